@@ -1,0 +1,1 @@
+"""Triangle meshes: build, check, compare. Pure computation on arrays, usable from a notebook without Django."""
