@@ -1,0 +1,69 @@
+"""Refusals: exceptions that say what happened, why, and what cures it. Mapped once to HTTP in `mes.api.errors`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason of a refusal. `rule` is the id of the gate or rule, where one applies."""
+
+    text: str
+    cure: str = ""
+    rule: str = ""
+
+    def __str__(self) -> str:
+        head = f"{self.rule}: {self.text}" if self.rule else self.text
+        return f"{head} {self.cure}".strip()
+
+
+class Refused(Exception):
+    """A request that the rules do not allow, with every reason at once. Nothing was changed."""
+
+    code = "refused"
+
+    def __init__(self, reasons: str | Reason | Sequence[Reason], *, cure: str = "", rule: str = "") -> None:
+        if isinstance(reasons, str):
+            reasons = Reason(reasons, cure, rule)
+        self.reasons: tuple[Reason, ...] = (reasons,) if isinstance(reasons, Reason) else tuple(reasons)
+        super().__init__("; ".join(str(reason) for reason in self.reasons))
+
+
+class InvalidInput(Refused):
+    """The input itself cannot be used: empty, malformed, out of limits."""
+
+    code = "invalid_input"
+
+
+class NotPermitted(Refused):
+    """This person may not do this to this object."""
+
+    code = "not_permitted"
+
+
+class SignatureRefused(Refused):
+    """The signature could not be made: wrong components, wrong meaning, or the content changed meanwhile."""
+
+    code = "signature_refused"
+
+
+class TransitionRefused(Refused):
+    """A gate, the stage or a missing signature forbids the transition."""
+
+    code = "transition_refused"
+
+
+class Conflict(Refused):
+    """Somebody else changed the object first."""
+
+    code = "conflict"
+
+
+class LeaseLost(RuntimeError):
+    """A worker came back after its lease ended: its result must not be written."""
+
+
+class PublishOutsideUnit(RuntimeError):
+    """`publish()` was called where no unit of work is open, so the fact could be lost or untrue."""

@@ -1,0 +1,112 @@
+"""Append-only by the database: grants and plain SQL triggers, generated from `mes.tables` and applied by the owner.
+
+Idempotent, so it runs after every migration. The triggers read no session setting: nothing that the application's
+role can do switches them off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mes.tables import TABLES, Kind, StageGuard, Table
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+APP_GRANTS: dict[Kind, str] = {
+    "record": "SELECT, INSERT",
+    "working": "SELECT, INSERT, UPDATE",
+    "session": "SELECT, INSERT, UPDATE, DELETE",
+    "fixed": "SELECT",
+}
+SEALER_WRITES = ("mes_leaf", "mes_seal")
+ROLES = ("lamina_app", "lamina_sealer", "lamina_auditor")
+
+REFUSE = """
+CREATE OR REPLACE FUNCTION mes_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'K-01: % on % is refused: it is part of the record', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+"""
+
+# PostgreSQL names its transaction ids modulo nothing (xid8), but a logical restore starts a new counter.
+OPEN_EPOCH = """
+INSERT INTO mes_epoch (number) SELECT coalesce(max(number), 0) + 1 FROM mes_epoch
+WHERE NOT EXISTS (SELECT 1 FROM mes_epoch)
+   OR EXISTS (SELECT 1 FROM mes_event WHERE epoch = mes_current_epoch()
+              AND tx > pg_snapshot_xmax(pg_current_snapshot())::text::bigint);
+"""
+
+
+def apply_guards(connection: BaseDatabaseWrapper) -> None:
+    """Apply grants and triggers, as the owner. Tables unknown to `mes.tables` stay closed to everyone else."""
+    with connection.cursor() as cursor:
+        cursor.execute("\n".join(guard_statements()))
+
+
+def guard_statements() -> Iterator[str]:
+    """Every statement, in order."""
+    roles = ", ".join(ROLES)
+    yield "SET LOCAL lock_timeout = '30s';"
+    yield OPEN_EPOCH
+    yield REFUSE
+    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, {roles};"
+    yield f"REVOKE CREATE ON SCHEMA public FROM PUBLIC, {roles};"
+    yield f"GRANT USAGE ON SCHEMA public TO {roles};"
+    yield "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO lamina_app;"
+    for declared in TABLES.values():
+        yield from _grants(declared)
+        yield from _triggers(declared)
+
+
+def _grants(declared: Table) -> Iterator[str]:
+    yield f"GRANT {APP_GRANTS[declared.kind]} ON {declared.name} TO lamina_app;"
+    if declared.name in SEALER_WRITES:
+        yield f"REVOKE INSERT ON {declared.name} FROM lamina_app;"
+        yield f"GRANT SELECT, INSERT ON {declared.name} TO lamina_sealer;"
+    elif declared.name in ("mes_event", "mes_epoch"):
+        yield f"GRANT SELECT ON {declared.name} TO lamina_sealer;"
+    if declared.kind != "session" and declared.name != "mes_patient_identity":
+        yield f"GRANT SELECT ON {declared.name} TO lamina_auditor;"
+
+
+def _triggers(declared: Table) -> Iterator[str]:
+    if declared.kind == "record":
+        yield _refusing(declared.name, "update", "BEFORE UPDATE", "ROW")
+    if declared.kind in ("record", "working"):
+        yield _refusing(declared.name, "delete", "BEFORE DELETE", "ROW")
+        yield _refusing(declared.name, "truncate", "BEFORE TRUNCATE", "STATEMENT")
+    if declared.stage:
+        yield _stage_trigger(declared.name, declared.stage)
+
+
+def _refusing(table: str, what: str, when: str, level: str) -> str:
+    return (
+        f"CREATE OR REPLACE TRIGGER {table}_no_{what} {when} ON {table} FOR EACH {level} EXECUTE FUNCTION mes_refuse();"
+        if level == "ROW"
+        else f"DROP TRIGGER IF EXISTS {table}_no_{what} ON {table};\n"
+        f"CREATE TRIGGER {table}_no_{what} {when} ON {table} FOR EACH {level} EXECUTE FUNCTION mes_refuse();"
+    )
+
+
+def _stage_trigger(table: str, guard: StageGuard) -> str:
+    """K-06 in the database: a row starts where the table says, and moves only along the literal pairs."""
+    column, name = guard.column, f"{table}_{guard.column}"
+    starts = ", ".join(f"'{stage}'" for stage in guard.initial)
+    pairs = ", ".join(f"('{source}', '{target}')" for source, target in guard.pairs)
+    return f"""
+CREATE OR REPLACE FUNCTION {name}_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' AND NEW.{column} NOT IN ({starts}) THEN
+        RAISE EXCEPTION 'K-06: {table} cannot start as %', NEW.{column} USING ERRCODE = 'check_violation';
+    ELSIF TG_OP = 'UPDATE' AND NEW.{column} <> OLD.{column}
+          AND (OLD.{column}, NEW.{column}) NOT IN (VALUES {pairs}) THEN
+        RAISE EXCEPTION 'K-06: {table} cannot go from % to %', OLD.{column}, NEW.{column}
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER {name}_guarded BEFORE INSERT OR UPDATE ON {table}
+    FOR EACH ROW EXECUTE FUNCTION {name}_guard();"""
