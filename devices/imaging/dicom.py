@@ -21,6 +21,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     EnhancedCTImageStorage,
@@ -131,7 +132,7 @@ def _read(file: SourceFile) -> Header | Rejection:
 
 
 def _header(file: SourceFile, dataset: Dataset) -> Header:
-    meta = dataset.file_meta
+    meta: Any = dataset.file_meta
     sop_class = str(dataset.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
     return Header(
         file=file,
@@ -159,11 +160,9 @@ def _unfit(header: Header) -> tuple[str, str] | None:
 
 
 def _class_name(header: Header) -> str:
-    known = dict.fromkeys(
-        [header.dataset.file_meta.get("MediaStorageSOPClassUID"), header.dataset.get("SOPClassUID")]
-    )
-    names = [uid.name for uid in known if uid and uid == header.sop_class and not uid.is_private]
-    return names[0] if names and not names[0][:1].isdigit() else "unknown class"
+    """The standard's name of the object's class; a private UID has none and is not repeated."""
+    uid = UID(header.sop_class)
+    return str(uid.name) if uid.name != uid else "unknown class"
 
 
 def _image_type(dataset: Dataset) -> tuple[str, ...]:

@@ -195,7 +195,10 @@ def _uncalibrated(modality: str, frames: list[Frame]) -> list[Finding]:
     if any(frame.slope is None or frame.intercept is None for frame in frames):
         message = "Slices state no rescale slope and intercept, so their values cannot be turned into Hounsfield units."
         return [Finding("no_rescale", "error", message, "Export the original images.")]
-    if any(frame.slope == 0 or not np.isfinite([frame.slope, frame.intercept]).all() for frame in frames):
+    if any(
+        frame.slope == 0 or not np.isfinite((frame.slope or 0.0) + (frame.intercept or 0.0))
+        for frame in frames
+    ):
         return [
             Finding(
                 "no_rescale", "error", "Slices state an impossible rescale.", "Export the original images."

@@ -205,13 +205,14 @@ def _narrowed(voxels: NDArray[Any], high: float) -> Voxels:
 
 def _oriented(voxels: Voxels, affine: NDArray[np.float64], file: SourceFile) -> Volume:
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    oriented: Any = voxels
     row, column = affine[:3, 0] / lengths[0], affine[:3, 1] / lengths[1]
     positions = affine[:3, 3] + np.arange(len(voxels))[:, None] * affine[:3, 2]
     if affine[:3, 2] @ np.cross(row, column) < 0:
-        voxels, positions = np.ascontiguousarray(voxels[::-1]), positions[::-1]
-    np.maximum(voxels, LOWEST_HU, out=voxels)
+        oriented, positions = np.ascontiguousarray(voxels[::-1]), positions[::-1]
+    np.maximum(oriented, LOWEST_HU, out=oriented)
     acquisition = Acquisition("NIfTI", source_digest=file.digest)
-    return Volume(voxels, positions, row, column, (float(lengths[0]), float(lengths[1])), acquisition)
+    return Volume(oriented, positions, row, column, (float(lengths[0]), float(lengths[1])), acquisition)
 
 
 def _calibration(volume: Volume) -> list[Finding]:
@@ -244,6 +245,7 @@ def affine_ras(volume: Volume) -> NDArray[np.float64]:
 
 def write_nifti(volume: Volume, path: Path) -> None:
     """Write `.nii` or `.nii.gz` with sform and qform codes 1 and no free text."""
-    image = nib.Nifti1Image(volume.voxels.transpose(2, 1, 0), affine_ras(volume))
+    kind: Any = nib.Nifti1Image
+    image = kind(volume.voxels.transpose(2, 1, 0), affine_ras(volume))
     image.header.set_xyzt_units("mm")
     nib.save(image, path)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels import pixel_array
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, generate_uid
 
 from devices.imaging.base import AIR_HU, Finding, ImagingRefused, Voxels
@@ -20,6 +21,7 @@ MAX_VOXELS = 1_500_000_000
 LOWEST_HU = -1024
 # A declared padding value above this could be tissue: blanking it would cut holes into the patient.
 PADDING_BELOW_HU = -200
+Stored = NDArray[np.integer[Any]]
 INT16 = np.iinfo(np.int16)
 LOSSY_SYNTAXES = frozenset({
     "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91",
@@ -35,7 +37,7 @@ class Undecodable(Exception):
     """No decoder here reads these pixels."""
 
 
-def stored_pixels(dataset: Dataset) -> NDArray[np.integer[np.generic]]:
+def stored_pixels(dataset: Dataset) -> Stored:
     """Stored values, shape (frames, rows, columns), neither rescaled nor masked. Raises Undecodable."""
     try:
         with quiet():
@@ -52,7 +54,7 @@ def stored_pixels(dataset: Dataset) -> NDArray[np.integer[np.generic]]:
     return values.reshape(expected)
 
 
-def _plain(dataset: Dataset) -> NDArray[np.integer[np.generic]]:
+def _plain(dataset: Dataset) -> Stored:
     big = dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian
     kind = "i" if int(dataset.PixelRepresentation) else "u"
     dtype = np.dtype(f"{'>' if big else '<'}{kind}{int(dataset.BitsAllocated) // 8}")
@@ -60,14 +62,14 @@ def _plain(dataset: Dataset) -> NDArray[np.integer[np.generic]]:
     return np.frombuffer(dataset.PixelData, dtype=dtype, count=count)
 
 
-def _decoded(dataset: Dataset) -> NDArray[np.integer[np.generic]]:
+def _decoded(dataset: Dataset) -> Stored:
     try:
         return np.asarray(pixel_array(dataset, raw=True))
     except UNREADABLE:
         return _decoded_by_gdcm(dataset)
 
 
-def _decoded_by_gdcm(dataset: Dataset) -> NDArray[np.integer[np.generic]]:
+def _decoded_by_gdcm(dataset: Dataset) -> Stored:
     """SimpleITK's own codecs. It sees the pixel module alone: no rescale to apply, no identity on disk."""
     bare = Dataset()
     for keyword in PIXEL_ATTRIBUTES:
@@ -93,7 +95,7 @@ def hounsfield(frames: list[Frame]) -> tuple[Voxels, list[Finding]]:
     whole = all(float(f.slope or 1).is_integer() and float(f.intercept or 0).is_integer() for f in frames)
     voxels = np.zeros(shape, dtype=np.int16 if whole else np.float32)
     tally: Counter[str] = Counter()
-    open_file: tuple[str, Dataset, NDArray[np.integer[np.generic]]] | None = None
+    open_file: tuple[str, Dataset, Stored] | None = None
     for slot, frame in enumerate(frames):
         if open_file is None or open_file[0] != frame.header.file.digest:
             open_file = (frame.header.file.digest, *_open(frame))
@@ -112,7 +114,7 @@ def _check_count(frames: list[Frame]) -> None:
         )
 
 
-def _open(frame: Frame) -> tuple[Dataset, NDArray[np.integer[np.generic]]]:
+def _open(frame: Frame) -> tuple[Dataset, Stored]:
     label = frame.header.file.label
     try:
         dataset = load_pixels(frame.header)
@@ -125,7 +127,7 @@ def _open(frame: Frame) -> tuple[Dataset, NDArray[np.integer[np.generic]]]:
 
 
 def _slice_hu(
-    frame: Frame, dataset: Dataset, stored: NDArray[np.integer[np.generic]], tally: Counter[str]
+    frame: Frame, dataset: Dataset, stored: Stored, tally: Counter[str]
 ) -> NDArray[np.int32] | NDArray[np.float32]:
     slope, intercept = 1.0 if frame.slope is None else frame.slope, frame.intercept or 0.0
     padded = _padding(dataset, stored, slope, intercept, tally)
@@ -147,7 +149,7 @@ def _slice_hu(
 
 def _padding(
     dataset: Dataset,
-    stored: NDArray[np.integer[np.generic]],
+    stored: Stored,
     slope: float,
     intercept: float,
     tally: Counter[str],
@@ -164,9 +166,7 @@ def _padding(
     return (stored >= low) & (stored <= high)
 
 
-def _beyond_stored(
-    dataset: Dataset, stored: NDArray[np.integer[np.generic]], padded: NDArray[np.bool_] | None
-) -> int:
+def _beyond_stored(dataset: Dataset, stored: Stored, padded: NDArray[np.bool_] | None) -> int:
     bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
     if bits >= int(dataset.BitsAllocated):
         return 0

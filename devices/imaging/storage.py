@@ -89,7 +89,7 @@ def _save(path: Path, kind: str, facts: Mapping[str, Any], arrays: Mapping[str, 
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as stream:
-            np.savez(stream, header=header, **arrays)
+            np.savez(stream, allow_pickle=False, header=header, **dict(arrays))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

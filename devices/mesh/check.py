@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import open3d as o3d
 from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
+from devices.mesh.rays import RayScene
 
 DEGENERATE_MM2 = 1e-12
 ESCAPE_MM = 1e-3
@@ -117,14 +117,7 @@ def minimum_wall_mm(mesh: Mesh, *, samples: int = 20_000, seed: int = 0, percent
     faces meet; hence a low percentile (percent of samples), not the minimum. It is a warning, not a proof.
     """
     points, normals = _surface_samples(mesh, samples, seed)
-    centre = mesh.vertices.mean(axis=0)
-    scene = o3d.t.geometry.RaycastingScene()
-    scene.add_triangles(
-        o3d.core.Tensor((mesh.vertices - centre).astype(np.float32)),
-        o3d.core.Tensor(mesh.faces.astype(np.uint32)),
-    )
-    rays = np.concatenate([points - centre - ESCAPE_MM * normals, -normals], axis=1).astype(np.float32)
-    hits = scene.cast_rays(o3d.core.Tensor(rays))["t_hit"].numpy()
+    hits = RayScene(mesh).first_hits_mm(points - ESCAPE_MM * normals, -normals)
     walls = hits[np.isfinite(hits)] + ESCAPE_MM
     if not len(walls):
         raise ValueError("no ray met a far side: the mesh is not closed")

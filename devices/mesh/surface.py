@@ -14,17 +14,19 @@ from typing import Any, Protocol, cast
 
 import manifold3d
 import numpy as np
-import open3d as o3d
 from numpy.typing import ArrayLike, NDArray
-from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+from vtkmodules.util import numpy_support
 from vtkmodules.vtkCommonCore import VTK_FLOAT, vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataFilter
 
 from devices.mesh.base import Mesh
 from devices.mesh.check import MeshReport, check_mesh, sample_surface, signed_volume_mm3
+from devices.mesh.rays import RayScene
 
 AIR = -1000.0
+# VTK's conversions carry no annotations.
+CONVERT: Any = numpy_support
 SAMPLES = 30_000
 BINARY_LEVEL = 0.5
 
@@ -127,8 +129,7 @@ def surface_of_mask(
 def _measured(
     made: list[tuple[str, str, dict[str, float], Mesh]], samples: int
 ) -> tuple[tuple[Step, ...], Deviation]:
-    centre = made[0][3].vertices.mean(axis=0)
-    probes = [_Probe(mesh, samples, centre) for _, _, _, mesh in made]
+    probes = [_Probe(mesh, samples) for _, _, _, mesh in made]
     between = [None, *(after.against(before) for before, after in pairwise(probes))]
     steps = tuple(
         Step(name, tool, parameters, len(mesh.faces), measured)
@@ -154,7 +155,7 @@ def _isosurface(volume: PatientGrid, mask: NDArray[np.uint8], level: float | Non
     field, origin = _padded_field(volume, mask, level)
     image = vtkImageData()
     image.SetDimensions(*reversed(field.shape))
-    image.GetPointData().SetScalars(numpy_to_vtk(field.ravel(), deep=False, array_type=VTK_FLOAT))
+    image.GetPointData().SetScalars(CONVERT.numpy_to_vtk(field.ravel(), deep=False, array_type=VTK_FLOAT))
     edges = vtkFlyingEdges3D()
     edges.SetInputData(image)
     edges.SetValue(0, BINARY_LEVEL if level is None else level)
@@ -189,14 +190,14 @@ def _padded_field(
 
 
 def _presence(mask: NDArray[np.uint8]) -> list[NDArray[np.bool_]]:
-    return [mask.any(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
+    return [np.asarray(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
 
 
 def _arrays(data: Any) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     if not data.GetNumberOfPolys():
         return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int32)
-    vertices = vtk_to_numpy(data.GetPoints().GetData()).astype(np.float64)
-    faces = vtk_to_numpy(data.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int32)
+    vertices = CONVERT.vtk_to_numpy(data.GetPoints().GetData()).astype(np.float64)
+    faces = CONVERT.vtk_to_numpy(data.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int32)
     return vertices, faces
 
 
@@ -207,11 +208,11 @@ def _outward(mesh: Mesh) -> Mesh:
 def _polydata(mesh: Mesh) -> Any:
     points, cells, data = vtkPoints(), vtkCellArray(), vtkPolyData()
     points.SetDataTypeToDouble()
-    points.SetData(numpy_to_vtk(mesh.vertices, deep=True))
+    points.SetData(CONVERT.numpy_to_vtk(mesh.vertices, deep=True))
     offsets = np.arange(0, 3 * len(mesh.faces) + 1, 3, dtype=np.int64)
     cells.SetData(
-        numpy_to_vtkIdTypeArray(offsets, deep=True),
-        numpy_to_vtkIdTypeArray(mesh.faces.ravel().astype(np.int64), deep=True),
+        CONVERT.numpy_to_vtkIdTypeArray(offsets, deep=True),
+        CONVERT.numpy_to_vtkIdTypeArray(mesh.faces.ravel().astype(np.int64), deep=True),
     )
     data.SetPoints(points)
     data.SetPolys(cells)
@@ -228,7 +229,7 @@ def _smoothed(mesh: Mesh, smoothing: Smoothing) -> Mesh:
     sinc.NonManifoldSmoothingOn()
     sinc.NormalizeCoordinatesOn()
     sinc.Update()
-    vertices = vtk_to_numpy(sinc.GetOutput().GetPoints().GetData()).astype(np.float64)
+    vertices = CONVERT.vtk_to_numpy(sinc.GetOutput().GetPoints().GetData()).astype(np.float64)
     if not np.isfinite(vertices).all():
         raise SurfaceRefused("smoothing lost the surface", cure="Use fewer iterations or a wider pass band.")
     return Mesh(vertices, mesh.faces)
@@ -253,16 +254,12 @@ def _simplified(mesh: Mesh, tolerance_mm: float) -> Mesh:
 class _Probe:
     """A mesh made ready to be measured, once: points spread over it, and a scene to measure against."""
 
-    def __init__(self, mesh: Mesh, samples: int, centre: NDArray[np.float64]) -> None:
-        points, _ = sample_surface(mesh, samples)
-        self.points = o3d.core.Tensor((points - centre).astype(np.float32))
-        self.scene = o3d.t.geometry.RaycastingScene()
-        vertices = o3d.core.Tensor((mesh.vertices - centre).astype(np.float32))
-        self.scene.add_triangles(vertices, o3d.core.Tensor(mesh.faces.astype(np.uint32)))
+    def __init__(self, mesh: Mesh, samples: int) -> None:
+        self.points, _ = sample_surface(mesh, samples)
+        self.scene = RayScene(mesh)
 
     def against(self, other: _Probe) -> Deviation:
-        there = other.scene.compute_distance(self.points).numpy()
-        back = self.scene.compute_distance(other.points).numpy()
+        there, back = other.scene.distances_mm(self.points), self.scene.distances_mm(other.points)
         distances = np.concatenate([there, back])
         p95 = float(np.percentile(distances, 95))
         return Deviation(float(distances.mean()), p95, float(distances.max()), len(distances))
@@ -270,5 +267,4 @@ class _Probe:
 
 def deviation(one: Mesh, other: Mesh, samples: int = SAMPLES) -> Deviation:
     """The two-sided distance of two surfaces, mm: `samples` points spread over each, each against the whole of the other."""
-    centre = other.vertices.mean(axis=0)
-    return _Probe(one, samples, centre).against(_Probe(other, samples, centre))
+    return _Probe(one, samples).against(_Probe(other, samples))

@@ -29,6 +29,8 @@ HU_LIMITS = (-1024.0, 32_767.0)
 MINIMUM_ML_LIMITS = (0.0, 10_000.0)
 LISTED_COMPONENTS = 10
 Label = NDArray[np.uint32]
+# SimpleITK's functions carry no annotations.
+ITK: Any = SimpleITK
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,7 @@ class BoneThreshold:
 
     def _rules(self) -> list[tuple[bool, str]]:
         numbers = (self.lower_hu, self.upper_hu, self.minimum_ml)
-        if not all(
-            isinstance(n, int | float) and not isinstance(n, bool) and np.isfinite(n) for n in numbers
-        ):
+        if not all(_is_number(n) for n in numbers):
             return [(False, "lower_hu, upper_hu and minimum_ml must be finite numbers")]
         low, high = HU_LIMITS
         return [
@@ -69,6 +69,10 @@ class BoneThreshold:
             (isinstance(self.fill_holes, bool), "fill_holes must be true or false"),
             (_is_point(self.seed_mm), "seed_mm must be three finite numbers in mm"),
         ]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
 def _is_point(value: Any) -> bool:
@@ -109,16 +113,16 @@ def segment(volume: Volume, parameters: Mapping[str, Any] | BoneThreshold) -> Se
 
 def _components(volume: Volume, typed: BoneThreshold) -> tuple[Label, int]:
     """Face-connected components, labelled from 1 by falling size, and how many there are."""
-    image = SimpleITK.GetImageFromArray(volume.voxels)
+    image = ITK.GetImageFromArray(volume.voxels)
     low, high = float(volume.voxels.min()), float(volume.voxels.max())
     if not (low <= typed.upper_hu and typed.lower_hu <= high):
         raise SegmentationRefused(
             f"no voxel lies between {typed.lower_hu:g} and {typed.upper_hu:g} HU (the volume has {low:g} to {high:g} HU)",
             cure="Check that the image is a CT in Hounsfield units, or change the window.",
         )
-    inside = SimpleITK.BinaryThreshold(image, lowerThreshold=typed.lower_hu, upperThreshold=typed.upper_hu)
-    labels = SimpleITK.RelabelComponent(SimpleITK.ConnectedComponent(inside, False), sortByObjectSize=True)
-    found = SimpleITK.GetArrayFromImage(labels)
+    inside = ITK.BinaryThreshold(image, lowerThreshold=typed.lower_hu, upperThreshold=typed.upper_hu)
+    labels = ITK.RelabelComponent(ITK.ConnectedComponent(inside, False), sortByObjectSize=True)
+    found = ITK.GetArrayFromImage(labels)
     count = int(found.max())
     if count == 0:
         raise SegmentationRefused(
@@ -152,10 +156,8 @@ def box_of(mask: NDArray[np.uint8]) -> tuple[slice, slice, slice]:
 
 def _filled(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     box = box_of(mask)
-    cropped = SimpleITK.GetImageFromArray(np.pad(mask[box], 1))
-    filled = SimpleITK.GetArrayFromImage(
-        SimpleITK.BinaryFillhole(cropped, fullyConnected=False, foregroundValue=1)
-    )
+    cropped = ITK.GetImageFromArray(np.pad(mask[box], 1))
+    filled = ITK.GetArrayFromImage(ITK.BinaryFillhole(cropped, fullyConnected=False, foregroundValue=1))
     result = mask.copy()
     result[box] = filled[1:-1, 1:-1, 1:-1]
     return result
