@@ -1,0 +1,1 @@
+"""The demo: a real case carried from its CT to release."""
