@@ -274,7 +274,8 @@ def _bore_problems(guide: Surface, tubes: Sequence[Tube]) -> list[Reason]:
     found = []
     for number, tube in enumerate(tubes, start=1):
         rim = tube.height + 5.0
-        open_rays = tube.ring(BORE_PROBE * tube.inner_radius, rim)
+        rings = [tube.ring(share * tube.inner_radius, rim) for share in (0.0, 0.5, BORE_PROBE)]
+        open_rays = np.concatenate(rings)
         wall_rays = tube.ring((tube.inner_radius + tube.outer_radius) / 2.0, rim)
         if guide.hit_counts(open_rays, tube.axis).any():
             found.append(

@@ -42,7 +42,7 @@ class Tube:
         return frame_on(self.position, -self.axis)
 
     def ring(self, radius: float, height: float) -> NDArray[np.float64]:
-        """The centre's line and eight around it: points (9, 3) LPS mm, or only the eight for a ring in the wall."""
+        """Eight points (8, 3) LPS mm around the axis, `height` above the bone."""
         angles = np.arange(8) * np.pi / 4.0
         local = np.stack([radius * np.cos(angles), radius * np.sin(angles), np.full(8, height)], axis=1)
         return self.frame.to_patient(local)

@@ -27,6 +27,14 @@ class Closest:
     faces: NDArray[np.int64]
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The faces (n,) that rays meet first, -1 where none is, and the weights (n, 3) of their corners at that point."""
+
+    faces: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+
 class Surface:
     """A surface that answers questions of distance; built once, asked often."""
 
@@ -68,6 +76,14 @@ class Surface:
         hit = np.isfinite(reach)
         normals[hit] = self.normals[found["primitive_ids"].numpy().astype(np.int64)[hit]]
         return reach, normals
+
+    def looked_at(self, origins: NDArray[np.float64], directions: NDArray[np.float64]) -> Seen:
+        """What each ray meets first."""
+        found = self._cast(origins, directions)
+        reach = self._numbers(found["t_hit"])
+        faces = np.where(np.isfinite(reach), found["primitive_ids"].numpy().astype(np.int64), -1)
+        second = self._numbers(found["primitive_uvs"])
+        return Seen(faces, np.concatenate([1.0 - second.sum(axis=1, keepdims=True), second], axis=1))
 
     def hit_counts(self, origins: NDArray[np.float64], directions: NDArray[np.float64]) -> NDArray[np.int64]:
         """How often each ray crosses the surface."""
