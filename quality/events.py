@@ -12,7 +12,7 @@ from mes.eventlog.base import Event
 
 
 @dataclass(frozen=True, kw_only=True)
-class PostProcessStepRecorded(Event, name="quality.post_process_step_recorded"):
+class PostProcessStepRecorded(Event, name="quality.post_process_step_recorded", terminal=True):
     """A step was carried out and its parameters were written down as measured, inside their limits or not.
 
     `values` lists each parameter: name, value, unit, minimum, maximum, in_limits.
@@ -43,7 +43,7 @@ class ScanReceived(Event, name="quality.scan_received"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InspectionMeasured(Event, name="quality.inspection_measured"):
+class InspectionMeasured(Event, name="quality.inspection_measured", terminal=True):
     """A scan was registered to the nominal surface and compared with it.
 
     `figures` holds mm and shares (0..1), `limits` what the device master allows, `tool` the name, version, parameters
@@ -128,7 +128,7 @@ class DispositionProposed(Event, name="quality.disposition_proposed", terminal=T
 
 
 @dataclass(frozen=True, kw_only=True)
-class NonconformanceDisposed(Event, name="quality.nonconformance_disposed"):
+class NonconformanceDisposed(Event, name="quality.nonconformance_disposed", terminal=True):
     """A second person approved the disposition by signature, and it was carried out."""
 
     nonconformance_id: int
@@ -138,7 +138,7 @@ class NonconformanceDisposed(Event, name="quality.nonconformance_disposed"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NonconformanceVoided(Event, name="quality.nonconformance_voided"):
+class NonconformanceVoided(Event, name="quality.nonconformance_voided", terminal=True):
     """A nonconformance was opened in error; quality signed why."""
 
     nonconformance_id: int
@@ -148,7 +148,7 @@ class NonconformanceVoided(Event, name="quality.nonconformance_voided"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordReviewed(Event, name="quality.record_reviewed"):
+class RecordReviewed(Event, name="quality.record_reviewed", terminal=True):
     """A quality reviewer read the audit trail up to `last_pos` and signed the digest of the list of its events."""
 
     device_id: int
