@@ -12,12 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from devices.services.lifecycle import locked_device, move_device
+
 from devices.choices import Stage
 from devices.mesh.compare import Deviation, inspect_scan
 from devices.mesh.io import read_mesh, write_deviation_ply
 from devices.mesh.picture import render_deviation_png
 from devices.models import Device
-from devices.services.lifecycle import locked_device, move_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from devices.services.lifecycle import locked_device, move_content, move_device
+
 from devices.choices import Stage
 from devices.lifecycle import DEVICE
 from devices.models import Device
-from devices.services.lifecycle import locked_device, move_content, move_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
@@ -20,7 +21,7 @@ from mes.services.signatures import Credentials, content_digest, sign
 from quality.events import DeviceReleased, RecordReviewed
 from quality.models import RecordReview, ReleaseDecision
 from quality.reports.base import REPORTS, record_bytes
-from quality.selectors import Trail, streams_of, events_in, trail_of
+from quality.selectors import Trail, events_in, streams_of, trail_of
 
 SYSTEM = Actor.system("quality.release")
 RECORD = "production_record"
