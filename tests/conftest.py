@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -82,15 +83,16 @@ class _Fresh:
         cls.cluster.drop(name)
 
 
-TransactionTestCase._fixture_setup = classmethod(lambda _cls: _Fresh.enter())
-TransactionTestCase._fixture_teardown = lambda _self: _Fresh.leave()
+monkey = pytest.MonkeyPatch()
+monkey.setattr(TransactionTestCase, "_fixture_setup", classmethod(lambda _cls: _Fresh.enter()))
+monkey.setattr(TransactionTestCase, "_fixture_teardown", lambda _self: _Fresh.leave())
 
 
 def _point_at(**where: str) -> None:
     """Change where `default` leads, in every thread, and forget the other roles' connections."""
     connections.close_all()
     for alias in [alias for alias in connections.settings if alias != "default"]:
-        if hasattr(connections._connections, alias):
+        if alias in [known.alias for known in connections.all(initialized_only=True)]:
             del connections[alias]
         del connections.settings[alias]
     connections.settings["default"].update(where)
@@ -128,21 +130,26 @@ def fault_cluster(
         with django_db_blocker.unblock():
             _point_at(**{name: before[name] for name in ("NAME", "HOST", "PASSWORD")})
         found.stop()
-        _remove(place)
+        shutil.rmtree(place)
 
 
 @pytest.fixture
 def drain(committed_db: None) -> Callable[[], int]:
     """Deliver everything that is due until nothing is, queued handlers included, in this process. Returns how many."""
 
+    sent: list[tuple[int, str]] = []
+
+    def send(_queue: str, key: int, token: str) -> None:
+        sent.append((key, token))
+
     def deliver_all() -> int:
         made = 0
         for _ in range(ROUNDS):
-            queued: list[tuple[int, str]] = []
-            moved = relay.relay_once(lambda _queue, key, token, queued=queued: queued.append((key, token)))
-            for key, token in queued:
+            sent.clear()
+            moved = relay.relay_once(send)
+            for key, token in list(sent):
                 delivery.run_queued(key, token)
-            if not moved and not queued:
+            if not moved and not sent:
                 return made
             made += moved
         raise AssertionError(f"still delivering after {ROUNDS} rounds: two handlers answer each other")
@@ -157,10 +164,6 @@ def test_data() -> Path:
     if not place.is_dir():
         pytest.skip(f"no test data at {place}; LAMINA_TEST_DATA names another folder")
     return place
-
-
-def _remove(place: Path) -> None:
-    servers.shutil.rmtree(place)
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -94,7 +94,7 @@ class Cluster:
 
     def connect(self, login: str = Role.APP.login, database: str = roles.DATABASE) -> psycopg.Connection:
         """A connection of its own, in autocommit, as one of the roles or as the superuser."""
-        return psycopg.connect(**self.address(login, database), autocommit=True)
+        return roles.connect(self.address(login, database))
 
     def clone(self, name: str, *, template: str = roles.DATABASE) -> None:
         """A fresh database `name`, as the owner left it after migrating."""
@@ -124,9 +124,9 @@ class Cluster:
         with (self.layout.log / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
-    def _await(self, name: str, ready: object) -> None:
+    def _await(self, name: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
-        while not (callable(ready) and ready()):
+        while not ready():
             if self._running[name].poll() is not None or time.monotonic() > deadline:
                 tail = (self.layout.log / f"{name}.log").read_text(errors="replace")[-3000:]
                 raise RuntimeError(f"the tests' {name} did not start:\n{tail}")
