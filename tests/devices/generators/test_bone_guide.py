@@ -157,12 +157,12 @@ def test_any_guide_it_makes_keeps_its_promises(
         "extent_mm": extent,
         "minimum_wall_mm": wall,
         "tube_count": count,
-        "tube_spacing_mm": inner + wall + 1.0,
+        "tube_spacing_mm": inner + wall + 2.0,
         "tube_row_angle_deg": angle,
         "tube_inner_diameter_mm": inner,
         "tube_outer_diameter_mm": inner + 2.0 * wall + 0.2,
     }
-    reach = (count - 1) / 2.0 * (inner + wall + 1.0) + (inner + 2.0 * wall + 0.2) / 2.0
+    reach = (count - 1) / 2.0 * (inner + wall + 2.0) + (inner + 2.0 * wall + 0.2) / 2.0
     assume(reach < extent - 1.0)
     check_guide(GUIDE.generate(bone, values), bone, clearance=clearance, wall=wall)
 
@@ -235,7 +235,8 @@ def test_contradictions_come_all_at_once(bone: Mesh) -> None:
             bone,
             {
                 "landmark_mm": (12.0, -90.0, 776.0),
-                "thickness_mm": 1.2,
+                "thickness_mm": 1.5,
+                "clearance_mm": 1.0,
                 "tube_outer_diameter_mm": 3.4,
                 "tube_height_mm": 3.0,
                 "tube_spacing_mm": 3.0,
