@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from mes.embedded.keyfiles import read_or_create
 from mes.embedded.layout import Layout
@@ -92,6 +93,11 @@ def from_url(url: str) -> dict[str, str]:
     return found | dict(parse_qsl(parts.query))
 
 
+def connect(where: Mapping[str, str], *, seconds: int = 10) -> psycopg.Connection:
+    """A plain connection in autocommit, without Django."""
+    return psycopg.connect(make_conninfo("", **where), autocommit=True, connect_timeout=seconds)
+
+
 def bootstrap(layout: Layout) -> None:
     """Create the roles, their passwords and the database; safe to repeat at every start.
 
@@ -99,7 +105,7 @@ def bootstrap(layout: Layout) -> None:
     temporary table.
     """
     superuser = embedded_address(SUPERUSER, layout, password_file(SUPERUSER, layout), "postgres")
-    with psycopg.connect(**superuser, autocommit=True) as connection:
+    with connect(superuser) as connection:
         for role in Role:
             _ensure_role(connection, role.login, read_or_create(password_file(role.login, layout)))
         _ensure_database(connection, DATABASE)
