@@ -59,13 +59,17 @@ def deliver_next(lane: LaneKey, send: Send) -> bool:
     Raises ConnectionError where a message could not be put on the broker; the delivery then waits for the next round.
     """
     head: Delivery | None = None
+    token: UUID | None = None
     try:
         with open_unit():
             head = _due_head(lane)
             if head is None:
                 return False
             handler = HANDLERS[head.handler]
-            token = _lend(head) if handler.queue else _react_now(handler, head)
+            if handler.queue:
+                token = _lend(head)
+            else:
+                _react_now(handler, head)
     except Exception as failure:
         if head is None:
             raise
@@ -276,7 +280,8 @@ def _send_again(send: Send) -> int:
             lease_until=timezone.now() + settings.DELIVERY_QUEUE_LEASE
         )
     for pk, handler, token in lost:
-        _put(pk, HANDLERS[handler].queue, token, send)
+        if token is not None:
+            _put(pk, HANDLERS[handler].queue, token, send)
     return len(lost)
 
 

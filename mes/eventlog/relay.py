@@ -112,7 +112,7 @@ class Hint:
         started = time.monotonic()
         try:
             if self._pubsub is None:
-                self._pubsub = wake.broker().pubsub()
+                self._pubsub = wake.broker().pubsub()  # type: ignore[no-untyped-call]
                 self._pubsub.subscribe(wake.CHANNEL)
             self._pubsub.get_message(timeout=seconds)
             # A burst of changes is one reason to look, not a thousand.
