@@ -228,12 +228,13 @@ def files_of(device: Device, last_pos: int | None = None) -> dict[str, str]:
 
 def _files_of_rows(device: Device) -> Iterator[tuple[str, str]]:
     """Files that stand on rows of the record and on no event."""
-    rows: list[Model | None] = [device.current_study, device.current_segmentation, device.current_design]
+    current = (device.current_study, device.current_segmentation, device.current_design)
+    rows: list[Model] = [row for row in current if row is not None]
     rows += [*builds_of(device), *lots_of(device)]
     for row in rows:
-        for field in row._meta.concrete_fields if row else ():
+        for field in row._meta.concrete_fields:
             if field.related_model is Artefact and (digest := field.value_from_object(row)):
-                yield f"{row._meta.label_lower}: {field.name}", str(digest)  # type: ignore[union-attr] # not None here
+                yield f"{row._meta.label_lower}: {field.name}", str(digest)
     if device.current_segmentation:
         for path, digest in digests_in(device.current_segmentation.overlays):
             yield f"devices.segmentation: overlays {path}", digest

@@ -86,10 +86,10 @@ def _number(
 ) -> float:
     value = section.get(name, default)
     right = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not right or not above < float(value) <= up_to:  # type: ignore[arg-type] # checked by `right`
+    if not right or not above < float(value) <= up_to:
         ending = "" if math.isinf(up_to) else f" and at most {up_to:g}"
         faults.append(
             Reason(f"{name} must be a number above {above:g}{ending}.", "Correct the device master.", RULE)
         )
         return math.nan
-    return float(value)  # type: ignore[arg-type] # checked by `right`
+    return float(value)

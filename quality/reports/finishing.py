@@ -48,7 +48,7 @@ def inspection(device: Device) -> Section:
     if shown is not None:
         facts += _figures(shown)
         grids.append(_characteristics(shown))
-        pictures = (Picture(f"Deviation map of scan {shown.number}", shown.measurement.picture_id),)
+        pictures = (Picture(f"Deviation map of scan {shown.number}", str(shown.measurement.picture_id)),)
     return Section("L", "Inspection and test", facts=facts, grids=tuple(grids), pictures=pictures)
 
 

@@ -9,11 +9,11 @@ from weasyprint import HTML, Attachment
 from weasyprint.urls import FatalURLFetchingError, URLFetcher
 
 
-class AddressRefused(FatalURLFetchingError):
+class AddressRefused(FatalURLFetchingError):  # type: ignore[misc] # WeasyPrint is untyped
     """A page asked for something outside itself."""
 
 
-class DataOnly(URLFetcher):
+class DataOnly(URLFetcher):  # type: ignore[misc] # WeasyPrint is untyped
     """Fetches `data:` addresses alone, and stops the rendering at any other: no network, no file of the machine."""
 
     def __init__(self) -> None:

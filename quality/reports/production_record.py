@@ -15,12 +15,12 @@ from zoneinfo import ZoneInfo
 
 from devices.models import Device
 from mes.eventlog.base import Actor, plain
-from mes.models import Artefact, EventRecord, Person, Signature
+from mes.models import Artefact, EventRecord, Signature
 from quality.reports.base import report
 from quality.reports.finishing import finishing_sections
 from quality.reports.making import making_sections
 from quality.reports.origin import origin_sections
-from quality.selectors import events_in, files_of, signatures_in, streams_of, supply_streams_of
+from quality.selectors import events_in, files_of, names_of, signatures_in, streams_of, supply_streams_of
 
 SCHEMA = "lamina.production_record/1"
 TRAINING_NOTICE = "TRAINING - NOT FOR CLINICAL USE"
@@ -76,8 +76,8 @@ def status_at(device: Device, events: list[EventRecord]) -> str:
 
 
 def _names(events: list[EventRecord]) -> dict[int, str]:
-    ids = {Actor.parse(event.actor).person_id for event in events} - {None}
-    return {person.pk: str(person) for person in Person.objects.filter(pk__in=ids)}
+    ids = {Actor.parse(event.actor).person_id for event in events}
+    return names_of(person_id for person_id in ids if person_id is not None)
 
 
 def event_line(event: EventRecord, names: Mapping[int, str]) -> dict[str, Any]:

@@ -12,19 +12,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from devices.services.lifecycle import locked_device, move_device
-
 from devices.choices import Stage
 from devices.mesh.compare import Deviation, inspect_scan
 from devices.mesh.io import read_mesh, write_deviation_ply
 from devices.mesh.picture import render_deviation_png
 from devices.models import Device
+from devices.services.lifecycle import locked_device, move_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason, Refused, TransitionRefused
 from mes.lifecycle import ask_gates, refuse_blocked
-from mes.models import Artefact
+from mes.models import Artefact, Signature
 from mes.permissions import require
 from mes.services.artefacts import artefact_path, require_intact, store_artefact
 from mes.services.signatures import Credentials, sign
@@ -282,7 +281,7 @@ def _pass(
 ) -> None:
     move = move_device(device, "pass_inspection", actor=actor, credentials=credentials, content=content)
     assert move.signature is not None  # noqa: S101 - the table gives this move a meaning
-    _decide(device, inspection, Decision.PASSED, move.signature.pk, actor)
+    _decide(device, inspection, Decision.PASSED, move.signature)
 
 
 def _fail(
@@ -296,7 +295,7 @@ def _fail(
         actor=actor,
         credentials=credentials,
     )
-    _decide(device, inspection, Decision.FAILED, signature.pk, actor)
+    _decide(device, inspection, Decision.FAILED, signature)
     move_device(device, "fail_inspection", actor=actor, reason=f"Inspection {inspection.number} failed")
     outside = [item for item in content["characteristics"] if not item["passed"]]
     named = "; ".join(
@@ -314,25 +313,31 @@ def _fail(
 
 
 def _decide(
-    device: Device,
-    inspection: Inspection,
-    decision: Decision,
-    signature_id: int,
-    actor: Actor,
+    device: Device, inspection: Inspection, decision: Decision, signature: Signature, justification: str = ""
 ) -> None:
     Verdict.objects.create(
         inspection=inspection,
         decision=decision,
-        decided_by_id=actor.person_id,
-        signature_id=signature_id,
+        justification=justification,
+        decided_by=signature.person,
+        signature=signature,
     )
-    publish(
-        device,
-        InspectionSigned(
-            device_id=device.pk, inspection_id=inspection.pk, decision=decision, signature_id=signature_id
-        ),
-        actor=actor,
-    )
+    event: InspectionSigned | InspectionSetAside
+    if decision == Decision.SET_ASIDE:
+        event = InspectionSetAside(
+            device_id=device.pk,
+            inspection_id=inspection.pk,
+            justification=justification,
+            signature_id=signature.pk,
+        )
+    else:
+        event = InspectionSigned(
+            device_id=device.pk,
+            inspection_id=inspection.pk,
+            decision=str(decision),
+            signature_id=signature.pk,
+        )
+    publish(device, event, actor=Actor.person(signature.person_id))
 
 
 @unit_of_work
@@ -359,23 +364,7 @@ def set_aside_inspection(
         actor=actor,
         credentials=credentials,
     )
-    Verdict.objects.create(
-        inspection=inspection,
-        decision=Decision.SET_ASIDE,
-        justification=justification.strip(),
-        decided_by=signature.person,
-        signature=signature,
-    )
-    publish(
-        device,
-        InspectionSetAside(
-            device_id=device.pk,
-            inspection_id=inspection.pk,
-            justification=justification.strip(),
-            signature_id=signature.pk,
-        ),
-        actor=actor,
-    )
+    _decide(device, inspection, Decision.SET_ASIDE, signature, justification.strip())
     return inspection
 
 

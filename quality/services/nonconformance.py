@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from devices.services.lifecycle import advance_device, hold_device, locked_device, resume_device
-
 from devices.choices import Stage
 from devices.models import Device
+from devices.services.lifecycle import advance_device, hold_device, locked_device, resume_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work

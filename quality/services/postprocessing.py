@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from devices.services.lifecycle import advance_device, locked_device
 from django.utils import timezone
 
 from devices.choices import Stage
 from devices.models import Device
+from devices.services.lifecycle import advance_device, locked_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work

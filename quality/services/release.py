@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from devices.services.lifecycle import locked_device, move_content, move_device
-
 from devices.choices import Stage
 from devices.lifecycle import DEVICE
 from devices.models import Device
+from devices.services.lifecycle import locked_device, move_content, move_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work

@@ -19,10 +19,10 @@ from mes.services.artefacts import artefact_path, open_artefact, require_intact,
 from quality.events import ProductionRecordRendered
 from quality.models import Report as ReportRow
 from quality.reports.base import REPORTS, Report, pictures_in, record_bytes
+from quality.reports.page import DESIGN_PICTURE, page_of
 from quality.reports.pdf import write_pdf
 
 SYSTEM = Actor.system("quality.reports")
-DESIGN_PICTURE = "design"
 
 
 def render_production_record(
@@ -45,10 +45,7 @@ def pdf_of(
     report: Report, record: Mapping[str, Any], json_file: Artefact, text: bytes, device: Device
 ) -> bytes:
     """The PDF/A of a record, its JSON attached, its digest on every page."""
-    html = render_to_string(
-        report.template,
-        {"record": record, "digest": json_file.sha256, "pictures": pictures_of(record, device)},
-    )
+    html = render_to_string(report.template, page_of(record, json_file.sha256, pictures_of(record, device)))
     return write_pdf(html, record=record, attached=text, title=f"{report.title} {record['device']}")
 
 
