@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from devices.choices import Stage
+from devices.lifecycle import DEVICE
 from devices.models import Device
 from devices.services.lifecycle import advance_device, hold_device, locked_device, resume_device
 from mes.choices import Meaning
@@ -254,11 +255,23 @@ def _content(found: Nonconformance, disposition: Disposition, justification: str
     }
 
 
+def _way_out(device: Device) -> str:
+    """The move that takes a device out of the way to its patient."""
+    for row in DEVICE.moves_from(device.stage):
+        if row.target == Stage.NONCONFORMING:
+            return row.name
+    raise TransitionRefused(
+        f"{device.code} is at '{Stage(device.stage).label}' and cannot be scrapped from there.",
+        cure="It stays held; take it back to where it can be.",
+        rule="K-06",
+    )
+
+
 def _scrap(device: Device, found: Nonconformance, actor: Actor, credentials: Credentials) -> None:
     if device.stage == Stage.SCRAPPED:
         return
     if device.stage != Stage.NONCONFORMING:
-        advance_device(device_id=device.pk, transition="find_nonconforming", actor=SYSTEM, reason=found.code)
+        advance_device(device_id=device.pk, transition=_way_out(device), actor=SYSTEM, reason=found.code)
     advance_device(
         device_id=device.pk,
         transition="scrap",

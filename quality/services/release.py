@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from devices.choices import Stage
@@ -13,7 +14,6 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import TransitionRefused
 from mes.lifecycle import GateResult, ask_gates, refuse_blocked
-from mes.models import Artefact
 from mes.permissions import require
 from mes.services.artefacts import store_artefact
 from mes.services.signatures import Credentials, content_digest, sign
@@ -109,13 +109,11 @@ def shown_record(device: Device) -> bytes:
     return record_bytes(REPORTS[RECORD].gather(device, last))
 
 
-def release_content(
-    device: Device, checklist: tuple[GateResult, ...], record: Artefact | str
-) -> dict[str, Any]:
+def release_content(checklist: tuple[GateResult, ...], record: bytes) -> dict[str, Any]:
     """What a releaser signs, beside the move itself: the record as shown, and every gate's answer."""
     return {
         "record": "release",
-        "record_sha256": record if isinstance(record, str) else record.sha256,
+        "record_sha256": hashlib.sha256(record).hexdigest(),
         "checklist": [result.as_payload() for result in checklist],
     }
 
@@ -138,8 +136,9 @@ def release_device(*, device_id: int, actor: Actor, credentials: Credentials) ->
     DEVICE.row("release", device.stage)
     checklist = release_checklist(device, actor)
     refuse_blocked(checklist)
-    record = store_artefact(shown_record(device), media_type="application/json")
-    content = release_content(device, checklist, record)
+    shown = shown_record(device)
+    record = store_artefact(shown, media_type="application/json")
+    content = release_content(checklist, shown)
     move = move_device(device, "release", actor=actor, credentials=credentials, content=content)
     assert move.signature is not None  # noqa: S101 - the table gives this move a meaning
     decision = ReleaseDecision.objects.create(

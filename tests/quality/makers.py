@@ -28,7 +28,8 @@ from devices.events import (
 )
 from devices.lifecycle import DEVICE
 from devices.mesh.base import Mesh
-from devices.mesh.io import write_stl
+from devices.mesh.compare import Deviation, inspect_scan
+from devices.mesh.io import read_mesh, write_stl
 from devices.models import Design, Device, DeviceMaster, Material, Order, Segmentation, Study
 from devices.selectors import evidence_digest
 from devices.services.designs import approval_content, design_content
@@ -65,6 +66,9 @@ from printing.models import (
     Printer,
     PrintJob,
 )
+from quality.catalog.plan import read_plan
+from quality.models import Inspection
+from quality.services.inspection import receive_scan, record_measurement
 
 SYSTEM = Actor.system("test")
 PASSWORD = "a long pass phrase"
@@ -570,3 +574,31 @@ def _lot(staff: Staff, material: Material) -> tuple[MaterialLot, Container]:
     released = LotReleased(lot_id=lot.pk, signature_id=signature.pk, gates=[])
     publish(lot, released, actor=acting(staff[Role.QAR]))
     return lot, container
+
+
+# --- inspections
+
+
+@cache
+def deviation_of(offset_mm: float) -> Deviation:
+    """A real comparison of a scan with the part, computed once."""
+    scan = read_mesh(make_scan(make_part(), offset_mm=offset_mm))
+    return inspect_scan(make_part(), scan, tolerance_mm=float(INSPECTION["tolerance_mm"]))
+
+
+def make_measured(staff: Staff, device: Device, *, offset_mm: float = 0.0) -> Inspection:
+    """A scan that was received and measured. Beyond 0.3 mm of offset it is out of tolerance."""
+    upload = f"scan {device.pk} {device.inspections.count()} {offset_mm}".encode()
+    inspection = receive_scan(device_id=device.pk, upload=upload, actor=acting(staff[Role.INS]))
+    design = device.current_design
+    assert design is not None
+    assert design.mesh is not None
+    picture = make_picture(inspection.pk)
+    record_measurement(
+        inspection_id=inspection.pk,
+        deviation=deviation_of(offset_mm),
+        plan=read_plan(device.master.inspection),
+        nominal=design.mesh,
+        files=(store_artefact(upload + b" map", media_type="model/ply"), picture),
+    )
+    return Inspection.objects.get(pk=inspection.pk)
