@@ -319,8 +319,10 @@ def small_skull(step_mm: float = 2.0) -> Volume:
     )
 
 
-def make_upload(folder: Path, volume: Volume | None = None, **patient: Any) -> Path:
-    """A DICOM series of the patient of `IDENTITY` in a folder, as somebody would send it."""
+def make_upload(
+    folder: Path, volume: Volume | None = None, *, without: int | None = None, **patient: Any
+) -> Path:
+    """A DICOM series of the patient of `IDENTITY` in a folder, as somebody would send it; `without` one slice."""
     values: dict[str, Any] = {
         "patient_id": IDENTITY.patient_id,
         "family_name": IDENTITY.family_name,
@@ -328,7 +330,9 @@ def make_upload(folder: Path, volume: Volume | None = None, **patient: Any) -> P
         "birth_date": date.fromisoformat(IDENTITY.birth_date),
         "acquired_on": timezone.localdate() - timedelta(days=3),
     } | patient
-    write_dicom_series(volume or small_skull(), folder, **values)
+    files = write_dicom_series(volume or small_skull(), folder, **values)
+    if without is not None:
+        files[without].unlink()
     return folder
 
 
