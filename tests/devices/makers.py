@@ -79,12 +79,12 @@ class Staff:
         return self.by_role[role]
 
 
-def make_material(code: str = "resin-guide-01", **fields: Any) -> Material:
+def make_material(base: str = "resin-guide-01", **fields: Any) -> Material:
     """An approved material; the catalog's where nothing is changed."""
-    if not fields and (found := Material.objects.filter(code=code).first()):
+    if not fields and (found := Material.objects.filter(code=base).first()):
         return found
     author, approver = make_person(Role.MAT), make_person(Role.QAR)
-    material = draft_material(definition=_changed(MATERIALS[code], fields), actor=author.actor)
+    material = draft_material(definition=_changed(MATERIALS[base], fields), actor=author.actor)
     return specify_material(material_id=material.pk, actor=approver.actor, credentials=approver.typed())
 
 
