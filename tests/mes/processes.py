@@ -6,9 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-import psutil
 from django.conf import settings
 from django.db import connections
 
@@ -75,12 +75,10 @@ class Fleet:
         return [name for name in self._running if name.startswith(f"{kind}-")]
 
     def pause(self, name: str) -> None:
-        for process in self._family(name):
-            process.send_signal(signal.SIGSTOP)
+        _signal_family(self._running[name].pid, signal.SIGSTOP)
 
     def resume(self, name: str) -> None:
-        for process in self._family(name):
-            process.send_signal(signal.SIGCONT)
+        _signal_family(self._running[name].pid, signal.SIGCONT)
 
     def kill(self, name: str) -> None:
         """`kill -9` of the whole process, pool children included (they die with their parent)."""
@@ -90,9 +88,9 @@ class Fleet:
 
     def kill_child(self, name: str) -> bool:
         """`kill -9` of a worker's pool child. False where it has none at this moment."""
-        children = psutil.Process(self._running[name].pid).children()
+        children = _children(self._running[name].pid)
         if children:
-            children[0].kill()
+            _send(children[0], signal.SIGKILL)
         return bool(children)
 
     def end(self, name: str) -> int:
@@ -105,17 +103,27 @@ class Fleet:
         while self._running:
             _, process = self._running.popitem()
             if process.poll() is None:
-                for member in _family(process.pid):
-                    member.kill()
+                _signal_family(process.pid, signal.SIGKILL)
                 process.wait(10)
 
-    def _family(self, name: str) -> list[psutil.Process]:
-        return _family(self._running[name].pid)
+
+def _signal_family(pid: int, number: signal.Signals) -> None:
+    """The parent first, so that it starts no child meanwhile."""
+    children = _children(pid)
+    for member in (pid, *children):
+        _send(member, number)
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    parent = psutil.Process(pid)
-    return [*parent.children(recursive=True), parent]
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _command(kind: str, name: str) -> list[str]:
