@@ -108,7 +108,7 @@ def _downloaded(folder: Path) -> Path:
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False
-            )  # noqa: S603 our own arguments
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             reason = f"pip did not finish ({type(error).__name__})"
             continue
