@@ -75,6 +75,8 @@ class Supervisor:
                     asyncio.create_task(child.keep_alive()) for child in stage if not child.program.once
                 ]
             self._become("running")
+            living = [f"{child.name} {child.pid}" for child in self._children if child.pid]
+            self._say("up", f"Processes: {', '.join(living)}.")
             if self._address:
                 self._say("up", f"Lamina runs at {self._address}. Ctrl-C stops it.")
             await asyncio.gather(*keepers)
