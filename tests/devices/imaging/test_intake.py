@@ -124,13 +124,12 @@ def test_several_series_are_listed_until_one_is_named(tmp_path: Path) -> None:
 
 def test_localisers_and_screenshots_are_kept_apart_with_their_reasons(tmp_path: Path) -> None:
     paths = make_series(tmp_path / "s")
-    for number, values in enumerate(
-        (
-            {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
-            {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"},
-            {"BurnedInAnnotation": "YES"},
-        )
-    ):
+    extras: tuple[dict[str, Any], ...] = (
+        {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
+        {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"},
+        {"BurnedInAnnotation": "YES"},
+    )
+    for number, values in enumerate(extras):
         extra = tmp_path / "s" / f"extra{number}"
         shutil.copy(paths[0], extra)
         change(extra, SOPInstanceUID=new_uid(), **values)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from devices.imaging.base import Volume
 from devices.segmentation.base import SEGMENTERS, SegmentationRefused
-from devices.segmentation.bone import BoneThreshold, segment
+from devices.segmentation.bone import segment
 from mes.demo.dataset import analytic_head_phantom
 
 
@@ -112,7 +112,7 @@ def test_a_result_that_cannot_be_is_refused_with_the_reason(
 def test_a_gap_inside_the_window_is_empty_and_says_so() -> None:
     volume = replace(_ball(), voxels=np.where(_ball().voxels > 0, 3500, -1000).astype(np.int16))
     with pytest.raises(SegmentationRefused, match="no voxel lies"):
-        segment(volume, BoneThreshold())
+        segment(volume, {})
 
 
 def test_the_phantoms_skull_is_hollow_and_marked_on_the_left() -> None:
