@@ -1,0 +1,19 @@
+#!/usr/bin/env python3
+"""The one entry point: `manage.py help` lists what there is."""
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+# sysexits.h EX_CONFIG: the supervisor does not start such a process again.
+EXIT_CONFIGURATION = 78
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mes.settings")
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as fault:
+        sys.stderr.write(f"Lamina is not configured as it must be. {fault}\n")
+        sys.exit(EXIT_CONFIGURATION)

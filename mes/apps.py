@@ -1,0 +1,23 @@
+"""The kernel's app: finds the events, permissions and handlers of every package at start-up."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+from mes.registry import discover
+
+# Imported by each package's AppConfig.ready(), lowest package first.
+DISCOVERED = ("checks", "events", "permissions", "lifecycle", "gates", "handlers", "panels", "generators", "catalog", "drivers", "slicing", "reports")  # fmt: skip
+
+
+class LaminaPackage(AppConfig):
+    """A package of the house: everything that registers itself is found by name."""
+
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        discover(self.name, *DISCOVERED)
+
+
+class MesConfig(LaminaPackage):
+    name = "mes"

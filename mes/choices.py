@@ -1,0 +1,45 @@
+"""Enumerations of the kernel."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Role(models.TextChoices):
+    """Roles as data; what each may do is declared in the packages' `permissions`."""
+
+    PRE = "PRE", "Prescriber"
+    CLR = "CLR", "Clinical reviewer"
+    ORD = "ORD", "Order coordinator"
+    IMG = "IMG", "Imaging technologist"
+    SEG = "SEG", "Segmentation engineer"
+    DSN = "DSN", "Design engineer"
+    BLD = "BLD", "Build programmer"
+    MAT = "MAT", "Material controller"
+    OPR = "OPR", "Machine operator"
+    PST = "PST", "Post-processing technician"
+    INS = "INS", "Inspector"
+    LBL = "LBL", "Label controller"
+    QCM = "QCM", "Quality control"
+    QAR = "QAR", "Quality reviewer"
+    QAX = "QAX", "Quality releaser"
+    RA = "RA", "Regulatory affairs"
+    CAL = "CAL", "Calibration"
+    SEC = "SEC", "Security administrator"
+    SYS = "SYS", "System administrator"
+    AUD = "AUD", "Auditor"
+    PRV = "PRV", "Privacy officer"
+
+
+class Meaning(models.TextChoices):
+    """What a signature says (21 CFR 11.50(a)(3))."""
+
+    PRESCRIBED = "prescribed", "I prescribe this device"
+    AUTHORED = "authored", "I am the author of this"
+    PERFORMED = "performed", "I performed this"
+    REVIEWED = "reviewed", "I reviewed this"
+    VERIFIED = "verified", "I verified this"
+    APPROVED = "approved", "I approve this"
+    DESIGN_APPROVED = "design_approved", "I approve this design for my patient"
+    REJECTED = "rejected", "I reject this"
+    RELEASED = "released", "I release this"

@@ -1,0 +1,123 @@
+"""Finds what is due and delivers it. Any number of relays may run: a lane is held by one at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import redis
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db.models import Count
+
+from mes.eventlog import wake
+from mes.eventlog.delivery import LaneKey, Send, bring_back_lost, deliver_next
+from mes.eventlog.subscriptions import HANDLERS
+from mes.models import Delivery
+from mes.models.eventlog import OPEN_STATUSES
+from mes.registry import RegistrationError
+
+POLL_S = 0.2
+SWEEP_S = 1.0
+LANES_AT_ONCE = 200
+EVENTS_PER_LANE = 100
+
+log = logging.getLogger(__name__)
+
+# Heads of lanes that are due: no earlier open delivery stands before them. Found without a lock; `deliver_next` looks
+# again under the lane's lock. LIMIT counts heads only, so a lane held by a dead delivery hides nobody.
+DUE_LANES = """
+    SELECT d.handler, d.stream_type, d.stream_id FROM mes_delivery d
+    WHERE d.status = 'pending' AND d.next_at <= now() AND NOT EXISTS (
+        SELECT 1 FROM mes_delivery earlier
+        WHERE earlier.handler = d.handler AND earlier.stream_type = d.stream_type
+          AND earlier.stream_id = d.stream_id AND earlier.version < d.version
+          AND earlier.status IN ('pending', 'sent', 'running', 'dead'))
+    ORDER BY d.next_at LIMIT %s
+"""
+
+
+def refuse_unknown_handlers() -> None:
+    """A handler id with open deliveries that no code declares would strand them: refuse to start, naming it."""
+    waiting = Delivery.objects.filter(status__in=OPEN_STATUSES).exclude(handler__in=list(HANDLERS))
+    if rows := list(waiting.values_list("handler").annotate(Count("pk")).order_by("handler")):
+        named = ", ".join(f"{handler} ({count})" for handler, count in rows)
+        raise RegistrationError(f"undelivered events wait for handlers that no longer exist: {named}")
+
+
+def due_lanes() -> list[LaneKey]:
+    with connection.cursor() as cursor:
+        cursor.execute(DUE_LANES, [LANES_AT_ONCE])
+        return [(handler, kind, key) for handler, kind, key in cursor.fetchall()]
+
+
+def relay_once(send: Send, stop: threading.Event | None = None) -> int:
+    """One round over everything that is due. Returns how many deliveries had their effect.
+
+    Where the broker is away, queued handlers wait for the next round and quick ones go on.
+    """
+    made, broker_away = 0, False
+    for lane in due_lanes():
+        if stop is not None and stop.is_set():
+            break
+        if broker_away and _is_queued(lane):
+            continue
+        try:
+            made += _deliver_lane(lane, send)
+        except ConnectionError:
+            broker_away = True
+            log.warning("the broker is away: queued handlers wait")
+    return made
+
+
+def _deliver_lane(lane: LaneKey, send: Send) -> int:
+    for made in range(EVENTS_PER_LANE):
+        if not deliver_next(lane, send):
+            return made
+    return EVENTS_PER_LANE
+
+
+def _is_queued(lane: LaneKey) -> bool:
+    handler = HANDLERS.get(lane[0])
+    return handler is not None and bool(handler.queue)
+
+
+def run(send: Send, stop: threading.Event) -> None:
+    """Deliver until told to stop. A lost database or broker is waited for."""
+    refuse_unknown_handlers()
+    hint = Hint()
+    swept = 0.0
+    while not stop.is_set():
+        try:
+            made = relay_once(send, stop)
+            if time.monotonic() - swept > SWEEP_S:
+                swept = time.monotonic()
+                bring_back_lost(send)
+        except (OperationalError, InterfaceError, ConnectionError) as failure:
+            log.warning("the relay waits: %s", type(failure).__name__)
+            close_old_connections()
+            made = 0
+            stop.wait(1.0)
+        if not made:
+            hint.wait(POLL_S)
+
+
+class Hint:
+    """Waits for a wake-up or the poll interval, whichever comes first."""
+
+    def __init__(self) -> None:
+        self._pubsub: redis.client.PubSub | None = None
+
+    def wait(self, seconds: float) -> None:
+        started = time.monotonic()
+        try:
+            if self._pubsub is None:
+                self._pubsub = wake.broker().pubsub()  # type: ignore[no-untyped-call]
+                self._pubsub.subscribe(wake.CHANNEL)
+            self._pubsub.get_message(timeout=seconds)
+            # A burst of changes is one reason to look, not a thousand.
+            while self._pubsub.get_message(timeout=0) is not None:
+                pass
+        except redis.RedisError:
+            self._pubsub = None
+            time.sleep(max(0.0, seconds - (time.monotonic() - started)))

@@ -1,0 +1,82 @@
+"""Refusals: exceptions that say what happened, why, and what cures it. Mapped once to HTTP in `mes.api.errors`."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason of a refusal. `rule` is the id of the gate or rule, where one applies."""
+
+    text: str
+    cure: str = ""
+    rule: str = ""
+
+    def __str__(self) -> str:
+        head = f"{self.rule}: {self.text}" if self.rule else self.text
+        return f"{head} {self.cure}".strip()
+
+
+class Refused(Exception):
+    """A request that the rules do not allow, with every reason at once. Nothing was changed."""
+
+    code = "refused"
+
+    def __init__(self, reasons: str | Reason | Sequence[Reason], *, cure: str = "", rule: str = "") -> None:
+        if isinstance(reasons, str):
+            reasons = Reason(reasons, cure, rule)
+        self.reasons: tuple[Reason, ...] = (reasons,) if isinstance(reasons, Reason) else tuple(reasons)
+        super().__init__("; ".join(str(reason) for reason in self.reasons))
+
+
+class InvalidInput(Refused):
+    """The input itself cannot be used: empty, malformed, out of limits."""
+
+    code = "invalid_input"
+
+
+class NotPermitted(Refused):
+    """This person may not do this to this object."""
+
+    code = "not_permitted"
+
+
+class SignatureRefused(Refused):
+    """The signature could not be made: wrong components, wrong meaning, or the content changed meanwhile."""
+
+    code = "signature_refused"
+
+
+class TransitionRefused(Refused):
+    """A gate, the stage or a missing signature forbids the transition."""
+
+    code = "transition_refused"
+
+
+class Conflict(Refused):
+    """Somebody else changed the object first."""
+
+    code = "conflict"
+
+
+class LeaseLost(RuntimeError):
+    """A worker came back after its lease ended: its result must not be written."""
+
+
+class PublishOutsideUnit(RuntimeError):
+    """`publish()` was called where no unit of work is open, so the fact could be lost or untrue."""
+
+
+def described(failure: BaseException) -> str:
+    """What failed and where, for logs and operators. Only our own refusals keep their text: any other exception's
+    may hold a value, and a value may be a patient's."""
+    frames = traceback.extract_tb(failure.__traceback__)[-3:]
+    place = " < ".join(
+        f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames)
+    )
+    text = f": {failure}" if isinstance(failure, Refused) else ""
+    return f"{type(failure).__name__}{text} ({place or 'no traceback'})"

@@ -1,0 +1,133 @@
+"""Append-only by the database: grants and plain SQL triggers, generated from `mes.tables` and applied by the owner.
+
+Idempotent, so it runs after every migration. The triggers read no session setting: nothing that the application's
+role can do switches them off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mes.registry import RegistrationError
+from mes.tables import TABLES, Kind, StageGuard, Table
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+APP_GRANTS: dict[Kind, frozenset[str]] = {
+    "record": frozenset({"SELECT", "INSERT"}),
+    "working": frozenset({"SELECT", "INSERT", "UPDATE"}),
+    "session": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}),
+    "fixed": frozenset({"SELECT"}),
+}
+SEALER_WRITES = ("mes_leaf", "mes_seal")
+SEALER_READS = ("mes_event", "mes_epoch")
+ROLES = ("lamina_app", "lamina_sealer", "lamina_auditor")
+
+REFUSE = """
+CREATE OR REPLACE FUNCTION mes_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'K-01: % on % is refused: it is part of the record', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+"""
+
+# PostgreSQL names its transaction ids modulo nothing (xid8), but a logical restore starts a new counter.
+OPEN_EPOCH = """
+INSERT INTO mes_epoch (number) SELECT coalesce(max(number), 0) + 1 FROM mes_epoch
+HAVING count(*) = 0
+    OR EXISTS (SELECT 1 FROM mes_event WHERE epoch = mes_current_epoch()
+              AND tx >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint);
+"""
+
+
+def apply_guards(connection: BaseDatabaseWrapper) -> None:
+    """Apply grants and triggers, as the owner. Tables unknown to `mes.tables` stay closed to everyone else."""
+    with connection.cursor() as cursor:
+        cursor.execute("\n".join(guard_statements()))
+
+
+def guard_statements() -> Iterator[str]:
+    """Every statement, in order."""
+    roles = ", ".join(ROLES)
+    yield "SET LOCAL lock_timeout = '30s';"
+    yield OPEN_EPOCH
+    yield REFUSE
+    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, {roles};"
+    yield f"REVOKE CREATE ON SCHEMA public FROM PUBLIC, {roles};"
+    yield f"GRANT USAGE ON SCHEMA public TO {roles};"
+    yield f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, {roles};"
+    for declared in TABLES.values():
+        yield from _grants(declared)
+        yield from _triggers(declared)
+
+
+def _grants(declared: Table) -> Iterator[str]:
+    for role, privileges in grants_of(declared).items():
+        yield f"GRANT {', '.join(sorted(privileges))} ON {declared.name} TO {role};"
+    if declared.secret:
+        columns = ", ".join(shown_columns(declared))
+        yield f"GRANT SELECT ({columns}) ON {declared.name} TO lamina_auditor;"
+
+
+def grants_of(declared: Table) -> dict[str, frozenset[str]]:
+    """Privileges on the whole table, by role. The test of the real grants compares with this."""
+    granted = {"lamina_app": APP_GRANTS[declared.kind]}
+    if declared.name in SEALER_WRITES:
+        granted["lamina_app"] = APP_GRANTS["fixed"]
+        granted["lamina_sealer"] = APP_GRANTS["record"]
+    elif declared.name in SEALER_READS:
+        granted["lamina_sealer"] = APP_GRANTS["fixed"]
+    if declared.kind != "session" and not declared.secret:
+        granted["lamina_auditor"] = APP_GRANTS["fixed"]
+    return granted
+
+
+def shown_columns(declared: Table) -> list[str]:
+    """The columns of a table with secrets that an auditor reads."""
+    if declared.model is None:
+        return []
+    columns = [field.column for field in declared.model._meta.concrete_fields if field.column]
+    if unknown := set(declared.secret) - set(columns):
+        raise RegistrationError(f"{declared.name} has no columns {sorted(unknown)}")
+    return [column for column in columns if column not in declared.secret]
+
+
+def _triggers(declared: Table) -> Iterator[str]:
+    if declared.kind == "record":
+        yield _refusing(declared.name, "update", "BEFORE UPDATE", "ROW")
+    if declared.kind in ("record", "working"):
+        yield _refusing(declared.name, "delete", "BEFORE DELETE", "ROW")
+        yield _refusing(declared.name, "truncate", "BEFORE TRUNCATE", "STATEMENT")
+    if declared.stage:
+        yield _stage_trigger(declared.name, declared.stage)
+
+
+def _refusing(table: str, what: str, when: str, level: str) -> str:
+    return (
+        f"CREATE OR REPLACE TRIGGER {table}_no_{what} {when} ON {table} "
+        f"FOR EACH {level} EXECUTE FUNCTION mes_refuse();"
+    )
+
+
+def _stage_trigger(table: str, guard: StageGuard) -> str:
+    """K-06 in the database: a row starts where the table says, and moves only along the literal pairs."""
+    column, name = guard.column, f"{table}_{guard.column}"
+    starts = " OR ".join(f"NEW.{column} = '{stage}'" for stage in guard.initial)
+    pairs = " OR ".join(
+        f"(OLD.{column} = '{source}' AND NEW.{column} = '{target}')" for source, target in guard.pairs
+    )
+    return f"""
+CREATE OR REPLACE FUNCTION {name}_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' AND ({starts}) IS NOT TRUE THEN
+        RAISE EXCEPTION 'K-06: {table} cannot start as %', NEW.{column} USING ERRCODE = 'check_violation';
+    ELSIF TG_OP = 'UPDATE' AND NEW.{column} IS DISTINCT FROM OLD.{column} AND ({pairs}) IS NOT TRUE THEN
+        RAISE EXCEPTION 'K-06: {table} cannot go from % to %', OLD.{column}, NEW.{column}
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER {name}_guarded BEFORE INSERT OR UPDATE ON {table}
+    FOR EACH ROW EXECUTE FUNCTION {name}_guard();"""

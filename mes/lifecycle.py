@@ -1,0 +1,162 @@
+"""Lifecycles and gates: a literal table says which moves exist, gates say whether one may happen now.
+
+A gate answers *before* a transition; a handler reacts *after*. Every gate registered for a transition is asked, and
+all reasons return together. Gates fail closed (K-14): an exception is a refusal.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+
+from mes.choices import Meaning
+from mes.eventlog.base import canonical
+from mes.exceptions import Reason, TransitionRefused, described
+from mes.registry import Registry
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One row of a lifecycle. `trigger` is "person" or "system"; `meaning` is the signature it needs, if any."""
+
+    name: str
+    source: str
+    target: str
+    trigger: str = "system"
+    meaning: Meaning | None = None
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """The life of one kind of thing, as a table. `kind` prefixes the names that gates are registered for."""
+
+    kind: str
+    table: tuple[Transition, ...]
+
+    def row(self, name: str, source: str) -> Transition:
+        """The row of a move. Raises TransitionRefused, naming the moves that exist, where there is none."""
+        for row in self.table:
+            if row.name == name and row.source == source:
+                return row
+        possible = ", ".join(sorted({row.name for row in self.table if row.source == source})) or "none"
+        raise TransitionRefused(
+            f"{self.kind} at '{source}' cannot do '{name}'.",
+            cure=f"Possible from here: {possible}.",
+            rule="K-06",
+        )
+
+    def moves_from(self, source: str) -> tuple[Transition, ...]:
+        return tuple(row for row in self.table if row.source == source)
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        return tuple((row.source, row.target) for row in self.table)
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(f"{self.kind}.{row.name}" for row in self.table)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a gate function answers: use `passed`, `blocked` or `not_applicable`."""
+
+    outcome: str
+    reason: str = ""
+    cure: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def passed(**evidence: Any) -> Verdict:
+    return Verdict("pass", evidence=evidence)
+
+
+def blocked(reason: str, *, cure: str, **evidence: Any) -> Verdict:
+    return Verdict("block", reason, cure, evidence)
+
+
+def not_applicable(reason: str) -> Verdict:
+    return Verdict("n/a", reason)
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate's answer, as it is stored in the event with the evidence that was looked at."""
+
+    gate: str
+    title: str
+    outcome: str
+    reason: str
+    cure: str
+    evidence: Mapping[str, Any]
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome != "block"
+
+    def as_payload(self) -> dict[str, Any]:
+        return {
+            "gate": self.gate,
+            "title": self.title,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "cure": self.cure,
+            "evidence": dict(self.evidence),
+        }
+
+
+@dataclass(frozen=True)
+class Gate:
+    id: str
+    title: str
+    transitions: tuple[str, ...]
+    check: Callable[..., Verdict]
+
+
+GATES: Registry[Gate] = Registry("gate")
+
+
+def gate(id: str, *transitions: str) -> Callable[[Callable[..., Verdict]], Callable[..., Verdict]]:
+    """Register a gate for transitions named "kind.name". The function gets the subject, and what it names of the
+    context (keyword-only). Its docstring's first line is its title. One id may have several functions."""
+
+    def declare(check: Callable[..., Verdict]) -> Callable[..., Verdict]:
+        title = (check.__doc__ or check.__name__.replace("_", " ")).strip().splitlines()[0].rstrip(".")
+        GATES.add(f"{id}:{check.__name__}", Gate(id, title, transitions, check))
+        return check
+
+    return declare
+
+
+def ask_gates(transition: str, subject: Any, **context: Any) -> tuple[GateResult, ...]:
+    """Ask every gate of a transition. Never raises for a gate that fails: it blocks."""
+    return tuple(_ask(gate, subject, context) for gate in GATES.values() if transition in gate.transitions)
+
+
+def _ask(gate: Gate, subject: Any, context: Mapping[str, Any]) -> GateResult:
+    try:
+        with transaction.atomic():
+            verdict = gate.check(subject, **context)
+        if not isinstance(verdict, Verdict):
+            raise TypeError(f"{gate.id} answered {type(verdict).__name__}, not a verdict")
+        canonical(verdict.evidence)
+    except Exception as failure:  # noqa: BLE001 - fails closed: whatever went wrong is a refusal (K-14)
+        log.error("gate %s could not be evaluated: %s", gate.id, described(failure))
+        verdict = blocked(
+            f"could not be evaluated ({type(failure).__name__})",
+            cure="Ask the system's operator: the log of this moment names the cause.",
+        )
+    return GateResult(gate.id, gate.title, verdict.outcome, verdict.reason, verdict.cure, verdict.evidence)
+
+
+def refuse_blocked(results: Iterable[GateResult]) -> None:
+    """Raise TransitionRefused with every blocking gate's reason and cure."""
+    reasons = [Reason(result.reason, result.cure, result.gate) for result in results if not result.passed]
+    if reasons:
+        raise TransitionRefused(reasons)

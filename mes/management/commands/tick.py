@@ -1,0 +1,18 @@
+"""Take the clock's slots until told to stop. Start as many as you like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from mes.eventlog import schedules
+from mes.management.stopping import stop_on_signals
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.write("tick: ready")
+        schedules.run(stop_on_signals())

@@ -1,0 +1,30 @@
+"""Check the whole record and name the first bad position. Exit status 0 where it is VALID, 1 where it is ALTERED."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from mes.eventlog.sealing import public_keys
+from mes.eventlog.verify import verify
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        verdict = verify(keys=public_keys(settings.KEYS_DIR), witness=settings.WITNESS_DIR / "seals.jsonl")
+        self.stdout.write(
+            f"{verdict.result}: {verdict.events} events, {verdict.sealed} sealed, {verdict.per_second} per second"
+        )
+        if verdict.first_bad:
+            self.stdout.write(f"first bad: {verdict.first_bad['what']} at {verdict.first_bad['where']}")
+        if options["json"]:
+            self.stdout.write(verdict.as_json())
+        sys.exit(0 if verdict.result == "VALID" else 1)

@@ -1,0 +1,106 @@
+"""People, their accounts and their roles. A person is not an account (K-04): signatures compare persons."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models.functions import Lower, Now
+
+from mes.choices import Role
+from mes.tables import table
+
+
+@table("working", root="mes.person", digest={1: ("full_name", "credentials", "timezone", "active")})
+class Person(models.Model):
+    """A human being known to the record. Deactivated, never deleted."""
+
+    full_name = models.CharField(max_length=200)
+    credentials = models.CharField(
+        max_length=100, blank=True, help_text="Printed after the name: MD, DDS, MSc"
+    )
+    timezone = models.CharField(
+        max_length=50, default="UTC", help_text="IANA zone of the person's signatures"
+    )
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        db_table = "mes_person"
+        verbose_name_plural = "people"
+
+    def __str__(self) -> str:
+        return f"{self.full_name}, {self.credentials}" if self.credentials else self.full_name
+
+
+class AccountManager(BaseUserManager["Account"]):
+    def get_by_natural_key(self, username: str | None) -> Account:
+        return self.get(username__iexact=username)
+
+
+@table(
+    "working",
+    root="mes.account",
+    digest={1: ("username", "person_id", "is_active", "is_service")},
+    secret=("password",),
+)
+class Account(AbstractBaseUser):
+    """A way to sign in. User names are unique without regard to case and are never used again."""
+
+    username = models.CharField(max_length=150, unique=True)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="accounts")
+    is_active = models.BooleanField(default=True)
+    is_service = models.BooleanField(default=False, help_text="A program: may read and send, never sign")
+
+    objects: ClassVar[AccountManager] = AccountManager()
+
+    USERNAME_FIELD = "username"
+
+    class Meta:
+        db_table = "mes_account"
+        constraints = [models.UniqueConstraint(Lower("username"), name="account_username_any_case")]
+
+    def __str__(self) -> str:
+        return self.username
+
+
+@table("working", root="mes.role_grant", digest={1: ("person_id", "role", "granted_by_id", "revoked")})
+class RoleGrant(models.Model):
+    """A role of a person: revoked, never deleted."""
+
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="role_grants")
+    role = models.CharField(max_length=3, choices=Role)
+    granted_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
+    granted_at = models.DateTimeField(db_default=Now())
+    revoked = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "mes_role_grant"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["person", "role"], condition=models.Q(revoked=False), name="role_once"
+            ),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id}:{self.role}"
+
+
+@table("working", secret=("digest",))
+class AccessToken(models.Model):
+    """A program's or a person's key to the API: only its keyed hash is stored."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="tokens")
+    name = models.CharField(max_length=80)
+    prefix = models.CharField(max_length=12, unique=True)
+    digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    revoked = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "mes_access_token"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"

@@ -1,0 +1,1 @@
+"""Verbs of the kernel: keyword-only functions, one unit of work each."""

@@ -1,0 +1,89 @@
+"""The one table in code of what each database table is.
+
+- *record*: written once. SELECT and INSERT for the application; UPDATE, DELETE and TRUNCATE refused by trigger.
+- *working*: a projection of the record, also UPDATE. DELETE nowhere.
+- *session*: holds nothing of the record (web sessions); the application may delete rows.
+- *fixed*: written by the owner's migrations alone; the application reads.
+
+A working table may be the *root* of a stream: its row's digest then stands on every event of that stream. The digest
+covers the fields that a numbered schema lists; a schema, once used, is kept for ever so that old events can be checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from mes.registry import RegistrationError, Registry
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+Kind = Literal["record", "working", "session", "fixed"]
+Pairs = tuple[tuple[str, str], ...]
+M = TypeVar("M", bound="type[Model]")
+
+
+@dataclass(frozen=True)
+class StageGuard:
+    """The moves of one column that the database itself allows: where a row may start, and every (from, to)."""
+
+    column: str
+    initial: tuple[str, ...]
+    pairs: Pairs
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    kind: Kind
+    model: type[Model] | None = None
+    root: str = ""
+    digest_schemas: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    stage: StageGuard | None = None
+    secret: tuple[str, ...] = ()
+
+    @property
+    def current_schema(self) -> int:
+        return max(self.digest_schemas)
+
+
+TABLES: Registry[Table] = Registry("table")
+ROOTS: Registry[Table] = Registry("stream root")
+
+# Django's own tables, and the only one whose rows may go.
+for _name in (
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "auth_group",
+    "auth_group_permissions",
+):
+    TABLES.add(_name, Table(_name, "fixed"))
+TABLES.add("django_session", Table("django_session", "session"))
+
+
+def table(
+    kind: Kind,
+    *,
+    root: str = "",
+    digest: Mapping[int, tuple[str, ...]] | None = None,
+    stage: StageGuard | None = None,
+    secret: tuple[str, ...] = (),
+) -> Callable[[M], M]:
+    """Class decorator of every model: says what its table is. A root names its stream type and digest schemas.
+
+    `secret` names the columns that an auditor, who reads everything else, does not see.
+    """
+    if bool(root) != bool(digest):
+        raise RegistrationError("a root has a digest schema, and nothing else has one")
+
+    def declare(model: M) -> M:
+        declared = Table(model._meta.db_table, kind, model, root, dict(digest or {}), stage, secret)
+        TABLES.add(declared.name, declared)
+        if root:
+            ROOTS.add(root, declared)
+        return model
+
+    return declare
