@@ -40,12 +40,12 @@ def _cloud(points: np.ndarray) -> o3d.geometry.PointCloud:
 
 
 def _registered(points: np.ndarray, truth: Mesh) -> np.ndarray:
-    """Rigid, no scale: coarse to fine, point to plane, outliers down-weighted."""
+    """Rigid, no scale, point to plane: first with outliers down-weighted, then least squares over everything near."""
     target = _cloud(sample_surface(truth, 60_000)[0])
     target.estimate_normals(o3d.geometry.KDTreeSearchParamKNN(20))
     pose = np.eye(4)
-    for reach in (8.0, 3.0, 1.0):
-        loss = o3d.pipelines.registration.TukeyLoss(reach / 2)
+    losses = (o3d.pipelines.registration.TukeyLoss(4.0), o3d.pipelines.registration.L2Loss())
+    for reach, loss in zip((8.0, 3.0), losses, strict=True):
         estimation = o3d.pipelines.registration.TransformationEstimationPointToPlane(loss)
         pose = o3d.pipelines.registration.registration_icp(
             _cloud(points), target, reach, pose, estimation
