@@ -115,6 +115,7 @@ def _check_count(frames: list[Frame]) -> None:
 
 
 def _open(frame: Frame) -> tuple[Dataset, Stored]:
+    """What a parser says of a damaged file may quote it, so its words go no further."""
     label = frame.header.file.label
     try:
         dataset = load_pixels(frame.header)
@@ -123,7 +124,7 @@ def _open(frame: Frame) -> tuple[Dataset, Stored]:
         message = f"The pixels of {label} cannot be decoded ({error if isinstance(error, Undecodable) else 'damaged'})."
         raise ImagingRefused(
             [Finding("undecodable", "error", message, "Export the series again, uncompressed.")]
-        ) from error
+        ) from None
 
 
 def _slice_hu(
@@ -155,15 +156,23 @@ def _padding(
     tally: Counter[str],
 ) -> NDArray[np.bool_] | None:
     """Which pixels carry PixelPaddingValue (PS3.3 C.7.5.1.1.2), or the range up to its limit."""
-    value = dataset.get("PixelPaddingValue")
-    if not isinstance(value, int):
+    value = _as_stored(dataset, "PixelPaddingValue")
+    if value is None:
         return None
-    limit = dataset.get("PixelPaddingRangeLimit")
-    low, high = sorted((value, limit if isinstance(limit, int) else value))
+    limit = _as_stored(dataset, "PixelPaddingRangeLimit")
+    low, high = sorted((value, value if limit is None else limit))
     if high * slope + intercept > PADDING_BELOW_HU:
         tally["padding_is_tissue"] += 1
         return None
     return (stored >= low) & (stored <= high)
+
+
+def _as_stored(dataset: Dataset, keyword: str) -> int | None:
+    """A value of VR "US or SS"; many writers state the unsigned pattern of a signed one."""
+    value, bits = dataset.get(keyword), int(dataset.BitsAllocated)
+    if not isinstance(value, int):
+        return None
+    return value - (1 << bits) if int(dataset.PixelRepresentation) and value >= 1 << (bits - 1) else value
 
 
 def _beyond_stored(dataset: Dataset, stored: Stored, padded: NDArray[np.bool_] | None) -> int:

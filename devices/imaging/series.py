@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-from pydicom.uid import MediaStorageDirectoryStorage
 
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers, SeriesSummary
 from devices.imaging.dicom import UNREADABLE, Frame, Header, Rejection, load_pixels
@@ -89,9 +88,12 @@ def grouped(frames: Iterable[Frame], rejections: Iterable[Rejection]) -> list[Se
     return [found[key] for key in sorted(found)]
 
 
-def identity(headers: Iterable[Header]) -> tuple[PatientIdentifiers, list[Finding]]:
-    """The one patient the files name. Two patients, or two studies, are found and said; nobody is named."""
-    headers = [header for header in headers if header.sop_class != MediaStorageDirectoryStorage]
+def identity(slices: Iterable[Header], others: Iterable[Header]) -> tuple[PatientIdentifiers, list[Finding]]:
+    """The one patient the files name. Two patients, or two studies, are found and said; nobody is named.
+
+    A slice counts even where it names nobody; other files only where they carry the attributes.
+    """
+    headers = [*slices, *(header for header in others if _names_somebody(header))]
     people = {_matched(header.dataset): header.dataset for header in headers}
     found = []
     if len(people) > 1:
@@ -102,6 +104,10 @@ def identity(headers: Iterable[Header]) -> tuple[PatientIdentifiers, list[Findin
             Finding("several_studies", "warning", "The upload holds more than one study.", "Check the dates.")
         )
     return (_identifiers(next(iter(people.values()))) if people else PatientIdentifiers()), found
+
+
+def _names_somebody(header: Header) -> bool:
+    return any(keyword in header.dataset for keyword in ("PatientID", "PatientName", "PatientBirthDate"))
 
 
 def _matched(dataset: Any) -> tuple[str, ...]:
@@ -211,7 +217,7 @@ def _said_of_duplicates(dropped: int, clashing: int) -> list[Finding]:
             )
         )
     if clashing:
-        message = f"{clashing} image{'s' * (clashing > 1)} carry the identifier of another image but show something else."
+        message = f"{clashing} image{'s' * (clashing > 1)} {'carry' if clashing > 1 else 'carries'} the identifier of another image but show something else."
         found.append(
             Finding("conflicting_images", "error", message, "Export the series again from its source.")
         )

@@ -7,6 +7,7 @@ STL and PLY carry no unit; Lamina takes millimetres and `plausible_units` says w
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -94,7 +95,7 @@ def write_stl(mesh: Mesh) -> bytes:
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     records["normal"] = np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
     records["corners"] = corners
-    return STL_HEADER + np.uint32(len(records)).astype("<u4").tobytes() + records.tobytes()
+    return STL_HEADER + struct.pack("<I", len(records)) + records.tobytes()
 
 
 def write_ply(mesh: Mesh, *, colours: NDArray[np.uint8] | None = None) -> bytes:
@@ -156,7 +157,7 @@ def plausible_units(mesh: Mesh, *, smallest_mm: float = 5.0, largest_mm: float =
     extent = float(np.ptp(mesh.vertices, axis=0).max()) if len(mesh.vertices) else 0.0
     if smallest_mm <= extent <= largest_mm:
         return UnitGuess(True, "mm", 1.0, extent, f"The largest side is {extent:.1f} mm.")
-    candidates: tuple[tuple[Unit, float], ...] = (("inch", 25.4), ("m", 1000.0))
+    candidates: tuple[tuple[Unit, float], ...] = (("m", 1000.0), ("inch", 25.4))
     for unit, scale in candidates:
         if extent < smallest_mm and smallest_mm <= extent * scale <= largest_mm:
             return UnitGuess(

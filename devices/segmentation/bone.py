@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from devices.imaging.base import Volume
 from devices.segmentation.base import (
     SEGMENTERS,
+    TOOLS,
     Segmentation,
     SegmentationRefused,
     ToolIdentity,
@@ -24,7 +25,7 @@ from devices.segmentation.base import (
     volume_ml,
 )
 
-TOOL = ToolIdentity("bone_threshold", "1.0", "research_only")
+TOOL = TOOLS.add("bone_threshold", ToolIdentity("bone_threshold", "1.0", "research_only"))
 HU_LIMITS = (-1024.0, 32_767.0)
 MINIMUM_ML_LIMITS = (0.0, 10_000.0)
 LISTED_COMPONENTS = 10
@@ -86,13 +87,9 @@ def _is_point(value: Any) -> bool:
 
 
 @SEGMENTERS.register("bone_threshold")
-def segment(volume: Volume, parameters: Mapping[str, Any] | BoneThreshold) -> Segmentation:
-    """Segment bone. Raises SegmentationRefused with the reason where the result is empty or too small."""
-    typed = (
-        parameters
-        if isinstance(parameters, BoneThreshold)
-        else BoneThreshold(**known_only(parameters, BoneThreshold))
-    )
+def segment(volume: Volume, parameters: Mapping[str, Any]) -> Segmentation:
+    """Segment bone with the parameters of `BoneThreshold`. Raises SegmentationRefused with the reason where the result is empty or too small."""
+    typed = BoneThreshold(**known_only(parameters, BoneThreshold))
     labels, voxels = _components(volume, typed)
     label = 1 if typed.seed_mm is None else _nearest(volume, labels, typed.seed_mm)
     mask = (labels == label).astype(np.uint8)

@@ -105,17 +105,21 @@ class Child:
         """Ask it to leave, wait as long as its program allows, then kill it and everything in its process group."""
         if self._process is None:
             return
-        if self._process.returncode is None:
+        started = time.monotonic()
+        was_alive = self._process.returncode is None
+        if was_alive:
             self._become("stopping")
             self._signal(self.program.stop_signal)
             try:
                 await asyncio.wait_for(self._process.wait(), self.program.stop_timeout)
             except TimeoutError:
                 self._say(
-                    "up", f"{self.name} did not stop within {self.program.stop_timeout:.0f} s and is killed."
+                    "up", f"{self.name} did not stop within {self.program.stop_timeout:g} s and is killed."
                 )
         await self._kill_group()
         self._become("stopped")
+        if was_alive:
+            self._say("up", f"{self.name} has stopped ({time.monotonic() - started:.1f} s)")
 
     async def _spawn(self) -> None:
         self._tail.clear()

@@ -1,4 +1,4 @@
-"""Starts the programs stage by stage, each behind its health gate, and stops them in reverse order."""
+"""Starts the programs stage by stage, each behind its health gate, and stops the stages in reverse order."""
 
 import asyncio
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 from mes.supervisor import status
 from mes.supervisor.child import Child, NotHealthy
 from mes.supervisor.program import EXIT_CONFIGURATION, Program
+from mes.supervisor.terminal import Terminal
 
 START_ATTEMPTS = 3
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -33,6 +34,7 @@ class Supervisor:
         self._address = address
         self._quiet = quiet
         self._state = "starting"
+        self._terminal = Terminal(sys.stdout)
         self._stages = [[Child(program, log_folder, self._say) for program in stage] for stage in stages]
         self._children = [child for stage in self._stages for child in stage]
         self._width = max(len(child.name) for child in self._children)
@@ -40,7 +42,10 @@ class Supervisor:
             child.changed = self._write_status
 
     def run(self) -> int:
-        return asyncio.run(self._run())
+        try:
+            return asyncio.run(self._run())
+        finally:
+            self._terminal.close()
 
     async def _run(self) -> int:
         asked_to_stop = asyncio.Event()
@@ -70,6 +75,8 @@ class Supervisor:
                     asyncio.create_task(child.keep_alive()) for child in stage if not child.program.once
                 ]
             self._become("running")
+            living = [f"{child.name} {child.pid}" for child in self._children if child.pid]
+            self._say("up", f"Processes: {', '.join(living)}.")
             if self._address:
                 self._say("up", f"Lamina runs at {self._address}. Ctrl-C stops it.")
             await asyncio.gather(*keepers)
@@ -98,10 +105,8 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         self._become("stopping")
-        for child in reversed(self._children):
-            if child.pid is not None:
-                self._say("up", f"stopping {child.name}")
-            await child.stop()
+        for stage in reversed(self._stages):
+            await asyncio.gather(*(child.stop() for child in reversed(stage)))
         self._become("stopped")
 
     def _become(self, state: str) -> None:
@@ -122,5 +127,4 @@ class Supervisor:
         if self._quiet and name != "up":
             return
         for line in text.splitlines() or [""]:
-            sys.stdout.write(f"{name:<{self._width}} | {line}\n")
-        sys.stdout.flush()
+            self._terminal.say(f"{name:<{self._width}} | {line}")
