@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -297,6 +298,22 @@ def design_signatures(device: Device) -> QuerySet[Signature]:
 
 def latest_event(device: Device, name: str) -> EventRecord | None:
     return events_of(device).filter(type=name).last()
+
+
+def refused_segmentation(device: Device) -> list[dict[str, Any]]:
+    """Why the segmentation of the current images did not happen: blocking gates or the segmenter's own reasons."""
+    if device.current_study_id is None or device.current_segmentation_id is not None:
+        return []
+    names = ("devices.segmentation_refused", "devices.segmentation_failed", "devices.segmentation_requested")
+    last = events_of(device).filter(type__in=names).last()
+    if last is None:
+        return []
+    said = json.loads(last.payload)
+    gates = [gate for gate in said.get("gates", []) if gate["outcome"] == "block"]
+    reasons = [
+        {"gate": one["code"], "reason": one["text"], "cure": one["cure"]} for one in said.get("reasons", [])
+    ]
+    return [*gates, *reasons] if said["study_id"] == device.current_study_id else []
 
 
 def next_design_revision(device: Device) -> int:
