@@ -28,7 +28,7 @@ lint: setup-test ## Style and mistakes
 	@$(RUN) -m ruff format --check .
 
 types: setup-test ## Types, strictly
-	@$(RUN) -m mypy
+	@$(RUN) -m mypy .
 
 imports: setup-test ## Who may import whom
 	@.venv/bin/lint-imports

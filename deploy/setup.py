@@ -145,10 +145,9 @@ def administrator() -> list[str] | None:
 
 def make_environment() -> None:
     """A half-made environment is made again; one that somebody linked in is theirs to make."""
-    usable = PYTHON.exists() and subprocess.run(
-        [PYTHON, "-m", "pip", "--version"], capture_output=True, check=False
-    )  # noqa: S603
-    if not usable or (usable.returncode and not VENV.is_symlink()):
+    asks = [str(PYTHON), "-m", "pip", "--version"]
+    usable = PYTHON.exists() and subprocess.run(asks, capture_output=True, check=False).returncode == 0  # noqa: S603
+    if not usable and not VENV.is_symlink():
         run("virtual environment", [sys.executable, "-m", "venv", "--clear", str(VENV)])
 
 

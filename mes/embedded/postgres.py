@@ -71,7 +71,7 @@ class Postgres:
         superuser = roles.password_file(roles.SUPERUSER, self.layout)
         try:
             where = roles.embedded_address(roles.SUPERUSER, self.layout, superuser, "postgres")
-            with psycopg.connect(**where, connect_timeout=2) as connection:
+            with roles.connect(where, seconds=2) as connection:
                 connection.execute("SELECT 1")
         except psycopg.OperationalError:
             return False

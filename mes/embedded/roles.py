@@ -14,7 +14,9 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import psycopg
+from django.core.exceptions import ImproperlyConfigured
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from mes.embedded.keyfiles import read_or_create
 from mes.embedded.layout import Layout
@@ -43,7 +45,7 @@ VARIABLES: Mapping[Role, str] = {
 }
 
 
-class DatabaseNotNamed(RuntimeError):
+class DatabaseNotNamed(ImproperlyConfigured):
     """Your own server is used, but the address for this role is missing, or is not a PostgreSQL address."""
 
 
@@ -92,6 +94,11 @@ def from_url(url: str) -> dict[str, str]:
     return found | dict(parse_qsl(parts.query))
 
 
+def connect(where: Mapping[str, str], *, seconds: int = 10) -> psycopg.Connection:
+    """A plain connection in autocommit, without Django."""
+    return psycopg.connect(make_conninfo("", **where), autocommit=True, connect_timeout=seconds)
+
+
 def bootstrap(layout: Layout) -> None:
     """Create the roles, their passwords and the database; safe to repeat at every start.
 
@@ -99,7 +106,7 @@ def bootstrap(layout: Layout) -> None:
     temporary table.
     """
     superuser = embedded_address(SUPERUSER, layout, password_file(SUPERUSER, layout), "postgres")
-    with psycopg.connect(**superuser, autocommit=True) as connection:
+    with connect(superuser) as connection:
         for role in Role:
             _ensure_role(connection, role.login, read_or_create(password_file(role.login, layout)))
         _ensure_database(connection, DATABASE)

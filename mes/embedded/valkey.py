@@ -6,7 +6,7 @@ import platform
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import redis
 
@@ -91,7 +91,8 @@ def celery_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme != "unix":
         return url
-    return f"redis+socket://:{parts.password or ''}@{parts.path}"
+    number = dict(parse_qsl(parts.query)).get("db", "0")
+    return f"redis+socket://:{parts.password or ''}@{parts.path}?virtual_host={number}"
 
 
 def binary() -> Path:

@@ -19,12 +19,17 @@ LOG_ROLLS_AT = 10 * 1024 * 1024
 
 
 class NotHealthy(RuntimeError):
-    """A process ended or stayed silent before its health gate opened. `configuration`: starting again cannot help."""
+    """A process ended or stayed silent before its health gate opened. `status` is its exit status."""
 
-    def __init__(self, name: str, reason: str, tail: list[str], *, configuration: bool = False) -> None:
+    def __init__(self, name: str, reason: str, tail: list[str], status: int) -> None:
         last = "\n".join(f"    {line}" for line in tail) or "    (it wrote nothing)"
         super().__init__(f"{name} {reason}. Its last lines:\n{last}")
-        self.configuration = configuration
+        self.status = status
+
+    @property
+    def configuration(self) -> bool:
+        """Starting again cannot help."""
+        return self.status == EXIT_CONFIGURATION
 
 
 class Child:
@@ -61,7 +66,7 @@ class Child:
         except TimeoutError:
             await self._kill_group()
             reason = f"was not healthy within {self.program.start_timeout:.0f} s (waiting until {self.program.waits_for})"
-            raise NotHealthy(self.name, reason, list(self._tail)) from None
+            raise NotHealthy(self.name, reason, list(self._tail), -signal.SIGKILL) from None
         if self.program.after:
             await asyncio.to_thread(self.program.after)
         self._healthy_since = time.monotonic()
@@ -92,7 +97,7 @@ class Child:
                     await self.launch()
                 except NotHealthy as failure:
                     self._say("up", str(failure))
-                    status = EXIT_CONFIGURATION if failure.configuration else -1
+                    status = failure.status
                     continue
                 break
 
@@ -107,7 +112,7 @@ class Child:
                 await asyncio.wait_for(self._process.wait(), self.program.stop_timeout)
             except TimeoutError:
                 self._say(
-                    "up", f"{self.name} did not stop within {self.program.stop_timeout:.0f} s and is killed."
+                    "up", f"{self.name} did not stop within {self.program.stop_timeout:g} s and is killed."
                 )
         await self._kill_group()
         self._become("stopped")
@@ -151,12 +156,7 @@ class Child:
 
     async def _raise_ended(self) -> None:
         status = await self._ended()
-        raise NotHealthy(
-            self.name,
-            f"{_ending(status)} at start",
-            list(self._tail),
-            configuration=status == EXIT_CONFIGURATION,
-        )
+        raise NotHealthy(self.name, f"{_ending(status)} at start", list(self._tail), status)
 
     async def _ended(self) -> int:
         """Wait for its end and for its last lines; sweep what it left in its process group."""
@@ -217,7 +217,7 @@ class Child:
 def _ending(status: int) -> str:
     if status >= 0:
         return f"ended with status {status}"
-    return f"was ended by {signal.Signals(-status).name}" if -status in signal.Signals else "did not start"
+    return f"was ended by {signal.Signals(-status).name}"
 
 
 def _roll(path: Path) -> None:
