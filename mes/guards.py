@@ -34,8 +34,8 @@ END $$;
 # PostgreSQL names its transaction ids modulo nothing (xid8), but a logical restore starts a new counter.
 OPEN_EPOCH = """
 INSERT INTO mes_epoch (number) SELECT coalesce(max(number), 0) + 1 FROM mes_epoch
-WHERE NOT EXISTS (SELECT 1 FROM mes_epoch)
-   OR EXISTS (SELECT 1 FROM mes_event WHERE epoch = mes_current_epoch()
+HAVING count(*) = 0
+    OR EXISTS (SELECT 1 FROM mes_event WHERE epoch = mes_current_epoch()
               AND tx > pg_snapshot_xmax(pg_current_snapshot())::text::bigint);
 """
 

@@ -1,0 +1,57 @@
+# One line per command: `make help`.
+SHELL := /bin/sh
+PYTHON ?= python3
+PORT ?= 8000
+ARGS ?=
+RUN := .venv/bin/python
+export PORT
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check lint types imports format bench lock soak clean setup setup-test
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## Set up, then tell the whole story; ARGS="--exit" stops when the device is released
+	@$(RUN) manage.py demo --port $(PORT) $(ARGS)
+
+run: setup ## Set up, then run Lamina in this terminal; PORT changes the port
+	@$(RUN) manage.py up --port $(PORT)
+
+test: setup-test ## Set up, then run every test against real servers; ARGS="tests/mes -k name" narrows
+	@$(RUN) -m pytest -n auto --dist loadscope $(ARGS)
+
+check: lint types imports test ## What a change must pass
+
+lint: setup-test ## Style and mistakes
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+types: setup-test ## Types, strictly
+	@$(RUN) -m mypy .
+
+imports: setup-test ## Who may import whom
+	@.venv/bin/lint-imports
+
+format: setup-test ## Rewrite the code in the house's style
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+bench: setup-test ## Measure
+	@$(RUN) -m benchmarks $(ARGS)
+
+soak: setup-test ## The long tests: faults for minutes, big data sets
+	@$(RUN) -m pytest -m slow $(ARGS)
+
+lock: setup-test ## Resolve requirements*.in and package.json again, with hashes
+	@$(RUN) deploy/setup.py lock
+
+clean: ## Remove what can be made again; var/, the data, stays
+	@rm -rf .venv node_modules static-root .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
+
+setup:
+	@$(PYTHON) deploy/setup.py run
+
+setup-test:
+	@$(PYTHON) deploy/setup.py test

@@ -1,0 +1,185 @@
+"""What a design generator is: declared parameters in, one checked solid with its measures out.
+
+A generator is research-only until its validation says otherwise, and what it makes cannot be released for clinical
+use (G-SW-01). Its parameters have limits of their own; the device master narrows them to an envelope (G-DES-01).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.mesh.base import Mesh
+from mes.exceptions import InvalidInput, Reason
+from mes.registry import Registry
+
+Kind = Literal["number", "vector", "integer"]
+ValidationStatus = Literal["cleared", "validated_in_house", "research_only"]
+Value = float | int | tuple[float, float, float]
+Envelope = Mapping[str, tuple[float, float]]
+
+
+class DesignRefused(InvalidInput):
+    """No design is made: every reason with what would cure it."""
+
+    code = "design_refused"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One input of a generator. Limits are inclusive and hold for each component of a vector.
+
+    A parameter whose `default` is None must be given.
+    """
+
+    name: str
+    unit: str
+    title: str
+    kind: Kind
+    minimum: float
+    maximum: float
+    default: Value | None
+    help: str
+
+
+@dataclass(frozen=True)
+class GuideTube:
+    """A guide tube as built, patient coordinates LPS mm.
+
+    position_mm: where its axis meets the bone; axis: unit vector into the bone; height_mm: from there to the rim.
+    """
+
+    position_mm: tuple[float, float, float]
+    axis: tuple[float, float, float]
+    inner_diameter_mm: float
+    outer_diameter_mm: float
+    height_mm: float
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A finished design. values: canonical, as used, and enough to make the same bytes again; measures: measured on
+    the mesh, the unit in each name."""
+
+    mesh: Mesh
+    values: Mapping[str, Value]
+    measures: Mapping[str, float]
+    features: tuple[GuideTube, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class DesignGenerator(Protocol):
+    """From a bone surface (closed, LPS mm) and values to a design. Deterministic; raises DesignRefused."""
+
+    id: str
+    version: str
+    title: str
+    parameters: tuple[Parameter, ...]
+    validation_status: ValidationStatus
+
+    def generate(self, bone: Mesh, values: Mapping[str, object]) -> Design: ...
+
+
+GENERATORS: Registry[DesignGenerator] = Registry("design generator")
+
+
+def check_values(parameters: tuple[Parameter, ...], values: Mapping[str, object]) -> dict[str, Value]:
+    """The values in canonical form, defaults filled in; raises DesignRefused with everything that is wrong (G-DES-01)."""
+    known = {parameter.name for parameter in parameters}
+    problems = [
+        Reason(
+            f"'{name[:60]}' is no parameter of this design.",
+            f"Known: {', '.join(sorted(known))}.",
+            "G-DES-01",
+        )
+        for name in values
+        if name not in known
+    ]
+    checked: dict[str, Value] = {}
+    for parameter in parameters:
+        given = values.get(parameter.name, parameter.default)
+        value = _canonical(parameter.kind, given)
+        problem = _problem(parameter, given, value)
+        if problem is not None:
+            problems.append(problem)
+        elif value is not None:
+            checked[parameter.name] = value
+    if problems:
+        raise DesignRefused(problems)
+    return checked
+
+
+def within_envelope(values: Mapping[str, Value], envelope: Envelope) -> tuple[Reason, ...]:
+    """Every value outside what the device master allows; empty when all are inside (G-DES-01).
+
+    envelope: name to (minimum, maximum), inclusive, for each component of a vector. A limited value that is missing is
+    a violation too.
+    """
+    found = []
+    for name, (low, high) in sorted(envelope.items()):
+        value = values.get(name)
+        numbers = () if value is None else value if isinstance(value, tuple) else (value,)
+        if not numbers or not all(low <= number <= high for number in numbers):
+            shown = "missing" if value is None else _shown(value)
+            found.append(
+                Reason(
+                    f"{name} is {shown}; the device master allows {low:g} to {high:g}.",
+                    f"Choose {name} between {low:g} and {high:g}, or have the master revised.",
+                    "G-DES-01",
+                )
+            )
+    return tuple(found)
+
+
+def unit_vector(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The vector (3,) at length one, rounded so that it survives being stored as text."""
+    rounded: NDArray[np.float64] = np.round(vector / np.linalg.norm(vector), 9)
+    return rounded
+
+
+def _canonical(kind: Kind, given: object) -> Value | None:
+    """The value in its one form, or None when it is not of this kind or not finite."""
+    if kind == "vector":
+        if not isinstance(given, list | tuple | np.ndarray) or len(given) != 3:
+            return None
+        parts = [_number(part) for part in given]
+        x, y, z = (math.nan if part is None else part for part in parts)
+        return None if None in parts else (x, y, z)
+    number = _number(given)
+    if kind == "integer" and number is not None:
+        return int(number) if number.is_integer() else None
+    return number
+
+
+def _number(given: object) -> float | None:
+    if isinstance(given, bool | str | bytes) or not isinstance(given, int | float | np.integer | np.floating):
+        return None
+    try:
+        number = float(given)
+    except OverflowError:
+        return None
+    return number + 0.0 if math.isfinite(number) else None
+
+
+def _problem(parameter: Parameter, given: object, value: Value | None) -> Reason | None:
+    limits = f"{parameter.minimum:g} to {parameter.maximum:g} {parameter.unit}".strip()
+    if given is None:
+        return Reason(
+            f"{parameter.name} is missing.", f"Give {parameter.title.lower()} ({limits}).", "G-DES-01"
+        )
+    if value is None:
+        form = "three finite numbers" if parameter.kind == "vector" else f"a finite {parameter.kind}"
+        return Reason(f"{parameter.name} is not {form}.", f"Give {form} from {limits}.", "G-DES-01")
+    numbers = value if isinstance(value, tuple) else (value,)
+    if all(parameter.minimum <= number <= parameter.maximum for number in numbers):
+        return None
+    return Reason(f"{parameter.name} is {_shown(value)}.", f"Choose from {limits}.", "G-DES-01")
+
+
+def _shown(value: Value) -> str:
+    return "(" + ", ".join(f"{v:g}" for v in value) + ")" if isinstance(value, tuple) else f"{value:g}"

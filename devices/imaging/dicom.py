@@ -1,0 +1,267 @@
+"""Reads DICOM headers and says of each file what it is. Geometry comes from each frame, never from a reader's guess.
+
+Multi-frame objects (PS3.3 C.7.6.16) and single-frame ones end up as the same `Frame`.
+"""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import config, dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    EnhancedCTImageStorage,
+    EnhancedMRImageStorage,
+    LegacyConvertedEnhancedCTImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+    MediaStorageDirectoryStorage,
+    MRImageStorage,
+)
+
+from devices.imaging.base import RejectedFile, are_unit_and_square
+from devices.imaging.sources import SourceFile
+
+# Odd values are met with our own checks; pydicom's warnings would print them, and they may hold a patient's name.
+config.settings.reading_validation_mode = config.IGNORE
+
+UNREADABLE = (
+    InvalidDicomError, BytesLengthException, ValueError, KeyError, AttributeError, TypeError, NotImplementedError,
+    EOFError, OSError, IndexError, OverflowError, RecursionError, MemoryError, RuntimeError, struct.error, zlib.error,
+)  # fmt: skip
+IMAGE_CLASSES = {
+    CTImageStorage: "CT",
+    EnhancedCTImageStorage: "CT",
+    LegacyConvertedEnhancedCTImageStorage: "CT",
+    MRImageStorage: "MR",
+    EnhancedMRImageStorage: "MR",
+    LegacyConvertedEnhancedMRImageStorage: "MR",
+}
+MAX_ROWS = 4096
+MAX_FRAMES = 5_000
+SPACING_LIMITS_MM = (0.01, 20.0)
+POSITION_LIMIT_MM = 10_000.0
+PREAMBLE_BYTES = 132
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One slice. position: LPS mm of its first voxel's centre; spacing_ij: mm between columns, mm between rows."""
+
+    header: Header
+    index: int
+    position: NDArray[np.float64]
+    row: NDArray[np.float64]
+    column: NDArray[np.float64]
+    spacing_ij: tuple[float, float]
+    slope: float | None
+    intercept: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """What one DICOM file says of itself, pixels left out."""
+
+    file: SourceFile
+    dataset: Dataset
+    sop_class: str
+    sop_uid: str
+    series_uid: str
+    modality: str
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A file that is no slice, with the header where there is one."""
+
+    file: RejectedFile
+    header: Header | None = None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom from printing attribute values."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def reject(file: SourceFile, code: str, reason: str, header: Header | None = None) -> Rejection:
+    return Rejection(RejectedFile(file.ordinal, file.digest[:8], code, f"{file.label}: {reason}"), header)
+
+
+def is_dicom(file: SourceFile) -> bool:
+    """By content: 128 bytes of anything, then DICM (PS3.10 7.1)."""
+    with file.path.open("rb") as stream:
+        return stream.read(PREAMBLE_BYTES)[128:] == b"DICM"
+
+
+def read_header(file: SourceFile) -> Header | Rejection:
+    """The header of a DICOM file, or why it cannot be a slice. Never raises on bad content."""
+    if not is_dicom(file):
+        return reject(file, "not_dicom", "is not a DICOM file")
+    try:
+        with quiet():
+            return _read(file)
+    except UNREADABLE as error:
+        return reject(file, "malformed", f"its DICOM header cannot be read ({type(error).__name__})")
+
+
+def _read(file: SourceFile) -> Header | Rejection:
+    with file.path.open("rb") as stream:
+        if read_file_meta_info(file.path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            return reject(file, "deflated", "is in the deflated transfer syntax, which is not accepted")
+        dataset = dcmread(stream, stop_before_pixels=True)
+        left = file.path.stat().st_size - stream.tell()
+    header = _header(file, dataset)
+    reason = _unfit(header) or _short(header, left)
+    return reject(file, *reason, header) if reason else header
+
+
+def _header(file: SourceFile, dataset: Dataset) -> Header:
+    meta: Any = dataset.file_meta
+    sop_class = str(dataset.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
+    return Header(
+        file=file,
+        dataset=dataset,
+        sop_class=sop_class,
+        sop_uid=str(dataset.get("SOPInstanceUID") or meta.get("MediaStorageSOPInstanceUID") or ""),
+        series_uid=str(dataset.get("SeriesInstanceUID") or ""),
+        modality=str(dataset.get("Modality") or IMAGE_CLASSES.get(sop_class, "")),
+    )
+
+
+def _unfit(header: Header) -> tuple[str, str] | None:
+    dataset = header.dataset
+    if header.sop_class == MediaStorageDirectoryStorage:
+        return "dicomdir", "is a DICOMDIR index; the files themselves are read instead"
+    if "PATIENT_INFO" in _image_type(dataset) or "Secondary" in _class_name(header):
+        return "secondary_capture", "is a secondary capture (a screenshot), which may show the patient's name"
+    if header.sop_class not in IMAGE_CLASSES:
+        return "not_a_slice", f"is a DICOM object of another kind ({_class_name(header)})"
+    if "LOCALIZER" in _image_type(dataset):
+        return "localiser", "is a localiser (scout) image"
+    if str(dataset.get("BurnedInAnnotation", "")) == "YES":
+        return "burned_in", "declares burned-in annotation, which may show the patient's name"
+    return _unfit_pixels(dataset)
+
+
+def _class_name(header: Header) -> str:
+    """The standard's name of the object's class; a private UID has none and is not repeated."""
+    uid = UID(header.sop_class)
+    return str(uid.name) if uid.name != uid else "unknown class"
+
+
+def _image_type(dataset: Dataset) -> tuple[str, ...]:
+    value = dataset.get("ImageType") or ()
+    return (value,) if isinstance(value, str) else tuple(str(part) for part in value)
+
+
+def _unfit_pixels(dataset: Dataset) -> tuple[str, str] | None:
+    rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
+    if not (1 <= rows <= MAX_ROWS and 1 <= columns <= MAX_ROWS):
+        return "absurd_size", f"has {rows} rows and {columns} columns; 1 to {MAX_ROWS} are accepted"
+    if not 1 <= frame_count(dataset) <= MAX_FRAMES:
+        return "absurd_size", f"states {frame_count(dataset)} frames; 1 to {MAX_FRAMES} are accepted"
+    if int(dataset.get("SamplesPerPixel") or 1) != 1:
+        return "not_grey", "is a colour image"
+    if int(dataset.get("BitsAllocated") or 0) not in (8, 16, 32):
+        return "absurd_size", "states no usable number of bits per pixel"
+    return None
+
+
+def _short(header: Header, left: int) -> tuple[str, str] | None:
+    dataset = header.dataset
+    if dataset.file_meta.TransferSyntaxUID.is_compressed:
+        return None if left > 0 else ("truncated", "holds no pixel data")
+    expected = (
+        frame_count(dataset) * int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
+    )
+    return ("truncated", "ends before its pixel data does") if left < expected else None
+
+
+def frame_count(dataset: Dataset) -> int:
+    return int(dataset.get("NumberOfFrames") or 1)
+
+
+def frames_of(header: Header) -> list[Frame] | Rejection:
+    """The slices of a file with their geometry, or why there is none."""
+    try:
+        with quiet():
+            frames = [_frame(header, index) for index in range(frame_count(header.dataset))]
+    except UNREADABLE:
+        return reject(
+            header.file, "no_geometry", "states no usable position, orientation or pixel spacing", header
+        )
+    reasons = [reason for frame in frames if (reason := _misplaced(frame))]
+    return reject(header.file, "bad_geometry", reasons[0], header) if reasons else frames
+
+
+def _frame(header: Header, index: int) -> Frame:
+    orientation = _numbers(attribute(header, index, "PlaneOrientationSequence", "ImageOrientationPatient"), 6)
+    between_rows, between_columns = _numbers(
+        attribute(header, index, "PixelMeasuresSequence", "PixelSpacing"), 2
+    )
+    return Frame(
+        header=header,
+        index=index,
+        position=_numbers(attribute(header, index, "PlanePositionSequence", "ImagePositionPatient"), 3),
+        row=orientation[:3],
+        column=orientation[3:],
+        spacing_ij=(float(between_columns), float(between_rows)),
+        slope=_number(attribute(header, index, "PixelValueTransformationSequence", "RescaleSlope")),
+        intercept=_number(attribute(header, index, "PixelValueTransformationSequence", "RescaleIntercept")),
+    )
+
+
+def attribute(header: Header, index: int, macro: str, keyword: str) -> Any:
+    """A frame's attribute: from its own functional group, else the shared one, else the top of the data set."""
+    dataset = header.dataset
+    groups = []
+    if "PerFrameFunctionalGroupsSequence" in dataset:
+        groups.append(dataset.PerFrameFunctionalGroupsSequence[index])
+    if "SharedFunctionalGroupsSequence" in dataset:
+        groups.append(dataset.SharedFunctionalGroupsSequence[0])
+    for group in groups:
+        if macro in group and group[macro].value:
+            return group[macro].value[0].get(keyword)
+    return dataset.get(keyword)
+
+
+def _numbers(value: Any, count: int) -> NDArray[np.float64]:
+    numbers = np.array([float(part) for part in value], dtype=np.float64)
+    if numbers.shape != (count,) or not np.isfinite(numbers).all():
+        raise ValueError(f"expected {count} finite numbers")
+    return numbers
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or value == "" else float(value)
+
+
+def _misplaced(frame: Frame) -> str:
+    low, high = SPACING_LIMITS_MM
+    if not all(low <= spacing <= high for spacing in frame.spacing_ij):
+        return f"has a pixel spacing outside {low} to {high} mm"
+    if np.abs(frame.position).max() > POSITION_LIMIT_MM:
+        return f"lies more than {POSITION_LIMIT_MM:.0f} mm from the origin"
+    return "" if are_unit_and_square(frame.row, frame.column, 1e-2) else "has an impossible orientation"
+
+
+def load_pixels(header: Header) -> Dataset:
+    """The whole data set of a file, pixels included."""
+    with quiet():
+        return dcmread(BytesIO(header.file.path.read_bytes()))

@@ -1,0 +1,162 @@
+"""Where the slices lie: sorted by position along the normal, with every irregularity named.
+
+Spacing is measured from positions. A gap, a shared position or mixed orientations is an error; tilt and uneven steps are
+carried as they are and named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.imaging.base import Finding, tilt_degrees
+from devices.imaging.dicom import Frame
+
+SAME_PLACE_MM = 0.005
+SAME_DIRECTION = 1e-3
+SAME_SPACING = 1e-3
+UNEVEN_SHARE = 0.02
+UNEVEN_MM = 0.02
+WHOLE_STEPS = 0.05
+TILT_DEGREES = 0.1
+STRAY_MM = 0.5
+NOMINAL_MM = 0.05
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Frames in order along the normal, and what is to be said of them."""
+
+    frames: list[Frame]
+    findings: list[Finding]
+
+
+def stacked(frames: list[Frame]) -> Stack:
+    """Sort frames along the normal of the first and name every irregularity; errors are left to the caller to refuse on."""
+    mixed = _mixed(frames)
+    if mixed:
+        return Stack(frames, mixed)
+    normal = np.cross(frames[0].row, frames[0].column)
+    # Ties are broken by digest, so that the order files came in can never show.
+    frames = sorted(frames, key=lambda f: (float(f.position @ normal), f.header.file.digest, f.index))
+    positions = np.array([frame.position for frame in frames])
+    steps = np.diff(positions @ normal)
+    return Stack(
+        frames,
+        [*_shared_places(steps), *_steps(steps), *_tilt(frames, positions), *_strays(positions, normal)],
+    )
+
+
+def _mixed(frames: list[Frame]) -> list[Finding]:
+    first = frames[0]
+    found = []
+    turned = sum(_turned(first, frame) for frame in frames)
+    if turned:
+        message = f"{turned} of {len(frames)} images have another orientation than the first."
+        found.append(Finding("mixed_orientation", "error", message, "Upload one series of parallel slices."))
+    if any(_spacing_differs(first, frame) for frame in frames):
+        found.append(
+            Finding(
+                "mixed_spacing",
+                "error",
+                "The images have different pixel spacings.",
+                "Upload one reconstruction.",
+            )
+        )
+    if len({(int(f.header.dataset.Rows), int(f.header.dataset.Columns)) for f in frames}) > 1:
+        found.append(
+            Finding(
+                "mixed_size",
+                "error",
+                "The images have different numbers of rows or columns.",
+                "Upload one reconstruction.",
+            )
+        )
+    return found
+
+
+def _turned(first: Frame, other: Frame) -> bool:
+    return bool(
+        max(np.abs(first.row - other.row).max(), np.abs(first.column - other.column).max()) > SAME_DIRECTION
+    )
+
+
+def _spacing_differs(first: Frame, other: Frame) -> bool:
+    return max(abs(a - b) for a, b in zip(first.spacing_ij, other.spacing_ij, strict=True)) > SAME_SPACING
+
+
+def _shared_places(steps: NDArray[np.float64]) -> list[Finding]:
+    same = np.abs(steps) < SAME_PLACE_MM
+    if not same.any():
+        return []
+    images = np.count_nonzero(np.append(same, False) | np.insert(same, 0, False))
+    message = f"{images} different images share positions, the first at slice {np.argmax(same) + 1}: they are not one volume."
+    return [
+        Finding(
+            "same_position", "error", message, "Upload one acquisition only, no repeats and no time series."
+        )
+    ]
+
+
+def _steps(steps: NDArray[np.float64]) -> list[Finding]:
+    steps = steps[np.abs(steps) >= SAME_PLACE_MM]
+    if not len(steps):
+        return []
+    base = float(np.median(steps))
+    odd = np.flatnonzero(np.abs(steps - base) > max(UNEVEN_MM, UNEVEN_SHARE * base))
+    ratios = steps[odd] / base
+    gaps = [
+        (int(slot), round(float(ratio)))
+        for slot, ratio in zip(odd, ratios, strict=True)
+        if _is_gap(float(ratio))
+    ]
+    found = [_missing(slot, count - 1, float(steps[slot])) for slot, count in gaps]
+    if len(odd) > len(gaps):
+        sizes = ", ".join(f"{size:.3f}" for size in sorted(set(np.round(steps, 3))))
+        message = f"The slices are unevenly spaced ({sizes} mm); each keeps its own position."
+        found.append(Finding("uneven_spacing", "warning", message, "Prefer an evenly spaced reconstruction."))
+    return found
+
+
+def _is_gap(ratio: float) -> bool:
+    return ratio > 1.5 and abs(ratio - round(ratio)) <= WHOLE_STEPS * round(ratio)
+
+
+def _missing(slot: int, count: int, gap: float) -> Finding:
+    message = f"{count} slice{'s are' if count > 1 else ' is'} missing after slice {slot + 1}: a gap of {gap:.3f} mm."
+    return Finding("missing_slice", "error", message, "Send the series again, complete.")
+
+
+def _tilt(frames: list[Frame], positions: NDArray[np.float64]) -> list[Finding]:
+    tilt = tilt_degrees(positions, frames[0].row, frames[0].column)
+    if abs(tilt) < TILT_DEGREES or abs(tilt) > 80:
+        return []
+    message = f"The gantry was tilted by {tilt:.2f} degrees (from positions); the shear is kept and nothing is resampled."
+    return [Finding("gantry_tilt", "warning", message, "Check that the protocol allows a tilted gantry.")]
+
+
+def _strays(positions: NDArray[np.float64], normal: NDArray[np.float64]) -> list[Finding]:
+    heights = positions @ normal
+    span = heights[-1] - heights[0]
+    if span < SAME_PLACE_MM:
+        return []
+    straight = positions[0] + ((heights - heights[0]) / span)[:, None] * (positions[-1] - positions[0])
+    stray = float(np.linalg.norm(positions - straight, axis=1).max())
+    if stray <= STRAY_MM:
+        return []
+    message = f"Slices lie up to {stray:.2f} mm beside a straight stack; each keeps its own position."
+    return [
+        Finding(
+            "shifted_slices", "warning", message, "Check that the patient table did not move during the scan."
+        )
+    ]
+
+
+def nominal_differs(nominal: float | None, measured: float) -> list[Finding]:
+    """A header's slice spacing that disagrees with the positions is said, and not used."""
+    if nominal is None or abs(abs(nominal) - measured) <= NOMINAL_MM:
+        return []
+    message = f"The header states {nominal:g} mm between slices or as thickness; positions give {measured:.3f} mm, which is used."
+    return [Finding("spacing_from_positions", "info", message)]

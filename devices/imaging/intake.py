@@ -1,0 +1,267 @@
+"""The front door for images: a folder, zip or file becomes one calibrated volume, or a refusal with every reason.
+
+G-IMG-01 stands on the findings made here; G-ORD-05 compares the identity, which is returned apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from devices.imaging.base import (
+    Acquisition,
+    Finding,
+    ImagingRefused,
+    ReadImages,
+    RejectedFile,
+    Volume,
+    refuse_on_error,
+)
+from devices.imaging.dicom import (
+    Frame,
+    Header,
+    Rejection,
+    attribute,
+    frames_of,
+    is_dicom,
+    quiet,
+    read_header,
+)
+from devices.imaging.geometry import nominal_differs, stacked
+from devices.imaging.nifti import is_nifti, read_nifti
+from devices.imaging.pixels import LOSSY_SYNTAXES, hounsfield
+from devices.imaging.series import (
+    Series,
+    chosen,
+    day,
+    decimal,
+    grouped,
+    identity,
+    text,
+    with_used,
+    without_duplicates,
+)
+from devices.imaging.sources import SourceFile, opened
+
+CT_ONLY = frozenset({"CT"})
+NO_AIR_HU = -300
+EXPECTED_JUNK = {"localiser", "secondary_capture", "dicomdir", "not_a_slice", "not_dicom"}
+
+
+def read_images(
+    source: Path, *, series_uid: str | None = None, modalities: Collection[str] = CT_ONLY
+) -> ReadImages:
+    """Read a folder, a .zip, one DICOM file, `.nii` or `.nii.gz`, found by content and not by name.
+
+    series_uid: which series to use where the upload holds several.
+    modalities: "CT" unless the caller wants others; only CT is calibrated in Hounsfield units.
+    Raises ImagingRefused with every finding; nothing is guessed over. G-IMG-01.
+    """
+    with opened(source) as files:
+        images = [file for file in files if is_nifti(file)]
+        if images:
+            return read_nifti(_only(images, files))
+        return _read_dicom(files, series_uid, modalities)
+
+
+def _only(images: list[SourceFile], files: list[SourceFile]) -> SourceFile:
+    if len(images) > 1 or any(is_dicom(file) for file in files):
+        message = f"The upload holds {len(images)} NIfTI images among {len(files)} files."
+        raise ImagingRefused([Finding("several_images", "error", message, "Upload one image only.")])
+    return images[0]
+
+
+def _read_dicom(files: list[SourceFile], series_uid: str | None, modalities: Collection[str]) -> ReadImages:
+    headers, frames, rejections = _sorted_out(files)
+    findings = _said_of_rejections(rejections)
+    try:
+        return _read_series(headers, frames, rejections, findings, series_uid, modalities)
+    except ImagingRefused as refusal:
+        raise ImagingRefused(dict.fromkeys([*refusal.findings, *findings])) from refusal
+
+
+def _sorted_out(files: list[SourceFile]) -> tuple[list[Header], list[Frame], list[Rejection]]:
+    headers, frames, rejections = [], [], []
+    for file in files:
+        read = read_header(file)
+        if isinstance(read, Rejection):
+            rejections.append(read)
+            continue
+        placed = frames_of(read)
+        if isinstance(placed, Rejection):
+            rejections.append(placed)
+            continue
+        headers.append(read)
+        frames.extend(placed)
+    return headers, frames, rejections
+
+
+def _said_of_rejections(rejections: list[Rejection]) -> list[Finding]:
+    counts = Counter(rejection.file.code for rejection in rejections)
+    return [_rejected(code, count) for code, count in sorted(counts.items())]
+
+
+def _rejected(code: str, count: int) -> Finding:
+    message = (
+        f"{count} file{'s are' if count > 1 else ' is'} no part of the volume ({code.replace('_', ' ')})."
+    )
+    if code in EXPECTED_JUNK:
+        return Finding(f"rejected_{code}", "info", message)
+    return Finding(f"rejected_{code}", "warning", message, "Check the list of rejected files.")
+
+
+def _read_series(
+    headers: list[Header],
+    frames: list[Frame],
+    rejections: list[Rejection],
+    findings: list[Finding],
+    series_uid: str | None,
+    modalities: Collection[str],
+) -> ReadImages:
+    if not headers and not any(rejection.header for rejection in rejections):
+        message = "The upload holds no readable DICOM or NIfTI image."
+        raise ImagingRefused(
+            [Finding("no_images", "error", message, "Upload the series as the scanner exported it.")]
+        )
+    # A localiser or a screenshot of somebody else in the folder is as alarming as a slice of somebody else.
+    patient, said = identity([*headers, *(rejection.header for rejection in rejections if rejection.header)])
+    refuse_on_error([*said, *findings])
+    every = grouped(frames, rejections)
+    series = chosen(every, series_uid, modalities)
+    findings += said + _said_of_series(series)
+    volume, used, more = _volume(series, findings)
+    summaries = with_used([one.summary(modalities) for one in every], series.uid)
+    return ReadImages(volume, patient, (*findings, *more), summaries, _files(rejections), used)
+
+
+def _files(rejections: Iterable[Rejection]) -> tuple[RejectedFile, ...]:
+    return tuple(rejection.file for rejection in rejections)
+
+
+def _said_of_series(series: Series) -> list[Finding]:
+    found = []
+    if series.damaged:
+        labels = ", ".join(rejection.file.digest for rejection in series.damaged[:5])
+        message = f"{len(series.damaged)} files of the series are damaged ({labels})."
+        found.append(Finding("damaged_slices", "error", message, "Send the series again, complete."))
+    if not series.uid:
+        message = "The images carry no series identifier: that they belong together is seen from their positions alone."
+        found.append(
+            Finding("no_series_uid", "warning", message, "Prefer an export that keeps its identifiers.")
+        )
+    places = {str(frame.header.dataset.get("FrameOfReferenceUID", "")) for frame in series.frames}
+    if len(places) > 1:
+        message = f"The series states {len(places)} frames of reference for its slices."
+        found.append(
+            Finding("several_frames_of_reference", "warning", message, "Check that the patient did not move.")
+        )
+    return found
+
+
+def _volume(series: Series, findings: list[Finding]) -> tuple[Volume, tuple[str, ...], list[Finding]]:
+    frames, doubled = without_duplicates(series)
+    stack = stacked(frames)
+    found = [*doubled, *stack.findings, *_uncalibrated(series.modality, stack.frames)]
+    refuse_on_error([*findings, *found])
+    voxels, said = hounsfield(stack.frames)
+    refuse_on_error([*findings, *found, *said])
+    first = stack.frames[0]
+    used = tuple(dict.fromkeys(frame.header.file.digest for frame in stack.frames))
+    volume = Volume(
+        voxels=voxels,
+        positions=np.array([frame.position for frame in stack.frames]),
+        row_direction=first.row,
+        column_direction=first.column,
+        spacing_ij=first.spacing_ij,
+        acquisition=_acquisition(stack.frames, used),
+    )
+    return volume, used, [*found, *said, *_said_of_volume(volume)]
+
+
+def _uncalibrated(modality: str, frames: list[Frame]) -> list[Finding]:
+    if modality != "CT":
+        return [
+            Finding(
+                "not_hounsfield",
+                "warning",
+                f"{modality} values are not Hounsfield units.",
+                "Use a CT for bone.",
+            )
+        ]
+    if any(frame.slope is None or frame.intercept is None for frame in frames):
+        message = "Slices state no rescale slope and intercept, so their values cannot be turned into Hounsfield units."
+        return [Finding("no_rescale", "error", message, "Export the original images.")]
+    if any(
+        frame.slope == 0 or not np.isfinite((frame.slope or 0.0) + (frame.intercept or 0.0))
+        for frame in frames
+    ):
+        return [
+            Finding(
+                "no_rescale", "error", "Slices state an impossible rescale.", "Export the original images."
+            )
+        ]
+    first = frames[0]
+    unit = attribute(first.header, first.index, "PixelValueTransformationSequence", "RescaleType")
+    if unit not in (None, "", "HU"):
+        message = "The images do not say that their rescaled values are Hounsfield units."
+        return [Finding("rescale_not_hu", "warning", message, "Check the value of air and of water.")]
+    return []
+
+
+def _acquisition(frames: list[Frame], used: Iterable[str]) -> Acquisition:
+    dataset = frames[0].header.dataset
+    syntax = dataset.file_meta.TransferSyntaxUID
+    with quiet():
+        thickness = attribute(frames[0].header, frames[0].index, "PixelMeasuresSequence", "SliceThickness")
+        return Acquisition(
+            source_format="DICOM",
+            modality=frames[0].header.modality,
+            kernel=text(dataset.get("ConvolutionKernel")),
+            slice_thickness_mm=decimal(thickness),
+            nominal_slice_spacing_mm=decimal(dataset.get("SpacingBetweenSlices")),
+            nominal_tilt_degrees=decimal(dataset.get("GantryDetectorTilt")),
+            kvp=decimal(dataset.get("KVP")),
+            acquired_on=next(filter(None, map(day, _dates(frames[0].header))), None),
+            manufacturer=text(dataset.get("Manufacturer")),
+            model=text(dataset.get("ManufacturerModelName")),
+            transfer_syntax=str(syntax),
+            lossy=any(_lossy(frame.header) for frame in frames),
+            contrast=bool(dataset.get("ContrastBolusAgent")),
+            source_digest=hashlib.sha256("".join(sorted(used)).encode()).hexdigest(),
+        )
+
+
+def _dates(header: Header) -> list[object]:
+    keywords = ("AcquisitionDate", "AcquisitionDateTime", "ContentDate", "SeriesDate", "StudyDate")
+    return [header.dataset.get(keyword) for keyword in keywords]
+
+
+def _lossy(header: Header) -> bool:
+    stated = str(header.dataset.get("LossyImageCompression", "")) == "01"
+    return stated or str(header.dataset.file_meta.TransferSyntaxUID) in LOSSY_SYNTAXES
+
+
+def _said_of_volume(volume: Volume) -> list[Finding]:
+    acquisition = volume.acquisition
+    nominal = acquisition.nominal_slice_spacing_mm
+    found = nominal_differs(
+        acquisition.slice_thickness_mm if nominal is None else nominal, volume.slice_spacing_mm
+    )
+    if acquisition.lossy:
+        message = "The images were compressed with loss, which changes values by up to hundreds of HU."
+        found.append(
+            Finding(
+                "lossy", "warning", message, "Ask for the original images; a named person must accept these."
+            )
+        )
+    if acquisition.modality == "CT" and float(volume.voxels.min()) > NO_AIR_HU:
+        found.append(
+            Finding(
+                "no_air", "warning", "No voxel has the value of air.", "Check calibration and field of view."
+            )
+        )
+    return found

@@ -1,0 +1,251 @@
+"""NIfTI in and out. Its world is RAS; ours is LPS: x and y change sign, nothing is resampled.
+
+NIfTI says nothing of patient, modality or calibration, and the reader says so.
+"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.imaging.base import (
+    Acquisition,
+    Finding,
+    ImagingRefused,
+    PatientIdentifiers,
+    ReadImages,
+    Volume,
+    Voxels,
+    are_unit_and_square,
+    refuse_on_error,
+)
+from devices.imaging.geometry import TILT_DEGREES
+from devices.imaging.pixels import INT16, LOWEST_HU, MAX_VOXELS
+from devices.imaging.sources import GZIP_MAGIC, SourceFile, read_inflated
+
+HEADER_BYTES = 544
+MAX_SIDE = 4096
+SPACING_LIMITS_MM = (0.01, 20.0)
+POSITION_LIMIT_MM = 10_000.0
+VALUE_LIMITS = (-32_768.0, 100_000.0)
+AGREE_MM = 0.1
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+MILLIMETRE_CODES = (0, 2)
+UNREADABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    EOFError,
+    OSError,
+    OverflowError,
+    MemoryError,
+    AttributeError,
+)
+
+
+def is_nifti(file: SourceFile) -> bool:
+    """By content: the magic of NIfTI-1 or -2, gzipped or not."""
+    try:
+        with file.path.open("rb") as plain:
+            head = plain.read(HEADER_BYTES)
+        if head[:2] == GZIP_MAGIC:
+            with gzip.open(file.path, "rb") as stream:
+                head = stream.read(HEADER_BYTES)
+    except (OSError, EOFError, ValueError):
+        return head[:2] == GZIP_MAGIC
+    return head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0")
+
+
+def _error(code: str, message: str, cure: str = "Export the image again from its source.") -> ImagingRefused:
+    return ImagingRefused([Finding(code, "error", message, cure)])
+
+
+def read_nifti(file: SourceFile) -> ReadImages:
+    """One 3-D NIfTI image as a volume. Raises ImagingRefused."""
+    image = _parsed(read_inflated(file.path))
+    findings = _header_findings(image)
+    refuse_on_error(findings)
+    geometry, more = _placed(image)
+    findings += more
+    refuse_on_error(findings)
+    voxels = _values(image)
+    volume = _oriented(voxels, geometry, file)
+    findings += _calibration(volume)
+    return ReadImages(volume, PatientIdentifiers(), tuple(findings), used=(file.digest,))
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        kind = nib.Nifti2Image if data[4:8] in (b"n+2\0", b"ni2\0") else nib.Nifti1Image
+        return kind.from_bytes(data)
+    except (*UNREADABLE, nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
+        raise _error("malformed", "The NIfTI header cannot be read.") from error
+
+
+def _header_findings(image: Any) -> list[Finding]:
+    header, found = image.header, []
+    sides = tuple(int(side) for side in header.get_data_shape())
+    while len(sides) > 3 and sides[-1] == 1:
+        sides = sides[:-1]
+    if len(sides) != 3:
+        found.append(
+            Finding(
+                "not_a_volume",
+                "error",
+                f"The image has {len(sides)} dimensions, not 3.",
+                "Export one volume.",
+            )
+        )
+    elif min(sides) < 2 or max(sides) > MAX_SIDE or np.prod(sides) > MAX_VOXELS:
+        found.append(
+            Finding(
+                "absurd_size",
+                "error",
+                f"The image has {sides} voxels; 2 to {MAX_SIDE} a side are accepted.",
+                "Crop it.",
+            )
+        )
+    if int(header["xyzt_units"]) & 7 not in MILLIMETRE_CODES:
+        found.append(
+            Finding("units", "error", "The image is not in millimetres.", "Export it in millimetres.")
+        )
+    if header.get_data_dtype().kind not in "iuf":
+        found.append(
+            Finding(
+                "not_grey", "error", "The image does not hold one number a voxel.", "Export the grey values."
+            )
+        )
+    if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
+        message = "The image does not say how it lies in the patient (sform and qform codes are 0)."
+        found.append(
+            Finding(
+                "no_orientation",
+                "error",
+                message,
+                "Export it with its orientation, or upload the DICOM series.",
+            )
+        )
+    return found
+
+
+def _placed(image: Any) -> tuple[NDArray[np.float64], list[Finding]]:
+    header = image.header
+    sform, qform = header.get_sform(coded=True)[0], _qform(header)
+    affine = np.asarray(sform if sform is not None else qform, dtype=np.float64)
+    if not np.isfinite(affine).all():
+        raise _error("bad_geometry", "The image's orientation is not finite.")
+    found = _spacing_findings(affine)
+    corner = np.append(np.array(header.get_data_shape()[:3]) - 1.0, 1.0)
+    if sform is not None and qform is not None and np.abs((affine - qform) @ corner).max() > AGREE_MM:
+        message = "The image's two statements of orientation (sform and qform) disagree."
+        found.append(Finding("orientation_conflict", "error", message, "Upload the DICOM series instead."))
+    return RAS_TO_LPS @ affine, found
+
+
+def _qform(header: Any) -> NDArray[np.float64] | None:
+    try:
+        return header.get_qform(coded=True)[0]  # type: ignore[no-any-return]
+    except (*UNREADABLE, nib.spatialimages.HeaderDataError) as error:
+        raise _error("bad_geometry", "The image's orientation is impossible.") from error
+
+
+def _spacing_findings(affine: NDArray[np.float64]) -> list[Finding]:
+    low, high = SPACING_LIMITS_MM
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not ((lengths >= low) & (lengths <= high)).all() or np.abs(affine[:3, 3]).max() > POSITION_LIMIT_MM:
+        message = f"The image's voxels are not {low} to {high} mm, or lie more than {POSITION_LIMIT_MM:.0f} mm from the origin."
+        return [Finding("bad_geometry", "error", message, "Export the image again from its source.")]
+    axes = affine[:3, :3] / lengths
+    if not are_unit_and_square(axes[:, 0], axes[:, 1]) or abs(np.linalg.det(axes)) < 0.1:
+        return [
+            Finding(
+                "bad_geometry",
+                "error",
+                "The image's rows and columns are not square.",
+                "Upload the DICOM series.",
+            )
+        ]
+    lean = float(np.degrees(np.arccos(np.clip(abs(np.linalg.det(axes)), 0, 1))))
+    if lean < TILT_DEGREES:
+        return []
+    message = f"The slices lean by {lean:.2f} degrees; the shear is kept and nothing is resampled."
+    return [Finding("gantry_tilt", "warning", message, "Check that the protocol allows a tilted gantry.")]
+
+
+def _values(image: Any) -> Voxels:
+    try:
+        scaled = np.asanyarray(image.dataobj)
+    except (*UNREADABLE, nib.filebasedimages.ImageFileError) as error:
+        raise _error("truncated", "The image ends before its voxels do.") from error
+    scaled = scaled.reshape(scaled.shape[:3])
+    low, high = float(scaled.min()), float(scaled.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise _error("not_finite", "The image holds values that are not numbers (NaN or infinite).")
+    if low < VALUE_LIMITS[0] or high > VALUE_LIMITS[1]:
+        raise _error(
+            "absurd_values",
+            f"The image's values run from {low:g} to {high:g}: these are not Hounsfield units.",
+        )
+    voxels = np.ascontiguousarray(scaled.transpose(2, 1, 0))
+    return _narrowed(voxels, high)
+
+
+def _narrowed(voxels: NDArray[Any], high: float) -> Voxels:
+    whole = voxels.dtype.kind in "iu" or bool((voxels == np.rint(voxels)).all())
+    if whole and high <= INT16.max:
+        return voxels.astype(np.int16)
+    return voxels.astype(np.float32)
+
+
+def _oriented(voxels: Voxels, affine: NDArray[np.float64], file: SourceFile) -> Volume:
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    oriented: Any = voxels
+    row, column = affine[:3, 0] / lengths[0], affine[:3, 1] / lengths[1]
+    positions = affine[:3, 3] + np.arange(len(voxels))[:, None] * affine[:3, 2]
+    if affine[:3, 2] @ np.cross(row, column) < 0:
+        oriented, positions = np.ascontiguousarray(voxels[::-1]), positions[::-1]
+    np.maximum(oriented, LOWEST_HU, out=oriented)
+    acquisition = Acquisition("NIfTI", source_digest=file.digest)
+    return Volume(oriented, positions, row, column, (float(lengths[0]), float(lengths[1])), acquisition)
+
+
+def _calibration(volume: Volume) -> list[Finding]:
+    message = "NIfTI does not state modality, patient or calibration: that these are Hounsfield units is the uploader's word."
+    found = [Finding("modality_unstated", "warning", message, "Prefer the DICOM series.")]
+    if float(volume.voxels.min()) > -300:
+        found.append(
+            Finding(
+                "no_air",
+                "warning",
+                "No voxel has the value of air: are these Hounsfield units?",
+                "Check the export.",
+            )
+        )
+    return found
+
+
+def affine_ras(volume: Volume) -> NDArray[np.float64]:
+    """The 4 x 4 NIfTI affine of a volume, (i, j, k) to RAS mm. Raises ValueError where the slices are unevenly placed."""
+    steps = np.diff(volume.positions, axis=0)
+    if np.abs(steps - steps[0]).max() > 1e-3:
+        raise ValueError("an unevenly spaced volume has no single affine")
+    affine = np.eye(4)
+    affine[:3, 0] = volume.row_direction * volume.spacing_ij[0]
+    affine[:3, 1] = volume.column_direction * volume.spacing_ij[1]
+    affine[:3, 2] = (volume.positions[-1] - volume.positions[0]) / (len(volume.positions) - 1)
+    affine[:3, 3] = volume.positions[0]
+    return RAS_TO_LPS @ affine
+
+
+def write_nifti(volume: Volume, path: Path) -> None:
+    """Write `.nii` or `.nii.gz` with sform and qform codes 1 and no free text."""
+    kind: Any = nib.Nifti1Image
+    image = kind(volume.voxels.transpose(2, 1, 0), affine_ras(volume))
+    image.header.set_xyzt_units("mm")
+    nib.save(image, path)

@@ -1,0 +1,200 @@
+"""Opens an upload safely: a folder, a zip or one file becomes a list of plain files, whatever they are called.
+
+Members of a zip are inflated under names of our own, counted while inflating: the sizes a zip states are claims.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from devices.imaging.base import Finding, ImagingRefused
+
+MAX_FILES = 5_000
+MAX_FILE_BYTES = 2 * 1024**3
+MAX_TOTAL_BYTES = 6 * 1024**3
+MAX_INFLATION_RATIO = 200
+RATIO_GRACE_BYTES = 16 * 1024**2
+CHUNK_BYTES = 1024**2
+
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+GZIP_MAGIC = b"\x1f\x8b"
+ENCRYPTED = 0x1
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of an upload. ordinal: from 1, in the order found; digest: SHA-256 of its bytes."""
+
+    ordinal: int
+    path: Path
+    digest: str
+
+    @property
+    def label(self) -> str:
+        return f"file {self.ordinal} ({self.digest[:8]})"
+
+
+def refused(code: str, message: str, cure: str) -> ImagingRefused:
+    return ImagingRefused([Finding(code, "error", message, cure)])
+
+
+@contextmanager
+def opened(source: Path) -> Iterator[list[SourceFile]]:
+    """Yield the plain files of a folder, a zip or a single file; what was unpacked is gone afterwards.
+
+    Raises ImagingRefused for a source that is missing, empty, too large or hostile.
+    """
+    with TemporaryDirectory(prefix="lamina-images-") as scratch:
+        files = list(_listed(_paths(source, Path(scratch))))
+        if not files:
+            raise refused(
+                "empty", "The upload holds no files.", "Upload the whole series, as exported by the scanner."
+            )
+        yield files
+
+
+def _paths(source: Path, scratch: Path) -> list[Path]:
+    if source.is_dir():
+        return _folder(source)
+    if not source.is_file():
+        raise refused(
+            "not_found", "The upload is neither a file nor a folder.", "Upload a folder, a zip or a file."
+        )
+    with source.open("rb") as stream:
+        magic = stream.read(4)
+    return _unzipped(source, scratch) if magic in ZIP_MAGIC else [source]
+
+
+def _folder(source: Path) -> list[Path]:
+    found = sorted(path for path in source.rglob("*") if path.is_file() and not path.is_symlink())
+    if len(found) > MAX_FILES:
+        raise _too_many(len(found))
+    return found
+
+
+def _too_many(count: int) -> ImagingRefused:
+    return refused(
+        "too_many_files",
+        f"The upload holds {count} files, above the limit of {MAX_FILES}.",
+        "Upload one series.",
+    )
+
+
+def _listed(paths: list[Path]) -> Iterator[SourceFile]:
+    total = 0
+    for ordinal, path in enumerate(paths, 1):
+        total += path.stat().st_size
+        if path.stat().st_size > MAX_FILE_BYTES or total > MAX_TOTAL_BYTES:
+            raise _too_large()
+        with path.open("rb") as stream:
+            yield SourceFile(ordinal, path, hashlib.file_digest(stream, "sha256").hexdigest())
+
+
+def _too_large() -> ImagingRefused:
+    return refused(
+        "too_large",
+        f"The upload is above the limit of {MAX_FILE_BYTES // 1024**2} MiB a file or {MAX_TOTAL_BYTES // 1024**2} MiB in all.",
+        "Upload one series only.",
+    )
+
+
+def _unzipped(source: Path, scratch: Path) -> list[Path]:
+    try:
+        with zipfile.ZipFile(source) as archive:
+            members = _checked_members(archive)
+            return _inflate_all(archive, members, scratch)
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        raise refused(
+            "bad_zip", "The zip is damaged or incomplete.", "Make the zip again and upload it."
+        ) from error
+
+
+def _checked_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    members = [info for info in archive.infolist() if not info.is_dir()]
+    if len(members) > MAX_FILES:
+        raise _too_many(len(members))
+    for number, info in enumerate(members, 1):
+        reason = _hostile(info)
+        if reason:
+            raise refused(
+                "hostile_zip", f"Entry {number} of the zip {reason}.", "Zip the plain files of one series."
+            )
+    return members
+
+
+def _hostile(info: zipfile.ZipInfo) -> str:
+    name = info.filename.replace("\\", "/")
+    mode = info.external_attr >> 16
+    if name.startswith("/") or name[1:2] == ":" or ".." in PurePosixPath(name).parts:
+        return "has a path that leaves the zip"
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+        return "is a link or a device, not a file"
+    return "is encrypted" if info.flag_bits & ENCRYPTED else ""
+
+
+def _inflate_all(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], scratch: Path) -> list[Path]:
+    total, paths = 0, []
+    for number, info in enumerate(members, 1):
+        target = scratch / f"{number:06d}"
+        total += _inflate(archive, info, target, MAX_TOTAL_BYTES - total)
+        paths.append(target)
+    return paths
+
+
+def _inflate(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room: int) -> int:
+    room = min(room, MAX_FILE_BYTES)
+    allowed = max(RATIO_GRACE_BYTES, info.compress_size * MAX_INFLATION_RATIO)
+    written = 0
+    with archive.open(info) as packed, target.open("xb") as plain:
+        while chunk := packed.read(CHUNK_BYTES):
+            written += len(chunk)
+            if written > room:
+                raise _too_large()
+            if written > allowed:
+                raise refused(
+                    "zip_bomb",
+                    "A zip entry inflates out of all proportion.",
+                    "Zip the plain files of one series.",
+                )
+            plain.write(chunk)
+    return written
+
+
+def read_inflated(path: Path) -> bytes:
+    """The file's bytes, gunzipped if it is gzip; counted while inflating."""
+    with path.open("rb") as stream:
+        packed = stream.read(2) == GZIP_MAGIC
+    if not packed:
+        return path.read_bytes()
+    allowed = min(MAX_FILE_BYTES, max(RATIO_GRACE_BYTES, path.stat().st_size * MAX_INFLATION_RATIO))
+    try:
+        with gzip.open(path, "rb") as stream:
+            data = stream.read(allowed + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise refused(
+            "bad_gzip", "The compressed file is damaged or incomplete.", "Export the file again."
+        ) from error
+    if len(data) > allowed:
+        raise refused(
+            "zip_bomb",
+            "The compressed file inflates out of all proportion.",
+            "Upload the image uncompressed.",
+        )
+    return data

@@ -1,0 +1,147 @@
+"""Says what is right and wrong with a mesh. Counts, never repairs: an empty or repaired mesh is an error (G-MSH-01)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.mesh.base import Mesh
+from devices.mesh.rays import RayScene
+
+DEGENERATE_MM2 = 1e-12
+ESCAPE_MM = 1e-3
+
+
+@dataclass(frozen=True)
+class MeshReport:
+    """watertight: every edge belongs to exactly two faces.  manifold: no edge to more than two, and no index out of range.
+    oriented: each edge is used once in each direction and the volume is positive.  bounds_mm: ((x, y, z) low, high)."""
+
+    watertight: bool
+    manifold: bool
+    oriented: bool
+    vertices: int
+    triangles: int
+    boundary_edges: int
+    nonmanifold_edges: int
+    degenerate: int
+    volume_ml: float
+    area_mm2: float
+    bounds_mm: tuple[tuple[float, float, float], tuple[float, float, float]]
+
+    @property
+    def sound(self) -> bool:
+        return self.watertight and self.manifold and self.oriented
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong, in words; empty for a sound mesh."""
+        said = (
+            (not self.triangles, "the mesh is empty"),
+            (self.boundary_edges, f"{self.boundary_edges} open edges"),
+            (self.nonmanifold_edges, f"{self.nonmanifold_edges} edges of more than two faces"),
+            (self.triangles and not self.oriented, "the faces do not all look outwards"),
+        )
+        return tuple(text for wrong, text in said if wrong)
+
+
+def check_mesh(mesh: Mesh) -> MeshReport:
+    """Count edges, orientation, volume and area. Raises ValueError for coordinates or indices that are no mesh at all."""
+    _refuse_nonsense(mesh)
+    forward = np.concatenate([mesh.faces[:, (0, 1)], mesh.faces[:, (1, 2)], mesh.faces[:, (2, 0)]]).astype(
+        np.int64
+    )
+    boundary, crowded, paired = _edges(forward, len(mesh.vertices))
+    volume = signed_volume_mm3(mesh) / 1000
+    areas = triangle_areas_mm2(mesh)
+    return MeshReport(
+        watertight=bool(len(mesh.faces)) and boundary == 0 and crowded == 0,
+        manifold=bool(len(mesh.faces)) and crowded == 0,
+        oriented=paired and volume > 0,
+        vertices=len(mesh.vertices),
+        triangles=len(mesh.faces),
+        boundary_edges=boundary,
+        nonmanifold_edges=crowded,
+        degenerate=int(np.count_nonzero(areas <= DEGENERATE_MM2)),
+        volume_ml=volume,
+        area_mm2=float(areas.sum()),
+        bounds_mm=_bounds(mesh),
+    )
+
+
+def _refuse_nonsense(mesh: Mesh) -> None:
+    if not np.isfinite(mesh.vertices).all():
+        raise ValueError("the mesh has coordinates that are not finite")
+    if len(mesh.faces) and (mesh.faces.min() < 0 or mesh.faces.max() >= len(mesh.vertices)):
+        raise ValueError("the mesh has faces of vertices that do not exist")
+
+
+def _edges(forward: NDArray[np.int64], vertices: int) -> tuple[int, int, bool]:
+    """(edges of one face, edges of more than two, whether each direction is used exactly once)."""
+    low, high = forward.min(axis=1), forward.max(axis=1)
+    keys = np.sort((low * vertices + high) * 2 + (forward[:, 0] > forward[:, 1]))
+    starts = np.flatnonzero(np.diff(keys >> 1, prepend=-1))
+    counts = np.diff(np.append(starts, len(keys)))
+    paired = bool((counts == 2).all() and (np.diff(keys) > 0).all())
+    return int(np.count_nonzero(counts == 1)), int(np.count_nonzero(counts > 2)), paired
+
+
+def _bounds(mesh: Mesh) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    if not len(mesh.faces):
+        return (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)
+    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
+    return (float(low[0]), float(low[1]), float(low[2])), (float(high[0]), float(high[1]), float(high[2]))
+
+
+def signed_volume_mm3(mesh: Mesh) -> float:
+    """Positive where faces look outwards (divergence theorem), computed about the centre to keep the digits."""
+    if not len(mesh.faces):
+        return 0.0
+    a, b, c = (mesh.vertices[mesh.faces[:, n]] - mesh.vertices.mean(axis=0) for n in range(3))
+    return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6)
+
+
+def triangle_areas_mm2(mesh: Mesh) -> NDArray[np.float64]:
+    """Shape (m,)."""
+    a, b, c = (mesh.vertices[mesh.faces[:, n]] for n in range(3))
+    return np.asarray(np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2, dtype=np.float64)
+
+
+def minimum_wall_mm(mesh: Mesh, *, samples: int = 20_000, seed: int = 0, percentile: float = 0.5) -> float:
+    """Estimate the thinnest wall of a closed mesh: from sampled points straight inwards to the far side.
+
+    Limits: it sees only what it samples (a spot smaller than the mean distance between samples can be missed), and a
+    ray against the normal overstates walls whose sides are not parallel and understates at sharp outer edges, where two
+    faces meet; hence a low percentile (percent of samples), not the minimum. It is a warning, not a proof.
+    """
+    points, normals = _surface_samples(mesh, samples, seed)
+    hits = RayScene(mesh).first_hits_mm(points - ESCAPE_MM * normals, -normals)
+    walls = hits[np.isfinite(hits)] + ESCAPE_MM
+    if not len(walls):
+        raise ValueError("no ray met a far side: the mesh is not closed")
+    return float(np.percentile(walls, percentile))
+
+
+def _surface_samples(mesh: Mesh, samples: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    points, faces = sample_surface(mesh, samples, seed)
+    a, b, c = (mesh.vertices[mesh.faces[faces, n]] for n in range(3))
+    normals = np.cross(b - a, c - a)
+    return points, normals / np.linalg.norm(normals, axis=1, keepdims=True)
+
+
+def sample_surface(mesh: Mesh, samples: int, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Points spread evenly over the area, shape (samples, 3) mm, and the face each lies on; the same seed, the same points."""
+    areas = triangle_areas_mm2(mesh)
+    total = areas.sum()
+    if not total > 0:
+        raise ValueError("a mesh without area cannot be sampled")
+    random = np.random.default_rng(seed)
+    along = (np.arange(samples) + random.random(samples)) / samples * total
+    faces = np.minimum(np.searchsorted(np.cumsum(areas), along), len(areas) - 1)
+    r, s = random.random((2, samples))
+    root = np.sqrt(r)
+    a, b, c = (mesh.vertices[mesh.faces[faces, n]] for n in range(3))
+    points = (1 - root)[:, None] * a + (root * (1 - s))[:, None] * b + (root * s)[:, None] * c
+    return points, faces

@@ -1,0 +1,42 @@
+"""The thinnest wall of a solid, measured on its surface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from devices.mesh.distance import Surface, face_areas, sample_surface
+
+FACING = -0.5
+SKIN_MM = 1e-3
+SAMPLES_PER_MM2 = 6.0
+SAMPLES = (5_000, 60_000)
+
+
+@dataclass(frozen=True)
+class Wall:
+    """minimum_mm, where it is (LPS mm), and the first percentile over the area."""
+
+    minimum_mm: float
+    place_mm: tuple[float, float, float]
+    p01_mm: float
+
+
+def measure_wall(surface: Surface, *, seed: int = 0) -> Wall:
+    """Straight through the material from evenly spread points, to the first face that looks the other way.
+
+    Faces that meet at 60 degrees or more are an edge and not a wall; a sharper wedge counts, however thin it gets.
+    """
+    area = float(face_areas(surface.mesh).sum())
+    count = int(np.clip(area * SAMPLES_PER_MM2, *SAMPLES))
+    points, faces = sample_surface(surface.mesh, count, np.random.default_rng(seed))
+    normals = surface.normals[faces]
+    reach, met = surface.first_faces(points - SKIN_MM * normals, -normals)
+    walls = np.where((normals * met).sum(axis=1) < FACING, reach + SKIN_MM, np.inf)
+    thinnest = int(np.argmin(walls))
+    x, y, z = (float(v) for v in points[thinnest])
+    finite = walls[np.isfinite(walls)]
+    return Wall(
+        float(walls[thinnest]), (x, y, z), float(np.quantile(finite, 0.01)) if len(finite) else np.inf
+    )

@@ -1,0 +1,1 @@
+"""Volumes to masks. Each segmenter is one file, registered by name. Pure computation, usable without Django."""

@@ -1,0 +1,1 @@
+"""The demonstration: its data, its people, its story."""

@@ -1,0 +1,34 @@
+"""`/healthz`: whether this process can do its work, which is to say whether it reaches the database and the broker."""
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+
+@require_safe
+def health(request: HttpRequest) -> JsonResponse:
+    """200 when both answer, else 503 with the word `down` beside the one that does not. Names no version, no address."""
+    found = {"database": _database_answers(), "broker": _broker_answers()}
+    words = {name: "up" if answers else "down" for name, answers in found.items()}
+    return JsonResponse(
+        words, status=200 if all(found.values()) else 503, headers={"Cache-Control": "no-store"}
+    )
+
+
+def _database_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    return True
+
+
+def _broker_answers() -> bool:
+    try:
+        with redis.Redis.from_url(settings.BROKER_URL, socket_timeout=2, socket_connect_timeout=2) as client:
+            return bool(client.ping())
+    except redis.exceptions.RedisError:
+        return False

@@ -1,0 +1,199 @@
+"""All settings, from the environment, typed. What is missing falls back to the embedded servers; what is wrong stops the start.
+
+Key files live in `LAMINA_VAR/keys`, one secret each, mode 0600; they are made on first use and never have a default.
+"""
+
+import importlib.util
+from datetime import timedelta
+
+from csp.constants import NONCE, NONE, SELF
+
+from mes.embedded.connect import django_database
+from mes.embedded.environment import BASE_DIR, Environment
+from mes.embedded.keyfiles import read_or_create
+from mes.embedded.layout import Layout
+from mes.embedded.roles import address
+from mes.embedded.valkey import Valkey, celery_url
+
+ENVIRONMENT = Environment()
+LAYOUT = Layout(ENVIRONMENT.var.resolve())
+LAYOUT.create()
+
+VAR_DIR = LAYOUT.root
+KEYS_DIR = LAYOUT.keys
+ARTEFACTS_DIR = LAYOUT.artefacts
+QUARANTINE_DIR = LAYOUT.quarantine
+WITNESS_DIR = LAYOUT.witness
+CACHE_DIR = LAYOUT.cache
+
+SECRET_KEY = read_or_create(KEYS_DIR / "secret_key")
+DEBUG = ENVIRONMENT.debug
+ALLOWED_HOSTS = ENVIRONMENT.hosts
+CSRF_TRUSTED_ORIGINS = ENVIRONMENT.origins
+ROOT_URLCONF = "mes.urls"
+WSGI_APPLICATION = "mes.wsgi.application"
+ASGI_APPLICATION = "mes.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# A package joins as soon as it has its apps module.
+PACKAGES = {
+    "mes.apps.MesConfig": "mes.apps",
+    "devices.apps.DevicesConfig": "devices.apps",
+    "printing.apps.PrintingConfig": "printing.apps",
+    "quality.apps.QualityConfig": "quality.apps",
+}
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "csp",
+    *(config for config, module in PACKAGES.items() if importlib.util.find_spec(module)),
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    }
+]
+
+
+# One role per process: `app`, except where the supervisor starts the sealer. The owner is opened by `prepare_database`.
+POOL = ENVIRONMENT.web_connections if ENVIRONMENT.web else 0
+DATABASES = {"default": django_database(address(ENVIRONMENT.role, LAYOUT), pool_size=POOL)}
+BROKER_URL = ENVIRONMENT.broker_url or Valkey(LAYOUT).url
+CHANNEL_LAYERS = {
+    "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [BROKER_URL]}}
+}
+CELERY_BROKER_URL = celery_url(BROKER_URL)
+CELERY_WORKER_CONCURRENCY = ENVIRONMENT.worker_concurrency
+
+# The event log: how long a delivery may be on its way or at work before it is sent again, and how often.
+DELIVERY_QUEUE_LEASE = timedelta(seconds=60)
+DELIVERY_RUN_LEASE = timedelta(seconds=15)
+DELIVERY_RETRY_FIRST = timedelta(seconds=1)
+DELIVERY_ATTEMPTS = 12
+SEAL_EVERY = timedelta(seconds=10)
+SEAL_EVENTS = 1000
+
+AUTH_USER_MODEL = "mes.Account"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in {
+        "UserAttributeSimilarityValidator": {},
+        "MinimumLengthValidator": {"min_length": 12},
+        "CommonPasswordValidator": {},
+        "NumericPasswordValidator": {},
+    }.items()
+]
+LOGIN_URL = "/sign-in/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = LOGIN_URL
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+
+# Front-end packages come from the lock file's install and are served as they are: no bundler, no CDN.
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "static-root"
+WHITENOISE_USE_FINDERS = True
+NODE_MODULES = BASE_DIR / "node_modules"
+FRONT_END = {
+    "vendor/htmx": NODE_MODULES / "htmx.org" / "dist",
+    "vendor/tabler": NODE_MODULES / "@tabler" / "core" / "dist",
+    "vendor/three": NODE_MODULES / "three" / "build",
+    "vendor/three-addons": NODE_MODULES / "three" / "examples" / "jsm",
+    "vendor/uplot": NODE_MODULES / "uplot" / "dist",
+}
+STATICFILES_DIRS = [(prefix, str(folder)) for prefix, folder in FRONT_END.items() if folder.is_dir()]
+
+MAX_BODY_BYTES = ENVIRONMENT.max_body_mib * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+DATA_UPLOAD_MAX_NUMBER_FILES = 2000
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_TEMP_DIR = str(QUARANTINE_DIR)
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_NAME = "__Host-session" if ENVIRONMENT.https else "session"
+CSRF_COOKIE_NAME = "__Host-csrf" if ENVIRONMENT.https else "csrftoken"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.https
+SECURE_SSL_REDIRECT = False
+SECURE_HSTS_SECONDS = 31_536_000 if ENVIRONMENT.https else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.https else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:", "blob:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "worker-src": [SELF, "blob:"],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.MultiPartParser"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {"TITLE": "Lamina", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+
+# To stderr: the supervisor keeps each process's output in var/log. Nothing here may hold a patient's data.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
+    "loggers": {
+        "django.db.backends": {"level": "INFO"},
+        "fontTools": {"level": "WARNING"},
+        "weasyprint": {"level": "ERROR"},
+    },
+}

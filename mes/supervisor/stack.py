@@ -1,0 +1,103 @@
+"""The whole of Lamina as a context manager: `manage.py up` in a process of its own, for the demo and the fault tests."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from mes.embedded.account import bound
+from mes.supervisor import status
+from mes.supervisor.programs import MANAGE
+
+START_TIMEOUT = 900.0
+STOP_TIMEOUT = 180.0
+POLL = 0.1
+
+
+class StackFailed(RuntimeError):
+    """The stack did not start; the message is what the supervisor said last."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running Lamina. It goes on restarting what dies."""
+
+    supervisor: int
+    address: str
+    run_folder: Path
+
+    @property
+    def processes(self) -> Mapping[str, int]:
+        """Name to process id, of those that live now (postgres, valkey, web, relay, worker, seal, tick, fleet)."""
+        found = status.read(self.run_folder)
+        return {name: entry.pid for name, entry in found.processes.items() if entry.pid} if found else {}
+
+    def await_running(self, name: str, *, other_than: int | None = None, seconds: float = 60.0) -> int:
+        """Wait until `name` is healthy, in another process than `other_than`; returns its process id."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = status.read(self.run_folder)
+            entry = found.processes.get(name) if found else None
+            if entry and entry.pid and entry.state == "running" and entry.pid != other_than:
+                return entry.pid
+            time.sleep(POLL)
+        raise StackFailed(f"{name} was not running again within {seconds:.0f} s")
+
+
+@contextmanager
+def running_stack(
+    *, port: int = 8000, quiet: bool = False, environment: Mapping[str, str] = os.environ
+) -> Iterator[Stack]:
+    """Start everything, yield once all of it is healthy, and stop everything in order on the way out.
+
+    `quiet` sends what the supervisor says to `var/log/up.log` instead of the terminal. The stack also stops when this
+    process dies. Raises StackFailed.
+    """
+    var = Path(environment.get("LAMINA_VAR", settings.VAR_DIR)).resolve()
+    log = var / "log" / "up.log"
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    command = [sys.executable, str(MANAGE), "up", "--port", str(port), "--quiet"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603  # our own command
+            bound(command, on_parent_death=signal.SIGTERM),
+            stdin=subprocess.DEVNULL,
+            stdout=output if quiet else None,
+            stderr=subprocess.STDOUT if quiet else None,
+            env=dict(environment),
+            # Ctrl-C reaches the caller alone, which leaves this context and so stops the stack in order.
+            start_new_session=True,
+        )
+    try:
+        yield _once_running(process, var / "run", log if quiet else None)
+    finally:
+        _stop(process)
+
+
+def _once_running(process: subprocess.Popen[bytes], run_folder: Path, log: Path | None) -> Stack:
+    deadline = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        found = status.read(run_folder)
+        if found and found.supervisor == process.pid and found.state == "running":
+            return Stack(process.pid, found.address, run_folder)
+        time.sleep(POLL)
+    last = log.read_text(encoding="utf-8", errors="replace")[-3000:] if log else "See what stands above."
+    raise StackFailed(f"Lamina did not start.\n{last}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        # Its children are bound to its life.
+        process.kill()
+        process.wait()

@@ -1,0 +1,22 @@
+"""Every route. A package's own routes are in its `urls` and `api` modules."""
+
+import importlib.util
+
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView
+
+from mes.health import health
+
+PAGES = ("mes.dashboard.urls", "devices.urls", "printing.urls", "quality.urls")
+
+
+def _present(name: str) -> bool:
+    package = name.rpartition(".")[0]
+    return importlib.util.find_spec(package) is not None and importlib.util.find_spec(name) is not None
+
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health, name="health"),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    *(path("", include(name)) for name in PAGES if _present(name)),
+]

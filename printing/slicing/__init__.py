@@ -1,0 +1,1 @@
+"""From a load of meshes to the layers a printer cures. Pure computation: no Django, millimetres, plate coordinates."""

@@ -1,0 +1,173 @@
+"""Fixtures that every test may use. The servers are described in `tests.servers`."""
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import connections
+from django.test import TransactionTestCase
+from pytest_django.plugin import DjangoDbBlocker
+
+from mes.eventlog import delivery, relay
+from tests import servers
+from tests.servers import Cluster
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+DEFAULT = f"test_{WORKER}"
+ROUNDS = 1000
+_numbers = itertools.count(1)
+_clusters: list[Cluster] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With pytest-xdist the first process starts the servers for all; alone, the first test that needs them does."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        _own_cluster()
+
+
+def pytest_unconfigure() -> None:
+    while _clusters:
+        _clusters.pop().stop()
+
+
+def _own_cluster() -> Cluster:
+    if not _clusters:
+        cluster = servers.seeded(servers.claim_place(), servers.DISPOSABLE)
+        _clusters.append(cluster)
+        cluster.start()
+    return _clusters[0]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """The run's PostgreSQL and Valkey. They are shared: do not kill them (see `fault_cluster`)."""
+    if WORKER == "main":
+        return _own_cluster()
+    return Cluster(servers.claim_place(), servers.DISPOSABLE)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(cluster: Cluster, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """This process's clone of the migrated database. Tests connect as the role `app`."""
+    cluster.clone(DEFAULT)
+    with django_db_blocker.unblock():
+        _point_at(NAME=DEFAULT)
+    _Fresh.cluster = cluster
+    yield
+    with django_db_blocker.unblock():
+        connections.close_all()
+    cluster.drop(DEFAULT)
+
+
+class _Fresh:
+    """Replaces Django's flush: a test that commits gets a clone of the template, which is dropped afterwards."""
+
+    cluster: Cluster
+
+    @classmethod
+    def enter(cls) -> None:
+        name = f"{DEFAULT}_{next(_numbers)}"
+        cls.cluster.clone(name)
+        _point_at(NAME=name)
+
+    @classmethod
+    def leave(cls) -> None:
+        name = connections.settings["default"]["NAME"]
+        _point_at(NAME=DEFAULT)
+        cls.cluster.drop(name)
+
+
+monkey = pytest.MonkeyPatch()
+monkey.setattr(TransactionTestCase, "_fixture_setup", classmethod(lambda _cls: _Fresh.enter()))
+monkey.setattr(TransactionTestCase, "_fixture_teardown", lambda _self: _Fresh.leave())
+
+
+def _point_at(**where: str) -> None:
+    """Change where `default` leads, in every thread, and forget the other roles' connections."""
+    connections.close_all()
+    for alias in [alias for alias in connections.settings if alias != "default"]:
+        if alias in [known.alias for known in connections.all(initialized_only=True)]:
+            del connections[alias]
+        del connections.settings[alias]
+    connections.settings["default"].update(where)
+
+
+@pytest.fixture
+def committed_db(transactional_db: None) -> None:
+    """Commits are real: the test runs on a clone of its own."""
+
+
+@pytest.fixture
+def valkey(cluster: Cluster) -> Iterator[redis.Redis]:
+    """The broker, empty, as this process sees it."""
+    with redis.Redis.from_url(settings.BROKER_URL) as client:
+        client.flushdb()
+        yield client
+
+
+@pytest.fixture
+def fault_cluster(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cluster]:
+    """A PostgreSQL and a Valkey of the test's own, which it may kill. `default` and BROKER_URL lead there meanwhile."""
+    place = servers.ROOT / f"fault-{os.getpid()}-{next(_numbers)}"
+    found = servers.seeded(place, servers.FAITHFUL)
+    before = dict(connections.settings["default"])
+    try:
+        found.start()
+        where = found.address("lamina_app")
+        monkeypatch.setattr(settings, "BROKER_URL", found.valkey.url)
+        with django_db_blocker.unblock():
+            _point_at(NAME=where["dbname"], HOST=where["host"], PASSWORD=where["password"])
+            yield found
+    finally:
+        with django_db_blocker.unblock():
+            _point_at(**{name: before[name] for name in ("NAME", "HOST", "PASSWORD")})
+        found.stop()
+        shutil.rmtree(place)
+
+
+@pytest.fixture
+def drain(committed_db: None) -> Callable[[], int]:
+    """Deliver everything that is due until nothing is, queued handlers included, in this process. Returns how many."""
+
+    sent: list[tuple[int, str]] = []
+
+    def send(_queue: str, key: int, token: str) -> None:
+        sent.append((key, token))
+
+    def deliver_all() -> int:
+        made = 0
+        for _ in range(ROUNDS):
+            sent.clear()
+            moved = relay.relay_once(send)
+            for key, token in list(sent):
+                delivery.run_queued(key, token)
+            if not moved and not sent:
+                return made
+            made += moved
+        raise AssertionError(f"still delivering after {ROUNDS} rounds: two handlers answer each other")
+
+    return deliver_all
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Real images and printer data, which are no part of the project."""
+    place = Path(os.environ.get("LAMINA_TEST_DATA", settings.BASE_DIR.parent / "shared" / "data"))
+    if not place.is_dir():
+        pytest.skip(f"no test data at {place}; LAMINA_TEST_DATA names another folder")
+    return place
+
+
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """The soak is asked for by name (`-m slow`)."""
+    for item in items:
+        if item.get_closest_marker("slow") and "slow" not in item.config.option.markexpr:
+            item.add_marker(pytest.mark.skip(reason="slow; run by `make soak`"))
