@@ -1,0 +1,209 @@
+"""Enumerations of what is made, and the literal pairs that the database lets a stage move along (K-06)."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Stage(models.TextChoices):
+    """The life of a device unit."""
+
+    PLANNED = "planned", "Planned"
+    DESIGN_FROZEN = "design_frozen", "Design frozen"
+    QUEUED = "queued", "Queued"
+    IN_BUILD = "in_build", "In build"
+    BUILT = "built", "Built"
+    POST_PROCESSING = "post_processing", "Post-processing"
+    AWAITING_INSPECTION = "awaiting_inspection", "Awaiting inspection"
+    INSPECTED_PASS = "inspected_pass", "Inspection passed"
+    LABELLED = "labelled", "Labelled"
+    READY_FOR_REVIEW = "ready_for_review", "Ready for review"
+    REVIEWED = "reviewed", "Reviewed"
+    RELEASED = "released", "Released"
+    SHIPPED = "shipped", "Shipped"
+    DELIVERED = "delivered", "Delivered"
+    NONCONFORMING = "nonconforming", "Nonconforming"
+    REWORK = "rework", "Rework"
+    SCRAPPED = "scrapped", "Scrapped"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+# fmt: off
+DEVICE_PAIRS: tuple[tuple[str, str], ...] = (
+    ("planned",             "design_frozen"),
+    ("planned",             "cancelled"),
+    ("design_frozen",       "planned"),
+    ("design_frozen",       "queued"),
+    ("design_frozen",       "cancelled"),
+    ("queued",              "design_frozen"),
+    ("queued",              "in_build"),
+    ("in_build",            "built"),
+    ("in_build",            "nonconforming"),
+    ("built",               "post_processing"),
+    ("built",               "nonconforming"),
+    ("post_processing",     "awaiting_inspection"),
+    ("post_processing",     "nonconforming"),
+    ("awaiting_inspection", "inspected_pass"),
+    ("awaiting_inspection", "nonconforming"),
+    ("inspected_pass",      "labelled"),
+    ("inspected_pass",      "ready_for_review"),
+    ("inspected_pass",      "nonconforming"),
+    ("labelled",            "ready_for_review"),
+    ("ready_for_review",    "reviewed"),
+    ("reviewed",            "released"),
+    ("released",            "shipped"),
+    ("shipped",             "delivered"),
+    ("nonconforming",       "rework"),
+    ("nonconforming",       "scrapped"),
+    ("rework",              "awaiting_inspection"),
+    ("rework",              "nonconforming"),
+)
+# fmt: on
+
+
+class Phase(models.TextChoices):
+    """The groups that screens show: a projection of stage and progress, in their order."""
+
+    ORDER = "order", "Order"
+    IMAGING = "imaging", "Imaging"
+    DESIGN = "design", "Design"
+    APPROVAL = "approval", "Approval"
+    SLICING = "slicing", "Slicing"
+    QUEUE = "queue", "Queue"
+    PRINTING = "printing", "Printing"
+    POST_PROCESSING = "post_processing", "Post-processing"
+    INSPECTION = "inspection", "Inspection"
+    REVIEW = "review", "Review"
+    RELEASE = "release", "Release"
+    DELIVERY = "delivery", "Delivery"
+
+
+class OrderStage(models.TextChoices):
+    """The life of an order."""
+
+    DRAFT = "draft", "Draft"
+    SUBMITTED = "submitted", "Submitted"
+    UNDER_REVIEW = "under_review", "Under review"
+    INFO_REQUIRED = "info_required", "Information required"
+    ACCEPTED = "accepted", "Accepted"
+    REJECTED = "rejected", "Rejected"
+    IN_DESIGN = "in_design", "In design"
+    AWAITING_CLINICAL_APPROVAL = "awaiting_clinical_approval", "Awaiting clinical approval"
+    IN_PRODUCTION = "in_production", "In production"
+    READY_TO_SHIP = "ready_to_ship", "Ready to ship"
+    SHIPPED = "shipped", "Shipped"
+    DELIVERED = "delivered", "Delivered"
+    CLOSED = "closed", "Closed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+# fmt: off
+ORDER_PAIRS: tuple[tuple[str, str], ...] = (
+    ("draft",                      "submitted"),
+    ("draft",                      "cancelled"),
+    ("submitted",                  "under_review"),
+    ("submitted",                  "cancelled"),
+    ("under_review",               "info_required"),
+    ("under_review",               "accepted"),
+    ("under_review",               "rejected"),
+    ("under_review",               "cancelled"),
+    ("info_required",              "under_review"),
+    ("info_required",              "cancelled"),
+    ("accepted",                   "in_design"),
+    ("accepted",                   "cancelled"),
+    ("in_design",                  "awaiting_clinical_approval"),
+    ("in_design",                  "cancelled"),
+    ("awaiting_clinical_approval", "in_design"),
+    ("awaiting_clinical_approval", "in_production"),
+    ("awaiting_clinical_approval", "cancelled"),
+    ("in_production",              "in_design"),
+    ("in_production",              "ready_to_ship"),
+    ("in_production",              "cancelled"),
+    ("ready_to_ship",              "shipped"),
+    ("shipped",                    "delivered"),
+    ("delivered",                  "closed"),
+)
+# fmt: on
+
+
+class Side(models.TextChoices):
+    LEFT = "left", "Left"
+    RIGHT = "right", "Right"
+    BILATERAL = "bilateral", "Both sides"
+    NONE = "none", "Not sided"
+
+
+class IntendedUse(models.TextChoices):
+    """What may be done with the devices of a master. A training device is not for clinical use."""
+
+    TRAINING = "training", "Training, not for clinical use"
+    CLINICAL = "clinical", "Clinical"
+
+
+class DeviceField(models.TextChoices):
+    DENTAL = "dental", "Dental"
+    SPINE = "spine", "Spine"
+    CARDIAC = "cardiac", "Cardiac"
+    ORTHOPAEDIC = "orthopaedic", "Orthopaedic"
+    CRANIAL = "cranial", "Cranial"
+    OPHTHALMIC = "ophthalmic", "Ophthalmic"
+    DERMATOLOGY = "dermatology", "Dermatology"
+
+
+class DefinitionStatus(models.TextChoices):
+    """A master's or a material's life: drafted by one person, effective by another's signature."""
+
+    DRAFT = "draft", "Draft"
+    EFFECTIVE = "effective", "Effective"
+    SUPERSEDED = "superseded", "Superseded"
+
+
+DEFINITION_PAIRS: tuple[tuple[str, str], ...] = (("draft", "effective"), ("effective", "superseded"))
+
+
+class StudyStatus(models.TextChoices):
+    RECEIVED = "received", "Received, not read yet"
+    ACCEPTED = "accepted", "Accepted"
+    REFUSED = "refused", "Refused"
+
+
+STUDY_PAIRS: tuple[tuple[str, str], ...] = (("received", "accepted"), ("received", "refused"))
+
+
+class SegmentationStatus(models.TextChoices):
+    RECORDED = "recorded", "Awaiting approval"
+    APPROVED = "approved", "Approved"
+    REJECTED = "rejected", "Rejected"
+    SUPERSEDED = "superseded", "Superseded"
+
+
+SEGMENTATION_PAIRS: tuple[tuple[str, str], ...] = (
+    ("recorded", "approved"),
+    ("recorded", "rejected"),
+    ("recorded", "superseded"),
+    ("approved", "superseded"),
+)
+
+
+class DesignStatus(models.TextChoices):
+    REQUESTED = "requested", "Being made"
+    FAILED = "failed", "Not made"
+    GENERATED = "generated", "Awaiting review"
+    REVIEWED = "reviewed", "Awaiting the prescriber"
+    REJECTED = "rejected", "Rejected"
+    APPROVED = "approved", "Approved"
+    VOIDED = "voided", "Voided"
+
+
+DESIGN_PAIRS: tuple[tuple[str, str], ...] = (
+    ("requested", "generated"),
+    ("requested", "failed"),
+    ("requested", "voided"),
+    ("generated", "reviewed"),
+    ("generated", "rejected"),
+    ("generated", "voided"),
+    ("reviewed", "approved"),
+    ("reviewed", "rejected"),
+    ("reviewed", "voided"),
+    ("approved", "voided"),
+)

@@ -1,0 +1,11 @@
+"""Data and constraints of what is made, one file per concept."""
+
+from devices.models.designs import Design
+from devices.models.devices import Device
+from devices.models.masters import DeviceMaster
+from devices.models.materials import Material
+from devices.models.orders import Order
+from devices.models.segmentations import Segmentation
+from devices.models.studies import Study
+
+__all__ = ["Design", "Device", "DeviceMaster", "Material", "Order", "Segmentation", "Study"]

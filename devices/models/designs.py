@@ -1,0 +1,60 @@
+"""Designs: what is to be printed, in revisions."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+
+from devices.choices import DESIGN_PAIRS, DesignStatus
+from devices.models.devices import Device
+from devices.models.segmentations import Segmentation
+from mes.models import Artefact, Person, Signature
+from mes.tables import StageGuard, table
+
+
+@table("working", stage=StageGuard("status", ("requested",), DESIGN_PAIRS))
+class Design(models.Model):
+    """One revision of a device's design.
+
+    values: what the generator was given, canonical.  measures: measured on the mesh, the unit in each name.  review and
+    approval: signatures over the digest of the mesh and everything it stands for (G-DES-02).
+    """
+
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="designs")
+    segmentation = models.ForeignKey(Segmentation, on_delete=models.PROTECT, related_name="designs")
+    revision = models.IntegerField()
+    status = models.CharField(max_length=10, choices=DesignStatus, default=DesignStatus.REQUESTED)
+    generator = models.CharField(max_length=60)
+    generator_version = models.CharField(max_length=20)
+    validation_status = models.CharField(max_length=20)
+    values = models.JSONField()
+    author = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField(db_default=Now())
+    mesh = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+", null=True)
+    measures = models.JSONField(default=dict)
+    features = models.JSONField(default=list)
+    warnings = models.JSONField(default=list)
+    reasons = models.JSONField(default=list, help_text="Why it was not made, was rejected or voided")
+    reviewer = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
+    review = models.ForeignKey(Signature, on_delete=models.PROTECT, related_name="+", null=True)
+    approval = models.ForeignKey(Signature, on_delete=models.PROTECT, related_name="+", null=True)
+
+    class Meta:
+        db_table = "devices_design"
+        constraints = [
+            models.UniqueConstraint(fields=["device", "revision"], name="design_revision"),
+            models.CheckConstraint(condition=models.Q(status__in=DesignStatus.values), name="design_status"),
+            models.CheckConstraint(
+                condition=~models.Q(status__in=["generated", "reviewed", "approved"])
+                | models.Q(mesh__isnull=False),
+                name="design_made_has_mesh",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status="approved")
+                | models.Q(review__isnull=False, approval__isnull=False),
+                name="design_approved_is_signed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"design {self.revision} of {self.device_id}"

@@ -1,0 +1,89 @@
+"""The device: one tracked unit with its own production record."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+
+from devices.choices import DEVICE_PAIRS, Phase, Stage
+from devices.models.masters import DeviceMaster
+from devices.models.materials import Material
+from devices.models.orders import Order
+from mes.tables import StageGuard, table
+
+FIELDS = (
+    "order_id",
+    "master_id",
+    "material_id",
+    "serial",
+    "stage",
+    "phase",
+    "held",
+    "hold_reason",
+    "resume_to",
+    "need_by",
+    "current_study_id",
+    "current_segmentation_id",
+    "current_design_id",
+    "evidence_digest",
+)
+
+
+@table(
+    "working",
+    root="devices.device",
+    digest={1: FIELDS},
+    stage=StageGuard("stage", ("planned",), DEVICE_PAIRS),
+)
+class Device(models.Model):
+    """A unit on its way. Only `devices.services.lifecycle.advance_device` writes `stage`.
+
+    master, material: frozen when the device is planned.  phase: projection of stage and progress for the board.
+    resume_to: the stage that a hold began at.  evidence_digest: SHA-256 over the rows of its studies, segmentations and
+    designs, so that the log covers them too (see `devices.selectors.evidence_digest`).
+    """
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="devices")
+    master = models.ForeignKey(DeviceMaster, on_delete=models.PROTECT, related_name="devices")
+    material = models.ForeignKey(Material, on_delete=models.PROTECT, related_name="+")
+    serial = models.CharField(max_length=18, unique=True)
+    stage = models.CharField(max_length=30, choices=Stage, default=Stage.PLANNED)
+    phase = models.CharField(max_length=20, choices=Phase, default=Phase.IMAGING)
+    held = models.BooleanField(default=False)
+    hold_reason = models.TextField(default="")
+    resume_to = models.CharField(max_length=30, default="")
+    need_by = models.DateField()
+    current_study = models.ForeignKey("devices.Study", on_delete=models.PROTECT, related_name="+", null=True)
+    current_segmentation = models.ForeignKey(
+        "devices.Segmentation", on_delete=models.PROTECT, related_name="+", null=True
+    )
+    current_design = models.ForeignKey(
+        "devices.Design", on_delete=models.PROTECT, related_name="+", null=True
+    )
+    evidence_digest = models.CharField(max_length=64, default="")
+    created_at = models.DateTimeField(db_default=Now())
+    changed_at = models.DateTimeField(db_default=Now(), help_text="When the stage or phase last changed")
+
+    class Meta:
+        db_table = "devices_device"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(stage__in=Stage.values), name="device_stage"),
+            models.CheckConstraint(condition=models.Q(phase__in=Phase.values), name="device_phase"),
+            models.CheckConstraint(
+                condition=models.Q(serial__regex=r"^[0-9A-Z]{1,18}$"), name="device_serial_characters"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(held=False) | ~models.Q(hold_reason=""), name="device_hold_has_reason"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["phase", "need_by"], name="device_phase_need"),
+            models.Index(fields=["stage", "need_by"], name="device_stage_need"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+    @property
+    def code(self) -> str:
+        return f"D{self.pk:07d}"

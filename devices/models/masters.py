@@ -1,0 +1,88 @@
+"""Device masters: the controlled specification of a device type, revisioned and approved by signature."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+
+from devices.choices import DEFINITION_PAIRS, DefinitionStatus, DeviceField, IntendedUse
+from mes.models import Person, Signature
+from mes.tables import StageGuard, table
+
+SPECIFICATION = (
+    "code",
+    "revision",
+    "title",
+    "field",
+    "intended_use",
+    "pathway",
+    "contact_category",
+    "imaging",
+    "segmentation",
+    "design",
+    "materials",
+    "process",
+    "routing",
+    "inspection",
+    "label",
+)
+"""What a master says: the fields that its approval signs."""
+
+
+@table(
+    "working",
+    root="devices.master",
+    digest={1: (*SPECIFICATION, "status", "author_id", "approval_id")},
+    stage=StageGuard("status", ("draft",), DEFINITION_PAIRS),
+)
+class DeviceMaster(models.Model):
+    """One revision of a device type.
+
+    imaging {max_slice_spacing_mm, max_tilt_degrees, max_image_age_days}; segmentation {segmenter, parameters, surface};
+    design {generator, defaults, envelope {name: [min, max]}}; materials [code]; routing [step]; inspection
+    {tolerance_mm, minimum_share, maximum_p95_mm}; label {text, notice}.
+    """
+
+    code = models.CharField(max_length=40)
+    revision = models.IntegerField()
+    title = models.CharField(max_length=120)
+    field = models.CharField(max_length=20, choices=DeviceField)
+    intended_use = models.CharField(max_length=10, choices=IntendedUse)
+    pathway = models.CharField(max_length=300, help_text="Regulatory pathway and its reason (G-ORD-03)")
+    contact_category = models.CharField(max_length=40)
+    imaging = models.JSONField()
+    segmentation = models.JSONField()
+    design = models.JSONField()
+    materials = models.JSONField()
+    process = models.CharField(max_length=40)
+    routing = models.JSONField()
+    inspection = models.JSONField()
+    label = models.JSONField()
+    status = models.CharField(max_length=12, choices=DefinitionStatus, default=DefinitionStatus.DRAFT)
+    author = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    approval = models.ForeignKey(Signature, on_delete=models.PROTECT, related_name="+", null=True)
+    effective_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "devices_master"
+        constraints = [
+            models.UniqueConstraint(fields=["code", "revision"], name="master_revision"),
+            models.UniqueConstraint(
+                fields=["code"], condition=models.Q(status="effective"), name="master_one_effective"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=DefinitionStatus.values), name="master_status"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(intended_use__in=IntendedUse.values), name="master_intended_use"
+            ),
+            models.CheckConstraint(condition=models.Q(field__in=DeviceField.values), name="master_field"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} rev {self.revision}"
+
+    @property
+    def clinical(self) -> bool:
+        return self.intended_use == IntendedUse.CLINICAL

@@ -1,0 +1,1 @@
+"""Verbs of what is made: keyword-only functions, one unit of work each."""
