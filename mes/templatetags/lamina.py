@@ -175,3 +175,8 @@ def plain_value(value: object) -> str:
 def navigation(context: template.Context) -> list[Link]:
     """The pages this person may open, with the current one marked."""
     return links_for(context["request"])
+
+
+@register.filter
+def is_digest(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
