@@ -66,7 +66,9 @@ ORDER = Lifecycle("order", (
     Row("cancel",           OrderStage.IN_PRODUCTION,               OrderStage.CANCELLED,                   "person", Meaning.APPROVED),
 ))
 
-POINTS = ("device.accept_images", "device.start_segmentation", "device.approve_segmentation", "device.request_design")
+POINTS = (
+    "device.accept_images", "device.start_segmentation", "device.approve_segmentation", "device.request_design", "device.resume",
+)
 """Where gates are asked without a move of the stage."""
 
 BACKWARD = frozenset({"void_design", "unqueue", "fail_build", "fail_inspection", "find_nonconforming", "cancel", "scrap"})

@@ -1,0 +1,1 @@
+"""Device types and materials as data, one file each, registered by code."""

@@ -1,0 +1,75 @@
+"""A drill guide that sits on the skull, for clinical use.
+
+Limits after 8.2 of the regulatory presets (orthopaedic guide): CT slices of 1.25 mm at most, no tilt, images not older than
+180 days. They are starting values, to be replaced by the site's own validation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from devices.catalog.base import MASTERS, MasterDefinition
+from devices.choices import DeviceField, IntendedUse
+
+SEGMENTATION: dict[str, Any] = {
+    "segmenter": "bone_threshold",
+    "parameters": {"lower_hu": 300.0, "upper_hu": 3071.0, "fill_holes": True, "minimum_ml": 1.0},
+    "surface": {"level_hu": 299.5, "smoothing_iterations": 20, "pass_band": 0.1, "tolerance_mm": 0.05},
+}
+DESIGN: dict[str, Any] = {
+    "generator": "bone_guide",
+    "defaults": {
+        "clearance_mm": 0.2,
+        "thickness_mm": 3.0,
+        "extent_mm": 16.0,
+        "depth_mm": 10.0,
+        "tube_count": 2,
+        "tube_spacing_mm": 12.0,
+        "tube_inner_diameter_mm": 2.4,
+        "tube_outer_diameter_mm": 6.0,
+        "tube_height_mm": 12.0,
+    },
+    "envelope": {
+        "clearance_mm": [0.1, 0.6],
+        "thickness_mm": [2.0, 6.0],
+        "extent_mm": [8.0, 30.0],
+        "depth_mm": [2.0, 20.0],
+        "tube_count": [1, 4],
+        "tube_inner_diameter_mm": [1.0, 6.0],
+        "tube_outer_diameter_mm": [4.0, 12.0],
+        "tube_height_mm": [6.0, 25.0],
+    },
+}
+ROUTING: tuple[dict[str, Any], ...] = (
+    {
+        "step": "wash",
+        "title": "Wash in isopropanol",
+        "limits": {"duration_min": [3.0, 10.0], "concentration_percent": [90.0, 100.0]},
+    },
+    {
+        "step": "cure",
+        "title": "Post-cure under light",
+        "limits": {"duration_min": [20.0, 60.0], "temperature_c": [55.0, 65.0]},
+    },
+)
+INSPECTION: dict[str, Any] = {"tolerance_mm": 0.3, "minimum_share": 0.95, "maximum_p95_mm": 0.3}
+
+MASTERS.add(
+    "cranial_guide",
+    MasterDefinition(
+        code="cranial_guide",
+        title="Cranial drill guide",
+        field=DeviceField.CRANIAL,
+        intended_use=IntendedUse.CLINICAL,
+        pathway="Patient-matched surgical guide, transient contact with bone: class IIa, rule 6; to be signed by RA.",
+        contact_category="tissue_bone_24h",
+        imaging={"max_slice_spacing_mm": 1.25, "max_tilt_degrees": 0.5, "max_image_age_days": 180},
+        segmentation=SEGMENTATION,
+        design=DESIGN,
+        materials=("resin-guide-01",),
+        process="vat_photopolymerisation",
+        routing=ROUTING,
+        inspection=INSPECTION,
+        label={"text": "Cranial drill guide", "notice": ""},
+    ),
+)

@@ -1,0 +1,206 @@
+"""Device masters and materials: drafted by one person, effective by the signature of another."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.utils import timezone
+
+from devices.catalog.base import CONTACTS, MASTERS, MATERIALS, MasterDefinition, MaterialDefinition
+from devices.choices import DefinitionStatus
+from devices.events import (
+    MasterDrafted,
+    MasterPublished,
+    MasterSuperseded,
+    MaterialDrafted,
+    MaterialSpecified,
+)
+from devices.generators.base import GENERATORS
+from devices.models import DeviceMaster, Material
+from devices.models.masters import SPECIFICATION
+from devices.segmentation.base import SEGMENTERS
+from devices.selectors import as_facts, effective_material, next_master_revision
+from mes.choices import Meaning
+from mes.eventlog.base import Actor, plain
+from mes.eventlog.unit import publish, unit_of_work
+from mes.exceptions import InvalidInput, NotPermitted, Reason, TransitionRefused
+from mes.permissions import require
+from mes.services.signatures import Credentials, sign
+
+MATERIAL_FACTS = ("code", "name", "process", "minimum_wall_mm", "density_g_per_ml", "contact_category")
+
+
+def material_content(material: Material) -> dict[str, Any]:
+    """What the approval of a material signs."""
+    return {"record": "material specification", **as_facts(material, *MATERIAL_FACTS)}
+
+
+def master_content(master: DeviceMaster) -> dict[str, Any]:
+    """What the approval of a device master signs: all of it."""
+    return {"record": "device master", **as_facts(master, *SPECIFICATION)}
+
+
+@unit_of_work
+def draft_material(*, definition: MaterialDefinition | str, actor: Actor) -> Material:
+    """Write down a material, from a definition or the catalog's code of one. It may not be used until it is approved."""
+    require(actor, "devices.draft_material")
+    definition = definition if isinstance(definition, MaterialDefinition) else _material(definition)
+    _refuse_unsound_material(definition)
+    if Material.objects.filter(code=definition.code).exists():
+        raise InvalidInput(f"Material {definition.code} exists already.", cure="Choose another code.")
+    material = Material.objects.create(**asdict(definition), author_id=actor.person_id)
+    publish(material, MaterialDrafted(material_id=material.pk), actor=actor)
+    return material
+
+
+@unit_of_work
+def specify_material(*, material_id: int, actor: Actor, credentials: Credentials) -> Material:
+    """Approve a drafted material by signature. Raises NotPermitted for its author (G-SOD-01)."""
+    require(actor, "devices.specify_material")
+    material = Material.objects.select_for_update().filter(pk=material_id).first()
+    if material is None:
+        raise InvalidInput("There is no such material.")
+    _refuse_not_draft(material.status, material.code)
+    refuse_author(actor, material.author_id, "this specification")
+    signature = sign(
+        subject=material,
+        content=material_content(material),
+        meaning=Meaning.APPROVED,
+        actor=actor,
+        credentials=credentials,
+    )
+    material.status, material.approval = DefinitionStatus.EFFECTIVE, signature
+    material.save(update_fields=["status", "approval"])
+    event = MaterialSpecified(material_id=material.pk, code=material.code, signature_id=signature.pk)
+    publish(material, event, actor=actor)
+    return material
+
+
+@unit_of_work
+def draft_master(*, definition: MasterDefinition | str, actor: Actor) -> DeviceMaster:
+    """Write the next revision of a device master, from a definition or the catalog's code of one."""
+    require(actor, "devices.draft_master")
+    definition = definition if isinstance(definition, MasterDefinition) else _master(definition)
+    _refuse_unsound_master(definition)
+    facts = plain({**asdict(definition)})
+    master = DeviceMaster.objects.create(
+        **facts, revision=next_master_revision(definition.code), author_id=actor.person_id
+    )
+    event = MasterDrafted(master_id=master.pk, code=master.code, revision=master.revision)
+    publish(master, event, actor=actor)
+    return master
+
+
+@unit_of_work
+def publish_master(*, master_id: int, actor: Actor, credentials: Credentials) -> DeviceMaster:
+    """Approve a drafted revision by signature: it takes the place of the one before. Not by its author (G-SOD-01)."""
+    require(actor, "devices.publish_master")
+    master = DeviceMaster.objects.select_for_update().filter(pk=master_id).first()
+    if master is None:
+        raise InvalidInput("There is no such device master.")
+    _refuse_not_draft(master.status, str(master))
+    refuse_author(actor, master.author_id, "this master")
+    _refuse_unapproved_materials(master)
+    signature = sign(
+        subject=master,
+        content=master_content(master),
+        meaning=Meaning.APPROVED,
+        actor=actor,
+        credentials=credentials,
+    )
+    _supersede(master, actor)
+    master.status, master.approval, master.effective_at = (
+        DefinitionStatus.EFFECTIVE,
+        signature,
+        timezone.now(),
+    )
+    master.save(update_fields=["status", "approval", "effective_at"])
+    event = MasterPublished(
+        master_id=master.pk, code=master.code, revision=master.revision, signature_id=signature.pk
+    )
+    publish(master, event, actor=actor)
+    return master
+
+
+def refuse_author(actor: Actor, author_id: int | None, what: str) -> None:
+    """Nobody approves their own work (G-SOD-01)."""
+    if actor.person_id is not None and actor.person_id == author_id:
+        raise NotPermitted(
+            f"You are the author of {what}.", cure="Somebody else decides on it.", rule="G-SOD-01"
+        )
+
+
+def _supersede(master: DeviceMaster, actor: Actor) -> None:
+    effective = DeviceMaster.objects.select_for_update().filter(
+        code=master.code, status=DefinitionStatus.EFFECTIVE
+    )
+    for older in effective:
+        older.status = DefinitionStatus.SUPERSEDED
+        older.save(update_fields=["status"])
+        event = MasterSuperseded(master_id=older.pk, superseded_by=master.pk)
+        publish(older, event, actor=actor)
+
+
+def _material(code: str) -> MaterialDefinition:
+    found = MATERIALS.get(code)
+    if found is None:
+        raise InvalidInput(
+            f"The catalog has no material '{code[:40]}'.", cure=f"It has: {', '.join(MATERIALS)}."
+        )
+    return found
+
+
+def _master(code: str) -> MasterDefinition:
+    found = MASTERS.get(code)
+    if found is None:
+        raise InvalidInput(
+            f"The catalog has no device master '{code[:40]}'.", cure=f"It has: {', '.join(MASTERS)}."
+        )
+    return found
+
+
+def _refuse_not_draft(status: str, name: str) -> None:
+    if status != DefinitionStatus.DRAFT:
+        raise TransitionRefused(
+            f"{name} is {DefinitionStatus(status).label.lower()} already.",
+            cure="Draft a new one.",
+            rule="K-06",
+        )
+
+
+def _refuse_unsound_material(definition: MaterialDefinition) -> None:
+    reasons = []
+    if definition.contact_category not in CONTACTS:
+        reasons.append(Reason("The contact category is unknown.", f"Choose one of: {', '.join(CONTACTS)}."))
+    if not (definition.minimum_wall_mm > 0 and definition.density_g_per_ml > 0):
+        reasons.append(Reason("Minimum wall and density must be above zero."))
+    if reasons:
+        raise InvalidInput(reasons)
+
+
+def _refuse_unsound_master(definition: MasterDefinition) -> None:
+    """Everything a master names must exist, so that a device never waits for a tool that nobody has."""
+    reasons = []
+    if definition.contact_category not in CONTACTS:
+        reasons.append(Reason("The contact category is unknown.", f"Choose one of: {', '.join(CONTACTS)}."))
+    if definition.segmentation.get("segmenter") not in SEGMENTERS:
+        reasons.append(Reason("The segmenter is unknown.", f"Known: {', '.join(SEGMENTERS)}."))
+    if definition.design.get("generator") not in GENERATORS:
+        reasons.append(Reason("The design generator is unknown.", f"Known: {', '.join(GENERATORS)}."))
+    if not definition.materials:
+        reasons.append(Reason("A master names at least one material."))
+    if not definition.pathway.strip():
+        reasons.append(Reason("The regulatory pathway is missing.", "State it with its reason.", "G-ORD-03"))
+    if reasons:
+        raise InvalidInput(reasons)
+
+
+def _refuse_unapproved_materials(master: DeviceMaster) -> None:
+    missing = [code for code in master.materials if effective_material(code) is None]
+    if missing:
+        raise TransitionRefused(
+            f"Materials without an approved specification: {', '.join(missing)}.",
+            cure="Have them approved first.",
+            rule="G-MAT-07",
+        )

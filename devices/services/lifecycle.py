@@ -1,0 +1,251 @@
+"""Moving a device: the only place that writes a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from devices.choices import Stage
+from devices.events import DeviceHeld, DeviceResumed, DeviceStageChanged
+from devices.lifecycle import BACKWARD, DEVICE, PHASES, POINTS
+from devices.models import Device
+from devices.selectors import FINAL_STAGES, evidence_digest, phase_of
+from mes.eventlog.base import Actor, Event
+from mes.eventlog.unit import publish, unit_of_work
+from mes.exceptions import InvalidInput, Refused, SignatureRefused, TransitionRefused
+from mes.lifecycle import GateResult, Transition, ask_gates, refuse_blocked
+from mes.models import Signature
+from mes.permissions import require
+from mes.services.signatures import Credentials, sign
+
+OWNED = {"freeze_design": "approve_design", "void_design": "void_design"}
+"""Moves that change more than the stage, and the service that makes them."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """A move that was made."""
+
+    device: Device
+    row: Transition
+    gates: tuple[GateResult, ...]
+    signature: Signature | None
+
+
+def locked_device(device_id: int) -> Device:
+    """The device, its row locked for this unit. Raises InvalidInput where there is none."""
+    device = (
+        Device.objects.select_for_update(of=("self",))
+        .select_related(
+            "order__patient",
+            "master",
+            "material",
+            "current_study",
+            "current_segmentation",
+            "current_design",
+        )
+        .filter(pk=device_id)
+        .first()
+    )
+    if device is None:
+        raise InvalidInput("There is no such device.", cure="Look at the list of devices.")
+    return device
+
+
+@unit_of_work
+def advance_device(
+    *,
+    device_id: int,
+    transition: str,
+    actor: Actor,
+    credentials: Credentials | None = None,
+    reason: str = "",
+    content: Mapping[str, Any] | None = None,
+) -> Device:
+    """Move a device along one row of the table, or raise with every reason why not.
+
+    content: what a signature of this move covers besides the move itself (see `move_content`).
+    Raises NotPermitted, TransitionRefused, SignatureRefused.
+    """
+    if transition in OWNED:
+        raise InvalidInput(
+            f"'{transition}' is not a bare move.", cure=f"Use {OWNED[transition]}.", rule="K-06"
+        )
+    return move_device(
+        locked_device(device_id),
+        transition,
+        actor=actor,
+        credentials=credentials,
+        reason=reason,
+        content=content,
+    ).device
+
+
+def move_device(
+    device: Device,
+    transition: str,
+    *,
+    actor: Actor,
+    credentials: Credentials | None = None,
+    reason: str = "",
+    content: Mapping[str, Any] | None = None,
+) -> Move:
+    """As `advance_device`, for a device that the calling service has locked."""
+    known_transition(transition)
+    require(actor, f"devices.{transition}")
+    row = DEVICE.row(transition, device.stage)
+    refuse_held(device, row.name)
+    gates = ask_gates(f"device.{transition}", device, actor=actor)
+    refuse_blocked(gates)
+    signature = _signed(device, row, actor, credentials, content)
+    device.stage = row.target
+    event = DeviceStageChanged(
+        device_id=device.pk,
+        transition=row.name,
+        source=row.source,
+        target=row.target,
+        gates=[result.as_payload() for result in gates],
+        signature_id=signature.pk if signature else None,
+    )
+    record_progress(device, event, "stage", actor=actor, reason=reason)
+    return Move(device, row, gates, signature)
+
+
+def known_transition(transition: str) -> None:
+    if f"device.{transition}" not in DEVICE.names:
+        raise InvalidInput(
+            f"A device has no move '{transition[:40]}'.",
+            cure="See the table in docs/lifecycle.md.",
+            rule="K-06",
+        )
+
+
+def _signed(
+    device: Device,
+    row: Transition,
+    actor: Actor,
+    credentials: Credentials | None,
+    content: Mapping[str, Any] | None,
+) -> Signature | None:
+    if row.meaning is None:
+        return None
+    if credentials is None:
+        raise SignatureRefused(
+            f"'{row.name}' needs the signature “{row.meaning.label}”.",
+            cure="Type your user id and password.",
+            rule="G-SIG-01",
+        )
+    shown = move_content(device, row, content)
+    return sign(subject=device, content=shown, meaning=row.meaning, actor=actor, credentials=credentials)
+
+
+def move_content(device: Device, row: Transition, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a signature of a move covers: the device, the move, every file the device stands on, and the details."""
+    study, segmentation, design = device.current_study, device.current_segmentation, device.current_design
+    return {
+        "record": "device move",
+        "device": device.code,
+        "serial": device.serial,
+        "order": device.order.code,
+        "move": row.name,
+        "from": str(row.source),
+        "to": str(row.target),
+        "master": str(device.master),
+        "material": device.material.code,
+        "artefacts": {
+            "volume": study.volume_id if study else None,
+            "surface": segmentation.surface_id if segmentation else None,
+            "design": design.mesh_id if design else None,
+        },
+        "details": dict(details or {}),
+    }
+
+
+def record_progress(device: Device, event: Event, *changed: str, actor: Actor, reason: str = "") -> None:
+    """Save what changed on a locked device, bring its projections up to date, and publish the fact."""
+    before = device.phase
+    device.phase = phase_of(device) if device.stage == Stage.PLANNED else PHASES.get(device.stage, before)
+    device.evidence_digest = evidence_digest(device)
+    fields = {*changed, "phase", "evidence_digest"}
+    if device.phase != before or "stage" in fields:
+        device.changed_at = timezone.now()
+        fields.add("changed_at")
+    device.save(update_fields=sorted(fields))
+    publish(device, event, actor=actor, reason=reason)
+
+
+def refuse_held(device: Device, transition: str) -> None:
+    """A hold blocks every move that brings the device nearer to the patient."""
+    if device.held and transition not in BACKWARD:
+        raise TransitionRefused(
+            f"{device.code} is on hold: {device.hold_reason}",
+            cure="A quality reviewer lifts the hold once its reason is gone.",
+            rule="G-NC-01",
+        )
+
+
+def check_transition(device: Device, transition: str, actor: Actor | None = None) -> tuple[GateResult, ...]:
+    """Ask the gates of a move or point without moving: for screens. A hold and a wrong stage are answers too."""
+    if f"device.{transition}" not in (*DEVICE.names, *POINTS):
+        known_transition(transition)
+    answers = [_as_result(refusal) for refusal in _plain_refusals(device, transition)]
+    return (*answers, *ask_gates(f"device.{transition}", device, actor=actor))
+
+
+def _plain_refusals(device: Device, transition: str) -> list[Refused]:
+    found: list[Refused] = []
+    try:
+        refuse_held(device, transition)
+    except Refused as refusal:
+        found.append(refusal)
+    try:
+        if f"device.{transition}" not in POINTS:
+            DEVICE.row(transition, device.stage)
+    except Refused as refusal:
+        found.append(refusal)
+    return found
+
+
+def _as_result(refusal: Refused) -> GateResult:
+    reason = refusal.reasons[0]
+    return GateResult(reason.rule, "The lifecycle allows the move", "block", reason.text, reason.cure, {})
+
+
+@unit_of_work
+def hold_device(*, device_id: int, actor: Actor, reason: str) -> Device:
+    """Stop a device where it stands. A second hold adds its reason to the first."""
+    require(actor, "devices.hold_device")
+    if not reason.strip():
+        raise InvalidInput("Say why the device must wait.", rule="P11-10e")
+    device = locked_device(device_id)
+    if device.stage in FINAL_STAGES:
+        raise TransitionRefused(
+            f"{device.code} is {Stage(device.stage).label.lower()}: there is nothing left to hold.",
+            rule="K-06",
+        )
+    if not device.held:
+        device.resume_to = device.stage
+    device.hold_reason = f"{device.hold_reason}; {reason.strip()}" if device.held else reason.strip()
+    device.held = True
+    event = DeviceHeld(device_id=device.pk, stage=device.stage)
+    record_progress(device, event, "held", "hold_reason", "resume_to", actor=actor, reason=reason)
+    return device
+
+
+@unit_of_work
+def resume_device(*, device_id: int, actor: Actor, reason: str) -> Device:
+    """Lift a hold. Raises TransitionRefused where there is none, or the gates of `device.resume` block."""
+    require(actor, "devices.resume_device")
+    if not reason.strip():
+        raise InvalidInput("Say why the device may go on.", rule="P11-10e")
+    device = locked_device(device_id)
+    if not device.held:
+        raise TransitionRefused(f"{device.code} is not on hold.", rule="K-06")
+    refuse_blocked(ask_gates("device.resume", device, actor=actor))
+    device.held, device.hold_reason, device.resume_to = False, "", ""
+    event = DeviceResumed(device_id=device.pk, stage=device.stage)
+    record_progress(device, event, "held", "hold_reason", "resume_to", actor=actor, reason=reason)
+    return device
