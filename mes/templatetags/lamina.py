@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
+from zoneinfo import ZoneInfo
+
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
@@ -180,3 +182,31 @@ def navigation(context: template.Context) -> list[Link]:
 @register.filter
 def is_digest(value: object) -> bool:
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+@register.filter
+def moment_in(value: datetime, zone: str) -> SafeString:
+    """An instant in a person's own zone, named."""
+    return format_html(
+        '<time datetime="{}">{}</time>', value.isoformat(), f"{value.astimezone(ZoneInfo(zone)):%d %b %Y, %H:%M:%S %Z} ({zone})"
+    )
+
+
+@register.filter
+def lasting(seconds: float | None) -> str:
+    """A duration: 1 h 05 min."""
+    if seconds is None:
+        return "—"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{max(minutes, 1)} min"
+
+
+@register.filter
+def split_words(text: str) -> list[str]:
+    return text.split(",")
+
+
+@register.filter
+def unlocalized(value: object) -> str:
+    """A number as attributes of HTML want it."""
+    return str(value)
