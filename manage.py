@@ -4,8 +4,16 @@
 import os
 import sys
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+
+# sysexits.h EX_CONFIG: the supervisor does not start such a process again.
+EXIT_CONFIGURATION = 78
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mes.settings")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as fault:
+        sys.stderr.write(f"Lamina is not configured as it must be. {fault}\n")
+        sys.exit(EXIT_CONFIGURATION)

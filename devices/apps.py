@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from mes.apps import LaminaPackage
+from mes.registry import discover
 
 
 class DevicesConfig(LaminaPackage):
     name = "devices"
+
+    def ready(self) -> None:
+        discover(self.name, "segmentation")
+        super().ready()

@@ -181,6 +181,7 @@ SEGMENTATION_PAIRS: tuple[tuple[str, str], ...] = (
     ("recorded", "approved"),
     ("recorded", "rejected"),
     ("recorded", "superseded"),
+    ("approved", "rejected"),
     ("approved", "superseded"),
 )
 

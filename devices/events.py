@@ -308,7 +308,7 @@ class DesignFailed(Event, name="devices.design_failed", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DesignReviewed(Event, name="devices.design_reviewed", terminal=True):
+class DesignReviewed(Event, name="devices.design_reviewed"):
     """A second engineer signed the design; it waits for the prescriber."""
 
     device_id: int
@@ -317,7 +317,7 @@ class DesignReviewed(Event, name="devices.design_reviewed", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DesignRejected(Event, name="devices.design_rejected", terminal=True):
+class DesignRejected(Event, name="devices.design_rejected"):
     """The design may not be used. The event's reason says what to change."""
 
     device_id: int
@@ -335,7 +335,7 @@ class DesignApproved(Event, name="devices.design_approved", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DesignVoided(Event, name="devices.design_voided", terminal=True):
+class DesignVoided(Event, name="devices.design_voided"):
     """Something that the design stands on changed: its approvals hold no longer."""
 
     device_id: int

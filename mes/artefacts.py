@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import BinaryIO
 from mes.exceptions import InvalidInput
 
 CHUNK = 1 << 20
+DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class ArtefactStore:
         self.folder = folder
 
     def path_of(self, sha256: str) -> Path:
+        """Raises InvalidInput for anything but a digest, so that no name leads out of the folder."""
+        if not DIGEST.fullmatch(sha256):
+            raise InvalidInput("This is no SHA-256 digest.", cure="Give its 64 hexadecimal digits.")
         return self.folder / sha256[:2] / sha256
 
     def put(self, source: BinaryIO, *, limit: int | None = None) -> StoredFile:
@@ -52,6 +57,7 @@ class ArtefactStore:
             place.parent.mkdir(exist_ok=True)
             os.chmod(name, 0o440)
             os.replace(name, place)
+            _make_durable(place.parent)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -74,3 +80,12 @@ class ArtefactStore:
                 if progress:
                     progress(len(chunk))
         return digest.hexdigest() == sha256
+
+
+def _make_durable(folder: Path) -> None:
+    """A new name survives a power cut only when its folder is written out too."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

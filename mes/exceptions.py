@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -67,3 +69,14 @@ class LeaseLost(RuntimeError):
 
 class PublishOutsideUnit(RuntimeError):
     """`publish()` was called where no unit of work is open, so the fact could be lost or untrue."""
+
+
+def described(failure: BaseException) -> str:
+    """What failed and where, for logs and operators. Only our own refusals keep their text: any other exception's
+    may hold a value, and a value may be a patient's."""
+    frames = traceback.extract_tb(failure.__traceback__)[-3:]
+    place = " < ".join(
+        f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames)
+    )
+    text = f": {failure}" if isinstance(failure, Refused) else ""
+    return f"{type(failure).__name__}{text} ({place or 'no traceback'})"

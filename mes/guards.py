@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mes.registry import RegistrationError
 from mes.tables import TABLES, Kind, StageGuard, Table
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-APP_GRANTS: dict[Kind, str] = {
-    "record": "SELECT, INSERT",
-    "working": "SELECT, INSERT, UPDATE",
-    "session": "SELECT, INSERT, UPDATE, DELETE",
-    "fixed": "SELECT",
+APP_GRANTS: dict[Kind, frozenset[str]] = {
+    "record": frozenset({"SELECT", "INSERT"}),
+    "working": frozenset({"SELECT", "INSERT", "UPDATE"}),
+    "session": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}),
+    "fixed": frozenset({"SELECT"}),
 }
 SEALER_WRITES = ("mes_leaf", "mes_seal")
+SEALER_READS = ("mes_event", "mes_epoch")
 ROLES = ("lamina_app", "lamina_sealer", "lamina_auditor")
 
 REFUSE = """
@@ -36,7 +38,7 @@ OPEN_EPOCH = """
 INSERT INTO mes_epoch (number) SELECT coalesce(max(number), 0) + 1 FROM mes_epoch
 HAVING count(*) = 0
     OR EXISTS (SELECT 1 FROM mes_event WHERE epoch = mes_current_epoch()
-              AND tx > pg_snapshot_xmax(pg_current_snapshot())::text::bigint);
+              AND tx >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint);
 """
 
 
@@ -55,21 +57,41 @@ def guard_statements() -> Iterator[str]:
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, {roles};"
     yield f"REVOKE CREATE ON SCHEMA public FROM PUBLIC, {roles};"
     yield f"GRANT USAGE ON SCHEMA public TO {roles};"
-    yield "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO lamina_app;"
+    yield f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, {roles};"
     for declared in TABLES.values():
         yield from _grants(declared)
         yield from _triggers(declared)
 
 
 def _grants(declared: Table) -> Iterator[str]:
-    yield f"GRANT {APP_GRANTS[declared.kind]} ON {declared.name} TO lamina_app;"
+    for role, privileges in grants_of(declared).items():
+        yield f"GRANT {', '.join(sorted(privileges))} ON {declared.name} TO {role};"
+    if declared.secret:
+        columns = ", ".join(shown_columns(declared))
+        yield f"GRANT SELECT ({columns}) ON {declared.name} TO lamina_auditor;"
+
+
+def grants_of(declared: Table) -> dict[str, frozenset[str]]:
+    """Privileges on the whole table, by role. The test of the real grants compares with this."""
+    granted = {"lamina_app": APP_GRANTS[declared.kind]}
     if declared.name in SEALER_WRITES:
-        yield f"REVOKE INSERT ON {declared.name} FROM lamina_app;"
-        yield f"GRANT SELECT, INSERT ON {declared.name} TO lamina_sealer;"
-    elif declared.name in ("mes_event", "mes_epoch"):
-        yield f"GRANT SELECT ON {declared.name} TO lamina_sealer;"
-    if declared.kind != "session" and declared.name != "mes_patient_identity":
-        yield f"GRANT SELECT ON {declared.name} TO lamina_auditor;"
+        granted["lamina_app"] = APP_GRANTS["fixed"]
+        granted["lamina_sealer"] = APP_GRANTS["record"]
+    elif declared.name in SEALER_READS:
+        granted["lamina_sealer"] = APP_GRANTS["fixed"]
+    if declared.kind != "session" and not declared.secret:
+        granted["lamina_auditor"] = APP_GRANTS["fixed"]
+    return granted
+
+
+def shown_columns(declared: Table) -> list[str]:
+    """The columns of a table with secrets that an auditor reads."""
+    if declared.model is None:
+        return []
+    columns = [field.column for field in declared.model._meta.concrete_fields if field.column]
+    if unknown := set(declared.secret) - set(columns):
+        raise RegistrationError(f"{declared.name} has no columns {sorted(unknown)}")
+    return [column for column in columns if column not in declared.secret]
 
 
 def _triggers(declared: Table) -> Iterator[str]:
@@ -84,25 +106,24 @@ def _triggers(declared: Table) -> Iterator[str]:
 
 def _refusing(table: str, what: str, when: str, level: str) -> str:
     return (
-        f"CREATE OR REPLACE TRIGGER {table}_no_{what} {when} ON {table} FOR EACH {level} EXECUTE FUNCTION mes_refuse();"
-        if level == "ROW"
-        else f"DROP TRIGGER IF EXISTS {table}_no_{what} ON {table};\n"
-        f"CREATE TRIGGER {table}_no_{what} {when} ON {table} FOR EACH {level} EXECUTE FUNCTION mes_refuse();"
+        f"CREATE OR REPLACE TRIGGER {table}_no_{what} {when} ON {table} "
+        f"FOR EACH {level} EXECUTE FUNCTION mes_refuse();"
     )
 
 
 def _stage_trigger(table: str, guard: StageGuard) -> str:
     """K-06 in the database: a row starts where the table says, and moves only along the literal pairs."""
     column, name = guard.column, f"{table}_{guard.column}"
-    starts = ", ".join(f"'{stage}'" for stage in guard.initial)
-    pairs = ", ".join(f"('{source}', '{target}')" for source, target in guard.pairs)
+    starts = " OR ".join(f"NEW.{column} = '{stage}'" for stage in guard.initial)
+    pairs = " OR ".join(
+        f"(OLD.{column} = '{source}' AND NEW.{column} = '{target}')" for source, target in guard.pairs
+    )
     return f"""
 CREATE OR REPLACE FUNCTION {name}_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'INSERT' AND NEW.{column} NOT IN ({starts}) THEN
+    IF TG_OP = 'INSERT' AND ({starts}) IS NOT TRUE THEN
         RAISE EXCEPTION 'K-06: {table} cannot start as %', NEW.{column} USING ERRCODE = 'check_violation';
-    ELSIF TG_OP = 'UPDATE' AND NEW.{column} <> OLD.{column}
-          AND (OLD.{column}, NEW.{column}) NOT IN (VALUES {pairs}) THEN
+    ELSIF TG_OP = 'UPDATE' AND NEW.{column} IS DISTINCT FROM OLD.{column} AND ({pairs}) IS NOT TRUE THEN
         RAISE EXCEPTION 'K-06: {table} cannot go from % to %', OLD.{column}, NEW.{column}
             USING ERRCODE = 'check_violation';
     END IF;

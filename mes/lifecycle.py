@@ -14,7 +14,8 @@ from typing import Any
 from django.db import transaction
 
 from mes.choices import Meaning
-from mes.exceptions import Reason, TransitionRefused
+from mes.eventlog.base import canonical
+from mes.exceptions import Reason, TransitionRefused, described
 from mes.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -142,8 +143,11 @@ def _ask(gate: Gate, subject: Any, context: Mapping[str, Any]) -> GateResult:
     try:
         with transaction.atomic():
             verdict = gate.check(subject, **context)
-    except Exception as failure:
-        log.error("gate %s could not be evaluated", gate.id, exc_info=failure)
+        if not isinstance(verdict, Verdict):
+            raise TypeError(f"{gate.id} answered {type(verdict).__name__}, not a verdict")
+        canonical(verdict.evidence)
+    except Exception as failure:  # noqa: BLE001 - fails closed: whatever went wrong is a refusal (K-14)
+        log.error("gate %s could not be evaluated: %s", gate.id, described(failure))
         verdict = blocked(
             f"could not be evaluated ({type(failure).__name__})",
             cure="Ask the system's operator: the log of this moment names the cause.",

@@ -9,13 +9,13 @@ from datetime import timedelta
 from csp.constants import NONCE, NONE, SELF
 
 from mes.embedded.connect import django_database
-from mes.embedded.environment import BASE_DIR, Environment
+from mes.embedded.environment import BASE_DIR, read_environment
 from mes.embedded.keyfiles import read_or_create
 from mes.embedded.layout import Layout
 from mes.embedded.roles import address
 from mes.embedded.valkey import Valkey, celery_url
 
-ENVIRONMENT = Environment()
+ENVIRONMENT = read_environment()
 LAYOUT = Layout(ENVIRONMENT.var.resolve())
 LAYOUT.create()
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from mes.registry import Registry
+from mes.registry import RegistrationError, Registry
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -42,6 +42,7 @@ class Table:
     root: str = ""
     digest_schemas: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     stage: StageGuard | None = None
+    secret: tuple[str, ...] = ()
 
     @property
     def current_schema(self) -> int:
@@ -69,11 +70,17 @@ def table(
     root: str = "",
     digest: Mapping[int, tuple[str, ...]] | None = None,
     stage: StageGuard | None = None,
+    secret: tuple[str, ...] = (),
 ) -> Callable[[M], M]:
-    """Class decorator of every model: says what its table is. A root names its stream type and digest schemas."""
+    """Class decorator of every model: says what its table is. A root names its stream type and digest schemas.
+
+    `secret` names the columns that an auditor, who reads everything else, does not see.
+    """
+    if bool(root) != bool(digest):
+        raise RegistrationError("a root has a digest schema, and nothing else has one")
 
     def declare(model: M) -> M:
-        declared = Table(model._meta.db_table, kind, model, root, dict(digest or {}), stage)
+        declared = Table(model._meta.db_table, kind, model, root, dict(digest or {}), stage, secret)
         TABLES.add(declared.name, declared)
         if root:
             ROOTS.add(root, declared)

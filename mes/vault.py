@@ -9,11 +9,32 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 VERSION = b"\x01"
+
+
+def key_in(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The key (hex) in a file of mode 0600, made on the first day. Two processes that come at once agree on one."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(make().hex())
+                file.flush()
+                os.fsync(file.fileno())
+            # A link, unlike a rename, never replaces what another process has just written.
+            with suppress(FileExistsError):
+                os.link(name, path)
+        finally:
+            os.unlink(name)
+    return bytes.fromhex(path.read_text().strip())
 
 
 class Vault:
@@ -27,12 +48,7 @@ class Vault:
     @classmethod
     def from_file(cls, path: Path) -> Vault:
         """Open the vault; the key is made on the first day."""
-        if not path.exists():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(AESGCM.generate_key(256).hex())
-        return cls(bytes.fromhex(path.read_text().strip()))
+        return cls(key_in(path, lambda: AESGCM.generate_key(256)))
 
     def seal(self, value: str, *, bound_to: str) -> bytes:
         nonce = os.urandom(12)

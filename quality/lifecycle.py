@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from mes.choices import Meaning
 from mes.lifecycle import Lifecycle
-from mes.lifecycle import Transition as T
-from quality.choices import NonconformanceStage as S
+from mes.lifecycle import Transition as Row
+from quality.choices import NonconformanceStage as Stage
 
 # fmt: off
 NONCONFORMANCE = Lifecycle("nonconformance", (
     #  name                   source                   target                   trigger   signature
-    T("contain",              S.OPEN,                  S.CONTAINED,             "person"),
-    T("evaluate",             S.CONTAINED,             S.UNDER_EVALUATION,      "person"),
-    T("investigate",          S.UNDER_EVALUATION,      S.INVESTIGATION,         "person"),
-    T("propose_disposition",  S.UNDER_EVALUATION,      S.DISPOSITION_PROPOSED,  "person", Meaning.AUTHORED),
-    T("propose_disposition",  S.INVESTIGATION,         S.DISPOSITION_PROPOSED,  "person", Meaning.AUTHORED),
-    T("return_proposal",      S.DISPOSITION_PROPOSED,  S.UNDER_EVALUATION,      "person"),
-    T("approve_disposition",  S.DISPOSITION_PROPOSED,  S.DISPOSITION_APPROVED,  "person", Meaning.APPROVED),
-    T("execute",              S.DISPOSITION_APPROVED,  S.EXECUTING,             "person"),
-    T("verify",               S.EXECUTING,             S.VERIFYING,             "person"),
-    T("repeat",               S.VERIFYING,             S.EXECUTING,             "person"),
-    T("close",                S.VERIFYING,             S.CLOSED,                "person", Meaning.APPROVED),
-    T("void",                 S.OPEN,                  S.VOID,                  "person", Meaning.APPROVED),
-    T("void",                 S.CONTAINED,             S.VOID,                  "person", Meaning.APPROVED),
-    T("void",                 S.UNDER_EVALUATION,      S.VOID,                  "person", Meaning.APPROVED),
+    Row("contain",              Stage.OPEN,                  Stage.CONTAINED,             "person"),
+    Row("evaluate",             Stage.CONTAINED,             Stage.UNDER_EVALUATION,      "person"),
+    Row("investigate",          Stage.UNDER_EVALUATION,      Stage.INVESTIGATION,         "person"),
+    Row("propose_disposition",  Stage.UNDER_EVALUATION,      Stage.DISPOSITION_PROPOSED,  "person", Meaning.AUTHORED),
+    Row("propose_disposition",  Stage.INVESTIGATION,         Stage.DISPOSITION_PROPOSED,  "person", Meaning.AUTHORED),
+    Row("return_proposal",      Stage.DISPOSITION_PROPOSED,  Stage.UNDER_EVALUATION,      "person"),
+    Row("approve_disposition",  Stage.DISPOSITION_PROPOSED,  Stage.DISPOSITION_APPROVED,  "person", Meaning.APPROVED),
+    Row("execute",              Stage.DISPOSITION_APPROVED,  Stage.EXECUTING,             "person"),
+    Row("verify",               Stage.EXECUTING,             Stage.VERIFYING,             "person"),
+    Row("repeat",               Stage.VERIFYING,             Stage.EXECUTING,             "person"),
+    Row("close",                Stage.VERIFYING,             Stage.CLOSED,                "person", Meaning.APPROVED),
+    Row("void",                 Stage.OPEN,                  Stage.VOID,                  "person", Meaning.APPROVED),
+    Row("void",                 Stage.CONTAINED,             Stage.VOID,                  "person", Meaning.APPROVED),
+    Row("void",                 Stage.UNDER_EVALUATION,      Stage.VOID,                  "person", Meaning.APPROVED),
 ))
 # fmt: on
 
-PROPOSAL_PATH = (S.OPEN, S.CONTAINED, S.UNDER_EVALUATION, S.DISPOSITION_PROPOSED)
+PROPOSAL_PATH = (Stage.OPEN, Stage.CONTAINED, Stage.UNDER_EVALUATION, Stage.DISPOSITION_PROPOSED)
 """What a proposal runs through: the device is contained by its hold, and the proposal is the evaluation."""

@@ -42,7 +42,7 @@ UNREADABLE = (
     InvalidDicomError, BytesLengthException, ValueError, KeyError, AttributeError, TypeError, NotImplementedError,
     EOFError, OSError, IndexError, OverflowError, RecursionError, MemoryError, RuntimeError, struct.error, zlib.error,
 )  # fmt: skip
-IMAGE_CLASSES = {
+IMAGE_CLASSES: dict[str, str] = {
     CTImageStorage: "CT",
     EnhancedCTImageStorage: "CT",
     LegacyConvertedEnhancedCTImageStorage: "CT",

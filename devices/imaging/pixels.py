@@ -155,15 +155,23 @@ def _padding(
     tally: Counter[str],
 ) -> NDArray[np.bool_] | None:
     """Which pixels carry PixelPaddingValue (PS3.3 C.7.5.1.1.2), or the range up to its limit."""
-    value = dataset.get("PixelPaddingValue")
-    if not isinstance(value, int):
+    value = _as_stored(dataset, "PixelPaddingValue")
+    if value is None:
         return None
-    limit = dataset.get("PixelPaddingRangeLimit")
-    low, high = sorted((value, limit if isinstance(limit, int) else value))
+    limit = _as_stored(dataset, "PixelPaddingRangeLimit")
+    low, high = sorted((value, value if limit is None else limit))
     if high * slope + intercept > PADDING_BELOW_HU:
         tally["padding_is_tissue"] += 1
         return None
     return (stored >= low) & (stored <= high)
+
+
+def _as_stored(dataset: Dataset, keyword: str) -> int | None:
+    """A value of VR "US or SS"; many writers state the unsigned pattern of a signed one."""
+    value, bits = dataset.get(keyword), int(dataset.BitsAllocated)
+    if not isinstance(value, int):
+        return None
+    return value - (1 << bits) if int(dataset.PixelRepresentation) and value >= 1 << (bits - 1) else value
 
 
 def _beyond_stored(dataset: Dataset, stored: Stored, padded: NDArray[np.bool_] | None) -> int:

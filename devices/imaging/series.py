@@ -8,10 +8,8 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-from pydicom.uid import MediaStorageDirectoryStorage
-
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers, SeriesSummary
-from devices.imaging.dicom import UNREADABLE, Frame, Header, Rejection, load_pixels
+from devices.imaging.dicom import IMAGE_CLASSES, UNREADABLE, Frame, Header, Rejection, load_pixels
 from devices.imaging.pixels import Undecodable, stored_pixels
 
 MIN_SLICES = 2
@@ -91,7 +89,7 @@ def grouped(frames: Iterable[Frame], rejections: Iterable[Rejection]) -> list[Se
 
 def identity(headers: Iterable[Header]) -> tuple[PatientIdentifiers, list[Finding]]:
     """The one patient the files name. Two patients, or two studies, are found and said; nobody is named."""
-    headers = [header for header in headers if header.sop_class != MediaStorageDirectoryStorage]
+    headers = [header for header in headers if _names_somebody(header)]
     people = {_matched(header.dataset): header.dataset for header in headers}
     found = []
     if len(people) > 1:
@@ -102,6 +100,12 @@ def identity(headers: Iterable[Header]) -> tuple[PatientIdentifiers, list[Findin
             Finding("several_studies", "warning", "The upload holds more than one study.", "Check the dates.")
         )
     return (_identifiers(next(iter(people.values()))) if people else PatientIdentifiers()), found
+
+
+def _names_somebody(header: Header) -> bool:
+    """A slice does, even by saying nothing; an index or a stray file only where it carries the attributes."""
+    stated = any(keyword in header.dataset for keyword in ("PatientID", "PatientName", "PatientBirthDate"))
+    return header.sop_class in IMAGE_CLASSES or stated
 
 
 def _matched(dataset: Any) -> tuple[str, ...]:

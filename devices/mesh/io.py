@@ -156,7 +156,7 @@ def plausible_units(mesh: Mesh, *, smallest_mm: float = 5.0, largest_mm: float =
     extent = float(np.ptp(mesh.vertices, axis=0).max()) if len(mesh.vertices) else 0.0
     if smallest_mm <= extent <= largest_mm:
         return UnitGuess(True, "mm", 1.0, extent, f"The largest side is {extent:.1f} mm.")
-    candidates: tuple[tuple[Unit, float], ...] = (("inch", 25.4), ("m", 1000.0))
+    candidates: tuple[tuple[Unit, float], ...] = (("m", 1000.0), ("inch", 25.4))
     for unit, scale in candidates:
         if extent < smallest_mm and smallest_mm <= extent * scale <= largest_mm:
             return UnitGuess(

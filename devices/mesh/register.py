@@ -21,8 +21,9 @@ from devices.mesh.distance import Surface, sample_surface
 COARSE_POINTS = 2_500
 FINE_POINTS = 20_000
 FINALISTS = 3
-STEPS = 40
-CONVERGED_MM = 1e-6
+# (most steps, shortest step in mm worth another): to choose between poses, and to keep one. Below 0.02 um it is noise.
+ROUGHLY = (12, 1e-2)
+EXACTLY = (25, 1e-4)
 SMALLEST_SCALE_MM = 0.05
 
 
@@ -49,10 +50,10 @@ def register(nominal: Surface, scan: Mesh, *, reach_mm: float, seed: int = 0) ->
     diagonal = float(np.linalg.norm(np.ptp(nominal.mesh.vertices, axis=0)))
     starts = [*_principal_starts(coarse, target), _shape_start(scan, points, cloud, diagonal, seed)]
     best = _finalists(nominal, cloud, coarse, starts, diagonal)
-    poses = [_settled(nominal, coarse, pose, diagonal) for pose in best]
+    poses = [_settled(nominal, coarse, pose, ROUGHLY) for pose in best]
     start = min(poses, key=lambda pose: _misfit(nominal, coarse, pose, reach_mm))
     # Parallel sums upstream differ in their last bits; from a rounded start the rest is reproducible.
-    pose = _settled(nominal, points, np.round(start, 6), diagonal)
+    pose = _settled(nominal, points, np.round(start, 6), EXACTLY)
     distances = nominal.unsigned(_moved(points, pose))
     fitness = float((distances <= reach_mm).mean())
     return Registration(pose, fitness, reach_mm, _scale(nominal, _moved(points, pose)))
@@ -144,12 +145,14 @@ def _misfit(nominal: Surface, points: NDArray[np.float64], pose: NDArray[np.floa
 
 
 def _settled(
-    nominal: Surface, points: NDArray[np.float64], pose: NDArray[np.float64], diagonal: float
+    nominal: Surface, points: NDArray[np.float64], pose: NDArray[np.float64], effort: tuple[int, float]
 ) -> NDArray[np.float64]:
-    """Point-to-plane steps against the exact surface until they are shorter than a nanometre."""
+    """Point-to-plane steps against the exact surface until they move no point further than is worth it."""
+    steps, shortest = effort
+    radius = float(np.linalg.norm(nominal.mesh.vertices - nominal.centre, axis=1).max())
     settled = pose.copy()
     settled[:3, :3] = _nearest_rotation(pose[:3, :3])
-    for _ in range(STEPS):
+    for _ in range(steps):
         moved = _moved(points, settled)
         closest = nominal.closest(moved)
         residual = ((moved - closest.points) * closest.normals).sum(axis=1)
@@ -158,7 +161,7 @@ def _settled(
         weights = tukey_weights(residual)
         step = _solved(rows, -residual, weights)
         settled = _stepped(settled, step, nominal.centre)
-        if max(np.linalg.norm(step[:3]) * diagonal, np.linalg.norm(step[3:])) < CONVERGED_MM:
+        if np.linalg.norm(step[:3]) * radius + np.linalg.norm(step[3:]) < shortest:
             break
     return settled
 

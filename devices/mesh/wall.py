@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from devices.mesh.distance import Surface, face_areas, sample_surface
 
-FACING = -0.5
+SHARPEST_EDGE_DEG = 30.0
+FACING = -math.cos(math.radians(SHARPEST_EDGE_DEG))
 SKIN_MM = 1e-3
 SAMPLES_PER_MM2 = 6.0
 SAMPLES = (5_000, 60_000)
@@ -26,7 +28,8 @@ class Wall:
 def measure_wall(surface: Surface, *, seed: int = 0) -> Wall:
     """Straight through the material from evenly spread points, to the first face that looks the other way.
 
-    Faces that meet at 60 degrees or more are an edge and not a wall; a sharper wedge counts, however thin it gets.
+    Faces that meet at SHARPEST_EDGE_DEG or more are an edge and not a wall; a sharper wedge counts, however thin it
+    gets.
     """
     area = float(face_areas(surface.mesh).sum())
     count = int(np.clip(area * SAMPLES_PER_MM2, *SAMPLES))

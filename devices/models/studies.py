@@ -40,7 +40,7 @@ class Study(models.Model):
     widest_slice_step_mm = models.FloatField(null=True)
     tilt_degrees = models.FloatField(null=True)
     acquisition = models.JSONField(default=dict)
-    source_digest = models.CharField(max_length=64, default="")
+    source_digest = models.CharField(max_length=64, help_text="SHA-256 over the files of the upload")
     deidentification = models.JSONField(default=dict)
     series = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+", null=True)
     volume = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+", null=True)

@@ -52,6 +52,8 @@ class Segmenter(Protocol):
 
 
 SEGMENTERS: Registry[Segmenter] = Registry("segmenter")
+TOOLS: Registry[ToolIdentity] = Registry("segmentation tool")
+"""What each segmenter is, by the same name: gates ask before anything is computed (G-SW-01)."""
 
 
 def known_only(parameters: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from devices.imaging.base import Volume
 from devices.segmentation.base import (
     SEGMENTERS,
+    TOOLS,
     Segmentation,
     SegmentationRefused,
     ToolIdentity,
@@ -24,7 +25,7 @@ from devices.segmentation.base import (
     volume_ml,
 )
 
-TOOL = ToolIdentity("bone_threshold", "1.0", "research_only")
+TOOL = TOOLS.add("bone_threshold", ToolIdentity("bone_threshold", "1.0", "research_only"))
 HU_LIMITS = (-1024.0, 32_767.0)
 MINIMUM_ML_LIMITS = (0.0, 10_000.0)
 LISTED_COMPONENTS = 10

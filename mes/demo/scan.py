@@ -32,7 +32,7 @@ def simulate_scan(
 ) -> SimulatedScan:
     """What a scanner would send for a part printed as `nominal`: an open triangle mesh in the scanner's own frame, mm.
 
-    Points lie `resolution_mm` apart at most, each off by normal noise of `noise_mm`; one blind spot around a random
+    Points lie about `resolution_mm` apart, each off by normal noise of `noise_mm`; one blind spot around a random
     place hides about `dropout_share` of the faces. The same seed gives the same scan.
     """
     if not 0.0 <= dropout_share < 1.0 or noise_mm < 0.0 or not resolution_mm > 0.0:

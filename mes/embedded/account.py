@@ -15,10 +15,12 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
+
 ACCOUNT = "lamina"
 
 
-class AccountMissing(RuntimeError):
+class AccountMissing(ImproperlyConfigured):
     """The servers' account does not exist and could not be made."""
 
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from django.core.exceptions import ImproperlyConfigured
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mes.embedded.roles import Role
@@ -14,7 +15,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 class Environment(BaseSettings):
     """`LAMINA_<NAME>`, and `BROKER_URL`. The database addresses, one per role, are read by `mes.embedded.roles`."""
 
-    model_config = SettingsConfigDict(env_prefix="LAMINA_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="LAMINA_", frozen=True, hide_input_in_errors=True)
 
     var: Path = BASE_DIR / "var"
     debug: bool = False
@@ -46,3 +47,17 @@ class Environment(BaseSettings):
                 "name the hosts that the site is reached by, separated by commas; '*' is refused"
             )
         return hosts
+
+
+def read_environment() -> Environment:
+    """Raises ImproperlyConfigured, which names every wrong variable but shows no value: one may hold a password."""
+    try:
+        return Environment()
+    except ValidationError as error:
+        reasons = [f"{_variable(found['loc'])}: {found['msg']}" for found in error.errors()]
+        raise ImproperlyConfigured("; ".join(reasons)) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0])
+    return name if name == "BROKER_URL" else f"LAMINA_{name.upper()}"

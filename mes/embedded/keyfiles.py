@@ -7,8 +7,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
 
-class InsecureKeyFile(RuntimeError):
+
+class InsecureKeyFile(ImproperlyConfigured):
     """A key file that others may read, or that is empty: Lamina does not start with it."""
 
 

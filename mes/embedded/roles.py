@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import psycopg
+from django.core.exceptions import ImproperlyConfigured
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -44,7 +45,7 @@ VARIABLES: Mapping[Role, str] = {
 }
 
 
-class DatabaseNotNamed(RuntimeError):
+class DatabaseNotNamed(ImproperlyConfigured):
     """Your own server is used, but the address for this role is missing, or is not a PostgreSQL address."""
 
 

@@ -74,8 +74,16 @@ class Event:
         return asdict(self)
 
     @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> Event:
+    def upcast(cls, payload: Mapping[str, Any], schema_version: int) -> Mapping[str, Any]:
+        """An older payload in today's shape (EV-06). A class whose `schema_version` rises overrides this."""
+        if schema_version != cls.schema_version:
+            raise TypeError(f"{cls.name}: no way from schema {schema_version} to {cls.schema_version}")
+        return payload
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any], schema_version: int | None = None) -> Event:
         """Rebuild the event. An undeclared or missing field is a schema bug and raises TypeError."""
+        payload = cls.upcast(payload, schema_version or cls.schema_version)
         known = {field.name for field in fields(cls)}
         if undeclared := set(payload) - known:
             raise TypeError(f"{cls.name}: undeclared fields {sorted(undeclared)}")
@@ -108,6 +116,8 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone has no canonical form")
         return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     if isinstance(value, (Decimal, UUID, date)):
         return str(value)

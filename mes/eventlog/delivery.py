@@ -1,8 +1,8 @@
 """One event to one handler: at least one attempt, exactly one effect.
 
-A quick handler's effect, its inbox row and the mark "done" are one transaction, holding the lane's lock. A queued
-handler computes in a worker without a transaction, then commits effect, inbox and mark together, if its lease still
-holds. A failure is recorded in a transaction of its own.
+Inbox row, effect and the mark "done" are one transaction. A quick handler has it in the relay, under the lane's lock. A
+queued handler computes in a worker without a transaction, then commits if its lease still holds. A failure is
+recorded in a transaction of its own.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import F
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from mes.eventlog.base import EVENT_TYPES, Actor, Recorded
-from mes.eventlog.subscriptions import HANDLERS, Effect, Handler
+from mes.eventlog.subscriptions import HANDLERS, Handler
 from mes.eventlog.unit import Cause, caused_by, open_unit
-from mes.exceptions import LeaseLost
-from mes.models import Delivery, DeliveryStatus, EventRecord, Inbox, Lane
+from mes.exceptions import LeaseLost, described
+from mes.models import Delivery, DeliveryStatus, EventRecord, Lane
 from mes.models.eventlog import OPEN_STATUSES
 
 log = logging.getLogger(__name__)
 
 LaneKey = tuple[str, str, str]
 Send = Callable[[str, int, str], None]
-"""Puts (queue, delivery id, lease token) on the broker."""
+"""Puts (queue, delivery id, lease token) on the broker. Raises ConnectionError where that is away."""
+SWEPT_AT_ONCE = 200
 
 
 def recorded(record: EventRecord) -> Recorded[Any]:
     event_type = EVENT_TYPES[record.type]
     return Recorded(
-        event=event_type.from_payload(json.loads(record.payload)),
+        event=event_type.from_payload(json.loads(record.payload), record.schema_version),
         uid=record.uid,
         pos=record.pos,
         stream_type=record.stream_type,
@@ -53,33 +54,44 @@ def recorded(record: EventRecord) -> Recorded[Any]:
 
 
 def deliver_next(lane: LaneKey, send: Send) -> bool:
-    """Deliver the first open event of a lane, if it is due and no other relay holds the lane. True if it moved on."""
-    delivery_id = None
+    """Deliver the first open event of a lane, if it is due and no other relay holds the lane. True if it had its effect.
+
+    Raises ConnectionError where a message could not be put on the broker; the delivery then waits for the next round.
+    """
+    head: Delivery | None = None
+    token: UUID | None = None
     try:
         with open_unit():
-            if not _lock_lane(lane):
+            head = _due_head(lane)
+            if head is None:
                 return False
-            delivery = _head(lane)
-            if (
-                delivery is None
-                or delivery.status != DeliveryStatus.PENDING
-                or delivery.next_at > timezone.now()
-            ):
-                return False
-            delivery_id = delivery.pk
-            handler = HANDLERS[delivery.handler]
+            handler = HANDLERS[head.handler]
             if handler.queue:
-                _send_to_worker(handler, delivery, send)
-                return False
-            with _caused_by(delivery.event):
-                handler.react(recorded(delivery.event))
-                _finish(delivery)
-        return True
+                token = _lend(head)
+            else:
+                _react_now(handler, head)
     except Exception as failure:
-        if delivery_id is None:
+        if head is None:
             raise
-        record_failure(delivery_id, failure)
+        record_failure(head.pk, failure)
         return False
+    if token is None:
+        return True
+    _put(head.pk, handler.queue, token, send)
+    return False
+
+
+def _due_head(lane: LaneKey) -> Delivery | None:
+    """Lock the lane and find its first open delivery, if that is due. None where another relay is inside."""
+    if not _lock_lane(lane):
+        return None
+    handler, stream_type, stream_id = lane
+    open_ones = Delivery.objects.filter(
+        handler=handler, stream_type=stream_type, stream_id=stream_id, status__in=OPEN_STATUSES
+    )
+    head = open_ones.select_related("event").order_by("version").first()
+    due = head is not None and head.status == DeliveryStatus.PENDING and head.next_at <= timezone.now()
+    return head if due else None
 
 
 def _lock_lane(lane: LaneKey) -> bool:
@@ -90,38 +102,61 @@ def _lock_lane(lane: LaneKey) -> bool:
     )
 
 
-def _head(lane: LaneKey) -> Delivery | None:
-    handler, stream_type, stream_id = lane
-    open_ones = Delivery.objects.filter(
-        handler=handler, stream_type=stream_type, stream_id=stream_id, status__in=OPEN_STATUSES
-    )
-    return open_ones.select_related("event").order_by("version").first()
+def _react_now(handler: Handler, delivery: Delivery) -> None:
+    def effect() -> None:
+        if handler.react(recorded(delivery.event)) is not None:
+            raise TypeError(f"handler {handler.id} has no queue, so it writes and returns nothing")
+
+    _have_effect(delivery, effect)
 
 
-@contextmanager
-def _caused_by(record: EventRecord) -> Iterator[None]:
-    """Events that a handler publishes in the same unit point back at the one it reacts to."""
-    with caused_by(Cause(record.correlation, record.uid)):
-        yield
+def _have_effect(delivery: Delivery, effect: Callable[[], object]) -> None:
+    """Inbox row, effect and mark, in the running unit. What the effect publishes points back at the event.
 
-
-def _finish(delivery: Delivery) -> None:
-    """Mark the effect as happened. The inbox row refuses a second effect of the same run."""
-    Inbox.objects.create(handler=delivery.handler, event_id=delivery.event_id, run=delivery.run)
+    A run that the inbox knows already had its effect: however its delivery came back, only the mark is made.
+    """
+    if _enter_inbox(delivery):
+        with caused_by(Cause(delivery.event.correlation, delivery.event.uid)):
+            effect()
+    else:
+        log.warning("delivery %s: the inbox knows run %s already", delivery.pk, delivery.run)
     Delivery.objects.filter(pk=delivery.pk).update(
         status=DeliveryStatus.DONE, lease_token=None, lease_until=None, last_error=""
     )
 
 
-def _send_to_worker(handler: Handler, delivery: Delivery, send: Send) -> None:
+def _enter_inbox(delivery: Delivery) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO mes_inbox (handler, event_id, run) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            [delivery.handler, delivery.event_id, delivery.run],
+        )
+        return bool(cursor.rowcount)
+
+
+def _lend(delivery: Delivery) -> UUID:
+    """Mark a delivery as sent, under a new token. Its lane waits until it comes back."""
     token = uuid4()
     Delivery.objects.filter(pk=delivery.pk).update(
         status=DeliveryStatus.SENT,
         lease_token=token,
         lease_until=timezone.now() + settings.DELIVERY_QUEUE_LEASE,
     )
-    delivery_id = delivery.pk
-    transaction.on_commit(lambda: send(handler.queue, delivery_id, str(token)))
+    return token
+
+
+def _put(delivery_id: int, queue: str, token: UUID, send: Send) -> None:
+    try:
+        send(queue, delivery_id, str(token))
+    except ConnectionError:
+        sent = Delivery.objects.filter(pk=delivery_id, status=DeliveryStatus.SENT, lease_token=token)
+        sent.update(
+            status=DeliveryStatus.PENDING,
+            next_at=timezone.now() + settings.DELIVERY_RETRY_FIRST,
+            lease_token=None,
+            lease_until=None,
+        )
+        raise
 
 
 def run_queued(delivery_id: int, token: str) -> bool:
@@ -131,11 +166,10 @@ def run_queued(delivery_id: int, token: str) -> bool:
         log.info("delivery %s: an older message, or one taken already", delivery_id)
         return False
     delivery = Delivery.objects.select_related("event").get(pk=delivery_id)
-    handler = HANDLERS[delivery.handler]
     try:
         with _kept_alive(delivery_id, lease):
-            effect = handler.react(recorded(delivery.event))
-        _commit(delivery, lease, effect)
+            effect = HANDLERS[delivery.handler].react(recorded(delivery.event))
+        _commit(delivery, lease, effect or _nothing)
     except LeaseLost:
         log.warning("delivery %s: the lease ended before the result was ready", delivery_id)
         return False
@@ -145,7 +179,12 @@ def run_queued(delivery_id: int, token: str) -> bool:
     return True
 
 
+def _nothing() -> None:
+    """The effect of a handler that found nothing to do."""
+
+
 def _take(delivery_id: int, token: UUID) -> UUID | None:
+    """Exchange the message's token for a lease of this attempt alone, so that a second message finds nothing."""
     lease = uuid4()
     taken = Delivery.objects.filter(pk=delivery_id, status=DeliveryStatus.SENT, lease_token=token).update(
         status=DeliveryStatus.RUNNING,
@@ -155,38 +194,49 @@ def _take(delivery_id: int, token: UUID) -> UUID | None:
     return lease if taken else None
 
 
-def _commit(delivery: Delivery, lease: UUID, effect: Effect | None) -> None:
-    with _caused_by(delivery.event), open_unit():
-        held = Delivery.objects.select_for_update().filter(
-            pk=delivery.pk, status=DeliveryStatus.RUNNING, lease_token=lease
-        )
-        if not held.exists():
-            raise LeaseLost(f"delivery {delivery.pk}")
-        if effect is not None:
-            effect()
-        _finish(delivery)
+def _commit(delivery: Delivery, lease: UUID, effect: Callable[[], object]) -> None:
+    with open_unit():
+        _require_lease(delivery, lease)
+        _have_effect(delivery, effect)
+
+
+def _require_lease(delivery: Delivery, lease: UUID) -> None:
+    """Lock the delivery, if this attempt still owns it. A result computed under a lease that ended is not written."""
+    owned = Delivery.objects.select_for_update().filter(
+        pk=delivery.pk, status=DeliveryStatus.RUNNING, lease_token=lease
+    )
+    if owned.values_list("pk").first() is None:
+        raise LeaseLost(f"delivery {delivery.pk}")
 
 
 @contextmanager
 def _kept_alive(delivery_id: int, lease: UUID) -> Iterator[None]:
     """Renew the lease from a thread (with a connection of its own) while the handler computes."""
     stop = threading.Event()
-
-    def renew() -> None:
-        period = settings.DELIVERY_RUN_LEASE.total_seconds() / 3
-        while not stop.wait(period):
-            Delivery.objects.filter(pk=delivery_id, lease_token=lease).update(
-                lease_until=timezone.now() + settings.DELIVERY_RUN_LEASE
-            )
-        connection.close()
-
-    thread = threading.Thread(target=renew, daemon=True, name=f"lease-{delivery_id}")
+    thread = threading.Thread(
+        target=_renew, args=(delivery_id, lease, stop), daemon=True, name=f"lease-{delivery_id}"
+    )
     thread.start()
     try:
         yield
     finally:
         stop.set()
         thread.join()
+
+
+def _renew(delivery_id: int, lease: UUID, stop: threading.Event) -> None:
+    period = settings.DELIVERY_RUN_LEASE.total_seconds() / 3
+    try:
+        while not stop.wait(period):
+            try:
+                Delivery.objects.filter(pk=delivery_id, lease_token=lease).update(
+                    lease_until=timezone.now() + settings.DELIVERY_RUN_LEASE
+                )
+            except (OperationalError, InterfaceError) as failure:
+                log.warning("delivery %s: the lease is not renewed: %s", delivery_id, type(failure).__name__)
+                close_old_connections()
+    finally:
+        connection.close()
 
 
 def backoff(attempts: int) -> timedelta:
@@ -197,6 +247,7 @@ def backoff(attempts: int) -> timedelta:
 
 def record_failure(delivery_id: int, failure: BaseException, *, lease: UUID | None = None) -> None:
     """Count the attempt, in a transaction of its own. After the last one the delivery is dead and holds its lane."""
+    what = described(failure)
     with transaction.atomic():
         rows = Delivery.objects.select_for_update().filter(pk=delivery_id)
         rows = rows.filter(lease_token=lease) if lease else rows.filter(status=DeliveryStatus.PENDING)
@@ -205,42 +256,51 @@ def record_failure(delivery_id: int, failure: BaseException, *, lease: UUID | No
             return
         attempts = delivery.attempts + 1
         dead = attempts >= settings.DELIVERY_ATTEMPTS
-        # The type and the place of the failure, not its text: an exception's text may carry what no log may hold.
-        log.error(
-            "delivery %s to %s failed (attempt %s)", delivery_id, delivery.handler, attempts, exc_info=failure
-        )
+        log.error("delivery %s to %s, attempt %s: %s", delivery_id, delivery.handler, attempts, what)
         Delivery.objects.filter(pk=delivery_id).update(
             attempts=attempts,
             status=DeliveryStatus.DEAD if dead else DeliveryStatus.PENDING,
             next_at=timezone.now() + backoff(attempts),
             lease_token=None,
             lease_until=None,
-            last_error=f"{type(failure).__name__}: {failure}"[:2000],
+            last_error=what[:2000],
         )
 
 
 def bring_back_lost(send: Send) -> int:
     """Sweep: send again what the broker lost, and give back what a dead worker held. Returns how many moved."""
-    now = timezone.now()
-    unsent = Delivery.objects.filter(status=DeliveryStatus.SENT, lease_until__lt=now)
-    moved = 0
-    for delivery in unsent.values("pk", "handler", "lease_token")[:200]:
-        # The same token again: of several messages for one delivery, the first to arrive wins.
-        renewed = Delivery.objects.filter(
-            pk=delivery["pk"],
-            status=DeliveryStatus.SENT,
-            lease_token=delivery["lease_token"],
-            lease_until__lt=now,
-        ).update(lease_until=now + settings.DELIVERY_QUEUE_LEASE)
-        if renewed:
-            send(HANDLERS[delivery["handler"]].queue, delivery["pk"], str(delivery["lease_token"]))
-            moved += 1
-    lost = Delivery.objects.filter(status=DeliveryStatus.RUNNING, lease_until__lt=now)
-    limit = settings.DELIVERY_ATTEMPTS - 1
-    ended = {"lease_token": None, "lease_until": None, "attempts": F("attempts") + 1}
-    moved += lost.filter(attempts__gte=limit).update(
-        status=DeliveryStatus.DEAD, last_error="the worker died each time", **ended
-    )
-    return moved + lost.filter(attempts__lt=limit).update(
-        status=DeliveryStatus.PENDING, next_at=now, last_error="the worker died", **ended
-    )
+    return _give_back_abandoned() + _send_again(send)
+
+
+def _send_again(send: Send) -> int:
+    """The same token again: of several messages for one delivery, the first to arrive wins."""
+    with transaction.atomic():
+        lost = list(_overdue(DeliveryStatus.SENT).values_list("pk", "handler", "lease_token"))
+        Delivery.objects.filter(pk__in=[pk for pk, _, _ in lost]).update(
+            lease_until=timezone.now() + settings.DELIVERY_QUEUE_LEASE
+        )
+    for pk, handler, token in lost:
+        if token is not None:
+            _put(pk, HANDLERS[handler].queue, token, send)
+    return len(lost)
+
+
+def _give_back_abandoned() -> int:
+    with transaction.atomic():
+        pks = list(_overdue(DeliveryStatus.RUNNING).values_list("pk", flat=True))
+        last = Q(attempts__gte=settings.DELIVERY_ATTEMPTS - 1)
+        status = Case(When(last, then=Value("dead")), default=Value("pending"))
+        return Delivery.objects.filter(pk__in=pks).update(
+            status=status,
+            next_at=timezone.now(),
+            last_error="the worker died, or stopped renewing its lease",
+            lease_token=None,
+            lease_until=None,
+            attempts=F("attempts") + 1,
+        )
+
+
+def _overdue(status: DeliveryStatus) -> QuerySet[Delivery]:
+    """Deliveries whose lease ran out, locked; a worker that is committing at this moment is left alone."""
+    overdue = Delivery.objects.filter(status=status, lease_until__lt=timezone.now()).order_by("pk")
+    return overdue.select_for_update(skip_locked=True)[:SWEPT_AT_ONCE]

@@ -7,7 +7,7 @@ import threading
 import time
 
 import redis
-from django.db import OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.db.models import Count
 
 from mes.eventlog import wake
@@ -51,29 +51,49 @@ def due_lanes() -> list[LaneKey]:
         return [(handler, kind, key) for handler, kind, key in cursor.fetchall()]
 
 
-def relay_once(send: Send) -> int:
-    """One round over everything that is due. Returns how many deliveries were made."""
-    made = 0
+def relay_once(send: Send, stop: threading.Event | None = None) -> int:
+    """One round over everything that is due. Returns how many deliveries had their effect.
+
+    Where the broker is away, queued handlers wait for the next round and quick ones go on.
+    """
+    made, broker_away = 0, False
     for lane in due_lanes():
-        for _ in range(EVENTS_PER_LANE):
-            if not deliver_next(lane, send):
-                break
-            made += 1
+        if stop is not None and stop.is_set():
+            break
+        if broker_away and _is_queued(lane):
+            continue
+        try:
+            made += _deliver_lane(lane, send)
+        except ConnectionError:
+            broker_away = True
+            log.warning("the broker is away: queued handlers wait")
     return made
 
 
+def _deliver_lane(lane: LaneKey, send: Send) -> int:
+    for made in range(EVENTS_PER_LANE):
+        if not deliver_next(lane, send):
+            return made
+    return EVENTS_PER_LANE
+
+
+def _is_queued(lane: LaneKey) -> bool:
+    handler = HANDLERS.get(lane[0])
+    return handler is not None and bool(handler.queue)
+
+
 def run(send: Send, stop: threading.Event) -> None:
-    """Deliver until told to stop. A lost database or broker is waited for, and said once."""
+    """Deliver until told to stop. A lost database or broker is waited for."""
     refuse_unknown_handlers()
     hint = Hint()
     swept = 0.0
     while not stop.is_set():
         try:
-            made = relay_once(send)
+            made = relay_once(send, stop)
             if time.monotonic() - swept > SWEEP_S:
-                bring_back_lost(send)
                 swept = time.monotonic()
-        except (OperationalError, ConnectionError) as failure:
+                bring_back_lost(send)
+        except (OperationalError, InterfaceError, ConnectionError) as failure:
             log.warning("the relay waits: %s", type(failure).__name__)
             close_old_connections()
             made = 0
@@ -92,9 +112,12 @@ class Hint:
         started = time.monotonic()
         try:
             if self._pubsub is None:
-                self._pubsub = wake.broker().pubsub(ignore_subscribe_messages=True)
+                self._pubsub = wake.broker().pubsub()  # type: ignore[no-untyped-call]
                 self._pubsub.subscribe(wake.CHANNEL)
             self._pubsub.get_message(timeout=seconds)
+            # A burst of changes is one reason to look, not a thousand.
+            while self._pubsub.get_message(timeout=0) is not None:
+                pass
         except redis.RedisError:
             self._pubsub = None
             time.sleep(max(0.0, seconds - (time.monotonic() - started)))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from datetime import UTC, datetime, timedelta
 
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
 from mes.eventlog.base import Actor, plain
 from mes.eventlog.subscriptions import JOBS, SlotDue
 from mes.eventlog.unit import publish, unit_of_work
 from mes.models import Schedule, Slot
+
+log = logging.getLogger(__name__)
 
 CLOCK = Actor.system("tick")
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
@@ -41,6 +45,11 @@ def tick() -> int:
 
 
 def run(stop: threading.Event, period_s: float = 1.0) -> None:
+    """Tick until told to stop. A lost database is waited for."""
     while not stop.is_set():
-        tick()
+        try:
+            tick()
+        except (OperationalError, InterfaceError) as failure:
+            log.warning("the clock waits: %s", type(failure).__name__)
+            close_old_connections()
         stop.wait(period_s)

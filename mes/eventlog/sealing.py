@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,17 +21,19 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.conf import settings
-from django.db import OperationalError, close_old_connections, connection, transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 from django.utils import timezone
 
 from mes.eventlog.base import canonical, plain
 from mes.eventlog.merkle import EMPTY_ROOT, Tree, leaf_hash
 from mes.models import EventRecord, Leaf, Seal
+from mes.vault import key_in
 
 BATCH = 5000
 LEAF_FIELDS = (
     "pos", "tx", "epoch", "uid", "stream_type", "stream_id", "version", "type", "schema_version", "payload", "actor",
-    "reason", "correlation", "causation", "occurred_at", "recorded_at", "record_schema", "record_digest",
+    "reason", "correlation", "causation", "occurred_at", "recorded_at", "software", "record_schema",
+    "record_digest",
 )  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -64,16 +67,12 @@ def key_id(public: Ed25519PublicKey) -> str:
 
 def load_key(folder: Path) -> SealKey:
     """Read the seal key, making it on the first day. The public half lies beside it for whoever verifies."""
-    path = folder / "seal.key"
-    if not path.exists():
-        private = Ed25519PrivateKey.generate()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        public = private.public_key().public_bytes_raw().hex()
-        (folder / f"seal-{key_id(private.public_key())}.pub").write_text(public + "\n")
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(private.private_bytes_raw().hex())
-    return SealKey(Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text())))
+    secret = key_in(folder / "seal.key", lambda: Ed25519PrivateKey.generate().private_bytes_raw())
+    key = SealKey(Ed25519PrivateKey.from_private_bytes(secret))
+    public = folder / f"seal-{key.id}.pub"
+    if not public.exists():
+        public.write_text(key.private.public_key().public_bytes_raw().hex() + "\n")
+    return key
 
 
 def public_keys(folder: Path) -> dict[str, Ed25519PublicKey]:
@@ -122,6 +121,11 @@ class Sealer:
         self.key = key
         self.witness = witness
         self._tree: Tree | None = None
+
+    def repeat_last(self) -> None:
+        """Tell the witness the newest seal once more: a sealer that died between the two may have kept it back."""
+        if seal := Seal.objects.order_by("-tree_size").first():
+            self._tell_witness(seal)
 
     def seal_once(self) -> int:
         """Give leaves to what is settled and sign the new root. Returns the number of new leaves."""
@@ -193,25 +197,28 @@ class Sealer:
     def _tell_witness(self, seal: Seal) -> None:
         line = json.dumps({"tree_size": seal.tree_size, "root": seal.root, "signature": seal.signature})
         self.witness.parent.mkdir(parents=True, exist_ok=True)
-        with self.witness.open("a") as file:
-            file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        handle = os.open(self.witness, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            # One write for the whole line: a killed sealer leaves no half of it.
+            os.write(handle, line.encode() + b"\n")
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def run(sealer: Sealer, stop: threading.Event) -> None:
     """Seal every ten seconds, or as soon as a thousand events wait. A lost database is waited for."""
-    waited = 0.0
-    while not stop.is_set():
+    sealer.repeat_last()
+    sealed_at = time.monotonic()
+    while not stop.wait(1.0):
         try:
-            if waited >= settings.SEAL_EVERY.total_seconds() or _waiting() >= settings.SEAL_EVENTS:
+            due = time.monotonic() - sealed_at >= settings.SEAL_EVERY.total_seconds()
+            if due or _waiting() >= settings.SEAL_EVENTS:
                 sealer.seal_once()
-                waited = 0.0
-        except OperationalError as failure:
+                sealed_at = time.monotonic()
+        except (OperationalError, InterfaceError) as failure:
             log.warning("the sealer waits: %s", type(failure).__name__)
             close_old_connections()
-        stop.wait(1.0)
-        waited += 1.0
     sealer.seal_once()
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -22,12 +23,13 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Model
 from django.utils import timezone
 
+from mes import VERSION
 from mes.eventlog import wake
 from mes.eventlog.base import Actor, Event, canonical, digest_of
 from mes.eventlog.subscriptions import handlers_of
 from mes.exceptions import Conflict, PublishOutsideUnit
 from mes.models import EventRecord
-from mes.tables import ROOTS, TABLES, Table
+from mes.tables import ROOTS, TABLES
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +40,14 @@ RETRIES = 5
 
 
 @dataclass(frozen=True)
+class Cause:
+    """Why something runs: the event that a handler reacts to, or a request from outside."""
+
+    correlation: UUID
+    event: UUID | None = None
+
+
+@dataclass(frozen=True)
 class Pending:
     key: StreamKey
     event: Event
@@ -45,20 +55,16 @@ class Pending:
     reason: str
     occurred_at: datetime
     expected_version: int | None
+    cause: Cause
     uid: UUID = field(default_factory=uuid4)
 
 
 @dataclass
 class Unit:
+    """What was published so far, and the cause of whatever nothing else caused."""
+
     pending: list[Pending] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Why this unit runs: the event that a handler reacts to, or a request from outside."""
-
-    correlation: UUID
-    event: UUID | None = None
+    cause: Cause = field(default_factory=lambda: Cause(uuid4()))
 
 
 _unit: ContextVar[Unit | None] = ContextVar("lamina_unit", default=None)
@@ -67,6 +73,7 @@ _cause: ContextVar[Cause | None] = ContextVar("lamina_cause", default=None)
 
 @contextmanager
 def caused_by(cause: Cause) -> Iterator[None]:
+    """What is published inside points back at the cause."""
     token = _cause.set(cause)
     try:
         yield
@@ -75,9 +82,18 @@ def caused_by(cause: Cause) -> Iterator[None]:
 
 
 def stream_key(root: Model) -> StreamKey:
-    """The stream of a root row. Raises RegistrationError for a table that is no root."""
-    declared = TABLES[root._meta.db_table]
-    return ROOTS[declared.root].root, str(root.pk)
+    """The stream of a root row. Raises RegistrationError for a table that is no root, ValueError for an unsaved row."""
+    if root.pk is None:
+        raise ValueError(f"{type(root).__name__} has no row yet")
+    return ROOTS[TABLES[root._meta.db_table].root].root, str(root.pk)
+
+
+def running_unit(what: str) -> Unit:
+    """The unit that `what` becomes part of. Raises PublishOutsideUnit where none is open."""
+    unit = _unit.get()
+    if unit is None:
+        raise PublishOutsideUnit(f"{what} outside a unit of work")
+    return unit
 
 
 def publish(
@@ -90,10 +106,16 @@ def publish(
     expected_version: int | None = None,
 ) -> UUID:
     """State a fact about a root. It is written when the unit ends, or not at all. Returns the event's uid."""
-    unit = _unit.get()
-    if unit is None:
-        raise PublishOutsideUnit(f"{event.name} was published outside a unit of work")
-    pending = Pending(stream_key(root), event, actor, reason, occurred_at or timezone.now(), expected_version)
+    unit = running_unit(f"{event.name} was published")
+    pending = Pending(
+        stream_key(root),
+        event,
+        actor,
+        reason,
+        occurred_at or timezone.now(),
+        expected_version,
+        _cause.get() or unit.cause,
+    )
     unit.pending.append(pending)
     return pending.uid
 
@@ -103,22 +125,30 @@ def open_unit() -> Iterator[Unit]:
     """Join the running unit (in a savepoint), or open one: a transaction that ends with the flush."""
     outer = _unit.get()
     if outer is not None:
-        mark = len(outer.pending)
-        try:
-            with transaction.atomic():
-                yield outer
-        except BaseException:
-            del outer.pending[mark:]
-            raise
+        with _joined(outer):
+            yield outer
         return
     unit = Unit()
-    token = _unit.set(unit)
+    with transaction.atomic():
+        token = _unit.set(unit)
+        try:
+            yield unit
+        finally:
+            # Closed before the commit: whatever runs on commit opens a unit of its own.
+            _unit.reset(token)
+        _flush(unit.pending)
+
+
+@contextmanager
+def _joined(unit: Unit) -> Iterator[None]:
+    """A part that fails takes its own events with it, and nobody else's."""
+    mark = len(unit.pending)
     try:
         with transaction.atomic():
-            yield unit
-            _flush(unit.pending)
-    finally:
-        _unit.reset(token)
+            yield
+    except BaseException:
+        del unit.pending[mark:]
+        raise
 
 
 def unit_of_work(service: Callable[P, R]) -> Callable[P, R]:
@@ -126,18 +156,19 @@ def unit_of_work(service: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(service)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        attempt = 0
-        while True:
-            alone = _unit.get() is None and not connection.in_atomic_block
+        if _unit.get() is not None or connection.in_atomic_block:
+            with open_unit():
+                return service(*args, **kwargs)
+        for attempt in range(1, RETRIES + 1):
             try:
                 with open_unit():
                     return service(*args, **kwargs)
             except OperationalError as failure:
-                attempt += 1
-                state = getattr(failure.__cause__, "sqlstate", None)
-                if not alone or state not in RETRIED or attempt > RETRIES:
+                if getattr(failure.__cause__, "sqlstate", None) not in RETRIED:
                     raise
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, not a secret
+        with open_unit():
+            return service(*args, **kwargs)
 
     return run
 
@@ -146,40 +177,38 @@ def _flush(pending: list[Pending]) -> None:
     if not pending:
         return
     versions = _take_versions(pending)
-    digests = {key: record_digest(key) for key in versions}
-    cause = _cause.get() or Cause(uuid4())
+    digests = record_digests(versions)
     events = []
     for item in pending:
         versions[item.key] += 1
-        table = ROOTS[item.key[0]]
-        events.append(
-            EventRecord(
-                uid=item.uid,
-                stream_type=item.key[0],
-                stream_id=item.key[1],
-                version=versions[item.key],
-                type=item.event.name,
-                schema_version=item.event.schema_version,
-                payload=canonical(item.event.payload()),
-                actor=str(item.actor),
-                reason=item.reason,
-                correlation=cause.correlation,
-                causation=cause.event,
-                occurred_at=item.occurred_at,
-                record_schema=table.current_schema,
-                record_digest=digests[item.key],
-            )
-        )
+        events.append(_row(item, versions[item.key], digests[item.key]))
     EventRecord.objects.bulk_create(events)
-    _create_deliveries(list(zip(events, pending, strict=True)))
-    transaction.on_commit(wake.relays)
+    _create_deliveries(zip(events, pending, strict=True))
+
+
+def _row(item: Pending, version: int, digest: str) -> EventRecord:
+    return EventRecord(
+        uid=item.uid,
+        stream_type=item.key[0],
+        stream_id=item.key[1],
+        version=version,
+        type=item.event.name,
+        schema_version=item.event.schema_version,
+        payload=canonical(item.event.payload()),
+        actor=str(item.actor),
+        reason=item.reason,
+        correlation=item.cause.correlation,
+        causation=item.cause.event,
+        occurred_at=item.occurred_at,
+        software=VERSION,
+        record_schema=ROOTS[item.key[0]].current_schema,
+        record_digest=digest,
+    )
 
 
 def _take_versions(pending: list[Pending]) -> dict[StreamKey, int]:
     """Lock the streams in one order and add the events. Returns each stream's version before them."""
-    counts: dict[StreamKey, int] = {}
-    for item in pending:
-        counts[item.key] = counts.get(item.key, 0) + 1
+    counts = Counter(item.key for item in pending)
     keys = sorted(counts)
     rows = ", ".join(["(%s, %s, %s)"] * len(keys))
     values = [part for key in keys for part in (*key, counts[key])]
@@ -200,23 +229,37 @@ def _take_versions(pending: list[Pending]) -> dict[StreamKey, int]:
     return before
 
 
-def record_digest(key: StreamKey, schema: int | None = None) -> str:
-    """SHA-256 of the stream's root row as the database has it now, over the fields its schema lists.
+def record_digests(keys: Iterable[StreamKey]) -> dict[StreamKey, str]:
+    """SHA-256 of each stream's root row as the database has it now. Raises LookupError where a row is gone."""
+    found: dict[StreamKey, str] = {}
+    by_type: dict[str, list[str]] = {}
+    for kind, key in keys:
+        by_type.setdefault(kind, []).append(key)
+    for kind, ids in by_type.items():
+        digests = digests_of(kind, ids, ROOTS[kind].current_schema)
+        if missing := sorted(set(ids) - set(digests)):
+            raise LookupError(f"{kind} {', '.join(missing)} has no row")
+        found |= {(kind, key): digest for key, digest in digests.items()}
+    return found
 
-    Raises LookupError where the row is gone.
-    """
-    table: Table = ROOTS[key[0]]
+
+def digests_of(kind: str, ids: Iterable[str], schema: int) -> dict[str, str]:
+    """Digest by stream id, over the fields that a schema lists. A row that is gone has none."""
+    table = ROOTS[kind]
     if table.model is None:
-        raise LookupError(f"{key[0]} has no model")
-    schema = schema or table.current_schema
+        raise LookupError(f"{kind} has no model")
     names = table.digest_schemas[schema]
-    row = table.model._default_manager.filter(pk=key[1]).values(*names).first()
-    if row is None:
-        raise LookupError(f"{key[0]} {key[1]} has no row")
-    return digest_of({"type": key[0], "id": key[1], "schema": schema, **{name: row[name] for name in names}})
+    rows = table.model._default_manager.filter(pk__in=list(ids)).values_list("pk", *names)
+    return {
+        str(pk): digest_of(
+            {"type": kind, "id": str(pk), "schema": schema, **dict(zip(names, values, strict=True))}
+        )
+        for pk, *values in rows
+    }
 
 
-def _create_deliveries(events: list[tuple[EventRecord, Pending]]) -> None:
+def _create_deliveries(events: Iterable[tuple[EventRecord, Pending]]) -> None:
+    """One delivery for each handler of each event, and the lanes they travel in, in one round trip."""
     rows: list[tuple[Any, ...]] = [
         (handler.id, record.stream_type, record.stream_id, record.version, record.pos)
         for record, item in events
@@ -227,14 +270,12 @@ def _create_deliveries(events: list[tuple[EventRecord, Pending]]) -> None:
     lanes = sorted({row[:3] for row in rows})
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO mes_lane (handler, stream_type, stream_id) VALUES "  # noqa: S608 - placeholders only
+            "WITH lanes AS (INSERT INTO mes_lane (handler, stream_type, stream_id) VALUES "  # noqa: S608
             + ", ".join(["(%s, %s, %s)"] * len(lanes))
-            + " ON CONFLICT DO NOTHING",
-            [part for lane in lanes for part in lane],
-        )
-        cursor.execute(
-            "INSERT INTO mes_delivery (handler, stream_type, stream_id, version, event_id, "  # noqa: S608
+            + " ON CONFLICT DO NOTHING) "
+            "INSERT INTO mes_delivery (handler, stream_type, stream_id, version, event_id, "
             "status, attempts, run, last_error) VALUES "
             + ", ".join(["(%s, %s, %s, %s, %s, 'pending', 0, 1, '')"] * len(rows)),
-            [part for row in rows for part in row],
+            [part for row in (*lanes, *rows) for part in row],
         )
+    transaction.on_commit(wake.relays)

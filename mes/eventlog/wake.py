@@ -8,6 +8,8 @@ from functools import cache
 
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 CHANNEL = "lamina:wake"
 PAUSE_AFTER_FAILURE_S = 5.0
@@ -18,7 +20,11 @@ _silent_until = 0.0
 
 @cache
 def broker() -> redis.Redis:
-    return redis.Redis.from_url(settings.BROKER_URL, socket_timeout=0.2, socket_connect_timeout=0.2)
+    # A hint is sent once: the client's own retries would slow the change that it follows.
+    once = Retry(NoBackoff(), 0)
+    return redis.Redis.from_url(
+        settings.BROKER_URL, socket_timeout=0.2, socket_connect_timeout=0.2, retry=once
+    )
 
 
 def relays() -> None:

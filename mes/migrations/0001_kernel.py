@@ -210,6 +210,10 @@ class Migration(migrations.Migration):
                 ("causation", models.UUIDField(null=True)),
                 ("occurred_at", models.DateTimeField()),
                 ("recorded_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "software",
+                    models.CharField(help_text="The version of Lamina that wrote it (K-11)", max_length=40),
+                ),
                 ("record_schema", models.IntegerField()),
                 ("record_digest", models.CharField(max_length=64)),
             ],
@@ -533,7 +537,10 @@ class Migration(migrations.Migration):
                 (
                     "event",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="mes.eventrecord"
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="mes.eventrecord",
                     ),
                 ),
             ],

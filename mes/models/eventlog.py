@@ -59,6 +59,7 @@ class EventRecord(models.Model):
     causation = models.UUIDField(null=True)
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField(db_default=Now())
+    software = models.CharField(max_length=40, help_text="The version of Lamina that wrote it (K-11)")
     record_schema = models.IntegerField()
     record_digest = models.CharField(max_length=64)
 
@@ -159,7 +160,7 @@ class Inbox(models.Model):
     """Written with a handler's effect, in its transaction: an effect cannot happen twice in one run."""
 
     handler = models.CharField(max_length=80)
-    event = models.ForeignKey(EventRecord, on_delete=models.PROTECT, related_name="+")
+    event = models.ForeignKey(EventRecord, on_delete=models.PROTECT, related_name="+", db_index=False)
     run = models.IntegerField()
 
     class Meta:

@@ -23,7 +23,16 @@ class Patient(models.Model):
         return self.token
 
 
-@table("working")
+@table(
+    "working",
+    secret=(
+        "sealed_patient_id",
+        "sealed_family_name",
+        "sealed_given_name",
+        "sealed_birth_date",
+        "patient_id_index",
+    ),
+)
 class PatientIdentity(models.Model):
     """Who the token is: each value sealed with AES-256-GCM and bound to its column and row (see `mes.vault`)."""
 

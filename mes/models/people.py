@@ -38,7 +38,12 @@ class AccountManager(BaseUserManager["Account"]):
         return self.get(username__iexact=username)
 
 
-@table("working", root="mes.account", digest={1: ("username", "person_id", "is_active", "is_service")})
+@table(
+    "working",
+    root="mes.account",
+    digest={1: ("username", "person_id", "is_active", "is_service")},
+    secret=("password",),
+)
 class Account(AbstractBaseUser):
     """A way to sign in. User names are unique without regard to case and are never used again."""
 
@@ -82,7 +87,7 @@ class RoleGrant(models.Model):
         return f"{self.person_id}:{self.role}"
 
 
-@table("working")
+@table("working", secret=("digest",))
 class AccessToken(models.Model):
     """A program's or a person's key to the API: only its keyed hash is stored."""
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import DeliveryReplayed, DeliveryRetried, DeliverySkipped
-from mes.exceptions import InvalidInput, Refused
+from mes.exceptions import Conflict, InvalidInput, Refused
 from mes.models import Delivery, DeliveryStatus, Lane
 from mes.permissions import require
 
@@ -53,15 +53,23 @@ def replay_delivery(*, delivery_id: int, actor: Actor, reason: str) -> None:
 
 
 def _locked(delivery_id: int, status: DeliveryStatus, actor: Actor) -> Delivery:
+    """Lock the lane, then the delivery, as a relay does; refuse while something of the lane is at work."""
     require(actor, "mes.operate_deliveries")
-    delivery = (
-        Delivery.objects.select_for_update(of=("self",))
-        .select_related("event")
-        .filter(pk=delivery_id)
-        .first()
-    )
+    found = Delivery.objects.select_related("event").filter(pk=delivery_id)
+    delivery = found.first()
+    if delivery is not None:
+        Lane.objects.select_for_update().get(pk=_lane(delivery).pk)
+        delivery = found.select_for_update(of=("self",)).first()
     if delivery is None or delivery.status != status:
         raise Refused(f"Delivery {delivery_id} is not {status.label}.", cure="Look at the list again.")
+    at_work = Delivery.objects.filter(
+        handler=delivery.handler,
+        stream_type=delivery.stream_type,
+        stream_id=delivery.stream_id,
+        status__in=(DeliveryStatus.SENT, DeliveryStatus.RUNNING),
+    )
+    if at_work.exists():
+        raise Conflict("A later event of this stream is being handled.", cure="Try again when it is done.")
     return delivery
 
 

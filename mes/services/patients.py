@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from django.conf import settings
+from django.db import IntegrityError, transaction
 
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import PatientIdentityViewed, PatientRegistered
-from mes.exceptions import InvalidInput
+from mes.exceptions import Conflict, InvalidInput
 from mes.models import Patient, PatientIdentity
 from mes.permissions import require
 from mes.vault import Vault
@@ -37,21 +38,57 @@ def vault() -> Vault:
 
 @unit_of_work
 def register_patient(*, identity: Identity, actor: Actor) -> Patient:
-    """Give a patient a token and put the identity in the vault. The same patient id returns the same patient."""
+    """Give a patient a token and put the identity in the vault. The same patient returns the same token.
+
+    Raises Conflict where the identifier is known with another name or birth date: two identifiers must agree (G-ORD-05).
+    """
     require(actor, "mes.register_patient")
     if not identity.patient_id.strip() or not identity.family_name.strip():
         raise InvalidInput("A patient needs an identifier and a family name.", rule="G-ORD-05")
     index = vault().blind_index(identity.patient_id)
-    known = PatientIdentity.objects.filter(patient_id_index=index).select_related("patient").first()
-    if known:
-        return known.patient
+    return _known(identity, index) or _registered(identity, index, actor)
+
+
+def _known(identity: Identity, index: str) -> Patient | None:
+    row = PatientIdentity.objects.filter(patient_id_index=index).select_related("patient").first()
+    if row is None:
+        return None
+    if not same_person(open_identity(row.patient), identity):
+        raise Conflict(
+            "This patient identifier is known with another name or birth date.",
+            cure="Check both against the source before you go on.",
+            rule="G-ORD-05",
+        )
+    return row.patient
+
+
+def same_person(one: Identity, other: Identity) -> bool:
+    """Two identities with one identifier: family name and birth date agree, without regard to case and spaces."""
+    index = vault().blind_index
+    return all(
+        index(getattr(one, name)) == index(getattr(other, name)) for name in ("family_name", "birth_date")
+    )
+
+
+def _registered(identity: Identity, index: str, actor: Actor) -> Patient:
+    try:
+        with transaction.atomic():
+            patient = _created(identity, index)
+    except IntegrityError:
+        # Somebody registered the same patient at this moment.
+        patient = PatientIdentity.objects.select_related("patient").get(patient_id_index=index).patient
+    else:
+        publish(patient, PatientRegistered(patient_id=patient.pk), actor=actor)
+    return patient
+
+
+def _created(identity: Identity, index: str) -> Patient:
     patient = Patient.objects.create(token="P" + "".join(secrets.choice(TOKEN_LETTERS) for _ in range(9)))
     sealed = {
         f"sealed_{name}": vault().seal(getattr(identity, name), bound_to=f"{name}:{patient.pk}")
         for name in FIELDS
     }
     PatientIdentity.objects.create(patient=patient, patient_id_index=index, **sealed)
-    publish(patient, PatientRegistered(patient_id=patient.pk), actor=actor)
     return patient
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from mes.choices import Meaning
 from mes.eventlog.base import Actor, canonical
+from mes.eventlog.unit import running_unit
 from mes.exceptions import SignatureRefused
 from mes.models import Account, Signature, Stream
 from mes.selectors import roles_of, stream_of
@@ -39,6 +40,7 @@ def sign(
     Raises SignatureRefused where the components are wrong, belong to somebody else, or the content is no longer the
     one that was shown (ES-19).
     """
+    running_unit("A signature was made")
     account = _authenticated(actor, credentials)
     text = canonical(content)
     digest = hashlib.sha256(text.encode()).hexdigest()

@@ -112,7 +112,7 @@ class Child:
                 await asyncio.wait_for(self._process.wait(), self.program.stop_timeout)
             except TimeoutError:
                 self._say(
-                    "up", f"{self.name} did not stop within {self.program.stop_timeout:.0f} s and is killed."
+                    "up", f"{self.name} did not stop within {self.program.stop_timeout:g} s and is killed."
                 )
         await self._kill_group()
         self._become("stopped")

@@ -10,6 +10,7 @@ from pathlib import Path
 from mes.supervisor import status
 from mes.supervisor.child import Child, NotHealthy
 from mes.supervisor.program import EXIT_CONFIGURATION, Program
+from mes.supervisor.terminal import Terminal
 
 START_ATTEMPTS = 3
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -33,6 +34,7 @@ class Supervisor:
         self._address = address
         self._quiet = quiet
         self._state = "starting"
+        self._terminal = Terminal(sys.stdout)
         self._stages = [[Child(program, log_folder, self._say) for program in stage] for stage in stages]
         self._children = [child for stage in self._stages for child in stage]
         self._width = max(len(child.name) for child in self._children)
@@ -40,7 +42,10 @@ class Supervisor:
             child.changed = self._write_status
 
     def run(self) -> int:
-        return asyncio.run(self._run())
+        try:
+            return asyncio.run(self._run())
+        finally:
+            self._terminal.close()
 
     async def _run(self) -> int:
         asked_to_stop = asyncio.Event()
@@ -122,5 +127,4 @@ class Supervisor:
         if self._quiet and name != "up":
             return
         for line in text.splitlines() or [""]:
-            sys.stdout.write(f"{name:<{self._width}} | {line}\n")
-        sys.stdout.flush()
+            self._terminal.say(f"{name:<{self._width}} | {line}")

@@ -209,8 +209,9 @@ def _unpack(data: bytes, index: int) -> tuple[NDArray[np.int32], ...]:
     words = np.frombuffer(data[: len(data) // 4 * 4], dtype="<i4")
     contours: list[NDArray[np.int32]] = []
     place = 1
-    for _ in range(int(words[0]) if len(words) else 0):
-        points = int(words[place]) if place < len(words) else -1
+    counts = words.view("<u4")
+    for _ in range(int(counts[0]) if len(words) else 0):
+        points = int(counts[place]) if place < len(words) else 0
         if points < 3 or place + 1 + 2 * points > len(words):
             raise BuildFileRefused(f"Layer {index + 1}: its contours are damaged.")
         contours.append(words[place + 1 : place + 1 + 2 * points].reshape(-1, 2))

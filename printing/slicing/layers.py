@@ -118,6 +118,8 @@ def _outside(items: Sequence[PlateItem], solids: Sequence[Manifold], settings: S
             found.append(
                 Reason(f"{item.device_ref} reaches {reach} mm, outside the build space.", "Place it again.")
             )
+        elif box[0, 2] > settings.layer_height_mm:
+            found.append(Reason(f"{item.device_ref} floats {box[0, 2]:.2f} mm above the plate.", "Lower it."))
     return found
 
 

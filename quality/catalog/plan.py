@@ -46,9 +46,7 @@ class InspectionPlan:
 
     @property
     def limits(self) -> dict[str, float]:
-        return {"tolerance_mm": self.tolerance_mm} | {
-            item.code: item.limit for item in self.characteristics
-        }
+        return {"tolerance_mm": self.tolerance_mm} | {item.code: item.limit for item in self.characteristics}
 
 
 def read_plan(section: Any) -> InspectionPlan:
@@ -63,9 +61,7 @@ def read_plan(section: Any) -> InspectionPlan:
     tolerance = _number(section, "tolerance_mm", faults, above=0.0)
     share = _number(section, "minimum_share", faults, above=0.0, up_to=1.0)
     p95 = _number(section, "maximum_p95_mm", faults, above=0.0)
-    coverage = _number(
-        section, "minimum_coverage", faults, above=0.0, up_to=1.0, default=DEFAULT_COVERAGE
-    )
+    coverage = _number(section, "minimum_coverage", faults, above=0.0, up_to=1.0, default=DEFAULT_COVERAGE)
     found = [
         Characteristic("share_in_tolerance", f"Share within ±{tolerance:g} mm", share, "1", at_least=True),
         Characteristic("p95_mm", "95th percentile of the deviation", p95, "mm", at_least=False),
@@ -90,10 +86,10 @@ def _number(
 ) -> float:
     value = section.get(name, default)
     right = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not right or not above < float(value) <= up_to:  # type: ignore[arg-type] # checked by `right`
+    if not right or not above < float(value) <= up_to:
         ending = "" if math.isinf(up_to) else f" and at most {up_to:g}"
         faults.append(
             Reason(f"{name} must be a number above {above:g}{ending}.", "Correct the device master.", RULE)
         )
         return math.nan
-    return float(value)  # type: ignore[arg-type] # checked by `right`
+    return float(value)

@@ -112,7 +112,5 @@ def record_bytes(record: Mapping[str, Any]) -> bytes:
 
 def pictures_in(record: Mapping[str, Any]) -> Sequence[str]:
     """Digests of every picture that the record's sections show, in order, each once."""
-    found = [
-        picture["sha256"] for section in record["sections"].values() for picture in section["pictures"]
-    ]
+    found = [picture["sha256"] for section in record["sections"].values() for picture in section["pictures"]]
     return list(dict.fromkeys(found))

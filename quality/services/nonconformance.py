@@ -7,8 +7,7 @@ from typing import Any
 
 from devices.choices import Stage
 from devices.models import Device
-from devices.services.holds import hold_device, resume_device
-from devices.services.lifecycle import advance_device
+from devices.services.lifecycle import advance_device, hold_device, locked_device, resume_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
@@ -25,7 +24,7 @@ from quality.events import (
 )
 from quality.lifecycle import NONCONFORMANCE, PROPOSAL_PATH
 from quality.models import Nonconformance
-from quality.selectors import device_locked, nonconformance_locked, open_nonconformances
+from quality.selectors import open_nonconformances
 
 SYSTEM = Actor.system("quality.nonconformance")
 RULE = "G-NC-01"
@@ -46,7 +45,7 @@ def open_nonconformance(
     require(actor, "quality.open_nonconformance")
     if not requirement.strip() or not description.strip():
         raise InvalidInput("Say what was required and what was found.", cure="Fill in both.", rule=RULE)
-    device = device_locked(device_id)
+    device = locked_device(device_id)
     found = Nonconformance.objects.create(
         device=device,
         source=source,
@@ -87,7 +86,7 @@ def propose_disposition(
 ) -> Nonconformance:
     """The owner evaluates and proposes, by signature, what happens to the device."""
     require(actor, "quality.propose_disposition")
-    found = nonconformance_locked(nonconformance_id)
+    found = _locked(nonconformance_id)
     if disposition == Disposition.NONE or not justification.strip():
         raise InvalidInput("Choose a disposition and justify it.", cure="Fill in both.", rule=RULE)
     for target in PROPOSAL_PATH[PROPOSAL_PATH.index(_proposable(found)) + 1 :]:
@@ -122,8 +121,8 @@ def dispose_nonconformance(
 ) -> Nonconformance:
     """A second person approves the proposed disposition by signature; it is carried out at once and the file closes."""
     require(actor, "quality.dispose_nonconformance")
-    device = device_locked(nonconformance_device(nonconformance_id))
-    found = nonconformance_locked(nonconformance_id)
+    device = locked_device(nonconformance_device(nonconformance_id))
+    found = _locked(nonconformance_id)
     NONCONFORMANCE.row("approve_disposition", found.stage)
     if found.proposed_by_id == actor.person_id:
         raise TransitionRefused(
@@ -164,8 +163,8 @@ def void_nonconformance(
 ) -> Nonconformance:
     """Quality signs that a nonconformance was opened in error; the device goes on where nothing else holds it."""
     require(actor, "quality.void_nonconformance")
-    device = device_locked(nonconformance_device(nonconformance_id))
-    found = nonconformance_locked(nonconformance_id)
+    device = locked_device(nonconformance_device(nonconformance_id))
+    found = _locked(nonconformance_id)
     if not justification.strip():
         raise InvalidInput("Say why this was no nonconformance.", cure="Write the reason.", rule="P11-10e")
     _refuse_final_void(device, found)
@@ -197,10 +196,19 @@ def void_nonconformance(
 
 def nonconformance_device(nonconformance_id: int) -> int:
     """The device of a nonconformance, read before any lock so that the device is locked first."""
-    device_id = Nonconformance.objects.filter(pk=nonconformance_id).values_list("device_id", flat=True).first()
+    device_id = (
+        Nonconformance.objects.filter(pk=nonconformance_id).values_list("device_id", flat=True).first()
+    )
     if device_id is None:
         raise InvalidInput("There is no such nonconformance.", cure="Look at the list again.")
     return device_id
+
+
+def _locked(nonconformance_id: int) -> Nonconformance:
+    found = Nonconformance.objects.select_for_update().filter(pk=nonconformance_id).first()
+    if found is None:
+        raise InvalidInput("There is no such nonconformance.", cure="Look at the list again.")
+    return found
 
 
 def _refuse_final_void(device: Device, found: Nonconformance) -> None:
@@ -234,7 +242,7 @@ def _move(found: Nonconformance, target: NonconformanceStage, actor: Actor) -> N
 
 def _content(found: Nonconformance, disposition: Disposition, justification: str) -> dict[str, Any]:
     return {
-        "record_type": "nonconformance",
+        "record": "nonconformance",
         "nonconformance": found.code,
         "device_id": found.device_id,
         "requirement": found.requirement,
@@ -250,14 +258,17 @@ def _scrap(device: Device, found: Nonconformance, actor: Actor, credentials: Cre
     if device.stage == Stage.SCRAPPED:
         return
     if device.stage != Stage.NONCONFORMING:
-        advance_device(
-            device_id=device.pk, transition="find_nonconforming", actor=SYSTEM, reason=found.code
-        )
+        advance_device(device_id=device.pk, transition="find_nonconforming", actor=SYSTEM, reason=found.code)
     advance_device(
         device_id=device.pk,
         transition="scrap",
         actor=actor,
         credentials=Credentials(credentials.username, credentials.password, comment=credentials.comment),
         reason=f"{found.code}: {found.justification}",
-        content={"record_type": "device", "device": device.code, "nonconformance": found.code, "scrap": True},
+        content={
+            "record": "nonconformance disposition",
+            "device": device.code,
+            "nonconformance": found.code,
+            "scrap": True,
+        },
     )

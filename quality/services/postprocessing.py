@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from devices.choices import Stage
 from devices.models import Device
-from devices.services.lifecycle import advance_device
+from devices.services.lifecycle import advance_device, locked_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
@@ -22,7 +22,7 @@ from quality.catalog.routing import Routing, Step, read_routing
 from quality.choices import Severity, Source
 from quality.events import PostProcessStepRecorded
 from quality.models import PostProcessStep
-from quality.selectors import device_locked, next_step, routing_done
+from quality.selectors import next_step, routing_done
 from quality.services.nonconformance import open_nonconformance
 
 SYSTEM = Actor.system("quality.routing")
@@ -48,13 +48,15 @@ def record_post_process_step(
     wrongly united value and TransitionRefused out of order.
     """
     require(actor, "quality.record_post_process_step")
-    device = device_locked(device_id)
+    device = locked_device(device_id)
     routing = read_routing(device.master.routing)
     wanted = routing.step(step)
     _require_turn(device, routing, wanted)
     measured = measured_values(wanted, values)
     began, ended = _times(started_at, ended_at)
-    recorded = _sign_and_store(device, wanted, measured, equipment.strip(), (began, ended), actor, credentials)
+    recorded = _sign_and_store(
+        device, wanted, measured, equipment.strip(), (began, ended), actor, credentials
+    )
     if recorded.in_limits:
         _go_on(device)
     else:
@@ -65,11 +67,11 @@ def record_post_process_step(
 @unit_of_work
 def start_post_processing(*, device_id: int) -> None:
     """The device is built: begin its routing; where the routing has no step, go straight on to inspection."""
-    device = device_locked(device_id)
+    device = locked_device(device_id)
     if device.stage != Stage.BUILT:
         return
     advance_device(device_id=device_id, transition="start_post_processing", actor=SYSTEM)
-    _go_on(device_locked(device_id))
+    _go_on(locked_device(device_id))
 
 
 def measured_values(step: Step, values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -108,7 +110,9 @@ def measured_values(step: Step, values: Mapping[str, Any]) -> list[dict[str, Any
 
 
 def _value_and_unit(given: Any) -> tuple[float | None, str]:
-    value, unit = (given.get("value"), str(given.get("unit", ""))) if isinstance(given, Mapping) else (given, "")
+    value, unit = (
+        (given.get("value"), str(given.get("unit", ""))) if isinstance(given, Mapping) else (given, "")
+    )
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None, unit
     return float(value), unit
@@ -120,7 +124,9 @@ def _times(started: datetime | None, ended: datetime | None) -> tuple[datetime, 
     begin = started or end
     if timezone.is_naive(begin) or timezone.is_naive(end) or begin > end or end > now:
         raise InvalidInput(
-            "A step ends after it starts, and not in the future.", cure="Give both times with a zone.", rule=RULE
+            "A step ends after it starts, and not in the future.",
+            cure="Give both times with a zone.",
+            rule=RULE,
         )
     return begin, end
 
@@ -154,7 +160,7 @@ def _sign_and_store(
     attempt = device.post_process_steps.filter(step=step.code).count() + 1
     in_limits = all(value["in_limits"] for value in measured)
     content = {
-        "record_type": "post_process_step",
+        "record": "post-processing step",
         "device": device.code,
         "step": step.code,
         "title": step.title,

@@ -1,0 +1,90 @@
+"""What happens by itself: images are read, bone is segmented, designs are made, orders follow their devices."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from devices.events import (
+    DesignRejected,
+    DesignRequested,
+    DesignReviewed,
+    DesignVoided,
+    DeviceStageChanged,
+    ImagesAccepted,
+    ImagesRefused,
+    SegmentationRequested,
+    StudyReceived,
+)
+from devices.services.designs import record_design
+from devices.services.following import follow_devices
+from devices.services.generating import compute_design
+from devices.services.reading import read_study
+from devices.services.segmentations import record_segmentation, start_segmentation_by_rule
+from devices.services.segmenting import compute_segmentation
+from devices.services.studies import discard_upload, record_images
+from mes.eventlog.base import Recorded
+from mes.eventlog.subscriptions import Effect, on
+
+
+@on(StudyReceived, id="devices.read_study", queue="imaging")
+def read_received_study(recorded: Recorded[StudyReceived]) -> Effect:
+    study_id = recorded.event.study_id
+    return partial(record_images, study_id=study_id, outcome=read_study(study_id))
+
+
+@on(ImagesAccepted, id="devices.discard_accepted_upload")
+def discard_accepted_upload(recorded: Recorded[ImagesAccepted]) -> None:
+    discard_upload(recorded.event.study_id)
+
+
+@on(ImagesRefused, id="devices.discard_refused_upload")
+def discard_refused_upload(recorded: Recorded[ImagesRefused]) -> None:
+    discard_upload(recorded.event.study_id)
+
+
+@on(ImagesAccepted, id="devices.start_segmentation")
+def start_segmentation_of_images(recorded: Recorded[ImagesAccepted]) -> None:
+    start_segmentation_by_rule(device_id=recorded.event.device_id, study_id=recorded.event.study_id)
+
+
+@on(SegmentationRequested, id="devices.segment", queue="imaging")
+def segment_study(recorded: Recorded[SegmentationRequested]) -> Effect:
+    event = recorded.event
+    return partial(
+        record_segmentation,
+        device_id=event.device_id,
+        study_id=event.study_id,
+        author_id=event.author_id,
+        outcome=compute_segmentation(event.study_id),
+    )
+
+
+@on(DesignRequested, id="devices.generate_design", queue="imaging")
+def generate_requested_design(recorded: Recorded[DesignRequested]) -> Effect:
+    design_id = recorded.event.design_id
+    return partial(record_design, design_id=design_id, outcome=compute_design(design_id))
+
+
+@on(ImagesAccepted, id="devices.order_follows_images")
+def order_follows_images(recorded: Recorded[ImagesAccepted]) -> None:
+    follow_devices(device_id=recorded.event.device_id)
+
+
+@on(DesignReviewed, id="devices.order_follows_review")
+def order_follows_review(recorded: Recorded[DesignReviewed]) -> None:
+    follow_devices(device_id=recorded.event.device_id)
+
+
+@on(DesignRejected, id="devices.order_follows_rejection")
+def order_follows_rejection(recorded: Recorded[DesignRejected]) -> None:
+    follow_devices(device_id=recorded.event.device_id)
+
+
+@on(DesignVoided, id="devices.order_follows_void")
+def order_follows_void(recorded: Recorded[DesignVoided]) -> None:
+    follow_devices(device_id=recorded.event.device_id)
+
+
+@on(DeviceStageChanged, id="devices.order_follows_stage")
+def order_follows_stage(recorded: Recorded[DeviceStageChanged]) -> None:
+    follow_devices(device_id=recorded.event.device_id)

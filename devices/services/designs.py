@@ -1,0 +1,276 @@
+"""Designs: requested with checked values, generated, reviewed by a second engineer, approved by the prescriber."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from devices.choices import DesignStatus, SegmentationStatus, Stage
+from devices.events import (
+    DesignApproved,
+    DesignFailed,
+    DesignGenerated,
+    DesignRejected,
+    DesignRequested,
+    DesignReviewed,
+    Reasons,
+)
+from devices.generators.base import GENERATORS, DesignGenerator, Value, check_values, within_envelope
+from devices.lifecycle import DEVICE
+from devices.models import Design, Device, DeviceMaster, Material, Segmentation
+from devices.selectors import next_design_revision
+from devices.services.definitions import refuse_author
+from devices.services.lifecycle import locked_device, move_content, move_device, record_progress, refuse_held
+from devices.services.voiding import void_design_work
+from mes.choices import Meaning
+from mes.eventlog.base import Actor, plain
+from mes.eventlog.unit import unit_of_work
+from mes.exceptions import InvalidInput, NotPermitted, Reason, TransitionRefused
+from mes.lifecycle import ask_gates, refuse_blocked
+from mes.permissions import require
+from mes.services.signatures import Credentials, sign
+
+SYSTEM = Actor.system("design")
+WALL = "minimum_wall_mm"
+
+
+@dataclass(frozen=True)
+class DesignMade:
+    """What a generator gave: the columns of the row; `mesh_id` names a file that is in the artefact store already."""
+
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NotDesigned:
+    """Why no design could be made from these values."""
+
+    reasons: Reasons
+
+
+@unit_of_work
+def request_design(*, device_id: int, values: Mapping[str, Any], actor: Actor) -> Design:
+    """Ask for the next revision of a design. What stands so far is voided, and an approved one takes the device back.
+
+    values: the generator's parameters; what is left out is the master's default.
+    Raises InvalidInput with every value that is unknown or outside the limits of the generator, the master's envelope or
+    the material (G-DES-01), TransitionRefused where a gate of `device.request_design` blocks.
+    """
+    require(actor, "devices.request_design")
+    device = locked_device(device_id)
+    refuse_held(device, "request_design")
+    segmentation = _designable(device)
+    gates = ask_gates("device.request_design", device, actor=actor)
+    refuse_blocked(gates)
+    generator = GENERATORS[device.master.design["generator"]]
+    checked = checked_values(generator, device.master, device.material, values)
+    if device.current_design is not None:
+        void_design_work(device, device.current_design, actor=actor, reason="A new design was requested.")
+    design = Design.objects.create(
+        device=device,
+        segmentation=segmentation,
+        revision=next_design_revision(device),
+        generator=generator.id,
+        generator_version=generator.version,
+        validation_status=generator.validation_status,
+        values=plain(checked),
+        author_id=actor.person_id,
+    )
+    device.current_design = design
+    event = DesignRequested(
+        device_id=device.pk,
+        design_id=design.pk,
+        revision=design.revision,
+        values=design.values,
+        gates=[result.as_payload() for result in gates],
+    )
+    record_progress(device, event, "current_design", actor=actor)
+    return design
+
+
+def _designable(device: Device) -> Segmentation:
+    segmentation = device.current_segmentation
+    if device.stage not in (Stage.PLANNED, Stage.DESIGN_FROZEN):
+        raise TransitionRefused(
+            f"{device.code} is at '{Stage(device.stage).label}': its design stands.",
+            cure="Take it out of the queue first.",
+            rule="G-DES-02",
+        )
+    if segmentation is None or segmentation.status != SegmentationStatus.APPROVED:
+        raise TransitionRefused(
+            f"{device.code} has no approved segmentation.",
+            cure="A clinical reviewer who is not its author approves it first.",
+            rule="G-SEG-01",
+        )
+    return segmentation
+
+
+def checked_values(
+    generator: DesignGenerator, master: DeviceMaster, material: Material, given: Mapping[str, Any]
+) -> dict[str, Value]:
+    """The values a design is made with, or InvalidInput with every one that is wrong (G-DES-01)."""
+    start = {**master.design.get("defaults", {})}
+    if any(parameter.name == WALL for parameter in generator.parameters):
+        start.setdefault(WALL, material.minimum_wall_mm)
+    values = check_values(generator.parameters, {**start, **given})
+    problems = [*within_envelope(values, envelope_of(master)), *thin_walls(values, material)]
+    if problems:
+        raise InvalidInput(problems)
+    return values
+
+
+def envelope_of(master: DeviceMaster) -> dict[str, tuple[float, float]]:
+    return {name: (low, high) for name, (low, high) in master.design.get("envelope", {}).items()}
+
+
+def thin_walls(values: Mapping[str, Any], material: Material) -> tuple[Reason, ...]:
+    """The minimum wall, asked for or measured, against what the material's process can build."""
+    wall = values.get(WALL)
+    if wall is None or wall >= material.minimum_wall_mm:
+        return ()
+    text = f"The wall is {wall:g} mm; {material.code} needs at least {material.minimum_wall_mm:g} mm."
+    return (Reason(text, "Make the walls thicker, or order another material.", "G-DES-01"),)
+
+
+@unit_of_work
+def record_design(*, design_id: int, outcome: DesignMade | NotDesigned) -> Design:
+    """Write what the generator gave. A result for a design that was voided meanwhile is dropped."""
+    device = locked_device(Design.objects.values_list("device_id", flat=True).get(pk=design_id))
+    design = Design.objects.get(pk=design_id)
+    if design.status != DesignStatus.REQUESTED:
+        return design
+    if isinstance(outcome, NotDesigned):
+        design.status, design.reasons = DesignStatus.FAILED, outcome.reasons
+        design.save(update_fields=["status", "reasons"])
+        failed = DesignFailed(device_id=device.pk, design_id=design.pk, reasons=outcome.reasons)
+        return _recorded(device, design, failed)
+    for name, value in outcome.facts.items():
+        setattr(design, name, value)
+    design.status = DesignStatus.GENERATED
+    design.save(update_fields=["status", *outcome.facts])
+    event = DesignGenerated(
+        device_id=device.pk,
+        design_id=design.pk,
+        revision=design.revision,
+        mesh_sha256=str(design.mesh_id),
+        measures=design.measures,
+    )
+    return _recorded(device, design, event)
+
+
+def _recorded(device: Device, design: Design, event: DesignFailed | DesignGenerated) -> Design:
+    device.current_design = design
+    record_progress(device, event, actor=SYSTEM)
+    return design
+
+
+def design_content(device: Device, design: Design) -> dict[str, Any]:
+    """What the review and the approval of a design sign: the exact mesh, and everything it was made from and for."""
+    order = device.order
+    return {
+        "record": "design",
+        "device": device.code,
+        "serial": device.serial,
+        "patient": order.patient.token,
+        "side": order.side,
+        "characteristics": order.characteristics,
+        "master": str(device.master),
+        "intended_use": device.master.intended_use,
+        "material": device.material.code,
+        "revision": design.revision,
+        "mesh": design.mesh_id,
+        "bone": design.segmentation.surface_id,
+        "generator": f"{design.generator} {design.generator_version} ({design.validation_status})",
+        "values": design.values,
+        "measures": design.measures,
+        "warnings": design.warnings,
+    }
+
+
+def approval_content(device: Device, design: Design) -> dict[str, Any]:
+    """What the prescriber signs: freezing this design, with its content."""
+    return move_content(device, DEVICE.row("freeze_design", Stage.PLANNED), design_content(device, design))
+
+
+@unit_of_work
+def review_design(*, device_id: int, actor: Actor, credentials: Credentials) -> Design:
+    """A second engineer signs the design (REVIEWED). Not its author (G-SOD-01)."""
+    require(actor, "devices.review_design")
+    device = locked_device(device_id)
+    refuse_held(device, "review_design")
+    design = _current(device, DesignStatus.GENERATED)
+    refuse_author(actor, design.author_id, "this design")
+    signature = sign(
+        subject=device,
+        content=design_content(device, design),
+        meaning=Meaning.REVIEWED,
+        actor=actor,
+        credentials=credentials,
+    )
+    design.status, design.review, design.reviewer_id = DesignStatus.REVIEWED, signature, actor.person_id
+    design.save(update_fields=["status", "review", "reviewer"])
+    event = DesignReviewed(device_id=device.pk, design_id=design.pk, signature_id=signature.pk)
+    record_progress(device, event, actor=actor)
+    return design
+
+
+@unit_of_work
+def reject_design(*, device_id: int, actor: Actor, reason: str) -> Design:
+    """Send the design back, before it is approved, saying what to change. Anyone who may review or approve it."""
+    require(actor, "devices.reject_design")
+    if not reason.strip():
+        raise InvalidInput("Say what to change.", rule="P11-10e")
+    device = locked_device(device_id)
+    design = _current(device, DesignStatus.GENERATED, DesignStatus.REVIEWED)
+    design.status = DesignStatus.REJECTED
+    design.reasons = [{"code": "rejected", "text": reason.strip(), "cure": "Request a new design."}]
+    design.save(update_fields=["status", "reasons"])
+    event = DesignRejected(device_id=device.pk, design_id=design.pk)
+    record_progress(device, event, actor=actor, reason=reason)
+    return design
+
+
+@unit_of_work
+def approve_design(*, device_id: int, actor: Actor, credentials: Credentials) -> Design:
+    """The prescriber named on the order signs exactly this mesh (DESIGN_APPROVED), and the design is frozen.
+
+    Raises TransitionRefused with every blocking gate of `device.freeze_design`, SignatureRefused where the content is no
+    longer the one that was shown.
+    """
+    require(actor, "devices.approve_design")
+    device = locked_device(device_id)
+    design = _current(device, DesignStatus.REVIEWED)
+    if device.order.prescriber_id != actor.person_id:
+        raise NotPermitted(
+            "Another prescriber is named on the order.", cure="The named prescriber decides.", rule="G-DES-02"
+        )
+    move = move_device(
+        device,
+        "freeze_design",
+        actor=actor,
+        credentials=credentials,
+        content=design_content(device, design),
+    )
+    if move.signature is None:
+        raise AssertionError("the table asks for no signature on freeze_design")
+    design.status, design.approval = DesignStatus.APPROVED, move.signature
+    design.save(update_fields=["status", "approval"])
+    event = DesignApproved(
+        device_id=device.pk,
+        design_id=design.pk,
+        mesh_sha256=str(design.mesh_id),
+        signature_id=move.signature.pk,
+    )
+    record_progress(device, event, actor=actor)
+    return design
+
+
+def _current(device: Device, *statuses: DesignStatus) -> Design:
+    design = device.current_design
+    if design is None or design.status not in statuses:
+        wanted = " or ".join(str(status.label).lower() for status in statuses)
+        raise TransitionRefused(
+            f"{device.code} has no design that is {wanted}.", cure="Look at the device again.", rule="K-06"
+        )
+    return design

@@ -1,0 +1,219 @@
+"""Segmentations: started by rule or by a person, recorded by the tool, approved by a clinical reviewer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from devices.choices import SegmentationStatus, Stage, StudyStatus
+from devices.events import (
+    Reasons,
+    SegmentationApproved,
+    SegmentationFailed,
+    SegmentationRecorded,
+    SegmentationRefused,
+    SegmentationRejected,
+    SegmentationRequested,
+)
+from devices.models import Device, Segmentation, Study
+from devices.services.definitions import refuse_author
+from devices.services.lifecycle import locked_device, record_progress, refuse_held
+from devices.services.voiding import void_design_work
+from mes.choices import Meaning
+from mes.eventlog.base import Actor
+from mes.eventlog.unit import unit_of_work
+from mes.exceptions import InvalidInput, TransitionRefused
+from mes.lifecycle import GateResult, ask_gates, refuse_blocked
+from mes.permissions import require
+from mes.services.signatures import Credentials, sign
+
+SYSTEM = Actor.system("segmentation")
+COUNTING = (SegmentationStatus.RECORDED, SegmentationStatus.APPROVED)
+
+
+@dataclass(frozen=True)
+class SegmentationMade:
+    """What a segmenter gave: the columns of the row; digests name files that are in the artefact store already."""
+
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NotSegmented:
+    """Why no segmentation could be made."""
+
+    reasons: Reasons
+
+
+@unit_of_work
+def start_segmentation(*, device_id: int, actor: Actor) -> Device:
+    """Start it, or start it again after a cure. The person becomes the author of record.
+
+    Raises TransitionRefused with every blocking gate of `device.start_segmentation`.
+    """
+    require(actor, "devices.start_segmentation")
+    device = locked_device(device_id)
+    study = _segmentable(device)
+    refuse_held(device, "start_segmentation")
+    gates = ask_gates("device.start_segmentation", device, actor=actor)
+    refuse_blocked(gates)
+    _request(device, study, actor.person_id or study.received_by_id, gates, actor)
+    return device
+
+
+@unit_of_work
+def start_segmentation_by_rule(*, device_id: int, study_id: int) -> None:
+    """Start it because images were accepted. Blocking gates become a fact of the record instead of an exception."""
+    device = locked_device(device_id)
+    study = device.current_study
+    if study is None or study.pk != study_id or device.stage != Stage.PLANNED:
+        return
+    gates = ask_gates("device.start_segmentation", device, actor=SYSTEM)
+    if device.held or not all(result.passed for result in gates):
+        event = SegmentationRefused(
+            device_id=device.pk, study_id=study.pk, gates=[result.as_payload() for result in gates]
+        )
+        record_progress(device, event, actor=SYSTEM, reason=device.hold_reason)
+        return
+    _request(device, study, study.received_by_id, gates, SYSTEM)
+
+
+def _segmentable(device: Device) -> Study:
+    study = device.current_study
+    if device.stage != Stage.PLANNED or study is None or study.status != StudyStatus.ACCEPTED:
+        raise TransitionRefused(
+            f"{device.code} has no accepted images to segment.", cure="Send in images first.", rule="G-IMG-01"
+        )
+    segmentation = device.current_segmentation
+    if segmentation is not None and segmentation.status in COUNTING:
+        raise TransitionRefused(
+            f"{device.code} has a segmentation already.",
+            cure="Reject it first, with the reason.",
+            rule="K-06",
+        )
+    return study
+
+
+def _request(
+    device: Device, study: Study, author_id: int, gates: tuple[GateResult, ...], actor: Actor
+) -> None:
+    event = SegmentationRequested(
+        device_id=device.pk,
+        study_id=study.pk,
+        author_id=author_id,
+        gates=[result.as_payload() for result in gates],
+    )
+    record_progress(device, event, actor=actor)
+
+
+@unit_of_work
+def record_segmentation(
+    *, device_id: int, study_id: int, author_id: int, outcome: SegmentationMade | NotSegmented
+) -> Segmentation | None:
+    """Write what the segmenter gave. A result for images that are no longer current is dropped: they were replaced."""
+    device = locked_device(device_id)
+    if device.current_study_id != study_id or device.stage != Stage.PLANNED:
+        return None
+    if isinstance(outcome, NotSegmented):
+        failed = SegmentationFailed(device_id=device.pk, study_id=study_id, reasons=outcome.reasons)
+        record_progress(device, failed, actor=SYSTEM)
+        return None
+    _supersede(device)
+    segmentation = Segmentation.objects.create(
+        device=device, study_id=study_id, author_id=author_id, **outcome.facts
+    )
+    device.current_segmentation = segmentation
+    event = SegmentationRecorded(
+        device_id=device.pk,
+        segmentation_id=segmentation.pk,
+        author_id=author_id,
+        mask_sha256=segmentation.mask_id,
+        surface_sha256=segmentation.surface_id,
+        volume_ml=segmentation.volume_ml,
+        watertight=segmentation.watertight,
+    )
+    record_progress(device, event, "current_segmentation", actor=SYSTEM)
+    return segmentation
+
+
+def _supersede(device: Device) -> None:
+    older = device.current_segmentation
+    if older is not None and older.status in COUNTING:
+        older.status = SegmentationStatus.SUPERSEDED
+        older.save(update_fields=["status"])
+
+
+def segmentation_content(device: Device, segmentation: Segmentation) -> dict[str, Any]:
+    """What the approval of a segmentation signs: the files, the tool and what was measured."""
+    return {
+        "record": "segmentation",
+        "device": device.code,
+        "volume": segmentation.study.volume_id,
+        "mask": segmentation.mask_id,
+        "surface": segmentation.surface_id,
+        "tool": f"{segmentation.tool} {segmentation.tool_version} ({segmentation.validation_status})",
+        "parameters": segmentation.parameters,
+        "volume_ml": segmentation.volume_ml,
+        "distance_p95_mm": segmentation.distance_p95_mm,
+        "watertight": segmentation.watertight,
+    }
+
+
+@unit_of_work
+def approve_segmentation(*, device_id: int, actor: Actor, credentials: Credentials) -> Segmentation:
+    """A clinical reviewer who is not the author signs (APPROVED). G-SEG-01, G-SOD-01."""
+    require(actor, "devices.approve_segmentation")
+    device = locked_device(device_id)
+    refuse_held(device, "approve_segmentation")
+    segmentation = _current(device, SegmentationStatus.RECORDED)
+    refuse_author(actor, segmentation.author_id, "this segmentation")
+    gates = ask_gates("device.approve_segmentation", device, actor=actor)
+    refuse_blocked(gates)
+    signature = sign(
+        subject=device,
+        content=segmentation_content(device, segmentation),
+        meaning=Meaning.APPROVED,
+        actor=actor,
+        credentials=credentials,
+    )
+    segmentation.status, segmentation.approval = SegmentationStatus.APPROVED, signature
+    segmentation.reviewer_id = actor.person_id
+    segmentation.save(update_fields=["status", "approval", "reviewer"])
+    event = SegmentationApproved(
+        device_id=device.pk,
+        segmentation_id=segmentation.pk,
+        signature_id=signature.pk,
+        gates=[result.as_payload() for result in gates],
+    )
+    record_progress(device, event, actor=actor)
+    return segmentation
+
+
+@unit_of_work
+def reject_segmentation(*, device_id: int, actor: Actor, reason: str) -> Segmentation:
+    """Say why the segmentation may not be used, before or after its approval; a design made on it is voided."""
+    require(actor, "devices.reject_segmentation")
+    if not reason.strip():
+        raise InvalidInput("Say what is wrong with the segmentation.", rule="P11-10e")
+    device = locked_device(device_id)
+    segmentation = _current(device, *COUNTING)
+    if device.current_design is not None:
+        void_design_work(device, device.current_design, actor=actor, reason="Its segmentation was rejected.")
+    segmentation.status = SegmentationStatus.REJECTED
+    segmentation.reviewer_id, segmentation.reason = actor.person_id, reason.strip()
+    segmentation.save(update_fields=["status", "reviewer", "reason"])
+    event = SegmentationRejected(device_id=device.pk, segmentation_id=segmentation.pk)
+    record_progress(device, event, actor=actor, reason=reason)
+    return segmentation
+
+
+def _current(device: Device, *statuses: SegmentationStatus) -> Segmentation:
+    segmentation = device.current_segmentation
+    if segmentation is None or segmentation.status not in statuses:
+        wanted = " or ".join(str(status.label).lower() for status in statuses)
+        raise TransitionRefused(
+            f"{device.code} has no segmentation that is {wanted}.",
+            cure="Look at the device again.",
+            rule="K-06",
+        )
+    return segmentation

@@ -1,0 +1,107 @@
+"""Computing a segmentation: from the stored volume to mask, surface and pictures. Writes only to the artefact store."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.imaging.base import Volume
+from devices.imaging.render import Plane, slice_png
+from devices.imaging.storage import load_volume, save_mask
+from devices.mesh.io import write_stl
+from devices.mesh.surface import Smoothing, Surface, SurfaceRefused, surface_of_mask
+from devices.models import Study
+from devices.segmentation.base import SEGMENTERS, SegmentationRefused
+from devices.segmentation.base import Segmentation as Segmented
+from devices.services.segmentations import NotSegmented, SegmentationMade
+from mes.eventlog.base import plain
+from mes.services.artefacts import artefact_path, store_artefact
+
+BONE_WINDOW_HU, BONE_LEVEL_HU = 2000.0, 400.0
+AXES: dict[Plane, int] = {"axial": 0, "coronal": 1, "sagittal": 2}
+
+
+def compute_segmentation(study_id: int) -> SegmentationMade | NotSegmented:
+    """Run the segmenter that the device's master names on a study's volume."""
+    study = Study.objects.select_related("device__master").get(pk=study_id)
+    section = study.device.master.segmentation
+    volume = load_volume(artefact_path(str(study.volume_id)))
+    try:
+        found = SEGMENTERS[section["segmenter"]](volume, section["parameters"])
+        surface = _surface(volume, found.mask, section.get("surface", {}))
+    except (SegmentationRefused, SurfaceRefused) as refusal:
+        return NotSegmented(
+            [{"code": "not_segmented", "text": text, "cure": refusal.cure} for text in refusal.reasons]
+        )
+    return SegmentationMade(_facts(volume, found, surface, section))
+
+
+def _surface(volume: Volume, mask: NDArray[np.uint8], section: Mapping[str, Any]) -> Surface:
+    smoothing = Smoothing(
+        iterations=int(section.get("smoothing_iterations", 20)),
+        pass_band=float(section.get("pass_band", 0.1)),
+    )
+    tolerance = float(section.get("tolerance_mm", 0.05))
+    return surface_of_mask(
+        volume, mask, level=section.get("level_hu"), smoothing=smoothing, tolerance_mm=tolerance
+    )
+
+
+def _facts(volume: Volume, found: Segmented, surface: Surface, section: Mapping[str, Any]) -> dict[str, Any]:
+    report, distance = surface.report, surface.distance
+    return {
+        "tool": found.tool.name,
+        "tool_version": found.tool.version,
+        "validation_status": found.tool.validation_status,
+        "parameters": plain({"mask": found.parameters, "surface": section.get("surface", {})}),
+        "mask_id": _stored_mask(found.mask),
+        "surface_id": store_artefact(write_stl(surface.mesh), media_type="model/stl").sha256,
+        "overlays": _overlays(volume, found.mask),
+        "volume_ml": found.volume_ml,
+        "surface_volume_ml": report.volume_ml,
+        "components": found.components_found,
+        "triangles": report.triangles,
+        "watertight": report.watertight,
+        "distance_mean_mm": distance.mean_mm,
+        "distance_p95_mm": distance.p95_mm,
+        "distance_max_mm": distance.max_mm,
+        "bounds_mm": plain(report.bounds_mm),
+        "steps": plain([asdict(step) for step in surface.steps]),
+    }
+
+
+def _stored_mask(mask: NDArray[np.uint8]) -> str:
+    with tempfile.TemporaryDirectory(prefix="lamina-mask-") as folder:
+        path = Path(folder) / "mask.npz"
+        save_mask(mask, path)
+        return store_artefact(path, media_type="application/x-npz").sha256
+
+
+def _overlays(volume: Volume, mask: NDArray[np.uint8]) -> dict[str, str]:
+    """One picture for each plane, through the middle of the bone's mass."""
+    return {
+        plane: store_artefact(
+            slice_png(
+                volume,
+                plane,
+                _middle(mask, axis),
+                window=BONE_WINDOW_HU,
+                level=BONE_LEVEL_HU,
+                mask=mask,
+            ),
+            media_type="image/png",
+        ).sha256
+        for plane, axis in AXES.items()
+    }
+
+
+def _middle(mask: NDArray[np.uint8], axis: int) -> int:
+    others = tuple(other for other in range(3) if other != axis)
+    mass = np.count_nonzero(mask, axis=others)
+    return int(np.searchsorted(np.cumsum(mass), mass.sum() / 2))

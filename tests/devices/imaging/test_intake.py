@@ -1,0 +1,329 @@
+"""The front door: what becomes a volume, and what is refused with which reason."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pydicom.data
+import pytest
+from pydicom import dcmread
+
+from devices.imaging.base import ImagingRefused
+from devices.imaging.intake import read_images
+from tests.devices.imaging.making import (
+    change,
+    codes,
+    make_series,
+    make_volume,
+    new_uid,
+    refusal,
+    set_stored,
+)
+
+pytestmark = pytest.mark.requirement("G-IMG-01")
+
+
+def test_a_series_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    volume = make_volume()
+    make_series(tmp_path / "s", volume)
+    images = read_images(tmp_path / "s")
+    assert np.array_equal(images.volume.voxels, volume.voxels)
+    assert np.allclose(images.volume.positions, volume.positions)
+    assert images.volume.spacing_ij == volume.spacing_ij
+    assert (images.identity.patient_id, images.identity.family_name) == ("P-0815", "Mustermann")
+    assert images.findings == ()
+    assert [(one.images, one.used) for one in images.series] == [(6, True)]
+
+
+def test_file_names_and_instance_numbers_do_not_matter(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    first = read_images(tmp_path / "s")
+    numbers = list(range(1, len(paths) + 1))
+    numbers = numbers[3:] + numbers[2::-1]
+    other = tmp_path / "other"
+    other.mkdir()
+    for path, number in zip(paths, numbers, strict=True):
+        change(path, InstanceNumber=number)
+        shutil.copy(path, other / f"x{100 - number}")
+    second = read_images(other)
+    assert np.array_equal(first.volume.voxels, second.volume.voxels)
+    assert np.array_equal(first.volume.positions, second.volume.positions)
+
+
+def test_a_tilted_series_keeps_its_shear_and_says_so(tmp_path: Path) -> None:
+    make_series(tmp_path / "s", make_volume(tilt=-18.5, step=2.5))
+    images = read_images(tmp_path / "s")
+    assert images.volume.tilt_degrees == pytest.approx(-18.5, abs=0.001)
+    assert "gantry_tilt" in codes(images)
+    assert np.allclose(np.diff(images.volume.positions, axis=0), [0, 0, 2.5])
+
+
+def test_a_missing_slice_is_named_by_its_place(tmp_path: Path) -> None:
+    make_series(tmp_path / "s")[3].unlink()
+    refused = refusal(tmp_path / "s")
+    assert refused.codes == ("missing_slice",)
+    assert "1 slice is missing after slice 3: a gap of 4.000 mm" in str(refused)
+
+
+def test_uneven_spacing_is_carried_and_named(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    change(paths[-1], ImagePositionPatient=["-20", "30", "-28.7"])
+    images = read_images(tmp_path / "s")
+    assert "uneven_spacing" in codes(images)
+    assert images.volume.slice_spacings_mm == pytest.approx([2, 2, 2, 2, 3.3])
+
+
+def test_the_same_file_twice_counts_once(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    shutil.copy(paths[2], tmp_path / "s" / "again")
+    images = read_images(tmp_path / "s")
+    assert images.volume.shape[0] == 6
+    assert "duplicates" in codes(images)
+
+
+def test_the_same_picture_under_another_identifier_counts_once(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    shutil.copy(paths[2], tmp_path / "s" / "again")
+    change(tmp_path / "s" / "again", SOPInstanceUID=new_uid())
+    assert read_images(tmp_path / "s").volume.shape[0] == 6
+
+
+def test_two_pictures_at_one_position_are_refused(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    again = tmp_path / "s" / "again"
+    shutil.copy(paths[2], again)
+    set_stored(again, np.zeros((7, 5), np.int16), SOPInstanceUID=new_uid())
+    assert refusal(tmp_path / "s").codes == ("same_position",)
+
+
+def test_one_identifier_for_two_pictures_is_refused(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    again = tmp_path / "s" / "again"
+    shutil.copy(paths[2], again)
+    set_stored(again, np.zeros((7, 5), np.int16))
+    assert refusal(tmp_path / "s").codes == ("conflicting_images",)
+
+
+def test_several_series_are_listed_until_one_is_named(tmp_path: Path) -> None:
+    make_series(tmp_path / "s" / "a")
+    paths = make_series(tmp_path / "s" / "b", make_volume((4, 7, 5)))
+    study = dcmread(next((tmp_path / "s" / "a").iterdir())).StudyInstanceUID
+    for path in paths:
+        change(path, StudyInstanceUID=study, SeriesNumber=7)
+    refused = refusal(tmp_path / "s")
+    assert refused.codes == ("several_series",)
+    assert "series 1 (CT, 2 mm, 6 images)" in str(refused)
+    assert "series 7 (CT, 2 mm, 4 images)" in str(refused)
+    wanted = str(dcmread(paths[0]).SeriesInstanceUID)
+    assert read_images(tmp_path / "s", series_uid=wanted).volume.shape[0] == 4
+    assert refusal(tmp_path / "s", series_uid="1.2.3").codes == ("unknown_series",)
+
+
+def test_localisers_and_screenshots_are_kept_apart_with_their_reasons(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    for number, values in enumerate(
+        (
+            {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
+            {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"},
+            {"BurnedInAnnotation": "YES"},
+        )
+    ):
+        extra = tmp_path / "s" / f"extra{number}"
+        shutil.copy(paths[0], extra)
+        change(extra, SOPInstanceUID=new_uid(), **values)
+    (tmp_path / "s" / "notes.txt").write_text("Erika Mustermann")
+    images = read_images(tmp_path / "s")
+    assert sorted(file.code for file in images.rejected) == [
+        "burned_in",
+        "localiser",
+        "not_dicom",
+        "secondary_capture",
+    ]
+    assert images.volume.shape[0] == 6
+
+
+def test_two_patients_in_one_upload_are_refused_and_not_named(tmp_path: Path) -> None:
+    make_series(tmp_path / "s" / "a")
+    make_series(tmp_path / "s" / "b", patient_id="P-4711", family_name="Beispiel")
+    refused = refusal(tmp_path / "s")
+    assert "two_patients" in refused.codes
+    said = " ".join(finding.message for finding in refused.findings)
+    assert not any(secret in said for secret in ("Mustermann", "Beispiel", "P-0815", "P-4711"))
+
+
+def test_unsigned_pixels_with_an_intercept_do_not_overflow(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    for path in paths:
+        set_stored(path, np.full((7, 5), 20, np.uint16), RescaleIntercept="-1000")
+    voxels = read_images(tmp_path / "s").volume.voxels
+    assert voxels.dtype == np.int16
+    assert (voxels == -980).all()
+
+
+def test_each_slice_is_rescaled_by_its_own_slope(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    for number, path in enumerate(paths):
+        set_stored(
+            path, np.full((7, 5), 100, np.int16), RescaleSlope=str(1 + number / 2), RescaleIntercept="-1000"
+        )
+    voxels = read_images(tmp_path / "s").volume.voxels
+    assert voxels.dtype == np.float32
+    assert voxels[:, 0, 0].tolist() == [-900, -850, -800, -750, -700, -650]
+
+
+def test_padding_becomes_air(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    for path in paths:
+        stored = np.full((7, 5), 40, np.int16)
+        stored[:, 0] = -2000
+        set_stored(path, stored, PixelPaddingValue=-2000)
+    images = read_images(tmp_path / "s")
+    assert (images.volume.voxels[:, :, 0] == -1000).all()
+    assert (images.volume.voxels[:, :, 1:] == 40).all()
+    assert any("20.0 %" in finding.message for finding in images.findings if finding.code == "padding")
+
+
+def test_a_padding_value_in_the_range_of_tissue_cuts_no_holes(tmp_path: Path) -> None:
+    for path in make_series(tmp_path / "s"):
+        set_stored(path, np.zeros((7, 5), np.int16), PixelPaddingValue=0)
+    images = read_images(tmp_path / "s")
+    assert (images.volume.voxels == 0).all()
+    assert "padding_is_tissue" in codes(images)
+
+
+def test_unnamed_values_below_air_are_clamped(tmp_path: Path) -> None:
+    for path in make_series(tmp_path / "s"):
+        set_stored(path, np.full((7, 5), -3024, np.int16))
+    images = read_images(tmp_path / "s")
+    assert (images.volume.voxels == -1024).all()
+    assert "below_air" in codes(images)
+
+
+def test_overlays_in_the_unused_bits_are_refused(tmp_path: Path) -> None:
+    for path in make_series(tmp_path / "s"):
+        set_stored(path, np.full((7, 5), 0x8020, np.uint16), BitsStored=12, HighBit=11)
+    assert refusal(tmp_path / "s").codes == ("bits_outside_stored",)
+
+
+@pytest.mark.parametrize(
+    ("_case", "values", "code"),
+    [
+        ("no slope", {"RescaleSlope": None}, "no_rescale"),
+        ("zero slope", {"RescaleSlope": "0"}, "no_rescale"),
+        ("no position", {"ImagePositionPatient": None}, "no_series"),
+        ("no spacing", {"PixelSpacing": None}, "no_series"),
+        ("impossible orientation", {"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "no_series"),
+        ("absurd spacing", {"PixelSpacing": [500, 500]}, "no_series"),
+        ("another kind", {"Modality": "PT"}, "no_series"),
+    ],
+)
+def test_what_is_not_stated_is_not_guessed(
+    tmp_path: Path, _case: str, values: dict[str, object], code: str
+) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, **values)
+    assert refusal(tmp_path / "s").codes == (code,)
+
+
+def test_one_slice_without_position_in_a_series_is_an_error(tmp_path: Path) -> None:
+    change(make_series(tmp_path / "s")[5], ImagePositionPatient=None)
+    assert refusal(tmp_path / "s").codes == ("damaged_slices",)
+
+
+def test_a_turned_slice_is_refused(tmp_path: Path) -> None:
+    change(make_series(tmp_path / "s")[0], ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
+    assert refusal(tmp_path / "s").codes == ("mixed_orientation",)
+
+
+def test_mixed_sizes_and_spacings_are_refused(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    change(paths[0], PixelSpacing=["0.8", "0.9"])
+    set_stored(paths[1], np.zeros((5, 7), np.int16), Rows=5, Columns=7)
+    assert set(refusal(tmp_path / "s").codes) == {"mixed_spacing", "mixed_size"}
+
+
+@pytest.mark.parametrize("slot", [0, 3, 5])
+def test_a_truncated_slice_is_never_left_out_silently(tmp_path: Path, slot: int) -> None:
+    path = make_series(tmp_path / "s")[slot]
+    path.write_bytes(path.read_bytes()[:-20])
+    refused = refusal(tmp_path / "s")
+    assert "damaged_slices" in refused.codes
+    assert path.name not in str(refused)
+
+
+def test_a_header_cut_short_is_a_named_rejection(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    (tmp_path / "s" / "cut").write_bytes(paths[0].read_bytes()[:200])
+    (tmp_path / "s" / "noise").write_bytes(b"\0" * 128 + b"DICM" + bytes(range(256)) * 4)
+    images = read_images(tmp_path / "s")
+    assert {file.code for file in images.rejected} <= {"malformed", "not_a_slice"}
+    assert len(images.rejected) == 2
+
+
+def test_names_of_files_are_never_repeated(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    (tmp_path / "s" / "Mustermann_Erika_19640812.txt").write_text("x")
+    paths[4].write_bytes(paths[4].read_bytes()[:-20])
+    paths[4].rename(tmp_path / "s" / "Mustermann_cut.dcm")
+    refused = refusal(tmp_path / "s")
+    assert not any("Mustermann" in finding.message for finding in refused.findings)
+
+
+@pytest.mark.parametrize(
+    ("_case", "content"),
+    [("empty folder", None), ("empty file", b""), ("text", b"hello"), ("magic only", b"\0" * 128 + b"DICM")],
+)
+def test_an_upload_without_images_is_refused(tmp_path: Path, _case: str, content: bytes | None) -> None:
+    (tmp_path / "s").mkdir()
+    if content is not None:
+        (tmp_path / "s" / "file").write_bytes(content)
+    assert refusal(tmp_path / "s").codes in (("empty",), ("no_images",), ("no_series",))
+
+
+def test_one_slice_is_no_volume(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    assert refusal(paths[0]).codes == ("no_series",)
+    assert refusal(tmp_path / "nowhere").codes == ("not_found",)
+
+
+def test_lossy_images_are_flagged(tmp_path: Path) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, LossyImageCompression="01")
+    images = read_images(tmp_path / "s")
+    assert images.volume.acquisition.lossy
+    assert "lossy" in codes(images)
+
+
+def test_many_frames_of_reference_are_warned_of(tmp_path: Path) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, FrameOfReferenceUID=new_uid())
+    assert "several_frames_of_reference" in codes(read_images(tmp_path / "s"))
+
+
+def test_rows_and_columns_are_not_swapped(tmp_path: Path) -> None:
+    make_series(tmp_path / "s", make_volume(spacing_ij=(0.545, 0.597)))
+    dataset = dcmread(next((tmp_path / "s").iterdir()))
+    assert [float(n) for n in dataset.PixelSpacing] == [0.597, 0.545]
+    assert read_images(tmp_path / "s").volume.spacing_ij == (0.545, 0.597)
+
+
+ODD = [
+    Path(name)
+    for name in pydicom.data.get_testdata_files()
+    if not Path(name).name.endswith((".py", ".txt", ".json"))
+]
+
+
+@pytest.mark.parametrize("path", ODD, ids=lambda path: path.name)
+def test_odd_and_broken_files_get_a_reason_and_never_a_traceback(path: Path) -> None:
+    said, slices = _read(path)
+    assert slices >= 2 or (said and all(said))
+
+
+def _read(path: Path) -> tuple[list[str], int]:
+    try:
+        return [], read_images(path, modalities={"CT", "MR"}).volume.shape[0]
+    except ImagingRefused as refused:
+        return [finding.message for finding in refused.findings], 0

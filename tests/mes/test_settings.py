@@ -1,0 +1,117 @@
+"""Settings fail closed: what is wrong stops the start, is named, and shows no value."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import connections
+
+from mes import checks
+from mes.embedded.connect import open_role
+from mes.embedded.layout import Layout
+from mes.embedded.roles import DatabaseNotNamed, Role, address
+from tests import servers
+from tests.servers import Cluster
+
+
+def _manage(var: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("LAMINA_", "DATABASE_"))
+    }
+    environment = inherited | {"LAMINA_VAR": str(var), "DJANGO_SETTINGS_MODULE": "mes.settings"} | variables
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(
+        command, cwd=servers.BASE, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LAMINA_HOSTS", "*"),
+        ("LAMINA_HOSTS", ""),
+        ("LAMINA_DEBUG", "perhaps"),
+        ("LAMINA_WORKER_CONCURRENCY", "0"),
+        ("LAMINA_MAX_BODY_MIB", "much"),
+        ("LAMINA_ROLE", "superuser"),
+        ("BROKER_URL", "amqp://:hunter2@broker"),
+        ("DATABASE_URL", "sqlite:///hunter2"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_and_is_named_but_not_shown(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    ran = _manage(tmp_path / "var", "check", **{variable: value})
+    assert ran.returncode == 78
+    assert variable in ran.stderr or variable == "DATABASE_URL"
+    assert "hunter2" not in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_secret_that_others_can_read_stops_the_start(tmp_path: Path) -> None:
+    assert _manage(tmp_path / "var", "check").returncode == 0
+    key = tmp_path / "var" / "keys" / "secret_key"
+    key.chmod(0o644)
+    ran = _manage(tmp_path / "var", "check")
+    assert ran.returncode == 78
+    assert f"chmod 600 {key}" in ran.stderr
+
+
+def test_the_web_process_holds_no_other_role(tmp_path: Path) -> None:
+    code = "from django.conf import settings; print(sorted(settings.DATABASES), settings.DATABASES['default']['USER'])"
+    ran = _manage(tmp_path / "var", "shell", "--no-imports", "-c", code, LAMINA_WEB="1")
+    assert ran.stdout.strip() == "['default'] lamina_app"
+
+
+def test_once_a_server_of_your_own_is_named_no_role_falls_back(tmp_path: Path) -> None:
+    named = {"DATABASE_URL": "postgresql://app:p%40ss@db.internal:6432/mes?sslmode=require"}
+    layout = Layout(tmp_path)
+    found = address(Role.APP, layout, named)
+    assert found == {
+        "host": "db.internal",
+        "port": "6432",
+        "dbname": "mes",
+        "user": "app",
+        "password": "p@ss",
+        "sslmode": "require",
+    }
+    with pytest.raises(DatabaseNotNamed, match="DATABASE_OWNER_URL"):
+        address(Role.OWNER, layout, named)
+
+
+def test_a_command_that_needs_a_role_opens_it_on_the_same_database(fault_cluster: Cluster) -> None:
+    alias = open_role(Role.OWNER)
+    assert open_role(Role.OWNER) == alias == "owner"
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT current_user, current_database()")
+        assert cursor.fetchone() == ("lamina_owner", connections["default"].settings_dict["NAME"])
+
+
+def test_a_misspelt_variable_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAMINA_WORKER_CONCURENCY", "4")
+    assert [found.id for found in checks.variables_are_known(None)] == ["mes.W001"]
+    monkeypatch.delenv("LAMINA_WORKER_CONCURENCY")
+    assert checks.variables_are_known(None) == []
+
+
+def test_debugging_is_refused_where_others_can_reach_it(settings: object) -> None:
+    settings.DEBUG = True  # type: ignore[attr-defined]
+    settings.ALLOWED_HOSTS = ["mes.example"]  # type: ignore[attr-defined]
+    with pytest.raises(SystemCheckError, match=r"mes\.E003"):
+        call_command("check", "--tag", "security")
+
+
+def test_missing_front_end_packages_are_named_with_their_cure(settings: object, tmp_path: Path) -> None:
+    settings.FRONT_END = {"vendor/htmx": tmp_path / "absent"}  # type: ignore[attr-defined]
+    settings.STATIC_ROOT = tmp_path  # type: ignore[attr-defined]
+    (found,) = checks.front_end_is_installed(None)
+    assert (found.id, found.hint) == ("mes.E001", "Run `make setup`.")
+
+
+def test_half_of_a_server_of_your_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_OWNER_URL", "postgresql://owner@db/mes")
+    assert [found.id for found in checks.own_servers_are_named_in_full(None)] == ["mes.E002"]

@@ -1,0 +1,271 @@
+"""A plate becomes layers: closed, complete, the same every time, and refused with every reason when it cannot."""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from manifold3d import Manifold
+from numpy.typing import NDArray
+from PIL import Image
+
+from devices.mesh.base import Mesh
+from devices.mesh.solid import mesh_of
+from printing.slicing.base import SLICERS, PlateItem, PlateRefused, SlicedPlate, SlicingCancelled
+from printing.slicing.layers import slice_plate
+from printing.slicing.packing import place_on_plate
+from printing.slicing.raster import BadMask, decode_png, encode_png, rasterise
+
+PLATE = (60.0, 40.0, 50.0)
+
+
+def at(x: float, y: float, z: float) -> NDArray[np.float64]:
+    pose = np.eye(4)
+    pose[:3, 3] = x, y, z
+    return pose
+
+
+def item(solid: Manifold, x: float, y: float, z: float = 0.0, ref: str = "D-1") -> PlateItem:
+    return PlateItem(ref, mesh_of(solid), at(x, y, z))
+
+
+def cut(*items: PlateItem, layer: float = 0.1, pixel: float = 0.1, **more: float) -> SlicedPlate:
+    return slice_plate(
+        items,
+        layer_height_mm=layer,
+        pixel_mm=pixel,
+        plate_size_mm=PLATE,
+        exposure_s=more.pop("exposure_s", 2.0),
+        **more,
+    )  # type: ignore[arg-type]
+
+
+def ring() -> Manifold:
+    return Manifold.cylinder(5.0, 8.0, 8.0, 128) - Manifold.cylinder(5.0, 5.0, 5.0, 128)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.floats(4.0, 12.0), st.floats(0.0, 3.0), st.floats(0.03, 0.1), st.tuples(*[st.floats(-180, 180)] * 3)
+)
+def test_the_layers_hold_the_meshs_volume(
+    radius: float, bore: float, layer: float, turn: tuple[float, ...]
+) -> None:
+    solid = Manifold.sphere(radius, 96)
+    if bore > 0.2:
+        solid = (solid - Manifold.cylinder(40.0, bore, bore, 48, True)).rotate(list(turn))
+    plate = cut(item(solid, 20.0, 20.0, -solid.bounding_box()[2]), layer=layer, pixel=0.5)
+    assert plate.volume_ml * 1000.0 == pytest.approx(solid.volume(), rel=1e-3)
+    assert all(entry.contour_count >= 1 for entry in plate.layers[2:-2])
+    assert [entry.index for entry in plate.layers] == list(range(len(plate.layers)))
+
+
+def test_a_block_is_its_layers_to_the_digit() -> None:
+    plate = cut(
+        item(Manifold.cube([10.0, 20.0, 5.0]), 5.0, 5.0), bottom_layers=3, bottom_exposure_s=30.0, lift_s=4.0
+    )
+    assert len(plate.layers) == 50
+    assert {round(entry.area_mm2, 9) for entry in plate.layers} == {200.0}
+    assert plate.layers[0].z_mm == 0.05
+    assert plate.layers[-1].z_mm == 4.95
+    assert plate.volume_ml == pytest.approx(1.0)
+    assert plate.material_ml == pytest.approx(1.1)
+    assert plate.print_seconds == pytest.approx(3 * 30.0 + 47 * 2.0 + 50 * 4.0)
+
+
+def test_a_hole_and_the_island_in_it_come_out_right_in_the_mask() -> None:
+    solid = ring() + Manifold.cylinder(5.0, 2.0, 2.0, 128)
+    layer = cut(item(solid, 20.0, 20.0)).layers[10]
+    mask = np.array(Image.open(io.BytesIO(layer.mask_png)))
+    assert mask.shape == (400, 600)
+    assert layer.contour_count == 3
+    assert mask[200, 200]
+    assert not mask[200, 235]
+    assert mask[200, 265]
+    assert not mask[200, 290]
+    assert mask.sum() * 0.01 == pytest.approx(layer.area_mm2, rel=0.01)
+
+
+def test_a_mask_is_exact_at_pixel_centres() -> None:
+    square = np.array([[2.0, 1.0], [5.0, 1.0], [5.0, 4.0], [2.0, 4.0]])
+    lit = np.unpackbits(rasterise([square], 11, 6), axis=1)[:, :11]
+    expected = np.zeros((6, 11), dtype=np.uint8)
+    expected[1:4, 2:5] = 1
+    assert np.array_equal(lit, expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-3.0, 14.0), st.floats(-3.0, 14.0)), min_size=3, max_size=9),
+    st.integers(1, 13),
+    st.integers(1, 13),
+)
+def test_a_mask_agrees_with_counting_crossings_one_by_one(
+    points: list[tuple[float, float]], columns: int, rows: int
+) -> None:
+    """Also with self-crossing outlines and ones that leave the plate."""
+    lit = np.unpackbits(rasterise([np.array(points)], columns, rows), axis=1)[:, :columns]
+    for row in range(rows):
+        for column in range(columns):
+            assert lit[row, column] == crossings_left_of(points, column + 0.5, row + 0.5) % 2
+
+
+def crossings_left_of(points: list[tuple[float, float]], x: float, y: float) -> int:
+    count = 0
+    for (ax, ay), (bx, by) in zip(points, points[1:] + points[:1], strict=True):
+        if ay > by:
+            ax, ay, bx, by = bx, by, ax, ay
+        if ay <= y < by:
+            count += ax + (y - ay) * ((bx - ax) / (by - ay)) <= x
+    return count
+
+
+def test_the_digest_is_the_same_again_and_another_for_any_change() -> None:
+    digests = [cut(item(ring(), 20.0, 20.0)).digest for _ in range(2)]
+    digests += [
+        cut(item(ring(), 20.1, 20.0)).digest,
+        cut(item(ring(), 20.0, 20.0, ref="D-2")).digest,
+        cut(item(ring(), 20.0, 20.0), layer=0.2).digest,
+        cut(item(ring(), 20.0, 20.0), pixel=0.2).digest,
+        cut(item(ring(), 20.0, 20.0), exposure_s=2.1).digest,
+    ]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 6
+
+
+def test_progress_is_told_for_every_layer() -> None:
+    told: list[tuple[int, int]] = []
+    cut(item(ring(), 20.0, 20.0), progress=lambda done, total: told.append((done, total)))  # type: ignore[arg-type]
+    assert told == [(done, 50) for done in range(1, 51)]
+
+
+def test_a_stop_is_heard_between_layers() -> None:
+    told: list[int] = []
+    with pytest.raises(SlicingCancelled, match="of 50"):
+        cut(
+            item(ring(), 20.0, 20.0),
+            progress=lambda done, _: told.append(done),  # type: ignore[arg-type]
+            cancelled=lambda: len(told) >= 10,  # type: ignore[arg-type]
+        )
+    assert 10 <= len(told) < 50
+
+
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        ("layer_height_mm", {"layer": 0.0}),
+        ("layer_height_mm", {"layer": math.nan}),
+        ("pixel_mm", {"pixel": -0.1}),
+        ("exposure_s", {"exposure_s": math.inf}),
+        ("too many layers", {"layer": 0.0001}),
+        ("pixels", {"pixel": 0.0001}),
+        ("bottom_layers", {"bottom_layers": -1}),
+    ],
+)
+def test_impossible_settings_are_refused(words: str, more: dict[str, float]) -> None:
+    with pytest.raises(PlateRefused, match=words):
+        cut(item(ring(), 20.0, 20.0), **more)
+
+
+def test_every_reason_comes_at_once_with_its_cure() -> None:
+    with pytest.raises(PlateRefused) as refusal:
+        cut(
+            item(ring(), 3.0, 20.0, ref="D-1"),
+            item(ring(), 30.0, 20.0, ref="D-2"),
+            item(ring(), 33.0, 20.0, ref="D-3"),
+            item(ring(), 50.0, 20.0, -1.0, ref="D-4"),
+            item(ring(), 12.0, 20.0, 9.0, ref="D-5"),
+        )
+    texts = [reason.text for reason in refusal.value.reasons]
+    assert len(texts) == 4
+    assert texts[0].startswith("D-1 reaches -5.0")
+    assert texts[1].startswith("D-4 reaches")
+    assert texts[2] == "D-5 floats 9.00 mm above the plate."
+    assert texts[3] == "D-2 and D-3 overlap."
+    assert all(reason.cure for reason in refusal.value.reasons)
+
+
+@pytest.mark.parametrize(
+    ("_case", "transform"),
+    [
+        ("scaled", np.diag([1.01, 1.01, 1.01, 1.0])),
+        ("mirrored", np.diag([-1.0, 1.0, 1.0, 1.0])),
+        ("not a number", np.full((4, 4), np.nan)),
+        ("not a matrix", np.eye(3)),
+    ],
+)
+def test_a_placement_that_is_not_rigid_is_refused(_case: str, transform: NDArray[np.float64]) -> None:
+    with pytest.raises(PlateRefused, match="scales, mirrors or bends"):
+        cut(PlateItem("D-1", mesh_of(ring()), transform))
+
+
+def test_an_empty_plate_and_an_open_mesh_are_refused() -> None:
+    with pytest.raises(PlateRefused, match="empty"):
+        cut()
+    mesh = mesh_of(ring())
+    with pytest.raises(PlateRefused, match="D-1: The surface does not bound a volume"):
+        cut(PlateItem("D-1", Mesh(mesh.vertices, mesh.faces[:-1]), at(20.0, 20.0, 0.0)))
+
+
+def test_parts_lie_flat_apart_and_inside() -> None:
+    slab = Manifold.cube([20.0, 12.0, 4.0]).rotate([31.0, 47.0, 12.0])
+    cone = Manifold.cylinder(9.0, 6.0, 2.0, 64).rotate([75.0, 0.0, 10.0]).translate([-400.0, 90.0, 1000.0])
+    meshes = [mesh_of(solid) for solid in (slab, cone, slab, cone)]
+    poses = place_on_plate(meshes, PLATE, spacing_mm=2.0)
+    boxes = []
+    for mesh, pose in zip(meshes, poses, strict=True):
+        placed = mesh.vertices @ pose[:3, :3].T + pose[:3, 3]
+        boxes.append((placed.min(axis=0), placed.max(axis=0)))
+        assert np.linalg.det(pose[:3, :3]) == pytest.approx(1.0)
+        assert placed[:, 2].min() == pytest.approx(0.0, abs=1e-9)
+    assert boxes[0][1][2] == pytest.approx(4.0)
+    assert boxes[1][1][2] == pytest.approx(9.0)
+    for low, high in boxes:
+        assert (low[:2] >= 2.0 - 1e-9).all()
+        assert (high[:2] <= np.array(PLATE[:2]) - 2.0 + 1e-9).all()
+    for i, (low, high) in enumerate(boxes):
+        for other_low, other_high in boxes[i + 1 :]:
+            assert ((low[:2] >= other_high[:2] + 2.0 - 1e-9) | (other_low[:2] >= high[:2] + 2.0 - 1e-9)).any()
+    cut(*(PlateItem(f"D-{i}", mesh, pose) for i, (mesh, pose) in enumerate(zip(meshes, poses, strict=True))))
+
+
+def test_what_does_not_fit_is_named_with_its_size() -> None:
+    with pytest.raises(PlateRefused, match=r"Part 2 is 90\.0 x 10\.0 x 5\.0 mm"):
+        place_on_plate([mesh_of(ring()), mesh_of(Manifold.cube([90.0, 10.0, 5.0]))], PLATE)
+    with pytest.raises(PlateRefused, match="do not fit on one plate"):
+        place_on_plate([mesh_of(ring())] * 9, PLATE)
+
+
+def test_a_mask_survives_its_png_and_damage_is_seen() -> None:
+    packed = rasterise([np.array([[1.0, 1.0], [30.0, 2.0], [12.0, 25.0]])], 37, 29)
+    png = encode_png(packed, 37)
+    assert np.array_equal(decode_png(png, 37, 29), packed)
+    with pytest.raises(BadMask):
+        decode_png(png, 37, 30)
+    with pytest.raises(BadMask):
+        decode_png(png[:50] + bytes([png[50] ^ 1]) + png[51:], 37, 29)
+
+
+def test_the_slicer_is_found_by_its_name() -> None:
+    assert SLICERS["layers"] is slice_plate
+
+
+def test_eight_hundred_fine_layers_take_seconds() -> None:
+    guide = (Manifold.cube([60.0, 38.0, 40.0]) - Manifold.sphere(18.0, 128)).refine_to_length(1.0)
+    mesh = mesh_of(guide)
+    assert len(mesh.faces) > 30_000
+    start = time.perf_counter()
+    plate = slice_plate(
+        [PlateItem("D-1", mesh, at(20.0, 20.0, 0.0))],
+        layer_height_mm=0.05,
+        pixel_mm=0.05,
+        plate_size_mm=(130.0, 80.0, 160.0),
+        exposure_s=2.5,
+    )
+    assert len(plate.layers) == 800
+    assert time.perf_counter() - start < 15.0
