@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from devices.choices import Phase, Stage
 from devices.models import Device, DeviceMaster
+from devices.selectors import waits_for
 from mes.dashboard.find import CODE
 from mes.dashboard.routes import is_fragment
 from mes.dashboard.sheets import as_csv
@@ -67,6 +68,11 @@ class Card:
     tasks: tuple[Task, ...]
 
     @property
+    def waits_for(self) -> str:
+        """In words; a hold's own reason is shown beside it."""
+        return "" if self.device.held else waits_for(self.device)
+
+    @property
     def training(self) -> bool:
         return not self.device.master.clinical
 
@@ -90,7 +96,9 @@ def is_late(device: Device, today: date) -> bool:
 
 def devices_shown(filters: Filters) -> QuerySet[Device]:
     """Devices that the filters let through, in order."""
-    shown = Device.objects.select_related("master", "order", "material")
+    shown = Device.objects.select_related(
+        "master", "order", "material", "current_study", "current_segmentation", "current_design"
+    )
     if not filters.ended:
         shown = shown.exclude(stage__in=ENDED)
     if filters.search:
@@ -204,7 +212,7 @@ def _csv(shown: QuerySet[Device]) -> HttpResponseBase:
             card.device.phase,
             "yes" if card.device.held else "no",
             card.device.need_by.isoformat(),
-            "; ".join(task.title for task in card.tasks),
+            card.waits_for,
         )
         for card in cards_of(shown.iterator(chunk_size=1000))
     )
