@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers, SeriesSummary
 from devices.imaging.dicom import IMAGE_CLASSES, UNREADABLE, Frame, Header, Rejection, load_pixels
 from devices.imaging.pixels import Undecodable, stored_pixels

@@ -178,8 +178,8 @@ def _solved(
     """Weighted least squares of least norm: what the shape leaves free (a turn of a sphere) stays as it is."""
     root = np.sqrt(weights)[:, None]
     normal = (rows * root).T @ (rows * root)
-    solution: NDArray[np.float64] = np.linalg.lstsq(normal, rows.T @ (weights * right), rcond=1e-10)[0]
-    return solution
+    solution = np.linalg.lstsq(normal, rows.T @ (weights * right), rcond=1e-10)[0]
+    return np.asarray(solution, dtype=np.float64)
 
 
 def _stepped(

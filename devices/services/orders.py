@@ -21,6 +21,7 @@ from devices.events import (
 from devices.lifecycle import ORDER
 from devices.models import Device, DeviceMaster, Material, Order
 from devices.selectors import effective_master, effective_material, evidence_digest
+from devices.services.authors import author_of
 from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
@@ -66,7 +67,7 @@ def create_order(
         need_by=need_by,
         quantity=quantity,
         characteristics=[_characteristic(row, actor) for row in characteristics],
-        created_by_id=actor.person_id,
+        created_by_id=author_of(actor),
     )
     event = OrderCreated(
         order_id=order.pk, patient_id=patient.pk, master_id=master.pk, side=side, need_by=need_by.isoformat()
@@ -117,7 +118,7 @@ def _characteristic(row: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
             cure="State what makes the device specific to this patient.",
             rule="G-ORD-02",
         )
-    return {**texts, "author": actor.person_id}
+    return {**texts, "author": author_of(actor)}
 
 
 def prescription_content(order: Order) -> dict[str, Any]:
