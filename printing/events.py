@@ -377,6 +377,15 @@ class JobStartRequested(Event, name="printing.job_start_requested", terminal=Tru
 
 
 @dataclass(frozen=True, kw_only=True)
+class JobCommandAsked(Event, name="printing.job_command_asked", terminal=True):
+    """A person wants a print paused, resumed or cancelled, and says why."""
+
+    job_id: int
+    kind: str
+    command_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobStartRefused(Event, name="printing.job_start_refused", terminal=True):
     """The machine said no, so nothing was printed. The claim stands."""
 
@@ -531,6 +540,16 @@ class PrinterCommandWithdrawn(Event, name="printing.printer_command_withdrawn", 
     """The command was taken back before it was sent."""
 
     command_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrinterJobChanged(Event, name="printing.printer_job_changed", terminal=True):
+    """What a printer is claimed for, or a command to it, moved on. On the printer's stream, for its screens."""
+
+    printer_id: int
+    job_id: int
+    job_state: str
+    command: str
 
 
 # On the stream of each device: one fact, and so one delivery, for each
