@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
+
 from devices.models import Device
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import digests_of
@@ -172,8 +174,9 @@ def the_images_are_recent_enough(device: Device, **_: Any) -> Verdict:
         return not_applicable("The device master sets no age.")
     if study is None or study.acquired_on is None:
         return blocked("The day of the images is not known.", cure="Use images with an acquisition date.")
-    age = (device.need_by - study.acquired_on).days
-    evidence = {"age_days": age, "limit_days": limit, "planned_use": device.need_by.isoformat()}
+    use = max(device.need_by, timezone.localdate())
+    age = (use - study.acquired_on).days
+    evidence = {"age_at_use_days": age, "limit_days": limit, "planned_use": use.isoformat()}
     if age > limit:
         return blocked(
             f"The images will be {age} days old; {limit} are allowed.", cure="Take new images.", **evidence

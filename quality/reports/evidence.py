@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from devices.models import Device
-from mes.choices import Meaning
+from devices.services.designs import approval_content, design_content
+from devices.services.orders import APPROVERS, prescription_content, standing_approvals
+from devices.services.segmentations import segmentation_content
 from mes.models import Signature
-from mes.selectors import signatures_of
+from mes.services.signatures import stands_for
+from printing.choices import BuildState
 from quality.selectors import builds_of, inspections_of, latest_steps, passed_inspection
 
 
@@ -23,57 +25,109 @@ class Required:
     stands: bool
 
 
-def covers(signature: Signature | None, *digests: str | None) -> bool:
-    """Whether a signature is unaltered and its content names every one of these digests (ES-09)."""
-    if signature is None or any(digest is None for digest in digests):
+def intact(signature: Signature | None) -> bool:
+    """Whether a signature's content is what was hashed when it was signed (ES-09)."""
+    if signature is None:
         return False
-    intact = hashlib.sha256(signature.content.encode()).hexdigest() == signature.content_digest
-    return intact and all(digest in signature.content for digest in digests if digest)
+    return hashlib.sha256(signature.content.encode()).hexdigest() == signature.content_digest
+
+
+def covers(signature: Signature | None, *digests: str | None) -> bool:
+    """Whether a signature is intact and what it signed names every one of these digests."""
+    if signature is None or not all(digests):
+        return False
+    return intact(signature) and all(str(digest) in signature.content for digest in digests)
 
 
 def required_signatures(device: Device) -> list[Required]:
     """The signatures of regulatory record 2.3 that a device of this house needs, up to the review."""
-    order, segmentation, design = device.order, device.current_segmentation, device.current_design
-    mesh = design.mesh_id if design else None
-    approvals = list(signatures_of(order, Meaning.APPROVED))
-    review = device.record_reviews.order_by("pk").last()
-    inspection = passed_inspection(device)
     return [
-        _one("prescription", order.prescription),
-        Required(
-            "two approvals of the order",
-            [signature.pk for signature in approvals],
-            len({signature.person_id for signature in approvals if covers(signature)}) >= 2,
-        ),
-        _one(
-            "segmentation",
-            segmentation.approval if segmentation else None,
-            segmentation and segmentation.surface_id,
-        ),
-        _one("design review", design.review if design else None, mesh),
-        _one("design approval by the prescriber", design.approval if design else None, mesh),
+        *_order_signatures(device),
+        *_design_signatures(device),
         *_build_signatures(device),
-        *(
-            _one(f"post-processing: {row.title}", row.signature)
-            for row in sorted(latest_steps(device).values(), key=lambda row: row.position)
-        ),
-        _one(
-            "inspection",
-            inspection.verdict.signature if inspection else None,
-            inspection and inspection.scan_id,
-            inspection and inspection.measurement.nominal_id,
-        ),
-        _one("review of the record", review.signature if review else None, review and review.trail_digest),
+        *_quality_signatures(device),
     ]
 
 
-def _one(what: str, signature: Signature | None, *digests: Any) -> Required:
+def _order_signatures(device: Device) -> list[Required]:
+    order = device.order
+    approvals = standing_approvals(order)
+    found = [
+        Required(
+            "prescription",
+            [order.prescription.pk] if order.prescription else [],
+            order.prescription is not None and stands_for(order.prescription, prescription_content(order)),
+        )
+    ]
+    for role in APPROVERS:
+        signature = approvals.get(role)
+        found.append(
+            Required(
+                f"approval of the order by {role.label.lower()}",
+                [signature.pk] if signature else [],
+                signature is not None,
+            )
+        )
+    if len({signature.person_id for signature in approvals.values()}) < len(approvals):
+        found.append(Required("two different people approving the order", [], False))
+    return found
+
+
+def _design_signatures(device: Device) -> list[Required]:
+    segmentation, design = device.current_segmentation, device.current_design
+    found = []
+    for what, signature, content in (
+        (
+            "segmentation",
+            segmentation and segmentation.approval,
+            segmentation and segmentation_content(device, segmentation),
+        ),
+        ("design review", design and design.review, design and design_content(device, design)),
+        (
+            "design approval by the prescriber",
+            design and design.approval,
+            design and approval_content(device, design),
+        ),
+    ):
+        stands = signature is not None and content is not None and stands_for(signature, content)
+        found.append(Required(what, [signature.pk] if signature else [], stands))
+    return found
+
+
+def _build_signatures(device: Device) -> list[Required]:
+    return [
+        _one(f"verification of build {build.code}", build.verify_signature, build.plate_digest)
+        for build in builds_of(device).filter(state=BuildState.COMPLETED)
+    ]
+
+
+def _quality_signatures(device: Device) -> list[Required]:
+    review = device.record_reviews.order_by("pk").last()
+    inspection = passed_inspection(device)
+    steps = sorted(latest_steps(device).values(), key=lambda row: row.position)
+    found = [
+        Required(f"post-processing: {row.title}", [row.signature_id], intact(row.signature)) for row in steps
+    ]
+    found.append(
+        _one(
+            "inspection",
+            inspection.verdict.signature if inspection else None,
+            inspection.scan_id if inspection else None,
+            inspection.measurement.nominal_id if inspection else None,
+        )
+    )
+    found.append(
+        _one(
+            "review of the record",
+            review.signature if review else None,
+            review.trail_digest if review else None,
+        )
+    )
+    return found
+
+
+def _one(what: str, signature: Signature | None, *digests: str | None) -> Required:
     return Required(what, [signature.pk] if signature else [], covers(signature, *digests))
-
-
-def _build_signatures(device: Device) -> Iterable[Required]:
-    for build in builds_of(device).filter(state="completed"):
-        yield _one(f"verification of build {build.code}", build.verify_signature, build.plate_digest)
 
 
 def tools_of(device: Device) -> list[dict[str, Any]]:
