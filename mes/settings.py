@@ -93,6 +93,8 @@ CHANNEL_LAYERS = {
     "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [BROKER_URL]}}
 }
 CELERY_BROKER_URL = celery_url(BROKER_URL)
+# Celery's command takes BROKER_URL from the environment for its own and would not understand our form of it.
+CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = CELERY_BROKER_URL
 CELERY_WORKER_CONCURRENCY = ENVIRONMENT.worker_concurrency
 
 # The event log: how long a delivery may be on its way or at work before it is sent again, and how often.

@@ -171,6 +171,8 @@ def _image_type(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _unfit_pixels(dataset: Dataset) -> tuple[str, str] | None:
+    if "Rows" not in dataset or "Columns" not in dataset:
+        return "truncated", "ends before it says what it shows"
     rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
     if not (1 <= rows <= MAX_ROWS and 1 <= columns <= MAX_ROWS):
         return "absurd_size", f"has {rows} rows and {columns} columns; 1 to {MAX_ROWS} are accepted"

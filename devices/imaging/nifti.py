@@ -68,9 +68,11 @@ def _error(code: str, message: str, cure: str = "Export the image again from its
 
 def read_nifti(file: SourceFile) -> ReadImages:
     """One 3-D NIfTI image as a volume. Raises ImagingRefused."""
-    image = _parsed(read_inflated(file.path))
+    data = read_inflated(file.path)
+    image = _parsed(data)
     findings = _header_findings(image)
     refuse_on_error(findings)
+    _check_complete(image, len(data))
     geometry, more = _placed(image)
     findings += more
     refuse_on_error(findings)
@@ -86,6 +88,16 @@ def _parsed(data: bytes) -> Any:
         return kind.from_bytes(data)
     except (*UNREADABLE, nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
         raise _error("malformed", "The NIfTI header cannot be read.") from error
+
+
+def _check_complete(image: Any, held: int) -> None:
+    """Before anything is allocated: a header may claim gigabytes."""
+    header = image.header
+    claimed = int(np.prod([int(side) for side in header.get_data_shape()])) * int(
+        header.get_data_dtype().itemsize
+    )
+    if claimed > held:
+        raise _error("truncated", "The image ends before its voxels do.")
 
 
 def _header_findings(image: Any) -> list[Finding]:
