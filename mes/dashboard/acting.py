@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from mes.api.actors import actor_of
 from mes.dashboard.actions import ACTIONS, permitted
-from mes.dashboard.actions.base import Action, Doing, Field, read_values
+from mes.dashboard.actions.base import Action, Doing, Done, Field, read_values
 from mes.dashboard.find import KINDS, number_of
 from mes.dashboard.navigation import roles_behind
 from mes.dashboard.records import PAGES
@@ -24,10 +24,14 @@ from mes.exceptions import Conflict, NotPermitted
 from mes.models import Account
 from mes.services.signatures import Credentials, content_digest
 
+LISTS = frozenset({"lots", "builds", "orders"})
 LETTER_OF = {page: letter for letter, page in PAGES.items()}
 
 
-def _subject(page: str, code: str) -> Model:
+def _subject(page: str, code: str) -> Model | None:
+    """The row that an action is about; none for actions of a list, such as receiving a lot."""
+    if page in LISTS:
+        return None
     if page not in LETTER_OF:
         raise Http404
     model = KINDS[LETTER_OF[page]][0]
@@ -51,13 +55,18 @@ def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     if not permitted(action, roles_behind(request)):
         raise NotPermitted("You may not do this.", cure="Ask somebody who has the role.", rule="G-OPR-02")
     if not action.applies(subject):
-        raise Conflict("This is no longer possible: the state has changed.", cure="Reload the page and look again.")
+        raise Conflict(
+            "This is no longer possible: the state has changed.", cure="Reload the page and look again."
+        )
     fields = action.fields(subject)
     if request.method != "POST":
         return render(request, "mes/parts/act.html", _context(request, action, subject, code, fields))
     doing = Doing(subject, read_values(fields, request), actor_of(request), _credentials(request))
-    messages.success(request, action.do(doing), extra_tags="tone-ok")
-    return gone_to(request, reverse(page, args=[code]))
+    done = action.do(doing)
+    done = done if isinstance(done, Done) else Done(done)
+    messages.success(request, done.told)
+    where = (page, code) if not done.page else (done.page, done.code)
+    return gone_to(request, reverse(where[0], args=[] if where[0] in LISTS else [where[1]]))
 
 
 def _credentials(request: HttpRequest) -> Credentials:
@@ -70,7 +79,9 @@ def _credentials(request: HttpRequest) -> Credentials:
     )
 
 
-def _context(request: HttpRequest, action: Action, subject: Model, code: str, fields: Any) -> dict[str, Any]:
+def _context(
+    request: HttpRequest, action: Action, subject: Model | None, code: str, fields: Any
+) -> dict[str, Any]:
     return {
         "action": action,
         "page": action.page,
@@ -81,7 +92,9 @@ def _context(request: HttpRequest, action: Action, subject: Model, code: str, fi
     }
 
 
-def signed_context(request: HttpRequest, action: Action, subject: Model, values: dict[str, Any]) -> dict[str, Any]:
+def signed_context(
+    request: HttpRequest, action: Action, subject: Model | None, values: dict[str, Any]
+) -> dict[str, Any]:
     """What the signer sees: the content itself, its digest, the meaning, and the server's clock in the signer's zone."""
     if action.content is None:
         return {"content": None}
@@ -103,8 +116,14 @@ def preview(request: HttpRequest, page: str, code: str, name: str) -> HttpRespon
     action, subject = _action(page, name), _subject(page, code)
     fields: list[Field] = [asked for asked in action.fields(subject) if asked.kind not in ("file", "files")]
     values = read_values([_optional(asked) for asked in fields], request)
-    return render(request, "mes/parts/signed.html", {"action": action, **signed_context(request, action, subject, values)})
+    return render(
+        request,
+        "mes/parts/signed.html",
+        {"action": action, **signed_context(request, action, subject, values)},
+    )
 
 
 def _optional(asked: Field) -> Field:
-    return Field(asked.name, asked.label, asked.kind, False, asked.hint, asked.initial, asked.choices, asked.limits)
+    return Field(
+        asked.name, asked.label, asked.kind, False, asked.hint, asked.initial, asked.choices, asked.limits
+    )

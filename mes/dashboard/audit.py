@@ -35,11 +35,18 @@ class Filters:
 
     @classmethod
     def of(cls, request: HttpRequest) -> Filters:
-        asked = {name: request.GET.get(name, "").strip()[:60] for name in ("person", "record", "action", "since", "until")}
+        asked = {
+            name: request.GET.get(name, "").strip()[:60]
+            for name in ("person", "record", "action", "since", "until")
+        }
         faults = []
         if asked["record"] and not _stream(asked["record"]):
             faults.append(f"“{asked['record']}” is no code such as D0000001.")
-        faults += [f"“{asked[name]}” is no date such as 2026-11-22." for name in ("since", "until") if asked[name] and _day(asked[name]) is None]
+        faults += [
+            f"“{asked[name]}” is no date such as 2026-11-22."
+            for name in ("since", "until")
+            if asked[name] and _day(asked[name]) is None
+        ]
         return cls(**asked, faults=tuple(faults))
 
 
@@ -107,7 +114,19 @@ def audit_trail(request: HttpRequest) -> HttpResponseBase:
 def _csv(shown: QuerySet[EventRecord]) -> HttpResponseBase:
     records = list(shown[:SHEET_LIMIT])
     names = names_of_actors(records)
-    head = ("position", "recorded at", "occurred at", "record", "version", "action", "actor", "name", "reason", "payload", "uid")
+    head = (
+        "position",
+        "recorded at",
+        "occurred at",
+        "record",
+        "version",
+        "action",
+        "actor",
+        "name",
+        "reason",
+        "payload",
+        "uid",
+    )
     rows = (
         (
             record.pos,

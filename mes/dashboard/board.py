@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -113,7 +114,9 @@ def devices_shown(filters: Filters) -> QuerySet[Device]:
 
 
 def _matches(search: str) -> Q:
-    by_text = Q(serial__icontains=search) | Q(master__title__icontains=search) | Q(material__code__icontains=search)
+    by_text = (
+        Q(serial__icontains=search) | Q(master__title__icontains=search) | Q(material__code__icontains=search)
+    )
     code = CODE.match(search)
     if code is None:
         return by_text
@@ -138,8 +141,8 @@ def cards_of(devices: Iterable[Device]) -> Iterator[Card]:
 def columns_of(shown: QuerySet[Device]) -> list[Column]:
     """The columns with their first cards: one query for the counts and one for each column that has any."""
     today = timezone.localdate()
-    counts = {
-        row["phase"]: row
+    counts: dict[str, dict[str, Any]] = {
+        row["phase"]: dict(row)
         for row in shown.order_by()
         .values("phase")
         .annotate(count=Count("pk"), late=Count("pk", Q(need_by__lt=today) & ~Q(stage__in=(*DONE, *ENDED))))
@@ -200,7 +203,18 @@ def _render(request: HttpRequest, kind: str, filters: Filters, context: dict[str
 
 
 def _csv(shown: QuerySet[Device]) -> HttpResponseBase:
-    head = ("device", "order", "serial", "type", "intended use", "stage", "phase", "held", "need by", "waits for")
+    head = (
+        "device",
+        "order",
+        "serial",
+        "type",
+        "intended use",
+        "stage",
+        "phase",
+        "held",
+        "need by",
+        "waits for",
+    )
     rows = (
         (
             card.device.code,

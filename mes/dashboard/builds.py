@@ -46,13 +46,20 @@ def curve_of(areas_mm2: Sequence[float]) -> Curve | None:
     thinned = [max(areas_mm2[at : at + step]) for at in range(0, len(areas_mm2), step)]
     top = max(thinned) or 1.0
     across = WIDTH / max(1, len(thinned) - 1)
-    points = [f"{index * across:.1f} {HEIGHT - value / top * (HEIGHT - 4):.1f}" for index, value in enumerate(thinned)]
+    points = [
+        f"{index * across:.1f} {HEIGHT - value / top * (HEIGHT - 4):.1f}"
+        for index, value in enumerate(thinned)
+    ]
     edge = "M" + " L".join(points)
-    return Curve(edge, f"{edge} L{WIDTH:.0f} {HEIGHT:.0f} L0 {HEIGHT:.0f} Z", top, sum(areas_mm2) / len(areas_mm2))
+    return Curve(
+        edge, f"{edge} L{WIDTH:.0f} {HEIGHT:.0f} L0 {HEIGHT:.0f} Z", top, sum(areas_mm2) / len(areas_mm2)
+    )
 
 
 def builds_shown(request: HttpRequest) -> QuerySet[Build]:
-    shown = Build.objects.select_related("material", "parameters").annotate(parts=Count("items")).order_by("-pk")
+    shown = (
+        Build.objects.select_related("material", "parameters").annotate(parts=Count("items")).order_by("-pk")
+    )
     state = request.GET.get("state", "")
     if state in BuildState.values:
         shown = shown.filter(state=state)
@@ -79,7 +86,9 @@ def build_list(request: HttpRequest) -> HttpResponse:
         "ended": "ended" in request.GET,
         "actions": offered(request, "builds", None),
     }
-    return render(request, "printing/parts/build_rows.html" if is_fragment(request) else "printing/builds.html", context)
+    return render(
+        request, "printing/parts/build_rows.html" if is_fragment(request) else "printing/builds.html", context
+    )
 
 
 def build_by(code: str) -> Build:
@@ -97,8 +106,12 @@ def build_page(request: HttpRequest, code: str) -> HttpResponse:
     build = build_by(code)
     context = {
         "build": build,
-        "items": BuildItem.objects.filter(build=build).select_related("device__order", "device__master").order_by("pk"),
-        "jobs": build.jobs.select_related("printer", "container__lot").prefetch_related("consumptions").order_by("pk"),
+        "items": BuildItem.objects.filter(build=build)
+        .select_related("device__order", "device__master")
+        .order_by("pk"),
+        "jobs": build.jobs.select_related("printer", "container__lot")
+        .prefetch_related("consumptions")
+        .order_by("pk"),
         "curve": curve_of(build.areas_mm2),
         "actions": offered(request, "build", build),
         "panels": shown_panels(request, "build", build),

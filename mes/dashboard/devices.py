@@ -124,7 +124,11 @@ def device_gates(request: HttpRequest, code: str) -> HttpResponse:
     move = next_move(device)
     gates = check_transition(device, move, actor_of(request)) if move else ()
     blocked = sum(1 for gate in gates if not gate.passed)
-    context = {"gates": sorted(gates, key=lambda gate: gate.passed), "blocked": blocked, "move": MOVES.get(move, "")}
+    context = {
+        "gates": sorted(gates, key=lambda gate: gate.passed),
+        "blocked": blocked,
+        "move": MOVES.get(move, ""),
+    }
     return render(request, "devices/parts/gates.html", context)
 
 

@@ -108,24 +108,32 @@ def _file(device: Device, artefact: Artefact, name: str) -> File:
 def shapes_of(device: Device) -> list[Shape]:
     """The newest shape of each kind, the furthest along first."""
     shapes = []
-    measured = [i for i in inspections_of(device) if getattr(i, "measurement", None) and i.measurement.deviation_map_id]
+    measured = [
+        i
+        for i in inspections_of(device)
+        if getattr(i, "measurement", None) and i.measurement.deviation_map_id
+    ]
     if measured:
         last = measured[-1]
         limits = last.measurement.limits
         tolerance = float(limits.get("tolerance_mm") or 0)
         scale = float(last.measurement.figures.get("colour_limit_mm") or 2 * tolerance or 1)
         url = _url(device, last.measurement.deviation_map_id)
-        shapes.append(Shape("deviation", "Deviation map", url, "ply", f"Scan {last.number}", scale, tolerance))
+        shapes.append(
+            Shape("deviation", "Deviation map", url, "ply", f"Scan {last.number}", scale, tolerance)
+        )
     design, segmentation = device.current_design, device.current_segmentation
     if design is not None and design.mesh_id:
-        shapes.append(Shape("design", "Design", _url(device, design.mesh_id), "stl", f"Revision {design.revision}"))
+        shapes.append(
+            Shape("design", "Design", _url(device, design.mesh_id), "stl", f"Revision {design.revision}")
+        )
     if segmentation is not None:
         volume = f"{segmentation.volume_ml:.1f} mL"
         shapes.append(Shape("bone", "Segmented bone", _url(device, segmentation.surface_id), "stl", volume))
     return shapes
 
 
-def _url(device: Device, sha256: str) -> str:
+def _url(device: Device, sha256: str | None) -> str:
     return reverse("device-file", args=[device.code, sha256])
 
 

@@ -44,5 +44,5 @@ def printer_actions(request: HttpRequest, code: str) -> HttpResponse:
     printer = printers().filter(pk=number_of(code, "M")).first()
     if printer is None:
         raise Http404
-    context = {"printer": printer, "actions": offered(request, "printer", printer), "small": True}
+    context = {"code": printer.code, "actions": offered(request, "printer", printer), "small": True}
     return render(request, "mes/parts/actions.html", context)

@@ -38,7 +38,9 @@ def dead_letters(request: HttpRequest) -> HttpResponse:
     )
     dead = list(dead_deliveries()[:PER_PAGE])
     rows = [(delivery, subject_of(delivery.stream_type, delivery.stream_id)) for delivery in dead]
-    return render(request, "mes/dead_letters.html", {"rows": rows, "counts": counts, "dead": counts.get("dead", 0)})
+    return render(
+        request, "mes/dead_letters.html", {"rows": rows, "counts": counts, "dead": counts.get("dead", 0)}
+    )
 
 
 def delivery(request: HttpRequest, number: int) -> HttpResponse:
@@ -65,5 +67,5 @@ def decide_delivery(request: HttpRequest, number: int, decision: str) -> HttpRes
         raise Http404
     service, told = DECISIONS[decision]
     service(delivery_id=number, actor=actor_of(request), reason=request.POST.get("reason", "").strip()[:2000])
-    messages.success(request, told, extra_tags="tone-ok")
+    messages.success(request, told)
     return gone_to(request, reverse("dead-letters"))

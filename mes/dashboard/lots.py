@@ -57,11 +57,17 @@ def lot_list(request: HttpRequest) -> HttpResponse:
         "today": timezone.localdate(),
         "actions": offered(request, "lots", None),
     }
-    return render(request, "printing/parts/lot_rows.html" if is_fragment(request) else "printing/lots.html", context)
+    return render(
+        request, "printing/parts/lot_rows.html" if is_fragment(request) else "printing/lots.html", context
+    )
 
 
 def lot_by(code: str) -> MaterialLot:
-    found = MaterialLot.objects.select_related("material", "received_by", "released_by").filter(pk=number_of(code, "L")).first()
+    found = (
+        MaterialLot.objects.select_related("material", "received_by", "released_by")
+        .filter(pk=number_of(code, "L"))
+        .first()
+    )
     if found is None:
         raise Http404
     return found

@@ -58,7 +58,7 @@ def order_list(request: HttpRequest) -> HttpResponse:
         "search": request.GET.get("q", "")[:40],
         "ended": "ended" in request.GET,
         "today": timezone.localdate(),
-        "may_create": may(actor_of(request), "devices.create_order"),
+        "actions": offered(request, "orders", None),
     }
     template = "devices/parts/order_rows.html" if is_fragment(request) else "devices/orders.html"
     return render(request, template, context)
@@ -84,5 +84,7 @@ def order_identity(request: HttpRequest, code: str) -> HttpResponse:
     order = order_by(code)
     if request.method != "POST":
         return render(request, "devices/parts/identity_ask.html", {"order": order})
-    identity = view_identity(patient=order.patient, actor=actor_of(request), reason=request.POST.get("reason", ""))
+    identity = view_identity(
+        patient=order.patient, actor=actor_of(request), reason=request.POST.get("reason", "")
+    )
     return render(request, "devices/parts/identity.html", {"order": order, "identity": identity})

@@ -20,7 +20,12 @@ def my_work(request: HttpRequest) -> HttpResponse:
         for title, group in groupby(sorted(tasks, key=lambda task: task.title), lambda task: task.title)
     ]
     late = sum(1 for task in tasks if task.need_by and task.need_by < timezone.localdate())
-    context = {"groups": by_title, "count": len(tasks), "late": late, "roles": sorted(str(r.label) for r in roles)}
+    context = {
+        "groups": by_title,
+        "count": len(tasks),
+        "late": late,
+        "roles": sorted(str(r.label) for r in roles),
+    }
     return render(request, "mes/my_work.html", context)
 
 

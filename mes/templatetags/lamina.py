@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
-
 from zoneinfo import ZoneInfo
 
 from django import template
@@ -46,9 +45,7 @@ def state(value: str, tone: str = "", name: str = "") -> SafeString:
     """A state as word, icon and colour. Known values bring their own word, tone and icon."""
     word = word_for(str(value))
     shown = Word(name or word.text, tone or word.tone, word.icon or TONE_ICONS.get(tone or word.tone, ""))
-    return format_html(
-        '<span class="state tone-{}">{}{}</span>', shown.tone, icon(shown.icon), shown.text
-    )
+    return format_html('<span class="state tone-{}">{}{}</span>', shown.tone, icon(shown.icon), shown.text)
 
 
 @register.filter
@@ -98,10 +95,7 @@ def due(value: date | None) -> SafeString | str:
     if value is None:
         return ""
     days = (value - timezone.localdate()).days
-    if days < 0:
-        text = f"{-days} d late"
-    else:
-        text = "today" if days == 0 else f"in {days} d"
+    text = {0: "today", 1: "tomorrow"}.get(days, f"{-days} d late" if days < 0 else f"in {days} d")
     return format_html(
         '<time class="due{}" datetime="{}" title="needed by {}">{}</time>',
         " is-late" if days < 0 else "",
@@ -131,7 +125,9 @@ def bytes_of(size: int) -> str:
 @register.filter
 def role_words(roles: object) -> str:
     """Who a task waits for, in words."""
-    return " or ".join(sorted(str(Role(role).label) for role in roles)) if isinstance(roles, frozenset) else ""
+    return (
+        " or ".join(sorted(str(Role(role).label) for role in roles)) if isinstance(roles, frozenset) else ""
+    )
 
 
 @register.filter
@@ -188,7 +184,9 @@ def is_digest(value: object) -> bool:
 def moment_in(value: datetime, zone: str) -> SafeString:
     """An instant in a person's own zone, named."""
     return format_html(
-        '<time datetime="{}">{}</time>', value.isoformat(), f"{value.astimezone(ZoneInfo(zone)):%d %b %Y, %H:%M:%S %Z} ({zone})"
+        '<time datetime="{}">{}</time>',
+        value.isoformat(),
+        f"{value.astimezone(ZoneInfo(zone)):%d %b %Y, %H:%M:%S %Z} ({zone})",
     )
 
 

@@ -8,11 +8,16 @@ from django.http import HttpRequest
 
 from mes.choices import Role
 from mes.dashboard.actions.base import Action
+from mes.dashboard.actions.devices import DEVICE_ACTIONS
 from mes.dashboard.actions.orders import ORDER_ACTIONS
+from mes.dashboard.actions.printing import PRINTING_ACTIONS
+from mes.dashboard.actions.quality import QUALITY_ACTIONS
 from mes.dashboard.navigation import roles_behind
 from mes.permissions import PERMISSIONS
 
-ACTIONS: dict[str, Action] = {action.id: action for action in (*ORDER_ACTIONS,)}
+ACTIONS: dict[str, Action] = {
+    action.id: action for action in (*ORDER_ACTIONS, *DEVICE_ACTIONS, *PRINTING_ACTIONS, *QUALITY_ACTIONS)
+}
 
 
 def permitted(action: Action, roles: frozenset[Role]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
@@ -18,6 +18,7 @@ from mes.exceptions import InvalidInput, Reason
 from mes.services.signatures import Credentials
 
 Values = Mapping[str, Any]
+Upload: TypeAlias = "UploadedFile[bytes]"
 Kind = Literal["text", "area", "select", "number", "decimal", "date", "check", "file", "files"]
 
 
@@ -64,6 +65,15 @@ def nothing_asked(subject: Any) -> tuple[Field, ...]:
 
 
 @dataclass(frozen=True)
+class Done:
+    """What is told after an action, and the page of what it made, where it made something."""
+
+    told: str
+    page: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True)
 class Action:
     """A verb of a page. `content` is what a signature covers: the same mapping that the service signs.
 
@@ -78,7 +88,7 @@ class Action:
     permission: str
     icon: str
     applies: Callable[[Any], bool]
-    do: Callable[[Doing], str]
+    do: Callable[[Doing], str | Done]
     fields: Callable[[Any], Sequence[Field]] = nothing_asked
     meaning: Meaning | None = None
     content: Callable[[Any, Values, Actor], Mapping[str, Any]] | None = None
@@ -111,17 +121,26 @@ class _Reading:
         return self._typed(asked, text)
 
     def _typed(self, asked: Field, text: str) -> Any:
-        readers = {"number": self._number, "decimal": self._decimal, "date": self._date, "select": self._choice}
+        readers = {
+            "number": self._number,
+            "decimal": self._decimal,
+            "date": self._date,
+            "select": self._choice,
+        }
         return readers.get(asked.kind, self._text)(asked, text)
 
     def _text(self, asked: Field, text: str) -> str:
         if len(text) > asked.maximum:
-            self.faults.append(Reason(f"{asked.label} is longer than {asked.maximum} characters.", "Shorten it."))
+            self.faults.append(
+                Reason(f"{asked.label} is longer than {asked.maximum} characters.", "Shorten it.")
+            )
         return text[: asked.maximum]
 
     def _choice(self, asked: Field, text: str) -> str:
         if text not in {key for key, _ in asked.choices}:
-            self.faults.append(Reason(f"{asked.label}: this is none of the choices.", "Choose one of the list."))
+            self.faults.append(
+                Reason(f"{asked.label}: this is none of the choices.", "Choose one of the list.")
+            )
         return text
 
     def _number(self, asked: Field, text: str) -> float | None:
@@ -134,7 +153,9 @@ class _Reading:
         except InvalidOperation:
             number = Decimal("NaN")
         if not number.is_finite():
-            self.faults.append(Reason(f"{asked.label} is no number.", "Type digits, with a point for decimals."))
+            self.faults.append(
+                Reason(f"{asked.label} is no number.", "Type digits, with a point for decimals.")
+            )
             return None
         return number
 
@@ -145,7 +166,7 @@ class _Reading:
             self.faults.append(Reason(f"{asked.label} is no date.", "Type it as 2026-11-22."))
             return None
 
-    def _files(self, asked: Field, files: list[UploadedFile]) -> list[UploadedFile]:
+    def _files(self, asked: Field, files: list[Upload]) -> list[Upload]:
         if not files and asked.required:
             self.faults.append(Reason(f"{asked.label}: no file was sent.", "Choose one."))
         return files
