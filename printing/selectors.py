@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from devices.choices import Stage
 from devices.models import Device
 from mes.exceptions import Refused
 from mes.models import Stream
@@ -73,7 +74,9 @@ def jobs_of_lot(lot: MaterialLot) -> QuerySet[PrintJob]:
     """Jobs that used the lot, and those that run on it now and have not booked it yet."""
     booked = Q(consumptions__lot=lot)
     running = Q(container__lot=lot, started_at__isnull=False)
-    return PrintJob.objects.filter(booked | running).select_related("build", "printer").distinct().order_by("pk")
+    return (
+        PrintJob.objects.filter(booked | running).select_related("build", "printer").distinct().order_by("pk")
+    )
 
 
 def devices_made_from(lot: MaterialLot) -> QuerySet[Device]:
@@ -164,6 +167,10 @@ def build_content(build: Build) -> dict[str, Any]:
     }
 
 
+def device_is_queued(device_id: int) -> bool:
+    return Device.objects.filter(pk=device_id, stage=Stage.QUEUED).exists()
+
+
 # Jobs
 
 
@@ -202,7 +209,9 @@ def is_fresh(heard_at: datetime | None, now: datetime) -> bool:
     return heard_at is not None and now - heard_at <= STALE_AFTER
 
 
-def shown_operation(printer: Printer, heard_at: datetime | None, now: datetime, *, claimed: bool) -> Operation:
+def shown_operation(
+    printer: Printer, heard_at: datetime | None, now: datetime, *, claimed: bool
+) -> Operation:
     """What a person is shown: UNKNOWN where the last word is too old, READY only where everything is."""
     said = Operation(printer.operation)
     if said in TOLD_WITHOUT_HEARING:

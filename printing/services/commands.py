@@ -30,6 +30,7 @@ from printing.lifecycle import COMMAND, JOB
 from printing.live import tell_after_commit
 from printing.models import Build, Printer, PrinterCommand, PrintJob
 from printing.selectors import open_command
+from printing.services.fleet.lease import require_lease
 from printing.services.moves import locked, move, write
 
 SEND_WITHIN = timedelta(seconds=60)
@@ -74,12 +75,8 @@ def request_command(job: PrintJob, kind: CommandKind, actor: Actor) -> PrinterCo
             f"{waiting.get_state_display()}.",
             cure=cure,
         )
-    command = PrinterCommand.objects.create(
-        printer=job.printer, job=job, kind=kind, requested_by=str(actor)
-    )
-    fact = PrinterCommandRequested(
-        command_id=command.pk, printer_id=job.printer_id, job_id=job.pk, kind=kind
-    )
+    command = PrinterCommand.objects.create(printer=job.printer, job=job, kind=kind, requested_by=str(actor))
+    fact = PrinterCommandRequested(command_id=command.pk, printer_id=job.printer_id, job_id=job.pk, kind=kind)
     publish(command, fact, actor=actor)
     note(job, actor, f"{kind} requested")
     return command
@@ -92,6 +89,7 @@ def take_command(*, command_id: int, epoch: int, actor: Actor) -> PrinterCommand
     From here on nothing sends it again, whatever becomes of the process that called this.
     """
     require(actor, "printing.record_fleet_word")
+    require_lease(epoch)
     command = locked_command(command_id)
     if command.state != CommandState.REQUESTED:
         return None
@@ -101,6 +99,15 @@ def take_command(*, command_id: int, epoch: int, actor: Actor) -> PrinterCommand
     move(command, COMMAND, "send", sent_at=timezone.now())
     _say(command, PrinterCommandSent(command_id=command.pk, epoch=epoch), actor)
     return command
+
+
+@unit_of_work
+def withdraw_unsent(*, command_id: int, text: str, actor: Actor) -> None:
+    """Take back a command that cannot be sent, e.g. because the machine does not take the file."""
+    require(actor, "printing.record_fleet_word")
+    command = locked_command(command_id)
+    if command.state == CommandState.REQUESTED:
+        withdraw(command, actor, text)
 
 
 def withdraw(command: PrinterCommand, actor: Actor, text: str) -> None:

@@ -78,9 +78,7 @@ def dispatch_build(*, build_id: int, printer_id: int | None = None, actor: Actor
         gates=gates,
     )
     publish(job, dispatched, actor=actor)
-    publish(
-        build, BuildScheduled(build_id=build.pk, job_id=job.pk, printer_id=printer.pk), actor=actor
-    )
+    publish(build, BuildScheduled(build_id=build.pk, job_id=job.pk, printer_id=printer.pk), actor=actor)
     note(job, actor)
     return job
 
@@ -107,11 +105,14 @@ def _choose(build: Build, printer_id: int | None, actor: Actor) -> tuple[Printer
 
 def placement(build: Build, printer: Printer, job: PrintJob | None = None) -> Placement:
     """Read what is loaded now, for the gates."""
-    container = Container.objects.select_related("lot__material").filter(pk=printer.container_id).first()
+    loaded = Container.objects.select_related("lot__material").filter(printer=printer)
+    container = loaded.first()
     return Placement(build, printer, container, job)
 
 
 def _claim(build: Build, printer: Printer) -> PrintJob:
+    if printer.container_id is None:
+        raise Conflict(f"Nothing is loaded on {printer.code} any more.", cure="Load it and dispatch again.")
     try:
         with transaction.atomic():
             job = PrintJob.objects.create(build=build, printer=printer, container_id=printer.container_id)
@@ -160,12 +161,12 @@ def _ask(job_id: int, state: JobState, kind: CommandKind, actor: Actor, reason: 
     job = locked_job(job_id)
     if job.state != state:
         raise TransitionRefused(
-            f"{job.code} is {job.get_state_display()}.", cure=f"It must be {state.label} for this.", rule="K-06"
+            f"{job.code} is {job.get_state_display()}.",
+            cure=f"It must be {state.label} for this.",
+            rule="K-06",
         )
     command = request_command(job, kind, actor)
-    publish(
-        job, JobCommandAsked(job_id=job.pk, kind=kind, command_id=command.pk), actor=actor, reason=reason
-    )
+    publish(job, JobCommandAsked(job_id=job.pk, kind=kind, command_id=command.pk), actor=actor, reason=reason)
     return command
 
 
@@ -279,4 +280,3 @@ def _refuse_unclear(printer: Printer, job: PrintJob | None) -> None:
 def _need(reason: str) -> None:
     if not reason.strip():
         raise InvalidInput("Say why.", rule="P11-10e")
-

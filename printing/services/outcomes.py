@@ -65,7 +65,9 @@ def _start_build(job: PrintJob, actor: Actor) -> None:
         publish(device, fact, actor=actor)
 
 
-def interrupt(job: PrintJob, text: str, *, layer: int | None = None, by_machine: bool = True) -> dict[str, Any]:
+def interrupt(
+    job: PrintJob, text: str, *, layer: int | None = None, by_machine: bool = True
+) -> dict[str, Any]:
     """An entry of `interruptions`: decided where a person asked for it, open where the machine did it."""
     return {
         "since": plain(timezone.now()),
@@ -134,9 +136,7 @@ def _publish_ending(job: PrintJob, ending: Ending, actor: Actor) -> None:
 def _book_material(job: PrintJob, ending: Ending, actor: Actor) -> None:
     """What the machine says it used; else the share of the estimate that the finished layers have by area."""
     if ending.material_ml is not None:
-        consume(
-            job=job, millilitres=ending.material_ml, basis=ConsumptionBasis.REPORTED, actor=actor
-        )
+        consume(job=job, millilitres=ending.material_ml, basis=ConsumptionBasis.REPORTED, actor=actor)
         return
     areas = job.build.areas_mm2
     share = sum(areas[: job.layers_done]) / sum(areas) if sum(areas) > 0 else 1.0
