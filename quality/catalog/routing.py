@@ -10,6 +10,22 @@ from typing import Any
 from mes.exceptions import InvalidInput, Reason
 
 RULE = "G-PST-01"
+UNITS = {
+    "_min": "min",
+    "_s": "s",
+    "_h": "h",
+    "_c": "°C",
+    "_percent": "%",
+    "_mm": "mm",
+    "_nm": "nm",
+    "_bar": "bar",
+    "_g": "g",
+    "_ml": "mL",
+    "_mw_cm2": "mW/cm²",
+    "_j_cm2": "J/cm²",
+    "_count": "1",
+}
+"""Units as the names of parameters carry them."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +67,10 @@ class Routing:
 
 
 def read_routing(section: Any) -> Routing:
-    """The routing of a master's `routing` section: [{code, title, parameters: [{name, title?, unit, min?, max?}]}].
+    """The routing of a master's `routing` section: [{step, title, limits: {name_unit: [min, max]}}].
 
-    Raises InvalidInput with every fault.
+    A step may instead list `parameters`: [{name, title?, unit, min?, max?}], null or absent where there is no limit, and
+    give its place as `order`. Raises InvalidInput with every fault.
     """
     faults: list[Reason] = []
     if not isinstance(section, Sequence) or isinstance(section, str):
@@ -74,11 +91,11 @@ def _place(numbered: tuple[int, Any]) -> float:
 
 
 def _step(place: int, item: Any, faults: list[Reason]) -> Step:
-    if not isinstance(item, Mapping) or not isinstance(item.get("code"), str) or not item["code"].strip():
+    code = item.get("code", item.get("step")) if isinstance(item, Mapping) else None
+    if not isinstance(code, str) or not code.strip():
         faults.append(Reason(f"Step {place} has no code.", "Give it one.", RULE))
         return Step(f"?{place}", "", place, ())
-    code = item["code"]
-    listed = item.get("parameters", [])
+    listed = item.get("parameters", _from_limits(item.get("limits", {})))
     if not isinstance(listed, Sequence) or isinstance(listed, str):
         faults.append(Reason(f"The parameters of step {code} are no list.", "Write a list.", RULE))
         listed = []
@@ -86,6 +103,19 @@ def _step(place: int, item: Any, faults: list[Reason]) -> Step:
     if len({parameter.name for parameter in parameters}) < len(parameters):
         faults.append(Reason(f"Step {code} names one parameter twice.", "Name each once.", RULE))
     return Step(code, str(item.get("title") or code), place, parameters)
+
+
+def _from_limits(limits: Any) -> Any:
+    """{"duration_min": [3, 10]} as a list of parameters; the unit stands in the name."""
+    if not isinstance(limits, Mapping):
+        return limits
+    found = []
+    for name, pair in limits.items():
+        suffix = next((ending for ending in UNITS if str(name).endswith(ending)), "")
+        low, high = pair if isinstance(pair, Sequence) and len(pair) == 2 else ("?", "?")
+        title = str(name).removesuffix(suffix).replace("_", " ").capitalize()
+        found.append({"name": name, "title": title, "unit": UNITS.get(suffix), "min": low, "max": high})
+    return found
 
 
 def _parameter(code: str, entry: Any, faults: list[Reason]) -> Parameter:

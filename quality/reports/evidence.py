@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,13 +53,7 @@ def required_signatures(device: Device) -> list[Required]:
 def _order_signatures(device: Device) -> list[Required]:
     order = device.order
     approvals = standing_approvals(order)
-    found = [
-        Required(
-            "prescription",
-            [order.prescription.pk] if order.prescription else [],
-            order.prescription is not None and stands_for(order.prescription, prescription_content(order)),
-        )
-    ]
+    found = [_exact("prescription", order.prescription, prescription_content(order))]
     for role in APPROVERS:
         signature = approvals.get(role)
         found.append(
@@ -75,23 +70,19 @@ def _order_signatures(device: Device) -> list[Required]:
 
 def _design_signatures(device: Device) -> list[Required]:
     segmentation, design = device.current_segmentation, device.current_design
-    found = []
-    for what, signature, content in (
-        (
-            "segmentation",
-            segmentation and segmentation.approval,
-            segmentation and segmentation_content(device, segmentation),
-        ),
-        ("design review", design and design.review, design and design_content(device, design)),
-        (
-            "design approval by the prescriber",
-            design and design.approval,
-            design and approval_content(device, design),
-        ),
-    ):
-        stands = signature is not None and content is not None and stands_for(signature, content)
-        found.append(Required(what, [signature.pk] if signature else [], stands))
-    return found
+    if segmentation is None or design is None:
+        return [Required("segmentation and design", [], False)]
+    return [
+        _exact("segmentation", segmentation.approval, segmentation_content(device, segmentation)),
+        _exact("design review", design.review, design_content(device, design)),
+        _exact("design approval by the prescriber", design.approval, approval_content(device, design)),
+    ]
+
+
+def _exact(what: str, signature: Signature | None, content: Mapping[str, Any]) -> Required:
+    """A signature that must cover exactly what its service would have signed today."""
+    stands = signature is not None and stands_for(signature, content)
+    return Required(what, [signature.pk] if signature else [], stands)
 
 
 def _build_signatures(device: Device) -> list[Required]:
