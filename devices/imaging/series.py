@@ -217,7 +217,7 @@ def _said_of_duplicates(dropped: int, clashing: int) -> list[Finding]:
             )
         )
     if clashing:
-        message = f"{clashing} image{'s' * (clashing > 1)} carry the identifier of another image but show something else."
+        message = f"{clashing} image{'s' * (clashing > 1)} {'carry' if clashing > 1 else 'carries'} the identifier of another image but show something else."
         found.append(
             Finding("conflicting_images", "error", message, "Export the series again from its source.")
         )

@@ -272,6 +272,39 @@ def test_names_of_files_are_never_repeated(tmp_path: Path) -> None:
     assert not any("Mustermann" in finding.message for finding in refused.findings)
 
 
+@pytest.mark.parametrize("uid", ["../../../../etc/x", "1.2.3; Mustermann", "1" * 65])
+def test_an_identifier_that_is_none_is_rejected(tmp_path: Path, uid: str) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, SeriesInstanceUID=uid)
+    refused = refusal(tmp_path / "s")
+    assert {finding.code for finding in refused.findings} == {"no_series", "rejected_bad_identifier"}
+    assert not any(uid in finding.message for finding in refused.findings)
+
+
+def test_free_text_in_a_code_is_not_repeated(tmp_path: Path) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, Modality="Mustermann Erika")
+    refused = refusal(tmp_path / "s")
+    assert refused.codes == ("no_series",)
+    assert "(unknown, 2 mm, 6 images)" in str(refused)
+
+
+def test_deeply_nested_sequences_do_no_harm_and_are_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = make_series(tmp_path / "s")
+    nested = b""
+    for _ in range(3000):
+        nested = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" + nested
+    data = paths[0].read_bytes()
+    meta = 132 + 12 + int.from_bytes(data[140:144], "little")
+    (tmp_path / "s" / "deep").write_bytes(data[:meta] + nested)
+    images = read_images(tmp_path / "s")
+    assert images.volume.shape[0] == 6
+    assert [file.code for file in images.rejected] in (["malformed"], ["truncated"])
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize(
     ("_case", "content"),
     [("empty folder", None), ("empty file", b""), ("text", b"hello"), ("magic only", b"\0" * 128 + b"DICM")],
