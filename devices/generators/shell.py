@@ -63,12 +63,17 @@ class Grid:
     def local_points(self) -> NDArray[np.float64]:
         """All samples (n, 3), the index along w running fastest."""
         axes = [self.corner[i] + self.spacing * np.arange(self.shape[i]) for i in range(3)]
-        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        return _kept(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3))
 
     @cached_property
     def points(self) -> NDArray[np.float64]:
         """All samples (n, 3) in LPS mm."""
-        return self.frame.to_patient(self.local_points)
+        return _kept(self.frame.to_patient(self.local_points))
+
+
+def _kept(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    points.setflags(write=False)
+    return points
 
 
 def box_grid(frame: Frame, low: NDArray[np.float64], high: NDArray[np.float64], spacing: float) -> Grid:
@@ -82,7 +87,7 @@ def free_way(grid: Grid, bone: Surface, ceiling: float) -> Field:
 
     ceiling: local height from which the way is looked at, above everything.
     """
-    columns = grid.local_points.reshape(*grid.shape, 3)[:, :, 0].reshape(-1, 3)
+    columns = grid.local_points.reshape(*grid.shape, 3)[:, :, 0].reshape(-1, 3).copy()
     columns[:, 2] = ceiling
     drop = bone.first_hits(grid.frame.to_patient(columns), -grid.frame.axes[2])
     first = (ceiling - drop).reshape(grid.shape[:2])

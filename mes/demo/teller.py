@@ -52,6 +52,17 @@ class Teller:
             except LOST as failure:
                 self._wait_for_database(failure)
 
+    def once(self, text: str, do: Callable[[], T], *, found: Callable[[], T | None]) -> T:
+        """As `act`, for a step that makes something: what was found or made is returned."""
+        while True:
+            try:
+                made = found() or do()
+            except LOST as failure:
+                self._wait_for_database(failure)
+            else:
+                self.say(text)
+                return made
+
     def wait(
         self,
         text: str,
