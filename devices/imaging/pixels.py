@@ -115,6 +115,7 @@ def _check_count(frames: list[Frame]) -> None:
 
 
 def _open(frame: Frame) -> tuple[Dataset, Stored]:
+    """What a parser says of a damaged file may quote it, so its words go no further."""
     label = frame.header.file.label
     try:
         dataset = load_pixels(frame.header)
@@ -123,7 +124,7 @@ def _open(frame: Frame) -> tuple[Dataset, Stored]:
         message = f"The pixels of {label} cannot be decoded ({error if isinstance(error, Undecodable) else 'damaged'})."
         raise ImagingRefused(
             [Finding("undecodable", "error", message, "Export the series again, uncompressed.")]
-        ) from error
+        ) from None
 
 
 def _slice_hu(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers, SeriesSummary
-from devices.imaging.dicom import IMAGE_CLASSES, UNREADABLE, Frame, Header, Rejection, load_pixels
+from devices.imaging.dicom import UNREADABLE, Frame, Header, Rejection, load_pixels
 from devices.imaging.pixels import Undecodable, stored_pixels
 
 MIN_SLICES = 2
@@ -88,9 +88,12 @@ def grouped(frames: Iterable[Frame], rejections: Iterable[Rejection]) -> list[Se
     return [found[key] for key in sorted(found)]
 
 
-def identity(headers: Iterable[Header]) -> tuple[PatientIdentifiers, list[Finding]]:
-    """The one patient the files name. Two patients, or two studies, are found and said; nobody is named."""
-    headers = [header for header in headers if _names_somebody(header)]
+def identity(slices: Iterable[Header], others: Iterable[Header]) -> tuple[PatientIdentifiers, list[Finding]]:
+    """The one patient the files name. Two patients, or two studies, are found and said; nobody is named.
+
+    A slice counts even where it names nobody; other files only where they carry the attributes.
+    """
+    headers = [*slices, *(header for header in others if _names_somebody(header))]
     people = {_matched(header.dataset): header.dataset for header in headers}
     found = []
     if len(people) > 1:
@@ -104,9 +107,7 @@ def identity(headers: Iterable[Header]) -> tuple[PatientIdentifiers, list[Findin
 
 
 def _names_somebody(header: Header) -> bool:
-    """A slice does, even by saying nothing; an index or a stray file only where it carries the attributes."""
-    stated = any(keyword in header.dataset for keyword in ("PatientID", "PatientName", "PatientBirthDate"))
-    return header.sop_class in IMAGE_CLASSES or stated
+    return any(keyword in header.dataset for keyword in ("PatientID", "PatientName", "PatientBirthDate"))
 
 
 def _matched(dataset: Any) -> tuple[str, ...]:
@@ -216,7 +217,7 @@ def _said_of_duplicates(dropped: int, clashing: int) -> list[Finding]:
             )
         )
     if clashing:
-        message = f"{clashing} image{'s' * (clashing > 1)} carry the identifier of another image but show something else."
+        message = f"{clashing} image{'s' * (clashing > 1)} {'carry' if clashing > 1 else 'carries'} the identifier of another image but show something else."
         found.append(
             Finding("conflicting_images", "error", message, "Export the series again from its source.")
         )

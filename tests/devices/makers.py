@@ -28,6 +28,7 @@ from devices.services.segmentations import segmentation_content
 from mes.choices import Meaning, Role
 from mes.demo.dataset import write_dicom_series
 from mes.eventlog.base import Actor
+from mes.eventlog.unit import unit_of_work
 from mes.models import Artefact, Patient, Person
 from mes.services.artefacts import store_artefact
 from mes.services.patients import Identity, register_patient
@@ -236,6 +237,7 @@ def make_segmentation(device: Device, staff: Staff, *, approved: bool = True, **
         "distance_max_mm": 0.3,
         "bounds_mm": [[-80.0, -100.0, -80.0], [80.0, 100.0, 80.0]],
     } | fields
+    assert device.current_study is not None
     segmentation = Segmentation.objects.create(device=device, study=device.current_study, **values)
     if approved:
         content = segmentation_content(device, segmentation)
@@ -260,6 +262,7 @@ def make_design(device: Device, staff: Staff, mesh: Mesh | None = None, **fields
         "measures": {"minimum_wall_mm": 1.5, "volume_ml": 1.5, "lateral_offset_mm": -60.0},
         "author": staff[Role.DSN].person,
     } | fields
+    assert device.current_segmentation is not None
     design = Design.objects.create(device=device, segmentation=device.current_segmentation, **values)
     design.mesh = store_artefact(write_stl(mesh), media_type="model/stl")
     design.status = DesignStatus.GENERATED
@@ -269,6 +272,7 @@ def make_design(device: Device, staff: Staff, mesh: Mesh | None = None, **fields
     return design
 
 
+@unit_of_work
 def _signed(device: Device, who: Who, meaning: Meaning, content: dict[str, Any]) -> Any:
     return sign(subject=device, content=content, meaning=meaning, actor=who.actor, credentials=who.typed())
 

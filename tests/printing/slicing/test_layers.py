@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,15 +35,9 @@ def item(solid: Manifold, x: float, y: float, z: float = 0.0, ref: str = "D-1") 
     return PlateItem(ref, mesh_of(solid), at(x, y, z))
 
 
-def cut(*items: PlateItem, layer: float = 0.1, pixel: float = 0.1, **more: float) -> SlicedPlate:
-    return slice_plate(
-        items,
-        layer_height_mm=layer,
-        pixel_mm=pixel,
-        plate_size_mm=PLATE,
-        exposure_s=more.pop("exposure_s", 2.0),
-        **more,
-    )  # type: ignore[arg-type]
+def cut(*items: PlateItem, layer: float = 0.1, pixel: float = 0.1, **more: Any) -> SlicedPlate:
+    settings = {"exposure_s": 2.0, **more}
+    return slice_plate(items, layer_height_mm=layer, pixel_mm=pixel, plate_size_mm=PLATE, **settings)
 
 
 def ring() -> Manifold:
@@ -140,7 +135,7 @@ def test_the_digest_is_the_same_again_and_another_for_any_change() -> None:
 
 def test_progress_is_told_for_every_layer() -> None:
     told: list[tuple[int, int]] = []
-    cut(item(ring(), 20.0, 20.0), progress=lambda done, total: told.append((done, total)))  # type: ignore[arg-type]
+    cut(item(ring(), 20.0, 20.0), progress=lambda done, total: told.append((done, total)))
     assert told == [(done, 50) for done in range(1, 51)]
 
 
@@ -149,8 +144,8 @@ def test_a_stop_is_heard_between_layers() -> None:
     with pytest.raises(SlicingCancelled, match="of 50"):
         cut(
             item(ring(), 20.0, 20.0),
-            progress=lambda done, _: told.append(done),  # type: ignore[arg-type]
-            cancelled=lambda: len(told) >= 10,  # type: ignore[arg-type]
+            progress=lambda done, _: told.append(done),
+            cancelled=lambda: len(told) >= 10,
         )
     assert 10 <= len(told) < 50
 
