@@ -120,6 +120,10 @@ def lots_due_to_expire() -> list[MaterialLot]:
 # Parameter sets and builds
 
 
+def parameter_sets() -> QuerySet[ParameterSet]:
+    return ParameterSet.objects.select_related("material").order_by("-pk")
+
+
 def parameters_content(parameters: ParameterSet) -> dict[str, Any]:
     """What the approval of a parameter set is over."""
     return {
@@ -189,6 +193,10 @@ def open_command(printer: Printer) -> PrinterCommand | None:
     return PrinterCommand.objects.filter(printer=printer, state__in=OPEN_COMMANDS).first()
 
 
+def commands() -> QuerySet[PrinterCommand]:
+    return PrinterCommand.objects.select_related("printer", "job").order_by("-pk")
+
+
 def device_jobs(device: Device) -> QuerySet[PrintJob]:
     return jobs().filter(build__items__device=device)
 
@@ -221,6 +229,15 @@ def shown_operation(
     may = printer.qualification == Qualification.QUALIFIED and not printer.held
     clear = not printer.clearance_needed and not claimed
     return Operation.READY if said == Operation.IDLE and may and clear else said
+
+
+def is_ready_for_work(printer: Printer) -> bool:
+    """Whether it is heard now, idle, qualified, free, clear and loaded. The gates of a dispatch still decide."""
+    contact = contact_of(printer)
+    heard_at = contact.heard_at if contact else None
+    claimed = job_holding(printer) is not None
+    shown = shown_operation(printer, heard_at, timezone.now(), claimed=claimed)
+    return shown == Operation.READY and printer.container_id is not None
 
 
 def printer_versions(keys: Iterable[int] | None = None) -> dict[int, int]:
