@@ -13,7 +13,15 @@ from devices.choices import Stage
 from devices.models import Device
 from mes.exceptions import Refused
 from mes.models import Stream
-from printing.choices import ENDED_JOBS, OPEN_COMMANDS, Operation, Qualification
+from printing.choices import (
+    ENDED_JOBS,
+    OPEN_COMMANDS,
+    BuildState,
+    JobState,
+    LotState,
+    Operation,
+    Qualification,
+)
 from printing.models import (
     Build,
     Consumption,
@@ -52,6 +60,10 @@ def lots() -> QuerySet[MaterialLot]:
 
 def containers() -> QuerySet[Container]:
     return Container.objects.select_related("lot__material", "printer").order_by("-pk")
+
+
+def lots_at(*states: LotState) -> QuerySet[MaterialLot]:
+    return lots().filter(state__in=states).order_by("pk")
 
 
 def lot_content(lot: MaterialLot) -> dict[str, Any]:
@@ -171,6 +183,21 @@ def build_content(build: Build) -> dict[str, Any]:
     }
 
 
+def device_builds(device: Device) -> QuerySet[Build]:
+    found = Build.objects.filter(items__device=device).select_related("material").order_by("-pk")
+    return found.prefetch_related("jobs__printer")
+
+
+def builds_at(*states: BuildState) -> QuerySet[Build]:
+    return builds().filter(state__in=states).order_by("pk")
+
+
+def devices_without_build() -> QuerySet[Device]:
+    """Frozen devices that are in no open build, most urgent first."""
+    frozen = Device.objects.filter(stage=Stage.DESIGN_FROZEN, held=False)
+    return frozen.exclude(build_items__active=True).order_by("need_by", "pk")
+
+
 def device_is_queued(device_id: int) -> bool:
     return Device.objects.filter(pk=device_id, stage=Stage.QUEUED).exists()
 
@@ -193,6 +220,10 @@ def open_command(printer: Printer) -> PrinterCommand | None:
     return PrinterCommand.objects.filter(printer=printer, state__in=OPEN_COMMANDS).first()
 
 
+def jobs_at(*states: JobState) -> QuerySet[PrintJob]:
+    return jobs().filter(state__in=states).order_by("pk")
+
+
 def commands() -> QuerySet[PrinterCommand]:
     return PrinterCommand.objects.select_related("printer", "job").order_by("-pk")
 
@@ -207,6 +238,13 @@ def device_jobs(device: Device) -> QuerySet[PrintJob]:
 def printers() -> QuerySet[Printer]:
     related = ("contact", "container__lot__material", "last_material")
     return Printer.objects.select_related(*related).order_by("pk")
+
+
+def plates_to_clear() -> QuerySet[Printer]:
+    """Printers that wait for a person to clear them: their job is over, or their material was changed."""
+    ended = Q(jobs__plate_cleared_at__isnull=True, jobs__state__in=ENDED_JOBS)
+    changed = ~Q(clearance_needed="") & ~Q(jobs__plate_cleared_at__isnull=True, jobs__isnull=False)
+    return Printer.objects.filter(ended | changed).distinct().order_by("pk")
 
 
 def contact_of(printer: Printer) -> PrinterContact | None:
