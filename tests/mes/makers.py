@@ -33,6 +33,11 @@ def make_signer(*roles: Role) -> tuple[Actor, Credentials]:
     return Actor.person(person.pk), Credentials(make_account(person).username, PASSWORD)
 
 
+def person_of(actor: Actor) -> Person:
+    assert actor.person_id is not None
+    return Person.objects.get(pk=actor.person_id)
+
+
 def make_patient(patient_id: str = "", family_name: str = "Example") -> Patient:
     identity = Identity(
         patient_id=patient_id or f"MRN-{next(_numbers)}",
