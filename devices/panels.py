@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from devices.choices import OrderStage
 from devices.models import Device, Order
 from devices.selectors import (
+    approval_signatures,
     devices_awaiting_design,
     devices_awaiting_design_review,
     devices_awaiting_images,
@@ -90,8 +91,10 @@ def orders_to_complete() -> Iterator[Task]:
 @WORKLISTS.register("devices.approve_order")
 def orders_to_approve() -> Iterator[Task]:
     """Each order waits for the approvals that do not stand yet."""
-    for order in orders_at(OrderStage.UNDER_REVIEW):
-        missing = frozenset(APPROVERS) - set(standing_approvals(order))
+    waiting = orders_at(OrderStage.UNDER_REVIEW)
+    signatures = approval_signatures(waiting)
+    for order in waiting:
+        missing = frozenset(APPROVERS) - set(standing_approvals(order, signatures.get(order.pk, ())))
         yield Task("Approve the order", order.code, f"/orders/{order.code}/", missing, order.need_by)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -20,10 +21,12 @@ from devices.choices import (
     StudyStatus,
 )
 from devices.models import Design, Device, DeviceMaster, Material, Order, Segmentation, Study
+from mes.choices import Meaning
 from mes.eventlog.base import digest_of
 from mes.exceptions import InvalidInput
 from mes.models import Artefact, EventRecord, Signature
 from mes.selectors import events_of, signatures_of
+from mes.tables import TABLES
 
 EVIDENCE: dict[type[Study] | type[Segmentation] | type[Design], tuple[str, ...]] = {
     Study: (
@@ -285,6 +288,17 @@ def _planned() -> QuerySet[Device]:
 
 def orders_at(*stages: OrderStage) -> QuerySet[Order]:
     return orders().filter(stage__in=stages)
+
+
+def approval_signatures(found: QuerySet[Order]) -> dict[int, list[Signature]]:
+    """The approvals of many orders, by order, in one query."""
+    keys = [str(key) for key in found.values_list("pk", flat=True)]
+    by_order: dict[int, list[Signature]] = defaultdict(list)
+    kind = TABLES[Order._meta.db_table].root
+    signatures = Signature.objects.filter(subject_type=kind, subject_id__in=keys, meaning=Meaning.APPROVED)
+    for signature in signatures.order_by("pk"):
+        by_order[int(signature.subject_id)].append(signature)
+    return by_order
 
 
 def device_timeline(device: Device) -> QuerySet[EventRecord]:

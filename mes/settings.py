@@ -134,6 +134,7 @@ FRONT_END = {
     "vendor/tabler": NODE_MODULES / "@tabler" / "core" / "dist",
     "vendor/three": NODE_MODULES / "three" / "build",
     "vendor/three-addons": NODE_MODULES / "three" / "examples" / "jsm",
+    "vendor/inter": NODE_MODULES / "@fontsource-variable" / "inter" / "files",
     "vendor/uplot": NODE_MODULES / "uplot" / "dist",
 }
 STATICFILES_DIRS = [(prefix, str(folder)) for prefix, folder in FRONT_END.items() if folder.is_dir()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -214,13 +214,13 @@ def approve_order(
     return order
 
 
-def standing_approvals(order: Order) -> dict[Role, Signature]:
-    """The approvals that stand for the order as it is now, by role."""
-    signatures = list(signatures_of(order, Meaning.APPROVED))
+def standing_approvals(order: Order, signatures: Iterable[Signature] | None = None) -> dict[Role, Signature]:
+    """The approvals that stand for the order as it is now, by role. `signatures`: the order's, where they are at hand."""
+    given = list(signatures_of(order, Meaning.APPROVED)) if signatures is None else list(signatures)
     return {
         role: signature
         for role in APPROVERS
-        for signature in signatures
+        for signature in given
         if stands_for(signature, approval_content(order, role))
     }
 

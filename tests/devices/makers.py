@@ -28,6 +28,7 @@ from devices.services.segmentations import segmentation_content
 from mes.choices import Meaning, Role
 from mes.demo.dataset import write_dicom_series
 from mes.eventlog.base import Actor
+from mes.eventlog.unit import unit_of_work
 from mes.models import Artefact, Patient, Person
 from mes.services.artefacts import store_artefact
 from mes.services.patients import Identity, register_patient
@@ -271,6 +272,7 @@ def make_design(device: Device, staff: Staff, mesh: Mesh | None = None, **fields
     return design
 
 
+@unit_of_work
 def _signed(device: Device, who: Who, meaning: Meaning, content: dict[str, Any]) -> Any:
     return sign(subject=device, content=content, meaning=meaning, actor=who.actor, credentials=who.typed())
 

@@ -1,0 +1,255 @@
+"""Material lots: received into quarantine, released against their certificate, held, rejected, expired."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.utils import timezone
+
+from devices.models import Material
+from mes.choices import Meaning
+from mes.eventlog.base import Actor
+from mes.eventlog.unit import publish, unit_of_work
+from mes.exceptions import InvalidInput, NotPermitted, TransitionRefused
+from mes.lifecycle import ask_gates, refuse_blocked
+from mes.models import Artefact, Signature
+from mes.permissions import require
+from mes.services.artefacts import store_artefact
+from mes.services.signatures import Credentials, sign
+from printing.choices import LotState, Precision, Unit
+from printing.events import (
+    ContainerRegistered,
+    LotExpired,
+    LotHeld,
+    LotHoldReleased,
+    LotReceived,
+    LotRejected,
+    LotReleased,
+)
+from printing.lifecycle import LOT
+from printing.models import Container, MaterialLot
+from printing.selectors import devices_made_from, lot_content
+from printing.services.labels import new_label
+from printing.services.moves import locked, move, person_of, write
+
+MOST = Decimal("1000000")
+STEP = Decimal("0.001")
+CERTIFICATE_LIMIT = 20 * 1024 * 1024
+MAXIMUM_CONTAINERS = 200
+LOT_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z ._/+-]{0,59}")
+
+
+@unit_of_work
+def receive_lot(
+    *,
+    material: str,
+    supplier: str,
+    supplier_lot: str,
+    quantity: Decimal,
+    unit: str,
+    expires_on: date,
+    expires_precision: str = Precision.DAY,
+    certificate: Sequence[Mapping[str, Any]] = (),
+    certificate_file: BinaryIO | bytes | Path | None = None,
+    containers: Sequence[Decimal] = (),
+    actor: Actor,
+) -> MaterialLot:
+    """Put a supplier's lot into quarantine (regulatory.md 4.2) and give each container a label.
+
+    `containers`: the quantity of each, together the lot's; one container with everything where none are given.
+    """
+    require(actor, "printing.receive_lot")
+    quantities = _check_quantities(quantity, containers)
+    _check_words(supplier, supplier_lot, unit, expires_precision)
+    specified = _specified(material)
+    if MaterialLot.objects.filter(material=specified, supplier=supplier, supplier_lot=supplier_lot).exists():
+        raise InvalidInput(
+            f"Lot {supplier_lot} of this material was received before.",
+            cure="Look it up by its number; a second delivery needs a number of its own.",
+        )
+    lot = MaterialLot.objects.create(
+        material=specified,
+        supplier=supplier.strip(),
+        supplier_lot=supplier_lot,
+        unit=unit,
+        received=sum(quantities),
+        remaining=sum(quantities),
+        expires_on=expires_on,
+        expires_precision=expires_precision,
+        certificate=[_check_result(result) for result in certificate],
+        certificate_file=_store_certificate(certificate_file),
+        received_by_id=person_of(actor),
+    )
+    labels = [_register_container(lot, part, actor) for part in quantities]
+    received = LotReceived(
+        lot_id=lot.pk,
+        material=material,
+        supplier_lot=supplier_lot,
+        quantity=str(lot.received),
+        unit=unit,
+        containers=labels,
+    )
+    publish(lot, received, actor=actor)
+    return lot
+
+
+def _check_quantities(quantity: Decimal, containers: Sequence[Decimal]) -> list[Decimal]:
+    parts = list(containers) or [quantity]
+    if len(parts) > MAXIMUM_CONTAINERS:
+        raise InvalidInput(
+            f"A delivery has at most {MAXIMUM_CONTAINERS} containers.", cure="Receive it in parts."
+        )
+    for number in (quantity, *parts):
+        if not number.is_finite() or not 0 < number <= MOST or number != number.quantize(STEP):
+            raise InvalidInput(
+                f"A quantity of {number} cannot be received.",
+                cure=f"Give a number above 0 and up to {MOST}, with at most three decimals.",
+            )
+    if sum(parts) != quantity:
+        raise InvalidInput(
+            f"The containers hold {sum(parts)} together, the delivery note says {quantity}.",
+            cure="Count again.",
+        )
+    return parts
+
+
+def _check_words(supplier: str, supplier_lot: str, unit: str, precision: str) -> None:
+    if not 1 <= len(supplier.strip()) <= 120:
+        raise InvalidInput("A lot needs its supplier.", cure="Give the name on the delivery note.")
+    if not LOT_NUMBER.fullmatch(supplier_lot):
+        raise InvalidInput(
+            "This cannot be a supplier's lot number.", cure="Type it as it is printed on the container."
+        )
+    if unit not in Unit.values or precision not in Precision.values:
+        raise InvalidInput(
+            "Unit or precision is unknown.", cure="Use ml or g, and day or month.", rule="K-10"
+        )
+
+
+def _specified(code: str) -> Material:
+    material = Material.objects.filter(code=code).first()
+    if material is None or material.status != "effective":
+        raise InvalidInput(
+            f"No material specification '{code[:40]}' is in effect.",
+            cure="Have the material specified first.",
+            rule="G-MAT-07",
+        )
+    return material
+
+
+def _check_result(result: Mapping[str, Any]) -> dict[str, Any]:
+    """One line of the certificate: {"characteristic", "value", "unit", "minimum", "maximum"}."""
+    name, value = result.get("characteristic"), result.get("value")
+    limits = [result.get("minimum"), result.get("maximum")]
+    numbers = [number for number in (value, *limits) if number is not None]
+    if not isinstance(name, str) or not 1 <= len(name.strip()) <= 80 or value is None:
+        raise InvalidInput("A result of the certificate needs a name and a value.", rule="G-MAT-03")
+    if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n) for n in numbers):
+        raise InvalidInput(f"'{name}' of the certificate is not a number.", rule="G-MAT-03")
+    return {
+        "characteristic": name.strip(),
+        "value": value,
+        "unit": str(result.get("unit", ""))[:20],
+        "minimum": limits[0],
+        "maximum": limits[1],
+    }
+
+
+def _store_certificate(file: BinaryIO | bytes | Path | None) -> Artefact | None:
+    if file is None:
+        return None
+    artefact = store_artefact(file, media_type="application/octet-stream", limit=CERTIFICATE_LIMIT)
+    if artefact.size == 0:
+        raise InvalidInput("The certificate file is empty.", cure="Send it again.", rule="G-MAT-03")
+    return artefact
+
+
+def _register_container(lot: MaterialLot, quantity: Decimal, actor: Actor) -> str:
+    container = Container.objects.create(lot=lot, label=new_label(), filled=quantity, remaining=quantity)
+    fact = ContainerRegistered(container_id=container.pk, lot_id=lot.pk, label=container.label)
+    publish(container, fact, actor=actor)
+    return container.label
+
+
+@unit_of_work
+def release_lot(*, lot_id: int, actor: Actor, credentials: Credentials) -> Signature:
+    """Release a lot from quarantine by signature over its certificate (G-MAT-02, G-MAT-03, G-SOD-01)."""
+    require(actor, "printing.release_lot")
+    lot = locked(MaterialLot, lot_id, what="lot")
+    LOT.row("release", lot.state)
+    results = ask_gates("lot.release", lot, actor=actor)
+    refuse_blocked(results)
+    signature = sign(
+        subject=lot, content=lot_content(lot), meaning=Meaning.APPROVED, actor=actor, credentials=credentials
+    )
+    move(lot, LOT, "release", released_by_id=actor.person_id, release_signature=signature)
+    released = LotReleased(
+        lot_id=lot.pk, signature_id=signature.pk, gates=[result.as_payload() for result in results]
+    )
+    publish(lot, released, actor=actor)
+    return signature
+
+
+@unit_of_work
+def reject_lot(*, lot_id: int, actor: Actor, credentials: Credentials, reason: str) -> None:
+    """Reject a lot for good."""
+    require(actor, "printing.reject_lot")
+    _need(reason, "Say why the lot is rejected.")
+    lot = locked(MaterialLot, lot_id, what="lot")
+    LOT.row("reject", lot.state)
+    content = {**lot_content(lot), "reason": reason}
+    signature = sign(
+        subject=lot, content=content, meaning=Meaning.REJECTED, actor=actor, credentials=credentials
+    )
+    move(lot, LOT, "reject")
+    publish(lot, LotRejected(lot_id=lot.pk, signature_id=signature.pk), actor=actor, reason=reason)
+
+
+@unit_of_work
+def hold_lot(*, lot_id: int, actor: Actor, reason: str) -> None:
+    """Keep a lot from being used. The event names the devices that contain it already."""
+    require(actor, "printing.hold_lot")
+    _need(reason, "Say why the lot is held.")
+    lot = locked(MaterialLot, lot_id, what="lot")
+    source = move(lot, LOT, "hold", held_from=lot.state, hold_reason=reason)
+    devices = sorted(devices_made_from(lot).values_list("pk", flat=True))
+    publish(lot, LotHeld(lot_id=lot.pk, held_from=source, devices=devices), actor=actor, reason=reason)
+
+
+@unit_of_work
+def release_lot_hold(*, lot_id: int, actor: Actor, credentials: Credentials, reason: str) -> None:
+    """Let a held lot stand again where it stood."""
+    require(actor, "printing.release_lot_hold")
+    _need(reason, "Say why the hold can go.")
+    lot = locked(MaterialLot, lot_id, what="lot")
+    if lot.state != LotState.ON_HOLD:
+        raise TransitionRefused(f"{lot.code} is not on hold.", cure="Nothing to release.", rule="K-06")
+    content = {**lot_content(lot), "reason": reason}
+    signature = sign(
+        subject=lot, content=content, meaning=Meaning.APPROVED, actor=actor, credentials=credentials
+    )
+    write(lot, state=lot.held_from, held_from="", hold_reason="")
+    released = LotHoldReleased(lot_id=lot.pk, state=lot.state, signature_id=signature.pk)
+    publish(lot, released, actor=actor, reason=reason)
+
+
+@unit_of_work
+def expire_lot(*, lot_id: int, actor: Actor) -> None:
+    """Record that a lot's last day is over (K-10)."""
+    require(actor, "printing.expire_lot")
+    lot = locked(MaterialLot, lot_id, what="lot")
+    if lot.last_day >= timezone.localdate():
+        raise NotPermitted(f"{lot.code} has not expired.", cure="Hold it instead.", rule="G-MAT-02")
+    move(lot, LOT, "expire")
+    publish(lot, LotExpired(lot_id=lot.pk, last_day=lot.last_day.isoformat()), actor=actor)
+
+
+def _need(reason: str, text: str) -> None:
+    if not reason.strip():
+        raise InvalidInput(text, rule="P11-10e")

@@ -1,0 +1,102 @@
+"""Parameter sets: written by one person, approved by another, never changed (a change is a new revision)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from devices.models import Material
+from mes.choices import Meaning
+from mes.eventlog.base import Actor, digest_of
+from mes.eventlog.unit import publish, unit_of_work
+from mes.exceptions import InvalidInput
+from mes.lifecycle import ask_gates, refuse_blocked
+from mes.permissions import require
+from mes.services.signatures import Credentials, sign
+from printing.events import ParametersApproved, ParametersDefined
+from printing.lifecycle import PARAMETERS
+from printing.models import ParameterSet
+from printing.selectors import parameters_content
+from printing.services.moves import locked, move, person_of
+from printing.slicing.base import SliceSettings
+
+NUMBERS = ("layer_height_mm", "pixel_mm", "exposure_s", "bottom_exposure_s", "lift_s", "loss_share")
+NAMES = frozenset({*NUMBERS, "bottom_layers", "plate_size_mm"})
+
+
+@unit_of_work
+def define_parameters(
+    *, name: str, printer_kind: str, material: str, values: Mapping[str, Any], actor: Actor
+) -> ParameterSet:
+    """Write down how a material is printed on a kind of printer. The same name again is its next revision."""
+    require(actor, "printing.define_parameters")
+    if not 1 <= len(name.strip()) <= 60 or not 1 <= len(printer_kind.strip()) <= 60:
+        raise InvalidInput("A parameter set needs a name and a kind of printer.")
+    checked = check_values(values)
+    specified = Material.objects.filter(code=material).first()
+    if specified is None:
+        raise InvalidInput(
+            f"No material specification '{material[:40]}'.", cure="Have it specified first.", rule="G-MAT-07"
+        )
+    newest = ParameterSet.objects.filter(name=name).order_by("-revision").first()
+    parameters = ParameterSet.objects.create(
+        name=name.strip(),
+        revision=newest.revision + 1 if newest else 1,
+        printer_kind=printer_kind.strip(),
+        material=specified,
+        values=checked,
+        digest=digest_of(checked),
+        authored_by_id=person_of(actor),
+    )
+    publish(parameters, ParametersDefined(parameters_id=parameters.pk, digest=parameters.digest), actor=actor)
+    return parameters
+
+
+def check_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as they are stored. Raises InvalidInput naming everything that no plate could be sliced with."""
+    if missing := NAMES ^ set(values):
+        raise InvalidInput(
+            f"Missing or unknown: {', '.join(sorted(map(str, missing)))}.",
+            cure=f"Give {', '.join(sorted(NAMES))}.",
+        )
+    try:
+        settings = slice_settings(values)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidInput("Not every parameter is a number.", cure="Give numbers in mm and s.") from None
+    if problems := settings.problems():
+        raise InvalidInput(problems)
+    return {
+        **{name: getattr(settings, name) for name in NUMBERS},
+        "bottom_layers": settings.bottom_layers,
+        "plate_size_mm": list(settings.plate_size_mm),
+    }
+
+
+def slice_settings(values: Mapping[str, Any]) -> SliceSettings:
+    """Stored values as the slicer takes them. Raises TypeError or ValueError."""
+    width, depth, height = (float(side) for side in values["plate_size_mm"])
+    numbers = {name: float(values[name]) for name in NUMBERS}
+    return SliceSettings(
+        plate_size_mm=(width, depth, height), bottom_layers=int(values["bottom_layers"]), **numbers
+    )
+
+
+@unit_of_work
+def approve_parameters(*, parameters_id: int, actor: Actor, credentials: Credentials) -> None:
+    """Approve a parameter set by signature; its author cannot (G-SOD-01)."""
+    require(actor, "printing.approve_parameters")
+    parameters = locked(ParameterSet, parameters_id, what="parameter set")
+    PARAMETERS.row("approve", parameters.state)
+    refuse_blocked(ask_gates("parameters.approve", parameters, actor=actor))
+    signature = sign(
+        subject=parameters,
+        content=parameters_content(parameters),
+        meaning=Meaning.APPROVED,
+        actor=actor,
+        credentials=credentials,
+    )
+    move(parameters, PARAMETERS, "approve", signature=signature)
+    approved = ParametersApproved(
+        parameters_id=parameters.pk, digest=parameters.digest, signature_id=signature.pk
+    )
+    publish(parameters, approved, actor=actor)

@@ -1,0 +1,245 @@
+"""Printers: registered, qualified in steps by signature, calibrated, held. What they do is told by the fleet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from django.utils import timezone
+
+from mes.choices import Meaning
+from mes.eventlog.base import Actor
+from mes.eventlog.unit import publish, unit_of_work
+from mes.exceptions import InvalidInput, Refused
+from mes.lifecycle import ask_gates, refuse_blocked
+from mes.models import Signature
+from mes.permissions import require
+from mes.services.signatures import Credentials, sign
+from printing.choices import Link, ParametersState
+from printing.events import (
+    PrinterCalibrated,
+    PrinterHeld,
+    PrinterHoldReleased,
+    PrinterQualificationMoved,
+    PrinterQualified,
+    PrinterRegistered,
+)
+from printing.lifecycle import PRINTER
+from printing.live import tell_after_commit
+from printing.models import ParameterSet, Printer, PrinterContact, QualifiedTriple
+from printing.services.fleet.connections import driver_names
+from printing.services.moves import locked, move, write
+
+STEPS = {"installation": "approve_installation", "operation": "approve_operation"}
+OPTIONS_LIMIT = 4000
+
+
+@unit_of_work
+def register_printer(
+    *,
+    name: str,
+    kind: str,
+    serial: str,
+    driver: str,
+    actor: Actor,
+    connection: Mapping[str, Any] | None = None,
+    firmware: str = "",
+) -> Printer:
+    """Make a printer known. It may not print anything before it is qualified.
+
+    `connection`: what its driver needs to reach it (docs/printer-drivers.md), without secrets.
+    """
+    require(actor, "printing.register_printer")
+    words = (name, kind, serial, driver)
+    if not all(1 <= len(word.strip()) <= 60 for word in words) or len(driver) > 30:
+        raise InvalidInput("A printer needs a name, a kind, a serial number and a driver.")
+    if driver not in driver_names():
+        raise InvalidInput(
+            f"No driver is called '{driver}'.", cure=f"Choose one of: {', '.join(driver_names())}."
+        )
+    options = dict(connection or {})
+    if len(json.dumps(options, default=str)) > OPTIONS_LIMIT:
+        raise InvalidInput("The connection's options are longer than any driver needs.")
+    if Printer.objects.filter(name=name.strip()).exists():
+        raise InvalidInput("This name is taken.", cure="Choose another.")
+    if Printer.objects.filter(kind=kind.strip(), serial=serial.strip()).exists():
+        raise InvalidInput("This machine is registered already.", cure="Look it up by its serial number.")
+    printer = Printer.objects.create(
+        name=name.strip(),
+        kind=kind.strip(),
+        serial=serial.strip(),
+        driver=driver,
+        connection=options,
+        firmware=firmware,
+        registered_by_id=actor.person_id,
+    )
+    PrinterContact.objects.create(printer=printer)
+    registered = PrinterRegistered(
+        printer_id=printer.pk, kind=printer.kind, serial=printer.serial, driver=driver
+    )
+    publish(printer, registered, actor=actor)
+    tell_after_commit(printer.pk)
+    return printer
+
+
+@unit_of_work
+def approve_printer_step(*, printer_id: int, step: str, actor: Actor, credentials: Credentials) -> Signature:
+    """Approve the "installation" (IQ), then the "operation" (OQ) of a printer by signature."""
+    require(actor, "printing.qualify_printer")
+    if step not in STEPS:
+        raise InvalidInput(f"No step '{step[:20]}'.", cure=f"Choose one of: {', '.join(STEPS)}.")
+    printer = locked(Printer, printer_id, what="printer")
+    PRINTER.row(STEPS[step], printer.qualification)
+    refuse_blocked(ask_gates(f"printer.{STEPS[step]}", printer, actor=actor))
+    content = {"printer": printer.code, "kind": printer.kind, "serial": printer.serial, "step": step}
+    signature = sign(
+        subject=printer, content=content, meaning=Meaning.APPROVED, actor=actor, credentials=credentials
+    )
+    _move(printer, STEPS[step], actor, signature_id=signature.pk)
+    return signature
+
+
+@unit_of_work
+def qualify_printer(
+    *,
+    printer_id: int,
+    parameters: Sequence[int],
+    valid_until: date,
+    actor: Actor,
+    credentials: Credentials,
+) -> list[QualifiedTriple]:
+    """Qualify a printer with parameter sets, each with its material, until a date (G-PRN-01, G-PRN-04).
+
+    Raises TransitionRefused unless installation and operation were approved.
+    """
+    require(actor, "printing.qualify_printer")
+    printer = locked(Printer, printer_id, what="printer")
+    PRINTER.row("qualify", printer.qualification)
+    refuse_blocked(ask_gates("printer.qualify", printer, actor=actor))
+    if valid_until <= timezone.localdate():
+        raise InvalidInput("The qualification would be over already.", cure="Give a later date.")
+    sets = _approved_for(printer, parameters)
+    content = {
+        "printer": printer.code,
+        "serial": printer.serial,
+        "firmware": printer.firmware,
+        "parameters": [chosen.digest for chosen in sets],
+        "valid_until": valid_until,
+    }
+    signature = sign(
+        subject=printer, content=content, meaning=Meaning.APPROVED, actor=actor, credentials=credentials
+    )
+    move(printer, PRINTER, "qualify", column="qualification", qualified_until=valid_until)
+    triples = [_triple(printer, chosen, valid_until, signature) for chosen in sets]
+    qualified = PrinterQualified(
+        printer_id=printer.pk,
+        triples=[triple.pk for triple in triples],
+        valid_until=valid_until.isoformat(),
+        signature_id=signature.pk,
+    )
+    publish(printer, qualified, actor=actor)
+    tell_after_commit(printer.pk)
+    return triples
+
+
+def _approved_for(printer: Printer, keys: Sequence[int]) -> list[ParameterSet]:
+    found = list(ParameterSet.objects.filter(pk__in=keys).order_by("pk"))
+    wrong = [
+        row for row in found if row.state != ParametersState.APPROVED or row.printer_kind != printer.kind
+    ]
+    if not found or len(found) != len(set(keys)) or wrong:
+        raise InvalidInput(
+            "Only approved parameter sets for this kind of printer can be qualified.",
+            cure="Have them approved first.",
+            rule="G-PRN-04",
+        )
+    return found
+
+
+def _triple(
+    printer: Printer, chosen: ParameterSet, valid_until: date, signature: Signature
+) -> QualifiedTriple:
+    return QualifiedTriple.objects.create(
+        printer=printer,
+        material_id=chosen.material_id,
+        parameters=chosen,
+        parameters_digest=chosen.digest,
+        firmware=printer.firmware,
+        valid_until=valid_until,
+        signature=signature,
+    )
+
+
+@unit_of_work
+def require_requalification(*, printer_id: int, actor: Actor, reason: str) -> None:
+    """After a move, a repair or a change: nothing is printed until it is qualified again."""
+    require(actor, "printing.suspend_printer")
+    _need(reason)
+    printer = locked(Printer, printer_id, what="printer")
+    _move(printer, "require_requalification", actor, reason=reason)
+
+
+@unit_of_work
+def suspend_printer(*, printer_id: int, actor: Actor, reason: str) -> None:
+    require(actor, "printing.suspend_printer")
+    _need(reason)
+    _move(locked(Printer, printer_id, what="printer"), "suspend", actor, reason=reason)
+
+
+def _move(
+    printer: Printer, name: str, actor: Actor, *, signature_id: int | None = None, reason: str = ""
+) -> None:
+    source = move(printer, PRINTER, name, column="qualification")
+    moved = PrinterQualificationMoved(
+        printer_id=printer.pk, source=source, target=printer.qualification, signature_id=signature_id
+    )
+    publish(printer, moved, actor=actor, reason=reason)
+    tell_after_commit(printer.pk)
+
+
+@unit_of_work
+def record_calibration(*, printer_id: int, valid_until: date, actor: Actor, reason: str = "") -> None:
+    """Record that a printer was calibrated, and until when that holds (G-PRN-02)."""
+    require(actor, "printing.calibrate_printer")
+    if valid_until <= timezone.localdate():
+        raise InvalidInput("The calibration would be over already.", cure="Give a later date.")
+    printer = locked(Printer, printer_id, what="printer")
+    write(printer, calibrated_until=valid_until)
+    done = PrinterCalibrated(printer_id=printer.pk, valid_until=valid_until.isoformat())
+    publish(printer, done, actor=actor, reason=reason)
+    tell_after_commit(printer.pk)
+
+
+@unit_of_work
+def hold_printer(*, printer_id: int, actor: Actor, reason: str) -> None:
+    """Give a printer no new work. A print that runs goes on; end it with `cancel_job`."""
+    require(actor, "printing.hold_printer")
+    _need(reason)
+    printer = locked(Printer, printer_id, what="printer")
+    write(printer, held=True, hold_reason=reason)
+    publish(printer, PrinterHeld(printer_id=printer.pk), actor=actor, reason=reason)
+    tell_after_commit(printer.pk)
+
+
+@unit_of_work
+def release_printer_hold(*, printer_id: int, actor: Actor, reason: str) -> None:
+    require(actor, "printing.release_printer_hold")
+    _need(reason)
+    printer = locked(Printer, printer_id, what="printer")
+    if not printer.held:
+        raise Refused(f"{printer.code} is not held.", cure="Nothing to release.")
+    if printer.foreign_run and printer.link == Link.UP:
+        raise Refused(
+            f"{printer.code} still runs something that was not started from here.",
+            cure="End it at the machine first.",
+        )
+    write(printer, held=False, hold_reason="")
+    publish(printer, PrinterHoldReleased(printer_id=printer.pk), actor=actor, reason=reason)
+    tell_after_commit(printer.pk)
+
+
+def _need(reason: str) -> None:
+    if not reason.strip():
+        raise InvalidInput("Say why.", rule="P11-10e")

@@ -1,0 +1,1 @@
+"""The HTTP API of quality: the same services as everything else."""

@@ -1,0 +1,77 @@
+"""Stages and literal transition pairs of quality's own things."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Outcome(models.TextChoices):
+    """What a measurement said."""
+
+    MEASURED = "measured", "Measured"
+    REFUSED = "refused", "Refused"
+
+
+class Decision(models.TextChoices):
+    """What a person decided about a measurement. Every measurement is kept, and every one is answered."""
+
+    PASSED = "passed", "Passed"
+    FAILED = "failed", "Failed"
+    SET_ASIDE = "set_aside", "Set aside with a reason"
+
+
+class NonconformanceStage(models.TextChoices):
+    """SM-nonconformance: from the finding to the closed file."""
+
+    OPEN = "open", "Open"
+    CONTAINED = "contained", "Contained"
+    UNDER_EVALUATION = "under_evaluation", "Under evaluation"
+    INVESTIGATION = "investigation", "Under investigation"
+    DISPOSITION_PROPOSED = "disposition_proposed", "Disposition proposed"
+    DISPOSITION_APPROVED = "disposition_approved", "Disposition approved"
+    EXECUTING = "executing", "Executing"
+    VERIFYING = "verifying", "Verifying"
+    CLOSED = "closed", "Closed"
+    VOID = "void", "Void"
+
+
+NONCONFORMANCE_PAIRS = (
+    ("open", "contained"),
+    ("contained", "under_evaluation"),
+    ("under_evaluation", "investigation"),
+    ("under_evaluation", "disposition_proposed"),
+    ("investigation", "disposition_proposed"),
+    ("disposition_proposed", "under_evaluation"),
+    ("disposition_proposed", "disposition_approved"),
+    ("disposition_approved", "executing"),
+    ("executing", "verifying"),
+    ("verifying", "executing"),
+    ("verifying", "closed"),
+    ("open", "void"),
+    ("contained", "void"),
+    ("under_evaluation", "void"),
+)
+
+ENDED_STAGES = (NonconformanceStage.CLOSED, NonconformanceStage.VOID)
+
+
+class Disposition(models.TextChoices):
+    """What happens to a nonconforming device."""
+
+    NONE = "", "Not decided"
+    SCRAP = "scrap", "Scrap"
+
+
+class Severity(models.TextChoices):
+    MINOR = "minor", "Minor"
+    MAJOR = "major", "Major"
+    CRITICAL = "critical", "Critical"
+
+
+class Source(models.TextChoices):
+    """What found the nonconformance."""
+
+    POST_PROCESSING = "post_processing", "Post-processing step out of its limits"
+    INSPECTION = "inspection", "Inspection"
+    PRINTING = "printing", "Printing"
+    PERSON = "person", "Reported by a person"

@@ -1,0 +1,186 @@
+"""Facts of post-processing, inspection, nonconformance, review and release.
+
+Facts about a device stand on the device's stream; those about a nonconformance on its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mes.eventlog.base import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostProcessStepRecorded(Event, name="quality.post_process_step_recorded", terminal=True):
+    """A step was carried out and its parameters were written down as measured, inside their limits or not.
+
+    `values` lists each parameter: name, value, unit, minimum, maximum, in_limits.
+    """
+
+    device_id: int
+    step_id: int
+    step: str
+    position: int
+    attempt: int
+    values: list[dict[str, Any]]
+    in_limits: bool
+    equipment: str
+    started_at: str
+    ended_at: str
+    signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanReceived(Event, name="quality.scan_received"):
+    """A scan of the part arrived and lies in the store, unread: nothing has looked at its content yet."""
+
+    device_id: int
+    inspection_id: int
+    number: int
+    scan_sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectionMeasured(Event, name="quality.inspection_measured", terminal=True):
+    """A scan was registered to the nominal surface and compared with it.
+
+    `figures` holds mm and shares (0..1), `limits` what the device master allows, `tool` the name, version, parameters
+    and validation status of what measured; `pose` is the 4x4 matrix from the scan's frame to the nominal one.
+    """
+
+    device_id: int
+    inspection_id: int
+    figures: dict[str, float]
+    limits: dict[str, float]
+    characteristics: list[dict[str, Any]]
+    passed: bool
+    pose: list[list[float]]
+    nominal_sha256: str
+    map_sha256: str
+    picture_sha256: str
+    tool: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectionRefused(Event, name="quality.inspection_refused", terminal=True):
+    """A scan says nothing about this part: not a surface, another part, or too little of it. Every reason is named."""
+
+    device_id: int
+    inspection_id: int
+    reasons: list[dict[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectionSigned(Event, name="quality.inspection_signed", terminal=True):
+    """An inspector who did not make the part signed what a measurement showed."""
+
+    device_id: int
+    inspection_id: int
+    decision: str
+    signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectionSetAside(Event, name="quality.inspection_set_aside", terminal=True):
+    """A second person signed why a failed measurement says nothing about the part. The measurement stays."""
+
+    device_id: int
+    inspection_id: int
+    justification: str
+    signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonconformanceOpened(Event, name="quality.nonconformance_opened", terminal=True):
+    """Something is not as required: what, where it was found, and the evidence."""
+
+    nonconformance_id: int
+    device_id: int
+    source: str
+    stage: str
+    requirement: str
+    description: str
+    severity: str
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonconformanceStageChanged(Event, name="quality.nonconformance_stage_changed", terminal=True):
+    """A nonconformance moved along its table."""
+
+    nonconformance_id: int
+    device_id: int
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DispositionProposed(Event, name="quality.disposition_proposed", terminal=True):
+    """The owner of a nonconformance proposed, by signature, what shall happen to the device."""
+
+    nonconformance_id: int
+    device_id: int
+    disposition: str
+    justification: str
+    signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonconformanceDisposed(Event, name="quality.nonconformance_disposed", terminal=True):
+    """A second person approved the disposition by signature, and it was carried out."""
+
+    nonconformance_id: int
+    device_id: int
+    disposition: str
+    signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonconformanceVoided(Event, name="quality.nonconformance_voided", terminal=True):
+    """A nonconformance was opened in error; quality signed why."""
+
+    nonconformance_id: int
+    device_id: int
+    justification: str
+    signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordReviewed(Event, name="quality.record_reviewed", terminal=True):
+    """A quality reviewer read the audit trail up to `last_pos` and signed the digest of the list of its events."""
+
+    device_id: int
+    review_id: int
+    events: int
+    last_pos: int
+    trail_digest: str
+    findings: str
+    signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceReleased(Event, name="quality.device_released"):
+    """A releaser who took no part in making the device released it: with the whole checklist and its evidence.
+
+    `record_sha256` is the record as it was shown, stored as a file and bound by the signature.
+    """
+
+    device_id: int
+    decision_id: int
+    signature_id: int
+    record_sha256: str
+    checklist: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductionRecordRendered(Event, name="quality.production_record_rendered", terminal=True):
+    """The production record was written out as canonical JSON and as PDF; `pdf` carries the digest of `json`."""
+
+    device_id: int
+    report_id: int
+    report: str
+    json_sha256: str
+    pdf_sha256: str
+    last_pos: int

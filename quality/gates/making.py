@@ -1,0 +1,176 @@
+"""Gates of post-processing, inspection and nonconformance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from devices.models import Device
+from mes.eventlog.base import Actor
+from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
+from printing.choices import LotState
+from quality.catalog.routing import read_routing
+from quality.choices import ENDED_STAGES
+from quality.models import Nonconformance, PostProcessStep
+from quality.selectors import (
+    judged_inspection,
+    latest_steps,
+    lots_of,
+    makers_of,
+    names_of,
+    next_step,
+    open_nonconformances,
+    unanswered_failures,
+)
+
+BARRED_LOTS = (LotState.QUARANTINE, LotState.ON_HOLD, LotState.REJECTED)
+
+
+@gate("G-PST-01", "device.finish_post_processing", "device.finish_rework", "device.complete_record")
+def every_step_is_done(device: Device, **_: Any) -> Verdict:
+    """Every post-processing step is recorded, in order and inside its limits."""
+    routing = read_routing(device.master.routing)
+    if not routing.steps:
+        return not_applicable("The device master's routing has no step.")
+    done = latest_steps(device)
+    evidence = {
+        step.code: {"attempt": done[step.code].attempt, "in_limits": done[step.code].in_limits}
+        if step.code in done
+        else "missing"
+        for step in routing.steps
+    }
+    due = next_step(device, routing)
+    if due is None:
+        return passed(steps=evidence)
+    state = "was carried out outside its limits" if due.code in done else "is not recorded"
+    return blocked(
+        f"Step {due.position}, {due.title}, {state}.",
+        cure="Carry it out and record it; outside its limits, a nonconformance decides.",
+        steps=evidence,
+    )
+
+
+@gate("G-PST-01", "device.finish_post_processing", "device.finish_rework", "device.complete_record")
+def every_excess_is_answered(device: Device, **_: Any) -> Verdict:
+    """Every step outside its limits is answered by a nonconformance that is closed."""
+    outside = list(device.post_process_steps.filter(in_limits=False))
+    if not outside:
+        return passed(outside=[])
+    unanswered = [row for row in outside if not _answered(row)]
+    listed = [f"{row.step} #{row.attempt}" for row in outside]
+    if unanswered:
+        return blocked(
+            f"{unanswered[0].title}, attempt {unanswered[0].attempt}, lay outside its limits and is not answered.",
+            cure="Close its nonconformance.",
+            outside=listed,
+        )
+    return passed(outside=listed)
+
+
+def _answered(row: PostProcessStep) -> bool:
+    return Nonconformance.objects.filter(
+        device_id=row.device_id, evidence__post_process_step=row.pk, stage__in=ENDED_STAGES
+    ).exists()
+
+
+@gate("G-INS-01", "device.pass_inspection")
+def the_scan_is_within_the_plan(device: Device, **_: Any) -> Verdict:
+    """Every characteristic of the inspection plan is measured and within its limit."""
+    inspection = judged_inspection(device)
+    if inspection is None:
+        return blocked("No measurement waits for a decision.", cure="Send a scan of the part.")
+    measurement = inspection.measurement
+    evidence = {"inspection": inspection.number, "characteristics": measurement.characteristics}
+    outside = [item["title"] for item in measurement.characteristics if not item["passed"]]
+    if outside or not measurement.passed:
+        return blocked(
+            f"Inspection {inspection.number} is out of tolerance: {', '.join(outside)}.",
+            cure="Sign it as failed: a nonconformance opens.",
+            **evidence,
+        )
+    return passed(**evidence)
+
+
+@gate("G-INS-01", "device.pass_inspection")
+def no_measurement_is_left_out(device: Device, **_: Any) -> Verdict:
+    """Every failed measurement is answered: nothing was measured until it fitted."""
+    failed = unanswered_failures(device)
+    if failed:
+        named = ", ".join(str(inspection.number) for inspection in failed)
+        return blocked(
+            f"Inspection {named} failed and nobody has answered for it.",
+            cure="A second person sets it aside with a reason, or it is signed as failed.",
+            unanswered=[inspection.number for inspection in failed],
+        )
+    return passed(measured=device.inspections.count())
+
+
+@gate("G-INS-01", "device.pass_inspection", "device.fail_inspection")
+def the_inspector_made_nothing_of_it(device: Device, *, actor: Actor | None = None, **_: Any) -> Verdict:
+    """The inspector neither printed nor post-processed the device."""
+    if actor is None:
+        return not_applicable("Asked when an inspector signs.")
+    if actor.person_id is None:
+        return not_applicable("A rule takes the device out of the way; nobody inspects it.")
+    makers = makers_of(device)
+    if actor.person_id in makers:
+        return blocked(
+            "The inspector took part in making this device.",
+            cure="An inspector who did not make it signs.",
+            facts=makers[actor.person_id],
+        )
+    return passed(inspector=actor.person_id, makers=sorted(makers))
+
+
+@gate(
+    "G-NC-01",
+    "device.complete_record",
+    "device.review",
+    "device.release",
+    "device.ship",
+    "device.resume",
+)
+def no_nonconformance_is_open(device: Device, **_: Any) -> Verdict:
+    """No nonconformance of the device is open."""
+    found = [nonconformance.code for nonconformance in open_nonconformances(device)]
+    if found:
+        return blocked(f"{', '.join(found)} is open.", cure="Dispose of it.", open=found)
+    return passed(all=[nonconformance.code for nonconformance in device.nonconformances.order_by("pk")])
+
+
+@gate("G-NC-01", "device.complete_record", "device.release", "device.ship")
+def nothing_it_stands_on_is_held(device: Device, **_: Any) -> Verdict:
+    """Neither the device nor a material lot in it is held or rejected."""
+    lots = list(lots_of(device))
+    barred = [lot for lot in lots if lot.state in BARRED_LOTS]
+    evidence = {"held": device.held, "lots": {lot.code: str(lot.state) for lot in lots}}
+    if device.held:
+        return blocked(
+            f"The device is held: {device.hold_reason}",
+            cure="Lift the hold once its reason is gone.",
+            **evidence,
+        )
+    if barred:
+        return blocked(
+            f"Lot {barred[0].code} is {LotState(barred[0].state).label}.",
+            cure="Decide on the lot, or dispose of the device by a nonconformance.",
+            **evidence,
+        )
+    return passed(**evidence)
+
+
+@gate("G-SOD-01", "device.review")
+def the_reviewer_made_nothing_of_it(device: Device, *, actor: Actor | None = None, **_: Any) -> Verdict:
+    """The reviewer of the record neither printed, post-processed nor inspected the device."""
+    if actor is None or actor.person_id is None:
+        return not_applicable("Asked when a reviewer signs.")
+    parts = dict(makers_of(device))
+    for inspection in device.inspections.filter(verdict__decision__in=("passed", "failed")):
+        parts.setdefault(inspection.verdict.decided_by_id, []).append("quality.inspection_signed")
+    if actor.person_id in parts:
+        name = names_of([actor.person_id])[actor.person_id]
+        return blocked(
+            f"{name} made or inspected this device.",
+            cure="A reviewer who did neither reads the record.",
+            facts=parts[actor.person_id],
+        )
+    return passed(reviewer=actor.person_id)

@@ -1,0 +1,47 @@
+"""What quality does when something happened: each reaction calls one service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from devices.choices import Stage
+from devices.events import DeviceResumed, DeviceStageChanged
+from mes.eventlog.base import Recorded
+from mes.eventlog.subscriptions import on
+from quality.events import DeviceReleased, ScanReceived
+from quality.services.inspection import measure_scan
+from quality.services.postprocessing import start_post_processing
+from quality.services.release import complete_record
+from quality.services.reports import render_production_record
+
+
+@on(DeviceStageChanged, id="quality.start_post_processing")
+def begin_the_routing(recorded: Recorded[DeviceStageChanged]) -> None:
+    """A built device begins its routing."""
+    if recorded.event.target == Stage.BUILT:
+        start_post_processing(device_id=recorded.event.device_id)
+
+
+@on(ScanReceived, id="quality.measure_scan", queue="imaging")
+def measure(recorded: Recorded[ScanReceived]) -> Callable[[], object]:
+    """A scan is registered to the approved surface and compared with it."""
+    return measure_scan(recorded.event.inspection_id)
+
+
+@on(DeviceStageChanged, id="quality.complete_record")
+def complete_after_inspection(recorded: Recorded[DeviceStageChanged]) -> None:
+    """A device that passed goes on to review as soon as nothing is missing."""
+    if recorded.event.target in (Stage.INSPECTED_PASS, Stage.LABELLED):
+        complete_record(device_id=recorded.event.device_id)
+
+
+@on(DeviceResumed, id="quality.complete_record_after_hold")
+def complete_after_hold(recorded: Recorded[DeviceResumed]) -> None:
+    """What a hold had stopped goes on."""
+    complete_record(device_id=recorded.event.device_id)
+
+
+@on(DeviceReleased, id="quality.render_production_record", queue="reports")
+def render_record(recorded: Recorded[DeviceReleased]) -> Callable[[], object]:
+    """A released device gets its production record as PDF and JSON."""
+    return render_production_record(recorded.event.device_id, last_pos=recorded.pos)

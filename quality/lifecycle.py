@@ -1,0 +1,31 @@
+"""The life of a nonconformance, as a table (regulatory record 4.6)."""
+
+from __future__ import annotations
+
+from mes.choices import Meaning
+from mes.lifecycle import Lifecycle
+from mes.lifecycle import Transition as Row
+from quality.choices import NonconformanceStage as Stage
+
+# fmt: off
+NONCONFORMANCE = Lifecycle("nonconformance", (
+    #  name                   source                   target                   trigger   signature
+    Row("contain",              Stage.OPEN,                  Stage.CONTAINED,             "person"),
+    Row("evaluate",             Stage.CONTAINED,             Stage.UNDER_EVALUATION,      "person"),
+    Row("investigate",          Stage.UNDER_EVALUATION,      Stage.INVESTIGATION,         "person"),
+    Row("propose_disposition",  Stage.UNDER_EVALUATION,      Stage.DISPOSITION_PROPOSED,  "person", Meaning.AUTHORED),
+    Row("propose_disposition",  Stage.INVESTIGATION,         Stage.DISPOSITION_PROPOSED,  "person", Meaning.AUTHORED),
+    Row("return_proposal",      Stage.DISPOSITION_PROPOSED,  Stage.UNDER_EVALUATION,      "person"),
+    Row("approve_disposition",  Stage.DISPOSITION_PROPOSED,  Stage.DISPOSITION_APPROVED,  "person", Meaning.APPROVED),
+    Row("execute",              Stage.DISPOSITION_APPROVED,  Stage.EXECUTING,             "person"),
+    Row("verify",               Stage.EXECUTING,             Stage.VERIFYING,             "person"),
+    Row("repeat",               Stage.VERIFYING,             Stage.EXECUTING,             "person"),
+    Row("close",                Stage.VERIFYING,             Stage.CLOSED,                "person", Meaning.APPROVED),
+    Row("void",                 Stage.OPEN,                  Stage.VOID,                  "person", Meaning.APPROVED),
+    Row("void",                 Stage.CONTAINED,             Stage.VOID,                  "person", Meaning.APPROVED),
+    Row("void",                 Stage.UNDER_EVALUATION,      Stage.VOID,                  "person", Meaning.APPROVED),
+))
+# fmt: on
+
+PROPOSAL_PATH = (Stage.OPEN, Stage.CONTAINED, Stage.UNDER_EVALUATION, Stage.DISPOSITION_PROPOSED)
+"""What a proposal runs through: the device is contained by its hold, and the proposal is the evaluation."""

@@ -1,0 +1,1 @@
+"""Reports: one file each, registered in `quality.reports.base`."""

@@ -1,0 +1,194 @@
+"""Sections L to R of a production record: inspection, nonconformities, labelling, review and release, delivery."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from devices.models import Device
+from mes.models import EventRecord
+from quality.choices import Outcome
+from quality.models import Inspection
+from quality.reports.base import NOT_APPLICABLE, NOT_YET, Fact, Grid, Picture, Section
+from quality.reports.evidence import tools_of
+from quality.selectors import inspections_of, passed_inspection
+
+NO_STERILISATION = (
+    "The device master plans no cleaning validation, packaging or sterilisation; delivered non-sterile."
+)
+
+
+def finishing_sections(
+    device: Device, events: list[EventRecord], names: Mapping[int, str]
+) -> tuple[Section, ...]:
+    return (
+        inspection(device),
+        nonconformities(device),
+        Section("N", "Cleaning, packaging, sterilisation", NOT_APPLICABLE, NO_STERILISATION),
+        labelling(device),
+        release(device, events, names),
+        Section("Q", "Delivery and traceability", NOT_YET),
+        Section("R", "Post-production", NOT_YET, "No complaint, correction or removal is recorded."),
+    )
+
+
+def inspection(device: Device) -> Section:
+    found = list(inspections_of(device))
+    if not found:
+        return Section("L", "Inspection and test", NOT_YET)
+    signed = passed_inspection(device)
+    facts: tuple[Fact, ...] = (
+        Fact("sample", "Sample", "100 % of the units"),
+        Fact("method", "Method", "Surface scan registered to the approved surface by rigid best fit"),
+        Fact("measurements", "Scans received, all kept", len(found)),
+    )
+    grids = [Grid("Every scan", ("no.", "received", "by", "scan", "state", "answer"), _scans(found))]
+    pictures: tuple[Picture, ...] = ()
+    shown = signed or _last_measured(found)
+    if shown is not None:
+        facts += _figures(shown)
+        grids.append(_characteristics(shown))
+        pictures = (Picture(f"Deviation map of scan {shown.number}", str(shown.measurement.picture_id)),)
+    return Section("L", "Inspection and test", facts=facts, grids=tuple(grids), pictures=pictures)
+
+
+def _scans(found: list[Inspection]) -> tuple[tuple[object, ...], ...]:
+    return tuple(
+        (
+            item.number,
+            item.received_at,
+            str(item.received_by) if item.received_by else None,
+            item.scan_id,
+            item.status.replace("_", " "),
+            _answer(item),
+        )
+        for item in found
+    )
+
+
+def _answer(item: Inspection) -> str:
+    if hasattr(item, "verdict"):
+        said = f"{item.verdict.get_decision_display()} by {item.verdict.decided_by}"
+        return f"{said}: {item.verdict.justification}" if item.verdict.justification else said
+    if hasattr(item, "measurement") and item.measurement.outcome == Outcome.REFUSED:
+        return " ".join(reason["text"] for reason in item.measurement.reasons)
+    return ""
+
+
+def _last_measured(found: list[Inspection]) -> Inspection | None:
+    measured = [
+        item
+        for item in found
+        if hasattr(item, "measurement") and item.measurement.outcome == Outcome.MEASURED
+    ]
+    return measured[-1] if measured else None
+
+
+def _figures(item: Inspection) -> tuple[Fact, ...]:
+    figures, tool = item.measurement.figures, item.measurement.tool
+    return (
+        Fact("mean_mm", "Mean deviation", figures["mean_mm"], "mm"),
+        Fact("rms_mm", "Root mean square", figures["rms_mm"], "mm"),
+        Fact("p95_mm", "95th percentile", figures["p95_mm"], "mm"),
+        Fact("maximum_mm", "Largest deviation", figures["maximum_mm"], "mm"),
+        Fact("share_in_tolerance", "Share in tolerance", figures["share_in_tolerance"], "of 1"),
+        Fact("coverage", "Share of the surface seen", figures["coverage"], "of 1"),
+        Fact("points", "Points measured", figures["points"]),
+        Fact("pose", "Pose of the scan on the surface (4 x 4, mm)", item.measurement.pose),
+        Fact("nominal_sha256", "Compared with", item.measurement.nominal_id),
+        Fact("map_sha256", "Deviation map", item.measurement.deviation_map_id),
+        Fact(
+            "tool", "Measured by", f"{tool['name']} {tool['version']}, {tool['validation'].replace('_', ' ')}"
+        ),
+    )
+
+
+def _characteristics(item: Inspection) -> Grid:
+    columns = ("characteristic", "value", "limit", "unit", "passed")
+    rows = tuple(
+        (row["title"], row["value"], f"{row['comparison']} {row['limit']:g}", row["unit"], row["passed"])
+        for row in item.measurement.characteristics
+    )
+    return Grid(f"Characteristics of scan {item.number}", columns, rows)
+
+
+def nonconformities(device: Device) -> Section:
+    found = list(device.nonconformances.select_related("proposed_by", "approved_by").order_by("pk"))
+    title = "Nonconformities, deviations, concessions, rework"
+    if not found:
+        return Section("M", title, note="None.")
+    columns = (
+        "no.",
+        "opened",
+        "requirement",
+        "finding",
+        "stage",
+        "disposition",
+        "justification",
+        "proposed by",
+        "approved by",
+    )
+    rows = tuple(
+        (
+            item.code,
+            item.opened_at,
+            item.requirement,
+            item.description,
+            item.get_stage_display(),
+            item.get_disposition_display(),
+            item.justification,
+            str(item.proposed_by) if item.proposed_by else None,
+            str(item.approved_by) if item.approved_by else None,
+        )
+        for item in found
+    )
+    return Section("M", title, grids=(Grid("Nonconformities", columns, rows),))
+
+
+def labelling(device: Device) -> Section:
+    label = device.master.label if isinstance(device.master.label, dict) else {}
+    facts = tuple(
+        Fact(key, key.replace("_", " ").capitalize(), value) for key, value in sorted(label.items())
+    )
+    return Section("O", "Labelling and documents", NOT_YET, "The label's text by the device master:", facts)
+
+
+def release(device: Device, events: list[EventRecord], names: Mapping[int, str]) -> Section:
+    """Told from the events, so that a record made before the release does not know of it."""
+    facts: list[Fact] = []
+    grids: list[Grid] = []
+    for event in events:
+        payload = json.loads(event.payload)
+        who = names.get(int(event.actor.partition(":")[2])) if event.actor.startswith("person:") else None
+        if event.type == "quality.record_reviewed":
+            facts += [
+                Fact("reviewed_by", "Audit trail reviewed by", who),
+                Fact("review_events", "Events read", payload["events"]),
+                Fact("trail_digest", "Digest of their list", payload["trail_digest"]),
+                Fact("findings", "Findings", payload["findings"] or "none"),
+            ]
+        elif event.type == "quality.device_released":
+            facts += [
+                Fact("decision", "Decision", "Released"),
+                Fact("released_by", "Released by", who),
+                Fact("released_at", "Released", event.occurred_at),
+                Fact("signed_record_sha256", "Record as signed", payload["record_sha256"]),
+                Fact("conditions", "Conditions", "none"),
+            ]
+            grids.append(_checklist(payload["checklist"]))
+    tools = tools_of(device)
+    grids.append(
+        Grid(
+            "Tools that touched the geometry",
+            ("tool", "version", "validation"),
+            tuple((tool["name"], tool["version"], tool["validation"].replace("_", " ")) for tool in tools),
+        )
+    )
+    return Section(
+        "P", "Review and release", "recorded" if facts else NOT_YET, facts=tuple(facts), grids=tuple(grids)
+    )
+
+
+def _checklist(checklist: list[dict[str, object]]) -> Grid:
+    rows = tuple((item["gate"], item["title"], item["outcome"], item["reason"]) for item in checklist)
+    return Grid("Checklist of the release", ("gate", "requirement", "outcome", "reason"), rows)

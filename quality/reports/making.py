@@ -1,0 +1,217 @@
+"""Sections G to K of a production record: how it was built, of what, on which machine, and what was done afterwards."""
+
+from __future__ import annotations
+
+import json
+
+from devices.models import Device
+from mes.models import EventRecord
+from printing.models import Build, Consumption, PrintJob
+from quality.catalog.routing import read_routing
+from quality.reports.base import NOT_APPLICABLE, NOT_YET, Fact, Grid, Section
+from quality.selectors import builds_of, jobs_of, lots_of
+
+JOB_EVENTS = frozenset(
+    {
+        "printing.job_paused",
+        "printing.job_resumed",
+        "printing.job_failed",
+        "printing.job_cancelled",
+        "printing.job_uncertain",
+        "printing.job_settled",
+        "printing.telemetry_lost",
+        "printing.build_interrupted",
+    }
+)
+
+
+def making_sections(device: Device, events: list[EventRecord]) -> tuple[Section, ...]:
+    builds, jobs = list(builds_of(device)), list(jobs_of(device))
+    return (
+        build_preparation(device, builds),
+        material(device, jobs),
+        machines(jobs),
+        prints(jobs, events),
+        post_processing(device),
+    )
+
+
+def build_preparation(device: Device, builds: list[Build]) -> Section:
+    if not builds:
+        return Section("G", "Build preparation", NOT_YET)
+    rows = tuple(
+        (
+            build.code,
+            str(build.state),
+            build.prepared_with,
+            f"{build.parameters}",
+            build.parameters_digest,
+            build.layer_count,
+            build.material_ml,
+            build.print_seconds,
+            build.file_id,
+            build.plate_digest,
+        )
+        for build in builds
+    )
+    columns = (
+        "build", "state", "slicer", "parameter set", "parameters digest", "layers", "material estimate (mL)",
+        "time estimate (s)", "build file", "digest over all layers",
+    )  # fmt: skip
+    neighbours = tuple(
+        (build.code, item.device.code, item.mesh_sha256, item.transform)
+        for build in builds
+        for item in build.items.select_related("device").order_by("pk")
+    )
+    prepared = tuple(
+        (build.code, str(build.created_by), str(build.verified_by) if build.verified_by else None)
+        for build in builds
+    )
+    grids = (
+        Grid("Builds", columns, rows),
+        Grid("Devices on the plate", ("build", "device", "surface", "place (4 x 4, mm)"), neighbours),
+        Grid("Prepared and verified", ("build", "prepared by", "verified by"), prepared),
+    )
+    return Section("G", "Build preparation", grids=grids)
+
+
+def material(device: Device, jobs: list[PrintJob]) -> Section:
+    lots = list(lots_of(device))
+    if not lots:
+        return Section("H", "Material", NOT_YET)
+    rows = tuple(
+        (
+            lot.code,
+            lot.material.code,
+            lot.supplier,
+            lot.supplier_lot,
+            lot.last_day,
+            lot.certificate_file_id,
+            str(lot.received_by),
+            str(lot.released_by) if lot.released_by else None,
+        )
+        for lot in lots
+    )
+    columns = (
+        "lot", "material", "supplier", "supplier's lot", "last day of use", "certificate", "received by", "released by",
+    )  # fmt: skip
+    used = Consumption.objects.filter(job__in=jobs).select_related("lot", "container", "job").order_by("pk")
+    consumed = tuple(
+        (
+            row.job.code if row.job else None,
+            row.lot.code,
+            row.container.label,
+            str(row.quantity),
+            row.lot.unit,
+            row.basis,
+        )
+        for row in used
+    )
+    results = tuple(
+        (
+            lot.code,
+            item.get("characteristic"),
+            item.get("value"),
+            item.get("unit"),
+            item.get("minimum"),
+            item.get("maximum"),
+        )
+        for lot in lots
+        for item in lot.certificate
+    )
+    grids = (
+        Grid("Lots", columns, rows),
+        Grid("Used", ("job", "lot", "container", "quantity", "unit", "basis"), consumed),
+        Grid("Certificate of analysis", ("lot", "characteristic", "value", "unit", "min", "max"), results),
+    )
+    return Section("H", "Material", grids=grids)
+
+
+def machines(jobs: list[PrintJob]) -> Section:
+    if not jobs:
+        return Section("I", "Printer and environment", NOT_YET)
+    rows = tuple(
+        (
+            job.code,
+            job.printer.code,
+            job.printer.name,
+            job.printer.kind,
+            job.printer.serial,
+            job.printer.firmware,
+            job.printer.qualified_until,
+            job.printer.calibrated_until,
+            job.plate_cleared_at,
+            str(job.plate_cleared_by) if job.plate_cleared_by else None,
+        )
+        for job in jobs
+    )
+    columns = (
+        "job", "printer", "name", "model", "serial", "firmware", "qualified until", "calibrated until", "plate cleared",
+        "cleared by",
+    )  # fmt: skip
+    return Section("I", "Printer and environment", grids=(Grid("Printers", columns, rows),))
+
+
+def prints(jobs: list[PrintJob], events: list[EventRecord]) -> Section:
+    if not jobs:
+        return Section("J", "Print", NOT_YET)
+    rows = tuple(
+        (
+            job.code,
+            str(job.state),
+            job.started_at,
+            job.ended_at,
+            job.build.layer_count,
+            job.layers_done,
+            job.file_digest_seen,
+            job.file_digest_seen == (job.build.file_id or ""),
+            job.reason,
+        )
+        for job in jobs
+    )
+    columns = (
+        "job", "state", "start", "end", "layers planned", "layers done", "digest the machine reported",
+        "is the verified file", "reason",
+    )  # fmt: skip
+    happened = tuple(
+        (event.occurred_at, event.type, json.loads(event.payload).get("text", ""), event.reason)
+        for event in events
+        if event.type in JOB_EVENTS
+    )
+    note = "" if happened else "No pause, interruption, alarm or lost contact was recorded."
+    grids: tuple[Grid, ...] = (Grid("Jobs", columns, rows),)
+    if happened:
+        grids += (Grid("Interruptions", ("at", "what", "machine's word", "reason"), happened),)
+    return Section("J", "Print", note=note, grids=grids)
+
+
+def post_processing(device: Device) -> Section:
+    steps = list(device.post_process_steps.select_related("performed_by").order_by("pk"))
+    routing = read_routing(device.master.routing)
+    if not routing.steps:
+        return Section("K", "Post-processing", NOT_APPLICABLE, "The device master's routing has no step.")
+    if not steps:
+        return Section("K", "Post-processing", NOT_YET)
+    facts = (Fact("routing", "Routing", [step.title for step in routing.steps]),)
+    rows = tuple(
+        (
+            f"{row.position}. {row.title}",
+            row.attempt,
+            value["title"],
+            value["value"],
+            value["unit"],
+            value["minimum"],
+            value["maximum"],
+            value["in_limits"],
+            row.equipment,
+            str(row.performed_by),
+            row.ended_at,
+        )
+        for row in steps
+        for value in row.values
+        or ({"title": "", "value": None, "unit": "", "minimum": None, "maximum": None, "in_limits": True},)
+    )
+    columns = (
+        "step", "attempt", "parameter", "value", "unit", "min", "max", "in limits", "equipment", "performed by", "ended",
+    )  # fmt: skip
+    return Section("K", "Post-processing", facts=facts, grids=(Grid("Steps as measured", columns, rows),))

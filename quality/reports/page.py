@@ -1,0 +1,98 @@
+"""A record as a page shows it: every value as text, nothing added and nothing left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+UTC_TEXT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
+
+
+DESIGN_PICTURE = "design"
+DEVIATION_SECTION = "L"
+
+
+def page_of(record: Mapping[str, Any], digest: str, pictures: Mapping[str, str]) -> dict[str, Any]:
+    """What the template shows. pictures: data URI by digest, and of the design under `DESIGN_PICTURE`."""
+    sections = [
+        {"letter": letter, **_section(section, pictures)}
+        for letter, section in sorted(record["sections"].items())
+    ]
+    signatures = [{**item, "signed_at_utc": text_of(item["signed_at_utc"])} for item in record["signatures"]]
+    shown = {
+        **record,
+        "as_of": text_of(record["as_of"]),
+        "sections": sections,
+        "deviation": [
+            picture
+            for section in sections
+            if section["letter"] == DEVIATION_SECTION
+            for picture in section["shown"]
+        ],
+        "signatures": signatures,
+        "events": [
+            {**item, "at": text_of(item["at"]), "title": words(item["type"])} for item in record["events"]
+        ],
+        "gates": [{**item, "asked_for": item["asked_for"].replace("_", " ")} for item in record["gates"]],
+    }
+    release = [item for item in signatures if item["meaning"] == "released"]
+    return {
+        "record": shown,
+        "digest": digest,
+        "pictures": pictures,
+        "status": record["status"].replace("_", " "),
+        "release": release[-1] if release else None,
+    }
+
+
+def _section(section: Mapping[str, Any], pictures: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        **section,
+        "shown": [{"title": item["title"], "uri": pictures[item["sha256"]]} for item in section["pictures"]],
+        "facts": [{**fact, "text": text_of(fact["value"])} for fact in section["facts"]],
+        "tables": [
+            {
+                "title": table["title"],
+                "columns": [str(column).replace("_", " ") for column in table["columns"]],
+                "rows": [[text_of(value) for value in row] for row in table["rows"]],
+                "wide": len(table["columns"]) > 6,
+            }
+            for table in section["tables"]
+            if table["columns"]
+        ],
+    }
+
+
+def words(event_type: str) -> str:
+    """`devices.device_stage_changed` as people say it."""
+    return event_type.partition(".")[2].replace("_", " ").capitalize()
+
+
+def text_of(value: Any) -> str:
+    """Numbers to four decimals, instants in UTC to the second, nothing as a dash."""
+    if value is None or value in ("", [], {}):
+        return "\N{EM DASH}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4f}".rstrip("0").rstrip(".")
+    if isinstance(value, Mapping):
+        return "; ".join(f"{str(key).replace('_', ' ')}: {text_of(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return _listed(value)
+    text = str(value)
+    return _instant(text) if UTC_TEXT.match(text) else text
+
+
+def _listed(values: Any) -> str:
+    if all(isinstance(value, (list, tuple)) for value in values):
+        return " | ".join(", ".join(text_of(item) for item in value) for value in values)
+    return ", ".join(text_of(value) for value in values)
+
+
+def _instant(text: str) -> str:
+    at = datetime.fromisoformat(text)
+    zone = "UTC" if text.endswith("Z") else text[-6:]
+    return f"{at:%Y-%m-%d %H:%M:%S} {zone}"

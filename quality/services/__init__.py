@@ -1,0 +1,1 @@
+"""Verbs of quality: keyword-only functions, one unit of work each."""

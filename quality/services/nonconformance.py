@@ -1,0 +1,287 @@
+"""Nonconformances: opened by what finds them, disposed by two people (SM-nonconformance, G-NC-01)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from devices.choices import Stage
+from devices.lifecycle import DEVICE
+from devices.models import Device
+from devices.services.lifecycle import advance_device, hold_device, locked_device, resume_device
+from mes.choices import Meaning
+from mes.eventlog.base import Actor
+from mes.eventlog.unit import publish, unit_of_work
+from mes.exceptions import InvalidInput, TransitionRefused
+from mes.permissions import require
+from mes.services.signatures import Credentials, sign
+from quality.choices import Disposition, NonconformanceStage, Severity, Source
+from quality.events import (
+    DispositionProposed,
+    NonconformanceDisposed,
+    NonconformanceOpened,
+    NonconformanceStageChanged,
+    NonconformanceVoided,
+)
+from quality.lifecycle import NONCONFORMANCE, PROPOSAL_PATH
+from quality.models import Nonconformance
+from quality.selectors import open_nonconformances
+
+SYSTEM = Actor.system("quality.nonconformance")
+RULE = "G-NC-01"
+
+
+@unit_of_work
+def open_nonconformance(
+    *,
+    device_id: int,
+    source: Source,
+    requirement: str,
+    description: str,
+    actor: Actor,
+    severity: Severity = Severity.MAJOR,
+    evidence: Mapping[str, Any] | None = None,
+) -> Nonconformance:
+    """Write down that a requirement is not met, and hold the device wherever it could still go forward."""
+    require(actor, "quality.open_nonconformance")
+    if not requirement.strip() or not description.strip():
+        raise InvalidInput("Say what was required and what was found.", cure="Fill in both.", rule=RULE)
+    device = locked_device(device_id)
+    found = Nonconformance.objects.create(
+        device=device,
+        source=source,
+        found_at_stage=device.stage,
+        requirement=requirement.strip()[:200],
+        description=description.strip(),
+        severity=severity,
+        evidence=dict(evidence or {}),
+        opened_by_id=actor.person_id,
+    )
+    publish(
+        found,
+        NonconformanceOpened(
+            nonconformance_id=found.pk,
+            device_id=device.pk,
+            source=found.source,
+            stage=found.found_at_stage,
+            requirement=found.requirement,
+            description=found.description,
+            severity=found.severity,
+            evidence=found.evidence,
+        ),
+        actor=actor,
+    )
+    if not device.held and device.stage not in (Stage.NONCONFORMING, Stage.SCRAPPED):
+        hold_device(device_id=device.pk, actor=SYSTEM, reason=f"Nonconformance {found.code} is open")
+    return found
+
+
+@unit_of_work
+def propose_disposition(
+    *,
+    nonconformance_id: int,
+    disposition: Disposition,
+    justification: str,
+    actor: Actor,
+    credentials: Credentials,
+) -> Nonconformance:
+    """The owner evaluates and proposes, by signature, what happens to the device."""
+    require(actor, "quality.propose_disposition")
+    found = _locked(nonconformance_id)
+    if disposition == Disposition.NONE or not justification.strip():
+        raise InvalidInput("Choose a disposition and justify it.", cure="Fill in both.", rule=RULE)
+    for target in PROPOSAL_PATH[PROPOSAL_PATH.index(_proposable(found)) + 1 :]:
+        _move(found, target, actor)
+    signature = sign(
+        subject=found,
+        content=_content(found, disposition, justification.strip()),
+        meaning=Meaning.AUTHORED,
+        actor=actor,
+        credentials=credentials,
+    )
+    found.disposition, found.justification = disposition, justification.strip()
+    found.proposed_by, found.proposal = signature.person, signature
+    found.save(update_fields=["disposition", "justification", "proposed_by", "proposal"])
+    publish(
+        found,
+        DispositionProposed(
+            nonconformance_id=found.pk,
+            device_id=found.device_id,
+            disposition=disposition,
+            justification=found.justification,
+            signature_id=signature.pk,
+        ),
+        actor=actor,
+    )
+    return found
+
+
+@unit_of_work
+def dispose_nonconformance(
+    *, nonconformance_id: int, actor: Actor, credentials: Credentials
+) -> Nonconformance:
+    """A second person approves the proposed disposition by signature; it is carried out at once and the file closes."""
+    require(actor, "quality.dispose_nonconformance")
+    device = locked_device(nonconformance_device(nonconformance_id))
+    found = _locked(nonconformance_id)
+    NONCONFORMANCE.row("approve_disposition", found.stage)
+    if found.proposed_by_id == actor.person_id:
+        raise TransitionRefused(
+            "Who proposed a disposition cannot approve it.",
+            cure="A second person from quality approves.",
+            rule="G-SOD-01",
+        )
+    signature = sign(
+        subject=found,
+        content=_content(found, Disposition(found.disposition), found.justification),
+        meaning=Meaning.APPROVED,
+        actor=actor,
+        credentials=credentials,
+    )
+    found.approved_by, found.approval = signature.person, signature
+    found.save(update_fields=["approved_by", "approval"])
+    _move(found, NonconformanceStage.DISPOSITION_APPROVED, actor)
+    _move(found, NonconformanceStage.EXECUTING, actor)
+    _scrap(device, found, actor, credentials)
+    _move(found, NonconformanceStage.VERIFYING, actor)
+    _move(found, NonconformanceStage.CLOSED, actor)
+    publish(
+        found,
+        NonconformanceDisposed(
+            nonconformance_id=found.pk,
+            device_id=found.device_id,
+            disposition=found.disposition,
+            signature_id=signature.pk,
+        ),
+        actor=actor,
+    )
+    return found
+
+
+@unit_of_work
+def void_nonconformance(
+    *, nonconformance_id: int, justification: str, actor: Actor, credentials: Credentials
+) -> Nonconformance:
+    """Quality signs that a nonconformance was opened in error; the device goes on where nothing else holds it."""
+    require(actor, "quality.void_nonconformance")
+    device = locked_device(nonconformance_device(nonconformance_id))
+    found = _locked(nonconformance_id)
+    if not justification.strip():
+        raise InvalidInput("Say why this was no nonconformance.", cure="Write the reason.", rule="P11-10e")
+    _refuse_final_void(device, found)
+    signature = sign(
+        subject=found,
+        content=_content(found, Disposition.NONE, justification.strip()) | {"void": True},
+        meaning=Meaning.APPROVED,
+        actor=actor,
+        credentials=credentials,
+    )
+    found.justification = justification.strip()
+    found.approved_by, found.approval = signature.person, signature
+    found.save(update_fields=["justification", "approved_by", "approval"])
+    _move(found, NonconformanceStage.VOID, actor)
+    publish(
+        found,
+        NonconformanceVoided(
+            nonconformance_id=found.pk,
+            device_id=found.device_id,
+            justification=found.justification,
+            signature_id=signature.pk,
+        ),
+        actor=actor,
+    )
+    if device.held and found.code in device.hold_reason and not open_nonconformances(device).exists():
+        resume_device(device_id=device.pk, actor=actor, reason=f"{found.code} is void: {found.justification}")
+    return found
+
+
+def nonconformance_device(nonconformance_id: int) -> int:
+    """The device of a nonconformance, read before any lock so that the device is locked first."""
+    device_id = (
+        Nonconformance.objects.filter(pk=nonconformance_id).values_list("device_id", flat=True).first()
+    )
+    if device_id is None:
+        raise InvalidInput("There is no such nonconformance.", cure="Look at the list again.")
+    return device_id
+
+
+def _locked(nonconformance_id: int) -> Nonconformance:
+    found = Nonconformance.objects.select_for_update().filter(pk=nonconformance_id).first()
+    if found is None:
+        raise InvalidInput("There is no such nonconformance.", cure="Look at the list again.")
+    return found
+
+
+def _refuse_final_void(device: Device, found: Nonconformance) -> None:
+    NONCONFORMANCE.row("void", found.stage)
+    if device.stage == Stage.NONCONFORMING:
+        raise TransitionRefused(
+            f"{device.code} is nonconforming; voiding would leave it without a disposition.",
+            cure="Propose a disposition for the device.",
+            rule=RULE,
+        )
+
+
+def _proposable(found: Nonconformance) -> NonconformanceStage:
+    if found.stage not in PROPOSAL_PATH[:-1]:
+        NONCONFORMANCE.row("propose_disposition", found.stage)
+    return NonconformanceStage(found.stage)
+
+
+def _move(found: Nonconformance, target: NonconformanceStage, actor: Actor) -> None:
+    source = found.stage
+    found.stage = target
+    found.save(update_fields=["stage"])
+    publish(
+        found,
+        NonconformanceStageChanged(
+            nonconformance_id=found.pk, device_id=found.device_id, source=source, target=target
+        ),
+        actor=actor,
+    )
+
+
+def _content(found: Nonconformance, disposition: Disposition, justification: str) -> dict[str, Any]:
+    return {
+        "record": "nonconformance",
+        "nonconformance": found.code,
+        "device_id": found.device_id,
+        "requirement": found.requirement,
+        "description": found.description,
+        "severity": found.severity,
+        "evidence": found.evidence,
+        "disposition": str(disposition),
+        "justification": justification,
+    }
+
+
+def _way_out(device: Device) -> str:
+    """The move that takes a device out of the way to its patient."""
+    for row in DEVICE.moves_from(device.stage):
+        if row.target == Stage.NONCONFORMING:
+            return row.name
+    raise TransitionRefused(
+        f"{device.code} is at '{Stage(device.stage).label}' and cannot be scrapped from there.",
+        cure="It stays held; take it back to where it can be.",
+        rule="K-06",
+    )
+
+
+def _scrap(device: Device, found: Nonconformance, actor: Actor, credentials: Credentials) -> None:
+    if device.stage == Stage.SCRAPPED:
+        return
+    if device.stage != Stage.NONCONFORMING:
+        advance_device(device_id=device.pk, transition=_way_out(device), actor=SYSTEM, reason=found.code)
+    advance_device(
+        device_id=device.pk,
+        transition="scrap",
+        actor=actor,
+        credentials=Credentials(credentials.username, credentials.password, comment=credentials.comment),
+        reason=f"{found.code}: {found.justification}",
+        content={
+            "record": "nonconformance disposition",
+            "device": device.code,
+            "nonconformance": found.code,
+            "scrap": True,
+        },
+    )

@@ -1,0 +1,228 @@
+"""Post-processing: each step of the routing, in order, as measured (regulatory record K, G-PST-01)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from devices.choices import Stage
+from devices.models import Device
+from devices.services.lifecycle import advance_device, locked_device
+from mes.choices import Meaning
+from mes.eventlog.base import Actor
+from mes.eventlog.unit import publish, unit_of_work
+from mes.exceptions import InvalidInput, Reason, TransitionRefused
+from mes.permissions import require
+from mes.services.signatures import Credentials, sign
+from quality.catalog.routing import Routing, Step, read_routing
+from quality.choices import Severity, Source
+from quality.events import PostProcessStepRecorded
+from quality.models import PostProcessStep
+from quality.selectors import next_step, routing_done
+from quality.services.nonconformance import open_nonconformance
+
+SYSTEM = Actor.system("quality.routing")
+RULE = "G-PST-01"
+
+
+@unit_of_work
+def record_post_process_step(
+    *,
+    device_id: int,
+    step: str,
+    values: Mapping[str, Any],
+    actor: Actor,
+    credentials: Credentials,
+    equipment: str = "",
+    started_at: datetime | None = None,
+    ended_at: datetime | None = None,
+) -> PostProcessStep:
+    """Write down, by signature, what a step measured: `values` is {parameter: number or {"value", "unit"}}.
+
+    A value out of its limits is recorded as measured; the device is then held and a nonconformance opens. The last
+    step in its limits sends the device on to inspection. Raises InvalidInput for a missing, unknown, non-finite or
+    wrongly united value and TransitionRefused out of order.
+    """
+    require(actor, "quality.record_post_process_step")
+    device = locked_device(device_id)
+    routing = read_routing(device.master.routing)
+    wanted = routing.step(step)
+    _require_turn(device, routing, wanted)
+    measured = measured_values(wanted, values)
+    began, ended = _times(started_at, ended_at)
+    recorded = _sign_and_store(
+        device, wanted, measured, equipment.strip(), (began, ended), actor, credentials
+    )
+    if recorded.in_limits:
+        _go_on(device)
+    else:
+        _open_for(device, recorded)
+    return recorded
+
+
+@unit_of_work
+def start_post_processing(*, device_id: int) -> None:
+    """The device is built: begin its routing; where the routing has no step, go straight on to inspection."""
+    device = locked_device(device_id)
+    if device.stage != Stage.BUILT:
+        return
+    advance_device(device_id=device_id, transition="start_post_processing", actor=SYSTEM)
+    _go_on(locked_device(device_id))
+
+
+def measured_values(step: Step, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every parameter of the step with its measured value, unit, limits and whether it lies inside."""
+    names = {parameter.name for parameter in step.parameters}
+    faults = [
+        Reason(f"{step.code} has no parameter '{name[:40]}'.", f"It has: {', '.join(sorted(names))}.", RULE)
+        for name in sorted(set(values) - names)
+    ]
+    found = []
+    for parameter in step.parameters:
+        value, unit = _value_and_unit(values.get(parameter.name))
+        if value is None:
+            faults.append(
+                Reason(f"{parameter.title} needs a measured number.", f"Give it in {parameter.unit}.", RULE)
+            )
+            continue
+        if unit not in ("", parameter.unit):
+            faults.append(
+                Reason(f"{parameter.title} is given in {unit[:20]}.", f"Give it in {parameter.unit}.", RULE)
+            )
+        found.append(
+            {
+                "name": parameter.name,
+                "title": parameter.title,
+                "value": value,
+                "unit": parameter.unit,
+                "minimum": parameter.minimum,
+                "maximum": parameter.maximum,
+                "in_limits": parameter.within(value),
+            }
+        )
+    if faults:
+        raise InvalidInput(faults)
+    return found
+
+
+def _value_and_unit(given: Any) -> tuple[float | None, str]:
+    value, unit = (
+        (given.get("value"), str(given.get("unit", ""))) if isinstance(given, Mapping) else (given, "")
+    )
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None, unit
+    return float(value), unit
+
+
+def _times(started: datetime | None, ended: datetime | None) -> tuple[datetime, datetime]:
+    now = timezone.now()
+    end = ended or now
+    begin = started or end
+    if timezone.is_naive(begin) or timezone.is_naive(end) or begin > end or end > now:
+        raise InvalidInput(
+            "A step ends after it starts, and not in the future.",
+            cure="Give both times with a zone.",
+            rule=RULE,
+        )
+    return begin, end
+
+
+def _require_turn(device: Device, routing: Routing, step: Step) -> None:
+    if device.stage not in (Stage.POST_PROCESSING, Stage.REWORK):
+        raise TransitionRefused(
+            f"{device.code} is at '{device.stage}', not in post-processing.",
+            cure="Record steps once the device is built and before it is inspected.",
+            rule=RULE,
+        )
+    if device.held:
+        raise TransitionRefused(
+            f"{device.code} is held: {device.hold_reason}", cure="Lift the hold first.", rule=RULE
+        )
+    due = next_step(device, routing)
+    if due is None or due.code != step.code:
+        then = f"Step {due.position}, {due.title}, is due." if due else "Every step is done."
+        raise TransitionRefused(f"{step.title} is not the step that is due.", cure=then, rule=RULE)
+
+
+def _sign_and_store(
+    device: Device,
+    step: Step,
+    measured: list[dict[str, Any]],
+    equipment: str,
+    times: tuple[datetime, datetime],
+    actor: Actor,
+    credentials: Credentials,
+) -> PostProcessStep:
+    attempt = device.post_process_steps.filter(step=step.code).count() + 1
+    in_limits = all(value["in_limits"] for value in measured)
+    content = {
+        "record": "post-processing step",
+        "device": device.code,
+        "step": step.code,
+        "title": step.title,
+        "position": step.position,
+        "attempt": attempt,
+        "values": measured,
+        "in_limits": in_limits,
+        "equipment": equipment,
+        "started_at": times[0],
+        "ended_at": times[1],
+    }
+    signature = sign(
+        subject=device, content=content, meaning=Meaning.PERFORMED, actor=actor, credentials=credentials
+    )
+    row = PostProcessStep.objects.create(
+        device=device,
+        step=step.code,
+        title=step.title,
+        position=step.position,
+        attempt=attempt,
+        values=measured,
+        in_limits=in_limits,
+        equipment=equipment,
+        started_at=times[0],
+        ended_at=times[1],
+        performed_by=signature.person,
+        signature=signature,
+    )
+    publish(
+        device,
+        PostProcessStepRecorded(
+            device_id=device.pk,
+            step_id=row.pk,
+            step=step.code,
+            position=step.position,
+            attempt=attempt,
+            values=measured,
+            in_limits=in_limits,
+            equipment=equipment,
+            started_at=times[0].isoformat(),
+            ended_at=times[1].isoformat(),
+            signature_id=signature.pk,
+        ),
+        actor=actor,
+    )
+    return row
+
+
+def _go_on(device: Device) -> None:
+    if device.stage == Stage.POST_PROCESSING and routing_done(device):
+        advance_device(device_id=device.pk, transition="finish_post_processing", actor=SYSTEM)
+
+
+def _open_for(device: Device, step: PostProcessStep) -> None:
+    outside = [value for value in step.values if not value["in_limits"]]
+    named = ", ".join(f"{value['title']} {value['value']:g} {value['unit']}" for value in outside)
+    open_nonconformance(
+        device_id=device.pk,
+        source=Source.POST_PROCESSING,
+        requirement=f"G-PST-01 {step.step}",
+        description=f"{step.title} was carried out outside its limits: {named}.",
+        severity=Severity.MAJOR,
+        evidence={"post_process_step": step.pk, "attempt": step.attempt, "outside": outside},
+        actor=SYSTEM,
+    )

@@ -1,0 +1,257 @@
+"""Scans, measurements and the inspector's signature (G-INS-01)."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from devices.choices import Stage
+from devices.mesh.base import Mesh
+from devices.mesh.io import read_mesh, write_stl
+from devices.models import Device
+from mes.choices import Role
+from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
+from mes.models import Artefact, Signature
+from mes.selectors import events_of
+from mes.services.artefacts import artefact_path
+from mes.services.people import grant_role
+from quality.models import Inspection, Nonconformance, Verdict
+from quality.services.inspection import (
+    measure_scan,
+    receive_scan,
+    set_aside_inspection,
+    sign_inspection,
+    verdict_content,
+)
+from tests.quality.makers import (
+    CURE,
+    SYSTEM,
+    WASH,
+    Staff,
+    acting,
+    make_built_device,
+    make_measured,
+    make_part,
+    make_scan,
+    typed,
+)
+from tests.quality.test_postprocessing import record
+
+pytestmark = pytest.mark.requirement("G-INS-01")
+
+
+@pytest.fixture
+def device(staff: Staff) -> Device:
+    return make_built_device(staff, stage=Stage.AWAITING_INSPECTION)
+
+
+def scanned(staff: Staff, device: Device, scan: bytes) -> Inspection:
+    """A scan, received and measured."""
+    inspection = receive_scan(device_id=device.pk, upload=scan, actor=acting(staff[Role.INS]))
+    measure_scan(inspection.pk)()
+    return Inspection.objects.get(pk=inspection.pk)
+
+
+def sign_as(staff: Staff, role: Role, inspection: Inspection) -> None:
+    person = staff[role]
+    sign_inspection(inspection_id=inspection.pk, actor=acting(person), credentials=typed(person))
+
+
+def test_a_true_part_is_measured_and_passes_by_signature(staff: Staff, device: Device) -> None:
+    inspection = scanned(staff, device, make_scan(make_part()))
+    measurement = inspection.measurement
+    assert inspection.status == "measured"
+    assert measurement.passed
+    assert measurement.figures["rms_mm"] == pytest.approx(0.03, abs=0.015)
+    assert measurement.figures["share_in_tolerance"] > 0.99
+    assert [item["code"] for item in measurement.characteristics] == [
+        "share_in_tolerance",
+        "p95_mm",
+        "coverage",
+    ]
+    assert np.array(measurement.pose).shape == (4, 4)
+    assert measurement.tool["validation"] == "research_only"
+    assert artefact_path(str(measurement.picture_id)).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert len(read_mesh(artefact_path(str(measurement.deviation_map_id))).faces) == len(make_part().faces)
+
+    sign_as(staff, Role.INS, inspection)
+    device.refresh_from_db()
+    verdict = Verdict.objects.get()
+    assert device.stage == Stage.INSPECTED_PASS
+    assert verdict.decision == "passed"
+    assert json.loads(verdict.signature.content)["details"] == verdict_content(inspection)
+    assert verdict.signature.meaning == "performed"
+    assert Nonconformance.objects.count() == 0
+
+
+@pytest.mark.requirement("G-NC-01")
+def test_a_part_that_is_too_thick_fails_and_opens_a_nonconformance(staff: Staff, device: Device) -> None:
+    inspection = make_measured(staff, device, offset_mm=0.6)
+    assert not inspection.measurement.passed
+    assert inspection.measurement.figures["mean_mm"] == pytest.approx(0.6, abs=0.12)
+    sign_as(staff, Role.INS, inspection)
+    device.refresh_from_db()
+    found = Nonconformance.objects.get()
+    assert device.stage == Stage.NONCONFORMING
+    assert (found.source, found.found_at_stage, found.stage) == ("inspection", "nonconforming", "open")
+    assert found.evidence["inspection"] == 1
+    assert Verdict.objects.get().decision == "failed"
+
+
+@pytest.mark.parametrize(
+    ("_case", "scan", "said"),
+    [
+        ("another part", make_scan(make_part(seed=11)), "lies within"),
+        ("another unit", make_scan(Mesh(make_part().vertices / 25.4, make_part().faces)), "across"),
+        (
+            "a third of the part",
+            write_stl(Mesh(make_part().vertices, make_part().faces[: len(make_part().faces) // 4])),
+            "",
+        ),
+        ("not a surface", b"P;LOG\nnot a mesh at all\n" * 40, "neither STL nor PLY"),
+        ("truncated", make_scan(make_part())[:5000], "announces"),
+        ("NaN", write_stl(Mesh(np.full((3, 3), np.nan), np.array([[0, 1, 2]]))), "NaN"),
+        ("zeros", bytes(400), "empty"),
+    ],
+)
+def test_a_scan_that_says_nothing_is_refused_with_reasons_and_kept(
+    staff: Staff, device: Device, _case: str, scan: bytes, said: str
+) -> None:
+    inspection = scanned(staff, device, scan)
+    device.refresh_from_db()
+    assert inspection.status == "refused"
+    assert said in " ".join(reason["text"] for reason in inspection.measurement.reasons)
+    assert all(reason["text"] and reason["cure"] for reason in inspection.measurement.reasons)
+    assert inspection.measurement.figures == {}
+    assert device.stage == Stage.AWAITING_INSPECTION
+    assert Nonconformance.objects.count() == 0
+    with pytest.raises(TransitionRefused, match="Send a scan first"):
+        sign_as(staff, Role.INS, inspection)
+    assert events_of(device).filter(type="quality.inspection_refused").count() == 1
+
+
+def test_an_empty_file_is_refused_at_the_door(staff: Staff, device: Device) -> None:
+    for empty in (b"", BytesIO(b"")):
+        with pytest.raises(InvalidInput, match="empty"):
+            receive_scan(device_id=device.pk, upload=empty, actor=acting(staff[Role.INS]))
+    assert Inspection.objects.count() == 0
+
+
+def test_a_file_with_a_hostile_name_is_stored_by_digest_alone(
+    staff: Staff, device: Device, tmp_path: Path
+) -> None:
+    path = tmp_path / "..%2f..%2fZZCANARY.stl"
+    path.write_bytes(make_scan(make_part()))
+    inspection = receive_scan(device_id=device.pk, upload=path, actor=acting(staff[Role.INS]))
+    payloads = "".join(events_of(device).values_list("payload", flat=True))
+    assert "ZZCANARY" not in payloads
+    assert artefact_path(inspection.scan).name == inspection.scan_id
+
+
+def test_a_scan_comes_only_when_it_is_awaited_and_only_from_an_inspector(
+    staff: Staff, device: Device
+) -> None:
+    early = make_built_device(staff)
+    with pytest.raises(TransitionRefused):
+        receive_scan(device_id=early.pk, upload=b"x", actor=acting(staff[Role.INS]))
+    with pytest.raises(NotPermitted):
+        receive_scan(device_id=device.pk, upload=b"x", actor=acting(staff[Role.OPR]))
+    assert Inspection.objects.count() == 0
+
+
+@pytest.mark.requirement("G-SOD-01")
+def test_who_post_processed_the_part_cannot_inspect_it(staff: Staff) -> None:
+    from_routing = make_built_device(staff, stage=Stage.POST_PROCESSING)
+    record(staff, from_routing.pk, "wash", WASH)
+    record(staff, from_routing.pk, "cure", CURE)
+    grant_role(person=staff[Role.PST], role=Role.INS, actor=SYSTEM)
+    inspection = make_measured(staff, from_routing)
+    signatures = Signature.objects.count()
+    with pytest.raises(TransitionRefused, match="took part in making"):
+        sign_as(staff, Role.PST, inspection)
+    from_routing.refresh_from_db()
+    assert from_routing.stage == Stage.AWAITING_INSPECTION
+    assert Verdict.objects.count() == 0
+    assert Signature.objects.count() == signatures
+
+
+@pytest.mark.parametrize("role", [Role.OPR, Role.BLD])
+def test_who_printed_the_part_cannot_inspect_it_even_to_fail_it(
+    staff: Staff, device: Device, role: Role
+) -> None:
+    grant_role(person=staff[role], role=Role.INS, actor=SYSTEM)
+    thick = make_measured(staff, device, offset_mm=0.6)
+    with pytest.raises(TransitionRefused, match="took part in making"):
+        sign_as(staff, role, thick)
+    assert Verdict.objects.count() == 0
+    assert Nonconformance.objects.count() == 0
+
+
+def test_a_failed_measurement_is_not_lost_behind_a_better_one(staff: Staff, device: Device) -> None:
+    first = make_measured(staff, device, offset_mm=0.6)
+    second = make_measured(staff, device)
+    with pytest.raises(TransitionRefused, match="nobody has answered"):
+        sign_as(staff, Role.INS, second)
+    with pytest.raises(TransitionRefused, match="is the one to decide on"):
+        sign_as(staff, Role.INS, first)
+    assert Verdict.objects.count() == 0
+
+    quality = staff[Role.QAR]
+    set_aside_inspection(
+        inspection_id=first.pk,
+        justification="The scanner was not calibrated; its protocol is attached.",
+        actor=acting(quality),
+        credentials=typed(quality),
+    )
+    sign_as(staff, Role.INS, Inspection.objects.get(pk=second.pk))
+    device.refresh_from_db()
+    assert device.stage == Stage.INSPECTED_PASS
+    assert [row.status for row in Inspection.objects.order_by("pk")] == ["set_aside", "passed"]
+
+
+def test_setting_aside_needs_a_second_person_a_reason_and_a_failure(staff: Staff, device: Device) -> None:
+    failed = make_measured(staff, device, offset_mm=0.6)
+    inspector, quality = staff[Role.INS], staff[Role.QAR]
+    grant_role(person=inspector, role=Role.QCM, actor=SYSTEM)
+    for person, reason in ((inspector, "It was blurred."), (quality, "  ")):
+        with pytest.raises((TransitionRefused, InvalidInput)):
+            set_aside_inspection(
+                inspection_id=failed.pk, justification=reason, actor=acting(person), credentials=typed(person)
+            )
+    passed = make_measured(staff, device)
+    with pytest.raises(TransitionRefused, match="within its limits"):
+        set_aside_inspection(
+            inspection_id=passed.pk, justification="why", actor=acting(quality), credentials=typed(quality)
+        )
+    assert Verdict.objects.count() == 0
+
+
+@pytest.mark.requirement("ES-19")
+def test_a_signature_over_something_else_than_was_shown_is_refused(staff: Staff, device: Device) -> None:
+    inspection = make_measured(staff, device)
+    person = staff[Role.INS]
+    with pytest.raises(SignatureRefused):
+        sign_inspection(
+            inspection_id=inspection.pk, actor=acting(person), credentials=typed(person, digest="0" * 64)
+        )
+    device.refresh_from_db()
+    assert device.stage == Stage.AWAITING_INSPECTION
+    assert Verdict.objects.count() == 0
+
+
+@pytest.mark.requirement("G-INT-01")
+def test_an_altered_scan_is_not_measured(staff: Staff, device: Device) -> None:
+    inspection = receive_scan(
+        device_id=device.pk, upload=make_scan(make_part()), actor=acting(staff[Role.INS])
+    )
+    path = artefact_path(inspection.scan)
+    path.chmod(0o640)
+    path.write_bytes(b"something else")
+    with pytest.raises(Exception, match="missing or altered"):
+        measure_scan(inspection.pk)
+    assert Inspection.objects.get().status == "received"
+    assert Artefact.objects.filter(media_type="model/ply").count() == 0

@@ -1,0 +1,169 @@
+"""Nonconformances: two people dispose, quality voids, nothing open is forgotten (G-NC-01)."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import DatabaseError, transaction
+
+from devices.choices import Stage
+from devices.models import Device
+from devices.services.lifecycle import resume_device
+from mes.choices import Role
+from mes.exceptions import InvalidInput, NotPermitted, TransitionRefused
+from mes.selectors import events_of
+from mes.services.people import grant_role
+from quality.choices import NONCONFORMANCE_PAIRS, Disposition, NonconformanceStage, Source
+from quality.lifecycle import NONCONFORMANCE
+from quality.models import Nonconformance
+from quality.services.nonconformance import (
+    dispose_nonconformance,
+    open_nonconformance,
+    propose_disposition,
+    void_nonconformance,
+)
+from tests.quality.makers import SYSTEM, Staff, acting, make_built_device, typed
+
+pytestmark = pytest.mark.requirement("G-NC-01")
+
+
+@pytest.fixture
+def device(staff: Staff) -> Device:
+    return make_built_device(staff, stage=Stage.AWAITING_INSPECTION)
+
+
+def opened(staff: Staff, device: Device) -> Nonconformance:
+    return open_nonconformance(
+        device_id=device.pk,
+        source=Source.PERSON,
+        requirement="Surface",
+        description="A crack beside the tube.",
+        actor=acting(staff[Role.INS]),
+    )
+
+
+def proposed(staff: Staff, device: Device, role: Role = Role.QCM) -> Nonconformance:
+    found, person = opened(staff, device), staff[role]
+    return propose_disposition(
+        nonconformance_id=found.pk,
+        disposition=Disposition.SCRAP,
+        justification="It cannot be repaired.",
+        actor=acting(person),
+        credentials=typed(person),
+    )
+
+
+def test_the_table_and_the_pairs_that_the_database_keeps_are_the_same() -> None:
+    assert set(NONCONFORMANCE.pairs) == set(NONCONFORMANCE_PAIRS)
+
+
+def test_every_stage_can_be_reached_and_left() -> None:
+    reached, ahead = {"open"}, {"open"}
+    while ahead:
+        ahead = {target for source, target in NONCONFORMANCE_PAIRS if source in ahead} - reached
+        reached |= ahead
+    assert reached == set(NonconformanceStage.values)
+
+
+def test_an_open_nonconformance_holds_the_device_and_a_resume_is_refused(
+    staff: Staff, device: Device
+) -> None:
+    found = opened(staff, device)
+    device.refresh_from_db()
+    assert device.held
+    with pytest.raises(TransitionRefused, match=found.code):
+        resume_device(device_id=device.pk, actor=acting(staff[Role.QAR]), reason="Let it go on.")
+    device.refresh_from_db()
+    assert device.held
+
+
+def test_two_people_scrap_a_device(staff: Staff, device: Device) -> None:
+    found, quality = proposed(staff, device), staff[Role.QAR]
+    dispose_nonconformance(nonconformance_id=found.pk, actor=acting(quality), credentials=typed(quality))
+    device.refresh_from_db()
+    found.refresh_from_db()
+    assert device.stage == Stage.SCRAPPED
+    assert found.stage == NonconformanceStage.CLOSED
+    assert (found.proposed_by, found.approved_by) == (staff[Role.QCM], quality)
+    stages = [event.type for event in events_of(found)]
+    assert stages[0] == "quality.nonconformance_opened"
+    assert stages[-1] == "quality.nonconformance_disposed"
+    assert stages.count("quality.nonconformance_stage_changed") == 7
+
+
+@pytest.mark.requirement("G-SOD-01")
+def test_one_person_cannot_propose_and_approve(staff: Staff, device: Device) -> None:
+    grant_role(person=staff[Role.QCM], role=Role.QAR, actor=SYSTEM)
+    found, person = proposed(staff, device), staff[Role.QCM]
+    with pytest.raises(TransitionRefused, match="second person"):
+        dispose_nonconformance(nonconformance_id=found.pk, actor=acting(person), credentials=typed(person))
+    device.refresh_from_db()
+    found.refresh_from_db()
+    assert (device.stage, found.stage) == (Stage.AWAITING_INSPECTION, "disposition_proposed")
+
+
+def test_nothing_is_disposed_before_it_is_proposed(staff: Staff, device: Device) -> None:
+    found, quality = opened(staff, device), staff[Role.QAR]
+    with pytest.raises(TransitionRefused, match="approve_disposition"):
+        dispose_nonconformance(nonconformance_id=found.pk, actor=acting(quality), credentials=typed(quality))
+    device.refresh_from_db()
+    assert device.stage == Stage.AWAITING_INSPECTION
+
+
+def test_a_proposal_needs_a_disposition_and_a_reason(staff: Staff, device: Device) -> None:
+    found, person = opened(staff, device), staff[Role.QCM]
+    for disposition, reason in ((Disposition.NONE, "why"), (Disposition.SCRAP, " ")):
+        with pytest.raises(InvalidInput):
+            propose_disposition(
+                nonconformance_id=found.pk,
+                disposition=disposition,
+                justification=reason,
+                actor=acting(person),
+                credentials=typed(person),
+            )
+    found.refresh_from_db()
+    assert found.stage == "open"
+
+
+def test_voiding_is_quality_s_and_lifts_the_hold_it_made(staff: Staff, device: Device) -> None:
+    found = opened(staff, device)
+    for role, refusal in ((Role.QCM, NotPermitted), (Role.QAR, InvalidInput)):
+        with pytest.raises(refusal):
+            void_nonconformance(
+                nonconformance_id=found.pk,
+                justification="",
+                actor=acting(staff[role]),
+                credentials=typed(staff[role]),
+            )
+    quality = staff[Role.QAR]
+    void_nonconformance(
+        nonconformance_id=found.pk,
+        justification="It was a thread of dust.",
+        actor=acting(quality),
+        credentials=typed(quality),
+    )
+    device.refresh_from_db()
+    found.refresh_from_db()
+    assert (device.held, found.stage) == (False, NonconformanceStage.VOID)
+
+
+def test_a_second_open_nonconformance_keeps_the_hold(staff: Staff, device: Device) -> None:
+    first, second = opened(staff, device), opened(staff, device)
+    quality = staff[Role.QAR]
+    void_nonconformance(
+        nonconformance_id=first.pk,
+        justification="Twice the same.",
+        actor=acting(quality),
+        credentials=typed(quality),
+    )
+    device.refresh_from_db()
+    second.refresh_from_db()
+    assert (device.held, second.stage) == (True, "open")
+
+
+@pytest.mark.requirement("K-06")
+def test_the_database_refuses_a_jump(staff: Staff, device: Device) -> None:
+    found = opened(staff, device)
+    with pytest.raises(DatabaseError, match="K-06"), transaction.atomic():
+        Nonconformance.objects.filter(pk=found.pk).update(stage="closed")
+    found.refresh_from_db()
+    assert found.stage == "open"

@@ -1,0 +1,229 @@
+"""The production record: complete, deterministic, without identity, and a PDF that fetches nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.template.loader import render_to_string
+
+from devices.choices import Stage
+from devices.models import Device
+from mes.eventlog.base import digest_of
+from mes.models import EventRecord
+from mes.services.artefacts import artefact_path
+from quality.models import Report
+from quality.reports.base import NOT_APPLICABLE, NOT_YET, REPORTS, record_bytes
+from quality.reports.page import page_of, text_of
+from quality.reports.pdf import AddressRefused, SignatureLeftOut, write_pdf
+from quality.services.reports import render_production_record
+from tests.quality.makers import CANARY, Staff, make_built_device
+from tests.quality.test_release import release, reviewed
+
+LETTERS = list("ABCDEFGHIJKLMNOPQR")
+
+
+def gathered(device: Device, last_pos: int | None = None) -> dict[str, Any]:
+    last = last_pos or EventRecord.objects.order_by("pos").last().pos  # type: ignore[union-attr] # there are events
+    return dict(REPORTS["production_record"].gather(Device.objects.get(pk=device.pk), last))
+
+
+def released(staff: Staff) -> tuple[Device, int]:
+    device = reviewed(staff)
+    release(staff, device)
+    fact = EventRecord.objects.get(type="quality.device_released")
+    return device, fact.pos
+
+
+@pytest.fixture
+def written(staff: Staff) -> Report:
+    device, last_pos = released(staff)
+    return render_production_record(device.pk, last_pos=last_pos)()
+
+
+def test_a_released_device_has_its_record_as_pdf_and_json(staff: Staff, written: Report) -> None:
+    text = artefact_path(written.json).read_bytes()
+    pdf = artefact_path(written.pdf)
+    record = json.loads(text)
+    assert written.json_id == hashlib.sha256(text).hexdigest()
+    assert sorted(record["sections"]) == LETTERS
+    assert record["status"] == "released"
+    assert record["notice"] == "TRAINING - NOT FOR CLINICAL USE"
+    assert EventRecord.objects.filter(type="quality.production_record_rendered").count() == 1
+
+    shown = pdf_text(pdf)
+    pages = shown.split("\f")[:-1]
+    assert len(pages) > 3
+    for page in pages:
+        assert f"SHA-256 {written.json_id}" in page
+    assert all("TRAINING - NOT FOR CLINICAL USE" in page for page in pages)
+    assert f"Page {len(pages)} of {len(pages)}" in pages[-1]
+    for signature in record["signatures"]:
+        assert signature["printed_name"] in shown
+        assert signature["content_digest"] in shown.replace("\n", "")
+    assert CANARY not in shown
+    assert CANARY.encode() not in text
+    assert CANARY.encode() not in plain_streams(pdf.read_bytes())
+
+
+def pdf_text(path: Path) -> str:
+    return subprocess.run(
+        ["pdftotext", "-layout", str(path), "-"], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def plain_streams(pdf: bytes) -> bytes:
+    """Every compressed stream of a PDF, unpacked: attachments and metadata too."""
+    found = [pdf]
+    for part in pdf.split(b"stream\n")[1:]:
+        try:
+            found.append(zlib.decompress(part))
+        except zlib.error:
+            continue
+    return b"".join(found)
+
+
+@pytest.mark.requirement("P11-50")
+def test_every_signature_stands_with_name_meaning_and_both_times(staff: Staff) -> None:
+    device, last_pos = released(staff)
+    record = gathered(device, last_pos)
+    meanings = [item["meaning"] for item in record["signatures"]]
+    for meaning in (
+        "prescribed",
+        "approved",
+        "reviewed",
+        "design_approved",
+        "verified",
+        "performed",
+        "released",
+    ):
+        assert meaning in meanings
+    for item in record["signatures"]:
+        assert item["printed_name"].endswith(", MSc")
+        assert item["statement"]
+        assert item["signed_at_utc"].endswith("Z")
+        assert item["signed_at_local"][-6:] in ("+01:00", "+02:00")
+        assert item["timezone"] == "Europe/Berlin"
+        assert item["intact"]
+
+
+def test_the_record_tells_every_event_and_every_gate_s_answer(staff: Staff) -> None:
+    device, last_pos = released(staff)
+    record = gathered(device, last_pos)
+    own = [item for item in record["events"] if item["stream"] == f"devices.device/{device.pk}"]
+    assert [item["version"] for item in own] == list(range(1, len(own) + 1))
+    assert {"printing.job_finished", "printing.lot_released", "devices.master_published"} <= {
+        item["type"] for item in record["events"]
+    }
+    asked = {(item["asked_for"], item["gate"]) for item in record["gates"]}
+    assert {
+        ("release", "G-REL-02"),
+        ("pass_inspection", "G-INS-01"),
+        ("finish_post_processing", "G-PST-01"),
+    } <= asked
+    named = {item["sha256"] for item in record["files"]}
+    assert device.current_design is not None
+    assert {device.current_design.mesh_id, record["sections"]["L"]["pictures"][0]["sha256"]} <= named
+    assert all(item["size"] is not None for item in record["files"])
+
+
+def test_the_same_log_gives_the_same_bytes_and_an_older_position_the_older_record(staff: Staff) -> None:
+    device = reviewed(staff)
+    before = EventRecord.objects.order_by("pos").last()
+    assert before is not None
+    shown = record_bytes(gathered(device, before.pos))
+    assert shown == record_bytes(gathered(device, before.pos))
+    release(staff, device)
+    assert record_bytes(gathered(device, before.pos)) == shown
+    after = gathered(device)
+    assert after["status"] == "released"
+    assert digest_of(after) != digest_of(json.loads(shown))
+
+
+def test_what_is_absent_is_said(staff: Staff) -> None:
+    device = make_built_device(staff)
+    sections = gathered(device)["sections"]
+    assert sorted(sections) == LETTERS
+    assert sections["K"]["state"] == NOT_YET
+    assert sections["L"]["state"] == NOT_YET
+    assert sections["M"]["note"] == "None."
+    assert sections["N"]["state"] == NOT_APPLICABLE
+    assert sections["P"]["state"] == NOT_YET
+    assert sections["Q"]["state"] == NOT_YET
+
+
+def test_a_clinical_record_carries_no_training_notice(staff: Staff) -> None:
+    device = make_built_device(staff, clinical=True, stage=Stage.BUILT)
+    assert gathered(device)["notice"] == ""
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:9/picture.png",
+        "https://example.org/picture.png",
+        "file:///etc/passwd",
+        "FILE:///etc/passwd",
+        "ftp://127.0.0.1/picture.png",
+        "//127.0.0.1/picture.png",
+    ],
+)
+def test_a_page_that_wants_to_fetch_is_refused(address: str) -> None:
+    record = {"signatures": []}
+    for html in (
+        f'<img src="{address}">',
+        f'<link rel="stylesheet" href="{address}">',
+        f'<style>body {{ background: url("{address}") }}</style>x',
+        f'<link rel="attachment" href="{address}">',
+    ):
+        with pytest.raises(AddressRefused) as refusal:
+            write_pdf(html, record=record, attached=b"{}", title="x")
+        assert "root:" not in str(refusal.value)
+
+
+@pytest.mark.requirement("P11-50")
+def test_a_page_without_a_signature_block_is_not_written(staff: Staff) -> None:
+    record = gathered(make_built_device(staff))
+    pictures = dict.fromkeys(
+        [item["sha256"] for section in record["sections"].values() for item in section["pictures"]], "data:,"
+    )
+    html = render_to_string(REPORTS["production_record"].template, page_of(record, "0" * 64, pictures))
+    first = record["signatures"][0]["id"]
+    assert f'data-signature="{first}"' in html
+    with pytest.raises(SignatureLeftOut, match=str(first)):
+        write_pdf(html.replace(f'data-signature="{first}"', ""), record=record, attached=b"{}", title="x")
+
+
+def test_text_from_the_record_cannot_become_markup(staff: Staff) -> None:
+    record = gathered(make_built_device(staff))
+    record["device_type"] = "<script>alert(1)</script><img src=file:///etc/passwd>"
+    pictures = dict.fromkeys(
+        [item["sha256"] for section in record["sections"].values() for item in section["pictures"]], "data:,"
+    )
+    html = render_to_string(REPORTS["production_record"].template, page_of(record, "0" * 64, pictures))
+    assert "<script>" not in html
+    assert "<img src=file" not in html
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "\N{EM DASH}"),
+        (True, "yes"),
+        (0.123456, "0.1235"),
+        (12.0, "12"),
+        ([1.5, None], "1.5, \N{EM DASH}"),
+        ([[1, 2], [3, 4]], "1, 2 | 3, 4"),
+        ({"lower_hu": 300.0}, "lower hu: 300"),
+        ("2026-11-22T10:00:00.123456Z", "2026-11-22 10:00:00 UTC"),
+        ("2026-11-22T11:00:00+01:00", "2026-11-22 11:00:00 +01:00"),
+        ("-0", "-0"),
+    ],
+)
+def test_values_become_text(value: Any, text: str) -> None:
+    assert text_of(value) == text
