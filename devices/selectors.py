@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,10 +21,12 @@ from devices.choices import (
     StudyStatus,
 )
 from devices.models import Design, Device, DeviceMaster, Material, Order, Segmentation, Study
+from mes.choices import Meaning
 from mes.eventlog.base import digest_of
 from mes.exceptions import InvalidInput
 from mes.models import Artefact, EventRecord, Signature
 from mes.selectors import events_of, signatures_of
+from mes.tables import TABLES
 
 EVIDENCE: dict[type[Study] | type[Segmentation] | type[Design], tuple[str, ...]] = {
     Study: (
@@ -286,6 +290,17 @@ def orders_at(*stages: OrderStage) -> QuerySet[Order]:
     return orders().filter(stage__in=stages)
 
 
+def approval_signatures(found: QuerySet[Order]) -> dict[int, list[Signature]]:
+    """The approvals of many orders, by order, in one query."""
+    keys = [str(key) for key in found.values_list("pk", flat=True)]
+    by_order: dict[int, list[Signature]] = defaultdict(list)
+    kind = TABLES[Order._meta.db_table].root
+    signatures = Signature.objects.filter(subject_type=kind, subject_id__in=keys, meaning=Meaning.APPROVED)
+    for signature in signatures.order_by("pk"):
+        by_order[int(signature.subject_id)].append(signature)
+    return by_order
+
+
 def device_timeline(device: Device) -> QuerySet[EventRecord]:
     """Every event of a device, oldest first."""
     return events_of(device)
@@ -297,6 +312,22 @@ def design_signatures(device: Device) -> QuerySet[Signature]:
 
 def latest_event(device: Device, name: str) -> EventRecord | None:
     return events_of(device).filter(type=name).last()
+
+
+def refused_segmentation(device: Device) -> list[dict[str, Any]]:
+    """Why the segmentation of the current images did not happen: blocking gates or the segmenter's own reasons."""
+    if device.current_study_id is None or device.current_segmentation_id is not None:
+        return []
+    names = ("devices.segmentation_refused", "devices.segmentation_failed", "devices.segmentation_requested")
+    last = events_of(device).filter(type__in=names).last()
+    if last is None:
+        return []
+    said = json.loads(last.payload)
+    gates = [gate for gate in said.get("gates", []) if gate["outcome"] == "block"]
+    reasons = [
+        {"gate": one["code"], "reason": one["text"], "cure": one["cure"]} for one in said.get("reasons", [])
+    ]
+    return [*gates, *reasons] if said["study_id"] == device.current_study_id else []
 
 
 def next_design_revision(device: Device) -> int:

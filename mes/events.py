@@ -39,6 +39,22 @@ class RoleRevoked(Event, name="mes.role_revoked", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenIssued(Event, name="mes.token_issued", terminal=True):
+    """An account has a new key to the API."""
+
+    account_id: int
+    token_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenRevoked(Event, name="mes.token_revoked", terminal=True):
+    """A key to the API was closed."""
+
+    account_id: int
+    token_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PatientRegistered(Event, name="mes.patient_registered", terminal=True):
     """A patient has a token; the identity lies in the vault."""
 

@@ -93,6 +93,8 @@ CHANNEL_LAYERS = {
     "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [BROKER_URL]}}
 }
 CELERY_BROKER_URL = celery_url(BROKER_URL)
+# Celery's command takes BROKER_URL from the environment for its own and would not understand our form of it.
+CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = CELERY_BROKER_URL
 CELERY_WORKER_CONCURRENCY = ENVIRONMENT.worker_concurrency
 
 # The event log: how long a delivery may be on its way or at work before it is sent again, and how often.
@@ -132,6 +134,7 @@ FRONT_END = {
     "vendor/tabler": NODE_MODULES / "@tabler" / "core" / "dist",
     "vendor/three": NODE_MODULES / "three" / "build",
     "vendor/three-addons": NODE_MODULES / "three" / "examples" / "jsm",
+    "vendor/inter": NODE_MODULES / "@fontsource-variable" / "inter" / "files",
     "vendor/uplot": NODE_MODULES / "uplot" / "dist",
 }
 STATICFILES_DIRS = [(prefix, str(folder)) for prefix, folder in FRONT_END.items() if folder.is_dir()]
@@ -174,10 +177,15 @@ CONTENT_SECURITY_POLICY = {
 }
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "mes.api.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.MultiPartParser"],
+    "DEFAULT_PARSER_CLASSES": ["mes.api.parsers.ShallowJSONParser", "rest_framework.parsers.MultiPartParser"],
+    "DEFAULT_PAGINATION_CLASS": "mes.api.pages.Pages",
+    "EXCEPTION_HANDLER": "mes.api.errors.handle",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

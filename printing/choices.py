@@ -220,6 +220,7 @@ JOB_PAIRS = (
     ("paused", "failed"),
     ("paused", "cancelled"),
     ("uncertain", "claimed"),
+    ("uncertain", "starting"),
     ("uncertain", "printing"),
     ("uncertain", "paused"),
     ("uncertain", "finished"),

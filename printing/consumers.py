@@ -100,7 +100,9 @@ class FleetConsumer(AsyncJsonWebsocketConsumer):
             self._wanted = _keys(content.get("printers"))
             self._subscribed = True
         elif kind != "resync" or not self._subscribed:
-            await self.send_json({"t": "error", "text": "Say {'t': 'subscribe'}, then {'t': 'resync'} if needed."})
+            await self.send_json(
+                {"t": "error", "text": "Say {'t': 'subscribe'}, then {'t': 'resync'} if needed."}
+            )
             return
         self._resync = True
         self._work.set()

@@ -83,6 +83,7 @@ JOB = Lifecycle("job", (
     Row("refuse",          JobState.STARTING,    JobState.CLAIMED,     "system"),
     Row("refuse",          JobState.UNCERTAIN,   JobState.CLAIMED,     "person"),
     Row("run",             JobState.STARTING,    JobState.PRINTING,    "system"),
+    Row("await_run",       JobState.UNCERTAIN,   JobState.STARTING,    "person"),
     Row("run",             JobState.UNCERTAIN,   JobState.PRINTING,    "person"),
     Row("pause",           JobState.PRINTING,    JobState.PAUSED,      "system"),
     Row("pause",           JobState.UNCERTAIN,   JobState.PAUSED,      "person"),
@@ -116,3 +117,6 @@ COMMAND = Lifecycle("command", (
 # fmt: on
 
 LIFECYCLES = (LOT, PARAMETERS, PRINTER, BUILD, JOB, COMMAND)
+
+POINTS = ("job.dispatch",)
+"""Where gates are asked without a move."""

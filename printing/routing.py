@@ -6,4 +6,4 @@ from django.urls import path
 
 from printing.consumers import FleetConsumer
 
-websocket_urlpatterns = [path("ws/fleet/", FleetConsumer.as_asgi())]
+websocket_urlpatterns = [path("ws/fleet/", FleetConsumer.as_asgi())]  # type: ignore[arg-type]

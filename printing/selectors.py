@@ -9,10 +9,19 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from devices.choices import Stage
 from devices.models import Device
 from mes.exceptions import Refused
 from mes.models import Stream
-from printing.choices import ENDED_JOBS, OPEN_COMMANDS, Operation, Qualification
+from printing.choices import (
+    ENDED_JOBS,
+    OPEN_COMMANDS,
+    BuildState,
+    JobState,
+    LotState,
+    Operation,
+    Qualification,
+)
 from printing.models import (
     Build,
     Consumption,
@@ -53,6 +62,10 @@ def containers() -> QuerySet[Container]:
     return Container.objects.select_related("lot__material", "printer").order_by("-pk")
 
 
+def lots_at(*states: LotState) -> QuerySet[MaterialLot]:
+    return lots().filter(state__in=states).order_by("pk")
+
+
 def lot_content(lot: MaterialLot) -> dict[str, Any]:
     """What a signature about a lot is over: what was received, and its certificate."""
     return {
@@ -73,7 +86,9 @@ def jobs_of_lot(lot: MaterialLot) -> QuerySet[PrintJob]:
     """Jobs that used the lot, and those that run on it now and have not booked it yet."""
     booked = Q(consumptions__lot=lot)
     running = Q(container__lot=lot, started_at__isnull=False)
-    return PrintJob.objects.filter(booked | running).select_related("build", "printer").distinct().order_by("pk")
+    return (
+        PrintJob.objects.filter(booked | running).select_related("build", "printer").distinct().order_by("pk")
+    )
 
 
 def devices_made_from(lot: MaterialLot) -> QuerySet[Device]:
@@ -115,6 +130,10 @@ def lots_due_to_expire() -> list[MaterialLot]:
 
 
 # Parameter sets and builds
+
+
+def parameter_sets() -> QuerySet[ParameterSet]:
+    return ParameterSet.objects.select_related("material").order_by("-pk")
 
 
 def parameters_content(parameters: ParameterSet) -> dict[str, Any]:
@@ -164,6 +183,25 @@ def build_content(build: Build) -> dict[str, Any]:
     }
 
 
+def device_builds(device: Device) -> QuerySet[Build]:
+    found = Build.objects.filter(items__device=device).select_related("material").order_by("-pk")
+    return found.prefetch_related("jobs__printer")
+
+
+def builds_at(*states: BuildState) -> QuerySet[Build]:
+    return builds().filter(state__in=states).order_by("pk")
+
+
+def devices_without_build() -> QuerySet[Device]:
+    """Frozen devices that are in no open build, most urgent first."""
+    frozen = Device.objects.filter(stage=Stage.DESIGN_FROZEN, held=False)
+    return frozen.exclude(build_items__active=True).order_by("need_by", "pk")
+
+
+def device_is_queued(device_id: int) -> bool:
+    return Device.objects.filter(pk=device_id, stage=Stage.QUEUED).exists()
+
+
 # Jobs
 
 
@@ -182,6 +220,14 @@ def open_command(printer: Printer) -> PrinterCommand | None:
     return PrinterCommand.objects.filter(printer=printer, state__in=OPEN_COMMANDS).first()
 
 
+def jobs_at(*states: JobState) -> QuerySet[PrintJob]:
+    return jobs().filter(state__in=states).order_by("pk")
+
+
+def commands() -> QuerySet[PrinterCommand]:
+    return PrinterCommand.objects.select_related("printer", "job").order_by("-pk")
+
+
 def device_jobs(device: Device) -> QuerySet[PrintJob]:
     return jobs().filter(build__items__device=device)
 
@@ -194,6 +240,13 @@ def printers() -> QuerySet[Printer]:
     return Printer.objects.select_related(*related).order_by("pk")
 
 
+def plates_to_clear() -> QuerySet[Printer]:
+    """Printers that wait for a person to clear them: their job is over, or their material was changed."""
+    ended = Q(jobs__plate_cleared_at__isnull=True, jobs__state__in=ENDED_JOBS)
+    changed = ~Q(clearance_needed="") & ~Q(jobs__plate_cleared_at__isnull=True, jobs__isnull=False)
+    return Printer.objects.filter(ended | changed).distinct().order_by("pk")
+
+
 def contact_of(printer: Printer) -> PrinterContact | None:
     return PrinterContact.objects.filter(printer=printer).first()
 
@@ -202,7 +255,9 @@ def is_fresh(heard_at: datetime | None, now: datetime) -> bool:
     return heard_at is not None and now - heard_at <= STALE_AFTER
 
 
-def shown_operation(printer: Printer, heard_at: datetime | None, now: datetime, *, claimed: bool) -> Operation:
+def shown_operation(
+    printer: Printer, heard_at: datetime | None, now: datetime, *, claimed: bool
+) -> Operation:
     """What a person is shown: UNKNOWN where the last word is too old, READY only where everything is."""
     said = Operation(printer.operation)
     if said in TOLD_WITHOUT_HEARING:
@@ -212,6 +267,15 @@ def shown_operation(printer: Printer, heard_at: datetime | None, now: datetime, 
     may = printer.qualification == Qualification.QUALIFIED and not printer.held
     clear = not printer.clearance_needed and not claimed
     return Operation.READY if said == Operation.IDLE and may and clear else said
+
+
+def is_ready_for_work(printer: Printer) -> bool:
+    """Whether it is heard now, idle, qualified, free, clear and loaded. The gates of a dispatch still decide."""
+    contact = contact_of(printer)
+    heard_at = contact.heard_at if contact else None
+    claimed = job_holding(printer) is not None
+    shown = shown_operation(printer, heard_at, timezone.now(), claimed=claimed)
+    return shown == Operation.READY and printer.container_id is not None
 
 
 def printer_versions(keys: Iterable[int] | None = None) -> dict[int, int]:

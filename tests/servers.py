@@ -118,7 +118,8 @@ class Cluster:
             roles.VARIABLES[role]: url(self.address(role.login, database))
             for role in (Role.APP, Role.OWNER, Role.SEALER)
         }
-        return inherited | named | {"LAMINA_VAR": str(self.layout.root), "BROKER_URL": self.valkey.url}
+        place = {"LAMINA_VAR": str(self.layout.root), "BROKER_URL": self.valkey.url}
+        return inherited | named | place | {"DJANGO_SETTINGS_MODULE": "mes.settings"}
 
     def _start(self, name: str, command: list[str]) -> None:
         with (self.layout.log / f"{name}.log").open("ab") as log:

@@ -26,7 +26,7 @@ from mes.settings import BROKER_URL, CHANNEL_LAYERS, INSTALLED_APPS  # noqa: E40
 
 # Each process of a test run has a logical database of the broker to itself. Channels are shared, so they get a prefix.
 BROKER_URL = f"{BROKER_URL}?db={0 if WORKER == 'main' else int(WORKER.removeprefix('gw')) + 1}"
-CELERY_BROKER_URL = celery_url(BROKER_URL)
+CELERY_BROKER_URL = CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = celery_url(BROKER_URL)
 CHANNEL_LAYERS["default"]["CONFIG"] = {"hosts": [BROKER_URL], "prefix": f"test-{WORKER}"}
 # Argon2 is slow on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -6,7 +6,7 @@ A definition becomes a revision of a device master when one person drafts it and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from devices.choices import DeviceField, IntendedUse
@@ -53,7 +53,7 @@ class MasterDefinition:
     process: str
     routing: tuple[Mapping[str, Any], ...]
     inspection: Mapping[str, Any]
-    label: Mapping[str, Any] = field(default_factory=dict)
+    label: Mapping[str, Any]
 
 
 MATERIALS: Registry[MaterialDefinition] = Registry("material")

@@ -138,8 +138,7 @@ def within_envelope(values: Mapping[str, Value], envelope: Envelope) -> tuple[Re
 
 def unit_vector(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     """The vector (3,) at length one, rounded so that it survives being stored as text."""
-    rounded: NDArray[np.float64] = np.round(vector / np.linalg.norm(vector), 9)
-    return rounded
+    return np.asarray(np.round(vector / np.linalg.norm(vector), 9), dtype=np.float64)
 
 
 def _canonical(kind: Kind, given: object) -> Value | None:

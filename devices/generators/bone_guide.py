@@ -103,7 +103,7 @@ class BoneGuide:
     id = "bone_guide"
     version = "1"
     title = "Bone-fitting drill guide"
-    parameters = PARAMETERS
+    parameters: tuple[Parameter, ...] = PARAMETERS
     validation_status: ValidationStatus = "research_only"
 
     def generate(self, bone: Mesh, values: Mapping[str, object]) -> Design:

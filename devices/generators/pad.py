@@ -11,7 +11,17 @@ from manifold3d import Manifold
 from numpy.typing import NDArray
 
 from devices.generators.base import DesignRefused
-from devices.generators.shell import Field, Frame, Grid, box_grid, frame_on, free_way, surface_between
+from devices.generators.shell import (
+    OUTSIDE,
+    Field,
+    Frame,
+    Grid,
+    box_grid,
+    distance_around,
+    frame_on,
+    free_way,
+    surface_between,
+)
 from devices.generators.site import Site
 from devices.mesh.base import Mesh
 from devices.mesh.distance import Surface
@@ -72,7 +82,7 @@ def fitted_pad(
     radius = WALL_MARGIN * minimum_wall_mm / 2.0
     grid = _grid(site, clearance_mm + thickness_mm, extent_mm, depth_mm, thickness_mm - 2.0 * radius)
     way = free_way(grid, site.near, site.ceiling)
-    local = grid.local_points().reshape(*grid.shape, 3)
+    local = grid.local_points.reshape(*grid.shape, 3)
     across = np.hypot(local[..., 0], local[..., 1])
     field = np.minimum(way - clearance_mm, clearance_mm + thickness_mm - way)
     field = np.minimum(field, np.minimum(extent_mm - across, local[..., 2] + depth_mm))
@@ -100,7 +110,7 @@ def _grid(site: Site, rise: float, extent: float, depth: float, core: float) -> 
 
 def _foot(grid: Grid, free: Field, tube: Tube) -> tuple[Field, float]:
     """What joins a tube to the bone's shape: a field, and the height above which the tube's full round stands free."""
-    local = tube.frame.to_local(grid.points()).reshape(*grid.shape, 3)
+    local = tube.frame.to_local(grid.points).reshape(*grid.shape, 3)
     across, up = np.hypot(local[..., 0], local[..., 1]), local[..., 2]
     under = (across <= tube.outer_radius + grid.spacing) & (free < 0.0)
     start = float(up[under].max(initial=0.0)) + TUBE_OVERLAP_MM + grid.spacing / 2.0
@@ -117,11 +127,11 @@ def _foot(grid: Grid, free: Field, tube: Tube) -> tuple[Field, float]:
 def _without_thin_parts(grid: Grid, field: Field, radius: float) -> tuple[Manifold, tuple[str, ...]]:
     """A morphological opening with a ball: what no ball of `radius` fits into goes, and everything else stays."""
     whole = _body(surface_between(grid, field))
-    depth_in = Surface(mesh_of(whole)).unsigned(grid.points()).reshape(grid.shape)
-    core = _body(surface_between(grid, np.where(field > 0.0, depth_in, -depth_in), radius))
-    reach = Surface(mesh_of(core)).unsigned(grid.points()).reshape(grid.shape)
-    inside_core = (field > 0.0) & (depth_in > radius)
-    grown = np.where(inside_core, radius + reach, radius - reach)
+    depth_in = distance_around(grid, Surface(mesh_of(whole)), field > 0.0)
+    depth_in = np.where(field > 0.0, depth_in, np.maximum(-depth_in, OUTSIDE))
+    core = _body(surface_between(grid, depth_in, radius))
+    reach = distance_around(grid, Surface(mesh_of(core)), field > 0.0)
+    grown = np.where(depth_in > radius, radius + reach, np.maximum(radius - reach, OUTSIDE))
     opened = _body(surface_between(grid, np.minimum(grown, field)))
     lost = 1.0 - opened.volume() / whole.volume()
     text = f"{lost:.0%} of the pad was too thin to build, or loose, and was left out."

@@ -9,6 +9,7 @@ for the shell to come off again: at every place the closest the bone ever comes 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,14 +59,21 @@ class Grid:
     shape: tuple[int, int, int]
     spacing: float
 
+    @cached_property
     def local_points(self) -> NDArray[np.float64]:
         """All samples (n, 3), the index along w running fastest."""
         axes = [self.corner[i] + self.spacing * np.arange(self.shape[i]) for i in range(3)]
-        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        return _kept(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3))
 
+    @cached_property
     def points(self) -> NDArray[np.float64]:
         """All samples (n, 3) in LPS mm."""
-        return self.frame.to_patient(self.local_points())
+        return _kept(self.frame.to_patient(self.local_points))
+
+
+def _kept(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    points.setflags(write=False)
+    return points
 
 
 def box_grid(frame: Frame, low: NDArray[np.float64], high: NDArray[np.float64], spacing: float) -> Grid:
@@ -79,14 +87,29 @@ def free_way(grid: Grid, bone: Surface, ceiling: float) -> Field:
 
     ceiling: local height from which the way is looked at, above everything.
     """
-    columns = grid.local_points().reshape(*grid.shape, 3)[:, :, 0].reshape(-1, 3)
+    columns = grid.local_points.reshape(*grid.shape, 3)[:, :, 0].reshape(-1, 3).copy()
     columns[:, 2] = ceiling
     drop = bone.first_hits(grid.frame.to_patient(columns), -grid.frame.axes[2])
     first = (ceiling - drop).reshape(grid.shape[:2])
     heights = grid.corner[2] + grid.spacing * np.arange(grid.shape[2])
-    distance = bone.unsigned(grid.points()).reshape(grid.shape)
-    signed = np.where(heights < first[..., None], -distance, distance)
+    above = heights - first[..., None]
+    # Further below the first hit only the sign is ever looked at.
+    signed = np.where(np.isfinite(above), np.minimum(above, 0.0), 0.0)
+    seen = above > -2.0 * grid.spacing
+    distance = bone.unsigned(grid.points[seen.ravel()])
+    signed[seen] = np.where(above[seen] < 0.0, -distance, distance)
     return np.minimum.accumulate(signed[..., ::-1], axis=2)[..., ::-1]
+
+
+def distance_around(grid: Grid, surface: Surface, inside: NDArray[np.bool_]) -> Field:
+    """Distance to `surface` (nu, nv, nw) mm at the samples `inside` and their neighbours; inf elsewhere."""
+    wanted = inside.copy()
+    for axis in range(3):
+        for step in (-1, 1):
+            wanted |= np.roll(inside, step, axis=axis)
+    distance = np.full(grid.shape, np.inf)
+    distance[wanted] = surface.unsigned(grid.points[wanted.ravel()])
+    return distance
 
 
 def surface_between(grid: Grid, field: Field, level: float = 0.0) -> Mesh:

@@ -37,7 +37,7 @@ class Site:
 
     @property
     def inward(self) -> NDArray[np.float64]:
-        return -self.frame.axes[2] + 0.0
+        return np.asarray(0.0 - self.frame.axes[2], dtype=np.float64)
 
 
 def find_site(

@@ -62,7 +62,7 @@ class Acquisition:
     source_digest: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Volume:
     """A calibrated volume.
 
@@ -87,6 +87,9 @@ class Volume:
         reasons = [reason for holds, reason in self._rules() if not holds]
         if reasons:
             raise ValueError("not a volume: " + "; ".join(reasons))
+
+    def __repr__(self) -> str:
+        return f"Volume({' x '.join(map(str, self.voxels.shape))} {self.voxels.dtype}, {self.acquisition.source_format})"
 
     def _rules(self) -> Iterable[tuple[bool, str]]:
         yield (

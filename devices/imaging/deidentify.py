@@ -1,7 +1,7 @@
 """A de-identified copy of the images used, for the work area (G-IMG-03).
 
 An allow-list, not a block-list: what is not named here does not leave (PS3.15 Annex E, Basic Profile, with the options
-retain device identity in part and retain acquisition facts). UIDs are replaced by HMAC under a key of the caller's, so one
+retain full dates: the date of acquisition stays). UIDs are replaced by HMAC under a key of the caller's, so one
 patient's images keep fitting together and nobody without the key can go back. Faces remain in head scans: a head's surface
 counts as identifying whatever its header says.
 """

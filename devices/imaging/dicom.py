@@ -5,11 +5,14 @@ Multi-frame objects (PS3.3 C.7.6.16) and single-frame ones end up as the same `F
 
 from __future__ import annotations
 
+import logging
+import re
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -37,6 +40,8 @@ from devices.imaging.sources import SourceFile
 
 # Odd values are met with our own checks; pydicom's warnings would print them, and they may hold a patient's name.
 config.settings.reading_validation_mode = config.IGNORE
+# Its log names files, and files are named after patients.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
 UNREADABLE = (
     InvalidDicomError, BytesLengthException, ValueError, KeyError, AttributeError, TypeError, NotImplementedError,
@@ -55,6 +60,15 @@ MAX_FRAMES = 5_000
 SPACING_LIMITS_MM = (0.01, 20.0)
 POSITION_LIMIT_MM = 10_000.0
 PREAMBLE_BYTES = 132
+CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
+IDENTIFIER = re.compile(r"[0-9.]{0,64}")
+IDENTIFIERS = (
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "StudyInstanceUID",
+    "FrameOfReferenceUID",
+    "SOPClassUID",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +140,23 @@ def _read(file: SourceFile) -> Header | Rejection:
             return reject(file, "deflated", "is in the deflated transfer syntax, which is not accepted")
         dataset = dcmread(stream, stop_before_pixels=True)
         left = file.path.stat().st_size - stream.tell()
+    drop_unreadable(dataset)
     header = _header(file, dataset)
     reason = _unfit(header) or _short(header, left)
     return reject(file, *reason, header) if reason else header
+
+
+def drop_unreadable(dataset: Dataset) -> None:
+    """pydicom decodes when asked: ask once, here, and leave out what has no decodable value."""
+    for tag in list(dataset.keys()):
+        try:
+            element = dataset[tag]
+        except UNREADABLE:
+            del dataset[tag]
+            continue
+        if element.VR == "SQ":
+            for item in element.value:
+                drop_unreadable(item)
 
 
 def _header(file: SourceFile, dataset: Dataset) -> Header:
@@ -140,14 +168,21 @@ def _header(file: SourceFile, dataset: Dataset) -> Header:
         sop_class=sop_class,
         sop_uid=str(dataset.get("SOPInstanceUID") or meta.get("MediaStorageSOPInstanceUID") or ""),
         series_uid=str(dataset.get("SeriesInstanceUID") or ""),
-        modality=str(dataset.get("Modality") or IMAGE_CLASSES.get(sop_class, "")),
+        modality=_code(dataset.get("Modality") or IMAGE_CLASSES.get(sop_class, "")),
     )
+
+
+def _code(value: Any) -> str:
+    """A code string (PS3.5 6.2); anything else is not repeated, for it could be a name."""
+    return str(value) if CODE.fullmatch(str(value)) else "unknown"
 
 
 def _unfit(header: Header) -> tuple[str, str] | None:
     dataset = header.dataset
     if header.sop_class == MediaStorageDirectoryStorage:
         return "dicomdir", "is a DICOMDIR index; the files themselves are read instead"
+    if not all(IDENTIFIER.fullmatch(str(dataset.get(keyword) or "")) for keyword in IDENTIFIERS):
+        return "bad_identifier", "has an identifier that is no DICOM UID"
     if "PATIENT_INFO" in _image_type(dataset) or "Secondary" in _class_name(header):
         return "secondary_capture", "is a secondary capture (a screenshot), which may show the patient's name"
     if header.sop_class not in IMAGE_CLASSES:
@@ -171,6 +206,8 @@ def _image_type(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _unfit_pixels(dataset: Dataset) -> tuple[str, str] | None:
+    if "Rows" not in dataset or "Columns" not in dataset:
+        return "truncated", "ends before it says what it shows"
     rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
     if not (1 <= rows <= MAX_ROWS and 1 <= columns <= MAX_ROWS):
         return "absurd_size", f"has {rows} rows and {columns} columns; 1 to {MAX_ROWS} are accepted"
@@ -262,6 +299,9 @@ def _misplaced(frame: Frame) -> str:
 
 
 def load_pixels(header: Header) -> Dataset:
-    """The whole data set of a file, pixels included."""
+    """The whole data set of a file: its checked header, and its pixels."""
     with quiet():
-        return dcmread(BytesIO(header.file.path.read_bytes()))
+        whole = copy(header.dataset)
+        fresh = dcmread(BytesIO(header.file.path.read_bytes()), specific_tags=["PixelData"])
+        whole["PixelData"] = fresh["PixelData"]
+        return whole

@@ -128,7 +128,7 @@ def _read_series(
             [Finding("no_images", "error", message, "Upload the series as the scanner exported it.")]
         )
     # A localiser or a screenshot of somebody else in the folder is as alarming as a slice of somebody else.
-    patient, said = identity([*headers, *(rejection.header for rejection in rejections if rejection.header)])
+    patient, said = identity(headers, (rejection.header for rejection in rejections if rejection.header))
     refuse_on_error([*said, *findings])
     every = grouped(frames, rejections)
     series = chosen(every, series_uid, modalities)

@@ -68,9 +68,11 @@ def _error(code: str, message: str, cure: str = "Export the image again from its
 
 def read_nifti(file: SourceFile) -> ReadImages:
     """One 3-D NIfTI image as a volume. Raises ImagingRefused."""
-    image = _parsed(read_inflated(file.path))
+    data = read_inflated(file.path)
+    image = _parsed(data)
     findings = _header_findings(image)
     refuse_on_error(findings)
+    _check_complete(image, len(data))
     geometry, more = _placed(image)
     findings += more
     refuse_on_error(findings)
@@ -84,8 +86,18 @@ def _parsed(data: bytes) -> Any:
     try:
         kind = nib.Nifti2Image if data[4:8] in (b"n+2\0", b"ni2\0") else nib.Nifti1Image
         return kind.from_bytes(data)
-    except (*UNREADABLE, nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
-        raise _error("malformed", "The NIfTI header cannot be read.") from error
+    except (*UNREADABLE, nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError):
+        raise _error("malformed", "The NIfTI header cannot be read.") from None
+
+
+def _check_complete(image: Any, held: int) -> None:
+    """Before anything is allocated: a header may claim gigabytes."""
+    header = image.header
+    claimed = int(np.prod([int(side) for side in header.get_data_shape()])) * int(
+        header.get_data_dtype().itemsize
+    )
+    if claimed > held:
+        raise _error("truncated", "The image ends before its voxels do.")
 
 
 def _header_findings(image: Any) -> list[Finding]:
@@ -151,8 +163,8 @@ def _placed(image: Any) -> tuple[NDArray[np.float64], list[Finding]]:
 def _qform(header: Any) -> NDArray[np.float64] | None:
     try:
         return header.get_qform(coded=True)[0]  # type: ignore[no-any-return]
-    except (*UNREADABLE, nib.spatialimages.HeaderDataError) as error:
-        raise _error("bad_geometry", "The image's orientation is impossible.") from error
+    except (*UNREADABLE, nib.spatialimages.HeaderDataError):
+        raise _error("bad_geometry", "The image's orientation is impossible.") from None
 
 
 def _spacing_findings(affine: NDArray[np.float64]) -> list[Finding]:
@@ -181,8 +193,8 @@ def _spacing_findings(affine: NDArray[np.float64]) -> list[Finding]:
 def _values(image: Any) -> Voxels:
     try:
         scaled = np.asanyarray(image.dataobj)
-    except (*UNREADABLE, nib.filebasedimages.ImageFileError) as error:
-        raise _error("truncated", "The image ends before its voxels do.") from error
+    except (*UNREADABLE, nib.filebasedimages.ImageFileError):
+        raise _error("truncated", "The image ends before its voxels do.") from None
     scaled = scaled.reshape(scaled.shape[:3])
     low, high = float(scaled.min()), float(scaled.max())
     if not (np.isfinite(low) and np.isfinite(high)):

@@ -8,8 +8,11 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+from pydicom.multival import MultiValue
+from pydicom.valuerep import PersonName
+
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers, SeriesSummary
-from devices.imaging.dicom import IMAGE_CLASSES, UNREADABLE, Frame, Header, Rejection, load_pixels
+from devices.imaging.dicom import UNREADABLE, Frame, Header, Rejection, load_pixels
 from devices.imaging.pixels import Undecodable, stored_pixels
 
 MIN_SLICES = 2
@@ -60,7 +63,7 @@ def decimal(value: Any) -> float | None:
 
 def text(value: Any) -> str | None:
     """A coded attribute as text; several values joined. Anything long is no code and is left out."""
-    parts = [value] if isinstance(value, str) else list(value or ())
+    parts = list(value) if isinstance(value, list | tuple | MultiValue) else [value or ""]
     joined = "\\".join(str(part).strip() for part in parts)
     return joined if 0 < len(joined) <= 64 else None
 
@@ -87,9 +90,12 @@ def grouped(frames: Iterable[Frame], rejections: Iterable[Rejection]) -> list[Se
     return [found[key] for key in sorted(found)]
 
 
-def identity(headers: Iterable[Header]) -> tuple[PatientIdentifiers, list[Finding]]:
-    """The one patient the files name. Two patients, or two studies, are found and said; nobody is named."""
-    headers = [header for header in headers if _names_somebody(header)]
+def identity(slices: Iterable[Header], others: Iterable[Header]) -> tuple[PatientIdentifiers, list[Finding]]:
+    """The one patient the files name. Two patients, or two studies, are found and said; nobody is named.
+
+    A slice counts even where it names nobody; other files only where they carry the attributes.
+    """
+    headers = [*slices, *(header for header in others if _names_somebody(header))]
     people = {_matched(header.dataset): header.dataset for header in headers}
     found = []
     if len(people) > 1:
@@ -103,9 +109,7 @@ def identity(headers: Iterable[Header]) -> tuple[PatientIdentifiers, list[Findin
 
 
 def _names_somebody(header: Header) -> bool:
-    """A slice does, even by saying nothing; an index or a stray file only where it carries the attributes."""
-    stated = any(keyword in header.dataset for keyword in ("PatientID", "PatientName", "PatientBirthDate"))
-    return header.sop_class in IMAGE_CLASSES or stated
+    return any(keyword in header.dataset for keyword in ("PatientID", "PatientName", "PatientBirthDate"))
 
 
 def _matched(dataset: Any) -> tuple[str, ...]:
@@ -118,7 +122,7 @@ def _matched(dataset: Any) -> tuple[str, ...]:
 
 
 def _identifiers(dataset: Any) -> PatientIdentifiers:
-    name = dataset.get("PatientName")
+    name = PersonName(str(dataset.get("PatientName") or ""))
     return PatientIdentifiers(
         patient_id=str(dataset.get("PatientID") or "").strip() or None,
         family_name=(str(name.family_name).strip() or None) if name else None,
@@ -215,7 +219,7 @@ def _said_of_duplicates(dropped: int, clashing: int) -> list[Finding]:
             )
         )
     if clashing:
-        message = f"{clashing} image{'s' * (clashing > 1)} carry the identifier of another image but show something else."
+        message = f"{clashing} image{'s' * (clashing > 1)} {'carry' if clashing > 1 else 'carries'} the identifier of another image but show something else."
         found.append(
             Finding("conflicting_images", "error", message, "Export the series again from its source.")
         )

@@ -5,8 +5,10 @@ Members of a zip are inflated under names of our own, counted while inflating: t
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
+import lzma
 import stat
 import zipfile
 import zlib
@@ -28,6 +30,15 @@ CHUNK_BYTES = 1024**2
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 GZIP_MAGIC = b"\x1f\x8b"
 ENCRYPTED = 0x1
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -112,18 +123,18 @@ def _unzipped(source: Path, scratch: Path) -> list[Path]:
         with zipfile.ZipFile(source) as archive:
             members = _checked_members(archive)
             return _inflate_all(archive, members, scratch)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:
-        raise refused(
-            "bad_zip", "The zip is damaged or incomplete.", "Make the zip again and upload it."
-        ) from error
+    except DAMAGED:
+        # From None: zipfile's own words name the member, and members are named after patients.
+        raise _damaged_zip() from None
+    except OSError as error:
+        # A damaged offset seeks to nowhere; a full disk is no fault of the zip.
+        if error.errno != errno.EINVAL:
+            raise
+        raise _damaged_zip() from None
+
+
+def _damaged_zip() -> ImagingRefused:
+    return refused("bad_zip", "The zip is damaged or incomplete.", "Make the zip again and upload it.")
 
 
 def _checked_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

@@ -103,6 +103,8 @@ def _load(path: Path, kind: str, names: tuple[str, ...]) -> tuple[dict[str, Any]
                 raise StoredFileRefused("the file is no container of arrays")
             facts = json.loads(bytes(stored["header"]).decode())
             arrays = {name: stored[name] for name in names}
+    except StoredFileRefused:
+        raise
     except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise StoredFileRefused(f"the file cannot be read ({type(error).__name__})") from error
     if not isinstance(facts, dict) or facts.pop("format", None) != kind:

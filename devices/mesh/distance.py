@@ -109,7 +109,8 @@ def face_normals(mesh: Mesh) -> NDArray[np.float64]:
     """Unit normals (m, 3); zero for a face without area."""
     cross = _cross(mesh)
     lengths = np.linalg.norm(cross, axis=1, keepdims=True)
-    return np.divide(cross, lengths, out=np.zeros_like(cross), where=lengths > 0)
+    np.divide(cross, lengths, out=cross, where=lengths > 0)
+    return cross
 
 
 def face_areas(mesh: Mesh) -> NDArray[np.float64]:
@@ -121,7 +122,8 @@ def face_areas(mesh: Mesh) -> NDArray[np.float64]:
 def vertex_areas(mesh: Mesh) -> NDArray[np.float64]:
     """The share (n,) mm² of the surface that each vertex stands for: a third of the faces around it."""
     thirds = np.repeat(face_areas(mesh) / 3.0, 3)
-    return np.bincount(mesh.faces.ravel(), weights=thirds, minlength=len(mesh.vertices))
+    sums = np.bincount(mesh.faces.ravel(), weights=thirds, minlength=len(mesh.vertices))
+    return np.asarray(sums, dtype=np.float64)
 
 
 def sample_surface(
@@ -142,4 +144,4 @@ def sample_surface(
 
 def _cross(mesh: Mesh) -> NDArray[np.float64]:
     a, b, c = (mesh.vertices[mesh.faces[:, corner]] for corner in range(3))
-    return np.cross(b - a, c - a)
+    return np.asarray(np.cross(b - a, c - a), dtype=np.float64)

@@ -7,6 +7,7 @@ STL and PLY carry no unit; Lamina takes millimetres and `plausible_units` says w
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -94,7 +95,7 @@ def write_stl(mesh: Mesh) -> bytes:
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     records["normal"] = np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
     records["corners"] = corners
-    return STL_HEADER + np.uint32(len(records)).astype("<u4").tobytes() + records.tobytes()
+    return STL_HEADER + struct.pack("<I", len(records)) + records.tobytes()
 
 
 def write_ply(mesh: Mesh, *, colours: NDArray[np.uint8] | None = None) -> bytes:

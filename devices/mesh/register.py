@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from devices.mesh.base import Mesh
 from devices.mesh.distance import Surface, sample_surface
 
-COARSE_POINTS = 2_500
+COARSE_POINTS = 2_000
 FINE_POINTS = 20_000
-FINALISTS = 3
+SECOND_ROUND, FINALISTS = 10, 3
+ROUND_STEPS = 15
 # (most steps, shortest step in mm worth another): to choose between poses, and to keep one. Below 0.02 um it is noise.
 ROUGHLY = (12, 1e-2)
 EXACTLY = (25, 1e-4)
@@ -124,19 +125,21 @@ def _finalists(
     starts: list[NDArray[np.float64]],
     diagonal: float,
 ) -> list[NDArray[np.float64]]:
+    """The best few starts, drawn closer in two rounds with a shorter reach each."""
     pipeline = o3d.pipelines.registration
     source = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(coarse))
-    found = []
-    for start in starts:
-        pose = start
-        for reach, steps in ((diagonal / 5.0, 15), (diagonal / 20.0, 15)):
-            estimation = pipeline.TransformationEstimationPointToPlane(pipeline.TukeyLoss(k=reach / 2.0))
-            criteria = pipeline.ICPConvergenceCriteria(max_iteration=steps)
-            pose = pipeline.registration_icp(source, cloud, reach, pose, estimation, criteria).transformation
-        pose = np.array(pose, dtype=np.float64)
-        found.append((_misfit(nominal, coarse, pose, diagonal / 40.0), pose))
-    found.sort(key=lambda pair: pair[0])
-    return [pose for _, pose in found[:FINALISTS]]
+    poses = starts
+    for reach, kept in ((diagonal / 5.0, SECOND_ROUND), (diagonal / 20.0, FINALISTS)):
+        estimation = pipeline.TransformationEstimationPointToPlane(pipeline.TukeyLoss(k=reach / 2.0))
+        criteria = pipeline.ICPConvergenceCriteria(max_iteration=ROUND_STEPS)
+        drawn = [
+            np.array(
+                pipeline.registration_icp(source, cloud, reach, pose, estimation, criteria).transformation
+            )
+            for pose in poses
+        ]
+        poses = sorted(drawn, key=lambda pose: _misfit(nominal, coarse, pose, reach / 2.0))[:kept]
+    return poses
 
 
 def _misfit(nominal: Surface, points: NDArray[np.float64], pose: NDArray[np.float64], limit: float) -> float:
@@ -178,8 +181,8 @@ def _solved(
     """Weighted least squares of least norm: what the shape leaves free (a turn of a sphere) stays as it is."""
     root = np.sqrt(weights)[:, None]
     normal = (rows * root).T @ (rows * root)
-    solution: NDArray[np.float64] = np.linalg.lstsq(normal, rows.T @ (weights * right), rcond=1e-10)[0]
-    return solution
+    solution = np.linalg.lstsq(normal, rows.T @ (weights * right), rcond=1e-10)[0]
+    return np.asarray(solution, dtype=np.float64)
 
 
 def _stepped(

@@ -87,13 +87,9 @@ def _is_point(value: Any) -> bool:
 
 
 @SEGMENTERS.register("bone_threshold")
-def segment(volume: Volume, parameters: Mapping[str, Any] | BoneThreshold) -> Segmentation:
-    """Segment bone. Raises SegmentationRefused with the reason where the result is empty or too small."""
-    typed = (
-        parameters
-        if isinstance(parameters, BoneThreshold)
-        else BoneThreshold(**known_only(parameters, BoneThreshold))
-    )
+def segment(volume: Volume, parameters: Mapping[str, Any]) -> Segmentation:
+    """Segment bone with the parameters of `BoneThreshold`. Raises SegmentationRefused with the reason where the result is empty or too small."""
+    typed = BoneThreshold(**known_only(parameters, BoneThreshold))
     labels, voxels = _components(volume, typed)
     label = 1 if typed.seed_mm is None else _nearest(volume, labels, typed.seed_mm)
     mask = (labels == label).astype(np.uint8)

@@ -21,10 +21,11 @@ from devices.models import DeviceMaster, Material
 from devices.models.masters import SPECIFICATION
 from devices.segmentation.base import SEGMENTERS
 from devices.selectors import as_facts, effective_material, next_master_revision
+from devices.services.authors import author_of, refuse_author
 from mes.choices import Meaning
 from mes.eventlog.base import Actor, plain
 from mes.eventlog.unit import publish, unit_of_work
-from mes.exceptions import InvalidInput, NotPermitted, Reason, TransitionRefused
+from mes.exceptions import InvalidInput, Reason, TransitionRefused
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
 
@@ -49,7 +50,7 @@ def draft_material(*, definition: MaterialDefinition | str, actor: Actor) -> Mat
     _refuse_unsound_material(definition)
     if Material.objects.filter(code=definition.code).exists():
         raise InvalidInput(f"Material {definition.code} exists already.", cure="Choose another code.")
-    material = Material.objects.create(**asdict(definition), author_id=actor.person_id)
+    material = Material.objects.create(**asdict(definition), author_id=author_of(actor))
     publish(material, MaterialDrafted(material_id=material.pk), actor=actor)
     return material
 
@@ -85,7 +86,7 @@ def draft_master(*, definition: MasterDefinition | str, actor: Actor) -> DeviceM
     _refuse_unsound_master(definition)
     facts = plain({**asdict(definition)})
     master = DeviceMaster.objects.create(
-        **facts, revision=next_master_revision(definition.code), author_id=actor.person_id
+        **facts, revision=next_master_revision(definition.code), author_id=author_of(actor)
     )
     event = MasterDrafted(master_id=master.pk, code=master.code, revision=master.revision)
     publish(master, event, actor=actor)
@@ -121,14 +122,6 @@ def publish_master(*, master_id: int, actor: Actor, credentials: Credentials) ->
     )
     publish(master, event, actor=actor)
     return master
-
-
-def refuse_author(actor: Actor, author_id: int | None, what: str) -> None:
-    """Nobody approves their own work (G-SOD-01)."""
-    if actor.person_id is not None and actor.person_id == author_id:
-        raise NotPermitted(
-            f"You are the author of {what}.", cure="Somebody else decides on it.", rule="G-SOD-01"
-        )
 
 
 def _supersede(master: DeviceMaster, actor: Actor) -> None:

@@ -20,7 +20,7 @@ from devices.generators.base import GENERATORS, DesignGenerator, Value, check_va
 from devices.lifecycle import DEVICE
 from devices.models import Design, Device, DeviceMaster, Material, Segmentation
 from devices.selectors import next_design_revision
-from devices.services.definitions import refuse_author
+from devices.services.authors import author_of, refuse_author
 from devices.services.lifecycle import locked_device, move_content, move_device, record_progress, refuse_held
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning
@@ -75,7 +75,7 @@ def request_design(*, device_id: int, values: Mapping[str, Any], actor: Actor) -
         generator_version=generator.version,
         validation_status=generator.validation_status,
         values=plain(checked),
-        author_id=actor.person_id,
+        author_id=author_of(actor),
     )
     device.current_design = design
     event = DesignRequested(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -21,6 +21,7 @@ from devices.events import (
 from devices.lifecycle import ORDER
 from devices.models import Device, DeviceMaster, Material, Order
 from devices.selectors import effective_master, effective_material, evidence_digest
+from devices.services.authors import author_of
 from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
@@ -66,7 +67,7 @@ def create_order(
         need_by=need_by,
         quantity=quantity,
         characteristics=[_characteristic(row, actor) for row in characteristics],
-        created_by_id=actor.person_id,
+        created_by_id=author_of(actor),
     )
     event = OrderCreated(
         order_id=order.pk, patient_id=patient.pk, master_id=master.pk, side=side, need_by=need_by.isoformat()
@@ -117,7 +118,7 @@ def _characteristic(row: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
             cure="State what makes the device specific to this patient.",
             rule="G-ORD-02",
         )
-    return {**texts, "author": actor.person_id}
+    return {**texts, "author": author_of(actor)}
 
 
 def prescription_content(order: Order) -> dict[str, Any]:
@@ -213,13 +214,13 @@ def approve_order(
     return order
 
 
-def standing_approvals(order: Order) -> dict[Role, Signature]:
-    """The approvals that stand for the order as it is now, by role."""
-    signatures = list(signatures_of(order, Meaning.APPROVED))
+def standing_approvals(order: Order, signatures: Iterable[Signature] | None = None) -> dict[Role, Signature]:
+    """The approvals that stand for the order as it is now, by role. `signatures`: the order's, where they are at hand."""
+    given = list(signatures_of(order, Meaning.APPROVED)) if signatures is None else list(signatures)
     return {
         role: signature
         for role in APPROVERS
-        for signature in signatures
+        for signature in given
         if stands_for(signature, approval_content(order, role))
     }
 

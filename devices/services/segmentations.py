@@ -16,7 +16,7 @@ from devices.events import (
     SegmentationRequested,
 )
 from devices.models import Device, Segmentation, Study
-from devices.services.definitions import refuse_author
+from devices.services.authors import refuse_author
 from devices.services.lifecycle import locked_device, record_progress, refuse_held
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning

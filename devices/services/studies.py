@@ -15,6 +15,7 @@ from django.conf import settings
 from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
 from devices.events import ImagesAccepted, ImagesRefused, Reasons, StudyReceived
 from devices.models import Device, Study
+from devices.services.authors import author_of
 from devices.services.identity import IdentityMatch
 from devices.services.lifecycle import locked_device, record_progress, refuse_held
 from devices.services.voiding import void_design_work
@@ -127,7 +128,7 @@ def _record_received(
         device=device,
         quarantine=name,
         link_confirmed=link_confirmed,
-        received_by_id=actor.person_id,
+        received_by_id=author_of(actor),
         source_digest=digest,
     )
     if device.current_study is None or device.current_study.status != StudyStatus.ACCEPTED:

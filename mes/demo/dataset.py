@@ -106,9 +106,7 @@ def _downloaded(folder: Path) -> Path:
             "--quiet",
         ]
         try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False
-            )  # noqa: S603 our own arguments
+            done = _ran(command)
         except (OSError, subprocess.TimeoutExpired) as error:
             reason = f"pip did not finish ({type(error).__name__})"
             continue
@@ -117,6 +115,10 @@ def _downloaded(folder: Path) -> Path:
             return found[0]
         reason = f"pip could not fetch it (exit status {done.returncode})"
     raise DatasetUnavailable(reason)
+
+
+def _ran(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command, capture_output=True, timeout=DOWNLOAD_SECONDS, check=False)  # noqa: S603 our own words
 
 
 def _pips() -> list[list[str]]:

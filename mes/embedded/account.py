@@ -52,6 +52,8 @@ def unprivileged(
         f"--inh-caps={kept}",
         f"--ambient-caps={kept}",
         f"--bounding-set={kept}",
+        # Without it access(2), by which PostgreSQL looks for its own programs, leaves the capability out of account.
+        *(["--securebits=+no_setuid_fixup"] if closed else []),
         f"--pdeathsig={on_parent_death.name.removeprefix('SIG')}",
         "--",
         *argv,

@@ -26,6 +26,8 @@ def django_database(where: Mapping[str, str], *, pool_size: int = 0) -> dict[str
         "NAME": where["dbname"],
         "USER": where["user"],
         "PASSWORD": where["password"],
+        # A pooled connection is tried before use, so a restarted server is noticed by nobody.
+        "CONN_HEALTH_CHECKS": pool_size > 0,
         "OPTIONS": options,
     }
 

@@ -2,7 +2,7 @@
 
 Inbox row, effect and the mark "done" are one transaction. A quick handler has it in the relay, under the lane's lock. A
 queued handler computes in a worker without a transaction, then commits if its lease still holds. A failure is
-recorded in a transaction of its own.
+recorded in a transaction of its own. All times are the database's: no clock of another machine moves a lease.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from mes.eventlog.base import EVENT_TYPES, Actor, Recorded
 from mes.eventlog.subscriptions import HANDLERS, Handler
@@ -89,9 +89,9 @@ def _due_head(lane: LaneKey) -> Delivery | None:
     open_ones = Delivery.objects.filter(
         handler=handler, stream_type=stream_type, stream_id=stream_id, status__in=OPEN_STATUSES
     )
-    head = open_ones.select_related("event").order_by("version").first()
-    due = head is not None and head.status == DeliveryStatus.PENDING and head.next_at <= timezone.now()
-    return head if due else None
+    due = Q(status=DeliveryStatus.PENDING, next_at__lte=Now())
+    head = open_ones.select_related("event").annotate(due=due).order_by("version").first()
+    return head if head is not None and head.due else None
 
 
 def _lock_lane(lane: LaneKey) -> bool:
@@ -140,7 +140,7 @@ def _lend(delivery: Delivery) -> UUID:
     Delivery.objects.filter(pk=delivery.pk).update(
         status=DeliveryStatus.SENT,
         lease_token=token,
-        lease_until=timezone.now() + settings.DELIVERY_QUEUE_LEASE,
+        lease_until=Now() + settings.DELIVERY_QUEUE_LEASE,
     )
     return token
 
@@ -152,7 +152,7 @@ def _put(delivery_id: int, queue: str, token: UUID, send: Send) -> None:
         sent = Delivery.objects.filter(pk=delivery_id, status=DeliveryStatus.SENT, lease_token=token)
         sent.update(
             status=DeliveryStatus.PENDING,
-            next_at=timezone.now() + settings.DELIVERY_RETRY_FIRST,
+            next_at=Now() + settings.DELIVERY_RETRY_FIRST,
             lease_token=None,
             lease_until=None,
         )
@@ -189,7 +189,7 @@ def _take(delivery_id: int, token: UUID) -> UUID | None:
     taken = Delivery.objects.filter(pk=delivery_id, status=DeliveryStatus.SENT, lease_token=token).update(
         status=DeliveryStatus.RUNNING,
         lease_token=lease,
-        lease_until=timezone.now() + settings.DELIVERY_RUN_LEASE,
+        lease_until=Now() + settings.DELIVERY_RUN_LEASE,
     )
     return lease if taken else None
 
@@ -230,7 +230,7 @@ def _renew(delivery_id: int, lease: UUID, stop: threading.Event) -> None:
         while not stop.wait(period):
             try:
                 Delivery.objects.filter(pk=delivery_id, lease_token=lease).update(
-                    lease_until=timezone.now() + settings.DELIVERY_RUN_LEASE
+                    lease_until=Now() + settings.DELIVERY_RUN_LEASE
                 )
             except (OperationalError, InterfaceError) as failure:
                 log.warning("delivery %s: the lease is not renewed: %s", delivery_id, type(failure).__name__)
@@ -260,7 +260,7 @@ def record_failure(delivery_id: int, failure: BaseException, *, lease: UUID | No
         Delivery.objects.filter(pk=delivery_id).update(
             attempts=attempts,
             status=DeliveryStatus.DEAD if dead else DeliveryStatus.PENDING,
-            next_at=timezone.now() + backoff(attempts),
+            next_at=Now() + backoff(attempts),
             lease_token=None,
             lease_until=None,
             last_error=what[:2000],
@@ -277,7 +277,7 @@ def _send_again(send: Send) -> int:
     with transaction.atomic():
         lost = list(_overdue(DeliveryStatus.SENT).values_list("pk", "handler", "lease_token"))
         Delivery.objects.filter(pk__in=[pk for pk, _, _ in lost]).update(
-            lease_until=timezone.now() + settings.DELIVERY_QUEUE_LEASE
+            lease_until=Now() + settings.DELIVERY_QUEUE_LEASE
         )
     for pk, handler, token in lost:
         if token is not None:
@@ -292,7 +292,7 @@ def _give_back_abandoned() -> int:
         status = Case(When(last, then=Value("dead")), default=Value("pending"))
         return Delivery.objects.filter(pk__in=pks).update(
             status=status,
-            next_at=timezone.now(),
+            next_at=Now(),
             last_error="the worker died, or stopped renewing its lease",
             lease_token=None,
             lease_until=None,
@@ -302,5 +302,5 @@ def _give_back_abandoned() -> int:
 
 def _overdue(status: DeliveryStatus) -> QuerySet[Delivery]:
     """Deliveries whose lease ran out, locked; a worker that is committing at this moment is left alone."""
-    overdue = Delivery.objects.filter(status=status, lease_until__lt=timezone.now()).order_by("pk")
+    overdue = Delivery.objects.filter(status=status, lease_until__lt=Now()).order_by("pk")
     return overdue.select_for_update(skip_locked=True)[:SWEPT_AT_ONCE]

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 # again under the lane's lock. LIMIT counts heads only, so a lane held by a dead delivery hides nobody.
 DUE_LANES = """
     SELECT d.handler, d.stream_type, d.stream_id FROM mes_delivery d
-    WHERE d.status = 'pending' AND d.next_at <= now() AND NOT EXISTS (
+    WHERE d.status = 'pending' AND d.next_at <= statement_timestamp() AND NOT EXISTS (
         SELECT 1 FROM mes_delivery earlier
         WHERE earlier.handler = d.handler AND earlier.stream_type = d.stream_type
           AND earlier.stream_id = d.stream_id AND earlier.version < d.version

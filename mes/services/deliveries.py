@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import F
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
@@ -75,7 +75,7 @@ def _locked(delivery_id: int, status: DeliveryStatus, actor: Actor) -> Delivery:
 
 def _reopen(delivery: Delivery) -> None:
     Delivery.objects.filter(pk=delivery.pk).update(
-        status=DeliveryStatus.PENDING, attempts=0, next_at=timezone.now(), last_error=""
+        status=DeliveryStatus.PENDING, attempts=0, next_at=Now(), last_error=""
     )
 
 

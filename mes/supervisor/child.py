@@ -105,7 +105,9 @@ class Child:
         """Ask it to leave, wait as long as its program allows, then kill it and everything in its process group."""
         if self._process is None:
             return
-        if self._process.returncode is None:
+        started = time.monotonic()
+        was_alive = self._process.returncode is None
+        if was_alive:
             self._become("stopping")
             self._signal(self.program.stop_signal)
             try:
@@ -116,6 +118,8 @@ class Child:
                 )
         await self._kill_group()
         self._become("stopped")
+        if was_alive:
+            self._say("up", f"{self.name} has stopped ({time.monotonic() - started:.1f} s)")
 
     async def _spawn(self) -> None:
         self._tail.clear()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
-from django.core.management import get_commands
+from django.core.management import get_commands, load_command_class
 
 from mes.celery import QUEUES
 from mes.embedded import roles
@@ -161,7 +161,10 @@ def answers(host: str, port: int) -> bool:
 
 
 def _manage(command: str) -> list[str]:
-    return bound([sys.executable, str(MANAGE), command], on_parent_death=signal.SIGKILL)
+    """`up` has asked all checks already: asking them again in each process would load every page's code there."""
+    asks = load_command_class(get_commands()[command], command).requires_system_checks
+    argv = [sys.executable, str(MANAGE), command, *(["--skip-checks"] if asks else [])]
+    return bound(argv, on_parent_death=signal.SIGKILL)
 
 
 def _environment(role: Role = Role.APP) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Starts the programs stage by stage, each behind its health gate, and stops them in reverse order."""
+"""Starts the programs stage by stage, each behind its health gate, and stops the stages in reverse order."""
 
 import asyncio
 import os
@@ -75,6 +75,8 @@ class Supervisor:
                     asyncio.create_task(child.keep_alive()) for child in stage if not child.program.once
                 ]
             self._become("running")
+            living = [f"{child.name} {child.pid}" for child in self._children if child.pid]
+            self._say("up", f"Processes: {', '.join(living)}.")
             if self._address:
                 self._say("up", f"Lamina runs at {self._address}. Ctrl-C stops it.")
             await asyncio.gather(*keepers)
@@ -103,10 +105,8 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         self._become("stopping")
-        for child in reversed(self._children):
-            if child.pid is not None:
-                self._say("up", f"stopping {child.name}")
-            await child.stop()
+        for stage in reversed(self._stages):
+            await asyncio.gather(*(child.stop() for child in reversed(stage)))
         self._become("stopped")
 
     def _become(self, state: str) -> None:

@@ -202,7 +202,9 @@ def _read_upload(path: Path) -> tuple[str, Upload]:
     layer_s = [settings.exposure_of(layer.index) + settings.lift_s for layer in plate.layers]
     # What clings to the part and is lost is spread over the layers by their area.
     ml_per_mm2 = settings.layer_height_mm / 1000.0 * (plate.material_ml / plate.volume_ml)
-    return plate.digest, Upload(plate.digest, layer_s, [layer.area_mm2 * ml_per_mm2 for layer in plate.layers])
+    return plate.digest, Upload(
+        plate.digest, layer_s, [layer.area_mm2 * ml_per_mm2 for layer in plate.layers]
+    )
 
 
 def read(state: MachineState, now: float) -> Snapshot:

@@ -31,6 +31,8 @@ OPEN_JOB_VALUES = ("claimed", "starting", "printing", "paused", "uncertain")
             "layers_done",
             "file_digest_seen",
             "observed_late",
+            "interruptions",
+            "gaps",
             "plate_cleared_at",
             "plate_cleared_by_id",
         )
@@ -41,6 +43,7 @@ class PrintJob(models.Model):
     """One attempt to print a build. `claim` is the run's unique name on the machine.
 
     It holds its printer until a person has cleared the plate: the database allows one such job per printer.
+    `interruptions`: {"since", "until", "layer", "text", "by_machine", "decided"}; `gaps`: {"since", "until"} without telemetry.
     """
 
     build = models.ForeignKey("printing.Build", on_delete=models.PROTECT, related_name="jobs")
@@ -55,6 +58,8 @@ class PrintJob(models.Model):
     layers_done = models.IntegerField(default=0)
     file_digest_seen = models.CharField(max_length=64, blank=True, help_text="Digest the machine reported")
     observed_late = models.BooleanField(default=False, help_text="The end was seen only afterwards")
+    interruptions = models.JSONField(default=list)
+    gaps = models.JSONField(default=list)
     plate_cleared_at = models.DateTimeField(null=True)
     plate_cleared_by = models.ForeignKey("mes.Person", on_delete=models.PROTECT, null=True, related_name="+")
 

@@ -29,7 +29,7 @@ from printing.events import (
 from printing.lifecycle import BUILD
 from printing.models import Build, BuildItem, ParameterSet, PrintJob
 from printing.selectors import build_content, items_content
-from printing.services.moves import locked, move, write
+from printing.services.moves import locked, move, person_of, write
 
 MOST_DEVICES = 100
 DISCARDED = "discarded after an interruption"
@@ -50,7 +50,7 @@ def create_build(*, device_ids: Sequence[int], printer_kind: str, parameters: in
         parameters=chosen,
         parameters_digest=chosen.digest,
         material_id=chosen.material_id,
-        created_by_id=actor.person_id,
+        created_by_id=person_of(actor),
         items_digest="",
     )
     for device in devices:
@@ -190,4 +190,3 @@ def tell_devices_failed(build: Build, job: PrintJob, text: str, actor: Actor) ->
 def _free_items(build: Build) -> None:
     for item in BuildItem.objects.select_for_update().filter(build=build, active=True).order_by("pk"):
         write(item, active=False)
-

@@ -24,7 +24,9 @@ def in_unit(lot: MaterialLot, millilitres: float) -> Decimal:
     return amount.quantize(STEP, ROUND_HALF_UP)
 
 
-def consume(*, job: PrintJob, millilitres: float, basis: ConsumptionBasis, actor: Actor) -> Consumption | None:
+def consume(
+    *, job: PrintJob, millilitres: float, basis: ConsumptionBasis, actor: Actor
+) -> Consumption | None:
     """Book what a job used on the container it was started with. Part of the calling unit; None where it used nothing.
 
     More than the container held cannot have come out of it: the booking stops there, and the event says both numbers.

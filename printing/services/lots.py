@@ -36,7 +36,7 @@ from printing.lifecycle import LOT
 from printing.models import Container, MaterialLot
 from printing.selectors import devices_made_from, lot_content
 from printing.services.labels import new_label
-from printing.services.moves import locked, move, write
+from printing.services.moves import locked, move, person_of, write
 
 MOST = Decimal("1000000")
 STEP = Decimal("0.001")
@@ -84,7 +84,7 @@ def receive_lot(
         expires_precision=expires_precision,
         certificate=[_check_result(result) for result in certificate],
         certificate_file=_store_certificate(certificate_file),
-        received_by_id=actor.person_id,
+        received_by_id=person_of(actor),
     )
     labels = [_register_container(lot, part, actor) for part in quantities]
     received = LotReceived(
@@ -102,7 +102,9 @@ def receive_lot(
 def _check_quantities(quantity: Decimal, containers: Sequence[Decimal]) -> list[Decimal]:
     parts = list(containers) or [quantity]
     if len(parts) > MAXIMUM_CONTAINERS:
-        raise InvalidInput(f"A delivery has at most {MAXIMUM_CONTAINERS} containers.", cure="Receive it in parts.")
+        raise InvalidInput(
+            f"A delivery has at most {MAXIMUM_CONTAINERS} containers.", cure="Receive it in parts."
+        )
     for number in (quantity, *parts):
         if not number.is_finite() or not 0 < number <= MOST or number != number.quantize(STEP):
             raise InvalidInput(
@@ -125,7 +127,9 @@ def _check_words(supplier: str, supplier_lot: str, unit: str, precision: str) ->
             "This cannot be a supplier's lot number.", cure="Type it as it is printed on the container."
         )
     if unit not in Unit.values or precision not in Precision.values:
-        raise InvalidInput("Unit or precision is unknown.", cure="Use ml or g, and day or month.", rule="K-10")
+        raise InvalidInput(
+            "Unit or precision is unknown.", cure="Use ml or g, and day or month.", rule="K-10"
+        )
 
 
 def _specified(code: str) -> Material:
@@ -146,9 +150,7 @@ def _check_result(result: Mapping[str, Any]) -> dict[str, Any]:
     numbers = [number for number in (value, *limits) if number is not None]
     if not isinstance(name, str) or not 1 <= len(name.strip()) <= 80 or value is None:
         raise InvalidInput("A result of the certificate needs a name and a value.", rule="G-MAT-03")
-    if not all(
-        isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n) for n in numbers
-    ):
+    if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n) for n in numbers):
         raise InvalidInput(f"'{name}' of the certificate is not a number.", rule="G-MAT-03")
     return {
         "characteristic": name.strip(),

@@ -6,10 +6,18 @@ from typing import Any, TypeVar
 
 from django.db.models import Model
 
-from mes.exceptions import Refused
+from mes.eventlog.base import Actor
+from mes.exceptions import NotPermitted, Refused
 from mes.lifecycle import Lifecycle
 
 M = TypeVar("M", bound=Model)
+
+
+def person_of(actor: Actor) -> int:
+    """The person who acts. Raises NotPermitted for a part of the system."""
+    if actor.person_id is None:
+        raise NotPermitted("Only a person may do this.", cure="Sign in and do it.", rule="P11-10g")
+    return actor.person_id
 
 
 def locked(model: type[M], key: int, *, what: str) -> M:

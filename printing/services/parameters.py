@@ -17,7 +17,7 @@ from printing.events import ParametersApproved, ParametersDefined
 from printing.lifecycle import PARAMETERS
 from printing.models import ParameterSet
 from printing.selectors import parameters_content
-from printing.services.moves import locked, move
+from printing.services.moves import locked, move, person_of
 from printing.slicing.base import SliceSettings
 
 NUMBERS = ("layer_height_mm", "pixel_mm", "exposure_s", "bottom_exposure_s", "lift_s", "loss_share")
@@ -46,11 +46,9 @@ def define_parameters(
         material=specified,
         values=checked,
         digest=digest_of(checked),
-        authored_by_id=actor.person_id,
+        authored_by_id=person_of(actor),
     )
-    publish(
-        parameters, ParametersDefined(parameters_id=parameters.pk, digest=parameters.digest), actor=actor
-    )
+    publish(parameters, ParametersDefined(parameters_id=parameters.pk, digest=parameters.digest), actor=actor)
     return parameters
 
 
@@ -58,7 +56,8 @@ def check_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as they are stored. Raises InvalidInput naming everything that no plate could be sliced with."""
     if missing := NAMES ^ set(values):
         raise InvalidInput(
-            f"Missing or unknown: {', '.join(sorted(map(str, missing)))}.", cure=f"Give {', '.join(sorted(NAMES))}."
+            f"Missing or unknown: {', '.join(sorted(map(str, missing)))}.",
+            cure=f"Give {', '.join(sorted(NAMES))}.",
         )
     try:
         settings = slice_settings(values)

@@ -21,7 +21,7 @@ from mes.models import Artefact
 from mes.permissions import require
 from mes.services.artefacts import artefact_path, require_intact, store_artefact
 from printing.choices import BuildState
-from printing.events import BuildPrepared, BuildPreparationFailed
+from printing.events import BuildPreparationFailed, BuildPrepared
 from printing.lifecycle import BUILD
 from printing.models import Build, BuildItem, Preparation
 from printing.selectors import items_content

@@ -29,6 +29,7 @@ from printing.events import (
 from printing.lifecycle import PRINTER
 from printing.live import tell_after_commit
 from printing.models import ParameterSet, Printer, PrinterContact, QualifiedTriple
+from printing.services.fleet.connections import driver_names
 from printing.services.moves import locked, move, write
 
 STEPS = {"installation": "approve_installation", "operation": "approve_operation"}
@@ -54,6 +55,10 @@ def register_printer(
     words = (name, kind, serial, driver)
     if not all(1 <= len(word.strip()) <= 60 for word in words) or len(driver) > 30:
         raise InvalidInput("A printer needs a name, a kind, a serial number and a driver.")
+    if driver not in driver_names():
+        raise InvalidInput(
+            f"No driver is called '{driver}'.", cure=f"Choose one of: {', '.join(driver_names())}."
+        )
     options = dict(connection or {})
     if len(json.dumps(options, default=str)) > OPTIONS_LIMIT:
         raise InvalidInput("The connection's options are longer than any driver needs.")

@@ -149,6 +149,25 @@ def test_an_open_road_needs_no_capability() -> None:
     assert "--ambient-caps=-all,+dac_read_search" in argv
 
 
+@pytest.mark.skipif(not AS_ROOT, reason="privileges are dropped only where there are some")
+def test_a_server_below_a_closed_folder_may_pass_and_read_but_not_write(tmp_path: Path) -> None:
+    """PostgreSQL asks access(2) for its own programs, which counts capabilities only under a secure bit."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "file").write_text("")
+    (closed / "file").chmod(0o600)
+    code = (
+        "import os, sys; print(*(os.access(sys.argv[1], mode) for mode in (os.R_OK, os.W_OK)), os.getuid())"
+    )
+    argv = unprivileged(
+        [sys.executable, "-I", "-c", code, str(closed / "file")],
+        on_parent_death=signal.SIGTERM,
+        reaches=[closed / "file"],
+    )
+    ran = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["True", "False", str(pwd.getpwnam(ACCOUNT).pw_uid)]
+
+
 def test_the_servers_leave_with_the_process_that_started_them(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from tests.servers import Cluster\n"

@@ -12,6 +12,8 @@ from mes.embedded.connect import open_role
 from mes.embedded.roles import Role
 from mes.guards import apply_guards
 
+ONE_AT_A_TIME = 0x1A31A
+
 
 class Command(BaseCommand):
     """The only command that holds the owner's address (`DATABASE_OWNER_URL`, or the embedded server's)."""
@@ -25,6 +27,9 @@ class Command(BaseCommand):
     def handle(self, *, quiet: bool, **_: Any) -> None:
         started = time.monotonic()
         owner = open_role(Role.OWNER)
+        with connections[owner].cursor() as cursor:
+            # Held until this process ends: of several machines that start at once, one migrates and the others wait.
+            cursor.execute("SELECT pg_advisory_lock(%s)", [ONE_AT_A_TIME])
         call_command(
             "migrate", database=owner, interactive=False, verbosity=0 if quiet else 1, skip_checks=True
         )

@@ -30,7 +30,7 @@ def volumes(draw: st.DrawFn) -> Volume:
 def _rotation(axis: np.ndarray, angle: float) -> np.ndarray:
     x, y, z = axis
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
 
 
 @settings(max_examples=60, deadline=None)
@@ -101,7 +101,7 @@ def test_what_is_no_volume_is_refused(_case: str, changes: dict[str, object], re
         for name in ("voxels", "positions", "row_direction", "column_direction", "spacing_ij")
     }
     with pytest.raises(ValueError, match=reason):
-        Volume(**(fields | changes))  # type: ignore[arg-type]
+        Volume(**(fields | changes))
 
 
 def test_identity_is_never_printed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom.data
@@ -123,13 +124,12 @@ def test_several_series_are_listed_until_one_is_named(tmp_path: Path) -> None:
 
 def test_localisers_and_screenshots_are_kept_apart_with_their_reasons(tmp_path: Path) -> None:
     paths = make_series(tmp_path / "s")
-    for number, values in enumerate(
-        (
-            {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
-            {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"},
-            {"BurnedInAnnotation": "YES"},
-        )
-    ):
+    extras: tuple[dict[str, Any], ...] = (
+        {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
+        {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"},
+        {"BurnedInAnnotation": "YES"},
+    )
+    for number, values in enumerate(extras):
         extra = tmp_path / "s" / f"extra{number}"
         shutil.copy(paths[0], extra)
         change(extra, SOPInstanceUID=new_uid(), **values)
@@ -220,7 +220,7 @@ def test_overlays_in_the_unused_bits_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_stated_is_not_guessed(
-    tmp_path: Path, _case: str, values: dict[str, object], code: str
+    tmp_path: Path, _case: str, values: dict[str, Any], code: str
 ) -> None:
     for path in make_series(tmp_path / "s"):
         change(path, **values)
@@ -258,7 +258,8 @@ def test_a_header_cut_short_is_a_named_rejection(tmp_path: Path) -> None:
     (tmp_path / "s" / "cut").write_bytes(paths[0].read_bytes()[:200])
     (tmp_path / "s" / "noise").write_bytes(b"\0" * 128 + b"DICM" + bytes(range(256)) * 4)
     images = read_images(tmp_path / "s")
-    assert {file.code for file in images.rejected} <= {"malformed", "not_a_slice"}
+    assert {file.code for file in images.rejected} == {"truncated", "not_a_slice"}
+    assert "rejected_truncated" in codes(images)
     assert len(images.rejected) == 2
 
 
@@ -269,6 +270,39 @@ def test_names_of_files_are_never_repeated(tmp_path: Path) -> None:
     paths[4].rename(tmp_path / "s" / "Mustermann_cut.dcm")
     refused = refusal(tmp_path / "s")
     assert not any("Mustermann" in finding.message for finding in refused.findings)
+
+
+@pytest.mark.parametrize("uid", ["../../../../etc/x", "1.2.3; Mustermann", "1" * 65])
+def test_an_identifier_that_is_none_is_rejected(tmp_path: Path, uid: str) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, SeriesInstanceUID=uid)
+    refused = refusal(tmp_path / "s")
+    assert {finding.code for finding in refused.findings} == {"no_series", "rejected_bad_identifier"}
+    assert not any(uid in finding.message for finding in refused.findings)
+
+
+def test_free_text_in_a_code_is_not_repeated(tmp_path: Path) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, Modality="Mustermann Erika")
+    refused = refusal(tmp_path / "s")
+    assert refused.codes == ("no_series",)
+    assert "(unknown, 2 mm, 6 images)" in str(refused)
+
+
+def test_deeply_nested_sequences_do_no_harm_and_are_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = make_series(tmp_path / "s")
+    nested = b""
+    for _ in range(3000):
+        nested = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" + nested
+    data = paths[0].read_bytes()
+    meta = 132 + 12 + int.from_bytes(data[140:144], "little")
+    (tmp_path / "s" / "deep").write_bytes(data[:meta] + nested)
+    images = read_images(tmp_path / "s")
+    assert images.volume.shape[0] == 6
+    assert [file.code for file in images.rejected] in (["malformed"], ["truncated"])
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(

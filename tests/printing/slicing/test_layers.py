@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,14 @@ from PIL import Image
 
 from devices.mesh.base import Mesh
 from devices.mesh.solid import mesh_of
-from printing.slicing.base import SLICERS, PlateItem, PlateRefused, SlicedPlate, SlicingCancelled
+from printing.slicing.base import (
+    SLICERS,
+    PlateItem,
+    PlateRefused,
+    SlicedPlate,
+    SlicingCancelled,
+    plate_digest,
+)
 from printing.slicing.layers import slice_plate
 from printing.slicing.packing import place_on_plate
 from printing.slicing.raster import BadMask, decode_png, encode_png, rasterise
@@ -34,15 +42,9 @@ def item(solid: Manifold, x: float, y: float, z: float = 0.0, ref: str = "D-1") 
     return PlateItem(ref, mesh_of(solid), at(x, y, z))
 
 
-def cut(*items: PlateItem, layer: float = 0.1, pixel: float = 0.1, **more: float) -> SlicedPlate:
-    return slice_plate(
-        items,
-        layer_height_mm=layer,
-        pixel_mm=pixel,
-        plate_size_mm=PLATE,
-        exposure_s=more.pop("exposure_s", 2.0),
-        **more,
-    )  # type: ignore[arg-type]
+def cut(*items: PlateItem, layer: float = 0.1, pixel: float = 0.1, **more: Any) -> SlicedPlate:
+    settings = {"exposure_s": 2.0, **more}
+    return slice_plate(items, layer_height_mm=layer, pixel_mm=pixel, plate_size_mm=PLATE, **settings)
 
 
 def ring() -> Manifold:
@@ -140,7 +142,7 @@ def test_the_digest_is_the_same_again_and_another_for_any_change() -> None:
 
 def test_progress_is_told_for_every_layer() -> None:
     told: list[tuple[int, int]] = []
-    cut(item(ring(), 20.0, 20.0), progress=lambda done, total: told.append((done, total)))  # type: ignore[arg-type]
+    cut(item(ring(), 20.0, 20.0), progress=lambda done, total: told.append((done, total)))
     assert told == [(done, 50) for done in range(1, 51)]
 
 
@@ -149,8 +151,8 @@ def test_a_stop_is_heard_between_layers() -> None:
     with pytest.raises(SlicingCancelled, match="of 50"):
         cut(
             item(ring(), 20.0, 20.0),
-            progress=lambda done, _: told.append(done),  # type: ignore[arg-type]
-            cancelled=lambda: len(told) >= 10,  # type: ignore[arg-type]
+            progress=lambda done, _: told.append(done),
+            cancelled=lambda: len(told) >= 10,
         )
     assert 10 <= len(told) < 50
 
@@ -269,3 +271,12 @@ def test_eight_hundred_fine_layers_take_seconds() -> None:
     )
     assert len(plate.layers) == 800
     assert time.perf_counter() - start < 15.0
+
+
+def test_the_digest_covers_contours_and_masks_alike() -> None:
+    plate = cut(item(ring(), 20.0, 20.0), layer=1.0)
+    lines = [(layer.contours_sha256, layer.mask_sha256) for layer in plate.layers]
+    assert plate_digest(plate.settings, plate.devices, lines) == plate.digest
+    other = "ab" * 32
+    for changed in ([(other, lines[0][1]), *lines[1:]], [(lines[0][0], other), *lines[1:]]):
+        assert plate_digest(plate.settings, plate.devices, changed) != plate.digest

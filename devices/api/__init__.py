@@ -1,0 +1,1 @@
+"""Reading lists and details, and one action for each verb: the same services as everywhere."""

@@ -1,0 +1,200 @@
+"""Devices over HTTP: images in, segmentation and design decided, files out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import FileResponse, Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from devices.api.base import CodeViewSet, ReasonInput, SigningInput, credentials_in, given
+from devices.api.outputs import DesignOutput, DeviceDetail, DeviceOutput, SegmentationOutput, StudyOutput
+from devices.api.uploads import laid_down
+from devices.models import Device
+from devices.selectors import artefacts_of, device_id_of, device_timeline, devices
+from devices.services.designs import approve_design, reject_design, request_design, review_design
+from devices.services.lifecycle import check_transition, hold_device, resume_device
+from devices.services.segmentations import approve_segmentation, reject_segmentation, start_segmentation
+from devices.services.signing import SIGNED_VERBS, content_to_sign
+from devices.services.studies import receive_study
+from devices.services.voiding import void_design
+from mes.eventlog.base import plain
+from mes.permissions import require
+from mes.services.artefacts import artefact_path
+from mes.services.signatures import content_digest
+
+TIMELINE_LIMIT = 500
+
+
+class UploadInput(serializers.Serializer[Any]):
+    files = serializers.ListField(child=serializers.FileField(), required=False)
+    link_confirmed = serializers.BooleanField(required=False, default=False)
+    username = serializers.CharField(max_length=150, required=False, default="")
+    password = serializers.CharField(
+        max_length=1000, required=False, default="", trim_whitespace=False, write_only=True
+    )
+    digest = serializers.CharField(required=False, default="")
+    comment = serializers.CharField(max_length=2000, required=False, default="")
+
+
+class DesignInput(serializers.Serializer[Any]):
+    values = serializers.DictField(required=False, default=dict)
+
+
+class DeviceViewSet(CodeViewSet):
+    """Devices, their images, segmentations and designs."""
+
+    serializer_class = DeviceOutput
+    filterset_fields = ("stage", "phase", "held", "order", "need_by")
+    queryset = Device.objects.none()
+
+    def get_queryset(self) -> QuerySet[Device]:
+        return devices()
+
+    def key(self) -> int:
+        return device_id_of(self.kwargs["code"])
+
+    @extend_schema(responses=DeviceDetail)
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response(DeviceDetail(self.get_object()).data)
+
+    @extend_schema(request={"multipart/form-data": UploadInput}, responses={202: StudyOutput})
+    @action(detail=True, methods=["post"], parser_classes=[MultiPartParser])
+    def studies(self, request: Request, code: str) -> Response:
+        """Send in images: the files of a series, a zip, or one NIfTI. The answer comes before they are read."""
+        values = given(UploadInput, request)
+        with laid_down(request.FILES.getlist("files")) as upload:
+            study = receive_study(
+                device_id=self.key(),
+                upload=upload,
+                actor=self.actor,
+                link_confirmed=values["link_confirmed"],
+                credentials=credentials_in(values) if values["username"] else None,
+            )
+        return Response(StudyOutput(study).data, status=202)
+
+    @extend_schema(request=None, responses=DeviceDetail)
+    @action(detail=True, methods=["post"], url_path="start-segmentation")
+    def start_segmentation(self, request: Request, code: str) -> Response:
+        start_segmentation(device_id=self.key(), actor=self.actor)
+        return self._detail()
+
+    @extend_schema(request=SigningInput, responses=SegmentationOutput)
+    @action(detail=True, methods=["post"], url_path="approve-segmentation")
+    def approve_segmentation(self, request: Request, code: str) -> Response:
+        typed = credentials_in(given(SigningInput, request))
+        made = approve_segmentation(device_id=self.key(), actor=self.actor, credentials=typed)
+        return Response(SegmentationOutput(made).data)
+
+    @extend_schema(request=ReasonInput, responses=SegmentationOutput)
+    @action(detail=True, methods=["post"], url_path="reject-segmentation")
+    def reject_segmentation(self, request: Request, code: str) -> Response:
+        reason = given(ReasonInput, request)["reason"]
+        made = reject_segmentation(device_id=self.key(), actor=self.actor, reason=reason)
+        return Response(SegmentationOutput(made).data)
+
+    @extend_schema(request=DesignInput, responses={202: DesignOutput})
+    @action(detail=True, methods=["post"], url_path="request-design")
+    def request_design(self, request: Request, code: str) -> Response:
+        values = given(DesignInput, request)["values"]
+        design = request_design(device_id=self.key(), values=values, actor=self.actor)
+        return Response(DesignOutput(design).data, status=202)
+
+    @extend_schema(request=SigningInput, responses=DesignOutput)
+    @action(detail=True, methods=["post"], url_path="review-design")
+    def review_design(self, request: Request, code: str) -> Response:
+        typed = credentials_in(given(SigningInput, request))
+        return Response(
+            DesignOutput(review_design(device_id=self.key(), actor=self.actor, credentials=typed)).data
+        )
+
+    @extend_schema(request=ReasonInput, responses=DesignOutput)
+    @action(detail=True, methods=["post"], url_path="reject-design")
+    def reject_design(self, request: Request, code: str) -> Response:
+        reason = given(ReasonInput, request)["reason"]
+        return Response(
+            DesignOutput(reject_design(device_id=self.key(), actor=self.actor, reason=reason)).data
+        )
+
+    @extend_schema(request=SigningInput, responses=DesignOutput)
+    @action(detail=True, methods=["post"], url_path="approve-design")
+    def approve_design(self, request: Request, code: str) -> Response:
+        typed = credentials_in(given(SigningInput, request))
+        return Response(
+            DesignOutput(approve_design(device_id=self.key(), actor=self.actor, credentials=typed)).data
+        )
+
+    @extend_schema(request=ReasonInput, responses=DeviceDetail)
+    @action(detail=True, methods=["post"], url_path="void-design")
+    def void_design(self, request: Request, code: str) -> Response:
+        void_design(device_id=self.key(), actor=self.actor, reason=given(ReasonInput, request)["reason"])
+        return self._detail()
+
+    @extend_schema(request=ReasonInput, responses=DeviceDetail)
+    @action(detail=True, methods=["post"])
+    def hold(self, request: Request, code: str) -> Response:
+        hold_device(device_id=self.key(), actor=self.actor, reason=given(ReasonInput, request)["reason"])
+        return self._detail()
+
+    @extend_schema(request=ReasonInput, responses=DeviceDetail)
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, code: str) -> Response:
+        resume_device(device_id=self.key(), actor=self.actor, reason=given(ReasonInput, request)["reason"])
+        return self._detail()
+
+    @extend_schema(responses={200: OpenApiTypes.OBJECT})
+    @action(detail=True, methods=["get"], url_path="check/(?P<transition>[a-z_]{1,40})")
+    def check(self, request: Request, code: str, transition: str) -> Response:
+        """Every gate of a move or point, asked without moving."""
+        results = check_transition(self.get_object(), transition, self.actor)
+        gates = [result.as_payload() for result in results]
+        return Response({"passed": all(result.passed for result in results), "gates": gates})
+
+    @extend_schema(responses={200: OpenApiTypes.OBJECT})
+    @action(detail=True, methods=["get"], url_path=f"to-sign/(?P<verb>{'|'.join(SIGNED_VERBS)})")
+    def to_sign(self, request: Request, code: str, verb: str) -> Response:
+        """The exact content that a signature will cover, and its digest: show the one, send the other."""
+        content = content_to_sign(self.get_object(), verb)
+        return Response({"content": plain(content), "digest": content_digest(content)})
+
+    @extend_schema(responses={200: OpenApiTypes.OBJECT})
+    @action(detail=True, methods=["get"])
+    def events(self, request: Request, code: str) -> Response:
+        """What happened, oldest first."""
+        records = device_timeline(self.get_object())[:TIMELINE_LIMIT]
+        return Response([
+            {
+                "version": record.version,
+                "type": record.type,
+                "actor": record.actor,
+                "reason": record.reason,
+                "recorded_at": record.recorded_at,
+                "payload": json.loads(record.payload),
+            }
+            for record in records
+        ])  # fmt: skip
+
+    @extend_schema(responses={200: OpenApiTypes.BINARY})
+    @action(detail=True, methods=["get"], url_path="artefacts/(?P<sha256>[0-9a-f]{64})")
+    def artefacts(self, request: Request, code: str, sha256: str) -> FileResponse:
+        """A file of the device, always as an attachment under a name of ours."""
+        require(self.actor, "devices.read_artefact")
+        found = artefacts_of(self.get_object()).get(sha256)
+        if found is None:
+            raise Http404
+        name, media_type = found
+        file = artefact_path(sha256).open("rb")
+        answer = FileResponse(file, as_attachment=True, filename=name, content_type=media_type)
+        answer["X-Content-Type-Options"] = "nosniff"
+        return answer
+
+    def _detail(self) -> Response:
+        return Response(DeviceDetail(self.get_object()).data)

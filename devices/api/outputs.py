@@ -1,0 +1,188 @@
+"""What the API says about devices and what they stand on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from devices.models import Design, Device, DeviceMaster, Material, Segmentation, Study
+from devices.selectors import phase_line, waits_for
+from mes.models import Person
+
+
+class StudyOutput(serializers.ModelSerializer[Study]):
+    class Meta:
+        model = Study
+        fields = (
+            "id",
+            "status",
+            "received_at",
+            "link_confirmed",
+            "findings",
+            "matched",
+            "source_format",
+            "modality",
+            "acquired_on",
+            "slices",
+            "rows",
+            "columns",
+            "spacing_mm",
+            "widest_slice_step_mm",
+            "tilt_degrees",
+            "source_digest",
+            "series_id",
+            "volume_id",
+        )
+        read_only_fields = fields
+
+
+class SegmentationOutput(serializers.ModelSerializer[Segmentation]):
+    author = serializers.StringRelatedField[Person]()
+    reviewer = serializers.StringRelatedField[Person]()
+
+    class Meta:
+        model = Segmentation
+        fields = (
+            "id",
+            "status",
+            "tool",
+            "tool_version",
+            "validation_status",
+            "parameters",
+            "author",
+            "reviewer",
+            "recorded_at",
+            "mask_id",
+            "surface_id",
+            "overlays",
+            "volume_ml",
+            "surface_volume_ml",
+            "components",
+            "triangles",
+            "watertight",
+            "distance_mean_mm",
+            "distance_p95_mm",
+            "distance_max_mm",
+            "bounds_mm",
+            "reason",
+        )
+        read_only_fields = fields
+
+
+class DesignOutput(serializers.ModelSerializer[Design]):
+    author = serializers.StringRelatedField[Person]()
+    reviewer = serializers.StringRelatedField[Person]()
+
+    class Meta:
+        model = Design
+        fields = (
+            "id",
+            "revision",
+            "status",
+            "generator",
+            "generator_version",
+            "validation_status",
+            "values",
+            "measures",
+            "features",
+            "warnings",
+            "reasons",
+            "author",
+            "reviewer",
+            "requested_at",
+            "mesh_id",
+        )
+        read_only_fields = fields
+
+
+class DeviceOutput(serializers.ModelSerializer[Device]):
+    code = serializers.CharField(read_only=True)
+    order = serializers.CharField(source="order.code", read_only=True)
+    patient = serializers.CharField(source="order.patient.token", read_only=True)
+    master = serializers.StringRelatedField[DeviceMaster]()
+    intended_use = serializers.CharField(source="master.intended_use", read_only=True)
+    material = serializers.CharField(source="material.code", read_only=True)
+    waits_for = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Device
+        fields: tuple[str, ...] = (
+            "code",
+            "order",
+            "patient",
+            "serial",
+            "master",
+            "intended_use",
+            "material",
+            "stage",
+            "phase",
+            "held",
+            "hold_reason",
+            "need_by",
+            "changed_at",
+            "waits_for",
+        )
+        read_only_fields = fields
+
+    def get_waits_for(self, device: Device) -> str:
+        return waits_for(device)
+
+
+class DeviceDetail(DeviceOutput):
+    study = StudyOutput(source="current_study", read_only=True)
+    segmentation = SegmentationOutput(source="current_segmentation", read_only=True)
+    design = DesignOutput(source="current_design", read_only=True)
+    line = serializers.SerializerMethodField()
+
+    class Meta(DeviceOutput.Meta):
+        fields = (*DeviceOutput.Meta.fields, "study", "segmentation", "design", "line")
+        read_only_fields = fields
+
+    def get_line(self, device: Device) -> list[dict[str, str]]:
+        return [{"phase": step.phase.value, "state": step.state} for step in phase_line(device)]
+
+
+class MaterialOutput(serializers.ModelSerializer[Material]):
+    class Meta:
+        model = Material
+        fields = (
+            "id",
+            "code",
+            "name",
+            "process",
+            "minimum_wall_mm",
+            "density_g_per_ml",
+            "contact_category",
+            "status",
+        )
+        read_only_fields = fields
+
+
+class MasterOutput(serializers.ModelSerializer[DeviceMaster]):
+    author = serializers.StringRelatedField[Any]()
+
+    class Meta:
+        model = DeviceMaster
+        fields = (
+            "id",
+            "code",
+            "revision",
+            "title",
+            "field",
+            "intended_use",
+            "pathway",
+            "contact_category",
+            "imaging",
+            "segmentation",
+            "design",
+            "materials",
+            "process",
+            "routing",
+            "inspection",
+            "label",
+            "status",
+            "author",
+            "effective_at",
+        )
+        read_only_fields = fields

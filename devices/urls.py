@@ -1,0 +1,21 @@
+"""Routes of what is made. Pages are the roof's; here is the API."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+from rest_framework.routers import SimpleRouter
+
+from devices.api.definitions import MasterViewSet, MaterialViewSet, StudyViewSet
+from devices.api.devices import DeviceViewSet
+from devices.api.orders import OrderViewSet
+from devices.api.patients import PatientViewSet
+
+api_router = SimpleRouter()
+api_router.register("patients", PatientViewSet, basename="api-patient")
+api_router.register("orders", OrderViewSet, basename="api-order")
+api_router.register("devices", DeviceViewSet, basename="api-device")
+api_router.register("masters", MasterViewSet, basename="api-master")
+api_router.register("materials", MaterialViewSet, basename="api-material")
+api_router.register("studies", StudyViewSet, basename="api-study")
+
+urlpatterns = [path("api/", include(api_router.urls))]

@@ -1,0 +1,181 @@
+"""What a person may do, as data: each action names who may, when it applies, what it asks, what it signs and the one
+service that it calls. Buttons, dialogs and the signing step are the same for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, TypeAlias
+
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest
+
+from mes.choices import Meaning
+from mes.eventlog.base import Actor
+from mes.exceptions import InvalidInput, Reason
+from mes.services.signatures import Credentials
+
+Values = Mapping[str, Any]
+Upload: TypeAlias = "UploadedFile[bytes]"
+Kind = Literal["text", "area", "select", "number", "decimal", "date", "check", "file", "files"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One thing that an action asks. `limits`: smallest and largest number, None where there is none."""
+
+    name: str
+    label: str
+    kind: Kind = "text"
+    required: bool = True
+    hint: str = ""
+    initial: Any = ""
+    choices: Sequence[tuple[str, str]] = ()
+    limits: tuple[float | None, float | None] = (None, None)
+    accept: str = ""
+    maximum: int = 2000
+
+    @property
+    def low(self) -> float | None:
+        return self.limits[0]
+
+    @property
+    def high(self) -> float | None:
+        return self.limits[1]
+
+
+@dataclass(frozen=True)
+class Doing:
+    """Everything that a service call needs: what it acts on, what was typed, who acts and, if signed, how."""
+
+    subject: Any
+    values: Values
+    actor: Actor
+    credentials: Credentials
+
+    @property
+    def reason(self) -> str:
+        return str(self.values.get("reason", ""))
+
+
+def nothing_asked(subject: Any) -> tuple[Field, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Done:
+    """What is told after an action, and the page of what it made, where it made something."""
+
+    told: str
+    page: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Action:
+    """A verb of a page. `content` is what a signature covers: the same mapping that the service signs.
+
+    `permission` is the action of `mes.permissions`; the service asks for it again. `do` calls one service and returns
+    what is told afterwards.
+    """
+
+    id: str
+    page: str
+    verb: str
+    title: str
+    permission: str
+    icon: str
+    applies: Callable[[Any], bool]
+    do: Callable[[Doing], str | Done]
+    fields: Callable[[Any], Sequence[Field]] = nothing_asked
+    meaning: Meaning | None = None
+    content: Callable[[Any, Values, Actor], Mapping[str, Any]] | None = None
+    signs_if: str = ""
+    danger: bool = False
+    main: bool = False
+    help: str = ""
+
+
+def why(label: str = "Reason", *, required: bool = True, hint: str = "It stays in the audit trail.") -> Field:
+    return Field("reason", label, "area", required, hint)
+
+
+@dataclass
+class _Reading:
+    """Reads typed values and gathers every fault before any is raised."""
+
+    faults: list[Reason] = field(default_factory=list)
+
+    def value(self, asked: Field, request: HttpRequest) -> Any:
+        if asked.kind == "check":
+            return asked.name in request.POST
+        if asked.kind in ("file", "files"):
+            return self._files(asked, request.FILES.getlist(asked.name))
+        text = request.POST.get(asked.name, "").strip()
+        if not text:
+            if asked.required:
+                self.faults.append(Reason(f"{asked.label} is missing.", "Fill it in."))
+            return "" if asked.kind in ("text", "area", "select") else None
+        return self._typed(asked, text)
+
+    def _typed(self, asked: Field, text: str) -> Any:
+        readers = {
+            "number": self._number,
+            "decimal": self._decimal,
+            "date": self._date,
+            "select": self._choice,
+        }
+        return readers.get(asked.kind, self._text)(asked, text)
+
+    def _text(self, asked: Field, text: str) -> str:
+        if len(text) > asked.maximum:
+            self.faults.append(
+                Reason(f"{asked.label} is longer than {asked.maximum} characters.", "Shorten it.")
+            )
+        return text[: asked.maximum]
+
+    def _choice(self, asked: Field, text: str) -> str:
+        if text not in {key for key, _ in asked.choices}:
+            self.faults.append(
+                Reason(f"{asked.label}: this is none of the choices.", "Choose one of the list.")
+            )
+        return text
+
+    def _number(self, asked: Field, text: str) -> float | None:
+        number = self._decimal(asked, text)
+        return None if number is None else float(number)
+
+    def _decimal(self, asked: Field, text: str) -> Decimal | None:
+        try:
+            number = Decimal(text)
+        except InvalidOperation:
+            number = Decimal("NaN")
+        if not number.is_finite():
+            self.faults.append(
+                Reason(f"{asked.label} is no number.", "Type digits, with a point for decimals.")
+            )
+            return None
+        return number
+
+    def _date(self, asked: Field, text: str) -> date | None:
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            self.faults.append(Reason(f"{asked.label} is no date.", "Type it as 2026-11-22."))
+            return None
+
+    def _files(self, asked: Field, files: list[Upload]) -> list[Upload]:
+        if not files and asked.required:
+            self.faults.append(Reason(f"{asked.label}: no file was sent.", "Choose one."))
+        return files
+
+
+def read_values(fields: Sequence[Field], request: HttpRequest) -> dict[str, Any]:
+    """What was typed, each in its type. Raises InvalidInput with every fault at once."""
+    reading = _Reading()
+    values = {asked.name: reading.value(asked, request) for asked in fields}
+    if reading.faults:
+        raise InvalidInput(reading.faults)
+    return values

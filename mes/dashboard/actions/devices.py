@@ -1,0 +1,317 @@
+"""What people do with a device up to its frozen design, and with its stage."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.core.files.uploadedfile import TemporaryUploadedFile
+
+from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
+from devices.generators.base import GENERATORS, Parameter
+from devices.lifecycle import DEVICE
+from devices.models import Device
+from devices.selectors import FINAL_STAGES
+from devices.services.designs import (
+    approval_content,
+    approve_design,
+    design_content,
+    envelope_of,
+    reject_design,
+    request_design,
+    review_design,
+)
+from devices.services.lifecycle import advance_device, hold_device, move_content, resume_device
+from devices.services.segmentations import (
+    approve_segmentation,
+    reject_segmentation,
+    segmentation_content,
+    start_segmentation,
+)
+from devices.services.studies import receive_study
+from mes.choices import Meaning
+from mes.dashboard.actions.base import Action, Doing, Field, Upload, Values, why
+from mes.eventlog.base import Actor
+
+SIGNED_LINK = "link_confirmed"
+
+
+def at(*stages: Stage) -> Callable[[Device], bool]:
+    return lambda device: device.stage in stages and not device.held
+
+
+def _takes_images(device: Device) -> bool:
+    return at(Stage.PLANNED)(device) and (
+        device.current_study is None or device.current_study.status != StudyStatus.RECEIVED
+    )
+
+
+def _segmented(*statuses: SegmentationStatus) -> Callable[[Device], bool]:
+    return lambda device: at(Stage.PLANNED)(device) and device.current_segmentation is not None and device.current_segmentation.status in statuses  # fmt: skip
+
+
+def _designed(*statuses: DesignStatus) -> Callable[[Device], bool]:
+    return lambda device: at(Stage.PLANNED)(device) and device.current_design is not None and device.current_design.status in statuses  # fmt: skip
+
+
+def _needs_segmentation(device: Device) -> bool:
+    ready = device.current_study is not None and device.current_study.status == StudyStatus.ACCEPTED
+    missing = (
+        device.current_segmentation is None
+        or device.current_segmentation.status == SegmentationStatus.REJECTED
+    )
+    return at(Stage.PLANNED)(device) and ready and missing
+
+
+# --- images
+
+
+def _study_fields(device: Device) -> tuple[Field, ...]:
+    return (
+        Field("images", "DICOM series (zip, or all its files) or NIfTI", "files"),
+        Field(
+            SIGNED_LINK, "These images carry no identifiers: I confirm by signature that they are this patient's", "check", False
+        ),
+    )  # fmt: skip
+
+
+@contextmanager
+def one_path(files: list[Upload]) -> Iterator[Path]:
+    """One upload as a path: the file itself, or a folder of files numbered by us, gone afterwards if nobody took it."""
+    folder = Path(settings.QUARANTINE_DIR) / f"incoming-{uuid4()}"
+    folder.mkdir(mode=0o700)
+    try:
+        for number, file in enumerate(files):
+            _take(file, folder / f"{number:05d}")
+        yield folder / "00000" if len(files) == 1 else folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _take(file: Upload, place: Path) -> None:
+    if isinstance(file, TemporaryUploadedFile):
+        shutil.move(file.temporary_file_path(), place)
+        return
+    with place.open("wb") as target:
+        for chunk in file.chunks():
+            target.write(chunk)
+
+
+def _receive(doing: Doing) -> str:
+    confirmed = bool(doing.values[SIGNED_LINK])
+    with one_path(doing.values["images"]) as upload:
+        receive_study(
+            device_id=doing.subject.pk,
+            upload=upload,
+            actor=doing.actor,
+            link_confirmed=confirmed,
+            credentials=doing.credentials if confirmed else None,
+        )
+    return "The images arrived and are being read."
+
+
+# --- segmentation
+
+
+def _segment(doing: Doing) -> str:
+    start_segmentation(device_id=doing.subject.pk, actor=doing.actor)
+    return "The segmentation has begun."
+
+
+def _approve_segmentation(doing: Doing) -> str:
+    approve_segmentation(device_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials)
+    return "The segmentation is approved."
+
+
+def _reject_segmentation(doing: Doing) -> str:
+    reject_segmentation(device_id=doing.subject.pk, actor=doing.actor, reason=doing.reason)
+    return "The segmentation is rejected."
+
+
+# --- design
+
+
+def design_fields(device: Device) -> tuple[Field, ...]:
+    """The generator's parameters, narrowed to the master's envelope, with the last values or the master's defaults."""
+    generator = GENERATORS[device.master.design["generator"]]
+    envelope = envelope_of(device.master)
+    last = device.current_design.values if device.current_design else {}
+    start = {**device.master.design.get("defaults", {}), **last}
+    return tuple(
+        field
+        for parameter in generator.parameters
+        for field in _fields_of(parameter, start.get(parameter.name, parameter.default), envelope)
+    )
+
+
+def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float, float]]) -> Iterator[Field]:
+    low, high = envelope.get(parameter.name, (parameter.minimum, parameter.maximum))
+    unit = f" ({parameter.unit})" if parameter.unit else ""
+    if parameter.kind != "vector":
+        yield Field(
+            parameter.name,
+            f"{parameter.title}{unit}",
+            "number",
+            value is None,
+            parameter.help,
+            value,
+            limits=(low, high),
+        )
+        return
+    parts = list(value) if value is not None else [None, None, None]
+    for axis, part in zip("xyz", parts, strict=True):
+        hint = parameter.help if axis == "x" else ""
+        yield Field(
+            f"{parameter.name}.{axis}",
+            f"{parameter.title} {axis}{unit}",
+            "number",
+            part is None,
+            hint,
+            part,
+            limits=(low, high),
+        )
+
+
+def design_values(device: Device, typed: Values) -> dict[str, Any]:
+    """What was typed, as the generator takes it: vectors together again, what was left empty left out."""
+    values: dict[str, Any] = {}
+    for parameter in GENERATORS[device.master.design["generator"]].parameters:
+        if parameter.kind == "vector":
+            parts = [typed.get(f"{parameter.name}.{axis}") for axis in "xyz"]
+            if None not in parts:
+                values[parameter.name] = tuple(parts)
+        elif typed.get(parameter.name) is not None:
+            number = typed[parameter.name]
+            values[parameter.name] = (
+                int(number) if parameter.kind == "integer" and number == int(number) else number
+            )
+    return values
+
+
+def _request_design(doing: Doing) -> str:
+    values = design_values(doing.subject, doing.values)
+    design = request_design(device_id=doing.subject.pk, values=values, actor=doing.actor)
+    return f"Design {design.revision} is being made."
+
+
+def _review_design(doing: Doing) -> str:
+    review_design(device_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials)
+    return "The design is reviewed and waits for the prescriber."
+
+
+def _reject_design(doing: Doing) -> str:
+    reject_design(device_id=doing.subject.pk, actor=doing.actor, reason=doing.reason)
+    return "The design is sent back."
+
+
+def _approve_design(doing: Doing) -> str:
+    approve_design(device_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials)
+    return "The design is approved and frozen."
+
+
+# --- stage
+
+
+def _hold(doing: Doing) -> str:
+    hold_device(device_id=doing.subject.pk, actor=doing.actor, reason=doing.reason)
+    return "The device is on hold."
+
+
+def _resume(doing: Doing) -> str:
+    resume_device(device_id=doing.subject.pk, actor=doing.actor, reason=doing.reason)
+    return "The hold is lifted."
+
+
+def _moving(name: str, told: str) -> Callable[[Doing], str]:
+    def move(doing: Doing) -> str:
+        advance_device(
+            device_id=doing.subject.pk,
+            transition=name,
+            actor=doing.actor,
+            credentials=doing.credentials,
+            reason=doing.reason,
+        )
+        return told
+
+    return move
+
+
+def _move_signs(name: str) -> Callable[[Device, Values, Actor], dict[str, Any]]:
+    return lambda device, values, actor: move_content(device, DEVICE.row(name, device.stage))
+
+
+def _because(device: Device) -> tuple[Field, ...]:
+    return (why(),)
+
+
+def _segmentation_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
+    return segmentation_content(device, device.current_segmentation) if device.current_segmentation else {}
+
+
+def _review_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
+    return design_content(device, device.current_design) if device.current_design else {}
+
+
+def _approval_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
+    return approval_content(device, device.current_design) if device.current_design else {}
+
+
+DEVICE_ACTIONS = (
+    Action(
+        "receive-study", "device", "Send in images", "Send in images", "devices.receive_study", "upload",
+        _takes_images, _receive, fields=_study_fields, signs_if=SIGNED_LINK, main=True,
+        help="The images are checked, matched with the patient by two identifiers, and de-identified.",
+    ),
+    Action(
+        "start-segmentation", "device", "Segment", "Segment the images again", "devices.start_segmentation", "bone",
+        _needs_segmentation, _segment,
+    ),
+    Action(
+        "approve-segmentation", "device", "Approve the segmentation", "Approve the segmentation", "devices.approve_segmentation",
+        "writing-sign", _segmented(SegmentationStatus.RECORDED), _approve_segmentation, meaning=Meaning.APPROVED,
+        content=_segmentation_signs, main=True,
+    ),
+    Action(
+        "reject-segmentation", "device", "Reject the segmentation", "Reject the segmentation", "devices.reject_segmentation",
+        "circle-x", _segmented(SegmentationStatus.RECORDED), _reject_segmentation, fields=_because, danger=True,
+    ),
+    Action(
+        "request-design", "device", "Make a design", "Make a design", "devices.request_design", "ruler-measure",
+        _segmented(SegmentationStatus.APPROVED), _request_design, fields=design_fields, main=True,
+        help="The limits are those of the device master. What stands so far is voided.",
+    ),
+    Action(
+        "review-design", "device", "Review the design", "Review the design", "devices.review_design", "writing-sign",
+        _designed(DesignStatus.GENERATED), _review_design, meaning=Meaning.REVIEWED, content=_review_signs, main=True,
+    ),
+    Action(
+        "reject-design", "device", "Send the design back", "Send the design back", "devices.reject_design", "circle-x",
+        _designed(DesignStatus.GENERATED, DesignStatus.REVIEWED), _reject_design, fields=_because, danger=True,
+    ),
+    Action(
+        "approve-design", "device", "Approve for my patient", "Approve this design for my patient", "devices.approve_design",
+        "writing-sign", _designed(DesignStatus.REVIEWED), _approve_design, meaning=Meaning.DESIGN_APPROVED,
+        content=_approval_signs, main=True,
+    ),
+    Action(
+        "ship", "device", "Ship", "Ship this device", "devices.ship", "truck-delivery", at(Stage.RELEASED),
+        _moving("ship", "Shipped."), meaning=Meaning.PERFORMED, content=_move_signs("ship"), main=True,
+    ),
+    Action(
+        "deliver", "device", "Confirm delivery", "Confirm that it was delivered", "devices.deliver", "package",
+        at(Stage.SHIPPED), _moving("deliver", "Delivered."), main=True,
+    ),
+    Action(
+        "hold-device", "device", "Hold", "Hold this device", "devices.hold_device", "hand-stop",
+        lambda device: not device.held and device.stage not in FINAL_STAGES, _hold, fields=_because, danger=True,
+    ),
+    Action(
+        "resume-device", "device", "Lift the hold", "Lift the hold", "devices.resume_device", "player-play",
+        lambda device: device.held, _resume, fields=_because, main=True,
+    ),
+)  # fmt: skip

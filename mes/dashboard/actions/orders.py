@@ -1,0 +1,169 @@
+"""What people do with an order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from devices.choices import DefinitionStatus, OrderStage, Side
+from devices.models import DeviceMaster, Order
+from devices.services.orders import (
+    approval_content,
+    approve_order,
+    create_order,
+    prescription_content,
+    reject_order,
+    rejection_content,
+    request_order_info,
+    start_order_review,
+    submit_order,
+    supply_order_info,
+)
+from mes.choices import Meaning, Role
+from mes.dashboard.actions.base import Action, Doing, Done, Field, Values, why
+from mes.eventlog.base import Actor
+from mes.models import Person
+from mes.selectors import people_with
+from mes.services.patients import Identity, register_patient
+
+
+def _at(*stages: OrderStage) -> Any:
+    return lambda order: order.stage in stages
+
+
+def _submit(doing: Doing) -> str:
+    submit_order(order_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials)
+    return "Prescribed. The order waits for its review."
+
+
+def _review(doing: Doing) -> str:
+    start_order_review(order_id=doing.subject.pk, actor=doing.actor)
+    return "The review has begun."
+
+
+def _ask(doing: Doing) -> str:
+    request_order_info(order_id=doing.subject.pk, actor=doing.actor, reason=doing.reason)
+    return "The question is with the prescriber."
+
+
+def _answer(doing: Doing) -> str:
+    supply_order_info(order_id=doing.subject.pk, actor=doing.actor, reason=doing.reason)
+    return "Answered. The review goes on."
+
+
+def _approve_as(role: Role) -> Any:
+    def approve(doing: Doing) -> str:
+        order = approve_order(
+            order_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials, role=role
+        )
+        return (
+            "Accepted; its devices are planned."
+            if order.stage != OrderStage.UNDER_REVIEW
+            else "Approved; the second approval is still needed."
+        )
+
+    return approve
+
+
+def _approved_as(role: Role) -> Callable[[Order, Values, Actor], Mapping[str, Any]]:
+    return lambda order, values, actor: approval_content(order, role)
+
+
+def _reject(doing: Doing) -> str:
+    reject_order(
+        order_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials, reason=doing.reason
+    )
+    return "The order is rejected."
+
+
+def _why(order: Any) -> tuple[Field, ...]:
+    return (why(),)
+
+
+def _order_fields(_: None) -> tuple[Field, ...]:
+    masters = DeviceMaster.objects.filter(status=DefinitionStatus.EFFECTIVE).order_by("title")
+    prescribers = people_with(Role.PRE).order_by("full_name").distinct()
+    return (
+        Field(
+            "master",
+            "Device",
+            "select",
+            choices=[(one.code, f"{one.title} · {one.get_intended_use_display()}") for one in masters],
+        ),
+        Field("side", "Side", "select", choices=[(str(key), str(text)) for key, text in Side.choices]),
+        Field("prescriber", "Prescriber", "select", choices=[(str(one.pk), str(one)) for one in prescribers]),
+        Field("need_by", "Needed by", "date"),
+        Field("quantity", "Quantity", "number", initial=1, limits=(1, 20)),
+        Field(
+            "patient_id",
+            "Patient's identifier",
+            maximum=64,
+            hint="Kept apart from the record; the order shows a token",
+        ),
+        Field("family_name", "Family name", maximum=120),
+        Field("given_name", "Given name", required=False, maximum=120),
+        Field("birth_date", "Born", "date"),
+        Field("attribute", "Made for this patient: what", maximum=200, hint="For example: resection margin"),
+        Field("value", "Value", maximum=200),
+        Field("unit", "Unit", required=False, maximum=20),
+    )
+
+
+def _create(doing: Doing) -> Done:
+    typed = doing.values
+    identity = Identity(
+        patient_id=typed["patient_id"],
+        family_name=typed["family_name"],
+        given_name=typed["given_name"],
+        birth_date=typed["birth_date"].isoformat(),
+    )
+    order = create_order(
+        patient=register_patient(identity=identity, actor=doing.actor),
+        prescriber=Person.objects.get(pk=int(typed["prescriber"])),
+        master_code=typed["master"],
+        side=typed["side"],
+        need_by=typed["need_by"],
+        quantity=int(typed["quantity"]),
+        characteristics=[{name: typed[name] for name in ("attribute", "value", "unit")}],
+        actor=doing.actor,
+    )
+    return Done(f"{order.code} is written. The prescriber signs it next.", "order", order.code)
+
+
+ORDER_ACTIONS = (
+    Action(
+        "create-order", "orders", "New order", "Write an order", "devices.create_order", "clipboard-list",
+        lambda _: True, _create, fields=_order_fields, main=True,
+    ),
+    Action(
+        "submit-order", "order", "Prescribe", "Prescribe this device", "devices.submit_order", "writing-sign",
+        _at(OrderStage.DRAFT), _submit, meaning=Meaning.PRESCRIBED,
+        content=lambda order, values, actor: prescription_content(order), main=True,
+    ),
+    Action(
+        "start-order-review", "order", "Start the review", "Start the review", "devices.start_order_review", "eye",
+        _at(OrderStage.SUBMITTED), _review, main=True,
+    ),
+    *(
+        Action(
+            f"approve-order-{role.value.lower()}", "order", f"Approve as {str(role.label).lower()}",
+            f"Approve this order as {str(role.label).lower()}", f"devices.approve_order:{role.value}", "writing-sign",
+            _at(OrderStage.UNDER_REVIEW), _approve_as(role), meaning=Meaning.APPROVED,
+            content=_approved_as(role), main=True,
+        )
+        for role in (Role.ORD, Role.RA)
+    ),
+    Action(
+        "request-order-info", "order", "Ask for information", "Ask for missing information", "devices.request_order_info",
+        "help-circle", _at(OrderStage.UNDER_REVIEW), _ask, fields=_why,
+    ),
+    Action(
+        "supply-order-info", "order", "Answer", "Supply what is missing", "devices.supply_order_info", "send",
+        _at(OrderStage.INFO_REQUIRED), _answer, fields=_why, main=True,
+    ),
+    Action(
+        "reject-order", "order", "Reject", "Reject this order", "devices.reject_order", "circle-x",
+        _at(OrderStage.UNDER_REVIEW), _reject, fields=_why, meaning=Meaning.REJECTED,
+        content=lambda order, values, actor: rejection_content(order, str(values.get("reason", ""))), danger=True,
+    ),
+)  # fmt: skip

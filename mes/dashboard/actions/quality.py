@@ -1,0 +1,320 @@
+"""What people do to finish, inspect, review and release a device."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from devices.choices import Stage
+from devices.lifecycle import DEVICE
+from devices.models import Device
+from devices.services.lifecycle import move_content
+from mes.choices import Meaning
+from mes.dashboard.actions.base import Action, Doing, Field, Values, why
+from mes.dashboard.actions.devices import at
+from mes.eventlog.base import Actor
+from mes.exceptions import Refused
+from quality.catalog.routing import Step, read_routing
+from quality.choices import Disposition, NonconformanceStage, Severity, Source
+from quality.models import Inspection, Nonconformance
+from quality.selectors import judged_inspection, next_step, open_nonconformances
+from quality.services.inspection import receive_scan, set_aside_inspection, sign_inspection, verdict_content
+from quality.services.nonconformance import (
+    dispose_nonconformance,
+    open_nonconformance,
+    propose_disposition,
+    void_nonconformance,
+)
+from quality.services.postprocessing import record_post_process_step
+from quality.services.release import (
+    release_checklist,
+    release_content,
+    release_device,
+    review_content,
+    review_record,
+    shown_record,
+)
+
+APPROVABLE = (NonconformanceStage.DISPOSITION_PROPOSED,)
+OPENABLE = (
+    Stage.BUILT,
+    Stage.POST_PROCESSING,
+    Stage.AWAITING_INSPECTION,
+    Stage.INSPECTED_PASS,
+    Stage.READY_FOR_REVIEW,
+)
+PROPOSABLE = (NonconformanceStage.OPEN, NonconformanceStage.CONTAINED, NonconformanceStage.UNDER_EVALUATION)
+
+
+# --- post-processing
+
+
+def due_step(device: Device) -> Step | None:
+    return next_step(device, read_routing(device.master.routing))
+
+
+def _step_fields(device: Device) -> tuple[Field, ...]:
+    step = due_step(device)
+    measured = (
+        Field(
+            f"value.{parameter.name}", f"{parameter.title} ({parameter.unit})", "number",
+            hint=_limits(parameter.minimum, parameter.maximum, parameter.unit),
+        )
+        for parameter in (step.parameters if step else ())
+    )  # fmt: skip
+    named = step.title if step else "No step is due"
+    return (*measured, Field("equipment", f"Equipment for “{named}”", required=False, maximum=80))
+
+
+def _limits(low: float | None, high: float | None, unit: str) -> str:
+    """The limits in words. The field takes a value outside of them: it is recorded as it was measured."""
+    if low is not None and high is not None:
+        return f"{low:g} to {high:g} {unit}"
+    if low is not None:
+        return f"at least {low:g} {unit}"
+    return f"at most {high:g} {unit}" if high is not None else ""
+
+
+def _record_step(doing: Doing) -> str:
+    step = due_step(doing.subject)
+    if step is None:
+        raise Refused("Every step of the routing is done.", rule="G-PST-01")
+    values = {
+        name.removeprefix("value."): value
+        for name, value in doing.values.items()
+        if name.startswith("value.")
+    }
+    recorded = record_post_process_step(
+        device_id=doing.subject.pk,
+        step=step.code,
+        values=values,
+        equipment=str(doing.values["equipment"]),
+        actor=doing.actor,
+        credentials=doing.credentials,
+    )
+    return (
+        f"{step.title} is recorded."
+        if recorded.in_limits
+        else f"{step.title} is recorded outside its limits: the device is held."
+    )
+
+
+# --- inspection
+
+
+def _scan_fields(device: Device) -> tuple[Field, ...]:
+    return (Field("scan", "Scan of the part, STL or PLY", "file", accept=".stl,.ply"),)
+
+
+def _receive_scan(doing: Doing) -> str:
+    receive_scan(device_id=doing.subject.pk, upload=doing.values["scan"][0].file, actor=doing.actor)
+    return "The scan arrived and is being measured."
+
+
+def _judged(device: Device) -> Inspection | None:
+    return judged_inspection(device) if device.stage == Stage.AWAITING_INSPECTION else None
+
+
+def _verdict(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
+    inspection = _judged(device)
+    if inspection is None:
+        return {}
+    content = verdict_content(inspection)
+    if inspection.measurement.passed:
+        return move_content(device, DEVICE.row("pass_inspection", device.stage), content)
+    return content | {"device": device.code}
+
+
+def _sign_inspection(doing: Doing) -> str:
+    inspection = _judged(doing.subject)
+    if inspection is None:
+        raise Refused("No measurement waits for a verdict.", cure="Send a scan first.", rule="G-INS-01")
+    sign_inspection(inspection_id=inspection.pk, actor=doing.actor, credentials=doing.credentials)
+    return (
+        "The inspection is signed: passed."
+        if inspection.measurement.passed
+        else "The inspection is signed: failed."
+    )
+
+
+def _set_aside(doing: Doing) -> str:
+    inspection = _judged(doing.subject)
+    if inspection is None:
+        raise Refused("No measurement waits for a verdict.", rule="G-INS-01")
+    set_aside_inspection(
+        inspection_id=inspection.pk,
+        justification=doing.reason,
+        actor=doing.actor,
+        credentials=doing.credentials,
+    )
+    return "The measurement is set aside; another scan must be measured."
+
+
+def _failed(device: Device) -> bool:
+    inspection = _judged(device)
+    return inspection is not None and not inspection.measurement.passed
+
+
+def _because(device: Any) -> tuple[Field, ...]:
+    return (why("Justification"),)
+
+
+# --- nonconformance
+
+
+def open_finding(device: Device, *stages: NonconformanceStage) -> Nonconformance | None:
+    return open_nonconformances(device).filter(stage__in=stages).first()
+
+
+def _found_fields(device: Device) -> tuple[Field, ...]:
+    return (
+        Field("requirement", "What was required", hint="By its id where it has one", maximum=200),
+        Field("description", "What was found", "area"),
+        Field(
+            "severity",
+            "Severity",
+            "select",
+            choices=[(str(key), str(label)) for key, label in Severity.choices],
+            initial="major",
+        ),
+    )
+
+
+def _open_finding(doing: Doing) -> str:
+    found = open_nonconformance(
+        device_id=doing.subject.pk,
+        source=Source.PERSON,
+        requirement=str(doing.values["requirement"]),
+        description=str(doing.values["description"]),
+        severity=Severity(doing.values["severity"]),
+        evidence={},
+        actor=doing.actor,
+    )
+    return f"{found.code} is open; the device is held."
+
+
+def _disposition_fields(device: Device) -> tuple[Field, ...]:
+    choices = [(str(key), str(label)) for key, label in Disposition.choices if key]
+    return (
+        Field("disposition", "What happens to the device", "select", choices=choices),
+        why("Justification"),
+    )
+
+
+def _propose(doing: Doing) -> str:
+    found = open_finding(doing.subject, *PROPOSABLE)
+    if found is None:
+        raise Refused("No nonconformance waits for a proposal.", rule="G-NC-01")
+    propose_disposition(
+        nonconformance_id=found.pk,
+        disposition=Disposition(doing.values["disposition"]),
+        justification=doing.reason,
+        actor=doing.actor,
+        credentials=doing.credentials,
+    )
+    return f"{found.code}: proposed. A second person approves."
+
+
+def _dispose(doing: Doing) -> str:
+    found = open_finding(doing.subject, *APPROVABLE)
+    if found is None:
+        raise Refused("No proposal waits for approval.", rule="G-NC-01")
+    dispose_nonconformance(nonconformance_id=found.pk, actor=doing.actor, credentials=doing.credentials)
+    return f"{found.code} is closed: {found.disposition}."
+
+
+def _void(doing: Doing) -> str:
+    found = open_nonconformances(doing.subject).first()
+    if found is None:
+        raise Refused("No nonconformance is open.", rule="G-NC-01")
+    void_nonconformance(
+        nonconformance_id=found.pk,
+        justification=doing.reason,
+        actor=doing.actor,
+        credentials=doing.credentials,
+    )
+    return f"{found.code} is void."
+
+
+# --- review and release
+
+
+def _findings(device: Device) -> tuple[Field, ...]:
+    return (Field("findings", "Findings", "area", False, "What the reader of the record should know"),)
+
+
+def _review_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
+    content = review_content(device) | {"findings": str(values.get("findings") or "").strip()}
+    if device.stage == Stage.REVIEWED:
+        return content | {"device": device.code}
+    return move_content(device, DEVICE.row("review", device.stage), content)
+
+
+def _review(doing: Doing) -> str:
+    findings = str(doing.values["findings"])
+    review_record(
+        device_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials, findings=findings
+    )
+    return "The record is reviewed."
+
+
+def _release_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
+    record = hashlib.sha256(shown_record(device)).hexdigest()
+    details = release_content(device, release_checklist(device, actor), record)
+    return move_content(device, DEVICE.row("release", device.stage), details)
+
+
+def _release(doing: Doing) -> str:
+    release_device(device_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials)
+    return "Released. The production record is being written."
+
+
+QUALITY_ACTIONS = (
+    Action(
+        "record-step", "device", "Record the next step", "Record a post-processing step", "quality.record_post_process_step",
+        "droplet", lambda device: at(Stage.POST_PROCESSING)(device) and due_step(device) is not None, _record_step,
+        fields=_step_fields, meaning=Meaning.PERFORMED, main=True,
+    ),
+    Action(
+        "receive-scan", "device", "Send in a scan", "Send in a scan of the part", "quality.receive_scan", "upload",
+        at(Stage.AWAITING_INSPECTION), _receive_scan, fields=_scan_fields, main=True,
+    ),
+    Action(
+        "sign-inspection", "device", "Sign the inspection", "Sign the inspection", "quality.sign_inspection", "writing-sign",
+        lambda device: not device.held and _judged(device) is not None, _sign_inspection, meaning=Meaning.PERFORMED,
+        content=_verdict, main=True,
+    ),
+    Action(
+        "set-aside-inspection", "device", "Set the measurement aside", "Set the failed measurement aside",
+        "quality.set_aside_inspection", "circle-minus", _failed, _set_aside, fields=_because, meaning=Meaning.REVIEWED,
+        danger=True,
+    ),
+    Action(
+        "open-nonconformance", "device", "Report a nonconformance", "Report a nonconformance", "quality.open_nonconformance",
+        "flag", lambda device: device.stage in OPENABLE, _open_finding, fields=_found_fields, danger=True,
+    ),
+    Action(
+        "propose-disposition", "device", "Propose a disposition", "Propose what happens to the device",
+        "quality.propose_disposition", "gavel", lambda device: open_finding(device, *PROPOSABLE) is not None, _propose,
+        fields=_disposition_fields, meaning=Meaning.AUTHORED, main=True,
+    ),
+    Action(
+        "dispose-nonconformance", "device", "Approve the disposition", "Approve the disposition",
+        "quality.dispose_nonconformance", "gavel", lambda device: open_finding(device, *APPROVABLE) is not None, _dispose,
+        meaning=Meaning.APPROVED, main=True,
+    ),
+    Action(
+        "void-nonconformance", "device", "Void the nonconformance", "Void: this was no nonconformance",
+        "quality.void_nonconformance", "circle-minus", lambda device: open_nonconformances(device).exists(), _void,
+        fields=_because, meaning=Meaning.APPROVED, danger=True,
+    ),
+    Action(
+        "review-record", "device", "Review the record", "Review the production record", "quality.review_record", "writing-sign",
+        at(Stage.READY_FOR_REVIEW, Stage.REVIEWED), _review, fields=_findings, meaning=Meaning.REVIEWED,
+        content=_review_signs, main=True,
+    ),
+    Action(
+        "release-device", "device", "Release", "Release this device", "quality.release_device", "shield-check",
+        at(Stage.REVIEWED), _release, meaning=Meaning.RELEASED, content=_release_signs, main=True,
+    ),
+)  # fmt: skip

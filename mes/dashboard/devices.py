@@ -1,0 +1,146 @@
+"""A device's page: where it stands, what its next step needs, everything known about it, and what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
+from devices.lifecycle import BACKWARD, DEVICE
+from devices.models import Device
+from devices.selectors import device_timeline, devices, phase_line, waits_for
+from devices.services.lifecycle import check_transition
+from mes.api.actors import actor_of
+from mes.dashboard.actions import offered
+from mes.dashboard.board import is_late
+from mes.dashboard.files import files_of, shapes_of
+from mes.dashboard.find import number_of
+from mes.dashboard.records import told
+from mes.dashboard.routes import is_fragment
+from mes.panels import open_tasks, panels_of
+from mes.selectors import signatures_of
+
+EVENTS_SHOWN = 12
+EVENTS_PER_PAGE = 100
+MOVES = {
+    "accept_images": "Accept the images",
+    "start_segmentation": "Segment the images",
+    "approve_segmentation": "Approve the segmentation",
+    "request_design": "Make a design",
+    "freeze_design": "Approve the design for the patient",
+    "queue": "Put the device into a build",
+    "start_build": "Start the build",
+    "finish_build": "Finish the build",
+    "start_post_processing": "Start post-processing",
+    "finish_post_processing": "Finish post-processing",
+    "pass_inspection": "Pass the inspection",
+    "label": "Label the device",
+    "complete_record": "Complete the production record",
+    "review": "Review the production record",
+    "release": "Release the device",
+    "ship": "Ship the device",
+    "deliver": "Confirm the delivery",
+    "start_rework": "Rework the device",
+    "finish_rework": "Finish the rework",
+}
+
+
+@dataclass(frozen=True)
+class ShownPanel:
+    id: str
+    title: str
+    html: SafeString
+
+
+def device_by(code: str) -> Device:
+    found = devices().filter(pk=number_of(code, "D")).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def next_move(device: Device) -> str:
+    """The move or gate point that brings a device on from where it stands; empty at an end."""
+    if device.stage == Stage.PLANNED:
+        return _next_before_freeze(device)
+    onward = [row.name for row in DEVICE.moves_from(device.stage) if row.name not in BACKWARD]
+    return "complete_record" if "complete_record" in onward else next(iter(onward), "")
+
+
+def _next_before_freeze(device: Device) -> str:
+    study, segmentation, design = device.current_study, device.current_segmentation, device.current_design
+    if study is None or study.status != StudyStatus.ACCEPTED:
+        return "accept_images"
+    if segmentation is None or segmentation.status == SegmentationStatus.REJECTED:
+        return "start_segmentation"
+    if segmentation.status != SegmentationStatus.APPROVED:
+        return "approve_segmentation"
+    if design is None or design.status not in (DesignStatus.GENERATED, DesignStatus.REVIEWED):
+        return "request_design"
+    return "freeze_design"
+
+
+def device_page(request: HttpRequest, code: str) -> HttpResponse:
+    device = device_by(code)
+    records = list(device_timeline(device).order_by("-version")[: EVENTS_SHOWN + 1])
+    context: dict[str, Any] = {
+        "device": device,
+        "late": is_late(device, timezone.localdate()),
+        "line": phase_line(device),
+        "waits_for": waits_for(device),
+        "tasks": [task for task in open_tasks() if task.code == device.code],
+        "move": MOVES.get(next_move(device), ""),
+        "actions": offered(request, "device", device),
+        "panels": shown_panels(request, "device", device),
+        "shapes": shapes_of(device),
+        "files": files_of(device),
+        "signatures": signatures_of(device),
+        "events": told(records[:EVENTS_SHOWN]),
+        "more_events": len(records) > EVENTS_SHOWN,
+    }
+    return render(request, "devices/device.html", context)
+
+
+def shown_panels(request: HttpRequest, page: str, subject: Any) -> list[ShownPanel]:
+    """The fragments that packages registered for a page, in their order."""
+    shown = []
+    for panel in panels_of(page):
+        content = panel.content(request, subject)
+        if content is not None:
+            html = render_to_string(content.template, dict(content.context), request)
+            shown.append(ShownPanel(panel.id, panel.title, html))
+    return shown
+
+
+def device_gates(request: HttpRequest, code: str) -> HttpResponse:
+    """What stands between a device and its next step, asked afresh."""
+    device = device_by(code)
+    move = next_move(device)
+    gates = check_transition(device, move, actor_of(request)) if move else ()
+    blocked = sum(1 for gate in gates if not gate.passed)
+    context = {
+        "gates": sorted(gates, key=lambda gate: gate.passed),
+        "blocked": blocked,
+        "move": MOVES.get(move, ""),
+    }
+    return render(request, "devices/parts/gates.html", context)
+
+
+def device_history(request: HttpRequest, code: str) -> HttpResponse:
+    """Every event of a device, newest first, page by page."""
+    device = device_by(code)
+    before = request.GET.get("before", "")
+    records = device_timeline(device).order_by("-version")
+    if before.isascii() and before.isdigit() and len(before) < 10:
+        records = records.filter(version__lt=int(before))
+    shown = list(records[: EVENTS_PER_PAGE + 1])
+    more = shown[EVENTS_PER_PAGE - 1].version if len(shown) > EVENTS_PER_PAGE else 0
+    context = {"device": device, "events": told(shown[:EVENTS_PER_PAGE]), "next": more}
+    template = "mes/parts/history.html" if is_fragment(request) else "devices/history.html"
+    return render(request, template, context)

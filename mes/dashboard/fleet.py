@@ -1,0 +1,48 @@
+"""The fleet: one live tile for each printer. The page carries the tiles; the socket keeps them true."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from mes.dashboard.actions import offered
+from mes.dashboard.devices import shown_panels
+from mes.dashboard.find import number_of
+from mes.dashboard.records import told
+from mes.selectors import events_of
+from printing.models import Printer
+
+
+def printers() -> QuerySet[Printer]:
+    return Printer.objects.select_related("contact", "container__lot__material").order_by("name")
+
+
+def fleet(request: HttpRequest) -> HttpResponse:
+    tiles = [(printer, offered(request, "printer", printer)) for printer in printers()]
+    return render(request, "printing/fleet.html", {"tiles": tiles})
+
+
+def printer_page(request: HttpRequest, code: str) -> HttpResponse:
+    printer = printers().filter(pk=number_of(code, "M")).first()
+    if printer is None:
+        raise Http404
+    context = {
+        "printer": printer,
+        "jobs": printer.jobs.select_related("build", "container__lot").order_by("-pk")[:20],
+        "commands": printer.commands.select_related("job").order_by("-pk")[:20],
+        "triples": printer.triples.select_related("material", "parameters").order_by("-pk")[:20],
+        "actions": offered(request, "printer", printer),
+        "panels": shown_panels(request, "printer", printer),
+        "events": told(list(events_of(printer).order_by("-version")[:50])),
+    }
+    return render(request, "printing/printer.html", context)
+
+
+def printer_actions(request: HttpRequest, code: str) -> HttpResponse:
+    """The buttons of a tile, asked again whenever its state changes."""
+    printer = printers().filter(pk=number_of(code, "M")).first()
+    if printer is None:
+        raise Http404
+    context = {"code": printer.code, "actions": offered(request, "printer", printer), "small": True}
+    return render(request, "mes/parts/actions.html", context)

@@ -1,0 +1,103 @@
+"""Material: lots in the store, and where each went, to the devices and back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from django.db.models import Count, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from devices.models import Device
+from mes.dashboard.actions import offered
+from mes.dashboard.devices import shown_panels
+from mes.dashboard.find import CODE, number_of
+from mes.dashboard.records import told
+from mes.dashboard.routes import is_fragment
+from mes.selectors import events_of, signatures_of
+from printing.choices import LotState
+from printing.models import Build, BuildItem, Consumption, MaterialLot
+
+PER_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Used:
+    """One build that took material of a lot: how much, on which printer, and the devices that were in it."""
+
+    build: Build
+    consumption: Consumption
+    devices: tuple[Device, ...]
+
+
+def lots_shown(request: HttpRequest) -> QuerySet[MaterialLot]:
+    shown = MaterialLot.objects.select_related("material").annotate(boxes=Count("containers")).order_by("-pk")
+    state = request.GET.get("state", "")
+    if state in LotState.values:
+        shown = shown.filter(state=state)
+    search = request.GET.get("q", "").strip()[:40]
+    code = CODE.match(search)
+    if code and code[1].upper() == "L":
+        return shown.filter(pk=int(code[2]))
+    if search:
+        shown = shown.filter(supplier_lot__icontains=search) | shown.filter(material__name__icontains=search)
+    return shown
+
+
+def lot_list(request: HttpRequest) -> HttpResponse:
+    found = list(lots_shown(request)[: PER_PAGE + 1])
+    context = {
+        "lots": found[:PER_PAGE],
+        "more": len(found) > PER_PAGE,
+        "states": LotState.choices,
+        "state": request.GET.get("state", ""),
+        "search": request.GET.get("q", "")[:40],
+        "today": timezone.localdate(),
+        "actions": offered(request, "lots", None),
+    }
+    return render(
+        request, "printing/parts/lot_rows.html" if is_fragment(request) else "printing/lots.html", context
+    )
+
+
+def lot_by(code: str) -> MaterialLot:
+    found = (
+        MaterialLot.objects.select_related("material", "received_by", "released_by")
+        .filter(pk=number_of(code, "L"))
+        .first()
+    )
+    if found is None:
+        raise Http404
+    return found
+
+
+def uses_of(lot: MaterialLot) -> list[Used]:
+    """Forward trace: every build that took of the lot, and its devices. Three queries, however many."""
+    taken = list(
+        Consumption.objects.filter(lot=lot, job__isnull=False)
+        .select_related("job__build", "job__printer", "container")
+        .order_by("at")
+    )
+    members: dict[int, list[Device]] = defaultdict(list)
+    builds = [row.job.build_id for row in taken if row.job]
+    items = BuildItem.objects.filter(build__in=builds).select_related("device__order", "device__master")
+    for item in items.order_by("device_id"):
+        members[item.build_id].append(item.device)
+    return [Used(row.job.build, row, tuple(members[row.job.build_id])) for row in taken if row.job]
+
+
+def lot_page(request: HttpRequest, code: str) -> HttpResponse:
+    lot = lot_by(code)
+    context = {
+        "lot": lot,
+        "containers": lot.containers.select_related("printer").order_by("pk"),
+        "uses": uses_of(lot),
+        "today": timezone.localdate(),
+        "actions": offered(request, "lot", lot),
+        "panels": shown_panels(request, "lot", lot),
+        "signatures": signatures_of(lot),
+        "events": told(list(events_of(lot).order_by("-version")[:50])),
+    }
+    return render(request, "printing/lot.html", context)

@@ -1,0 +1,97 @@
+"""Events as a person reads them: what happened, to what, by whom, and every value that stands in the log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import reverse
+
+from mes.eventlog.base import EVENT_TYPES, Actor
+from mes.models import EventRecord, Person
+
+LETTERS = {
+    "devices.device": "D",
+    "devices.order": "O",
+    "printing.lot": "L",
+    "printing.build": "B",
+    "printing.printer": "M",
+    "printing.job": "J",
+    "quality.nonconformance": "N",
+}
+STREAMS = {letter: kind for kind, letter in LETTERS.items()}
+PAGES = {"D": "device", "O": "order", "L": "lot", "B": "build", "M": "printer"}
+ICONS = {
+    "refused": "ban", "failed": "circle-x", "rejected": "circle-x", "held": "hand-stop", "approved": "writing-sign",
+    "signed": "writing-sign", "released": "shield-check", "reviewed": "eye", "received": "upload", "stage_changed": "arrow-right",
+    "created": "pencil", "loaded": "bottle", "consumed": "droplet", "started": "player-play", "finished": "flag",
+    "uncertain": "help-circle", "opened": "flag",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an event is about: its public code where it has one, and where to look at it."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """One event, told. `sentence` is the documentation of its type; `details` is the payload without the gates."""
+
+    record: EventRecord
+    title: str
+    sentence: str
+    who: str
+    by_person: bool
+    subject: Subject
+    details: dict[str, Any]
+    gates: list[dict[str, Any]]
+    icon: str
+
+
+def subject_of(stream_type: str, stream_id: str) -> Subject:
+    letter = LETTERS.get(stream_type, "")
+    if not letter or not stream_id.isdigit():
+        return Subject(f"{stream_type.rpartition('.')[2].replace('_', ' ')} {stream_id}", "")
+    code = f"{letter}{int(stream_id):07d}"
+    return Subject(code, reverse(PAGES[letter], args=[code]) if letter in PAGES else "")
+
+
+def names_of_actors(records: Iterable[EventRecord]) -> dict[str, str]:
+    """Printed names of the persons who acted, by actor text; one query."""
+    actors = {record.actor: Actor.parse(record.actor).person_id for record in records}
+    people = Person.objects.in_bulk([pk for pk in actors.values() if pk is not None])
+    return {text: str(people[pk]) for text, pk in actors.items() if pk in people}
+
+
+def told(records: Sequence[EventRecord]) -> list[Told]:
+    names = names_of_actors(records)
+    return [_told(record, names) for record in records]
+
+
+def _told(record: EventRecord, names: dict[str, str]) -> Told:
+    payload: dict[str, Any] = json.loads(record.payload)
+    gates = payload.pop("gates", None) or []
+    kind = EVENT_TYPES.get(record.type)
+    words = record.type.rpartition(".")[2]
+    return Told(
+        record=record,
+        title=words.replace("_", " ").capitalize(),
+        sentence=(kind.__doc__ or "").strip().splitlines()[0] if kind else "",
+        who=names.get(record.actor) or _system_name(record.actor),
+        by_person=record.actor.startswith("person:"),
+        subject=subject_of(record.stream_type, record.stream_id),
+        details=payload,
+        gates=[gate for gate in gates if isinstance(gate, dict)],
+        icon=next((icon for part, icon in ICONS.items() if part in words), "circle-dot"),
+    )
+
+
+def _system_name(actor: str) -> str:
+    part = Actor.parse(actor).id
+    return f"Lamina · {part.replace('.', ' ').replace('_', ' ')}"

@@ -1,0 +1,57 @@
+"""One way to declare a page: signed in, never cached, and every refusal shown as a 4xx with its reasons and cures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.urls import URLPattern, path
+from django.views.decorators.cache import never_cache
+
+from mes.api.errors import status_of
+from mes.exceptions import Refused
+
+View = Callable[..., HttpResponseBase]
+
+
+def page(route: str, view: View, name: str, **kwargs: Any) -> URLPattern:
+    """A page or an action of a signed-in person."""
+    return path(route, never_cache(login_required(refusing(view))), kwargs or None, name=name)
+
+
+def public(route: str, view: View, name: str) -> URLPattern:
+    return path(route, never_cache(view), name=name)
+
+
+def is_fragment(request: HttpRequest) -> bool:
+    """Whether a part of a page was asked for rather than a whole one."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def refusing(view: View) -> View:
+    """Show what the rules do not allow: a fragment where a fragment was asked for, otherwise a page."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except Refused as refusal:
+            return refused(request, refusal)
+
+    return guarded
+
+
+def refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
+    template = "mes/parts/refusal.html" if is_fragment(request) else "mes/refused.html"
+    return render(request, template, {"reasons": refusal.reasons}, status=status_of(refusal))
+
+
+def gone_to(request: HttpRequest, url: str) -> HttpResponse:
+    """Send the browser to a page after an action, whether htmx or a plain form asked."""
+    if is_fragment(request):
+        return HttpResponse(status=204, headers={"HX-Redirect": url})
+    return HttpResponse(status=303, headers={"Location": url})

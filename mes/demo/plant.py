@@ -1,0 +1,148 @@
+"""The demo's plant: three simulated printers, a qualified way to print, and a released lot of resin."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+from printing.choices import LotState, Operation
+from printing.models import MaterialLot, ParameterSet, Printer
+from printing.selectors import fleet_state
+from printing.services.loading import load_container
+from printing.services.lots import receive_lot, release_lot
+from printing.services.parameters import approve_parameters, define_parameters
+from printing.services.printers import (
+    approve_printer_step,
+    qualify_printer,
+    record_calibration,
+    register_printer,
+)
+
+from mes.demo.case import MATERIAL
+from mes.demo.people import actor, typed
+from mes.demo.teller import Teller
+from mes.eventlog.unit import unit_of_work
+
+KIND = "LCD 120"
+NAMES = ("Aurora", "Borealis", "Corona")
+SPEED = 300.0
+PARAMETERS = {
+    "layer_height_mm": 0.05,
+    "pixel_mm": 0.05,
+    "exposure_s": 2.5,
+    "bottom_exposure_s": 25.0,
+    "bottom_layers": 5,
+    "lift_s": 4.0,
+    "loss_share": 0.1,
+    "plate_size_mm": (120.0, 68.0, 150.0),
+}
+CERTIFICATE = (
+    {"characteristic": "viscosity", "value": 850.0, "unit": "mPa·s", "minimum": 600.0, "maximum": 1100.0},
+    {"characteristic": "flexural modulus", "value": 2150.0, "unit": "MPa", "minimum": 1900.0},
+    {"characteristic": "water", "value": 0.05, "unit": "%", "maximum": 0.2},
+)
+CONTAINERS = (Decimal(500), Decimal(500), Decimal(500))
+
+
+def equip(teller: Teller) -> None:
+    """Whatever of the plant is not there yet."""
+    parameters = approved_parameters()
+    for number, name in enumerate(NAMES, start=1):
+        if not Printer.objects.filter(name=name).exists():
+            install(name=name, number=number, parameters=parameters)
+    teller.say(f"Three simulated printers are qualified and calibrated: {', '.join(NAMES)}.")
+    if not MaterialLot.objects.filter(state__in=(LotState.RELEASED, LotState.IN_USE)).exists():
+        stock(teller)
+
+
+@unit_of_work
+def approved_parameters() -> ParameterSet:
+    """How the resin is printed on this kind of printer: written by one person, approved by another."""
+    known = ParameterSet.objects.filter(printer_kind=KIND).first()
+    if known:
+        return known
+    made = define_parameters(
+        name="Guide resin, 50 µm",
+        printer_kind=KIND,
+        material=MATERIAL,
+        values=PARAMETERS,
+        actor=actor("builder"),
+    )
+    approve_parameters(parameters_id=made.pk, actor=actor("control"), credentials=typed("control"))
+    return made
+
+
+@unit_of_work
+def install(*, name: str, number: int, parameters: ParameterSet) -> Printer:
+    """Register a printer, approve its installation and operation, qualify and calibrate it."""
+    printer = register_printer(
+        name=name,
+        kind=KIND,
+        serial=f"SIM{number:04d}",
+        driver="simulated",
+        connection={"speed": SPEED},
+        firmware="sim-1.0",
+        actor=actor("calibration"),
+    )
+    for step in ("installation", "operation"):
+        approve_printer_step(
+            printer_id=printer.pk, step=step, actor=actor("control"), credentials=typed("control")
+        )
+    qualify_printer(
+        printer_id=printer.pk,
+        parameters=[parameters.pk],
+        valid_until=timezone.localdate() + timedelta(days=365),
+        actor=actor("reviewer"),
+        credentials=typed("reviewer"),
+    )
+    record_calibration(
+        printer_id=printer.pk,
+        valid_until=timezone.localdate() + timedelta(days=90),
+        actor=actor("calibration"),
+    )
+    return printer
+
+
+def stock(teller: Teller) -> None:
+    """Step 6: a lot arrives in quarantine, is released against its certificate, and a container goes onto each printer."""
+    number = f"RG-{MaterialLot.objects.count() + 1:04d}"
+    lot = teller.once(
+        f"Lot {number} of the guide resin is received into quarantine.",
+        lambda: receive_lot(
+            material=MATERIAL,
+            supplier="Example Resins",
+            supplier_lot=number,
+            quantity=sum(CONTAINERS, Decimal()),
+            unit="ml",
+            expires_on=timezone.localdate() + timedelta(days=300),
+            certificate=CERTIFICATE,
+            certificate_file=b"Certificate of analysis of a demonstration lot\n",
+            containers=CONTAINERS,
+            actor=actor("materials"),
+        ),
+        found=lambda: MaterialLot.objects.filter(supplier_lot=number).first(),
+    )
+    teller.act(
+        "It is released by a signature against its certificate.",
+        lambda: release_lot(lot_id=lot.pk, actor=actor("control"), credentials=typed("control")),
+        unless=lambda: MaterialLot.objects.get(pk=lot.pk).state != LotState.QUARANTINE,
+    )
+    for printer, container in zip(
+        Printer.objects.filter(kind=KIND).order_by("pk"), lot.containers.order_by("pk"), strict=True
+    ):
+        teller.act(
+            f"{printer.name}: container {container.label} is scanned and loaded.",
+            lambda p=printer, c=container: load_container(  # type: ignore[misc]  # bound for this turn of the loop
+                printer_id=p.pk, scanned_code=c.label, actor=actor("operator")
+            ),
+            unless=lambda p=printer: Printer.objects.get(pk=p.pk).container_id is not None,  # type: ignore[misc]
+        )
+
+
+def a_printer_waits() -> bool:
+    """Whether a printer of the kind was heard of lately, is idle, and its plate is clear."""
+    return any(
+        row["kind"] == KIND and row["operation"] == Operation.READY and row["command"] is None
+        for row in fleet_state()
+    )

@@ -1,0 +1,65 @@
+"""The demo: one real case from its prescription to its release, and a second one that is rightly refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from quality.models import Report
+
+from devices.models import Device
+from devices.services.lifecycle import check_transition
+from mes.demo import case as first_half
+from mes.demo import people, plant, production
+from mes.demo.case import CLINICAL, TRAINING, Case
+from mes.demo.dataset import demo_images
+from mes.demo.teller import Teller
+from mes.lifecycle import GateResult
+from mes.selectors import events_of
+
+SHOWN = ("G-IMG-01", "G-SW-01")
+
+
+@dataclass(frozen=True)
+class Told:
+    """The released device with its record, and the refused one with the gates that refused it."""
+
+    device: Device
+    record: Report
+    refused: Device
+    refusals: tuple[GateResult, ...]
+    events: int
+
+
+def tell(teller: Teller) -> Told:
+    with teller.timed("setup"):
+        images = demo_images(settings.CACHE_DIR, teller.say)
+        people.enrol()
+        first_half.publish_definitions(teller)
+        plant.equip(teller)
+    case = first_half.place_order(teller, TRAINING)
+    first_half.send_images(teller, case, images)
+    first_half.approve_bone(teller, case)
+    first_half.freeze_design(teller, case)
+    build = production.slice_build(teller, case)
+    production.print_build(teller, case, build)
+    production.finish(teller, case)
+    production.inspect(teller, case)
+    record = production.release(teller, case)
+    refused = first_half.place_order(teller, CLINICAL)
+    first_half.send_images(teller, refused, images, timed=False)
+    refusals = show_refusal(teller, refused)
+    device = case.refresh()
+    return Told(device, record, refused.refresh(), refusals, events_of(device).count())
+
+
+def show_refusal(teller: Teller, case: Case) -> tuple[GateResult, ...]:
+    """The clinical master refuses the same images and tools. Each gate says why, and what would cure it."""
+    device = case.refresh()
+    blocked = tuple(result for result in check_transition(device, "start_segmentation") if not result.passed)
+    teller.say(f"{device.code}, the clinical guide, is refused:")
+    for result in blocked:
+        teller.say(f"   {result.gate}: {result.reason} {result.cure}")
+    if missing := set(SHOWN) - {result.gate for result in blocked}:
+        raise RuntimeError(f"the clinical master did not refuse with {', '.join(sorted(missing))}")
+    return blocked

@@ -1,0 +1,74 @@
+"""Start everything, tell the whole story on a real head CT, and leave the site running, or stop with `--exit`."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from mes.demo import people
+from mes.demo.story import Told, tell
+from mes.demo.teller import StoryBroken, Teller
+from mes.eventlog.sealing import public_keys
+from mes.eventlog.verify import verify
+from mes.services.artefacts import artefact_path
+from mes.stopping import stop_on_signals
+from mes.supervisor.stack import StackFailed, running_stack
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
+        parser.add_argument("--exit", action="store_true", help="stop once the device is released")
+
+    def handle(self, *, port: int, **options: Any) -> None:
+        teller = Teller(self.stdout)
+        try:
+            teller.say("Lamina starts: database, broker, and its own processes.")
+            started = time.monotonic()
+            with running_stack(port=port, quiet=True) as stack:
+                teller.seconds["setup"] = time.monotonic() - started
+                teller.say(f"Lamina runs at {stack.address}.")
+                told = tell(teller)
+                result = summary(teller, told)
+                if not options["exit"]:
+                    self._leave_running(stack.address, told, stop_on_signals())
+        except (StoryBroken, StackFailed) as failure:
+            raise CommandError(str(failure)) from None
+        self.stdout.write(json.dumps(result))
+        if result["ledger"] != "VALID":
+            raise SystemExit(1)
+
+    def _leave_running(self, address: str, told: Told, stop: threading.Event) -> None:
+        self.stdout.write(f"\nThe site is at {address}/")
+        self.stdout.write(f"   released   {address}/devices/{told.device.code}/")
+        self.stdout.write(f"   refused    {address}/devices/{told.refused.code}/")
+        self.stdout.write(f"\nDemo accounts, all with the password  {people.password()}")
+        for job in people.STAFF:
+            roles = ", ".join(role.label for role in job.roles)
+            self.stdout.write(f"   {job.username:<12} {job.full_name:<20} {roles}")
+        self.stdout.write("\nCtrl-C stops it.")
+        stop.wait()
+
+
+def summary(teller: Teller, told: Told) -> dict[str, Any]:
+    """What the last line of the output says."""
+    verdict = verify(keys=public_keys(settings.KEYS_DIR), witness=settings.WITNESS_DIR / "seals.jsonl")
+    seconds = {name: round(value, 2) for name, value in teller.seconds.items()}
+    return {
+        "device": told.device.code,
+        "stage": told.device.stage,
+        "events": told.events,
+        "seconds": {**seconds, "total": round(teller.elapsed_s, 2)},
+        "ledger": verdict.result,
+        "record_pdf": str(artefact_path(told.record.pdf_id)),
+        "record_json": str(artefact_path(told.record.json_id)),
+    }

@@ -1,0 +1,89 @@
+"""Keys to the API: shown once, stored as a keyed hash, expiring, revocable."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import timedelta
+from functools import cache
+
+from django.conf import settings
+from django.utils import timezone
+
+from mes.eventlog.base import Actor
+from mes.eventlog.unit import publish, unit_of_work
+from mes.events import TokenIssued, TokenRevoked
+from mes.exceptions import InvalidInput, Refused
+from mes.models import AccessToken, Account
+from mes.permissions import require
+
+LONGEST = timedelta(days=365)
+MARK = "mes"
+
+
+@cache
+def _pepper() -> bytes:
+    """From the installation's own secret, so that a copied database opens nothing."""
+    return hashlib.sha256(b"access tokens" + settings.SECRET_KEY.encode()).digest()
+
+
+def _digest(secret: str) -> str:
+    return hmac.new(_pepper(), secret.encode(), hashlib.sha256).hexdigest()
+
+
+@unit_of_work
+def issue_token(*, account: Account, name: str, valid_for: timedelta, actor: Actor) -> str:
+    """Make a key for an account and return it: `mes_<prefix>_<secret>`. It cannot be shown again.
+
+    A person makes keys for the own account; a security administrator also for programs.
+    """
+    if actor.person_id is None or account.person_id != actor.person_id:
+        require(actor, "mes.issue_token")
+    if not name.strip() or not timedelta() < valid_for <= LONGEST:
+        raise InvalidInput("A key needs a name and at most a year to live.", rule="P11-300b")
+    prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    token = AccessToken.objects.create(
+        account=account,
+        name=name.strip()[:80],
+        prefix=prefix,
+        digest=_digest(secret),
+        expires_at=timezone.now() + valid_for,
+    )
+    publish(account, TokenIssued(account_id=account.pk, token_id=token.pk), actor=actor)
+    return f"{MARK}_{prefix}_{secret}"
+
+
+@unit_of_work
+def revoke_token(*, token_id: int, actor: Actor) -> None:
+    """Close a key at once. Own keys by their owner, any key by a security administrator."""
+    token = (
+        AccessToken.objects.select_for_update(of=("self",))
+        .select_related("account")
+        .filter(pk=token_id)
+        .first()
+    )
+    if token is None or token.revoked:
+        raise Refused("There is no such open key.", cure="Look at the list again.")
+    if actor.person_id is None or token.account.person_id != actor.person_id:
+        require(actor, "mes.issue_token")
+    token.revoked = True
+    token.save(update_fields=["revoked"])
+    publish(token.account, TokenRevoked(account_id=token.account_id, token_id=token.pk), actor=actor)
+
+
+def account_of_token(text: str) -> Account | None:
+    """The active account that a key opens now, or None: unknown, altered, expired and revoked look the same."""
+    mark, _, rest = text.partition("_")
+    prefix, _, secret = rest.partition("_")
+    token = (
+        AccessToken.objects.filter(prefix=prefix, revoked=False, expires_at__gt=timezone.now())
+        .select_related("account__person")
+        .first()
+    )
+    known = token.digest if token else _digest("")
+    if mark != MARK or not hmac.compare_digest(known, _digest(secret)) or token is None:
+        return None
+    account = token.account
+    alive = account.is_active and (account.person is None or account.person.active)
+    return account if alive else None

@@ -1,0 +1,122 @@
+// What every page does: dialogs, keyboard, theme, ages that keep counting, and failures that are said.
+
+const body = document.body;
+const dialog = document.getElementById("dialog");
+
+// --- dialogs: whatever htmx puts into #dialog-body opens it
+body.addEventListener("htmx:after:swap", (event) => {
+  const target = event.detail?.ctx?.target;
+  if (target?.id === "dialog-body" && !dialog.open) openDialog(dialog);
+  if (target?.classList?.contains("refusal-slot")) refused(target);
+});
+
+function openDialog(which) {
+  which.showModal();
+  which.querySelector("[autofocus], input:not([type=hidden]), textarea, select, button")?.focus();
+}
+
+function refused(slot) {
+  for (const field of slot.closest("form")?.querySelectorAll("input[type=password]") ?? []) field.value = "";
+  slot.scrollIntoView({ block: "nearest" });
+}
+
+dialog?.addEventListener("close", () => document.getElementById("dialog-body").replaceChildren());
+
+body.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-opens]");
+  if (opener) openDialog(document.getElementById(opener.dataset.opens));
+  if (event.target.closest("[data-closes]")) event.target.closest("dialog")?.close();
+  if (event.target instanceof HTMLDialogElement) event.target.close();
+  for (const menu of document.querySelectorAll("[data-menu][open]")) {
+    if (!menu.contains(event.target) || event.target.closest("[data-opens]")) menu.open = false;
+  }
+});
+
+// --- the server could not be reached, or broke: say so, keep what was typed
+for (const name of ["htmx:error", "htmx:response:error"]) {
+  body.addEventListener(name, (event) => {
+    const status = event.detail?.ctx?.response?.status;
+    if (status && status < 500) return; // refusals are shown where they belong
+    toast(status ? "Something broke on the server. Nothing was changed." : "The server did not answer. Try again.");
+  });
+}
+body.addEventListener("htmx:before:swap", (event) => {
+  if (event.detail?.ctx?.response?.status >= 500) event.preventDefault();
+});
+
+export function toast(text) {
+  const note = document.createElement("div");
+  note.className = "note tone-stop";
+  note.textContent = text;
+  document.getElementById("toasts")?.append(note);
+  setTimeout(() => note.remove(), 8000);
+}
+
+// --- theme
+body.addEventListener("click", (event) => {
+  const choice = event.target.closest("[data-theme-choice]")?.dataset.themeChoice;
+  if (choice) document.dispatchEvent(new CustomEvent("lamina:choose-theme", { detail: choice }));
+});
+document.addEventListener("lamina:theme", (event) => markTheme(event.detail));
+function markTheme(chosen) {
+  for (const button of document.querySelectorAll("[data-theme-choice]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.themeChoice === chosen));
+  }
+}
+try {
+  markTheme(localStorage.getItem("lamina-theme") ?? "system");
+} catch {
+  markTheme("system");
+}
+
+// --- keyboard: "/" finds, "g" and a letter goes, "?" helps
+let going = 0;
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector("dialog[open]")) return;
+  if (event.key === "/") {
+    event.preventDefault();
+    document.getElementById("find")?.focus();
+  } else if (event.key === "?") {
+    openDialog(document.getElementById("keys"));
+  } else if (event.key === "g") {
+    going = Date.now();
+  } else if (Date.now() - going < 1500) {
+    document.querySelector(`[data-go="${CSS.escape(event.key)}"]`)?.click();
+    going = 0;
+  }
+});
+
+function typing(element) {
+  return element.matches?.("input, textarea, select, [contenteditable]");
+}
+
+// --- ages
+export function age(iso) {
+  const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(iso)) / 1000));
+  for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
+    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit} ago`;
+  }
+  return `${seconds} s ago`;
+}
+setInterval(() => {
+  for (const time of document.querySelectorAll("time[data-ago]")) {
+    const text = age(time.dateTime);
+    if (time.textContent !== text) time.textContent = text;
+  }
+}, 1000);
+
+// --- fields that only matter when another one is ticked, and layers of a build
+body.addEventListener("change", (event) => {
+  const shown = event.target.dataset?.reveals;
+  if (!shown) return;
+  for (const part of document.querySelectorAll(`[data-revealed-by="${CSS.escape(shown)}"]`)) {
+    part.hidden = !event.target.checked;
+    for (const field of part.querySelectorAll("input")) field.required = event.target.checked;
+  }
+});
+
+// --- modules that only some pages need
+if (document.querySelector("[data-viewer]")) import("lamina/viewer.js");
+if (document.querySelector("[data-fleet]")) import("lamina/fleet.js");
+if (document.querySelector("[data-layers]")) import("lamina/layers.js");
+import("lamina/upload.js");

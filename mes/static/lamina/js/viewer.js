@@ -1,0 +1,187 @@
+// Meshes of the record in three dimensions: turn, measure, and read a deviation map against its legend.
+// Units are millimetres; axes are the patient's: +x left, +y back, +z head.
+
+import * as THREE from "three";
+import { OrbitControls } from "three/addons/controls/OrbitControls.js";
+import { PLYLoader } from "three/addons/loaders/PLYLoader.js";
+import { STLLoader } from "three/addons/loaders/STLLoader.js";
+
+const SIDES = { front: [0, -1, 0], back: [0, 1, 0], left: [1, 0, 0], right: [-1, 0, 0], top: [0, 0, 1], below: [0, 0, -1] };
+const COLOURS = { bone: 0xe3d8c2, design: 0x6fb7c4, deviation: 0xffffff };
+
+class Viewer {
+  constructor(figure) {
+    this.figure = figure;
+    this.stage = figure.querySelector(".viewer-stage");
+    this.said = figure.querySelector("[data-viewer-said]");
+    this.read = figure.querySelector("[data-viewer-read]");
+    this.marks = [];
+    this.measuring = false;
+    figure.addEventListener("click", (event) => this.tool(event.target.closest("[data-do]")));
+    this.begin();
+  }
+
+  say(text) {
+    this.said.textContent = text;
+    this.said.hidden = !text;
+  }
+
+  begin() {
+    const canvas = document.createElement("canvas");
+    const context = canvas.getContext("webgl2", { antialias: true, alpha: true, preserveDrawingBuffer: true });
+    if (!context) {
+      this.say("This browser cannot draw in three dimensions. Download the file instead.");
+      return;
+    }
+    canvas.tabIndex = 0;
+    canvas.setAttribute("role", "img");
+    this.stage.prepend(canvas);
+    this.renderer = new THREE.WebGLRenderer({ canvas, context, antialias: true, alpha: true });
+    this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
+    this.scene = new THREE.Scene();
+    this.camera = new THREE.PerspectiveCamera(35, 1, 0.1, 5000);
+    this.camera.up.set(0, 0, 1);
+    this.scene.add(this.camera, new THREE.HemisphereLight(0xffffff, 0x5a6470, 1.6));
+    const lamp = new THREE.DirectionalLight(0xffffff, 1.7);
+    lamp.position.set(0.6, 0.8, 1);
+    this.camera.add(lamp);
+    this.controls = new OrbitControls(this.camera, canvas);
+    this.controls.addEventListener("change", () => this.draw());
+    this.controls.listenToKeyEvents(canvas);
+    canvas.addEventListener("click", (event) => this.pick(event));
+    new ResizeObserver(() => this.fit()).observe(this.stage);
+    document.addEventListener("lamina:theme", () => this.draw());
+    this.show(this.figure.querySelector("[data-shape]"));
+  }
+
+  async show(button) {
+    for (const other of this.figure.querySelectorAll("[data-shape]")) other.setAttribute("aria-pressed", String(other === button));
+    const { shape, url, format, title } = button.dataset;
+    for (const legend of this.figure.querySelectorAll("[data-legend]")) legend.hidden = shape !== "deviation";
+    this.clearMarks();
+    this.say("Loading…");
+    this.wanted = url;
+    try {
+      const response = await fetch(url);
+      if (!response.ok) throw new Error(`answer ${response.status}`);
+      const geometry = (format === "ply" ? new PLYLoader() : new STLLoader()).parse(await response.arrayBuffer());
+      if (this.wanted !== url) return;
+      this.place(geometry, shape, title);
+      this.say("");
+    } catch (failure) {
+      this.say(`The shape could not be loaded (${failure.message}).`);
+    }
+  }
+
+  place(geometry, shape, title) {
+    if (this.mesh) {
+      this.scene.remove(this.mesh);
+      this.mesh.geometry.dispose();
+      this.mesh.material.dispose();
+    }
+    geometry.computeVertexNormals();
+    geometry.computeBoundingBox();
+    const coloured = shape === "deviation" && geometry.hasAttribute("color");
+    const material = new THREE.MeshStandardMaterial({
+      color: COLOURS[shape] ?? 0xcccccc, vertexColors: coloured, roughness: 0.65, metalness: 0.02, side: THREE.DoubleSide, flatShading: !coloured && shape === "design",
+    });
+    this.mesh = new THREE.Mesh(geometry, material);
+    this.scene.add(this.mesh);
+    const size = geometry.boundingBox.getSize(new THREE.Vector3());
+    const triangles = (geometry.index ? geometry.index.count : geometry.attributes.position.count) / 3;
+    const words = `${size.x.toFixed(1)} × ${size.y.toFixed(1)} × ${size.z.toFixed(1)} mm, ${triangles.toLocaleString("en")} triangles`;
+    this.read.textContent = words;
+    this.renderer.domElement.setAttribute("aria-label", `${title}: ${words}. Drag or use the arrow keys to move.`);
+    this.look("front");
+  }
+
+  look(side) {
+    if (!this.mesh) return;
+    const sphere = new THREE.Sphere();
+    this.mesh.geometry.boundingBox.getBoundingSphere(sphere);
+    const distance = (sphere.radius / Math.sin(((this.camera.fov / 2) * Math.PI) / 180)) * 1.02;
+    const direction = new THREE.Vector3(...SIDES[side]);
+    if (side === "front") direction.set(0.45, -1, 0.35).normalize();
+    this.camera.position.copy(sphere.center).addScaledVector(direction, distance);
+    this.camera.near = distance / 100;
+    this.camera.far = distance * 10;
+    this.controls.target.copy(sphere.center);
+    this.fit();
+    this.controls.update();
+    this.draw();
+  }
+
+  fit() {
+    const { clientWidth: width, clientHeight: height } = this.stage;
+    if (!width || !height) return;
+    this.renderer.setSize(width, height, false);
+    this.camera.aspect = width / height;
+    this.camera.updateProjectionMatrix();
+    this.draw();
+  }
+
+  draw() {
+    this.renderer?.render(this.scene, this.camera);
+  }
+
+  tool(button) {
+    if (!button) return;
+    if (button.dataset.do === "shape") this.show(button);
+    else if (button.dataset.do === "look") this.look(button.dataset.side);
+    else if (button.dataset.do === "measure") this.measure(button);
+    else if (button.dataset.do === "wire" && this.mesh) {
+      this.mesh.material.wireframe = !this.mesh.material.wireframe;
+      button.setAttribute("aria-pressed", String(this.mesh.material.wireframe));
+      this.draw();
+    }
+  }
+
+  measure(button) {
+    this.measuring = !this.measuring;
+    button.setAttribute("aria-pressed", String(this.measuring));
+    this.clearMarks();
+    this.read.textContent = this.measuring ? "Click two points on the surface" : "";
+    this.draw();
+  }
+
+  clearMarks() {
+    for (const mark of this.marks) this.scene?.remove(mark);
+    this.marks = [];
+  }
+
+  pick(event) {
+    if (!this.measuring || !this.mesh) return;
+    const box = this.renderer.domElement.getBoundingClientRect();
+    const at = new THREE.Vector2(((event.clientX - box.left) / box.width) * 2 - 1, 1 - ((event.clientY - box.top) / box.height) * 2);
+    const ray = new THREE.Raycaster();
+    ray.setFromCamera(at, this.camera);
+    const hit = ray.intersectObject(this.mesh)[0];
+    if (!hit) return;
+    if (this.marks.length >= 2) this.clearMarks();
+    const radius = this.mesh.geometry.boundingBox.getSize(new THREE.Vector3()).length() / 160;
+    const dot = new THREE.Mesh(new THREE.SphereGeometry(radius, 16, 12), new THREE.MeshBasicMaterial({ color: 0xcf3a2f }));
+    dot.position.copy(hit.point);
+    this.marks.push(dot);
+    this.scene.add(dot);
+    if (this.marks.length === 2) this.span();
+    else this.read.textContent = `First point: ${hit.point.toArray().map((value) => value.toFixed(1)).join(", ")} mm`;
+    this.draw();
+  }
+
+  span() {
+    const [from, to] = this.marks.map((mark) => mark.position);
+    const line = new THREE.Line(new THREE.BufferGeometry().setFromPoints([from, to]), new THREE.LineBasicMaterial({ color: 0xcf3a2f }));
+    this.scene.add(line);
+    this.marks.push(line);
+    this.read.textContent = `Distance: ${from.distanceTo(to).toFixed(2)} mm, straight`;
+  }
+}
+
+const seen = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue;
+    seen.unobserve(entry.target);
+    new Viewer(entry.target);
+  }
+}, { rootMargin: "200px" });
+for (const figure of document.querySelectorAll("[data-viewer]")) seen.observe(figure);

@@ -1,0 +1,210 @@
+"""What templates need to speak one visual language: icons, words for states, moments, digests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from mes.choices import Meaning, Role
+from mes.dashboard.navigation import Link, links_for
+from mes.dashboard.words import Word, word_for
+
+register = template.Library()
+
+TONE_ICONS = {
+    "ok": "circle-check",
+    "busy": "progress",
+    "wait": "hourglass",
+    "stop": "alert-circle",
+    "off": "circle-dashed",
+}
+
+
+@register.simple_tag
+def icon(name: str, extra: str = "") -> SafeString:
+    """A decorative icon: the words beside it carry the meaning."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>',
+        extra,
+        static("lamina/img/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def state(value: str, tone: str = "", name: str = "") -> SafeString:
+    """A state as word, icon and colour. Known values bring their own word, tone and icon."""
+    word = word_for(str(value))
+    shown = Word(name or word.text, tone or word.tone, word.icon or TONE_ICONS.get(tone or word.tone, ""))
+    return format_html('<span class="state tone-{}">{}{}</span>', shown.tone, icon(shown.icon), shown.text)
+
+
+@register.filter
+def tone(value: object) -> str:
+    return word_for(str(value)).tone
+
+
+@register.filter
+def word(value: object) -> str:
+    return word_for(str(value)).text
+
+
+@register.filter
+def moment(value: datetime | None) -> SafeString | str:
+    """An instant in the site's zone, named; the machine-readable one beside it."""
+    if value is None:
+        return "—"
+    local = timezone.localtime(value)
+    return format_html('<time datetime="{}">{}</time>', value.isoformat(), f"{local:%d %b %Y, %H:%M:%S %Z}")
+
+
+@register.filter
+def ago(value: datetime | None) -> SafeString | str:
+    """An age that the page keeps counting (`data-ago`), with the instant as its title."""
+    if value is None:
+        return "never"
+    local = timezone.localtime(value)
+    return format_html(
+        '<time datetime="{}" title="{}" data-ago>{}</time>',
+        value.isoformat(),
+        f"{local:%d %b %Y, %H:%M:%S %Z}",
+        age(timezone.now() - value),
+    )
+
+
+def age(delta: Any) -> str:
+    seconds = max(0, int(delta.total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+@register.filter
+def due(value: date | None) -> SafeString | str:
+    """A need-by date as a person reads it: late, today, in so many days."""
+    if value is None:
+        return ""
+    days = (value - timezone.localdate()).days
+    text = {0: "today", 1: "tomorrow"}.get(days, f"{-days} d late" if days < 0 else f"in {days} d")
+    return format_html(
+        '<time class="due{}" datetime="{}" title="needed by {}">{}</time>',
+        " is-late" if days < 0 else "",
+        value.isoformat(),
+        f"{value:%d %b %Y}",
+        text,
+    )
+
+
+@register.filter
+def digest(value: object) -> SafeString:
+    """The first twelve digits of a SHA-256; the whole one is the title."""
+    text = str(value)
+    return format_html('<code title="SHA-256 {}">{}</code>', text, text[:12])
+
+
+@register.filter
+def bytes_of(size: int) -> str:
+    amount = float(size)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+@register.filter
+def role_words(roles: object) -> str:
+    """Who a task waits for, in words."""
+    return (
+        " or ".join(sorted(str(Role(role).label) for role in roles)) if isinstance(roles, frozenset) else ""
+    )
+
+
+@register.filter
+def statement(meaning: str) -> str:
+    return str(Meaning(meaning).label)
+
+
+@register.filter
+def label(name: object) -> str:
+    """A field's name as a label: `maximum_p95_mm` → `Maximum p95 (mm)`."""
+    words = str(name).replace("_", " ").strip()
+    for unit in ("mm", "ml", "mm2", "mm3", "days", "degrees", "s", "hu", "g"):
+        if words.endswith(f" {unit}"):
+            shown = {"ml": "mL", "hu": "HU", "mm2": "mm²", "mm3": "mm³"}.get(unit, unit)
+            words = f"{words[: -len(unit) - 1]} ({shown})"
+            break
+    return words[:1].upper() + words[1:]
+
+
+@register.filter
+def is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+@register.filter
+def is_list(value: object) -> bool:
+    return isinstance(value, list | tuple)
+
+
+@register.filter
+def plain_value(value: object) -> str:
+    """A leaf of a payload or of a signed content as a person reads it."""
+    if value is None or value == "":
+        return "—"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@register.simple_tag(takes_context=True)
+def navigation(context: template.Context) -> list[Link]:
+    """The pages this person may open, with the current one marked."""
+    return links_for(context["request"])
+
+
+@register.filter
+def is_digest(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+@register.filter
+def moment_in(value: datetime, zone: str) -> SafeString:
+    """An instant in a person's own zone, named."""
+    return format_html(
+        '<time datetime="{}">{}</time>',
+        value.isoformat(),
+        f"{value.astimezone(ZoneInfo(zone)):%d %b %Y, %H:%M:%S %Z} ({zone})",
+    )
+
+
+@register.filter
+def lasting(seconds: float | None) -> str:
+    """A duration: 1 h 05 min."""
+    if seconds is None:
+        return "—"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{max(minutes, 1)} min"
+
+
+@register.filter
+def split_words(text: str) -> list[str]:
+    return text.split(",")
+
+
+@register.filter
+def unlocalized(value: object) -> str:
+    """A number as attributes of HTML want it."""
+    return str(value)

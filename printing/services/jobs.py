@@ -1,0 +1,282 @@
+"""Print jobs, as people drive them: a printer is claimed, asked to start, paused, resumed, cancelled, and cleared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from mes.eventlog.base import Actor
+from mes.eventlog.unit import publish, unit_of_work
+from mes.exceptions import Conflict, InvalidInput, Reason, TransitionRefused
+from mes.lifecycle import GateResult, ask_gates, refuse_blocked
+from mes.permissions import require
+from printing.choices import (
+    ENDED_JOBS,
+    CommandKind,
+    CommandState,
+    JobState,
+    Run,
+)
+from printing.events import (
+    BuildScheduled,
+    BuildUnscheduled,
+    JobCancelled,
+    JobCommandAsked,
+    JobDispatched,
+    JobSettled,
+    JobStartRequested,
+    PlateCleared,
+)
+from printing.lifecycle import BUILD, JOB
+from printing.live import tell_after_commit
+from printing.models import Build, Container, MaterialLot, Printer, PrinterCommand, PrintJob
+from printing.selectors import job_holding, open_command
+from printing.services.commands import locked_job, note, request_command, withdraw
+from printing.services.moves import locked, move, write
+from printing.services.outcomes import Ending, end_job, interrupt, run_job
+
+MOVING = frozenset({Run.PREPARING, Run.PRINTING, Run.PAUSING, Run.PAUSED, Run.CANCELLING})
+SETTLED = {
+    "printing": None,
+    "finished": JobState.FINISHED,
+    "failed": JobState.FAILED,
+    "cancelled": JobState.CANCELLED,
+}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What the gates of "job.dispatch" and "job.start" look at: this build on this printer with what is loaded."""
+
+    build: Build
+    printer: Printer
+    container: Container | None
+    job: PrintJob | None
+
+
+@unit_of_work
+def dispatch_build(*, build_id: int, printer_id: int | None = None, actor: Actor) -> PrintJob:
+    """Claim a qualified, idle printer with the right material for a verified build; the given one, or the first that can.
+
+    The printer's row is locked while the gates are asked, so that two dispatchers never get the same one; the database
+    refuses a second claim as well. Raises TransitionRefused with the reasons of every printer that was looked at.
+    """
+    require(actor, "printing.dispatch_build")
+    build = locked(Build, build_id, what="build")
+    BUILD.row("schedule", build.state)
+    printer, results = _choose(build, printer_id, actor)
+    job = _claim(build, printer)
+    move(build, BUILD, "schedule")
+    gates = [result.as_payload() for result in results]
+    dispatched = JobDispatched(
+        job_id=job.pk,
+        build_id=build.pk,
+        printer_id=printer.pk,
+        container_id=job.container_id,
+        gates=gates,
+    )
+    publish(job, dispatched, actor=actor)
+    publish(build, BuildScheduled(build_id=build.pk, job_id=job.pk, printer_id=printer.pk), actor=actor)
+    note(job, actor)
+    return job
+
+
+def _choose(build: Build, printer_id: int | None, actor: Actor) -> tuple[Printer, tuple[GateResult, ...]]:
+    if printer_id is not None:
+        candidates = [printer_id]
+    else:
+        of_kind = Printer.objects.filter(kind=build.printer_kind).order_by("pk")
+        candidates = list(of_kind.values_list("pk", flat=True))
+    reasons: list[Reason] = []
+    for key in candidates:
+        printer = locked(Printer, key, what="printer")
+        results = ask_gates("job.dispatch", placement(build, printer), actor=actor)
+        blocking = [result for result in results if not result.passed]
+        if not blocking:
+            return printer, results
+        reasons += [Reason(f"{printer.code}: {r.reason}", r.cure, r.gate) for r in blocking]
+    raise TransitionRefused(
+        reasons
+        or [Reason(f"No printer of kind {build.printer_kind} is registered.", "Register one.", "G-PRN-01")]
+    )
+
+
+def placement(build: Build, printer: Printer, job: PrintJob | None = None) -> Placement:
+    """Read what is loaded now, for the gates."""
+    loaded = Container.objects.select_related("lot__material").filter(printer=printer)
+    container = loaded.first()
+    return Placement(build, printer, container, job)
+
+
+def _claim(build: Build, printer: Printer) -> PrintJob:
+    if printer.container_id is None:
+        raise Conflict(f"Nothing is loaded on {printer.code} any more.", cure="Load it and dispatch again.")
+    try:
+        with transaction.atomic():
+            job = PrintJob.objects.create(build=build, printer=printer, container_id=printer.container_id)
+    except IntegrityError:
+        raise Conflict(
+            f"{printer.code} or {build.code} was claimed meanwhile.", cure="Dispatch again."
+        ) from None
+    return job
+
+
+@unit_of_work
+def start_job(*, job_id: int, actor: Actor) -> PrinterCommand:
+    """Ask the machine to start. Every gate is asked again, on what is loaded and what the printer says now."""
+    require(actor, "printing.operate_printer")
+    job = locked_job(job_id)
+    JOB.row("start", job.state)
+    if job.printer.container_id:
+        loaded = locked(Container, job.printer.container_id, what="container")
+        locked(MaterialLot, loaded.lot_id, what="lot")
+    results = ask_gates("job.start", placement(job.build, job.printer, job), actor=actor)
+    refuse_blocked(results)
+    move(job, JOB, "start", container_id=job.printer.container_id, reason="")
+    gates = [result.as_payload() for result in results]
+    publish(job, JobStartRequested(job_id=job.pk, gates=gates), actor=actor)
+    return request_command(job, CommandKind.START, actor)
+
+
+@unit_of_work
+def pause_job(*, job_id: int, actor: Actor, reason: str) -> PrinterCommand:
+    """Ask the machine to stand still. The job is paused once that was observed."""
+    return _ask(job_id, JobState.PRINTING, CommandKind.PAUSE, actor, reason)
+
+
+@unit_of_work
+def resume_job(*, job_id: int, actor: Actor, reason: str) -> PrinterCommand:
+    """Ask the machine to go on; `reason` is the decision about the interruption (G-PRT-01)."""
+    command = _ask(job_id, JobState.PAUSED, CommandKind.RESUME, actor, reason)
+    decided = [{**stop, "decided": True, "decision": reason} for stop in command.job.interruptions]
+    write(command.job, interruptions=decided)
+    return command
+
+
+def _ask(job_id: int, state: JobState, kind: CommandKind, actor: Actor, reason: str) -> PrinterCommand:
+    require(actor, "printing.operate_printer")
+    _need(reason)
+    job = locked_job(job_id)
+    if job.state != state:
+        raise TransitionRefused(
+            f"{job.code} is {job.get_state_display()}.",
+            cure=f"It must be {state.label} for this.",
+            rule="K-06",
+        )
+    command = request_command(job, kind, actor)
+    publish(job, JobCommandAsked(job_id=job.pk, kind=kind, command_id=command.pk), actor=actor, reason=reason)
+    return command
+
+
+@unit_of_work
+def cancel_job(*, job_id: int, actor: Actor, reason: str) -> PrintJob:
+    """Give a claim back, or ask the machine to stop. What was begun cannot be continued."""
+    require(actor, "printing.operate_printer")
+    _need(reason)
+    job = locked_job(job_id)
+    waiting = open_command(job.printer)
+    if waiting and waiting.state == CommandState.REQUESTED and waiting.job_id == job.pk:
+        waiting.job, waiting.printer = job, job.printer
+        withdraw(waiting, actor, "cancelled before it was sent")
+    if job.state == JobState.CLAIMED:
+        _give_back(job, actor, reason)
+    elif job.state in (JobState.PRINTING, JobState.PAUSED):
+        command = request_command(job, CommandKind.CANCEL, actor)
+        asked = JobCommandAsked(job_id=job.pk, kind=command.kind, command_id=command.pk)
+        publish(job, asked, actor=actor, reason=reason)
+    else:
+        raise TransitionRefused(
+            f"{job.code} is {job.get_state_display()}.",
+            cure="Wait for the machine's answer, or settle what is uncertain.",
+            rule="K-06",
+        )
+    return job
+
+
+def _give_back(job: PrintJob, actor: Actor, reason: str) -> None:
+    move(job, JOB, "withdraw", reason=reason, ended_at=timezone.now())
+    move(job.build, BUILD, "unschedule")
+    cancelled = JobCancelled(job_id=job.pk, build_id=job.build_id, layers=0)
+    publish(job, cancelled, actor=actor, reason=reason)
+    publish(job.build, BuildUnscheduled(build_id=job.build_id, job_id=job.pk), actor=actor, reason=reason)
+    note(job, actor)
+
+
+@unit_of_work
+def settle_job(*, job_id: int, outcome: str, actor: Actor, reason: str) -> PrintJob:
+    """Say what became of an uncertain print, after looking at the machine: printing, finished, failed or cancelled."""
+    require(actor, "printing.operate_printer")
+    _need(reason)
+    if outcome not in SETTLED:
+        raise InvalidInput(f"'{outcome[:20]}' is no outcome.", cure=f"Choose one of: {', '.join(SETTLED)}.")
+    job = locked_job(job_id)
+    if job.state != JobState.UNCERTAIN:
+        raise TransitionRefused(f"{job.code} is {job.get_state_display()}.", cure="Nothing to settle.")
+    waiting = open_command(job.printer)
+    if waiting and waiting.kind == CommandKind.START:
+        raise TransitionRefused(
+            f"Whether {job.code} was started at all is uncertain.", cure="Settle the start command first."
+        )
+    write(job, interruptions=[*job.interruptions, interrupt(job, f"uncertain, then {outcome}: {reason}")])
+    settled = JobSettled(job_id=job.pk, outcome=outcome, evidence={"run": job.printer.run})
+    publish(job, settled, actor=actor, reason=reason)
+    ended = SETTLED[outcome]
+    if ended is None:
+        run_job(job, job.file_digest_seen, actor)
+    else:
+        end_job(job, Ending(ended, job.layers_done, None, reason, late=True), actor)
+    return job
+
+
+@unit_of_work
+def confirm_plate_clear(*, printer_id: int, actor: Actor) -> None:
+    """Confirm that the parts are off, the plate is clear and the line is clean (G-PRN-06). Frees the printer."""
+    require(actor, "printing.clear_plate")
+    held = PrintJob.objects.filter(printer_id=printer_id, plate_cleared_at__isnull=True).first()
+    job = locked_job(held.pk) if held else None
+    printer = job.printer if job else locked(Printer, printer_id, what="printer")
+    if job is None and (holding := job_holding(printer)):
+        raise Conflict(f"{holding.code} claimed {printer.code} meanwhile.", cure="Look at the printer again.")
+    _refuse_unclear(printer, job)
+    write(printer, clearance_needed="")
+    cleared = PlateCleared(printer_id=printer.pk, job_id=job.pk if job else None)
+    if job is None:
+        publish(printer, cleared, actor=actor)
+        tell_after_commit(printer.pk)
+        return
+    write(job, plate_cleared_at=timezone.now(), plate_cleared_by_id=actor.person_id)
+    publish(job, cleared, actor=actor)
+    if printer.run in (Run.FINISHED, Run.CANCELLED, Run.FAILED):
+        request_command(job, CommandKind.CLEAR, actor)
+    else:
+        note(job, actor)
+
+
+def _refuse_unclear(printer: Printer, job: PrintJob | None) -> None:
+    if job is None and not printer.clearance_needed:
+        raise TransitionRefused(f"{printer.code} is clear already.", cure="Nothing to confirm.")
+    if job and job.state not in ENDED_JOBS:
+        raise TransitionRefused(
+            f"{job.code} is {job.get_state_display()}.",
+            cure="Wait until it ends, or cancel it.",
+            rule="G-PRN-06",
+        )
+    if printer.run in MOVING:
+        raise TransitionRefused(
+            f"{printer.code} says that it is {printer.get_run_display()}.",
+            cure="Stop it at the machine first.",
+            rule="G-PRN-06",
+        )
+    if command := open_command(printer):
+        raise TransitionRefused(
+            f"A command to {printer.code} is {command.get_state_display()}.",
+            cure="Settle it, or wait until it is done.",
+            rule="G-PRN-06",
+        )
+
+
+def _need(reason: str) -> None:
+    if not reason.strip():
+        raise InvalidInput("Say why.", rule="P11-10e")

@@ -1,0 +1,103 @@
+"""Device masters and materials: two people each, and nothing that does not exist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from devices.catalog.base import CONTACTS, MASTERS, MATERIALS, MasterDefinition, covers
+from devices.generators.base import GENERATORS, check_values, within_envelope
+from devices.models import DeviceMaster, Material
+from devices.segmentation.base import SEGMENTERS, TOOLS
+from devices.services.definitions import draft_master, draft_material, publish_master, specify_material
+from mes.choices import Role
+from mes.exceptions import InvalidInput, NotPermitted, TransitionRefused
+from tests.devices.makers import TRAINING, make_master, make_material, make_person
+
+pytestmark = pytest.mark.django_db
+
+
+def test_publishing_a_new_revision_supersedes_the_one_before() -> None:
+    first = make_master()
+    second = make_master(TRAINING, title="Cranial guide, second thoughts")
+    first.refresh_from_db()
+    assert (first.status, second.status) == ("superseded", "effective")
+    assert (first.revision, second.revision) == (1, 2)
+    assert second.approval is not None
+
+
+@pytest.mark.requirement("G-SOD-01")
+def test_nobody_approves_their_own_master_or_material() -> None:
+    make_material()
+    both = make_person(Role.DSN, Role.QAR)
+    master = draft_master(definition=TRAINING, actor=both.actor)
+    with pytest.raises(NotPermitted, match="author"):
+        publish_master(master_id=master.pk, actor=both.actor, credentials=both.typed())
+    definition = type(MATERIALS["resin-guide-01"])(
+        **{**MATERIALS["resin-guide-01"].__dict__, "code": "resin-x"}
+    )
+    material = draft_material(definition=definition, actor=both.actor)
+    with pytest.raises(NotPermitted, match="author"):
+        specify_material(material_id=material.pk, actor=both.actor, credentials=both.typed())
+    assert DeviceMaster.objects.get(pk=master.pk).status == "draft"
+    assert Material.objects.get(pk=material.pk).status == "draft"
+
+
+@pytest.mark.requirement("G-MAT-07")
+def test_a_master_of_an_unapproved_material_is_not_published() -> None:
+    author, approver = make_person(Role.DSN, Role.MAT), make_person(Role.QAR)
+    draft_material(definition="resin-guide-01", actor=author.actor)
+    master = draft_master(definition=TRAINING, actor=author.actor)
+    with pytest.raises(TransitionRefused, match="without an approved specification"):
+        publish_master(master_id=master.pk, actor=approver.actor, credentials=approver.typed())
+    assert DeviceMaster.objects.get().status == "draft"
+
+
+def test_what_is_effective_is_not_published_again() -> None:
+    master, approver = make_master(), make_person(Role.QAR)
+    with pytest.raises(TransitionRefused, match="effective already"):
+        publish_master(master_id=master.pk, actor=approver.actor, credentials=approver.typed())
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"design": {"generator": "magic"}}, "generator is unknown"),
+        ({"segmentation": {"segmenter": "magic"}}, "segmenter is unknown"),
+        ({"materials": ()}, "at least one material"),
+        ({"pathway": " "}, "pathway is missing"),
+        ({"contact_category": "deep"}, "contact category is unknown"),
+    ],
+)
+def test_a_master_that_names_nothing_real_is_refused(fields: dict[str, Any], said: str) -> None:
+    author = make_person(Role.DSN)
+    definition = MasterDefinition(**{**MASTERS[TRAINING].__dict__, **fields})
+    with pytest.raises(InvalidInput, match=said):
+        draft_master(definition=definition, actor=author.actor)
+    assert not DeviceMaster.objects.exists()
+
+
+def test_an_unknown_code_names_what_the_catalog_has() -> None:
+    author = make_person(Role.DSN)
+    with pytest.raises(InvalidInput, match="cranial_guide, cranial_guide_training"):
+        draft_master(definition="cranial_gide", actor=author.actor)
+
+
+@pytest.mark.requirement("G-DES-01")
+@pytest.mark.parametrize("code", list(MASTERS))
+def test_the_defaults_of_every_master_are_inside_its_envelope(code: str) -> None:
+    master = MASTERS[code]
+    assert master.segmentation["segmenter"] in SEGMENTERS
+    assert master.segmentation["segmenter"] in TOOLS
+    generator = GENERATORS[master.design["generator"]]
+    values = check_values(generator.parameters, {**master.design["defaults"], "landmark_mm": [0, 0, 0]})
+    assert within_envelope(values, master.design["envelope"]) == ()
+    for material in master.materials:
+        assert covers(MATERIALS[material].contact_category, master.contact_category)
+
+
+def test_a_stricter_contact_covers_a_milder_one() -> None:
+    assert covers("tissue_bone_24h", "mucosa")
+    assert not covers("mucosa", "tissue_bone_24h")
+    assert not covers("unheard of", CONTACTS[0])

@@ -1,0 +1,44 @@
+"""Other roles of the database, for tests of what they may do."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.db import connections
+
+from mes.embedded.roles import SUPERUSER
+from tests.servers import Cluster
+
+
+@contextmanager
+def acting_as(cluster: Cluster, login: str) -> Iterator[None]:
+    """Django's default connection under another login, in every thread."""
+    default = connections.settings["default"]
+    before = {"USER": default["USER"], "PASSWORD": default["PASSWORD"]}
+    password = cluster.address(login, default["NAME"])["password"]
+    try:
+        connections.close_all()
+        default.update(USER=login, PASSWORD=password)
+        yield
+    finally:
+        connections.close_all()
+        default.update(before)
+
+
+def tamper(cluster: Cluster, *statements: str) -> None:
+    """What only a superuser can do: change the record with every trigger and every foreign key switched off."""
+    with cluster.connect(SUPERUSER, connections.settings["default"]["NAME"]) as connection:
+        connection.execute("SET session_replication_role = replica")
+        for statement in statements:
+            assert connection.execute(statement.encode()).rowcount != 0, f"changed nothing: {statement}"
+
+
+def refusal(cluster: Cluster, login: str, statement: str) -> str:
+    """The SQLSTATE with which a login is refused a statement; empty where it went through (and is rolled back)."""
+    with cluster.connect(login, connections.settings["default"]["NAME"]) as connection:
+        try:
+            with connection.transaction(force_rollback=True):
+                connection.execute(statement.encode())
+        except psycopg.Error as error:
+            return error.sqlstate or "unknown"
+    return ""

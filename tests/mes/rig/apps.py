@@ -1,0 +1,6 @@
+from mes.apps import LaminaPackage
+
+
+class RigConfig(LaminaPackage):
+    name = "tests.mes.rig"
+    label = "rig"

@@ -1,0 +1,134 @@
+"""Sealed values and the patients whose identity they hold (K-13)."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from django.db import connection
+
+from mes.choices import Role
+from mes.eventlog.base import Actor
+from mes.exceptions import Conflict, InvalidInput, NotPermitted
+from mes.models import EventRecord, Patient, PatientIdentity
+from mes.services.patients import Identity, open_identity, register_patient, view_identity
+from mes.vault import Vault
+from tests.mes.makers import make_person
+
+pytestmark = pytest.mark.requirement("K-13")
+JANE = Identity(patient_id="MRN 4711", family_name="Doe", given_name="Jane", birth_date="1970-01-31")
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    return Vault.from_file(tmp_path / "vault.key")
+
+
+@pytest.fixture
+def coordinator() -> Actor:
+    return Actor.person(make_person(Role.ORD).pk)
+
+
+def test_a_value_opens_only_where_it_was_sealed(vault: Vault) -> None:
+    sealed = vault.seal("Doe", bound_to="family_name:1")
+    assert vault.open(sealed, bound_to="family_name:1") == "Doe"
+    for moved in ("family_name:2", "given_name:1", ""):
+        with pytest.raises(InvalidTag):
+            vault.open(sealed, bound_to=moved)
+
+
+def test_an_altered_value_or_another_key_does_not_open(vault: Vault, tmp_path: Path) -> None:
+    sealed = vault.seal("Doe", bound_to="family_name:1")
+    for place in (0, 3, 8, len(sealed) - 1):
+        altered = bytearray(sealed)
+        altered[place] ^= 1
+        with pytest.raises(InvalidTag):
+            vault.open(bytes(altered), bound_to="family_name:1")
+    with pytest.raises(InvalidTag):
+        Vault.from_file(tmp_path / "other.key").open(sealed, bound_to="family_name:1")
+
+
+def test_equal_values_look_different_and_are_found_by_their_index(vault: Vault) -> None:
+    assert vault.seal("Doe", bound_to="a") != vault.seal("Doe", bound_to="a")
+    assert vault.blind_index("MRN 4711") == vault.blind_index(" mrn4711 ")
+    assert vault.blind_index("MRN 4711") != vault.blind_index("MRN 4712")
+
+
+def test_processes_that_come_at_once_agree_on_one_key(tmp_path: Path) -> None:
+    together = threading.Barrier(8, timeout=10)
+    ids: list[bytes] = []
+
+    def come() -> None:
+        together.wait()
+        ids.append(Vault.from_file(tmp_path / "keys" / "vault.key").key_id)
+
+    threads = [threading.Thread(target=come) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert (len(ids), len(set(ids))) == (8, 1)
+    assert [path.name for path in (tmp_path / "keys").iterdir()] == ["vault.key"]
+    assert (tmp_path / "keys" / "vault.key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.django_db
+def test_the_identity_lies_in_the_vault_and_nowhere_else(coordinator: Actor) -> None:
+    patient = register_patient(identity=JANE, actor=coordinator)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT e::text FROM mes_event e UNION ALL SELECT p::text FROM mes_patient p "
+            "UNION ALL SELECT i::text FROM mes_patient_identity i"
+        )
+        everything = " ".join(row[0] for row in cursor.fetchall())
+    for value in ("4711", "Doe", "Jane", "1970-01-31"):
+        assert value not in everything
+        assert value.encode().hex() not in everything
+    assert open_identity(patient) == JANE
+    assert "Doe" not in repr(JANE)
+
+
+@pytest.mark.django_db
+def test_an_identity_moved_to_another_patient_does_not_open(coordinator: Actor) -> None:
+    jane = register_patient(identity=JANE, actor=coordinator)
+    other = register_patient(
+        identity=Identity(patient_id="2", family_name="Roe", given_name="R", birth_date="1980-01-01"),
+        actor=coordinator,
+    )
+    stolen = PatientIdentity.objects.get(patient=jane).sealed_family_name
+    PatientIdentity.objects.filter(patient=other).update(sealed_family_name=stolen)
+    with pytest.raises(InvalidTag):
+        open_identity(other)
+
+
+@pytest.mark.django_db
+def test_the_same_patient_keeps_one_token(coordinator: Actor) -> None:
+    first = register_patient(identity=JANE, actor=coordinator)
+    again = Identity(patient_id="mrn4711", family_name="DOE", given_name="J.", birth_date="1970-01-31")
+    assert register_patient(identity=again, actor=coordinator) == first
+    assert EventRecord.objects.filter(type="mes.patient_registered").count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.requirement("G-ORD-05")
+@pytest.mark.parametrize("other", [{"family_name": "Roe"}, {"birth_date": "1970-01-30"}])
+def test_a_known_identifier_with_other_particulars_is_refused(
+    coordinator: Actor, other: dict[str, str]
+) -> None:
+    register_patient(identity=JANE, actor=coordinator)
+    with pytest.raises(Conflict, match="another name or birth date") as refused:
+        register_patient(identity=Identity(**(vars(JANE) | other)), actor=coordinator)
+    assert not {"Doe", "Roe", "4711", "1970"} & set(str(refused.value).replace(".", " ").split())
+    assert Patient.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_who_looks_at_an_identity_says_why_and_is_recorded(coordinator: Actor) -> None:
+    patient = register_patient(identity=JANE, actor=coordinator)
+    with pytest.raises(InvalidInput):
+        view_identity(patient=patient, actor=coordinator, reason=" ")
+    with pytest.raises(NotPermitted):
+        view_identity(patient=patient, actor=Actor.person(make_person(Role.OPR).pk), reason="curious")
+    assert view_identity(patient=patient, actor=coordinator, reason="call from the clinic") == JANE
+    seen = EventRecord.objects.get(type="mes.patient_identity_viewed")
+    assert (seen.actor, seen.reason) == (str(coordinator), "call from the clinic")
