@@ -19,7 +19,7 @@ from devices.services.lifecycle import advance_device, check_transition, hold_de
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
-from mes.lifecycle import GATES, Lifecycle, blocked, gate, passed
+from mes.lifecycle import GATES, Lifecycle, Verdict, blocked, gate, passed
 from mes.models import EventRecord
 from mes.permissions import PERMISSIONS
 from tests.devices.makers import Staff, make_device, make_person, make_planned
@@ -176,12 +176,12 @@ def test_all_blocking_gates_answer_together_and_a_broken_one_blocks() -> None:
     device = make_device("queued")
 
     @gate("G-TST-01", "device.start_build")
-    def first(_device: Device, **_: object) -> object:
+    def first(_device: Device, **_: object) -> Verdict:
         """First."""
         return blocked("one", cure="cure one")
 
     @gate("G-TST-02", "device.start_build")
-    def second(_device: Device, **_: object) -> object:
+    def second(_device: Device, **_: object) -> Verdict:
         """Second."""
         raise ZeroDivisionError
 
