@@ -150,6 +150,8 @@ def _matched_before(device: Device) -> Verdict:
 @gate("G-IMG-03", "device.accept_images", "device.start_segmentation")
 def images_deidentified(device: Device, *, outcome: ImagesRead | None = None, **_: Any) -> Verdict:
     """What is stored for work is de-identified."""
+    if outcome is not None and outcome.volume_sha256 is None:
+        return not_applicable("Nothing of these images is stored.")
     study = device.current_study
     report = outcome.deidentification if outcome else study.deidentification if study else {}
     if not report:

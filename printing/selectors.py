@@ -13,7 +13,15 @@ from devices.choices import Stage
 from devices.models import Device
 from mes.exceptions import Refused
 from mes.models import Stream
-from printing.choices import ENDED_JOBS, OPEN_COMMANDS, Operation, Qualification
+from printing.choices import (
+    ENDED_JOBS,
+    OPEN_COMMANDS,
+    BuildState,
+    JobState,
+    LotState,
+    Operation,
+    Qualification,
+)
 from printing.models import (
     Build,
     Consumption,
@@ -52,6 +60,10 @@ def lots() -> QuerySet[MaterialLot]:
 
 def containers() -> QuerySet[Container]:
     return Container.objects.select_related("lot__material", "printer").order_by("-pk")
+
+
+def lots_at(*states: LotState) -> QuerySet[MaterialLot]:
+    return lots().filter(state__in=states).order_by("pk")
 
 
 def lot_content(lot: MaterialLot) -> dict[str, Any]:
@@ -120,6 +132,10 @@ def lots_due_to_expire() -> list[MaterialLot]:
 # Parameter sets and builds
 
 
+def parameter_sets() -> QuerySet[ParameterSet]:
+    return ParameterSet.objects.select_related("material").order_by("-pk")
+
+
 def parameters_content(parameters: ParameterSet) -> dict[str, Any]:
     """What the approval of a parameter set is over."""
     return {
@@ -167,6 +183,21 @@ def build_content(build: Build) -> dict[str, Any]:
     }
 
 
+def device_builds(device: Device) -> QuerySet[Build]:
+    found = Build.objects.filter(items__device=device).select_related("material").order_by("-pk")
+    return found.prefetch_related("jobs__printer")
+
+
+def builds_at(*states: BuildState) -> QuerySet[Build]:
+    return builds().filter(state__in=states).order_by("pk")
+
+
+def devices_without_build() -> QuerySet[Device]:
+    """Frozen devices that are in no open build, most urgent first."""
+    frozen = Device.objects.filter(stage=Stage.DESIGN_FROZEN, held=False)
+    return frozen.exclude(build_items__active=True).order_by("need_by", "pk")
+
+
 def device_is_queued(device_id: int) -> bool:
     return Device.objects.filter(pk=device_id, stage=Stage.QUEUED).exists()
 
@@ -189,6 +220,14 @@ def open_command(printer: Printer) -> PrinterCommand | None:
     return PrinterCommand.objects.filter(printer=printer, state__in=OPEN_COMMANDS).first()
 
 
+def jobs_at(*states: JobState) -> QuerySet[PrintJob]:
+    return jobs().filter(state__in=states).order_by("pk")
+
+
+def commands() -> QuerySet[PrinterCommand]:
+    return PrinterCommand.objects.select_related("printer", "job").order_by("-pk")
+
+
 def device_jobs(device: Device) -> QuerySet[PrintJob]:
     return jobs().filter(build__items__device=device)
 
@@ -199,6 +238,13 @@ def device_jobs(device: Device) -> QuerySet[PrintJob]:
 def printers() -> QuerySet[Printer]:
     related = ("contact", "container__lot__material", "last_material")
     return Printer.objects.select_related(*related).order_by("pk")
+
+
+def plates_to_clear() -> QuerySet[Printer]:
+    """Printers that wait for a person to clear them: their job is over, or their material was changed."""
+    ended = Q(jobs__plate_cleared_at__isnull=True, jobs__state__in=ENDED_JOBS)
+    changed = ~Q(clearance_needed="") & ~Q(jobs__plate_cleared_at__isnull=True, jobs__isnull=False)
+    return Printer.objects.filter(ended | changed).distinct().order_by("pk")
 
 
 def contact_of(printer: Printer) -> PrinterContact | None:
@@ -221,6 +267,15 @@ def shown_operation(
     may = printer.qualification == Qualification.QUALIFIED and not printer.held
     clear = not printer.clearance_needed and not claimed
     return Operation.READY if said == Operation.IDLE and may and clear else said
+
+
+def is_ready_for_work(printer: Printer) -> bool:
+    """Whether it is heard now, idle, qualified, free, clear and loaded. The gates of a dispatch still decide."""
+    contact = contact_of(printer)
+    heard_at = contact.heard_at if contact else None
+    claimed = job_holding(printer) is not None
+    shown = shown_operation(printer, heard_at, timezone.now(), claimed=claimed)
+    return shown == Operation.READY and printer.container_id is not None
 
 
 def printer_versions(keys: Iterable[int] | None = None) -> dict[int, int]:

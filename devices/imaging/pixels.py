@@ -99,7 +99,10 @@ def hounsfield(frames: list[Frame]) -> tuple[Voxels, list[Finding]]:
     for slot, frame in enumerate(frames):
         if open_file is None or open_file[0] != frame.header.file.digest:
             open_file = (frame.header.file.digest, *_open(frame))
-        values = _slice_hu(frame, open_file[1], open_file[2][frame.index], tally)
+        try:
+            values = _slice_hu(frame, open_file[1], open_file[2][frame.index], tally)
+        except UNREADABLE:
+            raise _undecodable(frame, "damaged") from None
         if voxels.dtype == np.int16 and (values.min() < INT16.min or values.max() > INT16.max):
             voxels = voxels.astype(np.float32)
         voxels[slot] = values
@@ -116,15 +119,20 @@ def _check_count(frames: list[Frame]) -> None:
 
 def _open(frame: Frame) -> tuple[Dataset, Stored]:
     """What a parser says of a damaged file may quote it, so its words go no further."""
-    label = frame.header.file.label
     try:
         dataset = load_pixels(frame.header)
         return dataset, stored_pixels(dataset)
-    except (Undecodable, *UNREADABLE) as error:
-        message = f"The pixels of {label} cannot be decoded ({error if isinstance(error, Undecodable) else 'damaged'})."
-        raise ImagingRefused(
-            [Finding("undecodable", "error", message, "Export the series again, uncompressed.")]
-        ) from None
+    except Undecodable as error:
+        raise _undecodable(frame, str(error)) from None
+    except UNREADABLE:
+        raise _undecodable(frame, "damaged") from None
+
+
+def _undecodable(frame: Frame, reason: str) -> ImagingRefused:
+    message = f"The pixels of {frame.header.file.label} cannot be decoded ({reason})."
+    return ImagingRefused(
+        [Finding("undecodable", "error", message, "Export the series again, uncompressed.")]
+    )
 
 
 def _slice_hu(

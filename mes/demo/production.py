@@ -8,6 +8,7 @@ from printing.choices import BuildState, JobState
 from printing.models import Build, ParameterSet, PrintJob
 from printing.services.builds import create_build, verify_build
 from printing.services.jobs import confirm_plate_clear, dispatch_build, start_job
+from quality.catalog.routing import read_routing
 from quality.models import Inspection, Report
 from quality.selectors import next_step
 from quality.services.inspection import receive_scan, sign_inspection
@@ -113,7 +114,8 @@ def finish(teller: Teller, case: Case) -> None:
 
 
 def _recorded(case: Case, step: str) -> bool:
-    open_step = next_step(case.refresh())
+    device = case.refresh()
+    open_step = next_step(device, read_routing(device.master.routing))
     return open_step is None or open_step.code != step
 
 

@@ -17,8 +17,8 @@ from mes.demo.story import Told, tell
 from mes.demo.teller import StoryBroken, Teller
 from mes.eventlog.sealing import public_keys
 from mes.eventlog.verify import verify
-from mes.management.stopping import stop_on_signals
 from mes.services.artefacts import artefact_path
+from mes.stopping import stop_on_signals
 from mes.supervisor.stack import StackFailed, running_stack
 
 

@@ -120,8 +120,9 @@ class Fleet:
         except (DatabaseError, InterfaceError):
             log.info("the lease ends by itself")
         await self._telemetry.close()
+        meet = threading.Barrier(THREADS)
         for _ in range(THREADS):
-            self._threads.submit(connection.close)
+            self._threads.submit(_close_connection, meet)
         self._threads.shutdown()
 
 
@@ -131,6 +132,12 @@ def _run(call: Callable[[], T]) -> T:
     except (OperationalError, InterfaceError):
         connection.close()
         raise
+
+
+def _close_connection(meet: threading.Barrier) -> None:
+    """Each thread closes its own: all wait for each other, so that none is served twice."""
+    meet.wait(5.0)
+    connection.close()
 
 
 def _raise_lost_lease(task: asyncio.Task[None]) -> None:

@@ -12,6 +12,7 @@ from mes.eventlog.base import Actor, plain
 from mes.eventlog.unit import publish, unit_of_work
 from mes.permissions import require
 from printing.choices import (
+    OPEN_COMMANDS,
     RUNNING_JOBS,
     CommandKind,
     CommandState,
@@ -140,8 +141,7 @@ def record_fleet_word(*, printer_id: int, word: Word, epoch: int, actor: Actor =
     """
     require(actor, "printing.record_fleet_word")
     require_lease(epoch)
-    held = PrintJob.objects.filter(printer_id=printer_id, plate_cleared_at__isnull=True).first()
-    job = locked_job(held.pk) if held else None
+    job = _concerned(printer_id)
     printer = job.printer if job else locked(Printer, printer_id, what="printer")
     command = open_command(printer)
     _write_state(printer, word, actor)
@@ -154,6 +154,14 @@ def record_fleet_word(*, printer_id: int, word: Word, epoch: int, actor: Actor =
         _move_job(job, command, word, actor)
     if job and command and command.job_id == job.pk:
         _confirm_seen(job, command, word, actor)
+
+
+def _concerned(printer_id: int) -> PrintJob | None:
+    """The job that a word may move: the one that holds the printer, or whose last command is still open."""
+    holding = PrintJob.objects.filter(printer_id=printer_id, plate_cleared_at__isnull=True)
+    commanded = PrintJob.objects.filter(printer_id=printer_id, commands__state__in=OPEN_COMMANDS)
+    found = holding.values_list("pk", flat=True).first() or commanded.values_list("pk", flat=True).first()
+    return locked_job(found) if found else None
 
 
 def _write_state(printer: Printer, word: Word, actor: Actor) -> None:

@@ -1,0 +1,171 @@
+"""Material over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ReadOnlyModelViewSet
+
+from mes.api.actors import actor_of
+from mes.api.errors import handle
+from mes.api.pages import Pages
+from mes.exceptions import InvalidInput
+from mes.services.signatures import content_digest
+from printing.api.base import (
+    CodeViewSet,
+    ReasonInput,
+    SignedReasonInput,
+    SigningInput,
+    credentials_in,
+    given,
+)
+from printing.api.outputs import ContainerOutput, ContentOutput, LotDetail, LotOutput, TraceRow
+from printing.choices import Precision, Unit, Withdrawal
+from printing.models import Container, MaterialLot
+from printing.selectors import containers, devices_made_from, lot_content, lot_trace, lots
+from printing.services.consumption import withdraw_material
+from printing.services.lots import hold_lot, receive_lot, reject_lot, release_lot, release_lot_hold
+
+AMOUNT: dict[str, Any] = {"max_digits": 12, "decimal_places": 3}
+
+
+class LotInput(serializers.Serializer[Any]):
+    """`certificate`: list of {characteristic, value, unit, minimum, maximum}; as JSON text in a multipart request."""
+
+    material = serializers.CharField(max_length=40)
+    supplier = serializers.CharField(max_length=120)
+    supplier_lot = serializers.CharField(max_length=60)
+    quantity = serializers.DecimalField(**AMOUNT)
+    unit = serializers.ChoiceField(Unit.choices)
+    expires_on = serializers.DateField()
+    expires_precision = serializers.ChoiceField(Precision.choices, default=Precision.DAY)
+    certificate = serializers.JSONField(default=list)
+    certificate_file = serializers.FileField(required=False, default=None, allow_empty_file=True)
+    containers = serializers.ListField(
+        child=serializers.DecimalField(**AMOUNT), required=False, default=list, max_length=200
+    )
+
+
+class LotViewSet(CodeViewSet):
+    """Material lots. POST receives one into quarantine."""
+
+    letter = "L"
+    serializer_class = LotOutput
+    filterset_fields = ("state", "material__code", "supplier_lot")
+    parser_classes = (JSONParser, MultiPartParser)
+    queryset = MaterialLot.objects.none()
+
+    def get_queryset(self) -> QuerySet[MaterialLot]:
+        return lots()
+
+    def get_serializer_class(self) -> Any:
+        return LotDetail if self.action == "retrieve" else LotOutput
+
+    @extend_schema(request=LotInput, responses={201: LotDetail})
+    def create(self, request: Request) -> Response:
+        values = given(LotInput, request)
+        values["certificate"] = _results(values["certificate"])
+        lot = receive_lot(**values, actor=self.actor)
+        return Response(LotDetail(lot).data, status=201)
+
+    @extend_schema(responses=ContentOutput)
+    @action(detail=True, methods=["get"])
+    def content(self, request: Request, code: str) -> Response:
+        """What a release will be signed over."""
+        content = lot_content(self.get_object())
+        return Response({"content": content, "digest": content_digest(content)})
+
+    @extend_schema(request=SigningInput, responses=LotDetail)
+    @action(detail=True, methods=["post"])
+    def release(self, request: Request, code: str) -> Response:
+        lot = self.get_object()
+        release_lot(lot_id=lot.pk, actor=self.actor, credentials=credentials_in(given(SigningInput, request)))
+        return self._detail()
+
+    @extend_schema(request=SignedReasonInput, responses=LotDetail)
+    @action(detail=True, methods=["post"])
+    def reject(self, request: Request, code: str) -> Response:
+        return self._signed(reject_lot, request)
+
+    @extend_schema(request=ReasonInput, responses=LotDetail)
+    @action(detail=True, methods=["post"])
+    def hold(self, request: Request, code: str) -> Response:
+        hold_lot(lot_id=self.get_object().pk, actor=self.actor, reason=given(ReasonInput, request)["reason"])
+        return self._detail()
+
+    @extend_schema(request=SignedReasonInput, responses=LotDetail)
+    @action(detail=True, methods=["post"], url_path="release-hold")
+    def release_hold(self, request: Request, code: str) -> Response:
+        return self._signed(release_lot_hold, request)
+
+    @extend_schema(responses=TraceRow(many=True))
+    @action(detail=True, methods=["get"])
+    def trace(self, request: Request, code: str) -> Response:
+        """Every job and device that the lot went into."""
+        lot = self.get_object()
+        devices = [device.code for device in devices_made_from(lot)]
+        return Response({"rows": TraceRow(lot_trace(lot), many=True).data, "devices": devices})
+
+    def _signed(self, service: Callable[..., None], request: Request) -> Response:
+        values = given(SignedReasonInput, request)
+        lot = self.get_object()
+        service(lot_id=lot.pk, actor=self.actor, credentials=credentials_in(values), reason=values["reason"])
+        return self._detail()
+
+    def _detail(self) -> Response:
+        return Response(LotDetail(self.get_object()).data)
+
+
+def _results(value: Any) -> list[dict[str, Any]]:
+    """The certificate's results, also where a multipart form sends them as JSON text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value) or len(value) > 200:
+        raise InvalidInput(
+            "The certificate is no list of results.", cure="Send a list of objects.", rule="G-MAT-03"
+        )
+    return value
+
+
+class WithdrawalInput(serializers.Serializer[Any]):
+    quantity = serializers.DecimalField(**AMOUNT)
+    withdrawal = serializers.ChoiceField(Withdrawal.choices)
+    reason = serializers.CharField(max_length=2000)
+
+
+class ContainerViewSet(ReadOnlyModelViewSet[Container]):
+    """Containers, by the label on them."""
+
+    serializer_class = ContainerOutput
+    pagination_class = Pages
+    lookup_field = "label"
+    lookup_value_regex = "[0-9A-Z]{1,18}"
+    filterset_fields = ("state", "lot")
+    queryset = Container.objects.none()
+
+    def get_exception_handler(self) -> Callable[..., Any]:
+        return handle
+
+    def get_queryset(self) -> QuerySet[Container]:
+        return containers()
+
+    @extend_schema(request=WithdrawalInput, responses=ContainerOutput)
+    @action(detail=True, methods=["post"])
+    def withdraw(self, request: Request, label: str) -> Response:
+        """Take a sample, or throw material away."""
+        container = self.get_object()
+        values = given(WithdrawalInput, request)
+        withdraw_material(container_id=container.pk, actor=actor_of(request), **values)
+        return Response(ContainerOutput(self.get_object()).data)

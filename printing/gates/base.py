@@ -1,0 +1,61 @@
+"""What several gates ask."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+
+from devices.models import Device
+from mes.eventlog.base import Actor
+from mes.lifecycle import Verdict, blocked, passed
+from printing.choices import (
+    USABLE_LOTS,
+)
+from printing.models import Build, MaterialLot
+
+DISPATCH, START = "job.dispatch", "job.start"
+MARGIN = Decimal("1.10")
+NO_CONTAINER = "No container is loaded."
+LOAD = "Load a container of the right material by its label."
+
+
+def another_person(actor: Actor, first: int | None, did: str) -> Verdict:
+    if actor.person_id == first:
+        return blocked(f"You {did} yourself.", cure="Somebody else signs.", person=first)
+    return passed(person=actor.person_id, other=first)
+
+
+def lasts_until(lot: MaterialLot, needed_until: date) -> Verdict:
+    last = lot.last_day
+    evidence = {"lot": lot.code, "last_day": str(last), "needed_until": str(needed_until)}
+    if last < needed_until:
+        return blocked(
+            f"{lot.code} may be used until {last:%d %b %Y}.", cure="Use a lot that lasts longer.", **evidence
+        )
+    return passed(**evidence)
+
+
+def is_released(lot: MaterialLot) -> Verdict:
+    if lot.state not in USABLE_LOTS:
+        return blocked(
+            f"{lot.code} is {lot.get_state_display()}.",
+            cure="Use a released lot, or have this one released.",
+            lot=lot.code,
+            state=lot.state,
+        )
+    return passed(lot=lot.code, state=lot.state)
+
+
+def allows_material(device: Device, material_id: int) -> bool:
+    return device.material_id == material_id and device.material.code in device.master.materials
+
+
+def devices_on(build: Build) -> list[Device]:
+    related = ("device__master", "device__order", "device__material", "device__current_design")
+    return [item.device for item in build.items.select_related(*related).order_by("device_id")]
+
+
+def planned_end(build: Build) -> date:
+    return timezone.localdate(timezone.now() + timedelta(seconds=build.print_seconds or 0.0))

@@ -1,0 +1,206 @@
+"""Material: released against its certificate, loaded by its label, enough and fresh for the print."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.utils import timezone
+
+from mes.eventlog.base import Actor
+from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
+from mes.services.artefacts import require_intact
+from mes.services.signatures import stands_for
+from printing.gates.base import (
+    DISPATCH,
+    LOAD,
+    MARGIN,
+    NO_CONTAINER,
+    START,
+    allows_material,
+    another_person,
+    devices_on,
+    is_released,
+    lasts_until,
+    planned_end,
+)
+from printing.models import MaterialLot, Printer
+from printing.selectors import (
+    job_holding,
+    lot_content,
+)
+from printing.services.consumption import in_unit
+from printing.services.jobs import Placement
+from printing.services.loading import Loading
+
+
+@gate("G-MAT-03", "lot.release")
+def certificate_in_spec(lot: MaterialLot, **_: Any) -> Verdict:
+    """The certificate is there, complete and within its limits."""
+    if not lot.certificate or lot.certificate_file_id is None:
+        return blocked(
+            "The certificate's values or its file are missing.",
+            cure="Ask the supplier for the certificate and receive the lot with it.",
+            results=len(lot.certificate),
+        )
+    outside = [result["characteristic"] for result in lot.certificate if not _within(result)]
+    if outside:
+        return blocked(
+            f"Outside the limits: {', '.join(outside)}.", cure="Reject the lot.", certificate=lot.certificate
+        )
+    return passed(certificate=lot.certificate, file=lot.certificate_file_id)
+
+
+def _within(result: dict[str, Any]) -> bool:
+    low, high = result["minimum"], result["maximum"]
+    return (low is None or result["value"] >= low) and (high is None or result["value"] <= high)
+
+
+@gate("G-INT-01", "lot.release")
+def certificate_file_intact(lot: MaterialLot, **_: Any) -> Verdict:
+    """The certificate's file is the one that was received."""
+    if lot.certificate_file is None:
+        return not_applicable("There is no file.")
+    require_intact(lot.certificate_file)
+    return passed(file=lot.certificate_file_id)
+
+
+@gate("G-MAT-02", "lot.release")
+def lot_not_expired(lot: MaterialLot, **_: Any) -> Verdict:
+    """The lot has not expired."""
+    return lasts_until(lot, timezone.localdate())
+
+
+@gate("G-SOD-01", "lot.release")
+def releaser_did_not_receive(lot: MaterialLot, *, actor: Actor, **_: Any) -> Verdict:
+    """Who releases the lot did not receive it."""
+    return another_person(actor, lot.received_by_id, "received this lot")
+
+
+@gate("G-MAT-01", "printer.load")
+def loaded_lot_released(loading: Loading, **_: Any) -> Verdict:
+    """The container's lot is released."""
+    return is_released(loading.container.lot)
+
+
+@gate("G-MAT-02", "printer.load")
+def loaded_lot_not_expired(loading: Loading, **_: Any) -> Verdict:
+    """The container's lot has not expired."""
+    return lasts_until(loading.container.lot, timezone.localdate())
+
+
+@gate("G-MAT-06", "printer.load")
+def container_not_empty(loading: Loading, **_: Any) -> Verdict:
+    """There is something in the container."""
+    container = loading.container
+    if container.remaining <= 0:
+        return blocked(f"{container.label} is empty.", cure="Take another container.", remaining="0")
+    return passed(remaining=str(container.remaining))
+
+
+@gate("G-MAT-08", "printer.load")
+def container_free_and_reserved(loading: Loading, **_: Any) -> Verdict:
+    """The container is on no other printer, and of the lot that a waiting job reserved."""
+    container, printer = loading.container, loading.printer
+    elsewhere = Printer.objects.filter(container=container).exclude(pk=printer.pk).first()
+    if elsewhere:
+        return blocked(
+            f"{container.label} is on {elsewhere.code}.",
+            cure="Unload it there first.",
+            printer=elsewhere.code,
+        )
+    job = job_holding(printer)
+    if job is None:
+        return passed(label=container.label)
+    if job.started_at is not None and job.ended_at is None:
+        return blocked(f"{job.code} is running on {printer.code}.", cure="Wait until it ends.", job=job.code)
+    reserved = job.container.lot
+    if job.ended_at is None and reserved.pk != container.lot_id:
+        return blocked(
+            f"{job.code} is reserved for {reserved.code}; this container is of {container.lot.code}.",
+            cure=f"Load a container of {reserved.code}, or cancel the job.",
+            reserved=reserved.code,
+            scanned=container.lot.code,
+        )
+    return passed(label=container.label, job=job.code)
+
+
+@gate("G-MAT-01", DISPATCH, START)
+def material_released(placement: Placement, **_: Any) -> Verdict:
+    """The loaded lot is released."""
+    if placement.container is None:
+        return blocked(NO_CONTAINER, cure=LOAD)
+    return is_released(placement.container.lot)
+
+
+@gate("G-MAT-02", DISPATCH, START)
+def material_lasts(placement: Placement, **_: Any) -> Verdict:
+    """The loaded lot does not expire before the print ends."""
+    if placement.container is None:
+        return blocked(NO_CONTAINER, cure=LOAD)
+    return lasts_until(placement.container.lot, planned_end(placement.build))
+
+
+@gate("G-MAT-03", DISPATCH, START)
+def certificate_was_reviewed(placement: Placement, **_: Any) -> Verdict:
+    """The release of the loaded lot was signed over its certificate as it is."""
+    if placement.container is None:
+        return blocked(NO_CONTAINER, cure=LOAD)
+    lot = placement.container.lot
+    if lot.release_signature is None or not stands_for(lot.release_signature, lot_content(lot)):
+        return blocked(
+            f"No release stands for {lot.code}.", cure="Have the lot released again.", lot=lot.code
+        )
+    return passed(lot=lot.code, signature=lot.release_signature_id)
+
+
+@gate("G-MAT-06", DISPATCH, START)
+def material_enough(placement: Placement, **_: Any) -> Verdict:
+    """The container holds what the print needs and a margin."""
+    container, need_ml = placement.container, placement.build.material_ml
+    if container is None or need_ml is None:
+        return blocked(NO_CONTAINER, cure=LOAD)
+    needed = (in_unit(container.lot, need_ml) * MARGIN).quantize(Decimal("0.001"))
+    evidence = {"needed": str(needed), "remaining": str(container.remaining), "unit": container.lot.unit}
+    if container.remaining < needed:
+        return blocked(
+            f"{container.label} holds {container.remaining} {container.lot.get_unit_display()}; the print "
+            f"needs {needed} with its margin.",
+            cure="Load a fuller container.",
+            **evidence,
+        )
+    return passed(**evidence)
+
+
+@gate("G-MAT-07", DISPATCH, START)
+def material_is_the_builds(placement: Placement, **_: Any) -> Verdict:
+    """The loaded material is the one of the build, and every device's master allows it."""
+    if placement.container is None:
+        return blocked(NO_CONTAINER, cure=LOAD)
+    material, build = placement.container.lot.material, placement.build
+    wrong = [d.code for d in devices_on(build) if not allows_material(d, material.pk)]
+    if material.pk != build.material_id or wrong:
+        return blocked(
+            f"{material.code} is loaded; the build is of {build.material.code}.",
+            cure=f"Load a container of {build.material.code}.",
+            loaded=material.code,
+            needed=build.material.code,
+        )
+    return passed(material=material.code)
+
+
+@gate("G-MAT-08", START)
+def material_is_reserved(placement: Placement, **_: Any) -> Verdict:
+    """The loaded container is of the lot that was reserved at dispatch."""
+    container, job = placement.container, placement.job
+    if container is None or job is None:
+        return blocked(NO_CONTAINER, cure=LOAD)
+    reserved = job.container.lot
+    if container.lot_id != reserved.pk:
+        return blocked(
+            f"{container.lot.code} is loaded; {reserved.code} is reserved.",
+            cure=f"Load a container of {reserved.code}.",
+            loaded=container.lot.code,
+            reserved=reserved.code,
+        )
+    return passed(lot=reserved.code, label=container.label)

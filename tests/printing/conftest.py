@@ -1,0 +1,81 @@
+"""Fixtures of printing: a folder for simulated machines, and a fleet that runs in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from printing.services.fleet.process import Fleet
+from printing.services.fleet.session import Pace
+
+QUICK = Pace(
+    poll_s=0.05,
+    contact_s=0.2,
+    answer_s=0.5,
+    command_s=0.5,
+    effect_s=1.0,
+    back_off_s=0.1,
+    longest_back_off_s=0.3,
+    stale=timedelta(seconds=0.8),
+)
+
+
+@pytest.fixture(autouse=True)
+def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Simulated machines of a test live in a folder of its own."""
+    monkeypatch.setattr(settings, "VAR_DIR", tmp_path)
+    return tmp_path / "simulated"
+
+
+Running = Callable[..., AbstractContextManager[Fleet]]
+
+
+@pytest.fixture
+def fleet(committed_db: None) -> Running:
+    """`with fleet():` a fleet process drives the printers, in a thread."""
+
+    @contextmanager
+    def running(pace: Pace = QUICK) -> Iterator[Fleet]:
+        stop = threading.Event()
+        made: list[Fleet] = []
+        failures: list[BaseException] = []
+
+        async def drive() -> None:
+            made.append(Fleet(pace))
+            await made[0].run(stop)
+
+        def work() -> None:
+            try:
+                asyncio.run(drive())
+            except BaseException as failure:  # noqa: BLE001 - raised again in the test
+                failures.append(failure)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            until(lambda: (bool(made) and made[0].epoch > 0) or bool(failures))
+            yield made[0]
+        finally:
+            stop.set()
+            thread.join(10)
+        if failures:
+            raise failures[0]
+
+    return running
+
+
+def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until something holds. Fails with the condition's name where it does not."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > ends:
+            raise AssertionError(f"did not hold within {seconds} s")
+        time.sleep(0.02)
