@@ -83,7 +83,7 @@ def _told(record: EventRecord, names: dict[str, str]) -> Told:
     return Told(
         record=record,
         title=_title(words, payload),
-        sentence=(kind.__doc__ or "").strip().splitlines()[0] if kind else "",
+        sentence=_sentence(kind.__doc__ or "") if kind else "",
         who=names.get(record.actor) or _system_name(record.actor),
         by_person=record.actor.startswith("person:"),
         subject=subject_of(record.stream_type, record.stream_id),
@@ -91,6 +91,12 @@ def _told(record: EventRecord, names: dict[str, str]) -> Told:
         gates=[gate for gate in gates if isinstance(gate, dict)],
         icon=next((icon for part, icon in ICONS.items() if part in words), "circle-dot"),
     )
+
+
+def _sentence(documentation: str) -> str:
+    """The first sentence of an event's documentation, for people."""
+    first, stop, _ = documentation.strip().partition(".")
+    return f"{' '.join(first.split())}{stop}".replace("`", "")
 
 
 def _title(words: str, payload: dict[str, Any]) -> str:
