@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -127,6 +128,25 @@ def test_a_move_is_written_with_its_gates_and_evidence() -> None:
     assert {one["gate"] for one in said["gates"]} >= {"G-DES-02", "G-LAT-01", "G-INT-01"}
     assert all(one["outcome"] in ("pass", "n/a") for one in said["gates"])
     assert record.reason == "plate 1"
+
+
+@pytest.mark.requirement("K-06")
+def test_of_many_who_move_a_device_at_once_one_succeeds(committed_db: None) -> None:
+    device = make_device("design_frozen")
+
+    def move(_: int) -> str:
+        try:
+            advance_device(device_id=device.pk, transition="queue", actor=SYSTEM)
+        except TransitionRefused:
+            return "refused"
+        finally:
+            connection.close()
+        return "moved"
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = sorted(pool.map(move, range(4)))
+    assert outcomes == ["moved", "refused", "refused", "refused"]
+    assert EventRecord.objects.filter(type="devices.device_stage_changed").count() == 1
 
 
 @pytest.mark.django_db
