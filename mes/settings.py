@@ -3,7 +3,6 @@
 Key files live in `LAMINA_VAR/keys`, one secret each, mode 0600; they are made on first use and never have a default.
 """
 
-import importlib.util
 from datetime import timedelta
 
 from csp.constants import NONCE, NONE, SELF
@@ -35,13 +34,6 @@ WSGI_APPLICATION = "mes.wsgi.application"
 ASGI_APPLICATION = "mes.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# A package joins as soon as it has its apps module.
-PACKAGES = {
-    "mes.apps.MesConfig": "mes.apps",
-    "devices.apps.DevicesConfig": "devices.apps",
-    "printing.apps.PrintingConfig": "printing.apps",
-    "quality.apps.QualityConfig": "quality.apps",
-}
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -55,7 +47,10 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "csp",
-    *(config for config, module in PACKAGES.items() if importlib.util.find_spec(module)),
+    "mes.apps.MesConfig",
+    "devices.apps.DevicesConfig",
+    "printing.apps.PrintingConfig",
+    "quality.apps.QualityConfig",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -126,7 +121,7 @@ LANGUAGE_CODE = "en-gb"
 
 # Front-end packages come from the lock file's install and are served as they are: no bundler, no CDN.
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "static-root"
+STATIC_ROOT = LAYOUT.static
 WHITENOISE_USE_FINDERS = True
 NODE_MODULES = BASE_DIR / "node_modules"
 FRONT_END = {
@@ -147,14 +142,12 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHand
 FILE_UPLOAD_TEMP_DIR = str(QUARANTINE_DIR)
 FILE_UPLOAD_PERMISSIONS = 0o600
 
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME = "__Host-session" if ENVIRONMENT.https else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if ENVIRONMENT.https else "csrftoken"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.https
-SECURE_SSL_REDIRECT = False
 SECURE_HSTS_SECONDS = 31_536_000 if ENVIRONMENT.https else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.https else None
 SECURE_REFERRER_POLICY = "same-origin"

@@ -117,3 +117,6 @@ COMMAND = Lifecycle("command", (
 # fmt: on
 
 LIFECYCLES = (LOT, PARAMETERS, PRINTER, BUILD, JOB, COMMAND)
+
+POINTS = ("build.create", "job.dispatch", "printer.load")
+"""Where gates are asked without a move."""

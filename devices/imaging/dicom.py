@@ -12,6 +12,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -139,9 +140,23 @@ def _read(file: SourceFile) -> Header | Rejection:
             return reject(file, "deflated", "is in the deflated transfer syntax, which is not accepted")
         dataset = dcmread(stream, stop_before_pixels=True)
         left = file.path.stat().st_size - stream.tell()
+    drop_unreadable(dataset)
     header = _header(file, dataset)
     reason = _unfit(header) or _short(header, left)
     return reject(file, *reason, header) if reason else header
+
+
+def drop_unreadable(dataset: Dataset) -> None:
+    """pydicom decodes when asked: ask once, here, and leave out what has no decodable value."""
+    for tag in list(dataset.keys()):
+        try:
+            element = dataset[tag]
+        except UNREADABLE:
+            del dataset[tag]
+            continue
+        if element.VR == "SQ":
+            for item in element.value:
+                drop_unreadable(item)
 
 
 def _header(file: SourceFile, dataset: Dataset) -> Header:
@@ -284,6 +299,9 @@ def _misplaced(frame: Frame) -> str:
 
 
 def load_pixels(header: Header) -> Dataset:
-    """The whole data set of a file, pixels included."""
+    """The whole data set of a file: its checked header, and its pixels."""
     with quiet():
-        return dcmread(BytesIO(header.file.path.read_bytes()))
+        whole = copy(header.dataset)
+        fresh = dcmread(BytesIO(header.file.path.read_bytes()), specific_tags=["PixelData"])
+        whole["PixelData"] = fresh["PixelData"]
+        return whole

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
@@ -16,6 +15,9 @@ from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, generate_uid
 
 from devices.imaging.base import AIR_HU, Finding, ImagingRefused, Voxels
 from devices.imaging.dicom import UNREADABLE, Frame, frame_count, load_pixels, quiet
+from mes.lazy import lazily
+
+ITK: Any = lazily("SimpleITK")
 
 MAX_VOXELS = 1_500_000_000
 LOWEST_HU = -1024
@@ -81,7 +83,7 @@ def _decoded_by_gdcm(dataset: Dataset) -> Stored:
     with TemporaryDirectory(prefix="lamina-pixels-") as scratch:
         path = Path(scratch) / "image"
         bare.save_as(path, enforce_file_format=True)
-        return np.asarray(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path), imageIO="GDCMImageIO")))
+        return np.asarray(ITK.GetArrayFromImage(ITK.ReadImage(str(path), imageIO="GDCMImageIO")))
 
 
 def hounsfield(frames: list[Frame]) -> tuple[Voxels, list[Finding]]:
@@ -99,7 +101,10 @@ def hounsfield(frames: list[Frame]) -> tuple[Voxels, list[Finding]]:
     for slot, frame in enumerate(frames):
         if open_file is None or open_file[0] != frame.header.file.digest:
             open_file = (frame.header.file.digest, *_open(frame))
-        values = _slice_hu(frame, open_file[1], open_file[2][frame.index], tally)
+        try:
+            values = _slice_hu(frame, open_file[1], open_file[2][frame.index], tally)
+        except UNREADABLE:
+            raise _undecodable(frame, "damaged") from None
         if voxels.dtype == np.int16 and (values.min() < INT16.min or values.max() > INT16.max):
             voxels = voxels.astype(np.float32)
         voxels[slot] = values
@@ -116,15 +121,20 @@ def _check_count(frames: list[Frame]) -> None:
 
 def _open(frame: Frame) -> tuple[Dataset, Stored]:
     """What a parser says of a damaged file may quote it, so its words go no further."""
-    label = frame.header.file.label
     try:
         dataset = load_pixels(frame.header)
         return dataset, stored_pixels(dataset)
-    except (Undecodable, *UNREADABLE) as error:
-        message = f"The pixels of {label} cannot be decoded ({error if isinstance(error, Undecodable) else 'damaged'})."
-        raise ImagingRefused(
-            [Finding("undecodable", "error", message, "Export the series again, uncompressed.")]
-        ) from None
+    except Undecodable as error:
+        raise _undecodable(frame, str(error)) from None
+    except UNREADABLE:
+        raise _undecodable(frame, "damaged") from None
+
+
+def _undecodable(frame: Frame, reason: str) -> ImagingRefused:
+    message = f"The pixels of {frame.header.file.label} cannot be decoded ({reason})."
+    return ImagingRefused(
+        [Finding("undecodable", "error", message, "Export the series again, uncompressed.")]
+    )
 
 
 def _slice_hu(

@@ -8,6 +8,8 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+from pydicom.multival import MultiValue
+from pydicom.valuerep import PersonName
 
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers, SeriesSummary
 from devices.imaging.dicom import UNREADABLE, Frame, Header, Rejection, load_pixels
@@ -61,7 +63,7 @@ def decimal(value: Any) -> float | None:
 
 def text(value: Any) -> str | None:
     """A coded attribute as text; several values joined. Anything long is no code and is left out."""
-    parts = [value] if isinstance(value, str) else list(value or ())
+    parts = list(value) if isinstance(value, list | tuple | MultiValue) else [value or ""]
     joined = "\\".join(str(part).strip() for part in parts)
     return joined if 0 < len(joined) <= 64 else None
 
@@ -120,7 +122,7 @@ def _matched(dataset: Any) -> tuple[str, ...]:
 
 
 def _identifiers(dataset: Any) -> PatientIdentifiers:
-    name = dataset.get("PatientName")
+    name = PersonName(str(dataset.get("PatientName") or ""))
     return PatientIdentifiers(
         patient_id=str(dataset.get("PatientID") or "").strip() or None,
         family_name=(str(name.family_name).strip() or None) if name else None,

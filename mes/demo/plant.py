@@ -6,9 +6,14 @@ from datetime import timedelta
 from decimal import Decimal
 
 from django.utils import timezone
-from printing.choices import LotState
+
+from mes.demo.case import MATERIAL
+from mes.demo.people import actor, typed
+from mes.demo.teller import Teller
+from mes.eventlog.unit import unit_of_work
+from printing.choices import LotState, Operation
 from printing.models import MaterialLot, ParameterSet, Printer
-from printing.selectors import is_ready_for_work
+from printing.selectors import fleet_state
 from printing.services.loading import load_container
 from printing.services.lots import receive_lot, release_lot
 from printing.services.parameters import approve_parameters, define_parameters
@@ -18,11 +23,6 @@ from printing.services.printers import (
     record_calibration,
     register_printer,
 )
-
-from mes.demo.case import MATERIAL
-from mes.demo.people import actor, typed
-from mes.demo.teller import Teller
-from mes.eventlog.unit import unit_of_work
 
 KIND = "LCD 120"
 NAMES = ("Aurora", "Borealis", "Corona")
@@ -141,5 +141,8 @@ def stock(teller: Teller) -> None:
 
 
 def a_printer_waits() -> bool:
-    """Whether at least one printer of the kind was heard of lately and is idle."""
-    return any(is_ready_for_work(printer) for printer in Printer.objects.filter(kind=KIND))
+    """Whether a printer of the kind was heard of lately, is idle, and its plate is clear."""
+    return any(
+        row["kind"] == KIND and row["operation"] == Operation.READY and row["command"] is None
+        for row in fleet_state()
+    )

@@ -4,16 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from printing.choices import BuildState, JobState
-from printing.models import Build, ParameterSet, PrintJob
-from printing.services.builds import create_build, verify_build
-from printing.services.jobs import confirm_plate_clear, dispatch_build, start_job
-from quality.models import Inspection, Report
-from quality.selectors import next_step
-from quality.services.inspection import receive_scan, sign_inspection
-from quality.services.postprocessing import record_post_process_step
-from quality.services.release import release_device, review_record
-
 from devices.choices import Stage
 from devices.mesh.io import read_mesh, write_stl
 from mes.demo.case import Case
@@ -22,6 +12,16 @@ from mes.demo.plant import KIND, a_printer_waits
 from mes.demo.scan import simulate_scan
 from mes.demo.teller import Teller
 from mes.services.artefacts import artefact_path
+from printing.choices import BuildState, JobState
+from printing.models import Build, ParameterSet, PrintJob
+from printing.services.builds import create_build, verify_build
+from printing.services.jobs import confirm_plate_clear, dispatch_build, start_job
+from quality.catalog.routing import read_routing
+from quality.models import Inspection, Report
+from quality.selectors import next_step
+from quality.services.inspection import receive_scan, sign_inspection
+from quality.services.postprocessing import record_post_process_step
+from quality.services.release import release_device, review_record
 
 MEASURED = {
     "wash": {"duration_min": 6.0, "concentration_percent": 99.0},
@@ -113,7 +113,8 @@ def finish(teller: Teller, case: Case) -> None:
 
 
 def _recorded(case: Case, step: str) -> bool:
-    open_step = next_step(case.refresh())
+    device = case.refresh()
+    open_step = next_step(device, read_routing(device.master.routing))
     return open_step is None or open_step.code != step
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO, TypeVar
+from typing import Any, TypeVar
 
 from django.db import InterfaceError, OperationalError, connection
 
@@ -22,7 +22,7 @@ class StoryBroken(RuntimeError):
 class Teller:
     """Acts, waits and takes the time. A restarted server only delays it."""
 
-    def __init__(self, out: TextIO = sys.stdout) -> None:
+    def __init__(self, out: Any = sys.stdout) -> None:
         self.seconds: dict[str, float] = {}
         self._out = out
         self._started = time.monotonic()

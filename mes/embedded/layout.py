@@ -54,6 +54,10 @@ class Layout:
         return self.root / "cache"
 
     @property
+    def static(self) -> Path:
+        return self.root / "static"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 
@@ -63,6 +67,7 @@ class Layout:
         for folder in (self.keys, self.artefacts, self.quarantine, self.witness, self.log, self.cache):
             folder.mkdir(mode=0o700, exist_ok=True)
         self.run.mkdir(mode=0o711, exist_ok=True)
+        self.static.mkdir(mode=0o755, exist_ok=True)
 
     def socket_folder(self, server: str) -> Path:
         """The folder of a server's Unix socket: under `run`, or a short private one where that path is too long."""

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +53,16 @@ class Stack:
 
 @contextmanager
 def running_stack(
-    *, port: int = 8000, quiet: bool = False, environment: Mapping[str, str] = os.environ
+    *,
+    port: int = 8000,
+    quiet: bool = False,
+    tell: Callable[[str], None] | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> Iterator[Stack]:
     """Start everything, yield once all of it is healthy, and stop everything in order on the way out.
 
-    `quiet` sends what the supervisor says to `var/log/up.log` instead of the terminal. The stack also stops when this
-    process dies. Raises StackFailed.
+    `quiet` sends what the supervisor says to `var/log/up.log` instead of the terminal; `tell` then gets each of its lines
+    while the stack starts. The stack also stops when this process dies. Raises StackFailed.
     """
     var = Path(environment.get("LAMINA_VAR", settings.VAR_DIR)).resolve()
     log = var / "log" / "up.log"
@@ -75,20 +79,37 @@ def running_stack(
             start_new_session=True,
         )
     try:
-        yield _once_running(process, var / "run", log if quiet else None)
+        yield _once_running(process, var / "run", log if quiet else None, tell or (lambda _line: None))
     finally:
         _stop(process)
 
 
-def _once_running(process: subprocess.Popen[bytes], run_folder: Path, log: Path | None) -> Stack:
+def _once_running(
+    process: subprocess.Popen[bytes], run_folder: Path, log: Path | None, tell: Callable[[str], None]
+) -> Stack:
     deadline = time.monotonic() + START_TIMEOUT
+    told = 0
     while process.poll() is None and time.monotonic() < deadline:
+        told += _pass_on(log, told, tell)
         found = status.read(run_folder)
         if found and found.supervisor == process.pid and found.state == "running":
             return Stack(process.pid, found.address, run_folder)
         time.sleep(POLL)
     last = log.read_text(encoding="utf-8", errors="replace")[-3000:] if log else "See what stands above."
     raise StackFailed(f"Lamina did not start.\n{last}")
+
+
+def _pass_on(log: Path | None, told: int, tell: Callable[[str], None]) -> int:
+    """Tell the whole lines that are new since `told` bytes; returns how many bytes they are."""
+    if log is None:
+        return 0
+    with log.open("rb") as file:
+        file.seek(told)
+        new = file.read()
+    lines, whole, _ = new.rpartition(b"\n")
+    for line in lines.decode("utf-8", "replace").splitlines():
+        tell(line.removeprefix("up").lstrip(" |"))
+    return len(lines) + len(whole)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -28,6 +28,7 @@ from printing.selectors import (
     contact_of,
     is_fresh,
     job_holding,
+    open_command,
 )
 from printing.services.jobs import Placement
 
@@ -146,6 +147,12 @@ def printer_heard_and_idle(placement: Placement, **_: Any) -> Verdict:
     if printer.operation != Operation.IDLE or printer.foreign_run:
         return blocked(
             f"The printer is {printer.get_operation_display()}.", cure="Wait until it is idle.", **evidence
+        )
+    if command := open_command(printer):
+        return blocked(
+            f"The printer has a command that is not over: {command.get_kind_display()}.",
+            cure="Wait until it is done.",
+            **evidence,
         )
     return passed(**evidence)
 

@@ -79,12 +79,12 @@ class Staff:
         return self.by_role[role]
 
 
-def make_material(code: str = "resin-guide-01", **fields: Any) -> Material:
+def make_material(base: str = "resin-guide-01", **fields: Any) -> Material:
     """An approved material; the catalog's where nothing is changed."""
-    if not fields and (found := Material.objects.filter(code=code).first()):
+    if not fields and (found := Material.objects.filter(code=base).first()):
         return found
     author, approver = make_person(Role.MAT), make_person(Role.QAR)
-    material = draft_material(definition=_changed(MATERIALS[code], fields), actor=author.actor)
+    material = draft_material(definition=_changed(MATERIALS[base], fields), actor=author.actor)
     return specify_material(material_id=material.pk, actor=approver.actor, credentials=approver.typed())
 
 
@@ -319,8 +319,10 @@ def small_skull(step_mm: float = 2.0) -> Volume:
     )
 
 
-def make_upload(folder: Path, volume: Volume | None = None, **patient: Any) -> Path:
-    """A DICOM series of the patient of `IDENTITY` in a folder, as somebody would send it."""
+def make_upload(
+    folder: Path, volume: Volume | None = None, *, without: int | None = None, **patient: Any
+) -> Path:
+    """A DICOM series of the patient of `IDENTITY` in a folder, as somebody would send it; `without` one slice."""
     values: dict[str, Any] = {
         "patient_id": IDENTITY.patient_id,
         "family_name": IDENTITY.family_name,
@@ -328,7 +330,9 @@ def make_upload(folder: Path, volume: Volume | None = None, **patient: Any) -> P
         "birth_date": date.fromisoformat(IDENTITY.birth_date),
         "acquired_on": timezone.localdate() - timedelta(days=3),
     } | patient
-    write_dicom_series(volume or small_skull(), folder, **values)
+    files = write_dicom_series(volume or small_skull(), folder, **values)
+    if without is not None:
+        files[without].unlink()
     return folder
 
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,13 @@ from tests import servers
 pytestmark = pytest.mark.faults
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("LAMINA_", "DATABASE_"))
     }
-    return inherited | {"LAMINA_VAR": str(tmp_path / "var"), "DJANGO_SETTINGS_MODULE": "mes.settings"}
+    var = tmp_path_factory.mktemp("up") / "var"
+    return inherited | {"LAMINA_VAR": str(var), "DJANGO_SETTINGS_MODULE": "mes.settings"}
 
 
 @pytest.fixture
@@ -32,12 +33,6 @@ def port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def stack(environment: dict[str, str], port: int) -> Iterator[Stack]:
-    with running_stack(port=port, quiet=True, environment=environment) as found:
-        yield found
 
 
 def _request(port: int, method: str, path: str, **more: object) -> tuple[int, str]:
@@ -70,48 +65,6 @@ def _of(place: str) -> list[int]:
     return found
 
 
-def test_the_whole_of_it(stack: Stack, environment: dict[str, str], port: int) -> None:
-    """One long test, because a stack takes seconds to start: serve, refuse, survive, refuse a second one."""
-    assert {"postgres", "valkey", "web", "relay", "worker", "seal", "tick"} <= stack.processes.keys()
-    assert _request(port, "GET", "/healthz") == (200, '{"database": "up", "broker": "up"}')
-
-    too_large = {"Content-Length": str(2 * 1024**3)}
-    assert _request(port, "POST", "/healthz", headers=too_large)[0] == 413
-    assert _request(port, "GET", "/healthz", headers={"Host": "evil.example"})[0] == 400
-
-    command = [sys.executable, "manage.py", "up", "--port", str(port)]
-    second = subprocess.run(
-        command, cwd=servers.BASE, env=environment, capture_output=True, text=True, check=False
-    )
-    assert second.returncode == 1
-    assert f"already runs in {environment['LAMINA_VAR']} (process {stack.supervisor})" in second.stderr
-
-    for name in ("web", "postgres", "valkey", "worker"):
-        before = stack.processes[name]
-        os.kill(before, signal.SIGKILL)
-        stack.await_running(name, other_than=before)
-    _until(lambda: _healthy(port))
-
-
-def test_it_leaves_nothing_behind_when_stopped(environment: dict[str, str], port: int) -> None:
-    with running_stack(port=port, quiet=True, environment=environment):
-        assert len(_of(environment["LAMINA_VAR"])) >= 9
-    assert _of(environment["LAMINA_VAR"]) == []
-    found = status.read(Path(environment["LAMINA_VAR"]) / "run")
-    assert found is not None
-    assert found.state == "stopped"
-
-
-def test_it_leaves_nothing_behind_when_killed_and_starts_again(
-    environment: dict[str, str], port: int
-) -> None:
-    with running_stack(port=port, quiet=True, environment=environment) as stack:
-        os.kill(stack.supervisor, signal.SIGKILL)
-        _until(lambda: _of(environment["LAMINA_VAR"]) == [], 30.0)
-    with running_stack(port=port, quiet=True, environment=environment):
-        assert _healthy(port)
-
-
 def test_a_taken_port_is_named_before_anything_starts(environment: dict[str, str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -124,6 +77,51 @@ def test_a_taken_port_is_named_before_anything_starts(environment: dict[str, str
     assert ran.returncode == 1
     assert f"127.0.0.1:{port} cannot be used" in ran.stderr
     assert not (Path(environment["LAMINA_VAR"]) / "postgres").exists()
+
+
+def test_killed_it_leaves_nothing_behind_and_stopped_neither(environment: dict[str, str], port: int) -> None:
+    """Two starts in the same place, the second one after an unclean end: a stack takes seconds to start."""
+    told: list[str] = []
+    with running_stack(port=port, quiet=True, tell=told.append, environment=environment) as stack:
+        assert any(line.startswith("postgres: PostgreSQL answers (") for line in told)
+        assert len(_of(environment["LAMINA_VAR"])) >= 9
+        os.kill(stack.supervisor, signal.SIGKILL)
+        _until(lambda: _of(environment["LAMINA_VAR"]) == [], 30.0)
+
+    with running_stack(port=port, quiet=True, environment=environment) as stack:
+        _serves(stack, port)
+        _refuses_a_second_one(stack, environment, port)
+        _survives(stack, port)
+    assert _of(environment["LAMINA_VAR"]) == []
+    found = status.read(Path(environment["LAMINA_VAR"]) / "run")
+    assert found is not None
+    assert found.state == "stopped"
+
+
+def _serves(stack: Stack, port: int) -> None:
+    assert {"postgres", "valkey", "web", "relay", "worker", "seal", "tick"} <= stack.processes.keys()
+    assert _request(port, "GET", "/healthz") == (200, '{"database": "up", "broker": "up"}')
+    too_large = {"Content-Length": str(2 * 1024**3)}
+    assert _request(port, "POST", "/healthz", headers=too_large)[0] == 413
+    assert _request(port, "GET", "/healthz", headers={"Host": "evil.example"})[0] == 400
+
+
+def _refuses_a_second_one(stack: Stack, environment: dict[str, str], port: int) -> None:
+    command = [sys.executable, "manage.py", "up", "--port", str(port)]
+    second = subprocess.run(
+        command, cwd=servers.BASE, env=environment, capture_output=True, text=True, check=False
+    )
+    assert second.returncode == 1
+    assert f"already runs in {environment['LAMINA_VAR']} (process {stack.supervisor})" in second.stderr
+
+
+def _survives(stack: Stack, port: int) -> None:
+    killed = {name: stack.processes[name] for name in ("web", "postgres", "valkey", "worker")}
+    for pid in killed.values():
+        os.kill(pid, signal.SIGKILL)
+    for name, pid in killed.items():
+        stack.await_running(name, other_than=pid, seconds=120.0)
+    _until(lambda: _healthy(port))
 
 
 def _healthy(port: int) -> bool:

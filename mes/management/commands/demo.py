@@ -17,8 +17,8 @@ from mes.demo.story import Told, tell
 from mes.demo.teller import StoryBroken, Teller
 from mes.eventlog.sealing import public_keys
 from mes.eventlog.verify import verify
-from mes.management.stopping import stop_on_signals
 from mes.services.artefacts import artefact_path
+from mes.stopping import stop_on_signals
 from mes.supervisor.stack import StackFailed, running_stack
 
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         try:
             teller.say("Lamina starts: database, broker, and its own processes.")
             started = time.monotonic()
-            with running_stack(port=port, quiet=True) as stack:
+            with running_stack(port=port, quiet=True, tell=teller.say) as stack:
                 teller.seconds["setup"] = time.monotonic() - started
                 teller.say(f"Lamina runs at {stack.address}.")
                 told = tell(teller)

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 
 from mes.celery import send_delivery
 from mes.eventlog import relay
-from mes.management.stopping import stop_on_signals
+from mes.stopping import stop_on_signals
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from mes.eventlog import sealing
-from mes.management.stopping import stop_on_signals
+from mes.stopping import stop_on_signals
 
 
 class Command(BaseCommand):

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from mes.eventlog import schedules
-from mes.management.stopping import stop_on_signals
+from mes.stopping import stop_on_signals
 
 
 class Command(BaseCommand):

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from mes.management.stopping import stop_on_signals
+from mes.stopping import stop_on_signals
 from printing.services.fleet.process import Fleet
 
 

@@ -17,7 +17,14 @@ from PIL import Image
 
 from devices.mesh.base import Mesh
 from devices.mesh.solid import mesh_of
-from printing.slicing.base import SLICERS, PlateItem, PlateRefused, SlicedPlate, SlicingCancelled
+from printing.slicing.base import (
+    SLICERS,
+    PlateItem,
+    PlateRefused,
+    SlicedPlate,
+    SlicingCancelled,
+    plate_digest,
+)
 from printing.slicing.layers import slice_plate
 from printing.slicing.packing import place_on_plate
 from printing.slicing.raster import BadMask, decode_png, encode_png, rasterise
@@ -264,3 +271,12 @@ def test_eight_hundred_fine_layers_take_seconds() -> None:
     )
     assert len(plate.layers) == 800
     assert time.perf_counter() - start < 15.0
+
+
+def test_the_digest_covers_contours_and_masks_alike() -> None:
+    plate = cut(item(ring(), 20.0, 20.0), layer=1.0)
+    lines = [(layer.contours_sha256, layer.mask_sha256) for layer in plate.layers]
+    assert plate_digest(plate.settings, plate.devices, lines) == plate.digest
+    other = "ab" * 32
+    for changed in ([(other, lines[0][1]), *lines[1:]], [(lines[0][0], other), *lines[1:]]):
+        assert plate_digest(plate.settings, plate.devices, changed) != plate.digest

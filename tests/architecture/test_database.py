@@ -1,0 +1,132 @@
+"""The real database against the one table in code (K-01, K-02)."""
+
+from collections import defaultdict
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import connection, models
+
+from mes.guards import ROLES, grants_of, shown_columns
+from mes.tables import ROOTS, TABLES
+
+pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-02")]
+
+
+def rows(statement: str) -> list[tuple[str, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
+def test_every_table_is_declared_and_every_declared_table_exists() -> None:
+    real = {name for (name,) in rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+    assert real == {name for name in TABLES if not name.startswith("rig_")}
+
+
+def test_the_real_grants_are_the_declared_ones() -> None:
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for table, role, privilege in rows(
+        "SELECT c.relname, coalesce(r.rolname, 'PUBLIC'), a.privilege_type FROM pg_class c "
+        "CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a "
+        "LEFT JOIN pg_roles r ON r.oid = a.grantee "
+        "WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') "
+        "AND a.grantee <> c.relowner"
+    ):
+        found[table][role].add(privilege)
+    for name, table in TABLES.items():
+        assert found.pop(name, {}) == grants_of(table), name
+    assert found == {}
+
+
+def test_secret_columns_are_closed_to_auditors_and_others_open() -> None:
+    for name, table in TABLES.items():
+        if not table.secret:
+            continue
+        open_ones = {
+            column
+            for (column,) in rows(
+                "SELECT attname FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped "
+                f"AND attrelid = '{name}'::regclass AND has_column_privilege('lamina_auditor', attrelid, attnum, 'SELECT')"
+            )
+        }
+        assert open_ones == set(shown_columns(table)), name
+
+
+def test_nobody_but_the_owner_owns_or_creates() -> None:
+    owners = rows("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+    assert owners == [("lamina_owner",)]
+    for role in ROLES:
+        (rights,) = rows(
+            "SELECT has_schema_privilege(r.oid, 'public', 'CREATE'), "
+            "has_database_privilege(r.oid, current_database(), 'CREATE'), "
+            "has_database_privilege(r.oid, current_database(), 'TEMP'), "
+            "rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls, "
+            "EXISTS (SELECT 1 FROM pg_auth_members m WHERE m.member = r.oid) "
+            f"FROM pg_roles r WHERE rolname = '{role}'"
+        )
+        assert rights == (False,) * 5, role
+        sequences = rows(
+            "SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' "
+            f"AND has_sequence_privilege('{role}', format('%I.%I', schemaname, sequencename), 'USAGE, UPDATE')"
+        )
+        assert sequences == [], role
+
+
+def test_every_kept_table_has_its_triggers_and_they_are_on() -> None:
+    found = {
+        (table, trigger)
+        for table, trigger in rows(
+            "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O'"
+        )
+    }
+    expected = set()
+    for name, table in TABLES.items():
+        verbs = {"record": ("update", "delete", "truncate"), "working": ("delete", "truncate")}.get(
+            table.kind, ()
+        )
+        expected |= {(name, f"{name}_no_{verb}") for verb in verbs}
+        if table.stage:
+            expected.add((name, f"{name}_{table.stage.column}_guarded"))
+    assert found == expected
+
+
+def test_migrations_are_complete() -> None:
+    call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+def ours() -> list[type[models.Model]]:
+    return [model for model in apps.get_models() if model._meta.db_table in TABLES and not _is_django(model)]
+
+
+def _is_django(model: type[models.Model]) -> bool:
+    return model.__module__.startswith("django.")
+
+
+@pytest.mark.requirement("K-01")
+def test_models_lose_nothing_and_hide_nothing() -> None:
+    """No cascade, no many-to-many rows to remove, no save() of its own, a table name that says its package."""
+    for model in ours():
+        assert model._meta.db_table.startswith(f"{model._meta.app_label}_"), model
+        assert TABLES[model._meta.db_table].model is model
+        assert "save" not in vars(model), model
+        assert "delete" not in vars(model), model
+        assert not model._meta.local_many_to_many, model
+        for field in model._meta.local_fields:
+            if isinstance(field, models.ForeignKey):
+                assert field.remote_field.on_delete is models.PROTECT, field
+
+
+def test_roots_digest_fields_that_exist() -> None:
+    for name, table in ROOTS.items():
+        if name.startswith("rig."):
+            continue
+        assert table.kind == "working", name
+        assert table.model is not None
+        columns = {field.attname for field in table.model._meta.concrete_fields}
+        assert sorted(table.digest_schemas) == list(range(1, len(table.digest_schemas) + 1)), name
+        for schema, listed in table.digest_schemas.items():
+            assert set(listed) <= columns | {field.name for field in table.model._meta.concrete_fields}, (
+                name,
+                schema,
+            )

@@ -1,0 +1,429 @@
+"""Designs: values inside three limits, a second engineer, the prescriber's signature over one mesh, and what voids it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devices.choices import DesignStatus
+from devices.models import Design, Device, Material
+from devices.selectors import (
+    devices,
+    devices_awaiting_design,
+    devices_awaiting_design_review,
+    devices_awaiting_prescriber,
+)
+from devices.services.designs import (
+    NotDesigned,
+    approval_content,
+    approve_design,
+    record_design,
+    reject_design,
+    request_design,
+    review_design,
+)
+from devices.services.generating import lateral_offset_mm
+from devices.services.lifecycle import advance_device, check_transition, hold_device
+from devices.services.signing import content_to_sign
+from devices.services.voiding import void_design
+from mes.choices import Role
+from mes.eventlog.base import Actor
+from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused, TransitionRefused
+from mes.models import EventRecord, Signature
+from mes.services.artefacts import artefact_path
+from mes.services.signatures import content_digest
+from tests.devices.makers import (
+    CLINICAL,
+    GUIDE_VALUES,
+    Staff,
+    Who,
+    freeze_design_of,
+    make_artefact,
+    make_design,
+    make_device,
+    make_master,
+    make_material,
+    make_person,
+    make_planned,
+    make_segmentation,
+    make_study,
+)
+
+pytestmark = pytest.mark.django_db
+SYSTEM = Actor.system("test")
+
+
+@pytest.fixture(autouse=True)
+def artefacts(tmp_path: Path, settings: Any) -> None:
+    settings.ARTEFACTS_DIR = tmp_path / "artefacts"
+
+
+def ready(staff: Staff, **fields: Any) -> Device:
+    """A planned device whose segmentation is approved."""
+    device = make_planned(staff, **fields)
+    make_study(device, staff)
+    make_segmentation(device, staff)
+    return device
+
+
+def designed(staff: Staff, **fields: Any) -> Device:
+    device = ready(staff)
+    make_design(device, staff, **fields)
+    return device
+
+
+def reviewed(staff: Staff, **fields: Any) -> Device:
+    device, second = designed(staff, **fields), make_person(Role.DSN)
+    review_design(device_id=device.pk, actor=second.actor, credentials=second.typed())
+    return device
+
+
+def approve(device: Device, who: Who, **typed: Any) -> Design:
+    return approve_design(device_id=device.pk, actor=who.actor, credentials=who.typed(**typed))
+
+
+def rules(refusal: Refused) -> set[str]:
+    return {reason.rule for reason in refusal.reasons}
+
+
+def events(name: str) -> int:
+    return EventRecord.objects.filter(type=f"devices.{name}").count()
+
+
+def blocking(device: Device, transition: str) -> dict[str, str]:
+    results = check_transition(devices().get(pk=device.pk), transition)
+    return {result.gate: result.reason for result in results if not result.passed}
+
+
+# --- asking
+
+
+def test_a_request_fills_in_the_masters_defaults_and_the_materials_wall() -> None:
+    staff = Staff()
+    device = ready(staff)
+    assert list(devices_awaiting_design()) == [device]
+    design = request_design(device_id=device.pk, values=GUIDE_VALUES, actor=staff[Role.DSN].actor)
+    assert (design.revision, design.status, design.generator) == (1, "requested", "bone_guide")
+    assert design.values["thickness_mm"] == 3.0
+    assert design.values["minimum_wall_mm"] == Material.objects.get().minimum_wall_mm
+    assert events("design_requested") == 1
+
+
+@pytest.mark.requirement("G-DES-01")
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, "landmark_mm is missing"),
+        ({"landmark_mm": [0, 0, float("nan")]}, "not three finite numbers"),
+        ({"landmark_mm": [0, 0, 0], "colour": "red"}, "is no parameter"),
+        ({"landmark_mm": [0, 0, 0], "thickness_mm": 50}, "thickness_mm is 50"),
+        ({"landmark_mm": [0, 0, 0], "thickness_mm": 8}, "the device master allows 2 to 6"),
+        ({"landmark_mm": [0, 0, 0], "minimum_wall_mm": 0.5}, "needs at least 1 mm"),
+    ],
+)
+def test_a_value_outside_any_limit_is_refused_and_nothing_is_made(values: dict[str, Any], said: str) -> None:
+    staff = Staff()
+    device = ready(staff)
+    with pytest.raises(InvalidInput, match=said) as refused:
+        request_design(device_id=device.pk, values=values, actor=staff[Role.DSN].actor)
+    assert rules(refused.value) == {"G-DES-01"}
+    assert not Design.objects.exists()
+    assert events("design_requested") == 0
+
+
+@pytest.mark.requirement("G-SEG-01")
+def test_no_design_without_an_approved_segmentation() -> None:
+    staff = Staff()
+    device = make_planned(staff)
+    make_study(device, staff)
+    make_segmentation(device, staff, approved=False)
+    with pytest.raises(TransitionRefused, match="no approved segmentation"):
+        request_design(device_id=device.pk, values=GUIDE_VALUES, actor=staff[Role.DSN].actor)
+    assert not Design.objects.exists()
+
+
+def test_no_design_for_a_held_device_nor_by_anybody() -> None:
+    staff = Staff()
+    device = ready(staff)
+    with pytest.raises(NotPermitted):
+        request_design(device_id=device.pk, values=GUIDE_VALUES, actor=staff[Role.OPR].actor)
+    hold_device(device_id=device.pk, actor=staff[Role.QAR].actor, reason="wait")
+    with pytest.raises(TransitionRefused, match="on hold"):
+        request_design(device_id=device.pk, values=GUIDE_VALUES, actor=staff[Role.DSN].actor)
+    assert not Design.objects.exists()
+
+
+def test_a_design_that_could_not_be_made_says_why() -> None:
+    staff = Staff()
+    device = ready(staff)
+    design = request_design(device_id=device.pk, values=GUIDE_VALUES, actor=staff[Role.DSN].actor)
+    reasons = [{"code": "G-DES-01", "text": "The wall is thin.", "cure": "Thicken it."}]
+    record_design(design_id=design.pk, outcome=NotDesigned(reasons))
+    assert (Design.objects.get().status, Design.objects.get().reasons) == ("failed", reasons)
+    assert list(devices_awaiting_design()) == [device]
+    assert events("design_failed") == 1
+
+
+def test_a_new_request_voids_the_design_before_it_and_a_late_result_is_dropped() -> None:
+    staff = Staff()
+    device = ready(staff)
+    first = request_design(device_id=device.pk, values=GUIDE_VALUES, actor=staff[Role.DSN].actor)
+    second = request_design(device_id=device.pk, values=GUIDE_VALUES, actor=staff[Role.DSN].actor)
+    record_design(design_id=first.pk, outcome=NotDesigned([]))
+    assert list(Design.objects.order_by("pk").values_list("revision", "status")) == [
+        (1, "voided"),
+        (2, "requested"),
+    ]
+    assert Device.objects.get().current_design == second
+    assert events("design_failed") == 0
+
+
+# --- review
+
+
+def test_a_second_engineer_reviews() -> None:
+    staff = Staff()
+    device, second = designed(staff), make_person(Role.DSN)
+    assert list(devices_awaiting_design_review()) == [device]
+    shown = content_digest(content_to_sign(devices().get(), "review-design"))
+    design = review_design(device_id=device.pk, actor=second.actor, credentials=second.typed(digest=shown))
+    assert (design.status, design.reviewer) == ("reviewed", second.person)
+    assert Device.objects.get().phase == "approval"
+    assert list(devices_awaiting_prescriber()) == [device]
+
+
+@pytest.mark.requirement("G-SOD-01")
+def test_the_author_cannot_review() -> None:
+    staff = Staff()
+    device, author = designed(staff), staff[Role.DSN]
+    with pytest.raises(NotPermitted, match="You are the author"):
+        review_design(device_id=device.pk, actor=author.actor, credentials=author.typed())
+    assert Design.objects.get().status == "generated"
+    assert events("design_reviewed") == 0
+
+
+def test_a_rejected_design_goes_back_with_the_reason() -> None:
+    staff = Staff()
+    device = reviewed(staff)
+    with pytest.raises(InvalidInput):
+        reject_design(device_id=device.pk, actor=staff[Role.PRE].actor, reason="")
+    reject_design(device_id=device.pk, actor=staff[Role.PRE].actor, reason="Two more tubes, please")
+    assert Design.objects.get().reasons[0]["text"] == "Two more tubes, please"
+    assert Device.objects.get().phase == "design"
+    with pytest.raises(TransitionRefused, match="no design that is"):
+        approve(device, staff[Role.PRE])
+
+
+# --- the prescriber
+
+
+@pytest.mark.requirement("G-DES-02")
+def test_the_prescriber_signs_exactly_the_mesh_that_was_shown() -> None:
+    staff = Staff()
+    device = reviewed(staff)
+    fresh = devices().get()
+    assert fresh.current_design is not None
+    shown = content_digest(approval_content(fresh, fresh.current_design))
+    assert shown == content_digest(content_to_sign(fresh, "approve-design"))
+    design = approve(device, staff[Role.PRE], digest=shown)
+    assert design.approval is not None
+    signed = json.loads(design.approval.content)
+    assert signed["details"]["mesh"] == design.mesh_id == signed["artefacts"]["design"]
+    fresh = devices().get()
+    assert (fresh.stage, fresh.phase) == ("design_frozen", "slicing")
+    record = EventRecord.objects.get(type="devices.device_stage_changed")
+    gates = {one["gate"] for one in json.loads(record.payload)["gates"]}
+    assert gates >= {
+        "G-SEG-01", "G-MSH-01", "G-DES-01", "G-LAT-01", "G-SW-01", "G-MAT-07", "G-IMG-01", "G-IMG-02", "G-INT-01",
+    }  # fmt: skip
+    assert blocking(device, "queue") == {}
+
+
+@pytest.mark.requirement("G-DES-02")
+def test_another_prescriber_or_another_content_freezes_nothing() -> None:
+    staff = Staff()
+    device, other = reviewed(staff), make_person(Role.PRE)
+    with pytest.raises(NotPermitted, match="named prescriber decides"):
+        approve(device, other)
+    with pytest.raises(SignatureRefused, match="changed after it was shown"):
+        approve(device, staff[Role.PRE], digest="0" * 64)
+    with pytest.raises(SignatureRefused):
+        approve(device, staff[Role.PRE], password="wrong")
+    assert Device.objects.get().stage == "planned"
+    assert Design.objects.get().approval is None
+    assert not Signature.objects.filter(meaning="design_approved").exists()
+
+
+@pytest.mark.requirement("G-SIG-01")
+def test_an_unreviewed_design_is_not_approved() -> None:
+    staff = Staff()
+    device = designed(staff)
+    with pytest.raises(TransitionRefused):
+        approve(device, staff[Role.PRE])
+    assert blocking(device, "freeze_design")["G-SIG-01"] == "No second engineer reviewed the design."
+
+
+@pytest.mark.requirement("G-LAT-01")
+@pytest.mark.parametrize(("side", "offset", "blocks"), [
+    ("right", -40.0, False), ("left", 40.0, False), ("right", 40.0, True), ("left", -0.5, True), ("left", 0.0, True),
+    ("bilateral", 40.0, False), ("none", -40.0, False),
+])  # fmt: skip
+def test_the_design_lies_on_the_ordered_side(side: str, offset: float, blocks: bool) -> None:
+    staff = Staff()
+    device = ready(staff, side=side)
+    make_design(device, staff, measures={"minimum_wall_mm": 1.5, "lateral_offset_mm": offset})
+    assert ("G-LAT-01" in blocking(device, "freeze_design")) is blocks
+
+
+@pytest.mark.requirement("G-LAT-01")
+def test_a_design_on_the_wrong_side_is_not_frozen() -> None:
+    staff = Staff()
+    device = reviewed(staff, measures={"minimum_wall_mm": 1.5, "lateral_offset_mm": 33.0})
+    with pytest.raises(TransitionRefused, match=r"33\.0 mm to the left") as refused:
+        approve(device, staff[Role.PRE])
+    assert rules(refused.value) == {"G-LAT-01"}
+    assert Device.objects.get().stage == "planned"
+
+
+def test_left_is_where_lps_x_grows() -> None:
+    bone = [[-80, -90, -10], [70, 90, 60]]
+    assert lateral_offset_mm([[30, 0, 0], [50, 10, 10]], bone) == 45.0
+    assert lateral_offset_mm([[-60, 0, 0], [-40, 10, 10]], bone) == -45.0
+
+
+@pytest.mark.requirement("G-DES-01")
+def test_a_design_outside_a_narrower_envelope_or_with_a_thin_wall_is_not_frozen() -> None:
+    staff = Staff()
+    device = reviewed(staff, measures={"minimum_wall_mm": 0.7, "lateral_offset_mm": -30.0})
+    assert "0.7 mm" in blocking(device, "freeze_design")["G-DES-01"]
+
+
+@pytest.mark.requirement("G-SW-01")
+@pytest.mark.requirement("G-IMG-01")
+def test_a_clinical_design_by_research_tools_is_not_frozen() -> None:
+    staff = Staff()
+    device = make_planned(staff, master=make_master(CLINICAL))
+    make_study(device, staff)
+    make_segmentation(device, staff)
+    make_design(device, staff)
+    second = make_person(Role.DSN)
+    review_design(device_id=device.pk, actor=second.actor, credentials=second.typed())
+    with pytest.raises(TransitionRefused) as refused:
+        approve(device, staff[Role.PRE])
+    assert rules(refused.value) == {"G-SW-01"}
+    assert Device.objects.get().stage == "planned"
+
+
+# --- what voids it
+
+
+def _another_mesh(device: Device) -> None:
+    Design.objects.filter(device=device).update(mesh=make_artefact("another mesh"))
+
+
+def _another_master(device: Device) -> None:
+    Device.objects.filter(pk=device.pk).update(master=make_master(title="A new revision"))
+
+
+def _another_material(device: Device) -> None:
+    other = make_material("resin-guide-01", code="resin-other")
+    Device.objects.filter(pk=device.pk).update(material=other)
+
+
+def _other_values(device: Device) -> None:
+    Design.objects.filter(device=device).update(values={"thickness_mm": 2.0})
+
+
+def _other_side(device: Device) -> None:
+    type(device.order).objects.filter(pk=device.order_id).update(side="left")
+
+
+@pytest.mark.requirement("G-DES-02")
+@pytest.mark.parametrize(
+    "change", [_another_mesh, _another_master, _another_material, _other_values, _other_side]
+)
+def test_whatever_changes_behind_the_approval_stops_the_queue(change: Any) -> None:
+    staff = Staff()
+    device = make_device("design_frozen", staff)
+    assert blocking(device, "queue") == {}
+    change(device)
+    assert "approved something else" in blocking(device, "queue")["G-DES-02"]
+    with pytest.raises(TransitionRefused):
+        advance_device(device_id=device.pk, transition="queue", actor=SYSTEM)
+    assert Device.objects.get(pk=device.pk).stage == "design_frozen"
+
+
+@pytest.mark.requirement("G-INT-01")
+def test_a_study_changed_behind_the_record_stops_the_device() -> None:
+    device = make_device("design_frozen")
+    study = device.current_study
+    assert study is not None
+    study.matched = ["everything"]
+    study.save()
+    assert set(blocking(device, "queue")) == {"G-INT-01"}
+
+
+@pytest.mark.requirement("G-INT-01")
+@pytest.mark.parametrize("damage", ["altered", "missing"])
+def test_a_design_whose_file_is_not_as_it_was_stops_the_device(damage: str) -> None:
+    device = make_device("design_frozen")
+    mesh = artefact_path(str(device.current_design.mesh_id if device.current_design else ""))
+    mesh.chmod(0o640)
+    content = mesh.read_bytes()
+    mesh.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    if damage == "missing":
+        mesh.unlink()
+    assert blocking(device, "queue") == {"G-INT-01": "The file of the design is missing or altered."}
+
+
+@pytest.mark.requirement("G-DES-02")
+def test_a_new_request_takes_a_frozen_device_back() -> None:
+    staff = Staff()
+    device = make_device("design_frozen", staff)
+    request_design(device_id=device.pk, values=GUIDE_VALUES, actor=staff[Role.DSN].actor)
+    fresh = devices().get()
+    assert (fresh.stage, fresh.phase) == ("planned", "design")
+    assert list(Design.objects.order_by("revision").values_list("status", flat=True)) == [
+        "voided",
+        "requested",
+    ]
+    assert events("design_voided") == 1
+    assert "K-06" in blocking(device, "queue")
+
+
+@pytest.mark.requirement("G-DES-02")
+def test_a_device_in_production_keeps_its_design() -> None:
+    staff = Staff()
+    device = make_device("queued", staff)
+    with pytest.raises(TransitionRefused, match="its design stands"):
+        request_design(device_id=device.pk, values=GUIDE_VALUES, actor=staff[Role.DSN].actor)
+    with pytest.raises(TransitionRefused):
+        void_design(device_id=device.pk, actor=staff[Role.QAR].actor, reason="second thoughts")
+    assert Design.objects.get().status == DesignStatus.APPROVED
+    assert Device.objects.get().stage == "queued"
+
+
+def test_voiding_needs_a_reason_and_a_design() -> None:
+    staff = Staff()
+    device = ready(staff)
+    with pytest.raises(InvalidInput):
+        void_design(device_id=device.pk, actor=staff[Role.QAR].actor, reason=" ")
+    with pytest.raises(TransitionRefused, match="no design to void"):
+        void_design(device_id=device.pk, actor=staff[Role.QAR].actor, reason="why not")
+
+
+def test_a_voided_design_is_approved_again_only_from_the_start() -> None:
+    staff = Staff()
+    device = make_planned(staff)
+    design = freeze_design_of(device, staff)
+    device.stage = "design_frozen"
+    device.save()
+    void_design(device_id=device.pk, actor=staff[Role.QAR].actor, reason="The patient fell")
+    design.refresh_from_db()
+    assert (design.status, design.reasons[0]["text"]) == ("voided", "The patient fell")
+    with pytest.raises(TransitionRefused):
+        approve(device, staff[Role.PRE])
+    assert artefact_path(str(design.mesh_id)).is_file()

@@ -1,0 +1,304 @@
+"""Segmentations: computed, approved by somebody else, rejected with a reason, started again after a cure."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.utils import timezone
+
+from devices.imaging.storage import load_mask, save_volume
+from devices.mesh.io import read_mesh
+from devices.models import Device, Segmentation, Study
+from devices.selectors import (
+    devices_awaiting_segmentation,
+    devices_awaiting_segmentation_approval,
+    refused_segmentation,
+)
+from devices.services.lifecycle import check_transition, hold_device
+from devices.services.segmentations import (
+    NotSegmented,
+    SegmentationMade,
+    approve_segmentation,
+    record_segmentation,
+    reject_segmentation,
+    start_segmentation,
+    start_segmentation_by_rule,
+)
+from devices.services.segmenting import compute_segmentation
+from mes.choices import Role
+from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
+from mes.models import EventRecord, Signature
+from mes.services.artefacts import artefact_path, store_artefact
+from tests.devices.makers import (
+    Staff,
+    freeze_design_of,
+    make_artefact,
+    make_master,
+    make_person,
+    make_planned,
+    make_segmentation,
+    make_study,
+    small_skull,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def artefacts(tmp_path: Path, settings: Any) -> None:
+    settings.ARTEFACTS_DIR = tmp_path / "artefacts"
+
+
+def ready(staff: Staff, **fields: Any) -> Device:
+    """A planned device with accepted images."""
+    device = make_planned(staff)
+    make_study(device, staff, **fields)
+    return device
+
+
+def with_skull(device: Device, tmp_path: Path) -> Study:
+    """Put the small skull's volume behind the device's study."""
+    path = tmp_path / "volume.npz"
+    save_volume(small_skull(), path)
+    study = device.current_study
+    assert study is not None
+    study.volume = store_artefact(path, media_type="application/x-npz")
+    study.save()
+    return study
+
+
+def events(name: str) -> int:
+    return EventRecord.objects.filter(type=f"devices.{name}").count()
+
+
+def test_the_segmentation_of_a_known_ball_has_its_volume_and_surface(tmp_path: Path) -> None:
+    staff = Staff()
+    study = with_skull(ready(staff), tmp_path)
+    made = compute_segmentation(study.pk)
+    assert isinstance(made, SegmentationMade)
+    # HU fall through 300 at 40.54 mm; the inside is filled.
+    ball_ml = 4 / 3 * np.pi * 40.54**3 / 1000
+    assert made.facts["volume_ml"] == pytest.approx(ball_ml, rel=0.03)
+    assert made.facts["surface_volume_ml"] == pytest.approx(ball_ml, rel=0.03)
+    assert made.facts["watertight"]
+    assert made.facts["distance_p95_mm"] < 0.5
+    assert load_mask(artefact_path(made.facts["mask_id"])).shape == (49, 49, 49)
+    radii = np.linalg.norm(read_mesh(artefact_path(made.facts["surface_id"])).vertices, axis=1)
+    assert np.percentile(radii, [5, 95]) == pytest.approx([40.5, 40.5], abs=0.5)
+    assert made.facts["parameters"]["mask"]["lower_hu"] == 300
+
+
+def test_images_without_bone_fail_with_the_reason(tmp_path: Path) -> None:
+    staff = Staff()
+    device = make_planned(staff, master=make_master(segmentation=_threshold(2500)))
+    make_study(device, staff)
+    study = with_skull(device, tmp_path)
+    outcome = compute_segmentation(study.pk)
+    assert isinstance(outcome, NotSegmented)
+    assert "no voxel lies between 2500" in outcome.reasons[0]["text"]
+    record_segmentation(
+        device_id=device.pk, study_id=study.pk, author_id=staff[Role.IMG].person.pk, outcome=outcome
+    )
+    assert not Segmentation.objects.exists()
+    assert refused_segmentation(Device.objects.get())[0]["reason"] == outcome.reasons[0]["text"]
+    assert list(devices_awaiting_segmentation()) == [device]
+
+
+def _threshold(lower_hu: float) -> dict[str, Any]:
+    return {"segmenter": "bone_threshold", "parameters": {"lower_hu": lower_hu}, "surface": {}, "limits": {}}
+
+
+def test_accepted_images_start_it_by_rule_in_the_name_of_who_sent_them() -> None:
+    staff = Staff()
+    device = ready(staff)
+    start_segmentation_by_rule(device_id=device.pk, study_id=device.current_study_id or 0)
+    payload = json.loads(EventRecord.objects.get(type="devices.segmentation_requested").payload)
+    assert payload["author_id"] == staff[Role.IMG].person.pk
+    assert {one["gate"] for one in payload["gates"]} >= {
+        "G-IMG-01",
+        "G-IMG-02",
+        "G-IMG-03",
+        "G-ORD-05",
+        "G-SW-01",
+    }
+
+
+def test_older_images_and_held_devices_start_nothing() -> None:
+    staff = Staff()
+    device = ready(staff)
+    start_segmentation_by_rule(device_id=device.pk, study_id=(device.current_study_id or 0) + 1)
+    hold_device(device_id=device.pk, actor=staff[Role.QAR].actor, reason="wait")
+    start_segmentation_by_rule(device_id=device.pk, study_id=device.current_study_id or 0)
+    assert events("segmentation_requested") == 0
+    assert events("segmentation_refused") == 1
+
+
+@pytest.mark.requirement("G-IMG-01")
+def test_a_person_starts_it_again_after_the_cure_and_becomes_the_author() -> None:
+    staff = Staff()
+    device, engineer = ready(staff, tilt_degrees=4.0), staff[Role.SEG]
+    with pytest.raises(TransitionRefused, match=r"tilted by 4\.0°, allowed are 1°"):
+        start_segmentation(device_id=device.pk, actor=engineer.actor)
+    assert events("segmentation_requested") == 0
+    study = device.current_study
+    assert study is not None
+    study.tilt_degrees = 0.2
+    study.save()
+    start_segmentation(device_id=device.pk, actor=engineer.actor)
+    payload = json.loads(EventRecord.objects.get(type="devices.segmentation_requested").payload)
+    assert payload["author_id"] == engineer.person.pk
+
+
+def test_it_is_not_started_without_images_nor_over_one_that_counts() -> None:
+    staff = Staff()
+    device = make_planned(staff)
+    with pytest.raises(TransitionRefused, match="no accepted images"):
+        start_segmentation(device_id=device.pk, actor=staff[Role.SEG].actor)
+    make_study(device, staff)
+    make_segmentation(device, staff, approved=False)
+    with pytest.raises(TransitionRefused, match="has a segmentation already"):
+        start_segmentation(device_id=device.pk, actor=staff[Role.SEG].actor)
+    with pytest.raises(NotPermitted):
+        start_segmentation(device_id=device.pk, actor=staff[Role.OPR].actor)
+    assert events("segmentation_requested") == 0
+
+
+def test_a_result_for_images_that_were_replaced_is_dropped() -> None:
+    staff = Staff()
+    device = ready(staff)
+    outcome = NotSegmented([{"code": "x", "text": "x", "cure": ""}])
+    kept = record_segmentation(
+        device_id=device.pk,
+        study_id=(device.current_study_id or 0) + 1,
+        author_id=staff[Role.IMG].person.pk,
+        outcome=outcome,
+    )
+    assert kept is None
+    assert events("segmentation_failed") == 0
+
+
+@pytest.mark.requirement("G-SEG-01")
+def test_a_clinical_reviewer_approves() -> None:
+    staff = Staff()
+    device = ready(staff)
+    make_segmentation(device, staff, approved=False)
+    assert list(devices_awaiting_segmentation_approval()) == [device]
+    reviewer = staff[Role.CLR]
+    made = approve_segmentation(device_id=device.pk, actor=reviewer.actor, credentials=reviewer.typed())
+    assert (made.status, made.reviewer) == ("approved", reviewer.person)
+    assert Device.objects.get().phase == "design"
+    assert not devices_awaiting_segmentation_approval()
+
+
+@pytest.mark.requirement("G-SEG-01")
+@pytest.mark.requirement("G-SOD-01")
+def test_the_author_cannot_approve_through_any_account() -> None:
+    staff = Staff()
+    author = make_person(Role.IMG, Role.CLR)
+    device = ready(staff)
+    make_segmentation(device, staff, approved=False, author=author.person)
+    with pytest.raises(NotPermitted, match="You are the author"):
+        approve_segmentation(device_id=device.pk, actor=author.actor, credentials=author.typed())
+    assert Segmentation.objects.get().status == "recorded"
+    assert not Signature.objects.filter(subject_type="devices.device").exists()
+
+
+@pytest.mark.requirement("G-MSH-01")
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"watertight": False}, "not watertight"),
+        ({"distance_p95_mm": 0.51}, "95 %"),
+        ({"surface_volume_ml": 80.0}, "volume differs"),
+    ],
+)
+def test_a_surface_that_is_not_its_mask_is_not_approved(fields: dict[str, Any], said: str) -> None:
+    staff = Staff()
+    device, reviewer = ready(staff), staff[Role.CLR]
+    make_segmentation(device, staff, approved=False, **fields)
+    with pytest.raises(TransitionRefused, match=said) as refused:
+        approve_segmentation(device_id=device.pk, actor=reviewer.actor, credentials=reviewer.typed())
+    assert [reason.rule for reason in refused.value.reasons] == ["G-MSH-01"]
+    assert Segmentation.objects.get().status == "recorded"
+
+
+def test_a_wrong_password_or_role_approves_nothing() -> None:
+    staff = Staff()
+    device, reviewer, outsider = ready(staff), staff[Role.CLR], staff[Role.DSN]
+    make_segmentation(device, staff, approved=False)
+    with pytest.raises(SignatureRefused):
+        approve_segmentation(
+            device_id=device.pk, actor=reviewer.actor, credentials=reviewer.typed(password="no")
+        )
+    with pytest.raises(NotPermitted):
+        approve_segmentation(device_id=device.pk, actor=outsider.actor, credentials=outsider.typed())
+    assert Segmentation.objects.get().status == "recorded"
+    assert events("segmentation_approved") == 0
+
+
+def test_a_rejection_says_why_and_lets_it_be_started_again() -> None:
+    staff = Staff()
+    device, reviewer = ready(staff), staff[Role.CLR]
+    make_segmentation(device, staff, approved=False)
+    with pytest.raises(InvalidInput):
+        reject_segmentation(device_id=device.pk, actor=reviewer.actor, reason=" ")
+    reject_segmentation(device_id=device.pk, actor=reviewer.actor, reason="The zygoma is missing")
+    assert Segmentation.objects.get().reason == "The zygoma is missing"
+    start_segmentation(device_id=device.pk, actor=staff[Role.SEG].actor)
+    assert events("segmentation_requested") == 1
+
+
+def test_rejecting_an_approved_segmentation_voids_what_was_designed_on_it() -> None:
+    staff = Staff()
+    device = make_planned(staff)
+    design = freeze_design_of(device, staff)
+    device.stage = "design_frozen"
+    device.save()
+    reject_segmentation(device_id=device.pk, actor=staff[Role.CLR].actor, reason="Wrong component")
+    device.refresh_from_db()
+    design.refresh_from_db()
+    assert (device.stage, device.phase, design.status) == ("planned", "imaging", "voided")
+
+
+@pytest.mark.requirement("G-SEG-01")
+def test_an_approval_does_not_stand_for_another_mask() -> None:
+    staff = Staff()
+    device = ready(staff)
+    segmentation = make_segmentation(device, staff)
+    segmentation.mask = make_artefact("another mask")
+    segmentation.save()
+    device.refresh_from_db()
+    from_gate = [
+        result.reason
+        for result in _check(device, "request_design")
+        if result.gate == "G-SEG-01" and not result.passed
+    ]
+    assert from_gate == ["The approval is not over the segmentation as it is."]
+
+
+def _check(device: Device, transition: str) -> Any:
+    from_selectors = Device.objects.select_related("master", "current_segmentation").get(pk=device.pk)
+    return check_transition(from_selectors, transition)
+
+
+@pytest.mark.requirement("G-IMG-02")
+def test_images_dated_in_the_future_are_no_images() -> None:
+    staff = Staff()
+    device = make_planned(staff, master=make_master(imaging=_window(90)))
+    make_study(device, staff, acquired_on=timezone.localdate() + timedelta(days=40))
+    with pytest.raises(TransitionRefused, match="future"):
+        start_segmentation(device_id=device.pk, actor=staff[Role.SEG].actor)
+    study = Study.objects.get()
+    study.acquired_on = None
+    study.save()
+    with pytest.raises(TransitionRefused, match="state no date"):
+        start_segmentation(device_id=device.pk, actor=staff[Role.SEG].actor)
+
+
+def _window(days: int) -> dict[str, Any]:
+    return {"max_slice_spacing_mm": 3.0, "max_tilt_degrees": 1.0, "max_image_age_days": days}

@@ -1,0 +1,66 @@
+"""The audit trail."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from django.test import Client
+
+from mes.choices import Role
+from mes.dashboard import audit
+from mes.models import EventRecord
+from tests.devices.makers import Staff, make_planned
+from tests.mes.dashboard.conftest import Visit
+
+
+@pytest.fixture
+def auditor(staff: Staff, as_: Visit) -> Client:
+    return as_(staff[Role.AUD])
+
+
+def positions(page: str) -> list[int]:
+    return [int(part.split("<")[0]) for part in page.split('<td class="n muted">')[1:]]
+
+
+@pytest.mark.requirement("P11-10e")
+def test_filters_narrow_by_record_person_action_and_day(staff: Staff, auditor: Client) -> None:
+    device = make_planned(staff)
+    prescriber = staff[Role.PRE].person
+    for query, wanted in (
+        (f"record={device.code}", {"stream_type": "devices.device"}),
+        (f"person={prescriber.pk}", {"actor": f"person:{prescriber.pk}"}),
+        ("action=devices.order_submitted", {"type": "devices.order_submitted"}),
+        ("until=2000-01-01", {"pos": 0}),
+    ):
+        shown = positions(auditor.get(f"/audit-trail/?{query}").content.decode())
+        rows = EventRecord.objects.filter(**wanted).order_by("-pos").values_list("pos", flat=True)
+        assert shown == list(rows[: audit.PER_PAGE]), query
+
+
+def test_pages_neither_skip_nor_repeat(
+    staff: Staff, auditor: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "PER_PAGE", 3)
+    make_planned(staff)
+    every = list(EventRecord.objects.order_by("-pos").values_list("pos", flat=True))
+    seen: list[int] = []
+    while len(seen) < len(every):
+        query = f"?before={seen[-1]}" if seen else ""
+        seen += positions(auditor.get(f"/audit-trail/{query}").content.decode())
+    assert seen == every
+
+
+def test_words_that_cannot_be_read_are_named(auditor: Client) -> None:
+    page = auditor.get("/audit-trail/?record=banana&since=yesterday").content.decode()
+    assert "is no code such as D0000001" in page
+    assert "is no date such as" in page
+
+
+def test_the_sheet_tells_the_payload(staff: Staff, auditor: Client) -> None:
+    device = make_planned(staff)
+    answer = auditor.get(f"/audit-trail/?record={device.code}&as=csv")
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))  # type: ignore[attr-defined]
+    assert [row["action"] for row in rows] == ["devices.device_planned"]
+    assert device.serial in rows[0]["payload"]
