@@ -170,10 +170,15 @@ def test_a_move_that_is_more_than_a_move_or_none_is_refused(name: str) -> None:
 @pytest.mark.requirement("G-SIG-01")
 def test_a_move_that_needs_a_signature_does_not_happen_without_one() -> None:
     staff = Staff()
-    device = make_device("awaiting_inspection", staff)
+    device = make_planned(staff)
     with pytest.raises(SignatureRefused, match="needs the signature"):
-        advance_device(device_id=device.pk, transition="pass_inspection", actor=staff[Role.INS].actor)
-    assert stage_of(device) == "awaiting_inspection"
+        advance_device(device_id=device.pk, transition="cancel", actor=staff[Role.QAR].actor)
+    assert stage_of(device) == "planned"
+    reviewer = staff[Role.QAR]
+    advance_device(
+        device_id=device.pk, transition="cancel", actor=reviewer.actor, credentials=reviewer.typed()
+    )
+    assert stage_of(device) == "cancelled"
 
 
 @pytest.mark.django_db
