@@ -131,7 +131,7 @@ def test_a_container_is_loaded_by_its_label() -> None:
     assert refused.status_code == 422
 
 
-def test_lists_have_no_query_for_each_row() -> None:
+def test_every_list_answers() -> None:
     staff = Staff()
     floor = Floor(staff)
     floor.start()
