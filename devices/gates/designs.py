@@ -6,8 +6,9 @@ from typing import Any
 
 from devices.choices import DesignStatus, SegmentationStatus, Side
 from devices.generators.base import within_envelope
+from devices.lifecycle import PASSED_BEFORE
 from devices.models import Device
-from devices.selectors import evidence_digest, expected_side
+from devices.selectors import evidence_digest, expected_side, stages_since_frozen
 from devices.services.designs import approval_content, design_content, envelope_of, thin_walls
 from devices.services.segmentations import segmentation_content
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
@@ -156,3 +157,28 @@ def evidence_intact(device: Device, **_: Any) -> Verdict:
             mesh=design.mesh_id,
         )
     return passed(evidence_digest=now, mesh=design.mesh_id if design else None)
+
+
+# --- rework
+
+
+@gate("G-PRT-01", "device.start_rework")
+def part_was_built(device: Device, **_: Any) -> Verdict:
+    """There is a part to rework: a failed build left none."""
+    return _passed_before(device, "start_rework", cure="Scrap the device and plan it again.")
+
+
+@gate("G-PST-01", "device.finish_rework")
+def post_processing_was_finished(device: Device, **_: Any) -> Verdict:
+    """The part went through all of its post-processing before."""
+    return _passed_before(device, "finish_rework", cure="Repeat the post-processing.")
+
+
+def _passed_before(device: Device, move: str, *, cure: str) -> Verdict:
+    wanted = PASSED_BEFORE[move]
+    seen = stages_since_frozen(device)
+    if wanted not in seen:
+        return blocked(
+            f"The device was never '{wanted.label}' since its design was frozen.", cure=cure, seen=seen
+        )
+    return passed(seen=seen)
