@@ -51,6 +51,10 @@ def is_now(job: PrintJob, state: JobState) -> None:
     until(lambda: refreshed(job).state == state)
 
 
+def has_begun(job: PrintJob) -> None:
+    until(lambda: refreshed(job).started_at is not None)
+
+
 def shows(printer: Printer, operation: Operation) -> None:
     until(lambda: Printer.objects.get(pk=printer.pk).operation == operation)
 
@@ -164,7 +168,7 @@ def test_each_fault_of_a_print_becomes_what_it_is(floor: Floor, fleet: Running) 
         for job in jobs:
             start_job(job_id=job.pk, actor=floor.operator)
         for job, (printer, _), fault in zip(jobs, hall, faults, strict=True):
-            until(lambda job=job: refreshed(job).started_at is not None)
+            has_begun(job)
             strike(printer, fault)
         for job, state in zip(jobs, becomes, strict=True):
             is_now(job, state)
