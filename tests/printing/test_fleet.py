@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -13,12 +14,15 @@ from django.utils import timezone
 from mes.eventlog.base import Actor, plain
 from mes.exceptions import LeaseLost
 from mes.selectors import events_of
+from mes.services.artefacts import artefact_path
 from printing.choices import BuildState, CommandState, JobState, Operation
+from printing.drivers.base import BuildFile
+from printing.drivers.simulated import SimulatedPrinter
 from printing.models import FleetLease, Printer, PrinterCommand, PrintJob
-from printing.services.commands import settle_command
-from printing.services.fleet.connections import simulate_fault
+from printing.services.commands import settle_command, take_command
+from printing.services.fleet.connections import connection_of, simulate_fault
 from printing.services.fleet.lease import renew_lease, take_lease
-from printing.services.fleet.words import record_fleet_word, record_telemetry_gap
+from printing.services.fleet.words import FLEET, record_fleet_word, record_telemetry_gap
 from printing.services.jobs import (
     cancel_job,
     confirm_plate_clear,
@@ -150,6 +154,34 @@ def test_lost_command_is_given_back_by_a_person(floor: Floor, fleet: Running, ma
         start_job(job_id=job.pk, actor=floor.operator)
         is_now(job, JobState.FINISHED)
     assert commands_done(machines, floor.printer) == ["start"]
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_command_of_a_dead_fleet_is_read_back_and_never_sent_again(
+    floor: Floor, fleet: Running, machines: Path, arrived: bool
+) -> None:
+    """The process died between "sent" and the answer: seen on the machine it is confirmed, else a person decides."""
+    job = floor.dispatch()
+    command = start_job(job_id=job.pk, actor=floor.operator)
+    assert take_command(command_id=command.pk, epoch=take_lease(UUID(int=1)) or 0, actor=FLEET)
+    FleetLease.objects.update(until=timezone.now())
+    if arrived:
+        asyncio.run(_start_on_the_machine(floor, job))
+    with fleet():
+        if arrived:
+            is_now(job, JobState.FINISHED)
+        else:
+            is_now(job, JobState.UNCERTAIN)
+    expected = CommandState.CONFIRMED if arrived else CommandState.UNCERTAIN
+    assert PrinterCommand.objects.get(pk=command.pk).state == expected
+    assert commands_done(machines, floor.printer) == (["start"] if arrived else [])
+
+
+async def _start_on_the_machine(floor: Floor, job: PrintJob) -> None:
+    driver = SimulatedPrinter(connection_of(floor.printer))
+    path = artefact_path(floor.build.file_id or "")
+    await driver.upload(BuildFile(str(job.claim), path, floor.build.plate_digest))
+    await driver.start(str(job.claim))
 
 
 def test_each_fault_of_a_print_becomes_what_it_is(floor: Floor, fleet: Running) -> None:
