@@ -4,9 +4,14 @@ import os
 from datetime import timedelta
 
 from mes.settings import *  # noqa: F403
-from mes.settings import INSTALLED_APPS
 
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.mes.rig.apps.RigConfig"]
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "mes.apps.MesConfig",
+    "tests.mes.rig.apps.RigConfig",
+]
 DELIVERY_QUEUE_LEASE = timedelta(seconds=float(os.environ.get("RIG_QUEUE_LEASE", "1.5")))
 DELIVERY_RUN_LEASE = timedelta(seconds=float(os.environ.get("RIG_RUN_LEASE", "1.5")))
 DELIVERY_RETRY_FIRST = timedelta(seconds=0.05)
