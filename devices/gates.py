@@ -23,6 +23,7 @@ from devices.services.studies import ImagesRead
 from mes.choices import Role
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.selectors import people_with
+from mes.services.artefacts import store
 from mes.services.signatures import stands_for
 
 FREEZE = "device.freeze_design"
@@ -386,11 +387,18 @@ def side_consistent(device: Device, **_: Any) -> Verdict:
 
 @gate("G-INT-01", FREEZE, "device.queue", "device.release")
 def evidence_intact(device: Device, **_: Any) -> Verdict:
-    """The images, segmentations and designs are those that the log knows."""
+    """The images, segmentations and designs are those that the log knows, and the design's file is intact."""
     now = evidence_digest(device)
     if now != device.evidence_digest:
         return blocked(
             "A study, segmentation or design was changed behind the record's back.",
             cure="Do not use the record; run verify and restore from a backup.",
         )
-    return passed(evidence_digest=now)
+    design = device.current_design
+    if design is not None and design.mesh_id and not store().verify(design.mesh_id):
+        return blocked(
+            "The file of the design is missing or altered.",
+            cure="Restore it from a backup; do not build from it meanwhile.",
+            mesh=design.mesh_id,
+        )
+    return passed(evidence_digest=now, mesh=design.mesh_id if design else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 
 from devices.events import (
@@ -21,9 +22,9 @@ from devices.services.generating import compute_design
 from devices.services.reading import read_study
 from devices.services.segmentations import record_segmentation, start_segmentation_by_rule
 from devices.services.segmenting import compute_segmentation
-from devices.services.studies import discard_upload, record_images
+from devices.services.studies import discard_upload, record_images, sweep_quarantine
 from mes.eventlog.base import Recorded
-from mes.eventlog.subscriptions import Effect, on
+from mes.eventlog.subscriptions import Effect, SlotDue, every, on
 
 
 @on(StudyReceived, id="devices.read_study", queue="imaging")
@@ -40,6 +41,11 @@ def discard_accepted_upload(recorded: Recorded[ImagesAccepted]) -> None:
 @on(ImagesRefused, id="devices.discard_refused_upload")
 def discard_refused_upload(recorded: Recorded[ImagesRefused]) -> None:
     discard_upload(recorded.event.study_id)
+
+
+@every(timedelta(hours=1), id="devices.sweep_quarantine")
+def sweep_old_uploads(_: Recorded[SlotDue]) -> None:
+    sweep_quarantine()
 
 
 @on(ImagesAccepted, id="devices.start_segmentation")

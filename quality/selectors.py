@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 
+from devices.choices import Stage
 from devices.models import Device
 from mes.eventlog.base import Actor, digest_of
 from mes.models import Artefact, EventRecord, Person, Signature
@@ -16,7 +17,7 @@ from mes.selectors import stream_of
 from printing.models import Build, MaterialLot, PrinterCommand, PrintJob
 from quality.catalog.routing import Routing, Step, read_routing
 from quality.choices import ENDED_STAGES, Decision, Outcome
-from quality.models import Inspection, Nonconformance, PostProcessStep, RecordReview
+from quality.models import Inspection, Nonconformance, PostProcessStep, RecordReview, Report
 
 NOT_MAKING = frozenset(
     {
@@ -251,3 +252,29 @@ def digests_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from digests_in(item, f"{path}[{index}]")
+
+
+# --- lists, for interfaces
+
+
+def inspections() -> QuerySet[Inspection]:
+    """Every inspection, newest first."""
+    return Inspection.objects.select_related("device", "measurement", "verdict").order_by("-pk")
+
+
+def nonconformances() -> QuerySet[Nonconformance]:
+    """Every nonconformance, newest first."""
+    return Nonconformance.objects.select_related("device", "proposed_by", "approved_by").order_by("-pk")
+
+
+def latest_report(device: Device, name: str = "production_record") -> Report | None:
+    return device.reports.filter(name=name).select_related("json", "pdf").order_by("pk").last()
+
+
+def devices_at(*stages: Stage) -> QuerySet[Device]:
+    """Devices at some stages that nothing holds, most urgent first."""
+    return (
+        Device.objects.filter(stage__in=stages, held=False)
+        .select_related("master", "order")
+        .order_by("need_by", "pk")
+    )

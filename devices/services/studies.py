@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -243,8 +245,26 @@ def discard_upload(study_id: int) -> None:
     study = Study.objects.get(pk=study_id)
     if study.status == StudyStatus.RECEIVED:
         raise TransitionRefused("This upload was not read yet.", rule="G-IMG-03")
-    path = quarantine_path(study.quarantine)
-    if path.is_dir():
+    _remove(quarantine_path(study.quarantine))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-    elif path.exists():
+    elif path.exists() or path.is_symlink():
         os.unlink(path)
+
+
+def sweep_quarantine(*, older_than: timedelta = timedelta(days=1)) -> int:
+    """Remove what nobody waits for: uploads that a crash left behind, with whatever identity they carry. Returns how many."""
+    waiting = {
+        str(name)
+        for name in Study.objects.filter(status=StudyStatus.RECEIVED).values_list("quarantine", flat=True)
+    }
+    before = time.time() - older_than.total_seconds()
+    folder = Path(settings.QUARANTINE_DIR)
+    found = list(folder.iterdir()) if folder.is_dir() else []
+    left = [path for path in found if path.name not in waiting and path.lstat().st_mtime < before]
+    for path in left:
+        _remove(path)
+    return len(left)

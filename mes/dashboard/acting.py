@@ -20,6 +20,7 @@ from mes.dashboard.find import KINDS, number_of
 from mes.dashboard.navigation import roles_behind
 from mes.dashboard.records import PAGES
 from mes.dashboard.routes import gone_to
+from mes.eventlog.base import plain
 from mes.exceptions import Conflict, NotPermitted
 from mes.models import Account
 from mes.services.signatures import Credentials, content_digest
@@ -102,7 +103,7 @@ def signed_context(
     account = request.user
     person = account.person if isinstance(account, Account) else None
     return {
-        "content": content,
+        "content": plain(content),
         "digest": content_digest(content),
         "signer": person,
         "now": timezone.now(),

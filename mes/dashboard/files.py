@@ -64,7 +64,7 @@ def names_of_files(device: Device) -> dict[str, str]:
     """Every file that may be read through a device's page: SHA-256 to a name of ours."""
     names = {sha256: name for sha256, (name, _) in artefacts_of(device).items()}
     for build in Build.objects.filter(items__device=device, file__isnull=False):
-        names[str(build.file_id)] = f"{build.code}-build"
+        names[str(build.file_id)] = f"{build.code}-build.zip"
     for inspection in inspections_of(device):
         names[inspection.scan_id] = f"{device.code}-scan-{inspection.number}"
         names |= _measured(device, inspection)
@@ -94,7 +94,7 @@ def files_of(device: Device) -> list[File]:
 
 def _file(device: Device, artefact: Artefact, name: str) -> File:
     ending = ENDINGS.get(artefact.media_type, "")
-    full = f"{name}.{ending}" if ending and not name.endswith(f".{ending}") else name
+    full = f"{name}.{ending}" if ending and "." not in name else name
     return File(
         full,
         artefact.sha256,

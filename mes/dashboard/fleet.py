@@ -12,6 +12,7 @@ from mes.dashboard.find import number_of
 from mes.dashboard.records import told
 from mes.selectors import events_of
 from printing.models import Printer
+from printing.selectors import fleet_state
 
 
 def printers() -> QuerySet[Printer]:
@@ -19,7 +20,8 @@ def printers() -> QuerySet[Printer]:
 
 
 def fleet(request: HttpRequest) -> HttpResponse:
-    tiles = [(printer, offered(request, "printer", printer)) for printer in printers()]
+    shown = {state["code"]: state for state in fleet_state()}
+    tiles = [(printer, shown[printer.code]) for printer in printers() if printer.code in shown]
     return render(request, "printing/fleet.html", {"tiles": tiles})
 
 
@@ -29,6 +31,7 @@ def printer_page(request: HttpRequest, code: str) -> HttpResponse:
         raise Http404
     context = {
         "printer": printer,
+        "shown": fleet_state([printer.pk])[0],
         "jobs": printer.jobs.select_related("build", "container__lot").order_by("-pk")[:20],
         "commands": printer.commands.select_related("job").order_by("-pk")[:20],
         "triples": printer.triples.select_related("material", "parameters").order_by("-pk")[:20],

@@ -18,17 +18,18 @@ from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
 from mes.selectors import events_of, signatures_of
 from printing.choices import LotState
-from printing.models import Build, BuildItem, Consumption, MaterialLot
+from printing.models import BuildItem, Consumption, MaterialLot, PrintJob
+from printing.selectors import jobs_of_lot
 
 PER_PAGE = 100
 
 
 @dataclass(frozen=True)
 class Used:
-    """One build that took material of a lot: how much, on which printer, and the devices that were in it."""
+    """One print that took, or takes, material of a lot: what was booked so far, and the devices on its plate."""
 
-    build: Build
-    consumption: Consumption
+    job: PrintJob
+    consumption: Consumption | None
     devices: tuple[Device, ...]
 
 
@@ -74,18 +75,16 @@ def lot_by(code: str) -> MaterialLot:
 
 
 def uses_of(lot: MaterialLot) -> list[Used]:
-    """Forward trace: every build that took of the lot, and its devices. Three queries, however many."""
-    taken = list(
-        Consumption.objects.filter(lot=lot, job__isnull=False)
-        .select_related("job__build", "job__printer", "container")
-        .order_by("at")
-    )
+    """Forward trace: every print that took of the lot, running ones included, and its devices. Three queries."""
+    jobs = list(jobs_of_lot(lot))
+    booked = {
+        row.job_id: row for row in lot.consumptions.select_related("container").filter(job__isnull=False)
+    }
     members: dict[int, list[Device]] = defaultdict(list)
-    builds = [row.job.build_id for row in taken if row.job]
-    items = BuildItem.objects.filter(build__in=builds).select_related("device__order", "device__master")
-    for item in items.order_by("device_id"):
+    items = BuildItem.objects.filter(build__in=[job.build_id for job in jobs])
+    for item in items.select_related("device__order", "device__master").order_by("device_id"):
         members[item.build_id].append(item.device)
-    return [Used(row.job.build, row, tuple(members[row.job.build_id])) for row in taken if row.job]
+    return [Used(job, booked.get(job.pk), tuple(members[job.build_id])) for job in jobs]
 
 
 def lot_page(request: HttpRequest, code: str) -> HttpResponse:

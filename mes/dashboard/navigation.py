@@ -46,10 +46,13 @@ ENTRIES = (
 
 def roles_behind(request: HttpRequest) -> frozenset[Role]:
     """Roles of the person behind the request; none for a program's account."""
-    account = request.user
-    if not isinstance(account, Account) or account.person is None:
-        return frozenset()
-    return roles_of(account.person)
+    known: frozenset[Role] | None = getattr(request, "lamina_roles", None)
+    if known is None:
+        account = request.user
+        person = account.person if isinstance(account, Account) else None
+        known = roles_of(person) if person else frozenset()
+        request.lamina_roles = known  # type: ignore[attr-defined] # asked several times in one answer
+    return known
 
 
 def links_for(request: HttpRequest) -> list[Link]:

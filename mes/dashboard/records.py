@@ -9,6 +9,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from mes.dashboard.words import word_for
 from mes.eventlog.base import EVENT_TYPES, Actor
 from mes.models import EventRecord, Person
 
@@ -81,8 +82,8 @@ def _told(record: EventRecord, names: dict[str, str]) -> Told:
     words = record.type.rpartition(".")[2]
     return Told(
         record=record,
-        title=words.replace("_", " ").capitalize(),
-        sentence=(kind.__doc__ or "").strip().splitlines()[0] if kind else "",
+        title=_title(words, payload),
+        sentence=_sentence(kind.__doc__ or "") if kind else "",
         who=names.get(record.actor) or _system_name(record.actor),
         by_person=record.actor.startswith("person:"),
         subject=subject_of(record.stream_type, record.stream_id),
@@ -90,6 +91,19 @@ def _told(record: EventRecord, names: dict[str, str]) -> Told:
         gates=[gate for gate in gates if isinstance(gate, dict)],
         icon=next((icon for part, icon in ICONS.items() if part in words), "circle-dot"),
     )
+
+
+def _sentence(documentation: str) -> str:
+    """The first sentence of an event's documentation, for people."""
+    first, stop, _ = documentation.strip().partition(".")
+    return f"{' '.join(first.split())}{stop}".replace("`", "")
+
+
+def _title(words: str, payload: dict[str, Any]) -> str:
+    """The event's name as words; a move of a stage says from where to where."""
+    if words.endswith("stage_changed") and {"source", "target"} <= set(payload):
+        return f"{word_for(payload['source']).text.capitalize()} → {word_for(payload['target']).text}"
+    return words.replace("_", " ").capitalize()
 
 
 def _system_name(actor: str) -> str:

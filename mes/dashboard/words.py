@@ -85,7 +85,7 @@ WORDS: dict[str, Word] = {
     "heating": Word("heating", "busy", "temperature"),
     "pausing": Word("pausing", "wait", "player-pause"),
     "paused": Word("paused", "wait", "player-pause"),
-    "finished": Word("finished", "wait", "flag"),
+    "finished": Word("finished", "ok", "flag"),
     "waiting_for_clear": Word("plate to clear", "wait", "layers-subtract"),
     "plate_to_clear": Word("plate to clear", "wait", "layers-subtract"),
     "cancelling": Word("cancelling", "wait", "player-stop"),
@@ -119,7 +119,7 @@ WORDS: dict[str, Word] = {
     "research_only": Word("research only", "wait", "flask"),
     "cleared": Word("cleared", "ok", "certificate"),
     "validated_in_house": Word("validated in house", "ok", "certificate"),
-    "open": Word("open", "wait", "flag"),
+    "open": Word("open", "off", "circle-dot"),
     "closed": Word("closed", "ok"),
     "passed": Word("passed", "ok"),
 }

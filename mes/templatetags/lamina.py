@@ -139,9 +139,9 @@ def statement(meaning: str) -> str:
 def label(name: object) -> str:
     """A field's name as a label: `maximum_p95_mm` → `Maximum p95 (mm)`."""
     words = str(name).replace("_", " ").strip()
-    for unit in ("mm", "ml", "mm2", "mm3", "days", "degrees", "s", "hu", "g"):
+    for unit in ("mm", "ml", "mm2", "mm3", "days", "degrees", "s", "hu", "g", "deg"):
         if words.endswith(f" {unit}"):
-            shown = {"ml": "mL", "hu": "HU", "mm2": "mm²", "mm3": "mm³"}.get(unit, unit)
+            shown = {"ml": "mL", "hu": "HU", "deg": "°", "mm2": "mm²", "mm3": "mm³"}.get(unit, unit)
             words = f"{words[: -len(unit) - 1]} ({shown})"
             break
     return words[:1].upper() + words[1:]
@@ -197,6 +197,16 @@ def lasting(seconds: float | None) -> str:
         return "—"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{max(minutes, 1)} min"
+
+
+@register.filter
+def figure(value: object) -> str:
+    """A measured value: up to three decimals, vectors with their parts side by side."""
+    if isinstance(value, list | tuple):
+        return ", ".join(figure(part) for part in value)
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    return plain_value(value)
 
 
 @register.filter

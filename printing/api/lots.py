@@ -48,7 +48,7 @@ class LotInput(serializers.Serializer[Any]):
     unit = serializers.ChoiceField(Unit.choices)
     expires_on = serializers.DateField()
     expires_precision = serializers.ChoiceField(Precision.choices, default=Precision.DAY)
-    certificate = serializers.JSONField(default=list)
+    certificate = serializers.JSONField(required=False)
     certificate_file = serializers.FileField(required=False, default=None, allow_empty_file=True)
     containers = serializers.ListField(
         child=serializers.DecimalField(**AMOUNT), required=False, default=list, max_length=200
@@ -73,7 +73,7 @@ class LotViewSet(CodeViewSet):
     @extend_schema(request=LotInput, responses={201: LotDetail})
     def create(self, request: Request) -> Response:
         values = given(LotInput, request)
-        values["certificate"] = _results(values["certificate"])
+        values["certificate"] = _results(values.get("certificate", []))
         lot = receive_lot(**values, actor=self.actor)
         return Response(LotDetail(lot).data, status=201)
 

@@ -41,7 +41,7 @@ class LotOutput(serializers.ModelSerializer[MaterialLot]):
 
     class Meta:
         model = MaterialLot
-        fields = (
+        fields: tuple[str, ...] = (
             "code",
             "material",
             "supplier",
@@ -138,7 +138,7 @@ class BuildOutput(serializers.ModelSerializer[Build]):
 
     class Meta:
         model = Build
-        fields = (
+        fields: tuple[str, ...] = (
             "code",
             "printer_kind",
             "parameters",

@@ -34,7 +34,7 @@ class ParametersInput(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=60)
     printer_kind = serializers.CharField(max_length=60)
     material = serializers.CharField(max_length=40)
-    values = serializers.DictField()  # type: ignore[assignment]
+    values = serializers.DictField()
 
 
 class ParametersViewSet(CodeViewSet):
@@ -86,7 +86,7 @@ class CalibrationInput(serializers.Serializer[Any]):
 
 
 class ScanInput(serializers.Serializer[Any]):
-    label = serializers.CharField(max_length=40)
+    label = serializers.CharField(max_length=40)  # type: ignore[assignment]
 
 
 class PrinterViewSet(CodeViewSet):

@@ -12,6 +12,7 @@ UTC_TEXT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)
 
 DESIGN_PICTURE = "design"
 DEVIATION_SECTION = "L"
+SHORT = 34
 
 
 def page_of(record: Mapping[str, Any], digest: str, pictures: Mapping[str, str]) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def _section(section: Mapping[str, Any], pictures: Mapping[str, str]) -> dict[st
     return {
         **section,
         "shown": [{"title": item["title"], "uri": pictures[item["sha256"]]} for item in section["pictures"]],
-        "facts": [{**fact, "text": text_of(fact["value"])} for fact in section["facts"]],
+        "rows": _paired([_fact(fact) for fact in section["facts"]]),
         "tables": [
             {
                 "title": table["title"],
@@ -63,6 +64,24 @@ def _section(section: Mapping[str, Any], pictures: Mapping[str, str]) -> dict[st
             if table["columns"]
         ],
     }
+
+
+def _fact(fact: Mapping[str, Any]) -> dict[str, Any]:
+    text = text_of(fact["value"])
+    digest = len(text) == 64 and text.isalnum()
+    return {**fact, "text": text, "digest": digest, "long": digest or len(text) > SHORT}
+
+
+def _paired(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Two short facts to a row, a long one alone."""
+    rows: list[dict[str, Any]] = []
+    for fact in facts:
+        last = rows[-1]["cells"] if rows else []
+        if not fact["long"] and len(last) == 1 and not last[0]["long"]:
+            last.append(fact)
+        else:
+            rows.append({"cells": [fact]})
+    return rows
 
 
 def words(event_type: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,5 +40,8 @@ def write_pdf(html: str, *, record: Mapping[str, Any], attached: bytes, title: s
         raise SignatureLeftOut(f"The page of {title} lacks the signatures {missing}.")
     attachment = Attachment(string=attached, name="record.json", description=title, relationship="Source")
     document = HTML(string=html, url_fetcher=DataOnly())
-    pdf: bytes = document.write_pdf(pdf_variant="pdf/a-3b", attachments=[attachment], optimize_images=True)
+    with warnings.catch_warnings():
+        # WeasyPrint 70 leaves closing its colour profile to the garbage collector.
+        warnings.filterwarnings("ignore", "unclosed file .*sRGB2014", ResourceWarning)
+        pdf: bytes = document.write_pdf(pdf_variant="pdf/a-3b", attachments=[attachment])
     return pdf

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from devices.choices import Stage
@@ -109,11 +108,12 @@ def shown_record(device: Device) -> bytes:
     return record_bytes(REPORTS[RECORD].gather(device, last))
 
 
-def release_content(checklist: tuple[GateResult, ...], record: bytes) -> dict[str, Any]:
-    """What a releaser signs, beside the move itself: the record as shown, and every gate's answer."""
+def release_content(device: Device, checklist: tuple[GateResult, ...], record_sha256: str) -> dict[str, Any]:
+    """What a releaser signs, beside the move itself: the digest of the record as shown, and every gate's answer."""
     return {
         "record": "release",
-        "record_sha256": hashlib.sha256(record).hexdigest(),
+        "device": device.code,
+        "record_sha256": record_sha256,
         "checklist": [result.as_payload() for result in checklist],
     }
 
@@ -136,9 +136,8 @@ def release_device(*, device_id: int, actor: Actor, credentials: Credentials) ->
     DEVICE.row("release", device.stage)
     checklist = release_checklist(device, actor)
     refuse_blocked(checklist)
-    shown = shown_record(device)
-    record = store_artefact(shown, media_type="application/json")
-    content = release_content(checklist, shown)
+    record = store_artefact(shown_record(device), media_type="application/json")
+    content = release_content(device, checklist, record.sha256)
     move = move_device(device, "release", actor=actor, credentials=credentials, content=content)
     assert move.signature is not None  # noqa: S101 - the table gives this move a meaning
     decision = ReleaseDecision.objects.create(

@@ -135,7 +135,6 @@ def test_the_story_from_patient_to_frozen_design(drain: Drain, tmp_path: Path) -
     assert answer["Content-Disposition"] == f'attachment; filename="{device}-design-1.stl"'
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert b"".join(answer.streaming_content)[:6] == b"Lamina"
-    answer.close()
     said = json.dumps(coordinator.get(f"devices/{device}/events/"))
     assert "devices.design_approved" in said
     assert IDENTITY.family_name not in said
@@ -203,7 +202,7 @@ def test_only_files_of_the_device_leave_and_not_to_administrators() -> None:
     mine, other = make_planned(people.staff), make_planned(people.staff)
     freeze_design_of(mine, people.staff)
     mesh = mine.current_design.mesh_id if mine.current_design else ""
-    people[Role.DSN].get(f"devices/{mine.code}/artefacts/{mesh}/").close()
+    assert b"".join(people[Role.DSN].get(f"devices/{mine.code}/artefacts/{mesh}/").streaming_content)
     people[Role.DSN].get(f"devices/{other.code}/artefacts/{mesh}/", 404)
     people[Role.SYS].get(f"devices/{mine.code}/artefacts/{mesh}/", 403)
 

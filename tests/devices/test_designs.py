@@ -366,6 +366,19 @@ def test_a_study_changed_behind_the_record_stops_the_device() -> None:
     assert set(blocking(device, "queue")) == {"G-INT-01"}
 
 
+@pytest.mark.requirement("G-INT-01")
+@pytest.mark.parametrize("damage", ["altered", "missing"])
+def test_a_design_whose_file_is_not_as_it_was_stops_the_device(damage: str) -> None:
+    device = make_device("design_frozen")
+    mesh = artefact_path(str(device.current_design.mesh_id if device.current_design else ""))
+    mesh.chmod(0o640)
+    content = mesh.read_bytes()
+    mesh.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    if damage == "missing":
+        mesh.unlink()
+    assert blocking(device, "queue") == {"G-INT-01": "The file of the design is missing or altered."}
+
+
 @pytest.mark.requirement("G-DES-02")
 def test_a_new_request_takes_a_frozen_device_back() -> None:
     staff = Staff()

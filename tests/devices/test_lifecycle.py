@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -19,7 +20,7 @@ from devices.services.lifecycle import advance_device, check_transition, hold_de
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
-from mes.lifecycle import GATES, Lifecycle, blocked, gate, passed
+from mes.lifecycle import GATES, Lifecycle, Verdict, blocked, gate, passed
 from mes.models import EventRecord
 from mes.permissions import PERMISSIONS
 from tests.devices.makers import Staff, make_device, make_person, make_planned
@@ -129,6 +130,25 @@ def test_a_move_is_written_with_its_gates_and_evidence() -> None:
     assert record.reason == "plate 1"
 
 
+@pytest.mark.requirement("K-06")
+def test_of_many_who_move_a_device_at_once_one_succeeds(committed_db: None) -> None:
+    device = make_device("design_frozen")
+
+    def move(_: int) -> str:
+        try:
+            advance_device(device_id=device.pk, transition="queue", actor=SYSTEM)
+        except TransitionRefused:
+            return "refused"
+        finally:
+            connection.close()
+        return "moved"
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = sorted(pool.map(move, range(4)))
+    assert outcomes == ["moved", "refused", "refused", "refused"]
+    assert EventRecord.objects.filter(type="devices.device_stage_changed").count() == 1
+
+
 @pytest.mark.django_db
 @pytest.mark.requirement("K-06")
 def test_a_move_that_does_not_exist_from_here_names_those_that_do() -> None:
@@ -176,12 +196,12 @@ def test_all_blocking_gates_answer_together_and_a_broken_one_blocks() -> None:
     device = make_device("queued")
 
     @gate("G-TST-01", "device.start_build")
-    def first(_device: Device, **_: object) -> object:
+    def first(_device: Device, **_: object) -> Verdict:
         """First."""
         return blocked("one", cure="cure one")
 
     @gate("G-TST-02", "device.start_build")
-    def second(_device: Device, **_: object) -> object:
+    def second(_device: Device, **_: object) -> Verdict:
         """Second."""
         raise ZeroDivisionError
 

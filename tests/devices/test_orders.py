@@ -160,7 +160,7 @@ def test_a_need_by_date_in_the_past_blocks_the_acceptance() -> None:
     staff = Staff()
     order = under_review(make_order(staff, need_by=timezone.localdate() - timedelta(days=1)), staff)
     approve(order, staff, Role.ORD)
-    assert staff[Role.RA]
+    staff[Role.RA].typed()
     before = EventRecord.objects.count()
     with pytest.raises(TransitionRefused) as refused:
         approve(order, staff, Role.RA)

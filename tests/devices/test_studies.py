@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import time
 import zipfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,7 +24,13 @@ from devices.selectors import refused_segmentation
 from devices.services.lifecycle import hold_device
 from devices.services.reading import read_study
 from devices.services.segmentations import start_segmentation_by_rule
-from devices.services.studies import discard_upload, quarantine_path, receive_study, record_images
+from devices.services.studies import (
+    discard_upload,
+    quarantine_path,
+    receive_study,
+    record_images,
+    sweep_quarantine,
+)
 from mes.choices import Role
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
 from mes.models import Artefact, EventRecord, Signature
@@ -264,6 +272,21 @@ def test_the_original_is_removed_once_it_was_read_and_not_before(tmp_path: Path)
     discard_upload(study.pk)
     discard_upload(study.pk)
     assert quarantined() == []
+
+
+def test_the_sweep_removes_what_a_crash_left_and_nothing_that_waits(tmp_path: Path) -> None:
+    staff = Staff()
+    study = receive(make_planned(staff), make_upload(tmp_path / "up"), staff)
+    folder = Path(settings.QUARANTINE_DIR)
+    (folder / "orphan").mkdir()
+    (folder / "orphan" / "IM0001").write_bytes(b"x")
+    (folder / "left.upload").write_bytes(b"x")
+    (folder / "fresh.upload").write_bytes(b"x")
+    long_ago = time.time() - 3 * 86_400
+    for path in (folder / "orphan", folder / "left.upload", quarantine_path(study.quarantine)):
+        os.utime(path, (long_ago, long_ago))
+    assert sweep_quarantine() == 2
+    assert {path.name for path in folder.iterdir()} == {"fresh.upload", str(study.quarantine)}
 
 
 # --- images without identifiers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -141,7 +142,8 @@ def test_only_a_releaser_with_the_right_password_releases(staff: Staff) -> None:
 def test_the_signature_meets_the_digest_that_the_dialog_showed(staff: Staff) -> None:
     device, person = reviewed(staff), staff[Role.QAX]
     checklist = release_checklist(device, acting(person))
-    shown = release_digest(device, release_content(checklist, shown_record(device)))
+    record_sha256 = hashlib.sha256(shown_record(device)).hexdigest()
+    shown = release_digest(device, release_content(device, checklist, record_sha256))
     with pytest.raises(SignatureRefused):
         release_device(
             device_id=device.pk, actor=acting(person), credentials=typed(person, digest=shown[::-1])

@@ -14,7 +14,11 @@ NEUTRAL = "User id or password is wrong, or this account is closed."
 
 @pytest.mark.parametrize(
     ("_case", "username", "password"),
-    [("unknown name", "nobody", PASSWORD), ("wrong password", "", "not the password at all"), ("nothing", "", "")],
+    [
+        ("unknown name", "nobody", PASSWORD),
+        ("wrong password", "", "not the password at all"),
+        ("nothing", "", ""),
+    ],
 )
 def test_every_failure_reads_the_same(staff: Staff, _case: str, username: str, password: str) -> None:
     client = Client()
@@ -36,7 +40,8 @@ def test_a_closed_account_cannot_sign_in(staff: Staff) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "led"), [("/orders/", "/orders/"), ("https://evil.example/", "/"), ("//evil.example", "/"), ("", "/")]
+    ("asked", "led"),
+    [("/orders/", "/orders/"), ("https://evil.example/", "/"), ("//evil.example", "/"), ("", "/")],
 )
 def test_signing_in_leads_only_to_this_site(staff: Staff, asked: str, led: str) -> None:
     who = staff[Role.ORD]

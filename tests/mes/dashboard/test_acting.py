@@ -100,7 +100,9 @@ def test_what_is_no_longer_possible_is_said(staff: Staff, as_: Visit, order: Ord
         ("order", "O0000001", "no-such-action"),
     ],
 )
-def test_addresses_that_mean_nothing_are_not_found(coordinator: Client, page: str, code: str, name: str) -> None:
+def test_addresses_that_mean_nothing_are_not_found(
+    coordinator: Client, page: str, code: str, name: str
+) -> None:
     assert coordinator.get(f"/act/{page}/{code}/{name}/").status_code == 404
 
 
@@ -111,7 +113,9 @@ def test_holding_needs_a_reason(staff: Staff, as_: Visit) -> None:
     answer = client.post(f"/act/device/{device.code}/hold-device/", {"reason": "   "}, headers=HTMX)
     assert (answer.status_code, "Reason is missing" in answer.content.decode()) == (422, True)
     assert not Device.objects.get(pk=device.pk).held
-    answer = client.post(f"/act/device/{device.code}/hold-device/", {"reason": "<b>second look</b>"}, headers=HTMX)
+    answer = client.post(
+        f"/act/device/{device.code}/hold-device/", {"reason": "<b>second look</b>"}, headers=HTMX
+    )
     assert answer.status_code == 204
     page = client.get(f"/devices/{device.code}/").content.decode()
     assert "&lt;b&gt;second look&lt;/b&gt;" in page
@@ -123,7 +127,9 @@ def test_what_is_typed_is_part_of_what_is_shown(staff: Staff, as_: Visit, order:
     Order.objects.filter(pk=order.pk).update(stage=OrderStage.UNDER_REVIEW)
     client = as_(staff[Role.ORD])
     first = dialog(client, order, "reject-order")
-    answer = client.post(f"/act/order/{order.code}/reject-order/preview/", {"reason": "No margin given"}, headers=HTMX)
+    answer = client.post(
+        f"/act/order/{order.code}/reject-order/preview/", {"reason": "No margin given"}, headers=HTMX
+    )
     second = html.unescape(answer.content.decode())
     assert "No margin given" in second
     assert shown_digest(first) != shown_digest(second)

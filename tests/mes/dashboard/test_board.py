@@ -44,12 +44,21 @@ def test_late_devices_come_first_and_are_counted(staff: Staff, coordinator: Clie
     ],
 )
 def test_filters_stand_in_the_address(
-    staff: Staff, coordinator: Client, late: Device, _case: str, query: str, late_shown: bool, other_shown: bool
+    staff: Staff,
+    coordinator: Client,
+    late: Device,
+    _case: str,
+    query: str,
+    late_shown: bool,
+    other_shown: bool,
 ) -> None:
     other = make_planned(staff)
     for shape in ("", "&as=list"):
         page = coordinator.get(f"/?{query.format(code=late.code)}{shape}").content.decode()
-        assert (f"/devices/{late.code}/" in page, f"/devices/{other.code}/" in page) == (late_shown, other_shown)
+        assert (f"/devices/{late.code}/" in page, f"/devices/{other.code}/" in page) == (
+            late_shown,
+            other_shown,
+        )
 
 
 def test_an_empty_board_says_what_to_do(coordinator: Client) -> None:
@@ -63,7 +72,9 @@ def test_the_number_of_queries_does_not_grow_with_the_devices(staff: Staff, coor
         for _ in range(more):
             make_planned(staff)
         for path in ("/", "/?as=list"):
-            with CaptureQueriesContext(connection, ) as queries:
+            with CaptureQueriesContext(
+                connection,
+            ) as queries:
                 assert coordinator.get(path).status_code == 200
             counts.append(len(queries))
     assert counts[0] == counts[2]

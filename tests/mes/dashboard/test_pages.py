@@ -91,7 +91,12 @@ def test_a_code_of_nothing_is_not_found(coordinator: Client, code: str) -> None:
 @pytest.mark.parametrize("typed", ["{code}", "{lower}", "{short}", "{serial}", " {code} "])
 def test_the_search_field_reads_codes_and_serials(staff: Staff, coordinator: Client, typed: str) -> None:
     device = make_planned(staff)
-    words = {"code": device.code, "lower": device.code.lower(), "short": f"D{device.pk}", "serial": device.serial}
+    words = {
+        "code": device.code,
+        "lower": device.code.lower(),
+        "short": f"D{device.pk}",
+        "serial": device.serial,
+    }
     answer = coordinator.get("/find/", {"code": typed.format(**words)})
     assert (answer.status_code, answer.get("Location")) == (302, f"/devices/{device.code}/")
 
@@ -120,6 +125,8 @@ def test_files_of_another_device_are_not_served(staff: Staff, as_: Visit) -> Non
     client = as_(staff[Role.DSN])
     answer = client.get(f"/devices/{mine.code}/files/{sha256}/")
     assert answer.status_code == 200
+    assert b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+    answer.close()
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["Content-Security-Policy"].startswith("sandbox")
     assert answer["Content-Disposition"] == f'attachment; filename="{mine.code}-design-1.stl"'

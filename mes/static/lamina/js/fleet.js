@@ -15,6 +15,8 @@ const ICONS = {
   maintenance: "settings-automation", error: "alert-triangle", offline: "plug-connected-x", unknown: "help-circle",
 };
 
+const UNITS = { ml: "mL", g: "g" };
+
 class Fleet {
   constructor(root) {
     this.root = root;
@@ -142,11 +144,12 @@ class Fleet {
     const job = state.job;
     this.put(tile, "job", job ? `${job.code} ${job.state_label}: ${job.devices.join(", ")}` : "none");
     const box = state.container;
-    this.put(tile, "material", box ? `${box.material} ${box.label}, ${Number(box.remaining)} ${box.unit} left` : "none loaded");
+    this.put(tile, "material", box ? `${box.material} ${box.label}, ${Number(box.remaining).toFixed(0)} ${UNITS[box.unit] ?? box.unit} left` : "none loaded");
     const notice = [state.clearance_needed && `Clear the plate: ${state.clearance_needed}`, state.foreign_run && `Prints something else: ${state.foreign_run}`, state.held && `On hold: ${state.hold_reason}`, state.command && `Command “${state.command.kind}” is ${state.command.state}`].filter(Boolean).join(" · ");
     this.put(tile, "notice", notice);
     this.slot(tile, "notice").hidden = !notice;
     this.slot(tile, "notice-label").hidden = !notice;
+    for (const part of ["progress", "bar"]) this.slot(tile, part).hidden = !job;
     if (!job) {
       this.put(tile, "percent", "—");
       this.put(tile, "layer", "");
@@ -195,7 +198,7 @@ class Fleet {
 
   paintValues(tile, values) {
     const job = this.states.get(values.code)?.job;
-    if (job || values.progress !== null) this.layers(tile, values.layer, values.layers, values.progress);
+    if (job) this.layers(tile, values.layer, values.layers, values.progress);
     this.put(tile, "eta", values.eta_s ? `${this.lasting(values.eta_s)} left` : "");
     const heat = (values.temperatures ?? []).map((one) => `${one.name} ${one.actual_c.toFixed(1)} °C${one.target_c ? ` of ${one.target_c.toFixed(0)}` : ""}`);
     this.put(tile, "temperatures", heat.join(", ") || "—");

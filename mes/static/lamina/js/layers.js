@@ -6,6 +6,7 @@ for (const box of document.querySelectorAll("[data-layers]")) {
   const said = box.querySelector("[data-layer-said]");
   const mark = box.querySelector(".at");
   const areas = JSON.parse(document.getElementById(box.dataset.layers).textContent);
+  slider.value = areas.indexOf(Math.max(...areas)) + 1; // begin where there is most to see
   let waiting = 0;
   const show = () => {
     const layer = Number(slider.value);

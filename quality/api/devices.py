@@ -1,0 +1,217 @@
+"""What quality does with one device: steps, scans, review, release, reports."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from django.http import FileResponse, Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from devices.choices import Stage
+from mes.permissions import require
+from mes.services.artefacts import artefact_path, require_intact
+from quality.api.base import DeviceView, SigningInput, credentials_in, given
+from quality.api.outputs import (
+    ChecklistOutput,
+    InspectionOutput,
+    NonconformanceOutput,
+    ReportOutput,
+    StageOutput,
+    StepOutput,
+)
+from quality.choices import Severity, Source
+from quality.selectors import inspections_of, latest_report
+from quality.services.inspection import receive_scan
+from quality.services.nonconformance import open_nonconformance
+from quality.services.postprocessing import record_post_process_step
+from quality.services.release import (
+    release_checklist,
+    release_content,
+    release_device,
+    release_digest,
+    review_record,
+    shown_record,
+)
+
+FORMATS = {"pdf": "application/pdf", "json": "application/json"}
+
+
+class StepInput(SigningInput):
+    step = serializers.CharField(max_length=40)
+    values = serializers.DictField()
+    equipment = serializers.CharField(max_length=80, required=False, default="", allow_blank=True)
+    started_at = serializers.DateTimeField(required=False, default=None)
+    ended_at = serializers.DateTimeField(required=False, default=None)
+
+
+class ScanInput(serializers.Serializer[Any]):
+    scan = serializers.FileField(allow_empty_file=True)
+
+
+class ReviewInput(SigningInput):
+    findings = serializers.CharField(max_length=4000, required=False, default="", allow_blank=True)
+
+
+class FindingInput(serializers.Serializer[Any]):
+    requirement = serializers.CharField(max_length=200)
+    description = serializers.CharField(max_length=4000)
+    severity = serializers.ChoiceField(Severity.choices, default=Severity.MAJOR)
+
+
+class StepsView(DeviceView):
+    """Post-processing steps of a device."""
+
+    serializer_class = StepOutput
+
+    @extend_schema(responses=StepOutput(many=True))
+    def get(self, request: Request, code: str) -> Response:
+        rows = self.device().post_process_steps.select_related("performed_by").order_by("pk")
+        return Response(StepOutput(rows, many=True).data)
+
+    @extend_schema(request=StepInput, responses={201: StepOutput})
+    def post(self, request: Request, code: str) -> Response:
+        """Record the step that is due, by signature."""
+        device, values = self.device(), given(StepInput, request)
+        row = record_post_process_step(
+            device_id=device.pk,
+            step=values["step"],
+            values=values["values"],
+            equipment=values["equipment"],
+            started_at=values["started_at"],
+            ended_at=values["ended_at"],
+            actor=self.actor,
+            credentials=credentials_in(values),
+        )
+        return Response(StepOutput(row).data, status=201)
+
+
+class ScansView(DeviceView):
+    """Scans of a device's part, each with what it measured."""
+
+    serializer_class = InspectionOutput
+    parser_classes = (MultiPartParser,)
+
+    @extend_schema(responses=InspectionOutput(many=True))
+    def get(self, request: Request, code: str) -> Response:
+        return Response(InspectionOutput(inspections_of(self.device()), many=True).data)
+
+    @extend_schema(request={"multipart/form-data": ScanInput}, responses={202: InspectionOutput})
+    def post(self, request: Request, code: str) -> Response:
+        """Send a scan, STL or PLY. The answer comes before it is measured; the file's name is never used."""
+        device, values = self.device(), given(ScanInput, request)
+        row = receive_scan(device_id=device.pk, upload=values["scan"].file, actor=self.actor)
+        return Response(InspectionOutput(row).data, status=202)
+
+
+class FindingsView(DeviceView):
+    """Nonconformances of a device."""
+
+    serializer_class = NonconformanceOutput
+
+    @extend_schema(responses=NonconformanceOutput(many=True))
+    def get(self, request: Request, code: str) -> Response:
+        rows = self.device().nonconformances.select_related("device", "proposed_by", "approved_by")
+        return Response(NonconformanceOutput(rows.order_by("pk"), many=True).data)
+
+    @extend_schema(request=FindingInput, responses={201: NonconformanceOutput})
+    def post(self, request: Request, code: str) -> Response:
+        """Report that something is not as required. The device is held."""
+        device, values = self.device(), given(FindingInput, request)
+        row = open_nonconformance(
+            device_id=device.pk,
+            source=Source.PERSON,
+            requirement=values["requirement"],
+            description=values["description"],
+            severity=Severity(values["severity"]),
+            actor=self.actor,
+        )
+        return Response(NonconformanceOutput(row).data, status=201)
+
+
+class ReviewView(DeviceView):
+    """The review of a device's record."""
+
+    serializer_class = ReviewInput
+
+    @extend_schema(request=ReviewInput, responses=StageOutput)
+    def post(self, request: Request, code: str) -> Response:
+        """Sign that the audit trail was read."""
+        device, values = self.device(), given(ReviewInput, request)
+        review = review_record(
+            device_id=device.pk,
+            actor=self.actor,
+            credentials=credentials_in(values),
+            findings=values["findings"],
+        )
+        return Response({"device": device.code, "stage": Stage.REVIEWED, "signature_id": review.signature_id})
+
+
+class ReleaseView(DeviceView):
+    """The release of a device: its checklist, and the signature."""
+
+    serializer_class = ChecklistOutput
+
+    @extend_schema(responses=ChecklistOutput)
+    def get(self, request: Request, code: str) -> Response:
+        """Every gate of the release, asked now for who asks, and the digest that a signature would cover."""
+        require(self.actor, "devices.read_artefact")
+        device = self.device()
+        gates = release_checklist(device, self.actor)
+        record_sha256 = hashlib.sha256(shown_record(device)).hexdigest()
+        at_release = device.stage == Stage.REVIEWED
+        content = release_content(device, gates, record_sha256)
+        checklist = {
+            "ready": at_release and all(gate.passed for gate in gates),
+            "record_sha256": record_sha256,
+            "digest": release_digest(device, content) if at_release else "",
+            "gates": [gate.as_payload() for gate in gates],
+        }
+        return Response(checklist)
+
+    @extend_schema(request=SigningInput, responses=StageOutput)
+    def post(self, request: Request, code: str) -> Response:
+        """Release the device by signature."""
+        device, values = self.device(), given(SigningInput, request)
+        decision = release_device(device_id=device.pk, actor=self.actor, credentials=credentials_in(values))
+        return Response(
+            {"device": device.code, "stage": Stage.RELEASED, "signature_id": decision.signature_id}
+        )
+
+
+class ReportsView(DeviceView):
+    """Reports written about a device."""
+
+    serializer_class = ReportOutput
+
+    @extend_schema(responses=ReportOutput(many=True))
+    def get(self, request: Request, code: str) -> Response:
+        return Response(ReportOutput(self.device().reports.order_by("pk"), many=True).data)
+
+
+class RecordView(DeviceView):
+    """The production record as a file."""
+
+    serializer_class = ReportOutput
+
+    @extend_schema(responses={(200, "application/pdf"): OpenApiTypes.BINARY})
+    def get(self, request: Request, code: str, ending: str) -> FileResponse:
+        """The newest production record: `record.pdf` or `record.json`, checked against its digest as it leaves."""
+        require(self.actor, "devices.read_artefact")
+        device = self.device()
+        report = latest_report(device)
+        if report is None:
+            raise Http404
+        artefact = report.pdf if ending == "pdf" else report.json
+        require_intact(artefact)
+        return FileResponse(
+            artefact_path(artefact).open("rb"),
+            as_attachment=True,
+            filename=f"{device.code}-production-record.{ending}",
+            content_type=FORMATS[ending],
+        )

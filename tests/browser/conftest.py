@@ -1,0 +1,103 @@
+"""A real Chromium against the real site. Any console error, failed request or breach of the content policy fails the test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from typing import Literal, Protocol
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from mes.asgi import application
+from tests.devices.makers import PASSWORD, Who
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# A refusal is an answer: the browser logs its status, the page shows its reasons.
+EXPECTED = "the server responded with a status of 4"
+Theme = Literal["light", "dark"]
+
+
+class Open(Protocol):
+    def __call__(self, who: Who, *, theme: Theme = "light", width: int = 1280) -> Page: ...
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    found = os.environ.get("LAMINA_TEST_CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        except Exception as failure:  # noqa: BLE001 - Playwright raises its own base class for a missing browser
+            pytest.skip(f"no Chromium: {str(failure).splitlines()[0]}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(autouse=True)
+def _beside_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Playwright keeps an event loop in this thread, which Django would take for an asynchronous caller."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+@pytest.fixture
+def site(committed_db: None) -> Iterator[str]:
+    """The whole site, pages and sockets, on a port of its own. Its database is this test's clone."""
+    config = uvicorn.Config(application, port=0, lifespan="off", log_level="error", access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert server.started
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(timeout=10)
+
+
+@pytest.fixture
+def open_as(site: str, chromium: Browser) -> Iterator[Open]:
+    """A window of this person, signed in through the page. Whatever its console complains about fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def complain(message: ConsoleMessage) -> None:
+        if message.type == "error" and EXPECTED not in message.text:
+            complaints.append(message.text)
+
+    def opened(who: Who, *, theme: Theme = "light", width: int = 1280) -> Page:
+        context = chromium.new_context(
+            base_url=site,
+            color_scheme=theme,
+            viewport={"width": width, "height": 900},
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", complain)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto("/sign-in/")
+        page.get_by_label("User id").fill(who.username)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{site}/")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []

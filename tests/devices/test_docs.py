@@ -1,0 +1,39 @@
+"""The pages that describe what is registered name all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from devices.catalog.base import MASTERS, MATERIALS
+from devices.generators.base import GENERATORS
+from devices.lifecycle import DEVICE, ORDER, PHASES
+from devices.segmentation.base import TOOLS
+from mes.lifecycle import Lifecycle
+
+DOCS = Path(settings.BASE_DIR) / "docs"
+
+
+@pytest.mark.parametrize("lifecycle", [DEVICE, ORDER], ids=lambda lifecycle: lifecycle.kind)
+def test_the_lifecycle_page_has_every_row_and_no_other(lifecycle: Lifecycle) -> None:
+    page = (DOCS / "lifecycle.md").read_text()
+    section = page.partition(f"## {lifecycle.kind.title()}\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    assert rows == [
+        f"| `{row.name}` | {row.source} | {row.target} | {row.trigger} | {row.meaning.name if row.meaning else '–'} |"
+        for row in lifecycle.table
+    ]
+
+
+def test_the_lifecycle_page_has_every_phase() -> None:
+    page = (DOCS / "lifecycle.md").read_text()
+    for stage, phase in PHASES.items():
+        assert f"| {stage} | {phase} |" in page
+
+
+def test_the_device_types_page_names_everything_that_is_registered() -> None:
+    page = (DOCS / "device-types.md").read_text()
+    rows = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+    assert rows >= {*MASTERS, *MATERIALS, *GENERATORS, *TOOLS}

@@ -1,0 +1,364 @@
+"""Material: quarantine, release, hold, loading, and a balance that always holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mes.choices import Role
+from mes.eventlog.base import Actor
+from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused, TransitionRefused
+from mes.selectors import events_of
+from printing.choices import ContainerState, LotState, Precision
+from printing.handlers import expire_lots
+from printing.models import Consumption, Container, MaterialLot
+from printing.services.consumption import withdraw_material
+from printing.services.labels import ALPHABET, new_label, read_label
+from printing.services.loading import load_container, unload_container
+from printing.services.lots import expire_lot, hold_lot, reject_lot, release_lot, release_lot_hold
+from tests.devices.makers import Staff, make_material
+from tests.printing.makers import (
+    GOOD,
+    Floor,
+    container_of,
+    in_days,
+    make_lot,
+    make_printer,
+    make_released_lot,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff() -> Staff:
+    return Staff()
+
+
+def rules(refusal: pytest.ExceptionInfo[Any]) -> set[str]:
+    return {reason.rule for reason in refusal.value.reasons}
+
+
+def release(lot: MaterialLot, staff: Staff) -> None:
+    release_lot(lot_id=lot.pk, actor=staff[Role.QCM].actor, credentials=staff[Role.QCM].typed())
+
+
+def test_a_received_lot_stands_in_quarantine_with_labelled_containers(staff: Staff) -> None:
+    lot = make_lot(staff, quantity=Decimal("1500"), containers=[Decimal("1000"), Decimal("500")])
+    assert lot.state == LotState.QUARANTINE
+    labels = list(Container.objects.filter(lot=lot).values_list("label", flat=True))
+    assert len(set(labels)) == 2
+    assert [event.type for event in events_of(lot)] == ["printing.lot_received"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"quantity": Decimal("0")},
+        {"quantity": Decimal("-1")},
+        {"quantity": Decimal("NaN")},
+        {"quantity": Decimal("Infinity")},
+        {"quantity": Decimal("1e9")},
+        {"quantity": Decimal("1.00001")},
+        {"containers": [Decimal("400")]},
+        {"unit": "kg"},
+        {"supplier": "  "},
+        {"supplier_lot": "../../etc/passwd"},
+        {"supplier_lot": ""},
+        {"expires_precision": "year"},
+        {"certificate": [{"characteristic": "x", "value": float("nan")}]},
+        {"certificate": [{"characteristic": "", "value": 1}]},
+        {"certificate": [{"characteristic": "x", "value": "nine"}]},
+        {"certificate_file": b""},
+    ],
+)
+def test_what_cannot_be_received_leaves_nothing_behind(staff: Staff, fields: dict[str, Any]) -> None:
+    make_material()
+    with pytest.raises(InvalidInput):
+        make_lot(staff, **fields)
+    assert not MaterialLot.objects.exists()
+    assert not Container.objects.exists()
+
+
+def test_the_same_lot_is_received_once(staff: Staff) -> None:
+    make_lot(staff, supplier_lot="RC-SAME")
+    with pytest.raises(InvalidInput, match="received before"):
+        make_lot(staff, supplier_lot="RC-SAME")
+
+
+@pytest.mark.requirement("K-10")
+def test_a_month_without_a_day_means_its_last_day() -> None:
+    lot = MaterialLot(expires_on=date(2028, 2, 1), expires_precision=Precision.MONTH)
+    assert lot.last_day == date(2028, 2, 29)
+    assert MaterialLot(expires_on=date(2027, 12, 5), expires_precision=Precision.MONTH).last_day == date(
+        2027, 12, 31
+    )
+    assert MaterialLot(expires_on=date(2027, 12, 5), expires_precision=Precision.DAY).last_day == date(
+        2027, 12, 5
+    )
+
+
+@pytest.mark.requirement("G-MAT-03")
+def test_release_is_signed_against_the_certificate(staff: Staff) -> None:
+    lot = make_lot(staff)
+    release(lot, staff)
+    lot.refresh_from_db()
+    assert lot.state == LotState.RELEASED
+    assert lot.release_signature is not None
+    assert "viscosity" in lot.release_signature.content
+
+
+@pytest.mark.requirement("G-MAT-03")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"certificate": []},
+        {"certificate_file": None},
+        {"certificate": [{**GOOD[0], "value": 700}]},
+        {"certificate": [{**GOOD[0], "value": 1101}]},
+    ],
+)
+def test_a_missing_or_bad_certificate_blocks_release(staff: Staff, fields: dict[str, Any]) -> None:
+    lot = make_lot(staff, **fields)
+    with pytest.raises(TransitionRefused) as refusal:
+        release(lot, staff)
+    assert rules(refusal) == {"G-MAT-03"}
+    lot.refresh_from_db()
+    assert lot.state == LotState.QUARANTINE
+    assert events_of(lot).count() == 1
+
+
+@pytest.mark.requirement("G-MAT-02")
+def test_an_expired_lot_is_not_released(staff: Staff) -> None:
+    lot = make_lot(staff, expires_on=in_days(-1))
+    with pytest.raises(TransitionRefused) as refusal:
+        release(lot, staff)
+    assert rules(refusal) == {"G-MAT-02"}
+
+
+@pytest.mark.requirement("G-SOD-01")
+def test_who_received_a_lot_does_not_release_it(staff: Staff) -> None:
+    both = staff[Role.MAT]
+    lot = make_lot(staff)
+    from_grant = staff[Role.QCM].person
+    both.person.role_grants.create(role=Role.QCM, granted_by=from_grant)
+    with pytest.raises(TransitionRefused) as refusal:
+        release_lot(lot_id=lot.pk, actor=both.actor, credentials=both.typed())
+    assert rules(refusal) == {"G-SOD-01"}
+
+
+def test_release_needs_the_role_and_the_password(staff: Staff) -> None:
+    lot = make_lot(staff)
+    with pytest.raises(NotPermitted):
+        release_lot(lot_id=lot.pk, actor=staff[Role.MAT].actor, credentials=staff[Role.MAT].typed())
+    with pytest.raises(SignatureRefused):
+        release_lot(
+            lot_id=lot.pk,
+            actor=staff[Role.QCM].actor,
+            credentials=staff[Role.QCM].typed(password="something else"),
+        )
+    lot.refresh_from_db()
+    assert lot.state == LotState.QUARANTINE
+
+
+def test_hold_returns_to_where_the_lot_stood(staff: Staff) -> None:
+    lot = make_released_lot(staff)
+    hold_lot(lot_id=lot.pk, actor=staff[Role.QAR].actor, reason="recall")
+    lot.refresh_from_db()
+    assert (lot.state, lot.held_from) == (LotState.ON_HOLD, LotState.RELEASED)
+    release_lot_hold(
+        lot_id=lot.pk,
+        actor=staff[Role.QAR].actor,
+        credentials=staff[Role.QAR].typed(),
+        reason="another lot was meant",
+    )
+    lot.refresh_from_db()
+    assert (lot.state, lot.held_from) == (LotState.RELEASED, "")
+
+
+def test_reject_ends_a_lot(staff: Staff) -> None:
+    lot = make_lot(staff)
+    reject_lot(
+        lot_id=lot.pk,
+        actor=staff[Role.QCM].actor,
+        credentials=staff[Role.QCM].typed(),
+        reason="leaking",
+    )
+    lot.refresh_from_db()
+    assert lot.state == LotState.REJECTED
+    with pytest.raises(TransitionRefused):
+        release(lot, staff)
+
+
+def test_the_clock_expires_lots(staff: Staff) -> None:
+    old, young = make_lot(staff, expires_on=in_days(-1)), make_lot(staff)
+    expire_lots(None)  # type: ignore[arg-type]  # the job needs nothing of its slot
+    old.refresh_from_db()
+    young.refresh_from_db()
+    assert (old.state, young.state) == (LotState.EXPIRED, LotState.QUARANTINE)
+    with pytest.raises(NotPermitted):
+        expire_lot(lot_id=young.pk, actor=Actor.system("tick"))
+
+
+# --- labels and loading
+
+
+@pytest.mark.requirement("K-09")
+@given(st.integers(0, 9), st.sampled_from(ALPHABET), st.integers(0, 8))
+def test_every_single_error_and_swap_in_a_label_is_found(place: int, letter: str, swap: int) -> None:
+    label = new_label()
+    assert read_label(f" {label[:5].lower()} {label[5:]} ") == label
+    wrong = label[:place] + letter + label[place + 1 :]
+    swapped = label[:swap] + label[swap + 1] + label[swap] + label[swap + 2 :]
+    for bad in {wrong, swapped} - {label}:
+        with pytest.raises(InvalidInput):
+            read_label(bad)
+
+
+def load(printer_id: int, label: str, staff: Staff) -> Container:
+    return load_container(printer_id=printer_id, scanned_code=label, actor=staff[Role.OPR].actor)
+
+
+def test_loading_opens_the_container_and_takes_the_lot_into_use(staff: Staff) -> None:
+    lot, printer = make_released_lot(staff), make_printer(staff)
+    container = load(printer.pk, container_of(lot).label, staff)
+    printer.refresh_from_db()
+    lot.refresh_from_db()
+    assert printer.container_id == container.pk
+    assert lot.state == LotState.IN_USE
+    assert container_of(lot).state == ContainerState.OPEN
+
+
+@pytest.mark.requirement("G-MAT-01")
+@pytest.mark.parametrize("state", ["quarantine", "on_hold", "rejected"])
+def test_a_lot_that_is_not_released_is_not_loaded(staff: Staff, state: str) -> None:
+    printer, lot = make_printer(staff), make_lot(staff)
+    if state == "on_hold":
+        hold_lot(lot_id=lot.pk, actor=staff[Role.QAR].actor, reason="recall")
+    if state == "rejected":
+        reject_lot(
+            lot_id=lot.pk, actor=staff[Role.QCM].actor, credentials=staff[Role.QCM].typed(), reason="bad"
+        )
+    with pytest.raises(TransitionRefused) as refusal:
+        load(printer.pk, container_of(lot).label, staff)
+    assert rules(refusal) == {"G-MAT-01"}
+    printer.refresh_from_db()
+    assert printer.container_id is None
+
+
+@pytest.mark.requirement("G-MAT-02")
+def test_an_expired_lot_is_not_loaded(staff: Staff) -> None:
+    lot, printer = make_released_lot(staff), make_printer(staff)
+    MaterialLot.objects.filter(pk=lot.pk).update(expires_on=timezone.localdate().replace(year=2020))
+    with pytest.raises(TransitionRefused) as refusal:
+        load(printer.pk, container_of(lot).label, staff)
+    assert rules(refusal) == {"G-MAT-02"}
+
+
+@pytest.mark.requirement("G-MAT-08")
+def test_a_container_is_on_one_printer_only(staff: Staff) -> None:
+    lot = make_released_lot(staff)
+    first, second = make_printer(staff), make_printer(staff)
+    load(first.pk, container_of(lot).label, staff)
+    with pytest.raises(TransitionRefused) as refusal:
+        load(second.pk, container_of(lot).label, staff)
+    assert rules(refusal) == {"G-MAT-08"}
+    unload_container(printer_id=first.pk, actor=staff[Role.OPR].actor)
+    load(second.pk, container_of(lot).label, staff)
+
+
+@pytest.mark.requirement("G-MAT-08")
+def test_an_unknown_label_is_refused(staff: Staff) -> None:
+    printer = make_printer(staff)
+    with pytest.raises(Refused, match="No container"):
+        load(printer.pk, new_label(), staff)
+    with pytest.raises(InvalidInput):
+        load(printer.pk, "<script>", staff)
+
+
+@pytest.mark.requirement("G-PRN-06")
+def test_a_change_of_material_asks_for_a_clean_line(staff: Staff) -> None:
+    printer = make_printer(staff)
+    load(printer.pk, container_of(make_released_lot(staff)).label, staff)
+    printer.refresh_from_db()
+    assert printer.clearance_needed == ""
+
+
+# --- the balance
+
+
+def test_a_sample_is_taken_and_an_overdraft_refused(staff: Staff) -> None:
+    lot = make_lot(staff)
+    container = container_of(lot)
+    who = staff[Role.QCM].actor
+    withdraw_material(
+        container_id=container.pk,
+        quantity=Decimal("20"),
+        withdrawal="sampled",
+        actor=who,
+        reason="viscosity",
+    )
+    with pytest.raises(InvalidInput):
+        withdraw_material(
+            container_id=container.pk,
+            quantity=Decimal("981"),
+            withdrawal="wasted",
+            actor=who,
+            reason="spilt",
+        )
+    lot.refresh_from_db()
+    assert (lot.sampled, lot.wasted, lot.remaining) == (Decimal("20"), Decimal("0"), Decimal("980"))
+
+
+amounts = st.lists(
+    st.tuples(
+        st.integers(0, 2), st.decimals("0.001", "700", places=3), st.sampled_from(["sampled", "wasted"])
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(amounts)
+def test_the_balance_always_holds(django_db_blocker: object, taken: list[tuple[int, Decimal, str]]) -> None:
+    staff = Staff()
+    lot = make_released_lot(
+        staff, quantity=Decimal("1500"), containers=[Decimal("500"), Decimal("600"), Decimal("400")]
+    )
+    containers = list(lot.containers.order_by("pk"))
+    for number, quantity, withdrawal in taken:
+        container = containers[number]
+        container.refresh_from_db()
+        act: Callable[[], object] = lambda c=container, q=quantity, w=withdrawal: withdraw_material(  # type: ignore[misc]  # noqa: E731
+            container_id=c.pk, quantity=q, withdrawal=w, actor=staff[Role.MAT].actor, reason="r"
+        )
+        if quantity > container.remaining:
+            with pytest.raises(InvalidInput):
+                act()
+        else:
+            act()
+    lot.refresh_from_db()
+    booked = sum((row.quantity for row in Consumption.objects.filter(lot=lot)), Decimal())
+    on_shelf = sum((row.remaining for row in Container.objects.filter(lot=lot)), Decimal())
+    assert lot.received == lot.consumed + lot.sampled + lot.wasted + lot.remaining
+    assert booked == lot.received - lot.remaining
+    assert on_shelf == lot.remaining
+
+
+def test_a_job_books_what_the_machine_reports_and_never_more_than_was_there(staff: Staff) -> None:
+    floor = Floor(staff)
+    job = floor.finish(floor.start(), material_ml=5000.0)
+    floor.lot.refresh_from_db()
+    assert floor.lot.remaining == 0
+    assert floor.lot.state == LotState.DEPLETED
+    booked = Consumption.objects.get(job=job)
+    assert (booked.quantity, booked.basis) == (Decimal("1000"), "reported")
+    told = events_of(floor.lot).get(type="printing.material_consumed")
+    assert '"measured":"5000.000"' in told.payload
