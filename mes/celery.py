@@ -11,6 +11,8 @@ from celery import Celery
 from celery.signals import worker_process_init
 from kombu.exceptions import OperationalError
 
+from mes.lazy import load_now
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mes.settings")
 
 DELIVER = "mes.deliver"
@@ -58,3 +60,9 @@ def die_with_the_worker(**_: object) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == 1:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@worker_process_init.connect
+def load_the_libraries(**_: object) -> None:
+    """What the other processes put off, a worker loads before its first task and not during it."""
+    load_now()

@@ -135,7 +135,8 @@ class FleetConsumer(AsyncJsonWebsocketConsumer):
             await self._work.wait()
             self._work.clear()
             try:
-                await asyncio.wait_for(self._flush(), SLOWEST_SEND_S)
+                async with asyncio.timeout(SLOWEST_SEND_S):
+                    await self._flush()
             except TimeoutError:
                 await self.close(CLOSE_TOO_SLOW)
                 return

@@ -118,5 +118,5 @@ COMMAND = Lifecycle("command", (
 
 LIFECYCLES = (LOT, PARAMETERS, PRINTER, BUILD, JOB, COMMAND)
 
-POINTS = ("job.dispatch",)
+POINTS = ("build.create", "job.dispatch", "printer.load")
 """Where gates are asked without a move."""

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-from vtkmodules.vtkCommonDataModel import vtkImageData
-from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
 
 from devices.mesh.base import Mesh
 from devices.mesh.distance import Surface
+from mes.lazy import lazily
+
+CONVERT: Any = lazily("vtkmodules.util.numpy_support")
+DATA: Any = lazily("vtkmodules.vtkCommonDataModel")
+FILTERS: Any = lazily("vtkmodules.vtkFiltersCore")
 
 Field = NDArray[np.float64]
 OUTSIDE = -10.0
@@ -121,13 +124,13 @@ def surface_between(grid: Grid, field: Field, level: float = 0.0) -> Mesh:
     for axis in range(3):
         side = np.moveaxis(closed, axis, 0)
         side[[0, -1]] = np.minimum(side[[0, -1]], level + OUTSIDE)
-    image = vtkImageData()
+    image = DATA.vtkImageData()
     image.SetDimensions(*grid.shape)
     image.SetSpacing(grid.spacing, grid.spacing, grid.spacing)
     image.SetOrigin(*(float(c) for c in grid.corner))
-    samples = numpy_to_vtk(closed.transpose(2, 1, 0).ravel())
+    samples = CONVERT.numpy_to_vtk(closed.transpose(2, 1, 0).ravel())
     image.GetPointData().SetScalars(samples)
-    edges = vtkFlyingEdges3D()
+    edges = FILTERS.vtkFlyingEdges3D()
     edges.SetInputData(image)
     edges.SetValue(0, level)
     edges.ComputeNormalsOff()
@@ -137,6 +140,6 @@ def surface_between(grid: Grid, field: Field, level: float = 0.0) -> Mesh:
     found = edges.GetOutput()
     if not found.GetNumberOfPolys():
         return Mesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int32))
-    local = vtk_to_numpy(found.GetPoints().GetData()).astype(np.float64)
-    faces = vtk_to_numpy(found.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+    local = CONVERT.vtk_to_numpy(found.GetPoints().GetData()).astype(np.float64)
+    faces = CONVERT.vtk_to_numpy(found.GetPolys().GetConnectivityArray()).reshape(-1, 3)
     return Mesh(grid.frame.to_patient(local), faces.astype(np.int32))

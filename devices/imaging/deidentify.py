@@ -19,7 +19,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
@@ -29,6 +28,9 @@ from devices.imaging.base import Finding, ImagingRefused, ReadImages
 from devices.imaging.dicom import Header as DicomHeader
 from devices.imaging.dicom import is_dicom, load_pixels, quiet, read_header
 from devices.imaging.sources import SourceFile, opened, read_inflated
+from mes.lazy import lazily
+
+nib: Any = lazily("nibabel")
 
 MIN_KEY_BYTES = 16
 IMPLEMENTATION_UID = "2.25.216790463124021318894710336264318127811"

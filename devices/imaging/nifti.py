@@ -9,7 +9,6 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +26,9 @@ from devices.imaging.base import (
 from devices.imaging.geometry import TILT_DEGREES
 from devices.imaging.pixels import INT16, LOWEST_HU, MAX_VOXELS
 from devices.imaging.sources import GZIP_MAGIC, SourceFile, read_inflated
+from mes.lazy import lazily
+
+nib: Any = lazily("nibabel")
 
 HEADER_BYTES = 544
 MAX_SIDE = 4096

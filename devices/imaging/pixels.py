@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
@@ -16,6 +15,9 @@ from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, generate_uid
 
 from devices.imaging.base import AIR_HU, Finding, ImagingRefused, Voxels
 from devices.imaging.dicom import UNREADABLE, Frame, frame_count, load_pixels, quiet
+from mes.lazy import lazily
+
+ITK: Any = lazily("SimpleITK")
 
 MAX_VOXELS = 1_500_000_000
 LOWEST_HU = -1024
@@ -81,7 +83,7 @@ def _decoded_by_gdcm(dataset: Dataset) -> Stored:
     with TemporaryDirectory(prefix="lamina-pixels-") as scratch:
         path = Path(scratch) / "image"
         bare.save_as(path, enforce_file_format=True)
-        return np.asarray(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path), imageIO="GDCMImageIO")))
+        return np.asarray(ITK.GetArrayFromImage(ITK.ReadImage(str(path), imageIO="GDCMImageIO")))
 
 
 def hounsfield(frames: list[Frame]) -> tuple[Voxels, list[Finding]]:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import open3d as o3d
 from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
+from mes.lazy import lazily
+
+o3d: Any = lazily("open3d")
 
 SIGN_RAYS = 3
 

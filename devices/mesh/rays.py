@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import open3d as o3d
 from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
+from mes.lazy import lazily
+
+o3d: Any = lazily("open3d")
 
 
 class RayScene:
@@ -30,6 +34,6 @@ class RayScene:
         return np.asarray(self.scene.cast_rays(rays)["t_hit"].numpy(), dtype=np.float64)
 
 
-def _tensor(values: NDArray[np.generic], dtype: type[np.generic] = np.float32) -> o3d.core.Tensor:
+def _tensor(values: NDArray[np.generic], dtype: type[np.generic] = np.float32) -> Any:
     kind = o3d.core.Dtype.Float32 if dtype is np.float32 else o3d.core.Dtype.UInt32
     return o3d.core.Tensor(np.ascontiguousarray(values, dtype=dtype), kind, o3d.core.Device("CPU:0"))

@@ -12,11 +12,13 @@ from itertools import permutations, product
 from typing import Any
 
 import numpy as np
-import open3d as o3d
 from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
 from devices.mesh.distance import Surface, sample_surface
+from mes.lazy import lazily
+
+o3d: Any = lazily("open3d")
 
 COARSE_POINTS = 2_000
 FINE_POINTS = 20_000

@@ -15,18 +15,18 @@ from typing import Any, Protocol, cast
 import manifold3d
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from vtkmodules.util import numpy_support
-from vtkmodules.vtkCommonCore import VTK_FLOAT, vtkPoints
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
-from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataFilter
 
 from devices.mesh.base import Mesh
 from devices.mesh.check import MeshReport, check_mesh, sample_surface, signed_volume_mm3
 from devices.mesh.rays import RayScene
+from mes.lazy import lazily
 
 AIR = -1000.0
 # VTK's conversions carry no annotations.
-CONVERT: Any = numpy_support
+CONVERT: Any = lazily("vtkmodules.util.numpy_support")
+CORE: Any = lazily("vtkmodules.vtkCommonCore")
+DATA: Any = lazily("vtkmodules.vtkCommonDataModel")
+FILTERS: Any = lazily("vtkmodules.vtkFiltersCore")
 SAMPLES = 30_000
 BINARY_LEVEL = 0.5
 
@@ -153,10 +153,12 @@ def _check(volume: PatientGrid, mask: NDArray[np.uint8], level: float | None, to
 
 def _isosurface(volume: PatientGrid, mask: NDArray[np.uint8], level: float | None) -> Mesh:
     field, origin = _padded_field(volume, mask, level)
-    image = vtkImageData()
+    image = DATA.vtkImageData()
     image.SetDimensions(*reversed(field.shape))
-    image.GetPointData().SetScalars(CONVERT.numpy_to_vtk(field.ravel(), deep=False, array_type=VTK_FLOAT))
-    edges = vtkFlyingEdges3D()
+    image.GetPointData().SetScalars(
+        CONVERT.numpy_to_vtk(field.ravel(), deep=False, array_type=CORE.VTK_FLOAT)
+    )
+    edges = FILTERS.vtkFlyingEdges3D()
     edges.SetInputData(image)
     edges.SetValue(0, BINARY_LEVEL if level is None else level)
     edges.ComputeNormalsOff()
@@ -206,7 +208,7 @@ def _outward(mesh: Mesh) -> Mesh:
 
 
 def _polydata(mesh: Mesh) -> Any:
-    points, cells, data = vtkPoints(), vtkCellArray(), vtkPolyData()
+    points, cells, data = CORE.vtkPoints(), DATA.vtkCellArray(), DATA.vtkPolyData()
     points.SetDataTypeToDouble()
     points.SetData(CONVERT.numpy_to_vtk(mesh.vertices, deep=True))
     offsets = np.arange(0, 3 * len(mesh.faces) + 1, 3, dtype=np.int64)
@@ -220,7 +222,7 @@ def _polydata(mesh: Mesh) -> Any:
 
 
 def _smoothed(mesh: Mesh, smoothing: Smoothing) -> Mesh:
-    sinc = vtkWindowedSincPolyDataFilter()
+    sinc = FILTERS.vtkWindowedSincPolyDataFilter()
     sinc.SetInputData(_polydata(mesh))
     sinc.SetNumberOfIterations(smoothing.iterations)
     sinc.SetPassBand(smoothing.pass_band)

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 
 from devices.imaging.base import Volume
@@ -24,14 +23,14 @@ from devices.segmentation.base import (
     known_only,
     volume_ml,
 )
+from mes.lazy import lazily
 
 TOOL = TOOLS.add("bone_threshold", ToolIdentity("bone_threshold", "1.0", "research_only"))
 HU_LIMITS = (-1024.0, 32_767.0)
 MINIMUM_ML_LIMITS = (0.0, 10_000.0)
 LISTED_COMPONENTS = 10
 Label = NDArray[np.uint32]
-# SimpleITK's functions carry no annotations.
-ITK: Any = SimpleITK
+ITK: Any = lazily("SimpleITK")
 
 
 @dataclass(frozen=True)

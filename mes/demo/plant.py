@@ -6,6 +6,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 from django.utils import timezone
+
+from mes.demo.case import MATERIAL
+from mes.demo.people import actor, typed
+from mes.demo.teller import Teller
+from mes.eventlog.unit import unit_of_work
 from printing.choices import LotState, Operation
 from printing.models import MaterialLot, ParameterSet, Printer
 from printing.selectors import fleet_state
@@ -18,11 +23,6 @@ from printing.services.printers import (
     record_calibration,
     register_printer,
 )
-
-from mes.demo.case import MATERIAL
-from mes.demo.people import actor, typed
-from mes.demo.teller import Teller
-from mes.eventlog.unit import unit_of_work
 
 KIND = "LCD 120"
 NAMES = ("Aurora", "Borealis", "Corona")

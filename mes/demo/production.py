@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from devices.choices import Stage
+from devices.mesh.io import read_mesh, write_stl
+from mes.demo.case import Case
+from mes.demo.people import actor, typed
+from mes.demo.plant import KIND, a_printer_waits
+from mes.demo.scan import simulate_scan
+from mes.demo.teller import Teller
+from mes.services.artefacts import artefact_path
 from printing.choices import BuildState, JobState
 from printing.models import Build, ParameterSet, PrintJob
 from printing.services.builds import create_build, verify_build
@@ -14,15 +22,6 @@ from quality.selectors import next_step
 from quality.services.inspection import receive_scan, sign_inspection
 from quality.services.postprocessing import record_post_process_step
 from quality.services.release import release_device, review_record
-
-from devices.choices import Stage
-from devices.mesh.io import read_mesh, write_stl
-from mes.demo.case import Case
-from mes.demo.people import actor, typed
-from mes.demo.plant import KIND, a_printer_waits
-from mes.demo.scan import simulate_scan
-from mes.demo.teller import Teller
-from mes.services.artefacts import artefact_path
 
 MEASURED = {
     "wash": {"duration_min": 6.0, "concentration_percent": 99.0},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.conf import settings
-from quality.models import Report
 
 from devices.models import Device
 from devices.services.lifecycle import check_transition
@@ -16,6 +15,7 @@ from mes.demo.dataset import demo_images
 from mes.demo.teller import Teller
 from mes.lifecycle import GateResult
 from mes.selectors import events_of
+from quality.models import Report
 
 SHOWN = ("G-IMG-01", "G-SW-01")
 

@@ -24,16 +24,16 @@ EVENTS_PER_LANE = 100
 
 log = logging.getLogger(__name__)
 
-# Heads of lanes that are due: no earlier open delivery stands before them. Found without a lock; `deliver_next` looks
-# again under the lane's lock. LIMIT counts heads only, so a lane held by a dead delivery hides nobody.
+# Heads of lanes that are due. One pass over the open deliveries in the order of their index: a lane that stands still
+# with thousands behind its dead head costs a millisecond for each thousand, where asking of each delivery whether an
+# earlier one is open was measured at twenty. Found without a lock; `deliver_next` looks again under the lane's lock.
 DUE_LANES = """
-    SELECT d.handler, d.stream_type, d.stream_id FROM mes_delivery d
-    WHERE d.status = 'pending' AND d.next_at <= statement_timestamp() AND NOT EXISTS (
-        SELECT 1 FROM mes_delivery earlier
-        WHERE earlier.handler = d.handler AND earlier.stream_type = d.stream_type
-          AND earlier.stream_id = d.stream_id AND earlier.version < d.version
-          AND earlier.status IN ('pending', 'sent', 'running', 'dead'))
-    ORDER BY d.next_at LIMIT %s
+    SELECT handler, stream_type, stream_id FROM (
+        SELECT DISTINCT ON (handler, stream_type, stream_id) handler, stream_type, stream_id, status, next_at
+        FROM mes_delivery WHERE status IN ('pending', 'sent', 'running', 'dead')
+        ORDER BY handler, stream_type, stream_id, version) head
+    WHERE status = 'pending' AND next_at <= statement_timestamp()
+    ORDER BY next_at LIMIT %s
 """
 
 

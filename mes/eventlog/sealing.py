@@ -83,8 +83,13 @@ def public_keys(folder: Path) -> dict[str, Ed25519PublicKey]:
 
 
 def leaf_content(event: dict[str, Any]) -> bytes:
-    """What a leaf covers: every column of the event, canonical."""
-    return canonical({name: plain(event[name]) for name in LEAF_FIELDS}).encode()
+    """What a leaf covers: every column of the event, canonical (RFC 8785).
+
+    There are no floating-point numbers among the columns, so the standard library's encoder gives the canonical form,
+    several times faster than the general one.
+    """
+    columns = {name: plain(event[name]) for name in LEAF_FIELDS}
+    return json.dumps(columns, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def seal_text(*, tree_size: int, root: str, prev_root: str, key: str, sealed_at: Any) -> bytes:

@@ -27,8 +27,8 @@ from printing.selectors import (
     STALE_AFTER,
     contact_of,
     is_fresh,
-    open_command,
     job_holding,
+    open_command,
 )
 from printing.services.jobs import Placement
 

@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import connections
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mes.embedded.roles import SUPERUSER, Role
 from mes.eventlog import sealing
+from mes.eventlog.base import canonical
 from mes.eventlog.merkle import EMPTY_ROOT, Tree, leaf_hash
-from mes.eventlog.sealing import Sealer, load_key, public_keys
+from mes.eventlog.sealing import LEAF_FIELDS, Sealer, leaf_content, load_key, public_keys
 from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import Verdict, verify
 from mes.guards import OPEN_EPOCH
@@ -88,6 +91,16 @@ def test_roots_are_those_of_rfc_6962() -> None:
     for leaf, root in zip(CT_LEAVES, CT_ROOTS, strict=True):
         tree.append(leaf_hash(bytes.fromhex(leaf)))
         assert tree.root == root
+
+
+@given(st.lists(st.none() | st.text() | st.integers(0, 2**53 - 1), min_size=19, max_size=19))
+def test_a_leaf_covers_the_canonical_text_of_every_column(values: list[object]) -> None:
+    event = dict(zip(LEAF_FIELDS, values, strict=True))
+    assert leaf_content(event) == canonical(event).encode()
+
+
+def test_a_leaf_covers_every_column_of_an_event() -> None:
+    assert set(LEAF_FIELDS) == {field.attname for field in EventRecord._meta.concrete_fields}
 
 
 def test_everything_settled_is_sealed_once_and_signed(

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         try:
             teller.say("Lamina starts: database, broker, and its own processes.")
             started = time.monotonic()
-            with running_stack(port=port, quiet=True) as stack:
+            with running_stack(port=port, quiet=True, tell=teller.say) as stack:
                 teller.seconds["setup"] = time.monotonic() - started
                 teller.say(f"Lamina runs at {stack.address}.")
                 told = tell(teller)

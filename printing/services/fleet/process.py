@@ -108,9 +108,10 @@ class Fleet:
 
     async def _end_sessions(self) -> None:
         tasks = [task for _, task in self._sessions.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while waiting := [task for task in tasks if not task.done()]:
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting, timeout=1.0)
         self._sessions.clear()
 
     async def _close(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -124,8 +125,9 @@ class Session:
             return
         driver = DRIVERS[view.driver](connection(view.code, view.serial, view.kind, view.options))
         try:
-            async with self._tools.connecting:
-                identity = await asyncio.wait_for(driver.connect(), self._pace.answer_s)
+            # `asyncio.timeout`, never `wait_for`: that one may lose a cancellation that comes with the result.
+            async with self._tools.connecting, asyncio.timeout(self._pace.answer_s):
+                identity = await driver.connect()
             self._firmware, self._late, self._vanished = identity.firmware, True, 0
             while view := self._tools.view(self._id):
                 await self.look(driver, view)
@@ -135,14 +137,14 @@ class Session:
 
     async def _rest(self) -> None:
         self.wake.clear()
-        try:
-            await asyncio.wait_for(self.wake.wait(), self._pace.poll_s)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pace.poll_s):
+                await self.wake.wait()
 
     async def look(self, driver: PrinterDriver, view: PrinterView) -> None:
         """One round: read, write what is new, tell the screens, send what is asked."""
-        snapshot = await asyncio.wait_for(driver.snapshot(), self._pace.answer_s)
+        async with asyncio.timeout(self._pace.answer_s):
+            snapshot = await driver.snapshot()
         now = timezone.now()
         await self._close_gap(view, now)
         self._heard = now
@@ -247,7 +249,8 @@ class Session:
             return True
         file = BuildFile(command.run, artefact_path(command.file), command.plate_digest)
         try:
-            receipt = await asyncio.wait_for(driver.upload(file), self._pace.upload_s)
+            async with asyncio.timeout(self._pace.upload_s):
+                receipt = await driver.upload(file)
         except Refused as refusal:
             await self._withdraw(command, str(refusal))
             return False
@@ -266,7 +269,8 @@ class Session:
             return
         self._mine.add(command.id)
         try:
-            ack = await asyncio.wait_for(_call(driver, command), self._pace.command_s)
+            async with asyncio.timeout(self._pace.command_s):
+                ack = await _call(driver, command)
         except (PrinterUnreachable, TimeoutError) as failure:
             await self._uncertain(command, f"No answer: {str(failure) or 'time ran out'}.")
             return

@@ -1,0 +1,144 @@
+"""The fleet socket: who may listen, what is told, and what repairs a lost message."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async
+from channels.testing import WebsocketCommunicator
+from django.contrib.auth.models import AnonymousUser
+
+from mes.choices import Role
+from mes.models import Account
+from printing import consumers
+from printing.consumers import FleetConsumer
+from printing.live import Telemetry
+from printing.models import Printer
+from printing.services.printers import hold_printer
+from tests.devices.makers import Staff
+from tests.printing.makers import make_printer
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "HEARTBEAT_S", 0.3)
+
+
+def made() -> SimpleNamespace:
+    staff = Staff()
+    printers = [make_printer(staff), make_printer(staff)]
+    account = Account.objects.get(username=staff[Role.CAL].username)
+    return SimpleNamespace(staff=staff, printers=printers, account=account)
+
+
+def hold(printer: Printer, staff: Staff) -> None:
+    hold_printer(printer_id=printer.pk, actor=staff[Role.QAR].actor, reason="noise")
+
+
+def socket(user: Any) -> WebsocketCommunicator:
+    talk = WebsocketCommunicator(FleetConsumer.as_asgi(), "/ws/fleet/")
+    talk.scope["user"] = user
+    return talk
+
+
+async def heard(talk: WebsocketCommunicator, kind: str, fits: Callable[[Any], bool] = lambda _: True) -> Any:
+    """The next message of a kind that fits; others are passed over."""
+    async with asyncio.timeout(5):
+        while True:
+            message = await talk.receive_json_from(timeout=5)
+            if message["t"] == kind and fits(message):
+                return message
+
+
+async def test_an_anonymous_client_is_refused(committed_db: None) -> None:
+    connected, _ = await socket(AnonymousUser()).connect()
+    assert not connected
+
+
+async def test_a_closed_account_is_refused(committed_db: None) -> None:
+    known = await database_sync_to_async(made)()
+    known.account.is_active = False
+    await known.account.asave(update_fields=["is_active"])
+    connected, _ = await socket(known.account).connect()
+    assert not connected
+
+
+async def test_snapshot_then_states_heartbeats_and_telemetry(committed_db: None) -> None:
+    known = await database_sync_to_async(made)()
+    talk = socket(known.account)
+    assert (await talk.connect())[0]
+    await talk.send_json_to({"t": "subscribe"})
+    snapshot = await heard(talk, "snapshot")
+    first = known.printers[0]
+    tile = next(state for state in snapshot["printers"] if state["code"] == first.code)
+    assert len(snapshot["printers"]) == 2
+    assert (tile["operation"], tile["held"], tile["job"]) == ("unknown", False, None)
+    assert snapshot["fleet"] == {"alive": False, "epoch": 0}
+
+    beat = await heard(talk, "heartbeat")
+    assert beat["versions"][first.code] == tile["version"]
+
+    await database_sync_to_async(hold)(first, known.staff)
+    state = await heard(talk, "state")
+    assert (state["printer"]["code"], state["printer"]["held"]) == (first.code, True)
+    assert state["printer"]["version"] == tile["version"] + 1
+
+    telemetry = Telemetry()
+    values = {"code": first.code, "epoch": 1, "counter": 7, "layer": 3}
+    await telemetry.put(first.pk, values)
+    assert (await heard(talk, "telemetry"))["printer"] == values
+    await telemetry.close()
+    await talk.disconnect()
+
+
+async def test_a_lost_message_is_repaired_by_the_heartbeat(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("printing.live._tell", lambda printer_id: None)
+    known = await database_sync_to_async(made)()
+    talk = socket(known.account)
+    await talk.connect()
+    await talk.send_json_to({"t": "subscribe"})
+    await heard(talk, "snapshot")
+    await database_sync_to_async(hold)(known.printers[1], known.staff)
+    state = await heard(talk, "state")
+    assert (state["printer"]["code"], state["printer"]["held"]) == (known.printers[1].code, True)
+    await talk.disconnect()
+
+
+async def test_one_printer_only_and_resync(committed_db: None) -> None:
+    known = await database_sync_to_async(made)()
+    one, other = known.printers
+    talk = socket(known.account)
+    await talk.connect()
+    await talk.send_json_to({"t": "resync"})
+    assert "subscribe" in (await heard(talk, "error"))["text"]
+    await talk.send_to(text_data="{not json")
+    await heard(talk, "error")
+    await talk.send_json_to({"t": "subscribe", "printers": [one.code, "nonsense", 7]})
+    assert [state["code"] for state in (await heard(talk, "snapshot"))["printers"]] == [one.code]
+    await database_sync_to_async(hold)(other, known.staff)
+    await database_sync_to_async(hold)(one, known.staff)
+    assert (await heard(talk, "state"))["printer"]["code"] == one.code
+    await talk.send_json_to({"t": "resync"})
+    assert (await heard(talk, "snapshot"))["printers"][0]["held"] is True
+    await talk.disconnect()
+
+
+async def test_a_client_that_floods_is_closed(committed_db: None) -> None:
+    known = await database_sync_to_async(made)()
+    talk = socket(known.account)
+    await talk.connect()
+    for _ in range(30):
+        await talk.send_json_to({"t": "subscribe"})
+    async with asyncio.timeout(5):
+        while (message := await talk.receive_output(timeout=5))["type"] != "websocket.close":
+            pass
+    assert message["code"] == 1008
+    await talk.disconnect()
