@@ -8,24 +8,24 @@ from playwright.sync_api import expect
 from mes.choices import Role
 from printing.choices import Run
 from printing.models import Printer
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, aside
 from tests.printing.makers import Floor, hear, runs
 
 pytestmark = pytest.mark.browser
 
 
 def test_a_tile_follows_its_printer_until_the_plate_is_clear(open_as: Open) -> None:
-    floor = Floor()
+    floor = aside(Floor)
     page = open_as(floor.staff[Role.OPR])
     page.goto("/fleet/")
     tile = page.locator(f"[data-printer={floor.printer.code}]")
     expect(page.locator("#live")).to_contain_text("Live")
     expect(tile).to_contain_text("heard")
-    job = floor.start()
+    job = aside(floor.start)
     expect(tile.locator("[data-f=state]")).to_have_text("printing")
     expect(tile.locator("[data-f=job]")).to_contain_text(job.code)
     layers = job.build.layer_count or 0
-    hear(floor.printer, runs(job, Run.FINISHED, layer=layers))
+    aside(lambda: hear(floor.printer, runs(job, Run.FINISHED, layer=layers)))
     expect(tile.locator("[data-f=notice]")).to_contain_text("Clear the plate")
     tile.get_by_role("button", name="Plate is clear").click()
     page.locator("#dialog .dialog-foot button:not([type=button])").click()
@@ -34,7 +34,7 @@ def test_a_tile_follows_its_printer_until_the_plate_is_clear(open_as: Open) -> N
 
 
 def test_a_silent_server_makes_the_screen_look_old(open_as: Open) -> None:
-    floor = Floor()
+    floor = aside(Floor)
     page = open_as(floor.staff[Role.OPR])
     page.goto("/fleet/")
     expect(page.locator("#live")).to_contain_text("Live")
