@@ -13,10 +13,7 @@ HEAVY = ("open3d", "SimpleITK", "nibabel", "weasyprint", "vtkmodules.vtkFiltersC
 
 
 def test_a_process_starts_without_the_heavy_libraries() -> None:
-    asked = (
-        "import django, sys; django.setup(); "
-        f"print([name for name in {HEAVY!r} if name in sys.modules])"
-    )
+    asked = f"import django, sys; django.setup(); print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
