@@ -55,6 +55,7 @@ DEVICE_PAIRS: tuple[tuple[str, str], ...] = (
     ("shipped",             "delivered"),
     ("nonconforming",       "rework"),
     ("nonconforming",       "scrapped"),
+    ("rework",              "post_processing"),
     ("rework",              "awaiting_inspection"),
     ("rework",              "nonconforming"),
 )

@@ -184,7 +184,35 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-SPECTACULAR_SETTINGS = {"TITLE": "Lamina", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Lamina",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    # Several models have a field of the same name with choices of their own.
+    "ENUM_NAME_OVERRIDES": {
+        f"{name}Enum": f"{package}.choices.{name}"
+        for package, names in {
+            "devices": (
+                "OrderStage",
+                "Stage",
+                "StudyStatus",
+                "SegmentationStatus",
+                "DesignStatus",
+                "DefinitionStatus",
+            ),
+            "printing": (
+                "LotState",
+                "ContainerState",
+                "ParametersState",
+                "BuildState",
+                "JobState",
+                "CommandState",
+            ),
+            "quality": ("NonconformanceStage",),
+        }.items()
+        for name in names
+    },
+}
 
 # To stderr: the supervisor keeps each process's output in var/log. Nothing here may hold a patient's data.
 LOGGING = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,35 +10,23 @@ from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from devices.api.base import Pages, SigningInput, credentials_in, given
 from devices.api.outputs import MasterOutput, MaterialOutput, StudyOutput
 from devices.models import DeviceMaster, Material, Study
 from devices.selectors import masters
 from devices.services.definitions import draft_master, draft_material, publish_master, specify_material
-from mes.api.actors import actor_of
-from mes.api.errors import handle
+from mes.api.base import NumberViewSet, SigningInput, credentials_in, given
 
 
 class DraftInput(serializers.Serializer[Any]):
     code = serializers.CharField(max_length=40, help_text="A code of the catalog")
 
 
-class Refusing:
-    """Refusals with every reason."""
-
-    def get_exception_handler(self) -> Callable[..., Any]:
-        return handle
-
-
-class MasterViewSet(Refusing, ReadOnlyModelViewSet[DeviceMaster]):
+class MasterViewSet(NumberViewSet):
     """Every revision of every device master."""
 
     serializer_class = MasterOutput
-    pagination_class = Pages
     filterset_fields = ("code", "status", "intended_use")
-    lookup_value_regex = "[0-9]{1,18}"
     queryset = DeviceMaster.objects.none()
 
     def get_queryset(self) -> QuerySet[DeviceMaster]:
@@ -48,7 +35,7 @@ class MasterViewSet(Refusing, ReadOnlyModelViewSet[DeviceMaster]):
     @extend_schema(request=DraftInput, responses={201: MasterOutput})
     @action(detail=False, methods=["post"])
     def draft(self, request: Request) -> Response:
-        master = draft_master(definition=given(DraftInput, request)["code"], actor=actor_of(request))
+        master = draft_master(definition=given(DraftInput, request)["code"], actor=self.actor)
         return Response(MasterOutput(master).data, status=201)
 
     @extend_schema(request=SigningInput, responses=MasterOutput)
@@ -56,38 +43,34 @@ class MasterViewSet(Refusing, ReadOnlyModelViewSet[DeviceMaster]):
     def publish(self, request: Request, pk: str) -> Response:
         typed = credentials_in(given(SigningInput, request))
         return Response(
-            MasterOutput(publish_master(master_id=int(pk), actor=actor_of(request), credentials=typed)).data
+            MasterOutput(publish_master(master_id=int(pk), actor=self.actor, credentials=typed)).data
         )
 
 
-class MaterialViewSet(Refusing, ReadOnlyModelViewSet[Material]):
+class MaterialViewSet(NumberViewSet):
     """Material specifications."""
 
     serializer_class = MaterialOutput
-    pagination_class = Pages
     filterset_fields = ("code", "status", "process")
-    lookup_value_regex = "[0-9]{1,18}"
     queryset = Material.objects.order_by("code")
 
     @extend_schema(request=DraftInput, responses={201: MaterialOutput})
     @action(detail=False, methods=["post"])
     def draft(self, request: Request) -> Response:
-        material = draft_material(definition=given(DraftInput, request)["code"], actor=actor_of(request))
+        material = draft_material(definition=given(DraftInput, request)["code"], actor=self.actor)
         return Response(MaterialOutput(material).data, status=201)
 
     @extend_schema(request=SigningInput, responses=MaterialOutput)
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, pk: str) -> Response:
         typed = credentials_in(given(SigningInput, request))
-        material = specify_material(material_id=int(pk), actor=actor_of(request), credentials=typed)
+        material = specify_material(material_id=int(pk), actor=self.actor, credentials=typed)
         return Response(MaterialOutput(material).data)
 
 
-class StudyViewSet(Refusing, ReadOnlyModelViewSet[Study]):
+class StudyViewSet(NumberViewSet):
     """Uploads of images and what was found in them."""
 
     serializer_class = StudyOutput
-    pagination_class = Pages
     filterset_fields = ("status", "device", "modality")
-    lookup_value_regex = "[0-9]{1,18}"
     queryset = Study.objects.order_by("-pk")

@@ -15,17 +15,17 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from devices.api.base import CodeViewSet, ReasonInput, SigningInput, credentials_in, given
 from devices.api.outputs import DesignOutput, DeviceDetail, DeviceOutput, SegmentationOutput, StudyOutput
 from devices.api.uploads import laid_down
 from devices.models import Device
-from devices.selectors import artefacts_of, device_id_of, device_timeline, devices
+from devices.selectors import artefacts_of, device_timeline, devices
 from devices.services.designs import approve_design, reject_design, request_design, review_design
 from devices.services.lifecycle import check_transition, hold_device, resume_device
 from devices.services.segmentations import approve_segmentation, reject_segmentation, start_segmentation
 from devices.services.signing import SIGNED_VERBS, content_to_sign
 from devices.services.studies import receive_study
 from devices.services.voiding import void_design
+from mes.api.base import CodeViewSet, ReasonInput, SigningInput, ValuesField, credentials_in, given
 from mes.eventlog.base import plain
 from mes.permissions import require
 from mes.services.artefacts import artefact_path
@@ -46,21 +46,19 @@ class UploadInput(serializers.Serializer[Any]):
 
 
 class DesignInput(serializers.Serializer[Any]):
-    values = serializers.DictField(required=False, default=dict)
+    values = ValuesField(required=False, default=dict)
 
 
 class DeviceViewSet(CodeViewSet):
     """Devices, their images, segmentations and designs."""
 
+    letter = "D"
     serializer_class = DeviceOutput
     filterset_fields = ("stage", "phase", "held", "order", "need_by")
     queryset = Device.objects.none()
 
     def get_queryset(self) -> QuerySet[Device]:
         return devices()
-
-    def key(self) -> int:
-        return device_id_of(self.kwargs["code"])
 
     @extend_schema(responses=DeviceDetail)
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -11,10 +11,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from devices.api.base import CodeViewSet, ReasonInput, SignedReasonInput, SigningInput, credentials_in, given
 from devices.choices import Side
 from devices.models import Order
-from devices.selectors import order_id_of, orders
+from devices.selectors import orders
 from devices.services.orders import (
     approval_content,
     approve_order,
@@ -26,6 +25,7 @@ from devices.services.orders import (
     submit_order,
     supply_order_info,
 )
+from mes.api.base import CodeViewSet, ReasonInput, SignedReasonInput, SigningInput, credentials_in, given
 from mes.choices import Role
 from mes.eventlog.base import plain
 from mes.exceptions import InvalidInput
@@ -84,15 +84,13 @@ class ApprovalInput(SigningInput):
 class OrderViewSet(CodeViewSet):
     """Orders: prescribed by signature, approved twice, and then devices."""
 
+    letter = "O"
     serializer_class = OrderOutput
     filterset_fields = ("stage", "side", "need_by")
     queryset = Order.objects.none()
 
     def get_queryset(self) -> QuerySet[Order]:
         return orders()
-
-    def key(self) -> int:
-        return order_id_of(self.kwargs["code"])
 
     @extend_schema(request=OrderInput, responses={201: OrderOutput})
     def create(self, request: Request) -> Response:

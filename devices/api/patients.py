@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -11,9 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from devices.api.base import given
-from mes.api.actors import actor_of
-from mes.api.errors import handle
+from mes.api.base import Acting, given
 from mes.services.patients import Identity, register_patient
 
 
@@ -28,11 +25,8 @@ class PatientOutput(serializers.Serializer[Any]):
     token = serializers.CharField()
 
 
-class PatientViewSet(ViewSet):
+class PatientViewSet(Acting, ViewSet):
     """Patients are written here and never read: see the vault's own page."""
-
-    def get_exception_handler(self) -> Callable[..., Any]:
-        return handle
 
     @extend_schema(request=PatientInput, responses={201: PatientOutput})
     def create(self, request: Request) -> Response:
@@ -43,5 +37,5 @@ class PatientViewSet(ViewSet):
             values["given_name"],
             values["birth_date"].isoformat(),
         )
-        patient = register_patient(identity=identity, actor=actor_of(request))
+        patient = register_patient(identity=identity, actor=self.actor)
         return Response({"token": patient.token}, status=201)

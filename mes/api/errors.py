@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
+from rest_framework.exceptions import ParseError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -15,6 +18,15 @@ STATUS: dict[type[Refused], int] = {
     SignatureRefused: 403,
     Conflict: 409,
 }
+CODES = {401: "not_signed_in", 403: "not_permitted", 404: "not_found"}
+CURES = {
+    400: "Correct what is named and send it again.",
+    401: "Sign in, or send a key that is open.",
+    404: "Look at the list again.",
+    413: "Send less.",
+}
+TOO_MUCH = "The request holds too many files or fields, or what it says cannot be trusted."
+UNNAMED = ("detail", "non_field_errors")
 
 
 def status_of(refusal: Refused) -> int:
@@ -31,7 +43,32 @@ def as_json(refusal: Refused) -> dict[str, Any]:
 
 
 def handle(failure: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler: refusals become 4xx with every reason, everything else is DRF's."""
+    """DRF's exception handler: our refusals and DRF's own become 4xx in the one shape, everything else is a fault."""
     if isinstance(failure, Refused):
         return Response(as_json(failure), status=status_of(failure))
-    return exception_handler(failure, context)
+    if isinstance(failure, SuspiciousOperation):
+        failure = ParseError(TOO_MUCH)
+    answer = exception_handler(failure, context)
+    if answer is not None:
+        answer.data = _shaped(answer.data, answer.status_code)
+    return answer
+
+
+def _shaped(detail: Any, status: int) -> dict[str, Any]:
+    cure = CURES.get(status, "")
+    return {
+        "code": CODES.get(status, "invalid_input"),
+        "reasons": [{"rule": "", "text": text, "cure": cure} for text in _texts(detail)],
+    }
+
+
+def _texts(detail: Any, name: str = "") -> Iterator[str]:
+    """Each sentence of DRF's nested errors, led by the field that it is about."""
+    if isinstance(detail, dict):
+        for key, inner in detail.items():
+            yield from _texts(inner, name if key in UNNAMED else f"{name}.{key}".lstrip("."))
+    elif isinstance(detail, list):
+        for inner in detail:
+            yield from _texts(inner, name)
+    else:
+        yield f"{name}: {detail}" if name else str(detail)

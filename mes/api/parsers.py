@@ -1,18 +1,32 @@
-"""JSON from outside, with a limit on its depth: five thousand nested brackets are a 400, not a crash."""
+"""JSON from outside: what the database could not hold, or no request of ours looks like, is a 4xx and not a crash."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
+from io import BytesIO
 from typing import IO, Any
 
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 
 DEEPEST = 32
+LARGEST_BYTES = 5 * 1024 * 1024
+TOO_DEEP = "This JSON is nested too deeply."
+ODD_TEXT = "Text with a NUL or half a character cannot be stored."
+ODD_NUMBER = "Only finite numbers can be stored."
+_ODD = re.compile("[\0\ud800-\udfff]")
+
+
+class TooLarge(APIException):
+    status_code = 413
+    default_detail = "JSON may have 5 MiB at most; files travel as multipart/form-data."
+    default_code = "too_large"
 
 
 class ShallowJSONParser(JSONParser):
-    """DRF's parser, refusing what no request of ours looks like."""
+    """DRF's parser, with a limit on size and depth, and without NUL, half characters and numbers beyond a double."""
 
     def parse(
         self,
@@ -20,17 +34,27 @@ class ShallowJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
+        body = stream.read(LARGEST_BYTES + 1)
+        if len(body) > LARGEST_BYTES:
+            raise TooLarge
         try:
-            parsed = super().parse(stream, media_type, parser_context)
+            parsed = super().parse(BytesIO(body), media_type, parser_context)
         except RecursionError:
-            raise ParseError("This JSON is nested too deeply.") from None
-        if _depth_over(parsed, DEEPEST):
-            raise ParseError("This JSON is nested too deeply.")
+            raise ParseError(TOO_DEEP) from None
+        if fault := fault_of(parsed):
+            raise ParseError(fault)
         return parsed
 
 
-def _depth_over(value: Any, limit: int) -> bool:
+def fault_of(value: Any, limit: int = DEEPEST) -> str:
+    """What is wrong with a JSON value, or ""."""
+    if isinstance(value, str):
+        return ODD_TEXT if _ODD.search(value) else ""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else ODD_NUMBER
     if not isinstance(value, (dict, list)):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return limit == 0 or any(_depth_over(item, limit - 1) for item in inner)
+        return ""
+    if limit == 0:
+        return TOO_DEEP
+    inner = [*value, *value.values()] if isinstance(value, dict) else value
+    return next((fault for item in inner if (fault := fault_of(item, limit - 1))), "")

@@ -12,15 +12,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices.selectors import device_id_of
-from mes.services.signatures import content_digest
-from printing.api.base import (
+from mes.api.base import (
     CodeViewSet,
     ReasonInput,
     SignedReasonInput,
     SigningInput,
     credentials_in,
     given,
+    row_of,
 )
+from mes.services.signatures import content_digest
 from printing.api.outputs import BuildDetail, BuildOutput, ContentOutput, JobOutput
 from printing.models import Build
 from printing.selectors import build_content, builds, parameter_sets, printers
@@ -68,7 +69,7 @@ class BuildViewSet(CodeViewSet):
         build = create_build(
             device_ids=[device_id_of(code) for code in values["devices"]],
             printer_kind=values["printer_kind"],
-            parameters=self.find(parameter_sets(), values["parameters"], "S").pk,
+            parameters=row_of(parameter_sets(), values["parameters"], "S").pk,
             actor=self.actor,
         )
         return Response(BuildOutput(build).data, status=201)
@@ -117,7 +118,7 @@ class BuildViewSet(CodeViewSet):
     def dispatch_to(self, request: Request, code: str) -> Response:
         """Claim the named printer, or the first that can."""
         wanted = given(DispatchInput, request)["printer"]
-        printer = self.find(printers(), wanted, "M") if wanted else None
+        printer = row_of(printers(), wanted, "M") if wanted else None
         job = dispatch_build(
             build_id=self._id(), printer_id=printer.pk if printer else None, actor=self.actor
         )

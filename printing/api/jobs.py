@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -13,10 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from mes.api.actors import actor_of
-from mes.api.errors import handle
-from mes.api.pages import Pages
-from printing.api.base import CodeViewSet, NoInput, ReasonInput, given
+from mes.api.base import Acting, CodeViewSet, NoInput, ReasonInput, given
 from printing.api.outputs import CommandOutput, JobOutput
 from printing.models import PrinterCommand, PrintJob
 from printing.selectors import commands, jobs
@@ -79,18 +75,14 @@ class JobViewSet(CodeViewSet):
         return Response(JobOutput(self.get_object()).data)
 
 
-class CommandViewSet(ReadOnlyModelViewSet[PrinterCommand]):
+class CommandViewSet(Acting, ReadOnlyModelViewSet[PrinterCommand]):
     """Physical commands and what became of them."""
 
     serializer_class = CommandOutput
-    pagination_class = Pages
     lookup_field = "uid"
     lookup_value_regex = "[0-9a-f-]{36}"
     filterset_fields = ("state", "kind", "printer", "job")
     queryset = PrinterCommand.objects.none()
-
-    def get_exception_handler(self) -> Callable[..., Any]:
-        return handle
 
     def get_queryset(self) -> QuerySet[PrinterCommand]:
         return commands()
@@ -100,5 +92,5 @@ class CommandViewSet(ReadOnlyModelViewSet[PrinterCommand]):
     def settle(self, request: Request, uid: str) -> Response:
         """Say whether an uncertain command had its effect."""
         command = self.get_object()
-        settle_command(command_id=command.pk, actor=actor_of(request), **given(HappenedInput, request))
+        settle_command(command_id=command.pk, actor=self.actor, **given(HappenedInput, request))
         return Response(CommandOutput(self.get_object()).data)

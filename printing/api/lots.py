@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,24 +9,24 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from mes.api.actors import actor_of
-from mes.api.errors import handle
-from mes.api.pages import Pages
-from mes.exceptions import InvalidInput
-from mes.services.signatures import content_digest
-from printing.api.base import (
+from mes.api.base import (
+    Acting,
     CodeViewSet,
+    JSONTextField,
     ReasonInput,
     SignedReasonInput,
     SigningInput,
     credentials_in,
     given,
 )
+from mes.api.parsers import ShallowJSONParser
+from mes.exceptions import InvalidInput
+from mes.services.signatures import content_digest
 from printing.api.outputs import ContainerOutput, ContentOutput, LotDetail, LotOutput, TraceRow
 from printing.choices import Precision, Unit, Withdrawal
 from printing.models import Container, MaterialLot
@@ -48,7 +47,7 @@ class LotInput(serializers.Serializer[Any]):
     unit = serializers.ChoiceField(Unit.choices)
     expires_on = serializers.DateField()
     expires_precision = serializers.ChoiceField(Precision.choices, default=Precision.DAY)
-    certificate = serializers.JSONField(required=False)
+    certificate = JSONTextField(required=False)
     certificate_file = serializers.FileField(required=False, default=None, allow_empty_file=True)
     containers = serializers.ListField(
         child=serializers.DecimalField(**AMOUNT), required=False, default=list, max_length=200
@@ -61,7 +60,7 @@ class LotViewSet(CodeViewSet):
     letter = "L"
     serializer_class = LotOutput
     filterset_fields = ("state", "material__code", "supplier_lot")
-    parser_classes = (JSONParser, MultiPartParser)
+    parser_classes = (ShallowJSONParser, MultiPartParser)
     queryset = MaterialLot.objects.none()
 
     def get_queryset(self) -> QuerySet[MaterialLot]:
@@ -126,12 +125,6 @@ class LotViewSet(CodeViewSet):
 
 
 def _results(value: Any) -> list[dict[str, Any]]:
-    """The certificate's results, also where a multipart form sends them as JSON text."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value) or len(value) > 200:
         raise InvalidInput(
             "The certificate is no list of results.", cure="Send a list of objects.", rule="G-MAT-03"
@@ -145,18 +138,14 @@ class WithdrawalInput(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=2000)
 
 
-class ContainerViewSet(ReadOnlyModelViewSet[Container]):
+class ContainerViewSet(Acting, ReadOnlyModelViewSet[Container]):
     """Containers, by the label on them."""
 
     serializer_class = ContainerOutput
-    pagination_class = Pages
     lookup_field = "label"
     lookup_value_regex = "[0-9A-Z]{1,18}"
     filterset_fields = ("state", "lot")
     queryset = Container.objects.none()
-
-    def get_exception_handler(self) -> Callable[..., Any]:
-        return handle
 
     def get_queryset(self) -> QuerySet[Container]:
         return containers()
@@ -167,5 +156,5 @@ class ContainerViewSet(ReadOnlyModelViewSet[Container]):
         """Take a sample, or throw material away."""
         container = self.get_object()
         values = given(WithdrawalInput, request)
-        withdraw_material(container_id=container.pk, actor=actor_of(request), **values)
+        withdraw_material(container_id=container.pk, actor=self.actor, **values)
         return Response(ContainerOutput(self.get_object()).data)

@@ -11,7 +11,16 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from printing.api.base import CodeViewSet, NoInput, ReasonInput, SigningInput, credentials_in, given
+from mes.api.base import (
+    CodeViewSet,
+    NoInput,
+    ReasonInput,
+    SigningInput,
+    ValuesField,
+    credentials_in,
+    given,
+    row_of,
+)
 from printing.api.outputs import ContainerOutput, ParametersOutput, PrinterOutput
 from printing.models import ParameterSet, Printer
 from printing.selectors import fleet_state, parameter_sets, printers
@@ -34,7 +43,7 @@ class ParametersInput(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=60)
     printer_kind = serializers.CharField(max_length=60)
     material = serializers.CharField(max_length=40)
-    values = serializers.DictField()
+    values = ValuesField()
 
 
 class ParametersViewSet(CodeViewSet):
@@ -57,7 +66,7 @@ class ParametersViewSet(CodeViewSet):
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, code: str) -> Response:
         row = self.get_object()
-        typed = credentials_in(given(SigningInput, request))
+        typed = credentials_in(given(SigningInput, ValuesField, request))
         approve_parameters(parameters_id=row.pk, actor=self.actor, credentials=typed)
         return Response(ParametersOutput(self.get_object()).data)
 
@@ -67,11 +76,11 @@ class PrinterInput(serializers.Serializer[Any]):
     kind = serializers.CharField(max_length=60)
     serial = serializers.CharField(max_length=60)
     driver = serializers.CharField(max_length=30)
-    connection = serializers.DictField(required=False, default=dict)
+    connection = ValuesField(required=False, default=dict)
     firmware = serializers.CharField(max_length=60, required=False, default="", allow_blank=True)
 
 
-class StepInput(SigningInput):
+class PrinterStepInput(SigningInput):
     step = serializers.ChoiceField(["installation", "operation"])
 
 
@@ -85,7 +94,7 @@ class CalibrationInput(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=2000, required=False, default="")
 
 
-class ScanInput(serializers.Serializer[Any]):
+class LabelInput(serializers.Serializer[Any]):
     label = serializers.CharField(max_length=40)  # type: ignore[assignment]
 
 
@@ -111,10 +120,10 @@ class PrinterViewSet(CodeViewSet):
         """What it does now, as the socket tells it."""
         return Response(fleet_state([self.get_object().pk])[0])
 
-    @extend_schema(request=StepInput, responses=PrinterOutput)
+    @extend_schema(request=PrinterStepInput, responses=PrinterOutput)
     @action(detail=True, methods=["post"], url_path="approve-step")
     def approve_step(self, request: Request, code: str) -> Response:
-        values = given(StepInput, request)
+        values = given(PrinterStepInput, request)
         approve_printer_step(
             printer_id=self._id(),
             step=values["step"],
@@ -129,7 +138,7 @@ class PrinterViewSet(CodeViewSet):
         values = given(QualifyInput, request)
         qualify_printer(
             printer_id=self._id(),
-            parameters=[self.find(parameter_sets(), one, "S").pk for one in values["parameters"]],
+            parameters=[row_of(parameter_sets(), one, "S").pk for one in values["parameters"]],
             valid_until=values["valid_until"],
             actor=self.actor,
             credentials=credentials_in(values),
@@ -166,11 +175,11 @@ class PrinterViewSet(CodeViewSet):
         release_printer_hold(printer_id=self._id(), actor=self.actor, **given(ReasonInput, request))
         return self._said()
 
-    @extend_schema(request=ScanInput, responses=ContainerOutput)
+    @extend_schema(request=LabelInput, responses=ContainerOutput)
     @action(detail=True, methods=["post"])
     def load(self, request: Request, code: str) -> Response:
         """Load a container by the label that was scanned or typed."""
-        label = given(ScanInput, request)["label"]
+        label = given(LabelInput, request)["label"]
         loaded = load_container(printer_id=self._id(), scanned_code=label, actor=self.actor)
         return Response(ContainerOutput(loaded).data)
 

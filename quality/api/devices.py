@@ -14,9 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices.choices import Stage
+from mes.api.base import SigningInput, ValuesField, credentials_in, given
 from mes.permissions import require
 from mes.services.artefacts import artefact_path, require_intact
-from quality.api.base import DeviceView, SigningInput, credentials_in, given
+from quality.api.base import DeviceView
 from quality.api.outputs import (
     ChecklistOutput,
     InspectionOutput,
@@ -44,7 +45,7 @@ FORMATS = {"pdf": "application/pdf", "json": "application/json"}
 
 class StepInput(SigningInput):
     step = serializers.CharField(max_length=40)
-    values = serializers.DictField()
+    values = ValuesField()
     equipment = serializers.CharField(max_length=80, required=False, default="", allow_blank=True)
     started_at = serializers.DateTimeField(required=False, default=None)
     ended_at = serializers.DateTimeField(required=False, default=None)

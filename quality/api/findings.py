@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from django.db.models import QuerySet
-from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from mes.api.actors import actor_of
-from mes.api.errors import handle
-from mes.api.pages import Pages
-from mes.eventlog.base import Actor
-from quality.api.base import JustifiedInput, SigningInput, credentials_in, given, number_in
+from mes.api.base import CodeViewSet, NumberViewSet, SigningInput, credentials_in, given
+from quality.api.base import JustifiedInput
 from quality.api.outputs import InspectionOutput, NonconformanceOutput
 from quality.choices import Disposition
 from quality.models import Inspection, Nonconformance
@@ -33,26 +25,12 @@ class ProposalInput(JustifiedInput):
     disposition = serializers.ChoiceField(DISPOSITIONS)
 
 
-class FindingViewSet(ReadOnlyModelViewSet[Any]):
-    """Refusals with every reason, pages, and who asks."""
-
-    pagination_class = Pages
-
-    def get_exception_handler(self) -> Callable[..., Any]:
-        return handle
-
-    @property
-    def actor(self) -> Actor:
-        return actor_of(self.request)
-
-
-class InspectionViewSet(FindingViewSet):
+class InspectionViewSet(NumberViewSet):
     """Scans and what they measured."""
 
     serializer_class = InspectionOutput
     filterset_fields = ("device",)
     queryset = Inspection.objects.none()
-    lookup_value_regex = "[0-9]{1,18}"
 
     def get_queryset(self) -> QuerySet[Inspection]:
         return inspections()
@@ -79,23 +57,16 @@ class InspectionViewSet(FindingViewSet):
         return Response(InspectionOutput(self.get_object()).data)
 
 
-class NonconformanceViewSet(FindingViewSet):
+class NonconformanceViewSet(CodeViewSet):
     """Nonconformances and their dispositions."""
 
+    letter = "N"
     serializer_class = NonconformanceOutput
     filterset_fields = ("device", "stage", "source", "severity")
     queryset = Nonconformance.objects.none()
-    lookup_field = "code"
-    lookup_value_regex = "N[0-9]{1,18}"
 
     def get_queryset(self) -> QuerySet[Nonconformance]:
         return nonconformances()
-
-    def get_object(self) -> Nonconformance:
-        found = self.get_queryset().filter(pk=number_in(self.kwargs["code"], "N")).first()
-        if found is None:
-            raise Http404
-        return found
 
     @extend_schema(request=ProposalInput, responses=NonconformanceOutput)
     @action(detail=True, methods=["post"])

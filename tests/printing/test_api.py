@@ -12,7 +12,7 @@ from mes.choices import Role
 from mes.models import Account
 from printing.choices import JobState, Run
 from printing.models import MaterialLot, Printer, PrintJob
-from tests.devices.makers import PASSWORD, Staff, Who
+from tests.devices.makers import PASSWORD, Staff, Who, make_material
 from tests.printing.makers import (
     GOOD,
     KIND,
@@ -22,7 +22,6 @@ from tests.printing.makers import (
     hear,
     in_days,
     make_lot,
-    make_material,
     make_parameters,
     make_released_lot,
     runs,

@@ -43,7 +43,7 @@ def hold(printer: Printer, staff: Staff) -> None:
 
 def socket(user: Any) -> WebsocketCommunicator:
     talk = WebsocketCommunicator(FleetConsumer.as_asgi(), "/ws/fleet/")
-    talk.scope["user"] = user
+    talk.scope["user"] = user  # type: ignore[typeddict-unknown-key]
     return talk
 
 

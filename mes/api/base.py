@@ -1,0 +1,122 @@
+"""What the views of every package share: rows found by public code, who asks, and typed input."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.http import Http404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.viewsets import ReadOnlyModelViewSet
+
+from mes.api.actors import actor_of
+from mes.api.parsers import TOO_DEEP, fault_of
+from mes.eventlog.base import Actor
+from mes.services.signatures import Credentials
+
+LONGEST_NUMBER = 18
+
+
+def number_in(code: str, letter: str) -> int:
+    """The key behind a public code such as N0000001. Raises Http404 where it is none."""
+    digits = code[1:]
+    if code[:1] != letter or not digits.isascii() or not digits.isdigit() or len(digits) > LONGEST_NUMBER:
+        raise Http404
+    return int(digits)
+
+
+def row_of(queryset: Any, code: str, letter: str) -> Any:
+    """The row of a public code. Raises Http404 where nobody has it, whatever else the request says."""
+    row = queryset.filter(pk=number_in(code, letter)).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+class Acting:
+    """A view whose actor is the signed-in person."""
+
+    request: Request
+
+    @property
+    def actor(self) -> Actor:
+        return actor_of(self.request)
+
+
+class NumberViewSet(Acting, ReadOnlyModelViewSet[Any]):
+    """A list, and details found by their number."""
+
+    lookup_value_regex = "[0-9]{1,18}"
+
+
+class CodeViewSet(Acting, ReadOnlyModelViewSet[Any]):
+    """A list, and details found by public code. `letter` is the code's first."""
+
+    letter: ClassVar[str]
+    lookup_field = "code"
+    lookup_value_regex = "[A-Z][0-9]{1,18}"
+
+    def get_object(self) -> Any:
+        return row_of(self.get_queryset(), self.kwargs["code"], self.letter)
+
+    def key(self) -> int:
+        """The row's key behind the code of the address, whether or not there is such a row."""
+        return number_in(self.kwargs["code"], self.letter)
+
+
+def storable(value: Any) -> None:
+    """A validator of free values. A form's fields do not pass the JSON parser."""
+    if fault := fault_of(value):
+        raise serializers.ValidationError(fault)
+
+
+class ValuesField(serializers.DictField):
+    """Free values by name."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs, validators=[storable])
+
+
+class JSONTextField(serializers.JSONField):
+    """JSON, also as the text of a form's field."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs, validators=[storable])
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return super().to_internal_value(data)
+        except RecursionError:
+            raise serializers.ValidationError(TOO_DEEP) from None
+
+
+class NoInput(serializers.Serializer[Any]):
+    """Nothing but who asks."""
+
+
+class SigningInput(serializers.Serializer[Any]):
+    """The two components of a signature, and the digest of the content that was shown, if it was."""
+
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=1000, trim_whitespace=False, write_only=True)
+    digest = serializers.RegexField(r"^[0-9a-f]{64}$", required=False, default="")
+    comment = serializers.CharField(max_length=2000, required=False, default="", allow_blank=True)
+
+
+class ReasonInput(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=2000)
+
+
+class SignedReasonInput(SigningInput):
+    reason = serializers.CharField(max_length=2000)
+
+
+def given(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+    """The request's body, in shape. Raises DRF's ValidationError (400)."""
+    parsed = serializer(data=request.data)
+    parsed.is_valid(raise_exception=True)
+    return dict(parsed.validated_data)
+
+
+def credentials_in(values: dict[str, Any]) -> Credentials:
+    return Credentials(values["username"], values["password"], values["digest"], values["comment"])
