@@ -16,6 +16,7 @@ from tests.devices.makers import PASSWORD, Staff, Who, make_material
 from tests.printing.makers import (
     GOOD,
     KIND,
+    VALUES,
     Floor,
     container_of,
     frozen_device,
@@ -138,3 +139,29 @@ def test_every_list_answers() -> None:
         listed = client_of(staff[Role.OPR]).get(f"/api/{path}/")
         assert listed.status_code == 200
         assert listed.json()["count"] >= 1
+
+
+def test_a_parameter_set_is_written_and_approved_by_another() -> None:
+    staff = Staff()
+    make_material()
+    made = post(
+        staff[Role.BLD],
+        "parameters",
+        name="fine",
+        printer_kind=KIND,
+        material="resin-guide-01",
+        values=VALUES,
+    )
+    assert made.status_code == 201
+    code = made.json()["code"]
+    approved = post(staff[Role.QAR], f"parameters/{code}/approve", **signed(staff[Role.QAR]))
+    assert (approved.status_code, approved.json()["state"]) == (200, "approved")
+    broken = post(
+        staff[Role.BLD],
+        "parameters",
+        name="bad",
+        printer_kind=KIND,
+        material="resin-guide-01",
+        values={**VALUES, "pixel_mm": -1},
+    )
+    assert broken.status_code == 422

@@ -164,7 +164,6 @@ def test_a_command_of_a_dead_fleet_is_read_back_and_never_sent_again(
     job = floor.dispatch()
     command = start_job(job_id=job.pk, actor=floor.operator)
     assert take_command(command_id=command.pk, epoch=take_lease(UUID(int=1)) or 0, actor=FLEET)
-    FleetLease.objects.update(until=timezone.now())
     if arrived:
         asyncio.run(_start_on_the_machine(floor, job))
     with fleet():
