@@ -66,7 +66,7 @@ class ParametersViewSet(CodeViewSet):
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, code: str) -> Response:
         row = self.get_object()
-        typed = credentials_in(given(SigningInput, ValuesField, request))
+        typed = credentials_in(given(SigningInput, request))
         approve_parameters(parameters_id=row.pk, actor=self.actor, credentials=typed)
         return Response(ParametersOutput(self.get_object()).data)
 
