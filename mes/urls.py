@@ -4,10 +4,16 @@ import importlib.util
 
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView
+from rest_framework.routers import SimpleRouter
 
+from mes.api.people import KeyViewSet, PersonViewSet
 from mes.health import health
 
 PAGES = ("mes.dashboard.urls", "devices.urls", "printing.urls", "quality.urls")
+
+router = SimpleRouter()
+router.register("people", PersonViewSet, basename="api-person")
+router.register("keys", KeyViewSet, basename="api-key")
 
 
 def _present(name: str) -> bool:
@@ -17,6 +23,7 @@ def _present(name: str) -> bool:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health, name="health"),
+    path("api/", include(router.urls)),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     *(path("", include(name)) for name in PAGES if _present(name)),
 ]

@@ -192,7 +192,7 @@ def test_codes_that_name_nothing_are_not_found() -> None:
     make_planned()
     client = People()[Role.ORD]
     client.get("devices/D9999999/", 404)
-    client.get("devices/O0000001/", 422)
+    client.get("devices/O0000001/", 404)
     client.get("orders/O9999999/", 404)
     client.get("devices/D000000000000000000000001/", 404)
 

@@ -1,0 +1,84 @@
+"""Who is there, and the keys of who asks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from mes.api.base import Acting, NoInput, given
+from mes.models import AccessToken, Account, Person
+from mes.services.tokens import issue_token, revoke_token
+
+
+class PersonOutput(serializers.ModelSerializer[Person]):
+    roles = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Person
+        fields = ("id", "full_name", "roles")
+
+    def get_roles(self, person: Person) -> list[str]:
+        return sorted(grant.role for grant in person.role_grants.all() if not grant.revoked)
+
+
+class PersonViewSet(ListModelMixin, GenericViewSet[Person]):
+    """The active people and their roles: whom an order may name as its prescriber."""
+
+    serializer_class = PersonOutput
+    queryset = Person.objects.filter(active=True).prefetch_related("role_grants").order_by("pk")
+
+
+class KeyInput(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=80)
+    days = serializers.IntegerField(min_value=1, max_value=365)
+
+
+class KeyOutput(serializers.ModelSerializer[AccessToken]):
+    class Meta:
+        model = AccessToken
+        fields = ("id", "name", "prefix", "expires_at", "revoked")
+
+
+class NewKeyOutput(serializers.Serializer[Any]):
+    key = serializers.CharField(help_text="Shown this once")
+
+
+class KeyViewSet(Acting, ListModelMixin, GenericViewSet[AccessToken]):
+    """The own keys. A key opens no further keys: these routes ask for a session."""
+
+    authentication_classes = (SessionAuthentication,)
+    serializer_class = KeyOutput
+    queryset = AccessToken.objects.none()
+    lookup_value_regex = "[0-9]{1,18}"
+
+    def get_queryset(self) -> QuerySet[AccessToken]:
+        return AccessToken.objects.filter(account_id=self.request.user.pk).order_by("-pk")
+
+    @extend_schema(request=KeyInput, responses={201: NewKeyOutput})
+    def create(self, request: Request) -> Response:
+        values = given(KeyInput, request)
+        key = issue_token(
+            account=Account.objects.get(pk=request.user.pk),
+            name=values["name"],
+            valid_for=timedelta(days=values["days"]),
+            actor=self.actor,
+        )
+        return Response({"key": key}, status=201)
+
+    @extend_schema(request=NoInput, responses=KeyOutput)
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, pk: str) -> Response:
+        token = self.get_object()
+        revoke_token(token_id=token.pk, actor=self.actor)
+        token.refresh_from_db()
+        return Response(KeyOutput(token).data)
