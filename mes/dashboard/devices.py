@@ -24,7 +24,7 @@ from mes.dashboard.files import files_of, shapes_of
 from mes.dashboard.find import number_of
 from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
-from mes.panels import open_tasks, panels_of
+from mes.panels import panels_of
 from mes.selectors import signatures_of
 
 EVENTS_SHOWN = 12
@@ -115,7 +115,6 @@ def device_page(request: HttpRequest, code: str) -> HttpResponse:
         "late": is_late(device, timezone.localdate()),
         "line": line_of(device, panels),
         "waits_for": waits_for(device),
-        "tasks": [task for task in open_tasks() if task.code == device.code],
         "move": MOVES.get(next_move(device), ""),
         "actions": offered(request, "device", device),
         "panels": panels,
