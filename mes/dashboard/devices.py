@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from devices.choices import DesignStatus, Phase, SegmentationStatus, Stage, StudyStatus
-from devices.lifecycle import BACKWARD, DEVICE
+from devices.lifecycle import DEVICE, UNHELD
 from devices.models import Device
 from devices.selectors import PhaseStep, device_timeline, devices, phase_line, waits_for
 from devices.services.lifecycle import check_transition
@@ -89,7 +89,7 @@ def next_move(device: Device) -> str:
     """The move or gate point that brings a device on from where it stands; empty at an end."""
     if device.stage == Stage.PLANNED:
         return _next_before_freeze(device)
-    onward = [row.name for row in DEVICE.moves_from(device.stage) if row.name not in BACKWARD]
+    onward = [row.name for row in DEVICE.moves_from(device.stage) if row.name not in UNHELD]
     return "complete_record" if "complete_record" in onward else next(iter(onward), "")
 
 
