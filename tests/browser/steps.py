@@ -32,7 +32,7 @@ def told(page: Page, text: str) -> None:
 
 def refused(page: Page, rule: str) -> None:
     """The dialog says why not, keeps what was typed, and forgets the password."""
-    expect(page.locator("#dialog .refusal")).to_contain_text(rule)
+    expect(page.locator("#dialog .refusal-slot .refusal")).to_contain_text(rule)
 
 
 def fill(page: Page, **values: str) -> None:
