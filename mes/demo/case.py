@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -117,7 +116,7 @@ def send_images(teller: Teller, case: Case, images: DemoImages, *, timed: bool =
     with teller.timed("imaging") if timed else nullcontext():
         teller.act(
             f"{case.device.code}: a DICOM series of {len(images.volume.positions)} slices is sent in.",
-            lambda: receive_study(device_id=case.device.pk, upload=_written(images), actor=actor("imaging")),
+            lambda: _send(case, images),
             unless=lambda: case.device.studies.exists(),
         )
         study = teller.wait(
@@ -130,9 +129,9 @@ def send_images(teller: Teller, case: Case, images: DemoImages, *, timed: bool =
     )
 
 
-def _written(images: DemoImages) -> Path:
-    folder = Path(mkdtemp(prefix="demo-", dir=settings.QUARANTINE_DIR)) / "series"
-    try:
+def _send(case: Case, images: DemoImages) -> None:
+    with TemporaryDirectory(prefix=".demo-", dir=settings.QUARANTINE_DIR) as scratch:
+        folder = Path(scratch) / "series"
         write_dicom_series(
             images.volume,
             folder,
@@ -142,10 +141,7 @@ def _written(images: DemoImages) -> Path:
             birth_date=date.fromisoformat(PATIENT.birth_date),
             acquired_on=timezone.localdate() - AGE_OF_IMAGES,
         )
-    except BaseException:
-        shutil.rmtree(folder.parent)
-        raise
-    return folder
+        receive_study(device_id=case.device.pk, upload=folder, actor=actor("imaging"))
 
 
 def _refusals(case: Case) -> str:

@@ -231,7 +231,9 @@ def stock(told: Told) -> None:
     told.label = lot["containers"][0]["label"]
     load = f"printers/{told.printer}/load/"
     assert told[Role.OPR].refused(load, {"label": told.label}, signed=False) == {"G-MAT-01"}
-    dispatch = told[Role.BLD].refused(f"builds/{told.build}/dispatch/", {"printer": told.printer}, signed=False)
+    dispatch = told[Role.BLD].refused(
+        f"builds/{told.build}/dispatch/", {"printer": told.printer}, signed=False
+    )
     assert dispatch >= {"G-MAT-01"}
     assert told[Role.MAT].refused(f"lots/{lot['code']}/release/", status=403)
     assert told[Role.QCM].sign(f"lots/{lot['code']}/release/")["state"] == "released"
