@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.test import Client as Browser
-from drf_spectacular.drainage import GENERATOR_STATS
-from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.validation import validate_schema
 from rest_framework.test import APIClient
 
 from devices.models import Design, Order, Study
@@ -106,12 +105,12 @@ def test_anonymous_is_kept_out_of_every_route_but_the_public_ones(routes: list[R
                 assert answer["Location"].startswith("/sign-in/?next="), route
 
 
-def test_the_schema_is_made_without_warnings_and_knows_every_route(routes: list[Route]) -> None:
-    GENERATOR_STATS.reset()
-    with GENERATOR_STATS.silence():
-        schema = SchemaGenerator().get_schema(request=None, public=True)
-    assert not GENERATOR_STATS
-    validate_schema(schema)
+def test_the_schema_is_made_without_warnings_and_knows_every_route(
+    routes: list[Route], tmp_path: Path
+) -> None:
+    file = tmp_path / "schema.json"
+    call_command("spectacular", validate=True, fail_on_warn=True, format="openapi-json", file=str(file))
+    schema = json.loads(file.read_text())
     known = set(schema["paths"])
     api = {route.template.replace("{pk}", "{id}") for route in routes if route.is_api}
     assert api - known == {"/api/schema/"}
@@ -130,7 +129,9 @@ def test_a_body_that_is_no_request_is_refused_everywhere(routes: list[Route], bo
     data, content_type = BODIES[body]
     for route in routes:
         if route.is_api:
-            answer = client.generic("POST", route.address, data, content_type=content_type, headers=JSON)
+            answer = client.generic(
+                "POST", route.address, cast(Any, data), content_type=content_type, headers=JSON
+            )
             assert 400 <= answer.status_code < 500, (route, answer.content)
             assert answer.json()["reasons"][0]["text"], route
     assert EventRecord.objects.count() == events
@@ -169,7 +170,7 @@ def test_what_the_database_could_not_hold_is_named() -> None:
 
 def test_a_body_that_is_too_large_is_not_read() -> None:
     data = b'"' + b"x" * LARGEST_BYTES + b'"'
-    answer = everybody().generic("POST", "/api/orders/", data, content_type="application/json")
+    answer = everybody().generic("POST", "/api/orders/", cast(Any, data), content_type="application/json")
     assert answer.status_code == 413
     assert "5 MiB" in answer.json()["reasons"][0]["text"]
 
