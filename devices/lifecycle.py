@@ -31,9 +31,13 @@ DEVICE = Lifecycle("device", (
     Row("find_nonconforming",      Stage.BUILT,                Stage.NONCONFORMING,        "system"),
     Row("find_nonconforming",      Stage.POST_PROCESSING,      Stage.NONCONFORMING,        "system"),
     Row("find_nonconforming",      Stage.INSPECTED_PASS,       Stage.NONCONFORMING,        "system"),
+    Row("find_nonconforming",      Stage.LABELLED,             Stage.NONCONFORMING,        "system"),
+    Row("find_nonconforming",      Stage.READY_FOR_REVIEW,     Stage.NONCONFORMING,        "system"),
+    Row("find_nonconforming",      Stage.REVIEWED,             Stage.NONCONFORMING,        "system"),
     Row("find_nonconforming",      Stage.REWORK,               Stage.NONCONFORMING,        "system"),
     Row("start_rework",            Stage.NONCONFORMING,        Stage.REWORK,               "system"),
     Row("finish_rework",           Stage.REWORK,               Stage.AWAITING_INSPECTION,  "person"),
+    Row("repeat_post_processing",  Stage.REWORK,               Stage.POST_PROCESSING,      "person"),
     Row("scrap",                   Stage.NONCONFORMING,        Stage.SCRAPPED,             "system"),
     Row("cancel",                  Stage.PLANNED,              Stage.CANCELLED,            "person", Meaning.APPROVED),
     Row("cancel",                  Stage.DESIGN_FROZEN,        Stage.CANCELLED,            "person", Meaning.APPROVED),
@@ -71,8 +75,13 @@ POINTS = (
 )
 """Where gates are asked without a move of the stage."""
 
-BACKWARD = frozenset({"void_design", "unqueue", "fail_build", "fail_inspection", "find_nonconforming", "cancel", "scrap"})
-"""Moves that bring a device no nearer to the patient: a hold does not block them."""
+UNHELD = frozenset({
+    "void_design", "unqueue", "finish_build", "fail_build", "fail_inspection", "find_nonconforming", "cancel", "scrap",
+})
+"""Moves that a hold does not block: they bring a device no nearer to the patient, or say what a machine has done already."""
+
+PASSED_BEFORE: dict[str, Stage] = {"start_rework": Stage.BUILT, "finish_rework": Stage.AWAITING_INSPECTION}
+"""What a device must have been since its design was frozen: a rework skips neither the build nor the post-processing."""
 
 PHASES: dict[str, Phase] = {
     Stage.DESIGN_FROZEN:        Phase.SLICING,

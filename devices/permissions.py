@@ -54,6 +54,7 @@ allow("devices.ship",                   "ship a device",                        
 allow("devices.deliver",                "confirm a delivery",                   R.LBL, R.ORD)
 allow("devices.find_nonconforming",     "call a device nonconforming",          R.INS, R.PST, R.QCM, R.QAR, system=True)
 allow("devices.start_rework",           "approve a rework",                     R.QAR, R.QCM, system=True)
+allow("devices.repeat_post_processing", "repeat post-processing",               R.PST, R.QCM, system=True)
 allow("devices.finish_rework",          "finish a rework",                      R.PST, R.QCM, system=True)
 allow("devices.scrap",                  "scrap a device",                       R.QAR, R.QCM, system=True)
 allow("devices.cancel",                 "cancel a device",                      R.QAR, R.ORD)

@@ -290,6 +290,14 @@ def orders_at(*stages: OrderStage) -> QuerySet[Order]:
     return orders().filter(stage__in=stages)
 
 
+def stages_since_frozen(device: Device) -> list[str]:
+    """The stages a device has come to since its design was last frozen, oldest first."""
+    moved = events_of(device).filter(type="devices.device_stage_changed").values_list("payload", flat=True)
+    targets = [str(json.loads(payload)["target"]) for payload in moved]
+    last = max((place for place, target in enumerate(targets) if target == Stage.DESIGN_FROZEN), default=0)
+    return targets[last:]
+
+
 def approval_signatures(found: QuerySet[Order]) -> dict[int, list[Signature]]:
     """The approvals of many orders, by order, in one query."""
     keys = [str(key) for key in found.values_list("pk", flat=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from devices.choices import Stage
 from devices.services.lifecycle import advance_device
 from mes.eventlog.base import Actor, Recorded
 from mes.eventlog.subscriptions import SlotDue, every, on
@@ -17,11 +18,18 @@ from printing.events import (
     DevicePrintFinished,
     DevicePrintStarted,
 )
-from printing.selectors import device_is_queued, lots_due_to_expire
+from printing.selectors import is_in_build, lots_due_to_expire, stage_of
 from printing.services.lots import expire_lot
 from printing.services.preparation import prepare_build
 
 PRINTING = Actor.system("printing")
+SOURCES = {
+    "queue": Stage.DESIGN_FROZEN,
+    "start_build": Stage.QUEUED,
+    "finish_build": Stage.IN_BUILD,
+    "fail_build": Stage.IN_BUILD,
+}
+BEFORE_BUILD = (Stage.PLANNED, Stage.DESIGN_FROZEN, Stage.QUEUED)
 
 
 @on(BuildCreated, id="printing.slice_build", queue="slicing")
@@ -36,35 +44,50 @@ def slice_reopened_build(recorded: Recorded[BuildReopened]) -> Callable[[], obje
 
 @on(DeviceBuildVerified, id="printing.queue_device")
 def queue_device(recorded: Recorded[DeviceBuildVerified]) -> None:
-    _advance(recorded.event.device_id, "queue")
+    """A build that was cancelled meanwhile queues nobody."""
+    event = recorded.event
+    if is_in_build(event.device_id, event.build_id):
+        _carry(event.device_id, "queue")
 
 
 @on(DeviceBuildCancelled, id="printing.unqueue_device")
 def unqueue_device(recorded: Recorded[DeviceBuildCancelled]) -> None:
     """A build that was given up before its verification never queued its devices."""
-    if device_is_queued(recorded.event.device_id):
+    if stage_of(recorded.event.device_id) == Stage.QUEUED:
         _advance(recorded.event.device_id, "unqueue")
 
 
 @on(DevicePrintStarted, id="printing.start_device_build")
 def start_device_build(recorded: Recorded[DevicePrintStarted]) -> None:
-    _advance(recorded.event.device_id, "start_build")
+    _carry(recorded.event.device_id, "queue", "start_build")
 
 
 @on(DevicePrintFinished, id="printing.finish_device_build")
 def finish_device_build(recorded: Recorded[DevicePrintFinished]) -> None:
-    _advance(recorded.event.device_id, "finish_build")
+    _carry(recorded.event.device_id, "queue", "start_build", "finish_build")
 
 
 @on(DevicePrintFailed, id="printing.fail_device_build")
 def fail_device_build(recorded: Recorded[DevicePrintFailed]) -> None:
-    _advance(recorded.event.device_id, "fail_build", reason=recorded.event.text)
+    _carry(recorded.event.device_id, "queue", "start_build", "fail_build", reason=recorded.event.text)
 
 
 @every(timedelta(hours=1), id="printing.expire_lots")
 def expire_lots(_recorded: Recorded[SlotDue]) -> None:
     for lot in lots_due_to_expire():
         expire_lot(lot_id=lot.pk, actor=PRINTING)
+
+
+def _carry(device_id: int, *moves: str, reason: str = "") -> None:
+    """Make those of the moves that are still ahead of the device.
+
+    Order is kept per handler, not between handlers: the end of a short print may be heard here before its start.
+    """
+    for name in moves:
+        if stage_of(device_id) == SOURCES[name]:
+            _advance(device_id, name, reason=reason)
+    if stage_of(device_id) in BEFORE_BUILD and moves[-1] != "queue":
+        _advance(device_id, moves[-1], reason=reason)
 
 
 def _advance(device_id: int, transition: str, *, reason: str = "") -> None:

@@ -24,6 +24,7 @@ from printing.choices import (
 )
 from printing.models import (
     Build,
+    BuildItem,
     Consumption,
     Container,
     FleetLease,
@@ -198,8 +199,13 @@ def devices_without_build() -> QuerySet[Device]:
     return frozen.exclude(build_items__active=True).order_by("need_by", "pk")
 
 
-def device_is_queued(device_id: int) -> bool:
-    return Device.objects.filter(pk=device_id, stage=Stage.QUEUED).exists()
+def is_in_build(device_id: int, build_id: int) -> bool:
+    """Whether the device is (still) to be made in this build."""
+    return BuildItem.objects.filter(device_id=device_id, build_id=build_id, active=True).exists()
+
+
+def stage_of(device_id: int) -> Stage:
+    return Stage(Device.objects.values_list("stage", flat=True).get(pk=device_id))
 
 
 # Jobs

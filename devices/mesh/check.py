@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
-from devices.mesh.rays import RayScene
+from devices.mesh.distance import face_areas
 
 DEGENERATE_MM2 = 1e-12
-ESCAPE_MM = 1e-3
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def check_mesh(mesh: Mesh) -> MeshReport:
     )
     boundary, crowded, paired = _edges(forward, len(mesh.vertices))
     volume = signed_volume_mm3(mesh) / 1000
-    areas = triangle_areas_mm2(mesh)
+    areas = face_areas(mesh)
     return MeshReport(
         watertight=bool(len(mesh.faces)) and boundary == 0 and crowded == 0,
         manifold=bool(len(mesh.faces)) and crowded == 0,
@@ -101,47 +100,3 @@ def signed_volume_mm3(mesh: Mesh) -> float:
         return 0.0
     a, b, c = (mesh.vertices[mesh.faces[:, n]] - mesh.vertices.mean(axis=0) for n in range(3))
     return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6)
-
-
-def triangle_areas_mm2(mesh: Mesh) -> NDArray[np.float64]:
-    """Shape (m,)."""
-    a, b, c = (mesh.vertices[mesh.faces[:, n]] for n in range(3))
-    return np.asarray(np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2, dtype=np.float64)
-
-
-def minimum_wall_mm(mesh: Mesh, *, samples: int = 20_000, seed: int = 0, percentile: float = 0.5) -> float:
-    """Estimate the thinnest wall of a closed mesh: from sampled points straight inwards to the far side.
-
-    Limits: it sees only what it samples (a spot smaller than the mean distance between samples can be missed), and a
-    ray against the normal overstates walls whose sides are not parallel and understates at sharp outer edges, where two
-    faces meet; hence a low percentile (percent of samples), not the minimum. It is a warning, not a proof.
-    """
-    points, normals = _surface_samples(mesh, samples, seed)
-    hits = RayScene(mesh).first_hits_mm(points - ESCAPE_MM * normals, -normals)
-    walls = hits[np.isfinite(hits)] + ESCAPE_MM
-    if not len(walls):
-        raise ValueError("no ray met a far side: the mesh is not closed")
-    return float(np.percentile(walls, percentile))
-
-
-def _surface_samples(mesh: Mesh, samples: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    points, faces = sample_surface(mesh, samples, seed)
-    a, b, c = (mesh.vertices[mesh.faces[faces, n]] for n in range(3))
-    normals = np.cross(b - a, c - a)
-    return points, normals / np.linalg.norm(normals, axis=1, keepdims=True)
-
-
-def sample_surface(mesh: Mesh, samples: int, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Points spread evenly over the area, shape (samples, 3) mm, and the face each lies on; the same seed, the same points."""
-    areas = triangle_areas_mm2(mesh)
-    total = areas.sum()
-    if not total > 0:
-        raise ValueError("a mesh without area cannot be sampled")
-    random = np.random.default_rng(seed)
-    along = (np.arange(samples) + random.random(samples)) / samples * total
-    faces = np.minimum(np.searchsorted(np.cumsum(areas), along), len(areas) - 1)
-    r, s = random.random((2, samples))
-    root = np.sqrt(r)
-    a, b, c = (mesh.vertices[mesh.faces[faces, n]] for n in range(3))
-    points = (1 - root)[:, None] * a + (root * (1 - s))[:, None] * b + (root * s)[:, None] * c
-    return points, faces

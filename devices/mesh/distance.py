@@ -136,6 +136,8 @@ def sample_surface(
     Stratified along the faces' cumulative area, so even a coarse sample leaves no part out.
     """
     cumulative = np.cumsum(face_areas(mesh))
+    if not cumulative[-1] > 0:
+        raise ValueError("a mesh without area cannot be sampled")
     steps = (np.arange(count) + rng.random(count)) / count * cumulative[-1]
     faces = np.minimum(np.searchsorted(cumulative, steps, side="right"), len(mesh.faces) - 1)
     root, along = np.sqrt(rng.random((count, 1))), rng.random((count, 1))

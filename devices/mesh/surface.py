@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices.mesh.base import Mesh
-from devices.mesh.check import MeshReport, check_mesh, sample_surface, signed_volume_mm3
-from devices.mesh.rays import RayScene
+from devices.mesh.check import MeshReport, check_mesh, signed_volume_mm3
+from devices.mesh.distance import Surface as Measured
+from devices.mesh.distance import sample_surface
 from mes.lazy import lazily
 
 AIR = -1000.0
@@ -254,14 +255,14 @@ def _simplified(mesh: Mesh, tolerance_mm: float) -> Mesh:
 
 
 class _Probe:
-    """A mesh made ready to be measured, once: points spread over it, and a scene to measure against."""
+    """A mesh made ready to be measured, once: points spread over it, and its surface to measure against."""
 
     def __init__(self, mesh: Mesh, samples: int) -> None:
-        self.points, _ = sample_surface(mesh, samples)
-        self.scene = RayScene(mesh)
+        self.points, _ = sample_surface(mesh, samples, np.random.default_rng(0))
+        self.surface = Measured(mesh)
 
     def against(self, other: _Probe) -> Deviation:
-        there, back = other.scene.distances_mm(self.points), self.scene.distances_mm(other.points)
+        there, back = other.surface.unsigned(self.points), self.surface.unsigned(other.points)
         distances = np.concatenate([there, back])
         p95 = float(np.percentile(distances, 95))
         return Deviation(float(distances.mean()), p95, float(distances.max()), len(distances))

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from devices.choices import Stage
 from devices.events import DeviceHeld, DeviceResumed, DeviceStageChanged
-from devices.lifecycle import BACKWARD, DEVICE, PHASES, POINTS
+from devices.lifecycle import DEVICE, PHASES, POINTS, UNHELD
 from devices.models import Device
 from devices.selectors import FINAL_STAGES, evidence_digest, phase_of
 from mes.eventlog.base import Actor, Event
@@ -179,7 +179,7 @@ def record_progress(device: Device, event: Event, *changed: str, actor: Actor, r
 
 def refuse_held(device: Device, transition: str) -> None:
     """A hold blocks every move that brings the device nearer to the patient."""
-    if device.held and transition not in BACKWARD:
+    if device.held and transition not in UNHELD:
         raise TransitionRefused(
             f"{device.code} is on hold: {device.hold_reason}",
             cure="A quality reviewer lifts the hold once its reason is gone.",

@@ -19,7 +19,6 @@ from devices.selectors import waits_for
 from mes.dashboard.find import CODE
 from mes.dashboard.routes import is_fragment
 from mes.dashboard.sheets import as_csv
-from mes.panels import Task, open_tasks
 
 PER_COLUMN = 60
 PER_LIST = 100
@@ -66,7 +65,6 @@ class Filters:
 class Card:
     device: Device
     late: bool
-    tasks: tuple[Task, ...]
 
     @property
     def waits_for(self) -> str:
@@ -124,18 +122,10 @@ def _matches(search: str) -> Q:
     return by_text | (Q(order_id=number) if code[1].upper() == "O" else Q(pk=number))
 
 
-def tasks_by_code() -> dict[str, tuple[Task, ...]]:
-    """What waits, by the code of the thing it waits for."""
-    found: dict[str, list[Task]] = defaultdict(list)
-    for task in open_tasks():
-        found[task.code].append(task)
-    return {code: tuple(tasks) for code, tasks in found.items()}
-
-
 def cards_of(devices: Iterable[Device]) -> Iterator[Card]:
-    waiting, today = tasks_by_code(), timezone.localdate()
+    today = timezone.localdate()
     for device in devices:
-        yield Card(device, is_late(device, today), waiting.get(device.code, ()))
+        yield Card(device, is_late(device, today))
 
 
 def columns_of(shown: QuerySet[Device]) -> list[Column]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,10 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
-from devices.lifecycle import BACKWARD, DEVICE
+from devices.choices import DesignStatus, Phase, SegmentationStatus, Stage, StudyStatus
+from devices.lifecycle import DEVICE, UNHELD
 from devices.models import Device
-from devices.selectors import device_timeline, devices, phase_line, waits_for
+from devices.selectors import PhaseStep, device_timeline, devices, phase_line, waits_for
 from devices.services.lifecycle import check_transition
 from mes.api.actors import actor_of
 from mes.dashboard.actions import offered
@@ -23,7 +24,7 @@ from mes.dashboard.files import files_of, shapes_of
 from mes.dashboard.find import number_of
 from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
-from mes.panels import open_tasks, panels_of
+from mes.panels import panels_of
 from mes.selectors import signatures_of
 
 EVENTS_SHOWN = 12
@@ -51,11 +52,30 @@ MOVES = {
 }
 
 
+# Which panel tells about a phase: where the line of stages leads.
+PHASE_PANELS = {
+    Phase.IMAGING: "devices.images",
+    Phase.DESIGN: "devices.design",
+    Phase.APPROVAL: "devices.design",
+    Phase.SLICING: "printing.builds",
+    Phase.QUEUE: "printing.builds",
+    Phase.PRINTING: "printing.builds",
+    Phase.POST_PROCESSING: "quality.post_processing",
+    Phase.INSPECTION: "quality.inspection",
+    Phase.REVIEW: "quality.release",
+    Phase.RELEASE: "quality.record",
+}
+
+
 @dataclass(frozen=True)
 class ShownPanel:
     id: str
     title: str
     html: SafeString
+
+    @property
+    def anchor(self) -> str:
+        return f"panel-{self.id.replace('.', '-').replace('_', '-')}"
 
 
 def device_by(code: str) -> Device:
@@ -69,7 +89,7 @@ def next_move(device: Device) -> str:
     """The move or gate point that brings a device on from where it stands; empty at an end."""
     if device.stage == Stage.PLANNED:
         return _next_before_freeze(device)
-    onward = [row.name for row in DEVICE.moves_from(device.stage) if row.name not in BACKWARD]
+    onward = [row.name for row in DEVICE.moves_from(device.stage) if row.name not in UNHELD]
     return "complete_record" if "complete_record" in onward else next(iter(onward), "")
 
 
@@ -88,16 +108,16 @@ def _next_before_freeze(device: Device) -> str:
 
 def device_page(request: HttpRequest, code: str) -> HttpResponse:
     device = device_by(code)
+    panels = shown_panels(request, "device", device)
     records = list(device_timeline(device).order_by("-version")[: EVENTS_SHOWN + 1])
     context: dict[str, Any] = {
         "device": device,
         "late": is_late(device, timezone.localdate()),
-        "line": phase_line(device),
+        "line": line_of(device, panels),
         "waits_for": waits_for(device),
-        "tasks": [task for task in open_tasks() if task.code == device.code],
         "move": MOVES.get(next_move(device), ""),
         "actions": offered(request, "device", device),
-        "panels": shown_panels(request, "device", device),
+        "panels": panels,
         "shapes": shapes_of(device),
         "files": files_of(device),
         "signatures": signatures_of(device),
@@ -105,6 +125,12 @@ def device_page(request: HttpRequest, code: str) -> HttpResponse:
         "more_events": len(records) > EVENTS_SHOWN,
     }
     return render(request, "devices/device.html", context)
+
+
+def line_of(device: Device, panels: Sequence[ShownPanel]) -> list[tuple[PhaseStep, str]]:
+    """Every phase with the anchor of the panel that tells about it; empty where none is shown."""
+    anchors = {panel.id: panel.anchor for panel in panels}
+    return [(step, anchors.get(PHASE_PANELS.get(step.phase, ""), "")) for step in phase_line(device)]
 
 
 def shown_panels(request: HttpRequest, page: str, subject: Any) -> list[ShownPanel]:

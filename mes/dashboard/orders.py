@@ -16,7 +16,6 @@ from mes.dashboard.devices import shown_panels
 from mes.dashboard.find import CODE, number_of
 from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
-from mes.panels import open_tasks
 from mes.permissions import may
 from mes.selectors import events_of, signatures_of
 from mes.services.patients import view_identity
@@ -73,7 +72,6 @@ def order_page(request: HttpRequest, code: str) -> HttpResponse:
         "panels": shown_panels(request, "order", order),
         "signatures": signatures_of(order),
         "events": told(list(events_of(order).order_by("-version")[:50])),
-        "tasks": [task for task in open_tasks() if task.code == order.code],
         "may_see_identity": may(actor_of(request), "mes.view_identity"),
     }
     return render(request, "devices/order.html", context)

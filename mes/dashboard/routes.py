@@ -13,7 +13,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 
 from mes.api.errors import status_of
-from mes.exceptions import InvalidInput, Refused
+from mes.exceptions import InvalidInput, NotPermitted, Refused
 
 View = Callable[..., HttpResponseBase]
 
@@ -62,7 +62,8 @@ def refusing(view: View) -> View:
 
 def refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
     template = "mes/parts/refusal.html" if is_fragment(request) else "mes/refused.html"
-    return render(request, template, {"reasons": refusal.reasons}, status=status_of(refusal))
+    title = "You may not do this. Nothing was changed." if isinstance(refusal, NotPermitted) else ""
+    return render(request, template, {"reasons": refusal.reasons, "title": title}, status=status_of(refusal))
 
 
 def gone_to(request: HttpRequest, url: str) -> HttpResponse:

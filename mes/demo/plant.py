@@ -26,7 +26,7 @@ from printing.services.printers import (
 
 KIND = "LCD 120"
 NAMES = ("Aurora", "Borealis", "Corona")
-SPEED = 300.0
+SPEED = 600.0
 PARAMETERS = {
     "layer_height_mm": 0.05,
     "pixel_mm": 0.05,

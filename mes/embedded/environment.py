@@ -27,6 +27,7 @@ class Environment(BaseSettings):
     web_connections: int = Field(default=8, ge=1, le=64)
     worker_concurrency: int = Field(default=2, ge=1, le=64)
     max_body_mib: int = Field(default=1024, ge=1, le=16384)
+    note: str = Field(default="", max_length=120)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     broker_url: str = Field(
         default="", validation_alias="BROKER_URL", pattern=r"^(|(redis|rediss|unix)://.+)$"

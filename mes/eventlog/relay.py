@@ -25,8 +25,8 @@ EVENTS_PER_LANE = 100
 log = logging.getLogger(__name__)
 
 # Heads of lanes that are due. One pass over the open deliveries in the order of their index: a lane that stands still
-# with thousands behind its dead head costs a millisecond for each thousand, where asking of each delivery whether an
-# earlier one is open was measured at twenty. Found without a lock; `deliver_next` looks again under the lane's lock.
+# with thousands behind its dead head costs one to three milliseconds for each thousand; asking of each delivery whether
+# an earlier one is open was measured at thirteen to twenty-eight. Found without a lock; `deliver_next` looks again under the lane's lock.
 DUE_LANES = """
     SELECT handler, stream_type, stream_id FROM (
         SELECT DISTINCT ON (handler, stream_type, stream_id) handler, stream_type, stream_id, status, next_at

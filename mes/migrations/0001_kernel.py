@@ -501,9 +501,6 @@ class Migration(migrations.Migration):
                         name="delivery_open_in_lane",
                     ),
                     models.Index(
-                        condition=models.Q(("status", "pending")), fields=["next_at"], name="delivery_due"
-                    ),
-                    models.Index(
                         condition=models.Q(("status__in", ("sent", "running"))),
                         fields=["lease_until"],
                         name="delivery_leased",

@@ -142,7 +142,6 @@ class Delivery(models.Model):
                 name="delivery_open_in_lane",
                 condition=models.Q(status__in=OPEN_STATUSES),
             ),
-            models.Index(fields=["next_at"], name="delivery_due", condition=models.Q(status="pending")),
             models.Index(
                 fields=["lease_until"],
                 name="delivery_leased",

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import template
+from django.conf import settings
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
@@ -167,6 +168,12 @@ def plain_value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+@register.simple_tag
+def environment_note() -> str:
+    """What this installation says above every page (`LAMINA_NOTE`), so that a test site is not taken for the real one."""
+    return str(settings.ENVIRONMENT_NOTE)
 
 
 @register.simple_tag(takes_context=True)

@@ -13,6 +13,7 @@ UTC_TEXT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)
 DESIGN_PICTURE = "design"
 DEVIATION_SECTION = "L"
 SHORT = 34
+COVER_FACTS = ("material", "side", "intended_use", "rms_mm", "p95_mm", "share_in_tolerance")
 
 
 def page_of(record: Mapping[str, Any], digest: str, pictures: Mapping[str, str]) -> dict[str, Any]:
@@ -32,10 +33,9 @@ def page_of(record: Mapping[str, Any], digest: str, pictures: Mapping[str, str])
             if section["letter"] == DEVIATION_SECTION
             for picture in section["shown"]
         ],
+        "summary": _summary(record["sections"]),
         "signatures": signatures,
-        "events": [
-            {**item, "at": text_of(item["at"]), "title": words(item["type"])} for item in record["events"]
-        ],
+        "events": [{**item, "at": text_of(item["at"]), "title": words(item)} for item in record["events"]],
         "gates": [{**item, "asked_for": item["asked_for"].replace("_", " ")} for item in record["gates"]],
     }
     release = [item for item in signatures if item["meaning"] == "released"]
@@ -84,9 +84,17 @@ def _paired(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def words(event_type: str) -> str:
-    """`devices.device_stage_changed` as people say it."""
-    return event_type.partition(".")[2].replace("_", " ").capitalize()
+def _summary(sections: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The few facts that stand on the cover."""
+    found = {fact["key"]: fact for section in sections.values() for fact in section["facts"]}
+    return [_fact(found[key]) for key in COVER_FACTS if key in found]
+
+
+def words(event: Mapping[str, Any]) -> str:
+    """An event as people say it: `devices.device_stage_changed` with its target."""
+    said = str(event["type"]).partition(".")[2].replace("_", " ").capitalize()
+    target = event["payload"].get("target")
+    return f"{said} to {str(target).replace('_', ' ')}" if target else said
 
 
 def text_of(value: Any) -> str:

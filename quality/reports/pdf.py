@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from weasyprint import HTML, Attachment
-from weasyprint.urls import FatalURLFetchingError, URLFetcher
+from mes.lazy import lazily
+
+WEASYPRINT: Any = lazily("weasyprint")
+URLS: Any = lazily("weasyprint.urls")
 
 
-class AddressRefused(FatalURLFetchingError):  # type: ignore[misc] # WeasyPrint is untyped
+class AddressRefused(ValueError):
     """A page asked for something outside itself."""
 
 
-class DataOnly(URLFetcher):  # type: ignore[misc] # WeasyPrint is untyped
-    """Fetches `data:` addresses alone, and stops the rendering at any other: no network, no file of the machine."""
+@cache
+def data_only() -> Any:
+    """What fetches `data:` addresses alone and stops the rendering at any other: no network, no file of the machine."""
 
-    def __init__(self) -> None:
-        super().__init__(allowed_protocols={"data"}, allow_redirects=False, fail_on_errors=True)
+    class DataOnly(URLS.URLFetcher):  # type: ignore[misc] # WeasyPrint is untyped, and loaded when it is first used
+        def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> Any:
+            if not url.lower().startswith("data:"):
+                raise URLS.FatalURLFetchingError(f"A report may not fetch {url[:80]!r}.")
+            return super().fetch(url, headers)
 
-    def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> Any:
-        if not url.lower().startswith("data:"):
-            raise AddressRefused(f"A report may not fetch {url[:80]!r}.")
-        return super().fetch(url, headers)
+    return DataOnly(allowed_protocols={"data"}, allow_redirects=False, fail_on_errors=True)
 
 
 class SignatureLeftOut(ValueError):
@@ -38,10 +42,15 @@ def write_pdf(html: str, *, record: Mapping[str, Any], attached: bytes, title: s
     missing = [item["id"] for item in record["signatures"] if f'data-signature="{item["id"]}"' not in html]
     if missing:
         raise SignatureLeftOut(f"The page of {title} lacks the signatures {missing}.")
-    attachment = Attachment(string=attached, name="record.json", description=title, relationship="Source")
-    document = HTML(string=html, url_fetcher=DataOnly())
-    with warnings.catch_warnings():
-        # WeasyPrint 70 leaves closing its colour profile to the garbage collector.
-        warnings.filterwarnings("ignore", "unclosed file .*sRGB2014", ResourceWarning)
-        pdf: bytes = document.write_pdf(pdf_variant="pdf/a-3b", attachments=[attachment])
+    attachment = WEASYPRINT.Attachment(
+        string=attached, name="record.json", description=title, relationship="Source"
+    )
+    try:
+        document = WEASYPRINT.HTML(string=html, url_fetcher=data_only())
+        with warnings.catch_warnings():
+            # WeasyPrint 70 leaves closing its colour profile to the garbage collector.
+            warnings.filterwarnings("ignore", "unclosed file .*sRGB2014", ResourceWarning)
+            pdf: bytes = document.write_pdf(pdf_variant="pdf/a-3b", attachments=[attachment])
+    except URLS.FatalURLFetchingError as refusal:
+        raise AddressRefused(str(refusal)) from refusal
     return pdf

@@ -43,7 +43,7 @@ from quality.services.nonconformance import open_nonconformance
 SYSTEM = Actor.system("quality.inspection")
 RULE = "G-INS-01"
 SCAN_LIMIT = 512 * 1024 * 1024
-PICTURE_SIZE = (1200, 820)
+PICTURE_SIZE = (900, 640)
 SEED = 0
 
 

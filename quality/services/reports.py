@@ -55,7 +55,7 @@ def pictures_of(record: Mapping[str, Any], device: Device) -> dict[str, str]:
     design = device.current_design
     if design is not None and design.mesh is not None:
         require_intact(design.mesh)
-        found[DESIGN_PICTURE] = _data_uri(render_png(read_mesh(artefact_path(design.mesh)), size=(1200, 820)))
+        found[DESIGN_PICTURE] = _data_uri(render_png(read_mesh(artefact_path(design.mesh)), size=(800, 560)))
     return found
 
 

@@ -1,6 +1,7 @@
 """The real database against the one table in code (K-01, K-02)."""
 
 from collections import defaultdict
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -13,10 +14,11 @@ from mes.tables import ROOTS, TABLES
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-02")]
 
 
-def rows(statement: str) -> list[tuple[str, ...]]:
+def rows(statement: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement)
-        return cursor.fetchall()
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
 
 
 def test_every_table_is_declared_and_every_declared_table_exists() -> None:
@@ -26,14 +28,14 @@ def test_every_table_is_declared_and_every_declared_table_exists() -> None:
 
 def test_the_real_grants_are_the_declared_ones() -> None:
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for table, role, privilege in rows(
+    for relation, role, privilege in rows(
         "SELECT c.relname, coalesce(r.rolname, 'PUBLIC'), a.privilege_type FROM pg_class c "
         "CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a "
         "LEFT JOIN pg_roles r ON r.oid = a.grantee "
         "WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') "
         "AND a.grantee <> c.relowner"
     ):
-        found[table][role].add(privilege)
+        found[relation][role].add(privilege)
     for name, table in TABLES.items():
         assert found.pop(name, {}) == grants_of(table), name
     assert found == {}

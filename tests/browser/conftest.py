@@ -6,11 +6,13 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, Protocol, TypeVar
 
 import pytest
 import uvicorn
+from django.db import connections
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from mes.asgi import application
@@ -50,6 +52,22 @@ def chromium() -> Iterator[Browser]:
 def _beside_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Playwright keeps an event loop in this thread, which Django would take for an asynchronous caller."""
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+T = TypeVar("T")
+
+
+def aside(work: Callable[[], T]) -> T:
+    """Do something in a thread of its own, for services that speak to the channel layer once they have committed."""
+
+    def done() -> T:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(done).result()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from devices.choices import DesignStatus
 from devices.models import Design, Device, Material
 from devices.selectors import (
     devices,
@@ -26,26 +25,20 @@ from devices.services.designs import (
     review_design,
 )
 from devices.services.generating import lateral_offset_mm
-from devices.services.lifecycle import advance_device, check_transition, hold_device
+from devices.services.lifecycle import check_transition, hold_device
 from devices.services.signing import content_to_sign
-from devices.services.voiding import void_design
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused, TransitionRefused
 from mes.models import EventRecord, Signature
-from mes.services.artefacts import artefact_path
 from mes.services.signatures import content_digest
 from tests.devices.makers import (
     CLINICAL,
     GUIDE_VALUES,
     Staff,
     Who,
-    freeze_design_of,
-    make_artefact,
     make_design,
-    make_device,
     make_master,
-    make_material,
     make_person,
     make_planned,
     make_segmentation,
@@ -315,115 +308,3 @@ def test_a_clinical_design_by_research_tools_is_not_frozen() -> None:
         approve(device, staff[Role.PRE])
     assert rules(refused.value) == {"G-SW-01"}
     assert Device.objects.get().stage == "planned"
-
-
-# --- what voids it
-
-
-def _another_mesh(device: Device) -> None:
-    Design.objects.filter(device=device).update(mesh=make_artefact("another mesh"))
-
-
-def _another_master(device: Device) -> None:
-    Device.objects.filter(pk=device.pk).update(master=make_master(title="A new revision"))
-
-
-def _another_material(device: Device) -> None:
-    other = make_material("resin-guide-01", code="resin-other")
-    Device.objects.filter(pk=device.pk).update(material=other)
-
-
-def _other_values(device: Device) -> None:
-    Design.objects.filter(device=device).update(values={"thickness_mm": 2.0})
-
-
-def _other_side(device: Device) -> None:
-    type(device.order).objects.filter(pk=device.order_id).update(side="left")
-
-
-@pytest.mark.requirement("G-DES-02")
-@pytest.mark.parametrize(
-    "change", [_another_mesh, _another_master, _another_material, _other_values, _other_side]
-)
-def test_whatever_changes_behind_the_approval_stops_the_queue(change: Any) -> None:
-    staff = Staff()
-    device = make_device("design_frozen", staff)
-    assert blocking(device, "queue") == {}
-    change(device)
-    assert "approved something else" in blocking(device, "queue")["G-DES-02"]
-    with pytest.raises(TransitionRefused):
-        advance_device(device_id=device.pk, transition="queue", actor=SYSTEM)
-    assert Device.objects.get(pk=device.pk).stage == "design_frozen"
-
-
-@pytest.mark.requirement("G-INT-01")
-def test_a_study_changed_behind_the_record_stops_the_device() -> None:
-    device = make_device("design_frozen")
-    study = device.current_study
-    assert study is not None
-    study.matched = ["everything"]
-    study.save()
-    assert set(blocking(device, "queue")) == {"G-INT-01"}
-
-
-@pytest.mark.requirement("G-INT-01")
-@pytest.mark.parametrize("damage", ["altered", "missing"])
-def test_a_design_whose_file_is_not_as_it_was_stops_the_device(damage: str) -> None:
-    device = make_device("design_frozen")
-    mesh = artefact_path(str(device.current_design.mesh_id if device.current_design else ""))
-    mesh.chmod(0o640)
-    content = mesh.read_bytes()
-    mesh.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    if damage == "missing":
-        mesh.unlink()
-    assert blocking(device, "queue") == {"G-INT-01": "The file of the design is missing or altered."}
-
-
-@pytest.mark.requirement("G-DES-02")
-def test_a_new_request_takes_a_frozen_device_back() -> None:
-    staff = Staff()
-    device = make_device("design_frozen", staff)
-    request_design(device_id=device.pk, values=GUIDE_VALUES, actor=staff[Role.DSN].actor)
-    fresh = devices().get()
-    assert (fresh.stage, fresh.phase) == ("planned", "design")
-    assert list(Design.objects.order_by("revision").values_list("status", flat=True)) == [
-        "voided",
-        "requested",
-    ]
-    assert events("design_voided") == 1
-    assert "K-06" in blocking(device, "queue")
-
-
-@pytest.mark.requirement("G-DES-02")
-def test_a_device_in_production_keeps_its_design() -> None:
-    staff = Staff()
-    device = make_device("queued", staff)
-    with pytest.raises(TransitionRefused, match="its design stands"):
-        request_design(device_id=device.pk, values=GUIDE_VALUES, actor=staff[Role.DSN].actor)
-    with pytest.raises(TransitionRefused):
-        void_design(device_id=device.pk, actor=staff[Role.QAR].actor, reason="second thoughts")
-    assert Design.objects.get().status == DesignStatus.APPROVED
-    assert Device.objects.get().stage == "queued"
-
-
-def test_voiding_needs_a_reason_and_a_design() -> None:
-    staff = Staff()
-    device = ready(staff)
-    with pytest.raises(InvalidInput):
-        void_design(device_id=device.pk, actor=staff[Role.QAR].actor, reason=" ")
-    with pytest.raises(TransitionRefused, match="no design to void"):
-        void_design(device_id=device.pk, actor=staff[Role.QAR].actor, reason="why not")
-
-
-def test_a_voided_design_is_approved_again_only_from_the_start() -> None:
-    staff = Staff()
-    device = make_planned(staff)
-    design = freeze_design_of(device, staff)
-    device.stage = "design_frozen"
-    device.save()
-    void_design(device_id=device.pk, actor=staff[Role.QAR].actor, reason="The patient fell")
-    design.refresh_from_db()
-    assert (design.status, design.reasons[0]["text"]) == ("voided", "The patient fell")
-    with pytest.raises(TransitionRefused):
-        approve(device, staff[Role.PRE])
-    assert artefact_path(str(design.mesh_id)).is_file()

@@ -35,6 +35,7 @@ from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused, Transit
 from mes.models import EventRecord, Signature
 from mes.services.artefacts import artefact_path, store_artefact
 from tests.devices.makers import (
+    CLINICAL,
     Staff,
     freeze_design_of,
     make_artefact,
@@ -302,3 +303,37 @@ def test_images_dated_in_the_future_are_no_images() -> None:
 
 def _window(days: int) -> dict[str, Any]:
     return {"max_slice_spacing_mm": 3.0, "max_tilt_degrees": 1.0, "max_image_age_days": days}
+
+
+@pytest.mark.requirement("G-IMG-01")
+@pytest.mark.requirement("G-SW-01")
+def test_the_clinical_master_refuses_coarse_images_and_research_tools_and_says_the_cure() -> None:
+    staff = Staff()
+    device = make_planned(staff, master=make_master(CLINICAL))
+    study = make_study(device, staff, widest_slice_step_mm=2.5)
+    start_segmentation_by_rule(device_id=device.pk, study_id=study.pk)
+    record = EventRecord.objects.get(type="devices.segmentation_refused")
+    gates = {one["gate"]: one for one in json.loads(record.payload)["gates"] if one["outcome"] == "block"}
+    assert sorted(gates) == ["G-IMG-01", "G-SW-01"]
+    assert "2.50 mm apart, allowed are 1.25 mm" in gates["G-IMG-01"]["reason"]
+    assert "training master" in gates["G-SW-01"]["cure"]
+    assert gates["G-SW-01"]["evidence"]["tools"] == {
+        "bone_guide 1": "research_only",
+        "bone_threshold 1.0": "research_only",
+    }
+    assert not EventRecord.objects.filter(type="devices.segmentation_requested").exists()
+    device.refresh_from_db()
+    assert {one["gate"] for one in refused_segmentation(device)} == {"G-IMG-01", "G-SW-01"}
+
+
+@pytest.mark.requirement("G-IMG-02")
+def test_old_images_are_refused_for_clinical_use() -> None:
+    staff = Staff()
+    device = make_planned(staff, master=make_master(CLINICAL))
+    old = timezone.localdate() - timedelta(days=160)
+    study = make_study(device, staff, acquired_on=old)
+    start_segmentation_by_rule(device_id=device.pk, study_id=study.pk)
+    payload = json.loads(EventRecord.objects.get(type="devices.segmentation_refused").payload)
+    gates = {one["gate"]: one for one in payload["gates"]}
+    assert gates["G-IMG-02"]["outcome"] == "block"
+    assert gates["G-IMG-02"]["evidence"]["age_at_use_days"] == 190

@@ -8,7 +8,6 @@ import os
 import time
 import zipfile
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,8 @@ from devices.choices import DesignStatus, Stage
 from devices.imaging.nifti import write_nifti
 from devices.imaging.storage import load_volume
 from devices.models import Design, Device, Segmentation, Study
-from devices.selectors import refused_segmentation
 from devices.services.lifecycle import hold_device
 from devices.services.reading import read_study
-from devices.services.segmentations import start_segmentation_by_rule
 from devices.services.studies import (
     discard_upload,
     quarantine_path,
@@ -36,15 +33,12 @@ from mes.exceptions import Conflict, InvalidInput, NotPermitted, SignatureRefuse
 from mes.models import Artefact, EventRecord, Signature
 from mes.services.artefacts import artefact_path
 from tests.devices.makers import (
-    CLINICAL,
     IDENTITY,
     Staff,
     freeze_design_of,
     make_device,
-    make_master,
     make_person,
     make_planned,
-    make_study,
     make_upload,
     small_skull,
 )
@@ -365,40 +359,3 @@ def test_images_that_come_too_late_are_refused(tmp_path: Path) -> None:
     assert read(late).status == "refused"
     assert refusals() == ["too_late"]
     assert Design.objects.get().status == "approved"
-
-
-# --- the gates before the segmentation
-
-
-@pytest.mark.requirement("G-IMG-01")
-@pytest.mark.requirement("G-SW-01")
-def test_the_clinical_master_refuses_coarse_images_and_research_tools_and_says_the_cure() -> None:
-    staff = Staff()
-    device = make_planned(staff, master=make_master(CLINICAL))
-    study = make_study(device, staff, widest_slice_step_mm=2.5)
-    start_segmentation_by_rule(device_id=device.pk, study_id=study.pk)
-    record = EventRecord.objects.get(type="devices.segmentation_refused")
-    gates = {one["gate"]: one for one in json.loads(record.payload)["gates"] if one["outcome"] == "block"}
-    assert sorted(gates) == ["G-IMG-01", "G-SW-01"]
-    assert "2.50 mm apart, allowed are 1.25 mm" in gates["G-IMG-01"]["reason"]
-    assert "training master" in gates["G-SW-01"]["cure"]
-    assert gates["G-SW-01"]["evidence"]["tools"] == {
-        "bone_guide 1": "research_only",
-        "bone_threshold 1.0": "research_only",
-    }
-    assert not EventRecord.objects.filter(type="devices.segmentation_requested").exists()
-    device.refresh_from_db()
-    assert {one["gate"] for one in refused_segmentation(device)} == {"G-IMG-01", "G-SW-01"}
-
-
-@pytest.mark.requirement("G-IMG-02")
-def test_old_images_are_refused_for_clinical_use() -> None:
-    staff = Staff()
-    device = make_planned(staff, master=make_master(CLINICAL))
-    old = timezone.localdate() - timedelta(days=160)
-    study = make_study(device, staff, acquired_on=old)
-    start_segmentation_by_rule(device_id=device.pk, study_id=study.pk)
-    payload = json.loads(EventRecord.objects.get(type="devices.segmentation_refused").payload)
-    gates = {one["gate"]: one for one in payload["gates"]}
-    assert gates["G-IMG-02"]["outcome"] == "block"
-    assert gates["G-IMG-02"]["evidence"]["age_at_use_days"] == 190

@@ -33,6 +33,7 @@ class Fleet:
             "BROKER_URL": settings.BROKER_URL,
             "DJANGO_SETTINGS_MODULE": settings_module,
             "LAMINA_WORKER_CONCURRENCY": "1",
+            "CELERY_SKIP_CHECKS": "1",
             "RIG_JOURNAL": str(self.journal),
         }
 

@@ -14,7 +14,7 @@ from mes.services import artefacts
 from mes.services.artefacts import artefact_path, open_artefact, require_intact, store_artefact
 
 pytestmark = pytest.mark.requirement("K-07")
-CONTENT = os.urandom(3_000_000)
+CONTENT = bytes(range(256)) * 4096
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 

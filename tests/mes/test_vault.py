@@ -81,7 +81,7 @@ def test_the_identity_lies_in_the_vault_and_nowhere_else(coordinator: Actor) -> 
             "UNION ALL SELECT i::text FROM mes_patient_identity i"
         )
         everything = " ".join(row[0] for row in cursor.fetchall())
-    for value in ("4711", "Doe", "Jane", "1970-01-31"):
+    for value in ("MRN 4711", "mrn4711", "Doe", "Jane", "1970-01-31"):
         assert value not in everything
         assert value.encode().hex() not in everything
     assert open_identity(patient) == JANE

@@ -247,6 +247,13 @@ class Floor:
         chosen.refresh_from_db()
         return container
 
+    def another(self) -> tuple[Printer, Build]:
+        """One more qualified, idle printer with a container of its own lot, and one more verified build."""
+        printer = make_printer(self.staff, self.parameters, connection=self.printer.connection)
+        self.load(make_released_lot(self.staff), printer)
+        hear(printer, idle())
+        return printer, make_verified_build(self.staff, parameters=self.parameters)
+
     @property
     def operator(self) -> Actor:
         return self.staff[Role.OPR].actor

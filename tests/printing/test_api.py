@@ -12,17 +12,17 @@ from mes.choices import Role
 from mes.models import Account
 from printing.choices import JobState, Run
 from printing.models import MaterialLot, Printer, PrintJob
-from tests.devices.makers import PASSWORD, Staff, Who
+from tests.devices.makers import PASSWORD, Staff, Who, make_material
 from tests.printing.makers import (
     GOOD,
     KIND,
+    VALUES,
     Floor,
     container_of,
     frozen_device,
     hear,
     in_days,
     make_lot,
-    make_material,
     make_parameters,
     make_released_lot,
     runs,
@@ -131,7 +131,7 @@ def test_a_container_is_loaded_by_its_label() -> None:
     assert refused.status_code == 422
 
 
-def test_lists_have_no_query_for_each_row() -> None:
+def test_every_list_answers() -> None:
     staff = Staff()
     floor = Floor(staff)
     floor.start()
@@ -139,3 +139,29 @@ def test_lists_have_no_query_for_each_row() -> None:
         listed = client_of(staff[Role.OPR]).get(f"/api/{path}/")
         assert listed.status_code == 200
         assert listed.json()["count"] >= 1
+
+
+def test_a_parameter_set_is_written_and_approved_by_another() -> None:
+    staff = Staff()
+    make_material()
+    made = post(
+        staff[Role.BLD],
+        "parameters",
+        name="fine",
+        printer_kind=KIND,
+        material="resin-guide-01",
+        values=VALUES,
+    )
+    assert made.status_code == 201
+    code = made.json()["code"]
+    approved = post(staff[Role.QAR], f"parameters/{code}/approve", **signed(staff[Role.QAR]))
+    assert (approved.status_code, approved.json()["state"]) == (200, "approved")
+    broken = post(
+        staff[Role.BLD],
+        "parameters",
+        name="bad",
+        printer_kind=KIND,
+        material="resin-guide-01",
+        values={**VALUES, "pixel_mm": -1},
+    )
+    assert broken.status_code == 422

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
+from django.utils import timezone
 
-from mes.eventlog.base import Actor
+from mes.eventlog.base import Actor, plain
+from mes.exceptions import LeaseLost
 from mes.selectors import events_of
+from mes.services.artefacts import artefact_path
 from printing.choices import BuildState, CommandState, JobState, Operation
-from printing.models import Printer, PrinterCommand, PrintJob
-from printing.services.commands import settle_command
-from printing.services.fleet.connections import simulate_fault
+from printing.drivers.base import BuildFile
+from printing.drivers.simulated import SimulatedPrinter
+from printing.models import FleetLease, Printer, PrinterCommand, PrintJob
+from printing.services.commands import settle_command, take_command
+from printing.services.fleet.connections import connection_of, simulate_fault
+from printing.services.fleet.lease import renew_lease, take_lease
+from printing.services.fleet.words import FLEET, record_fleet_word, record_telemetry_gap
 from printing.services.jobs import (
     cancel_job,
     confirm_plate_clear,
@@ -22,7 +32,7 @@ from printing.services.jobs import (
     start_job,
 )
 from tests.printing.conftest import Running, until
-from tests.printing.makers import Floor, make_printer, refreshed
+from tests.printing.makers import Floor, idle, make_printer, refreshed
 
 TESTER = Actor.system("test")
 FAST = 400.0
@@ -43,6 +53,10 @@ def strike(printer: Printer, fault: str) -> None:
 
 def is_now(job: PrintJob, state: JobState) -> None:
     until(lambda: refreshed(job).state == state)
+
+
+def has_begun(job: PrintJob) -> None:
+    until(lambda: refreshed(job).started_at is not None)
 
 
 def shows(printer: Printer, operation: Operation) -> None:
@@ -142,87 +156,91 @@ def test_lost_command_is_given_back_by_a_person(floor: Floor, fleet: Running, ma
     assert commands_done(machines, floor.printer) == ["start"]
 
 
-def test_refused_start_gives_the_claim_back(floor: Floor, fleet: Running) -> None:
-    strike(floor.printer, "refuses_start")
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_command_of_a_dead_fleet_is_read_back_and_never_sent_again(
+    floor: Floor, fleet: Running, machines: Path, arrived: bool
+) -> None:
+    """The process died between "sent" and the answer: seen on the machine it is confirmed, else a person decides."""
+    job = floor.dispatch()
+    command = start_job(job_id=job.pk, actor=floor.operator)
+    assert take_command(command_id=command.pk, epoch=take_lease(UUID(int=1)) or 0, actor=FLEET)
+    if arrived:
+        asyncio.run(_start_on_the_machine(floor, job))
     with fleet():
+        if arrived:
+            is_now(job, JobState.FINISHED)
+        else:
+            is_now(job, JobState.UNCERTAIN)
+    expected = CommandState.CONFIRMED if arrived else CommandState.UNCERTAIN
+    assert PrinterCommand.objects.get(pk=command.pk).state == expected
+    assert commands_done(machines, floor.printer) == (["start"] if arrived else [])
+
+
+async def _start_on_the_machine(floor: Floor, job: PrintJob) -> None:
+    driver = SimulatedPrinter(connection_of(floor.printer))
+    path = artefact_path(floor.build.file_id or "")
+    await driver.upload(BuildFile(str(job.claim), path, floor.build.plate_digest))
+    await driver.start(str(job.claim))
+
+
+def test_each_fault_of_a_print_becomes_what_it_is(floor: Floor, fleet: Running) -> None:
+    """Five printers fail at once, each in its own way; each job becomes what its fault says, and no other."""
+    hall = [(floor.printer, floor.build), *(floor.another() for _ in range(4))]
+    faults = ["thermal_fault", "lies_idle", "no_finish", "pause_by_itself", "resin_low"]
+    becomes = [
+        JobState.FAILED,
+        JobState.UNCERTAIN,
+        JobState.UNCERTAIN,
+        JobState.PAUSED,
+        JobState.PAUSED,
+    ]
+    with fleet():
+        jobs = [floor.dispatch(build, printer) for printer, build in hall]
+        for job in jobs:
+            start_job(job_id=job.pk, actor=floor.operator)
+        for job, (printer, _), fault in zip(jobs, hall, faults, strict=True):
+            has_begun(job)
+            strike(printer, fault)
+        for job, state in zip(jobs, becomes, strict=True):
+            is_now(job, state)
+        shows(hall[0][0], Operation.ERROR)
+        shows(hall[3][0], Operation.PAUSED)
+        shows(hall[4][0], Operation.ATTENTION)
+        assert "E-204" in refreshed(jobs[0]).reason
+        assert refreshed(jobs[2]).build.state == BuildState.STARTED
+
+        settle_job(job_id=jobs[1].pk, outcome="failed", actor=floor.operator, reason="stopped it by hand")
+        assert refreshed(jobs[1]).build.state == BuildState.FAILED
+        for job in jobs[3:]:
+            assert refreshed(job).interruptions[0]["decided"] is False
+            resume_job(job_id=job.pk, actor=floor.operator, reason="refilled")
+        for job in jobs[3:]:
+            is_now(job, JobState.FINISHED)
+            assert refreshed(job).build.state == BuildState.COMPLETED
+
+
+def test_each_fault_of_a_machine_at_rest_becomes_what_it_is(floor: Floor, fleet: Running) -> None:
+    """What is not heard, not understood or not ours is never idle; a refused start gives the claim back."""
+    others = [make_printer(floor.staff) for _ in range(4)]
+    with fleet():
+        for printer in others:
+            shows(printer, Operation.IDLE)
+        for printer, fault in zip(others, ["offline", "silent", "strange_word", "foreign_job"], strict=True):
+            strike(printer, fault)
+        strike(floor.printer, "refuses_start")
         job = floor.dispatch()
         command = start_job(job_id=job.pk, actor=floor.operator)
         until(lambda: PrinterCommand.objects.get(pk=command.pk).state == CommandState.REFUSED)
+        shows(others[0], Operation.OFFLINE)
+        shows(others[1], Operation.UNKNOWN)
+        shows(others[2], Operation.UNKNOWN)
+        until(lambda: Printer.objects.get(pk=others[3].pk).held)
     assert refreshed(job).state == JobState.CLAIMED
     assert "lid is open" in refreshed(job).reason
     assert refreshed(job).build.state == BuildState.SCHEDULED
-
-
-def test_lies_idle_makes_a_print_uncertain(floor: Floor, fleet: Running) -> None:
-    with fleet():
-        job = started(floor)
-        strike(floor.printer, "lies_idle")
-        is_now(job, JobState.UNCERTAIN)
-        settle_job(job_id=job.pk, outcome="failed", actor=floor.operator, reason="stopped it by hand")
-    assert refreshed(job).build.state == BuildState.FAILED
-
-
-def test_no_finish_is_uncertain_not_finished(floor: Floor, fleet: Running) -> None:
-    strike(floor.printer, "no_finish")
-    with fleet():
-        job = started(floor)
-        is_now(job, JobState.UNCERTAIN)
-    assert refreshed(job).build.state == BuildState.STARTED
-
-
-def test_thermal_fault_fails_the_print_in_the_machines_words(floor: Floor, fleet: Running) -> None:
-    with fleet():
-        job = started(floor)
-        strike(floor.printer, "thermal_fault")
-        is_now(job, JobState.FAILED)
-        shows(floor.printer, Operation.ERROR)
-    assert "E-204" in refreshed(job).reason
-
-
-@pytest.mark.parametrize(
-    ("fault", "operation"),
-    [("pause_by_itself", Operation.PAUSED), ("resin_low", Operation.ATTENTION)],
-)
-def test_a_pause_nobody_asked_for_needs_a_decision(
-    floor: Floor, fleet: Running, fault: str, operation: Operation
-) -> None:
-    with fleet():
-        job = started(floor)
-        strike(floor.printer, fault)
-        is_now(job, JobState.PAUSED)
-        shows(floor.printer, operation)
-        assert refreshed(job).interruptions[0]["decided"] is False
-        resume_job(job_id=job.pk, actor=floor.operator, reason="refilled")
-        is_now(job, JobState.FINISHED)
-    ended = refreshed(job)
-    assert ended.interruptions[0]["decided"] is True
-    assert ended.build.state == BuildState.COMPLETED
-
-
-def test_foreign_job_is_recorded_and_holds_the_printer(floor: Floor, fleet: Running) -> None:
-    strike(floor.printer, "foreign_job")
-    with fleet():
-        until(lambda: Printer.objects.get(pk=floor.printer.pk).held)
-    printer = Printer.objects.get(pk=floor.printer.pk)
-    assert printer.foreign_run == "panel: calibration_boat"
-    assert events_of(printer).filter(type="printing.foreign_run_seen").count() == 1
-
-
-@pytest.mark.parametrize(
-    ("fault", "operation"),
-    [
-        ("offline", Operation.OFFLINE),
-        ("silent", Operation.UNKNOWN),
-        ("strange_word", Operation.UNKNOWN),
-    ],
-)
-def test_what_is_not_heard_is_never_idle(
-    floor: Floor, fleet: Running, fault: str, operation: Operation
-) -> None:
-    with fleet():
-        shows(floor.printer, Operation.IDLE)
-        strike(floor.printer, fault)
-        shows(floor.printer, operation)
+    foreign = Printer.objects.get(pk=others[3].pk)
+    assert foreign.foreign_run == "panel: calibration_boat"
+    assert events_of(foreign).filter(type="printing.foreign_run_seen").count() == 1
 
 
 def test_a_dead_printer_slows_nobody(floor: Floor, fleet: Running) -> None:
@@ -233,8 +251,29 @@ def test_a_dead_printer_slows_nobody(floor: Floor, fleet: Running) -> None:
         is_now(job, JobState.FINISHED)
 
 
-def test_two_fleets_do_not_both_drive(floor: Floor, fleet: Running) -> None:
-    with fleet() as first:
-        second = first.__class__(first.pace)
-        assert second.epoch == 0
-        shows(floor.printer, Operation.IDLE)
+def test_two_fleets_do_not_both_drive(committed_db: None) -> None:
+    first, second = uuid4(), uuid4()
+    epoch = take_lease(first)
+    assert epoch == 1
+    assert take_lease(second) is None
+    FleetLease.objects.update(until=timezone.now())
+    assert take_lease(second) == 2
+    assert not renew_lease(first, epoch)
+    printer = make_printer()
+    with pytest.raises(LeaseLost):
+        record_fleet_word(printer_id=printer.pk, word=idle(), epoch=epoch)
+    printer.refresh_from_db()
+    assert printer.operation == Operation.UNKNOWN
+
+
+def test_a_gap_in_the_telemetry_of_a_print_needs_a_decision(committed_db: None) -> None:
+    floor = Floor()
+    job = floor.start()
+    now = timezone.now()
+    epoch = take_lease(UUID(int=1)) or 0
+    since = now - timedelta(minutes=7)
+    for until_moment in (None, now, now):
+        record_telemetry_gap(job_id=job.pk, since=since, until=until_moment, epoch=epoch)
+    assert [gap["until"] for gap in refreshed(job).gaps] == [plain(now)]
+    assert events_of(job).filter(type="printing.telemetry_lost").count() == 2
+    assert floor.finish(job).build.state == BuildState.INTERRUPTED

@@ -43,7 +43,7 @@ def hold(printer: Printer, staff: Staff) -> None:
 
 def socket(user: Any) -> WebsocketCommunicator:
     talk = WebsocketCommunicator(FleetConsumer.as_asgi(), "/ws/fleet/")
-    talk.scope["user"] = user
+    talk.scope["user"] = user  # type: ignore[typeddict-unknown-key]
     return talk
 
 
@@ -57,22 +57,24 @@ async def heard(talk: WebsocketCommunicator, kind: str, fits: Callable[[Any], bo
 
 
 async def test_an_anonymous_client_is_refused(committed_db: None) -> None:
-    connected, _ = await socket(AnonymousUser()).connect()
-    assert not connected
+    talk = socket(AnonymousUser())
+    assert not (await talk.connect(timeout=10))[0]
+    await talk.disconnect(timeout=10)
 
 
 async def test_a_closed_account_is_refused(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
     known.account.is_active = False
     await known.account.asave(update_fields=["is_active"])
-    connected, _ = await socket(known.account).connect()
-    assert not connected
+    talk = socket(known.account)
+    assert not (await talk.connect(timeout=10))[0]
+    await talk.disconnect(timeout=10)
 
 
 async def test_snapshot_then_states_heartbeats_and_telemetry(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
     talk = socket(known.account)
-    assert (await talk.connect())[0]
+    assert (await talk.connect(timeout=10))[0]
     await talk.send_json_to({"t": "subscribe"})
     snapshot = await heard(talk, "snapshot")
     first = known.printers[0]
@@ -94,7 +96,7 @@ async def test_snapshot_then_states_heartbeats_and_telemetry(committed_db: None)
     await telemetry.put(first.pk, values)
     assert (await heard(talk, "telemetry"))["printer"] == values
     await telemetry.close()
-    await talk.disconnect()
+    await talk.disconnect(timeout=10)
 
 
 async def test_a_lost_message_is_repaired_by_the_heartbeat(
@@ -103,20 +105,20 @@ async def test_a_lost_message_is_repaired_by_the_heartbeat(
     monkeypatch.setattr("printing.live._tell", lambda printer_id: None)
     known = await database_sync_to_async(made)()
     talk = socket(known.account)
-    await talk.connect()
+    await talk.connect(timeout=10)
     await talk.send_json_to({"t": "subscribe"})
     await heard(talk, "snapshot")
     await database_sync_to_async(hold)(known.printers[1], known.staff)
     state = await heard(talk, "state")
     assert (state["printer"]["code"], state["printer"]["held"]) == (known.printers[1].code, True)
-    await talk.disconnect()
+    await talk.disconnect(timeout=10)
 
 
 async def test_one_printer_only_and_resync(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
     one, other = known.printers
     talk = socket(known.account)
-    await talk.connect()
+    await talk.connect(timeout=10)
     await talk.send_json_to({"t": "resync"})
     assert "subscribe" in (await heard(talk, "error"))["text"]
     await talk.send_to(text_data="{not json")
@@ -128,17 +130,17 @@ async def test_one_printer_only_and_resync(committed_db: None) -> None:
     assert (await heard(talk, "state"))["printer"]["code"] == one.code
     await talk.send_json_to({"t": "resync"})
     assert (await heard(talk, "snapshot"))["printers"][0]["held"] is True
-    await talk.disconnect()
+    await talk.disconnect(timeout=10)
 
 
 async def test_a_client_that_floods_is_closed(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
     talk = socket(known.account)
-    await talk.connect()
+    await talk.connect(timeout=10)
     for _ in range(30):
         await talk.send_json_to({"t": "subscribe"})
     async with asyncio.timeout(5):
         while (message := await talk.receive_output(timeout=5))["type"] != "websocket.close":
             pass
     assert message["code"] == 1008
-    await talk.disconnect()
+    await talk.disconnect(timeout=10)

@@ -11,20 +11,28 @@ from mes.selectors import events_of
 from printing.choices import BuildState, JobState, Run
 from printing.models import Build
 from printing.selectors import device_lots, lot_trace
-from printing.services.builds import create_build, verify_build
-from printing.services.jobs import confirm_plate_clear
+from printing.services.builds import cancel_build, create_build, retry_preparation, verify_build
+from printing.services.jobs import confirm_plate_clear, start_job
+from printing.services.preparation import prepare_build
 from tests.devices.makers import Staff
 from tests.printing.makers import (
     KIND,
+    VALUES,
     Floor,
     frozen_device,
     hear,
     idle,
+    make_build,
     make_parameters,
     make_printer,
     make_released_lot,
+    make_verified_build,
     runs,
+    send,
 )
+
+PRINTED = (Stage.BUILT, Stage.POST_PROCESSING)
+"""What a printed device goes on to is quality's affair."""
 
 
 def test_a_build_is_sliced_verified_printed_and_cleared(drain: Callable[[], int]) -> None:
@@ -61,11 +69,8 @@ def test_a_build_is_sliced_verified_printed_and_cleared(drain: Callable[[], int]
     drain()
     job.refresh_from_db()
     lot.refresh_from_db()
-    assert (job.state, _state(build), _stage(device)) == (
-        JobState.FINISHED,
-        BuildState.COMPLETED,
-        Stage.BUILT,
-    )
+    assert (job.state, _state(build)) == (JobState.FINISHED, BuildState.COMPLETED)
+    assert _stage(device) in PRINTED
     assert str(lot.consumed) == "3.250"
     assert [row["job"] for row in lot_trace(lot)] == [job]
     assert list(device_lots(device)) == [lot]
@@ -91,3 +96,60 @@ def _stage(device: Device) -> str:
 def _state(build: Build) -> str:
     build.refresh_from_db()
     return build.state
+
+
+def test_a_print_that_ended_unseen_still_carries_its_devices(drain: Callable[[], int]) -> None:
+    """Start and end are told in one breath; the handlers may hear them in any order."""
+    floor = Floor()
+    device = floor.build.items.get().device
+    job = floor.dispatch()
+    start_job(job_id=job.pk, actor=floor.operator)
+    send(floor.printer)
+    hear(floor.printer, runs(job, Run.FINISHED, layer=floor.build.layer_count or 0, late=True))
+    drain()
+    assert _stage(device) in PRINTED
+    job.refresh_from_db()
+    assert job.observed_late
+    names = [event.type for event in events_of(device)]
+    assert names.count("devices.device_stage_changed") >= 3
+
+
+def test_a_build_that_is_given_up_frees_its_devices(drain: Callable[[], int]) -> None:
+    staff = Staff()
+    build = make_verified_build(staff)
+    device = build.items.get().device
+    drain()
+    assert _stage(device) == Stage.QUEUED
+    cancel_build(build_id=build.pk, actor=staff[Role.BLD].actor, reason="another first")
+    drain()
+    assert _stage(device) == Stage.DESIGN_FROZEN
+
+
+def test_a_plate_that_cannot_be_cut_says_why_and_can_be_tried_again(drain: Callable[[], int]) -> None:
+    staff = Staff()
+    tiny = make_parameters(staff, values={**VALUES, "plate_size_mm": [8.0, 8.0, 60.0]})
+    build = make_build(staff, parameters=tiny)
+    assert build.state == BuildState.UNPREPARED
+    assert "room for" in build.problems[0]["text"]
+    assert build.problems[0]["cure"]
+    retry_preparation(build_id=build.pk, actor=staff[Role.BLD].actor, reason="again")
+    drain()
+    assert _state(build) == BuildState.UNPREPARED
+
+
+def test_slicing_that_ends_after_a_cancel_writes_nothing(committed_db: None) -> None:
+    staff = Staff()
+    device = frozen_device(staff)
+    build = create_build(
+        device_ids=[device.pk],
+        printer_kind=KIND,
+        parameters=make_parameters(staff).pk,
+        actor=staff[Role.BLD].actor,
+    )
+    effect = prepare_build(build.pk)
+    cancel_build(build_id=build.pk, actor=staff[Role.BLD].actor, reason="changed plans")
+    effect()
+    assert _state(build) == BuildState.CANCELLED
+    build.refresh_from_db()
+    assert build.file_id is None
+    assert prepare_build(build.pk)() is None

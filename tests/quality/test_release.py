@@ -230,6 +230,12 @@ def alter_a_file(device: Device) -> None:
     path.write_bytes(bytes(content))
 
 
+def alter_a_scan(device: Device) -> None:
+    path = artefact_path(device.inspections.get().scan)
+    path.chmod(0o640)
+    path.write_bytes(path.read_bytes()[::-1])
+
+
 def lose_a_file(device: Device) -> None:
     assert device.current_segmentation is not None
     artefact_path(str(device.current_segmentation.mask_id)).unlink()
@@ -248,6 +254,7 @@ def alter_a_design(_device: Device) -> None:
     ("_case", "harm", "rules"),
     [
         ("one bit of a file", alter_a_file, ("G-INT-01",)),
+        ("the scan", alter_a_scan, ("G-INT-01",)),
         ("a lost file", lose_a_file, ("G-INT-01",)),
         ("a row of a lot", alter_a_lot, ("G-INT-01",)),
         ("a row of the design", alter_a_design, ("G-INT-01", "G-SIG-01")),

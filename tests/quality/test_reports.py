@@ -173,7 +173,7 @@ def test_a_clinical_record_carries_no_training_notice(staff: Staff) -> None:
     ],
 )
 def test_a_page_that_wants_to_fetch_is_refused(address: str) -> None:
-    record = {"signatures": []}
+    record: dict[str, Any] = {"signatures": []}
     for html in (
         f'<img src="{address}">',
         f'<link rel="stylesheet" href="{address}">',

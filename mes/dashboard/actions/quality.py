@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from devices.choices import Stage
@@ -258,7 +259,8 @@ def _review(doing: Doing) -> str:
 
 
 def _release_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
-    details = release_content(release_checklist(device, actor), shown_record(device))
+    record = hashlib.sha256(shown_record(device)).hexdigest()
+    details = release_content(device, release_checklist(device, actor), record)
     return move_content(device, DEVICE.row("release", device.stage), details)
 
 

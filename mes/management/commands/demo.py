@@ -36,7 +36,6 @@ class Command(BaseCommand):
             started = time.monotonic()
             with running_stack(port=port, quiet=True, tell=teller.say) as stack:
                 teller.seconds["setup"] = time.monotonic() - started
-                teller.say(f"Lamina runs at {stack.address}.")
                 told = tell(teller)
                 result = summary(teller, told)
                 if not options["exit"]:

@@ -11,8 +11,7 @@ import pytest
 from devices.imaging.base import Volume
 from devices.imaging.intake import read_images
 from devices.mesh.base import Mesh
-from devices.mesh.check import sample_surface
-from devices.mesh.rays import RayScene
+from devices.mesh.distance import Surface, sample_surface
 from devices.mesh.surface import NO_SMOOTHING, surface_of_mask
 from devices.segmentation.bone import segment
 from tests.devices.conftest import RealData
@@ -41,7 +40,7 @@ def _cloud(points: np.ndarray) -> o3d.geometry.PointCloud:
 
 def _registered(points: np.ndarray, truth: Mesh) -> np.ndarray:
     """Rigid, no scale, point to plane: first with outliers down-weighted, then least squares over everything near."""
-    target = _cloud(sample_surface(truth, 60_000)[0])
+    target = _cloud(sample_surface(truth, 60_000, np.random.default_rng(0))[0])
     target.estimate_normals(o3d.geometry.KDTreeSearchParamKNN(20))
     pose = np.eye(4)
     losses = (o3d.pipelines.registration.TukeyLoss(4.0), o3d.pipelines.registration.L2Loss())
@@ -57,13 +56,13 @@ def _registered(points: np.ndarray, truth: Mesh) -> np.ndarray:
 @pytest.mark.parametrize("folder", ["S2010", "S3010"])
 def test_a_tilted_scan_meets_the_untilted_truth(real_data: RealData, truth: Mesh, folder: str) -> None:
     volume, mesh = _scanned(real_data(f"phantom-head/S21610/{folder}"))
-    sampled = sample_surface(mesh, 30_000)[0]
+    sampled = sample_surface(mesh, 30_000, np.random.default_rng(0))[0]
     k = volume.to_indices(sampled)[:, 0]
     points = _registered(sampled, truth)
     # Where a scan ends it cuts the phantom: those caps are no surface of it, and the scans end at different places.
     low, high = truth.vertices[:, 2].min() + 3, truth.vertices[:, 2].max() - 3
     shared = (k > 1) & (k < len(volume.positions) - 2) & (points[:, 2] > low) & (points[:, 2] < high)
-    distances = RayScene(truth).distances_mm(points[shared])
+    distances = Surface(truth).unsigned(points[shared])
     assert shared.mean() > 0.9
     assert distances.mean() <= 0.4
     assert np.percentile(distances, 95) <= 0.8

@@ -79,7 +79,7 @@ def test_the_number_of_queries_does_not_grow_with_the_devices(staff: Staff, coor
             counts.append(len(queries))
     assert counts[0] == counts[2]
     assert counts[1] == counts[3]
-    assert max(counts) <= 30
+    assert max(counts) <= 20
 
 
 def test_the_sheet_holds_every_device(staff: Staff, coordinator: Client) -> None:

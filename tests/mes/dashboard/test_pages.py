@@ -126,7 +126,6 @@ def test_files_of_another_device_are_not_served(staff: Staff, as_: Visit) -> Non
     answer = client.get(f"/devices/{mine.code}/files/{sha256}/")
     assert answer.status_code == 200
     assert b"".join(answer.streaming_content)  # type: ignore[attr-defined]
-    answer.close()
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["Content-Security-Policy"].startswith("sandbox")
     assert answer["Content-Disposition"] == f'attachment; filename="{mine.code}-design-1.stl"'

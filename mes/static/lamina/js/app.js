@@ -105,6 +105,12 @@ setInterval(() => {
   }
 }, 1000);
 
+// --- on a narrow screen the line of stages begins at the current one
+for (const line of document.querySelectorAll(".line")) {
+  const now = line.querySelector("[aria-current=step]");
+  if (now) line.scrollLeft = now.offsetLeft - line.clientWidth / 2;
+}
+
 // --- fields that only matter when another one is ticked, and layers of a build
 body.addEventListener("change", (event) => {
   const shown = event.target.dataset?.reveals;

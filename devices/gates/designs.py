@@ -1,0 +1,184 @@
+"""What must be true before a design is frozen and built: the bone, the shape, the side, the signatures, the files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from devices.choices import DesignStatus, SegmentationStatus, Side
+from devices.generators.base import within_envelope
+from devices.lifecycle import PASSED_BEFORE
+from devices.models import Device
+from devices.selectors import evidence_digest, expected_side, stages_since_frozen
+from devices.services.designs import approval_content, design_content, envelope_of, thin_walls
+from devices.services.segmentations import segmentation_content
+from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
+from mes.services.artefacts import store
+from mes.services.signatures import stands_for
+
+FREEZE = "device.freeze_design"
+
+
+@gate("G-SEG-01", "device.request_design", FREEZE)
+def segmentation_approved(device: Device, **_: Any) -> Verdict:
+    """A clinical reviewer who is not its author approved the segmentation as it is."""
+    segmentation = device.current_segmentation
+    if segmentation is None or segmentation.status != SegmentationStatus.APPROVED:
+        return blocked("The segmentation is not approved.", cure="A clinical reviewer approves it.")
+    signature = segmentation.approval
+    if signature is None or not stands_for(signature, segmentation_content(device, segmentation)):
+        return blocked(
+            "The approval is not over the segmentation as it is.",
+            cure="A clinical reviewer approves it again.",
+        )
+    if signature.person_id == segmentation.author_id:
+        return blocked("The author approved their own segmentation.", cure="Somebody else approves it.")
+    return passed(signature=signature.pk, reviewer=signature.person_id, author=segmentation.author_id)
+
+
+@gate("G-MSH-01", "device.approve_segmentation", FREEZE)
+def surface_faithful(device: Device, **_: Any) -> Verdict:
+    """The bone surface is watertight and close to its mask."""
+    segmentation = device.current_segmentation
+    if segmentation is None:
+        return blocked("There is no surface.", cure="Segment the images.")
+    limits = device.master.segmentation.get("limits", {})
+    drift = (
+        abs(segmentation.surface_volume_ml / segmentation.volume_ml - 1) if segmentation.volume_ml else 1.0
+    )
+    evidence = {
+        "watertight": segmentation.watertight,
+        "distance_p95_mm": segmentation.distance_p95_mm,
+        "volume_drift": round(drift, 4),
+        "limits": limits,
+    }
+    said = []
+    if not segmentation.watertight:
+        said.append("it is not watertight")
+    if segmentation.distance_p95_mm > limits.get("maximum_p95_mm", 0.0):
+        said.append(f"95 % of it lies within {segmentation.distance_p95_mm:.2f} mm of the mask only")
+    if drift > limits.get("maximum_volume_drift", 0.0):
+        said.append(f"its volume differs from the mask's by {drift:.1%}")
+    if said:
+        return blocked(
+            f"The bone surface is outside its limits: {'; '.join(said)}.",
+            cure="Reject the segmentation; have the master's surface parameters or limits revised.",
+            **evidence,
+        )
+    return passed(**evidence)
+
+
+@gate("G-DES-01", FREEZE)
+def design_within_envelope(device: Device, **_: Any) -> Verdict:
+    """The design is inside the master's envelope and its walls can be built."""
+    design = device.current_design
+    if design is None or not design.mesh_id:
+        return blocked("There is no design.", cure="Request one.")
+    values = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in design.values.items()
+    }
+    reasons = [
+        *within_envelope(values, envelope_of(device.master)),
+        *thin_walls(design.measures, device.material),
+    ]
+    evidence = {"measures": design.measures, "envelope": device.master.design.get("envelope", {})}
+    if reasons:
+        return blocked(
+            " ".join(reason.text for reason in reasons),
+            cure="Request a design within the limits.",
+            **evidence,
+        )
+    return passed(**evidence)
+
+
+@gate("G-SIG-01", FREEZE)
+def design_reviewed(device: Device, **_: Any) -> Verdict:
+    """A second engineer signed the design as it is (G-SOD-01)."""
+    design = device.current_design
+    if design is None or design.status != DesignStatus.REVIEWED or design.review is None:
+        return blocked("No second engineer reviewed the design.", cure="Another design engineer reviews it.")
+    if not stands_for(design.review, design_content(device, design)):
+        return blocked("The review is not over the design as it is.", cure="Review the design again.")
+    if design.review.person_id == design.author_id:
+        return blocked("The author reviewed their own design.", cure="Another design engineer reviews it.")
+    return passed(signature=design.review.pk, reviewer=design.review.person_id, author=design.author_id)
+
+
+@gate("G-DES-02", "device.queue")
+def prescriber_approved(device: Device, **_: Any) -> Verdict:
+    """The prescriber's approval stands for the exact design that is to be built."""
+    design = device.current_design
+    if design is None or design.status != DesignStatus.APPROVED or design.approval is None:
+        return blocked("The prescriber has not approved the design.", cure="The prescriber approves it.")
+    if not stands_for(design.approval, approval_content(device, design)):
+        return blocked(
+            "The prescriber approved something else: the design, its master, material or order changed since.",
+            cure="Void the design; have it reviewed and approved again.",
+            mesh=design.mesh_id,
+            signature=design.approval.pk,
+        )
+    return passed(mesh=design.mesh_id, signature=design.approval.pk, prescriber=design.approval.person_id)
+
+
+@gate("G-LAT-01", FREEZE, "device.queue", "device.label", "device.release")
+def side_consistent(device: Device, **_: Any) -> Verdict:
+    """The design lies on the side that the order names."""
+    wanted = expected_side(device.order)
+    if not wanted:
+        return not_applicable(f"The order names no single side ({Side(device.order.side).label.lower()}).")
+    design = device.current_design
+    offset = design.measures.get("lateral_offset_mm") if design else None
+    if offset is None:
+        return blocked("The side of the design is not known.", cure="Request a design.")
+    lies_on = "left" if offset > 0 else "right" if offset < 0 else "middle"
+    evidence = {"ordered": wanted, "designed": lies_on, "lateral_offset_mm": round(offset, 2)}
+    if lies_on != wanted:
+        return blocked(
+            f"The order is for the {wanted} side; the design lies {abs(offset):.1f} mm to the {lies_on} of the bone's middle.",
+            cure="Check the side with the prescriber, then request a design on the right side.",
+            **evidence,
+        )
+    return passed(**evidence)
+
+
+@gate("G-INT-01", FREEZE, "device.queue", "device.release")
+def evidence_intact(device: Device, **_: Any) -> Verdict:
+    """The images, segmentations and designs are those that the log knows, and the design's file is intact."""
+    now = evidence_digest(device)
+    if now != device.evidence_digest:
+        return blocked(
+            "A study, segmentation or design was changed behind the record's back.",
+            cure="Do not use the record; run verify and restore from a backup.",
+        )
+    design = device.current_design
+    if design is not None and design.mesh_id and not store().verify(design.mesh_id):
+        return blocked(
+            "The file of the design is missing or altered.",
+            cure="Restore it from a backup; do not build from it meanwhile.",
+            mesh=design.mesh_id,
+        )
+    return passed(evidence_digest=now, mesh=design.mesh_id if design else None)
+
+
+# --- rework
+
+
+@gate("G-PRT-01", "device.start_rework")
+def part_was_built(device: Device, **_: Any) -> Verdict:
+    """There is a part to rework: a failed build left none."""
+    return _passed_before(device, "start_rework", cure="Scrap the device and plan it again.")
+
+
+@gate("G-PST-01", "device.finish_rework")
+def post_processing_was_finished(device: Device, **_: Any) -> Verdict:
+    """The part went through all of its post-processing before."""
+    return _passed_before(device, "finish_rework", cure="Repeat the post-processing.")
+
+
+def _passed_before(device: Device, move: str, *, cure: str) -> Verdict:
+    wanted = PASSED_BEFORE[move]
+    seen = stages_since_frozen(device)
+    if wanted not in seen:
+        return blocked(
+            f"The device was never '{wanted.label}' since its design was frozen.", cure=cure, seen=seen
+        )
+    return passed(seen=seen)

@@ -1,0 +1,153 @@
+"""What must be true of images before bone is segmented from them, and of the tools that do it (G-ORD-05, G-IMG, G-SW-01)."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django.utils import timezone
+
+from devices.choices import StudyStatus
+from devices.generators.base import GENERATORS
+from devices.models import Device, Study
+from devices.segmentation.base import TOOLS
+from devices.services.studies import ImagesRead
+from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
+
+FREEZE = "device.freeze_design"
+RESEARCH_ONLY = "research_only"
+
+
+@gate("G-ORD-05", "device.accept_images", "device.start_segmentation", FREEZE)
+def patient_matches(device: Device, *, outcome: ImagesRead | None = None, **_: Any) -> Verdict:
+    """Two identifiers of the images are those of the order's patient."""
+    if outcome is None:
+        return _matched_before(device)
+    match = outcome.match
+    if match.differing:
+        return blocked(
+            f"The images are of somebody else: {', '.join(match.differing)} differ.",
+            cure="Check the patient and send in the right images; tell the privacy officer.",
+            differing=list(match.differing),
+        )
+    if match.holds:
+        return passed(matched=list(match.matched))
+    if not match.present and outcome.volume_sha256:
+        return passed(matched=[], linked_by="a person's signature")
+    return blocked(
+        "Fewer than two identifiers of the images could be compared with the patient.",
+        cure="Send images that carry them; if they carry none, confirm by signature whose they are.",
+        matched=list(match.matched),
+    )
+
+
+def _matched_before(device: Device) -> Verdict:
+    study = _accepted_study(device)
+    if study is None:
+        return blocked("No accepted images.", cure="Send in images.")
+    if len(study.matched) >= 2 or study.link_confirmed:
+        return passed(matched=study.matched, link_confirmed=study.link_confirmed)
+    return blocked("The images were not matched with the patient.", cure="Send them in again.")
+
+
+@gate("G-IMG-03", "device.accept_images", "device.start_segmentation")
+def images_deidentified(device: Device, *, outcome: ImagesRead | None = None, **_: Any) -> Verdict:
+    """What is stored for work is de-identified."""
+    if outcome is not None and outcome.volume_sha256 is None:
+        return not_applicable("Nothing of these images is stored.")
+    study = device.current_study
+    report = outcome.deidentification if outcome else study.deidentification if study else {}
+    if not report:
+        return blocked("The images were not de-identified.", cure="Send them in again.")
+    return passed(files=report.get("files"), sha256=report.get("sha256"))
+
+
+@gate("G-IMG-01", "device.start_segmentation", FREEZE)
+def images_within_protocol(device: Device, **_: Any) -> Verdict:
+    """Slice spacing, gaps and tilt are within the master's imaging protocol."""
+    study = _accepted_study(device)
+    if study is None:
+        return blocked("No accepted images.", cure="Send in images.")
+    limits = device.master.imaging
+    spacing, tilt = study.widest_slice_step_mm, study.tilt_degrees
+    evidence = {"slice_spacing_mm": spacing, "tilt_degrees": tilt, "limits": limits}
+    if spacing is None or tilt is None:
+        return blocked("The images' geometry was not measured.", cure="Send them in again.", **evidence)
+    said = []
+    if spacing > limits["max_slice_spacing_mm"] + 1e-6:
+        said.append(
+            f"slices are up to {spacing:.2f} mm apart, allowed are {limits['max_slice_spacing_mm']:g} mm"
+        )
+    if abs(tilt) > limits["max_tilt_degrees"] + 1e-6:
+        said.append(f"the gantry is tilted by {abs(tilt):.1f}°, allowed are {limits['max_tilt_degrees']:g}°")
+    if said:
+        return blocked(
+            f"The images are outside the protocol of {device.master}: {'; '.join(said)}.",
+            cure="Acquire a series within the protocol, or order under a master that allows these images.",
+            **evidence,
+        )
+    return passed(**evidence)
+
+
+@gate("G-IMG-02", "device.start_segmentation", FREEZE)
+def images_recent(device: Device, **_: Any) -> Verdict:
+    """The images will not be too old when the device is used."""
+    window = device.master.imaging.get("max_image_age_days")
+    if window is None:
+        return not_applicable("The master sets no limit on the age of images.")
+    study = _accepted_study(device)
+    acquired = study.acquired_on if study else None
+    if acquired is None:
+        return blocked("The images state no date.", cure="Send in images that keep their acquisition date.")
+    age = (max(device.need_by, timezone.localdate()) - acquired).days
+    evidence = {"acquired_on": str(acquired), "age_at_use_days": age, "limit_days": window}
+    if acquired > _tomorrow() or age > window:
+        return blocked(
+            f"The images are {age} days old at the planned use; {window} are allowed."
+            if age >= 0
+            else "The images are dated in the future.",
+            cure="Acquire a new series.",
+            **evidence,
+        )
+    return passed(**evidence)
+
+
+def _tomorrow() -> date:
+    """A scanner's clock may be a time zone ahead."""
+    return date.fromordinal(timezone.localdate().toordinal() + 1)
+
+
+def _accepted_study(device: Device) -> Study | None:
+    study = device.current_study
+    return study if study is not None and study.status == StudyStatus.ACCEPTED else None
+
+
+@gate("G-SW-01", "device.start_segmentation", FREEZE)
+def tools_validated(device: Device, **_: Any) -> Verdict:
+    """The tools that touch the geometry are validated for the intended use."""
+    used = _tools(device)
+    if not device.master.clinical:
+        return passed(intended_use=device.master.intended_use, tools=used)
+    lacking = sorted(name for name, status in used.items() if status not in ("cleared", "validated_in_house"))
+    if lacking:
+        return blocked(
+            f"For clinical use these tools are not validated: {', '.join(lacking)}.",
+            cure="Validate them in house for this use, use cleared tools, or order under a training master.",
+            intended_use=device.master.intended_use,
+            tools=used,
+        )
+    return passed(intended_use=device.master.intended_use, tools=used)
+
+
+def _tools(device: Device) -> dict[str, str]:
+    """Each tool of the master, and each that was used already, with the worst status that it was seen with."""
+    segmenter, generator = device.master.segmentation["segmenter"], device.master.design["generator"]
+    found: list[tuple[str, str]] = [
+        (f"{segmenter} {TOOLS[segmenter].version}", TOOLS[segmenter].validation_status),
+        (f"{generator} {GENERATORS[generator].version}", GENERATORS[generator].validation_status),
+    ]
+    if (made := device.current_segmentation) is not None:
+        found.append((f"{made.tool} {made.tool_version}", made.validation_status))
+    if (drawn := device.current_design) is not None:
+        found.append((f"{drawn.generator} {drawn.generator_version}", drawn.validation_status))
+    return dict(sorted(found, key=lambda tool: tool[1] == RESEARCH_ONLY))

@@ -1,0 +1,44 @@
+"""The fleet screen: a tile follows its printer without a reload, and a screen that lost its connection says so."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from mes.choices import Role
+from printing.choices import Run
+from printing.models import Printer
+from tests.browser.conftest import Open, aside
+from tests.printing.makers import Floor, hear, runs
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_tile_follows_its_printer_until_the_plate_is_clear(open_as: Open) -> None:
+    floor = aside(Floor)
+    page = open_as(floor.staff[Role.OPR])
+    page.goto("/fleet/")
+    tile = page.locator(f"[data-printer={floor.printer.code}]")
+    expect(page.locator("#live")).to_contain_text("Live")
+    expect(tile).to_contain_text("heard")
+    job = aside(floor.start)
+    expect(tile.locator("[data-f=state]")).to_have_text("printing")
+    expect(tile.locator("[data-f=job]")).to_contain_text(job.code)
+    layers = job.build.layer_count or 0
+    aside(lambda: hear(floor.printer, runs(job, Run.FINISHED, layer=layers)))
+    expect(tile.locator("[data-f=notice]")).to_contain_text("Clear the plate")
+    tile.get_by_role("button", name="Plate is clear").click()
+    page.locator("#dialog .dialog-foot button:not([type=button])").click()
+    expect(page.get_by_role("status").filter(has_text="The plate is clear")).to_be_visible()
+    assert not Printer.objects.get().clearance_needed
+
+
+def test_a_silent_server_makes_the_screen_look_old(open_as: Open) -> None:
+    floor = aside(Floor)
+    page = open_as(floor.staff[Role.OPR])
+    page.goto("/fleet/")
+    expect(page.locator("#live")).to_contain_text("Live")
+    page.evaluate("() => { WebSocket.prototype.send = () => {}; }")
+    page.context.set_offline(True)
+    expect(page.locator("#fleet")).to_have_class("fleet is-stale", timeout=15_000)
+    expect(page.locator("#live")).to_have_attribute("data-live", "stale")

@@ -1,0 +1,132 @@
+"""Material, builds and the fleet: what the pages show, and how many queries they take."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from mes.choices import Role
+from mes.dashboard.builds import curve_of
+from printing.models import MaterialLot
+from tests.mes.dashboard.conftest import Visit
+from tests.printing.makers import Floor, make_lot, make_printer
+
+
+@pytest.fixture
+def floor(db: None) -> Floor:
+    return Floor()
+
+
+@pytest.fixture
+def operator(floor: Floor, as_: Visit) -> Client:
+    return as_(floor.staff[Role.OPR])
+
+
+@pytest.mark.requirement("G-MAT-01")
+def test_a_lot_leads_to_its_devices_and_back(floor: Floor, operator: Client) -> None:
+    device = floor.build.items.get().device
+    job = floor.start()
+    lot_page = operator.get(f"/lots/{floor.lot.code}/").content.decode()
+    assert f"/devices/{device.code}/" in lot_page
+    assert "nothing is booked yet" in lot_page
+    floor.finish(job)
+    lot_page = operator.get(f"/lots/{floor.lot.code}/").content.decode()
+    assert "nothing is booked yet" not in lot_page
+    assert floor.lot.code in operator.get(f"/devices/{device.code}/").content.decode()
+    assert floor.lot.code in operator.get(f"/builds/{job.build.code}/").content.decode()
+
+
+def test_a_layer_of_a_build_is_a_picture(floor: Floor, operator: Client) -> None:
+    build = floor.build
+    answer = operator.get(f"/builds/{build.code}/layers/1/")
+    assert (answer.status_code, answer["Content-Type"], answer.content[:8]) == (
+        200,
+        "image/png",
+        b"\x89PNG\r\n\x1a\n",
+    )
+    for layer in (0, (build.layer_count or 0) + 1):
+        assert operator.get(f"/builds/{build.code}/layers/{layer}/").status_code == 404
+
+
+def test_the_curve_keeps_every_peak() -> None:
+    areas = [1.0] * 2000
+    areas[1234] = 50.0
+    curve = curve_of(areas)
+    assert curve is not None
+    assert curve.top_mm2 == 50.0
+    assert curve.edge.count("L") <= 500
+    assert curve_of([]) is None
+
+
+def test_lists_take_a_fixed_number_of_queries(floor: Floor, operator: Client) -> None:
+    counts = []
+    for more in (0, 3):
+        for _ in range(more):
+            make_lot(floor.staff)
+            make_printer(floor.staff, floor.parameters)
+        for path in ("/lots/", "/builds/?ended=on", "/fleet/"):
+            with CaptureQueriesContext(connection) as queries:
+                assert operator.get(path).status_code == 200
+            counts.append(len(queries))
+    assert counts[:3] == counts[3:]
+
+
+def test_the_operator_is_offered_what_the_machine_allows(floor: Floor, operator: Client) -> None:
+    def verbs() -> str:
+        return operator.get(f"/printers/{floor.printer.code}/actions/").content.decode()
+
+    assert "load-container" in verbs()
+    job = floor.dispatch()
+    assert "start-job" in verbs()
+    floor.start(job)
+    assert "pause-job" in verbs()
+    assert "load-container" not in verbs()
+    floor.finish(job)
+    assert "clear-plate" in verbs()
+
+
+def test_a_container_is_found_by_its_label(floor: Floor, operator: Client) -> None:
+    label = floor.lot.containers.get().label
+    answer = operator.get("/find/", {"code": label})
+    assert (answer.status_code, answer.get("Location")) == (302, f"/lots/{floor.lot.code}/")
+
+
+def test_a_lot_is_received_through_its_dialog(floor: Floor, as_: Visit) -> None:
+    client = as_(floor.staff[Role.MAT])
+    typed = {
+        "material": floor.lot.material.code, "supplier": "Example Resins", "supplier_lot": "RG-7788", "quantity": "1000",
+        "unit": "ml", "expires_on": "2031-05-31", "containers": "500 500",
+        "certificate": "viscosity; 850; mPa.s; 600; 1100\nwater; 0.05; %;; 0.2",
+    }  # fmt: skip
+    answer = client.post("/act/lots/new/receive-lot/", typed, headers={"HX-Request": "true"})
+    lot = MaterialLot.objects.get(supplier_lot="RG-7788")
+    assert (answer.status_code, answer["HX-Redirect"]) == (204, f"/lots/{lot.code}/")
+    assert [row["characteristic"] for row in lot.certificate] == ["viscosity", "water"]
+    assert lot.containers.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("_case", "changed", "said"),
+    [
+        ("not a number", {"quantity": "NaN"}, "Quantity is no number"),
+        ("half a line", {"certificate": "viscosity"}, "Line 1 of the certificate"),
+        ("words in a line", {"certificate": "viscosity; thick; mPa.s"}, "is no number"),
+        ("words for containers", {"containers": "two"}, "not numbers"),
+        ("a foreign unit", {"unit": "gallon"}, "none of the choices"),
+    ],
+)
+def test_a_wrong_lot_is_refused_and_not_written(
+    floor: Floor, as_: Visit, _case: str, changed: dict[str, str], said: str
+) -> None:
+    before = MaterialLot.objects.count()
+    typed = {
+        "material": floor.lot.material.code, "supplier": "Example", "supplier_lot": "X-1", "quantity": "10", "unit": "ml",
+        "expires_on": "2031-05-31",
+    } | changed  # fmt: skip
+    answer = as_(floor.staff[Role.MAT]).post(
+        "/act/lots/new/receive-lot/", typed, headers={"HX-Request": "true"}
+    )
+    assert (answer.status_code, said in answer.content.decode()) == (422, True)
+    assert MaterialLot.objects.count() == before
