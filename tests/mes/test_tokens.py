@@ -131,3 +131,13 @@ def test_a_person_makes_lists_and_revokes_keys_with_a_session_only() -> None:
     assert stranger.post(f"/api/keys/{row['id']}/revoke/").status_code == 404
     assert client.post(f"/api/keys/{row['id']}/revoke/").json()["revoked"] is True
     assert opened(text) == 401
+
+
+def test_a_session_alone_is_not_enough_to_act() -> None:
+    """Another site can make a browser send its cookie, but not the CSRF token."""
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(make_account(make_person(Role.ORD)))
+    identity = {"patient_id": "1", "family_name": "A", "birth_date": "1970-01-01"}
+    answer = client.post("/api/patients/", identity)
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_permitted")
+    assert "CSRF" in answer.json()["reasons"][0]["text"]
