@@ -17,6 +17,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from mes.asgi import application
 from tests.devices.makers import PASSWORD, Who
+from tests.printing.conftest import fleet, machines
+
+__all__ = ["fleet", "machines"]
 
 ARGUMENTS = [
     "--no-sandbox",
