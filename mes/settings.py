@@ -188,6 +188,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Lamina",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     # Several models have a field of the same name with choices of their own.
     "ENUM_NAME_OVERRIDES": {
         f"{name}Enum": f"{package}.choices.{name}"

@@ -27,7 +27,7 @@ class TokenAuthentication(BaseAuthentication):
         return "Bearer"
 
 
-class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]  # drf_spectacular has no types
+class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # drf_spectacular has no types
     """How the schema describes a key. Found by drf_spectacular through its base class."""
 
     target_class = TokenAuthentication

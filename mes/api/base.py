@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.http import Http404
 from rest_framework import serializers
 from rest_framework.request import Request
+from rest_framework.views import APIView
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from mes.api.actors import actor_of
@@ -33,10 +34,8 @@ def row_of(queryset: Any, code: str, letter: str) -> Any:
     return row
 
 
-class Acting:
+class Acting(APIView):
     """A view whose actor is the signed-in person."""
-
-    request: Request
 
     @property
     def actor(self) -> Actor:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from rest_framework.exceptions import ParseError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from mes.api.parsers import TooLarge
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Refused, SignatureRefused
 
 STATUS: dict[type[Refused], int] = {
@@ -46,7 +47,9 @@ def handle(failure: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: our refusals and DRF's own become 4xx in the one shape, everything else is a fault."""
     if isinstance(failure, Refused):
         return Response(as_json(failure), status=status_of(failure))
-    if isinstance(failure, SuspiciousOperation):
+    if isinstance(failure, RequestDataTooBig):
+        failure = TooLarge()
+    elif isinstance(failure, SuspiciousOperation):
         failure = ParseError(TOO_MUCH)
     answer = exception_handler(failure, context)
     if answer is not None:

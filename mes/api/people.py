@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -61,14 +61,18 @@ class KeyViewSet(Acting, ListModelMixin, GenericViewSet[AccessToken]):
     queryset = AccessToken.objects.none()
     lookup_value_regex = "[0-9]{1,18}"
 
+    @property
+    def account(self) -> Account:
+        return cast(Account, self.request.user)
+
     def get_queryset(self) -> QuerySet[AccessToken]:
-        return AccessToken.objects.filter(account_id=self.request.user.pk).order_by("-pk")
+        return AccessToken.objects.filter(account=self.account).order_by("-pk")
 
     @extend_schema(request=KeyInput, responses={201: NewKeyOutput})
     def create(self, request: Request) -> Response:
         values = given(KeyInput, request)
         key = issue_token(
-            account=Account.objects.get(pk=request.user.pk),
+            account=self.account,
             name=values["name"],
             valid_for=timedelta(days=values["days"]),
             actor=self.actor,

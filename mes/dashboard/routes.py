@@ -13,23 +13,38 @@ from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 
 from mes.api.errors import status_of
-from mes.exceptions import NotPermitted, Refused
+from mes.exceptions import InvalidInput, NotPermitted, Refused
 
 View = Callable[..., HttpResponseBase]
 
 
 def page(route: str, view: View, name: str, **kwargs: Any) -> URLPattern:
     """A page or an action of a signed-in person."""
-    return path(route, never_cache(login_required(refusing(view))), kwargs or None, name=name)
+    return path(route, never_cache(login_required(refusing(readable(view)))), kwargs or None, name=name)
 
 
 def public(route: str, view: View, name: str) -> URLPattern:
-    return path(route, never_cache(view), name=name)
+    return path(route, never_cache(refusing(readable(view))), name=name)
 
 
 def is_fragment(request: HttpRequest) -> bool:
     """Whether a part of a page was asked for rather than a whole one."""
     return request.headers.get("HX-Request") == "true"
+
+
+def readable(view: View) -> View:
+    """Refuse a NUL, which PostgreSQL can neither store nor compare, before any page looks for it."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        values = (
+            value for sent in (request.GET, request.POST) for _, several in sent.lists() for value in several
+        )
+        if "\0" in request.path or any("\0" in value for value in values):
+            raise InvalidInput("Text with a NUL cannot be read.", cure="Type it again.")
+        return view(request, *args, **kwargs)
+
+    return guarded
 
 
 def refusing(view: View) -> View:

@@ -47,13 +47,18 @@ CONTAINERS = (Decimal(500), Decimal(500), Decimal(500))
 
 def equip(teller: Teller) -> None:
     """Whatever of the plant is not there yet."""
+    teller.steadily(install_missing)
+    teller.say(f"Three simulated printers are qualified and calibrated: {', '.join(NAMES)}.")
+    usable = MaterialLot.objects.filter(state__in=(LotState.RELEASED, LotState.IN_USE))
+    if not teller.steadily(usable.exists):
+        stock(teller)
+
+
+def install_missing() -> None:
     parameters = approved_parameters()
     for number, name in enumerate(NAMES, start=1):
         if not Printer.objects.filter(name=name).exists():
             install(name=name, number=number, parameters=parameters)
-    teller.say(f"Three simulated printers are qualified and calibrated: {', '.join(NAMES)}.")
-    if not MaterialLot.objects.filter(state__in=(LotState.RELEASED, LotState.IN_USE)).exists():
-        stock(teller)
 
 
 @unit_of_work
@@ -106,7 +111,7 @@ def install(*, name: str, number: int, parameters: ParameterSet) -> Printer:
 
 def stock(teller: Teller) -> None:
     """Step 6: a lot arrives in quarantine, is released against its certificate, and a container goes onto each printer."""
-    number = f"RG-{MaterialLot.objects.count() + 1:04d}"
+    number = f"RG-{teller.steadily(MaterialLot.objects.count) + 1:04d}"
     lot = teller.once(
         f"Lot {number} of the guide resin is received into quarantine.",
         lambda: receive_lot(
@@ -128,8 +133,10 @@ def stock(teller: Teller) -> None:
         lambda: release_lot(lot_id=lot.pk, actor=actor("control"), credentials=typed("control")),
         unless=lambda: MaterialLot.objects.get(pk=lot.pk).state != LotState.QUARANTINE,
     )
-    for printer, container in zip(
-        Printer.objects.filter(kind=KIND).order_by("pk"), lot.containers.order_by("pk"), strict=True
+    for printer, container in teller.steadily(
+        lambda: list(
+            zip(Printer.objects.filter(kind=KIND).order_by("pk"), lot.containers.order_by("pk"), strict=True)
+        )
     ):
         teller.act(
             f"{printer.name}: container {container.label} is scanned and loaded.",

@@ -12,9 +12,10 @@ from mes.demo.plant import KIND, a_printer_waits
 from mes.demo.scan import simulate_scan
 from mes.demo.teller import Teller
 from mes.services.artefacts import artefact_path
-from printing.choices import BuildState, JobState
+from printing.choices import BuildState, CommandKind, CommandState, JobState
 from printing.models import Build, ParameterSet, PrintJob
 from printing.services.builds import create_build, verify_build
+from printing.services.commands import settle_command
 from printing.services.jobs import confirm_plate_clear, dispatch_build, start_job
 from quality.catalog.routing import read_routing
 from quality.models import Inspection, Report
@@ -27,12 +28,12 @@ MEASURED = {
     "wash": {"duration_min": 6.0, "concentration_percent": 99.0},
     "cure": {"duration_min": 30.0, "temperature_c": 60.0},
 }
-FAILED_JOBS = (JobState.FAILED, JobState.CANCELLED, JobState.UNCERTAIN)
+FAILED_JOBS = (JobState.FAILED, JobState.CANCELLED)
 
 
 def slice_build(teller: Teller, case: Case) -> Build:
     """Step 5: the plate is cut into layers by a worker and verified by a second person."""
-    parameters = ParameterSet.objects.get(printer_kind=KIND)
+    parameters = teller.steadily(lambda: ParameterSet.objects.get(printer_kind=KIND))
     with teller.timed("slicing"):
         build = teller.once(
             "A build is made of the frozen device.",
@@ -68,7 +69,7 @@ def print_build(teller: Teller, case: Case, build: Build) -> None:
         job = teller.once(
             "The build is dispatched: a printer is claimed for it.",
             lambda: dispatch_build(build_id=build.pk, actor=actor("operator")),
-            found=lambda: PrintJob.objects.filter(build=build).first(),
+            found=lambda: PrintJob.objects.select_related("printer").filter(build=build).first(),
         )
         teller.act(
             f"The operator starts the print on {job.printer.name}.",
@@ -77,7 +78,7 @@ def print_build(teller: Teller, case: Case, build: Build) -> None:
         )
         done = teller.wait(
             "The print is finished.",
-            lambda: PrintJob.objects.filter(pk=job.pk, state=JobState.FINISHED).first(),
+            lambda: finished(teller, job.pk),
             broken=lambda: (
                 PrintJob.objects.filter(pk=job.pk, state__in=FAILED_JOBS)
                 .values_list("reason", flat=True)
@@ -92,6 +93,30 @@ def print_build(teller: Teller, case: Case, build: Build) -> None:
         unless=lambda: PrintJob.objects.get(pk=job.pk).plate_cleared_at,
     )
     teller.wait("The device is built.", _at(case, Stage.BUILT, Stage.POST_PROCESSING))
+
+
+def finished(teller: Teller, job_id: int) -> PrintJob | None:
+    """The job, once its print has ended well. Where a process died while it told the machine to start, the operator decides.
+
+    Lamina never repeats a command by itself: the machine is read back, and a person says whether the start happened.
+    """
+    job = PrintJob.objects.select_related("printer").get(pk=job_id)
+    if job.state == JobState.UNCERTAIN:
+        _settle(teller, job)
+    elif job.state == JobState.CLAIMED and job.commands.filter(kind=CommandKind.START).exists():
+        start_job(job_id=job.pk, actor=actor("operator"))
+        teller.say(f"The operator starts the print on {job.printer.name} again.")
+    return job if job.state == JobState.FINISHED else None
+
+
+def _settle(teller: Teller, job: PrintJob) -> None:
+    command = job.commands.filter(kind=CommandKind.START, state=CommandState.UNCERTAIN).first()
+    if command is None or not command.evidence:
+        return
+    happened = command.evidence["run"] == str(job.claim)
+    seen = "it runs our print" if happened else "it stands idle"
+    settle_command(command_id=command.pk, happened=happened, actor=actor("operator"), reason=seen)
+    teller.say(f"Whether {job.printer.name} was started is uncertain. The operator looks: {seen}.")
 
 
 def finish(teller: Teller, case: Case) -> None:
@@ -128,7 +153,11 @@ def inspect(teller: Teller, case: Case) -> None:
         )
         measured = teller.wait(
             "The scan is registered to the approved surface and compared.",
-            lambda: Inspection.objects.filter(pk=inspection.pk, measurement__isnull=False).first(),
+            lambda: (
+                Inspection.objects.select_related("measurement")
+                .filter(pk=inspection.pk, measurement__isnull=False)
+                .first()
+            ),
         ).measurement
     figures = measured.figures
     teller.say(

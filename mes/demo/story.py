@@ -34,7 +34,7 @@ class Told:
 def tell(teller: Teller) -> Told:
     with teller.timed("setup"):
         images = demo_images(settings.CACHE_DIR, teller.say)
-        people.enrol()
+        teller.steadily(people.enrol)
         first_half.publish_definitions(teller)
         plant.equip(teller)
     case = first_half.place_order(teller, TRAINING)
@@ -49,14 +49,16 @@ def tell(teller: Teller) -> Told:
     refused = first_half.place_order(teller, CLINICAL)
     first_half.send_images(teller, refused, images, timed=False)
     refusals = show_refusal(teller, refused)
-    device = case.refresh()
-    return Told(device, record, refused.refresh(), refusals, events_of(device).count())
+    device = teller.steadily(case.refresh)
+    events = teller.steadily(events_of(device).count)
+    return Told(device, record, teller.steadily(refused.refresh), refusals, events)
 
 
 def show_refusal(teller: Teller, case: Case) -> tuple[GateResult, ...]:
     """The clinical master refuses the same images and tools. Each gate says why, and what would cure it."""
-    device = case.refresh()
-    blocked = tuple(result for result in check_transition(device, "start_segmentation") if not result.passed)
+    device = teller.steadily(case.refresh)
+    results = teller.steadily(lambda: check_transition(device, "start_segmentation"))
+    blocked = tuple(result for result in results if not result.passed)
     teller.say(f"{device.code}, the clinical guide, is refused:")
     for result in blocked:
         teller.say(f"   {result.gate}: {result.reason} {result.cure}")

@@ -41,27 +41,24 @@ class Teller:
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
 
-    def act(self, text: str, do: Callable[[], object], *, unless: Callable[[], object]) -> None:
-        """Do something once. After a lost connection it looks first whether it happened."""
+    def steadily(self, do: Callable[[], T]) -> T:
+        """The answer of something that may be repeated as a whole: again after a lost connection."""
         while True:
             try:
-                if not unless():
-                    do()
-                self.say(text)
-                return
+                return do()
             except LOST as failure:
                 self._wait_for_database(failure)
 
+    def act(self, text: str, do: Callable[[], object], *, unless: Callable[[], object]) -> None:
+        """Do something once. After a lost connection it looks first whether it happened."""
+        self.steadily(lambda: unless() or do())
+        self.say(text)
+
     def once(self, text: str, do: Callable[[], T], *, found: Callable[[], T | None]) -> T:
         """As `act`, for a step that makes something: what was found or made is returned."""
-        while True:
-            try:
-                made = found() or do()
-            except LOST as failure:
-                self._wait_for_database(failure)
-            else:
-                self.say(text)
-                return made
+        made = self.steadily(lambda: found() or do())
+        self.say(text)
+        return made
 
     def wait(
         self,

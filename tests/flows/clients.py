@@ -101,7 +101,9 @@ class People:
 
 def everything() -> list[list[dict[str, Any]]]:
     """Every event but what a printer says of itself meanwhile, and every row that a verb could have changed."""
-    events = list(EventRecord.objects.exclude(type=OBSERVED).order_by("pk").values())
+    events: list[dict[str, Any]] = [
+        dict(row) for row in EventRecord.objects.exclude(type=OBSERVED).order_by("pk").values()
+    ]
     return [events, *(list(model._default_manager.order_by("pk").values()) for model in WATCHED)]
 
 
