@@ -87,7 +87,7 @@ def slice_build(page: Page, shop: Shop, drain: Callable[[], int]) -> None:
     expect(page.locator("img.mask")).to_be_visible()
     become(page, shop.verifier, f"/builds/{build.code}/")
     dialog(page, "Verify")
-    seen_to_sign(page, build.code, build.plate_digest[:12])
+    seen_to_sign(page, shop.device.code, build.plate_digest[:12])
     sign(page, shop.verifier)
     told(page, "The build is verified")
     aside(drain)
