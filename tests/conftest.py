@@ -18,17 +18,10 @@ from mes.eventlog import delivery, relay
 from tests import servers
 from tests.servers import Cluster
 
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
-DEFAULT = f"test_{WORKER}"
+DEFAULT = "test"
 ROUNDS = 1000
 _numbers = itertools.count(1)
 _clusters: list[Cluster] = []
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """With pytest-xdist the first process starts the servers for all; alone, the first test that needs them does."""
-    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
-        _own_cluster()
 
 
 def pytest_unconfigure() -> None:
@@ -46,10 +39,8 @@ def _own_cluster() -> Cluster:
 
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
-    """The run's PostgreSQL and Valkey. They are shared: do not kill them (see `fault_cluster`)."""
-    if WORKER == "main":
-        return _own_cluster()
-    return Cluster(servers.claim_place(), servers.DISPOSABLE)
+    """This process's PostgreSQL and Valkey. Later tests need them: do not kill them (see `fault_cluster`)."""
+    return _own_cluster()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,8 +31,7 @@ from mes.embedded.valkey import Valkey
 
 BASE = Path(__file__).resolve().parent.parent
 ROOT = BASE / "var" / "test"
-PLACE = "LAMINA_TEST_PLACE"
-PLACES = 16
+PLACES = 32
 START_TIMEOUT = 60.0
 SEEDED_BY = (
     "*/migrations/*.py",
@@ -144,11 +144,10 @@ def url(where: Mapping[str, str]) -> str:
     return f"postgresql://{login}@/{where['dbname']}?host={quote(where['host'], safe='')}"
 
 
+@cache
 def claim_place() -> Path:
-    """This run's folder. Processes of one run (pytest-xdist's workers) share it; another run gets the next one."""
-    inherited = os.environ.get(PLACE)
-    if inherited:
-        return Path(inherited)
+    """This process's folder. Each of pytest-xdist's workers has servers of its own: an open transaction anywhere in a
+    cluster holds back the sealer's horizon in all of it, and a broker is one place."""
     for number in range(1, PLACES + 1):
         place = ROOT / str(number)
         try:
@@ -156,7 +155,6 @@ def claim_place() -> Path:
         except AlreadyRunning:
             continue
         _share_keys(place)
-        os.environ[PLACE] = str(place)
         return place
     raise RuntimeError(f"{PLACES} test runs are going on below {ROOT} already.")
 

@@ -62,7 +62,7 @@ def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     fields = action.fields(subject)
     if request.method != "POST":
         return render(request, "mes/parts/act.html", _context(request, action, subject, code, fields))
-    doing = Doing(subject, read_values(fields, request), actor_of(request), _credentials(request))
+    doing = Doing(subject, read_values(fields, request), actor_of(request), _credentials(request, action))
     done = action.do(doing)
     done = done if isinstance(done, Done) else Done(done)
     messages.success(request, done.told)
@@ -70,12 +70,14 @@ def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     return gone_to(request, reverse(where[0], args=[] if where[0] in LISTS else [where[1]]))
 
 
-def _credentials(request: HttpRequest) -> Credentials:
+def _credentials(request: HttpRequest, action: Action) -> Credentials:
+    """Where the dialog shows what is signed, a signature without its digest is over something that nobody saw."""
     typed = request.POST
+    unseen = "nothing was shown" if action.content is not None else ""
     return Credentials(
         username=typed.get("username", "").strip(),
         password=typed.get("password", ""),
-        digest=typed.get("digest", ""),
+        digest=typed.get("digest", "") or unseen,
         comment=typed.get("comment", "").strip()[:2000],
     )
 
@@ -98,11 +100,12 @@ def signed_context(
 ) -> dict[str, Any]:
     """What the signer sees: the content itself, its digest, the meaning, and the server's clock in the signer's zone."""
     if action.content is None:
-        return {"content": None}
+        return {}
     content = action.content(subject, values, actor_of(request))
     account = request.user
     person = account.person if isinstance(account, Account) else None
     return {
+        "signs": True,
         "content": plain(content),
         "digest": content_digest(content),
         "signer": person,

@@ -258,6 +258,15 @@ def verdict_content(inspection: Inspection) -> dict[str, Any]:
     }
 
 
+def set_aside_content(inspection: Inspection, justification: str) -> dict[str, Any]:
+    """What a second person sees and signs to set a failed measurement aside."""
+    return verdict_content(inspection) | {
+        "device": inspection.device.code,
+        "decision": str(Decision.SET_ASIDE),
+        "justification": justification.strip(),
+    }
+
+
 def _device_of(inspection_id: int) -> int:
     device_id = Inspection.objects.filter(pk=inspection_id).values_list("device_id", flat=True).first()
     if device_id is None:
@@ -354,12 +363,7 @@ def set_aside_inspection(
     _refuse_set_aside(device, inspection, justification, actor)
     signature = sign(
         subject=device,
-        content=verdict_content(inspection)
-        | {
-            "device": device.code,
-            "decision": str(Decision.SET_ASIDE),
-            "justification": justification.strip(),
-        },
+        content=set_aside_content(inspection, justification),
         meaning=Meaning.REVIEWED,
         actor=actor,
         credentials=credentials,

@@ -94,7 +94,7 @@ def propose_disposition(
         _move(found, target, actor)
     signature = sign(
         subject=found,
-        content=_content(found, disposition, justification.strip()),
+        content=proposal_content(found, disposition, justification),
         meaning=Meaning.AUTHORED,
         actor=actor,
         credentials=credentials,
@@ -133,7 +133,7 @@ def dispose_nonconformance(
         )
     signature = sign(
         subject=found,
-        content=_content(found, Disposition(found.disposition), found.justification),
+        content=disposition_content(found),
         meaning=Meaning.APPROVED,
         actor=actor,
         credentials=credentials,
@@ -171,7 +171,7 @@ def void_nonconformance(
     _refuse_final_void(device, found)
     signature = sign(
         subject=found,
-        content=_content(found, Disposition.NONE, justification.strip()) | {"void": True},
+        content=void_content(found, justification),
         meaning=Meaning.APPROVED,
         actor=actor,
         credentials=credentials,
@@ -193,6 +193,31 @@ def void_nonconformance(
     if device.held and found.code in device.hold_reason and not open_nonconformances(device).exists():
         resume_device(device_id=device.pk, actor=actor, reason=f"{found.code} is void: {found.justification}")
     return found
+
+
+def proposal_content(found: Nonconformance, disposition: Disposition, justification: str) -> dict[str, Any]:
+    """What the owner of a nonconformance signs (ES-19): the finding, and what should happen to the device."""
+    return {
+        "record": "nonconformance",
+        "nonconformance": found.code,
+        "device_id": found.device_id,
+        "requirement": found.requirement,
+        "description": found.description,
+        "severity": found.severity,
+        "evidence": found.evidence,
+        "disposition": str(disposition),
+        "justification": justification.strip(),
+    }
+
+
+def disposition_content(found: Nonconformance) -> dict[str, Any]:
+    """What the second person signs: the proposal as it stands."""
+    return proposal_content(found, Disposition(found.disposition), found.justification)
+
+
+def void_content(found: Nonconformance, justification: str) -> dict[str, Any]:
+    """What quality signs to void: the finding, and why it was none."""
+    return proposal_content(found, Disposition.NONE, justification) | {"void": True}
 
 
 def nonconformance_device(nonconformance_id: int) -> int:
@@ -239,20 +264,6 @@ def _move(found: Nonconformance, target: NonconformanceStage, actor: Actor) -> N
         ),
         actor=actor,
     )
-
-
-def _content(found: Nonconformance, disposition: Disposition, justification: str) -> dict[str, Any]:
-    return {
-        "record": "nonconformance",
-        "nonconformance": found.code,
-        "device_id": found.device_id,
-        "requirement": found.requirement,
-        "description": found.description,
-        "severity": found.severity,
-        "evidence": found.evidence,
-        "disposition": str(disposition),
-        "justification": justification,
-    }
 
 
 def _way_out(device: Device) -> str:

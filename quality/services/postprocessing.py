@@ -16,6 +16,7 @@ from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason, TransitionRefused
+from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
 from quality.catalog.routing import Routing, Step, read_routing
@@ -53,10 +54,13 @@ def record_post_process_step(
     wanted = routing.step(step)
     _require_turn(device, routing, wanted)
     measured = measured_values(wanted, values)
-    began, ended = _times(started_at, ended_at)
-    recorded = _sign_and_store(
-        device, wanted, measured, equipment.strip(), (began, ended), actor, credentials
+    times = _times(started_at, ended_at)
+    given = (started_at, ended_at)
+    content = _content(device, wanted, measured, equipment, given)
+    signature = sign(
+        subject=device, content=content, meaning=Meaning.PERFORMED, actor=actor, credentials=credentials
     )
+    recorded = _store(device, content, times, signature)
     if recorded.in_limits:
         _go_on(device)
     else:
@@ -148,42 +152,50 @@ def _require_turn(device: Device, routing: Routing, step: Step) -> None:
         raise TransitionRefused(f"{step.title} is not the step that is due.", cure=then, rule=RULE)
 
 
-def _sign_and_store(
+def step_content(device: Device, values: Mapping[str, Any], equipment: str = "") -> dict[str, Any]:
+    """What the signature of the step that is due covers, with these values (ES-19). Raises as `measured_values`, and
+    TransitionRefused where no step is due."""
+    step = next_step(device, read_routing(device.master.routing))
+    if step is None:
+        raise TransitionRefused("Every step of the routing is done.", cure="Go on to inspection.", rule=RULE)
+    return _content(device, step, measured_values(step, values), equipment, (None, None))
+
+
+def _content(
     device: Device,
     step: Step,
     measured: list[dict[str, Any]],
     equipment: str,
-    times: tuple[datetime, datetime],
-    actor: Actor,
-    credentials: Credentials,
-) -> PostProcessStep:
-    attempt = device.post_process_steps.filter(step=step.code).count() + 1
-    in_limits = all(value["in_limits"] for value in measured)
-    content = {
+    times: tuple[datetime | None, datetime | None],
+) -> dict[str, Any]:
+    """The times are those that were given; where none was, the step is said to have happened when it is signed."""
+    return {
         "record": "post-processing step",
         "device": device.code,
         "step": step.code,
         "title": step.title,
         "position": step.position,
-        "attempt": attempt,
+        "attempt": device.post_process_steps.filter(step=step.code).count() + 1,
         "values": measured,
-        "in_limits": in_limits,
-        "equipment": equipment,
+        "in_limits": all(value["in_limits"] for value in measured),
+        "equipment": equipment.strip(),
         "started_at": times[0],
         "ended_at": times[1],
     }
-    signature = sign(
-        subject=device, content=content, meaning=Meaning.PERFORMED, actor=actor, credentials=credentials
-    )
+
+
+def _store(
+    device: Device, content: Mapping[str, Any], times: tuple[datetime, datetime], signature: Signature
+) -> PostProcessStep:
     row = PostProcessStep.objects.create(
         device=device,
-        step=step.code,
-        title=step.title,
-        position=step.position,
-        attempt=attempt,
-        values=measured,
-        in_limits=in_limits,
-        equipment=equipment,
+        step=content["step"],
+        title=content["title"],
+        position=content["position"],
+        attempt=content["attempt"],
+        values=content["values"],
+        in_limits=content["in_limits"],
+        equipment=content["equipment"],
         started_at=times[0],
         ended_at=times[1],
         performed_by=signature.person,
@@ -194,17 +206,17 @@ def _sign_and_store(
         PostProcessStepRecorded(
             device_id=device.pk,
             step_id=row.pk,
-            step=step.code,
-            position=step.position,
-            attempt=attempt,
-            values=measured,
-            in_limits=in_limits,
-            equipment=equipment,
+            step=row.step,
+            position=row.position,
+            attempt=row.attempt,
+            values=row.values,
+            in_limits=row.in_limits,
+            equipment=row.equipment,
             started_at=times[0].isoformat(),
             ended_at=times[1].isoformat(),
             signature_id=signature.pk,
         ),
-        actor=actor,
+        actor=Actor.person(signature.person_id),
     )
     return row
 

@@ -17,6 +17,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from mes.asgi import application
 from tests.devices.makers import PASSWORD, Who
+from tests.printing.conftest import fleet, machines
+
+__all__ = ["fleet", "machines"]
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -36,8 +39,9 @@ class Open(Protocol):
     def __call__(self, who: Who, *, theme: Theme = "light", width: int = 1280) -> Page: ...
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Ends with its module: Playwright keeps an event loop in this thread, which no other test could bear."""
     found = os.environ.get("LAMINA_TEST_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         try:

@@ -9,7 +9,7 @@ from mes.choices import Role
 from printing.choices import Run
 from printing.models import Printer
 from tests.browser.conftest import Open, aside
-from tests.printing.makers import Floor, hear, runs
+from tests.printing.makers import Floor, hear, idle, runs
 
 pytestmark = pytest.mark.browser
 
@@ -21,6 +21,8 @@ def test_a_tile_follows_its_printer_until_the_plate_is_clear(open_as: Open) -> N
     tile = page.locator(f"[data-printer={floor.printer.code}]")
     expect(page.locator("#live")).to_contain_text("Live")
     expect(tile).to_contain_text("heard")
+    # Signing in may take longer than a word from a printer stays fresh.
+    aside(lambda: hear(floor.printer, idle()))
     job = aside(floor.start)
     expect(tile.locator("[data-f=state]")).to_have_text("printing")
     expect(tile.locator("[data-f=job]")).to_contain_text(job.code)

@@ -14,33 +14,17 @@ from playwright.sync_api import Page, expect
 from devices.models import Device, Order
 from mes.choices import Role
 from tests.browser.conftest import Open
+from tests.browser.steps import confirm, dialog, sign, told
 from tests.devices.makers import (
     GUIDE_VALUES,
     IDENTITY,
-    PASSWORD,
     Staff,
-    Who,
     make_master,
     make_person,
     make_upload,
 )
 
 pytestmark = pytest.mark.browser
-
-
-def dialog(page: Page, button: str) -> None:
-    page.get_by_role("button", name=button, exact=True).first.click()
-    expect(page.locator("#dialog[open] h2")).to_be_visible()
-
-
-def sign(page: Page, who: Who, *, password: str = PASSWORD) -> None:
-    page.get_by_label("User id").fill(who.username)
-    page.get_by_label("Password").fill(password)
-    page.locator("#dialog .dialog-foot button:not([type=button])").click()
-
-
-def told(page: Page, text: str) -> None:
-    expect(page.get_by_role("status").filter(has_text=text)).to_be_visible()
 
 
 def write_order(page: Page, staff: Staff) -> None:
@@ -56,7 +40,7 @@ def write_order(page: Page, staff: Staff) -> None:
     page.get_by_label("Born").fill(IDENTITY.birth_date)
     page.get_by_label("Made for this patient: what").fill("drill diameter")
     page.get_by_label("Value").fill("2.4")
-    page.locator("#dialog .dialog-foot button:not([type=button])").click()
+    confirm(page)
     expect(page).to_have_url(re.compile(r"/orders/O\d{7}/$"))
 
 
@@ -81,7 +65,7 @@ def test_from_the_order_to_the_frozen_design(open_as: Open, drain: Callable[[], 
 
     coordinator.reload()
     dialog(coordinator, "Start the review")
-    coordinator.locator("#dialog .dialog-foot button:not([type=button])").click()
+    confirm(coordinator)
     told(coordinator, "The review has begun")
     dialog(coordinator, "Approve as order coordinator")
     sign(coordinator, staff[Role.ORD])
@@ -99,7 +83,7 @@ def test_from_the_order_to_the_frozen_design(open_as: Open, drain: Callable[[], 
     dialog(images, "Send in images")
     images.locator("input[type=file]").set_input_files(sorted(make_upload(tmp_path / "series").iterdir()))
     expect(images.locator("[data-files-said]")).to_contain_text("49 files")
-    images.locator("#dialog .dialog-foot button:not([type=button])").click()
+    confirm(images)
     told(images, "The images arrived")
     drain()
 
@@ -115,7 +99,7 @@ def test_from_the_order_to_the_frozen_design(open_as: Open, drain: Callable[[], 
     engineer.goto(f"/devices/{device.code}/")
     dialog(engineer, "Make a design")
     fill_design(engineer)
-    engineer.locator("#dialog .dialog-foot button:not([type=button])").click()
+    confirm(engineer)
     told(engineer, "Design 1 is being made")
     drain()
 

@@ -14,17 +14,20 @@ from django.http import HttpRequest
 
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
-from mes.exceptions import InvalidInput, Reason
+from mes.exceptions import Conflict, InvalidInput, Reason
 from mes.services.signatures import Credentials
 
 Values = Mapping[str, Any]
 Upload: TypeAlias = "UploadedFile[bytes]"
-Kind = Literal["text", "area", "select", "number", "decimal", "date", "check", "file", "files"]
+Kind = Literal["text", "area", "select", "number", "decimal", "date", "check", "file", "files", "fixed"]
 
 
 @dataclass(frozen=True)
 class Field:
-    """One thing that an action asks. `limits`: smallest and largest number, None where there is none."""
+    """One thing that an action asks. `limits`: smallest and largest number, None where there is none.
+
+    `fixed` is not asked: it is what the dialog was opened for, sent along so that a later one is not taken for it.
+    """
 
     name: str
     label: str
@@ -111,6 +114,8 @@ class _Reading:
     def value(self, asked: Field, request: HttpRequest) -> Any:
         if asked.kind == "check":
             return asked.name in request.POST
+        if asked.kind == "fixed":
+            return asked.initial
         if asked.kind in ("file", "files"):
             return self._files(asked, request.FILES.getlist(asked.name))
         text = request.POST.get(asked.name, "").strip()
@@ -173,7 +178,15 @@ class _Reading:
 
 
 def read_values(fields: Sequence[Field], request: HttpRequest) -> dict[str, Any]:
-    """What was typed, each in its type. Raises InvalidInput with every fault at once."""
+    """What was typed, each in its type. Raises InvalidInput with every fault at once, and Conflict where the dialog was
+    opened for something that is over."""
+    for asked in fields:
+        if asked.kind == "fixed" and request.POST.get(asked.name, asked.initial) != asked.initial:
+            raise Conflict(
+                f"{asked.label} that this dialog was opened for is no longer the one that is due.",
+                cure="Close the dialog and look again.",
+                rule="ES-19",
+            )
     reading = _Reading()
     values = {asked.name: reading.value(asked, request) for asked in fields}
     if reading.faults:

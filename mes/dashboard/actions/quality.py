@@ -18,14 +18,23 @@ from quality.catalog.routing import Step, read_routing
 from quality.choices import Disposition, NonconformanceStage, Severity, Source
 from quality.models import Inspection, Nonconformance
 from quality.selectors import judged_inspection, next_step, open_nonconformances
-from quality.services.inspection import receive_scan, set_aside_inspection, sign_inspection, verdict_content
+from quality.services.inspection import (
+    receive_scan,
+    set_aside_content,
+    set_aside_inspection,
+    sign_inspection,
+    verdict_content,
+)
 from quality.services.nonconformance import (
     dispose_nonconformance,
+    disposition_content,
     open_nonconformance,
+    proposal_content,
     propose_disposition,
+    void_content,
     void_nonconformance,
 )
-from quality.services.postprocessing import record_post_process_step
+from quality.services.postprocessing import record_post_process_step, step_content
 from quality.services.release import (
     release_checklist,
     release_content,
@@ -63,7 +72,8 @@ def _step_fields(device: Device) -> tuple[Field, ...]:
         for parameter in (step.parameters if step else ())
     )  # fmt: skip
     named = step.title if step else "No step is due"
-    return (*measured, Field("equipment", f"Equipment for “{named}”", required=False, maximum=80))
+    due = Field("step", "The step", "fixed", initial=step.code if step else "")
+    return (due, *measured, Field("equipment", f"Equipment for “{named}”", required=False, maximum=80))
 
 
 def _limits(low: float | None, high: float | None, unit: str) -> str:
@@ -75,19 +85,26 @@ def _limits(low: float | None, high: float | None, unit: str) -> str:
     return f"at most {high:g} {unit}" if high is not None else ""
 
 
+def _measured(values: Values) -> dict[str, Any]:
+    return {name.removeprefix("value."): value for name, value in values.items() if name.startswith("value.")}
+
+
+def _step_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
+    """Nothing yet while a measured value is missing."""
+    measured = _measured(values)
+    if due_step(device) is None or any(value in (None, "") for value in measured.values()):
+        return {}
+    return step_content(device, measured, str(values["equipment"]))
+
+
 def _record_step(doing: Doing) -> str:
     step = due_step(doing.subject)
     if step is None:
         raise Refused("Every step of the routing is done.", rule="G-PST-01")
-    values = {
-        name.removeprefix("value."): value
-        for name, value in doing.values.items()
-        if name.startswith("value.")
-    }
     recorded = record_post_process_step(
         device_id=doing.subject.pk,
-        step=step.code,
-        values=values,
+        step=str(doing.values["step"]),
+        values=_measured(doing.values),
         equipment=str(doing.values["equipment"]),
         actor=doing.actor,
         credentials=doing.credentials,
@@ -135,6 +152,15 @@ def _sign_inspection(doing: Doing) -> str:
         if inspection.measurement.passed
         else "The inspection is signed: failed."
     )
+
+
+def _set_aside_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
+    inspection = _judged(device)
+    return set_aside_content(inspection, _reason_in(values)) if inspection else {}
+
+
+def _reason_in(values: Values) -> str:
+    return str(values.get("reason") or "")
 
 
 def _set_aside(doing: Doing) -> str:
@@ -199,6 +225,22 @@ def _disposition_fields(device: Device) -> tuple[Field, ...]:
         Field("disposition", "What happens to the device", "select", choices=choices),
         why("Justification"),
     )
+
+
+def _proposal_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
+    found = open_finding(device, *PROPOSABLE)
+    chosen = values.get("disposition")
+    return proposal_content(found, Disposition(chosen), _reason_in(values)) if found and chosen else {}
+
+
+def _disposition_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
+    found = open_finding(device, *APPROVABLE)
+    return disposition_content(found) if found else {}
+
+
+def _void_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
+    found = open_nonconformances(device).first()
+    return void_content(found, _reason_in(values)) if found else {}
 
 
 def _propose(doing: Doing) -> str:
@@ -273,7 +315,7 @@ QUALITY_ACTIONS = (
     Action(
         "record-step", "device", "Record the next step", "Record a post-processing step", "quality.record_post_process_step",
         "droplet", lambda device: at(Stage.POST_PROCESSING)(device) and due_step(device) is not None, _record_step,
-        fields=_step_fields, meaning=Meaning.PERFORMED, main=True,
+        fields=_step_fields, meaning=Meaning.PERFORMED, content=_step_signs, main=True,
     ),
     Action(
         "receive-scan", "device", "Send in a scan", "Send in a scan of the part", "quality.receive_scan", "upload",
@@ -287,7 +329,7 @@ QUALITY_ACTIONS = (
     Action(
         "set-aside-inspection", "device", "Set the measurement aside", "Set the failed measurement aside",
         "quality.set_aside_inspection", "circle-minus", _failed, _set_aside, fields=_because, meaning=Meaning.REVIEWED,
-        danger=True,
+        content=_set_aside_signs, danger=True,
     ),
     Action(
         "open-nonconformance", "device", "Report a nonconformance", "Report a nonconformance", "quality.open_nonconformance",
@@ -296,17 +338,17 @@ QUALITY_ACTIONS = (
     Action(
         "propose-disposition", "device", "Propose a disposition", "Propose what happens to the device",
         "quality.propose_disposition", "gavel", lambda device: open_finding(device, *PROPOSABLE) is not None, _propose,
-        fields=_disposition_fields, meaning=Meaning.AUTHORED, main=True,
+        fields=_disposition_fields, meaning=Meaning.AUTHORED, content=_proposal_signs, main=True,
     ),
     Action(
         "dispose-nonconformance", "device", "Approve the disposition", "Approve the disposition",
         "quality.dispose_nonconformance", "gavel", lambda device: open_finding(device, *APPROVABLE) is not None, _dispose,
-        meaning=Meaning.APPROVED, main=True,
+        meaning=Meaning.APPROVED, content=_disposition_signs, main=True,
     ),
     Action(
         "void-nonconformance", "device", "Void the nonconformance", "Void: this was no nonconformance",
         "quality.void_nonconformance", "circle-minus", lambda device: open_nonconformances(device).exists(), _void,
-        fields=_because, meaning=Meaning.APPROVED, danger=True,
+        fields=_because, meaning=Meaning.APPROVED, content=_void_signs, danger=True,
     ),
     Action(
         "review-record", "device", "Review the record", "Review the production record", "quality.review_record", "writing-sign",
