@@ -172,6 +172,7 @@ def build_content(build: Build) -> dict[str, Any]:
     """What the verification of a build is over."""
     return {
         "build": build.code,
+        "devices": [item.device.code for item in build.items.select_related("device").order_by("device_id")],
         "printer_kind": build.printer_kind,
         "parameters": build.parameters_digest,
         "material": build.material.code,

@@ -49,9 +49,8 @@ def _action(page: str, name: str) -> Action:
     return action
 
 
-@sensitive_post_parameters("password")
-def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
-    """GET shows the dialog, POST does it. A refusal comes back as its reasons, and the dialog stays as it was."""
+def _asked(request: HttpRequest, page: str, code: str, name: str) -> tuple[Action, Model | None]:
+    """The action and what it is about, for somebody who may do it, while it can be done."""
     action, subject = _action(page, name), _subject(page, code)
     if not permitted(action, roles_behind(request)):
         raise NotPermitted("You may not do this.", cure="Ask somebody who has the role.", rule="G-OPR-02")
@@ -59,6 +58,13 @@ def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
         raise Conflict(
             "This is no longer possible: the state has changed.", cure="Reload the page and look again."
         )
+    return action, subject
+
+
+@sensitive_post_parameters("password")
+def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
+    """GET shows the dialog, POST does it. A refusal comes back as its reasons, and the dialog stays as it was."""
+    action, subject = _asked(request, page, code, name)
     fields = action.fields(subject)
     if request.method != "POST":
         return render(request, "mes/parts/act.html", _context(request, action, subject, code, fields))
@@ -115,9 +121,10 @@ def signed_context(
 
 
 @require_POST
+@sensitive_post_parameters("password")
 def preview(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     """What would be signed with the values typed so far."""
-    action, subject = _action(page, name), _subject(page, code)
+    action, subject = _asked(request, page, code, name)
     fields: list[Field] = [asked for asked in action.fields(subject) if asked.kind not in ("file", "files")]
     values = read_values([_optional(asked) for asked in fields], request)
     return render(

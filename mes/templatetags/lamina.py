@@ -154,6 +154,12 @@ def is_mapping(value: object) -> bool:
 
 
 @register.filter
+def pairs(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Keys with their values. In a template, `.items` of a mapping that has a key of this name is that key's value."""
+    return list(value.items())
+
+
+@register.filter
 def is_list(value: object) -> bool:
     return isinstance(value, list | tuple)
 

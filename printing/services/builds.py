@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from devices.models import Device
 from mes.choices import Meaning
@@ -155,8 +156,8 @@ def decide_interruption(
     name = "accept" if accept else "discard"
     meaning = Meaning.APPROVED if accept else Meaning.REJECTED
     BUILD.row(name, build.state)
-    job = PrintJob.objects.filter(build=build, state__in=ENDED_JOBS).latest("pk")
-    content = {**build_content(build), "job": job.code, "accept": accept, "reason": reason}
+    job = _ended_job(build)
+    content = interruption_content(build, accept=accept, reason=reason)
     signature = sign(subject=build, content=content, meaning=meaning, actor=actor, credentials=credentials)
     move(build, BUILD, name, decision=reason)
     if accept:
@@ -167,6 +168,15 @@ def decide_interruption(
         failed = BuildFailed(build_id=build.pk, job_id=job.pk, signature_id=signature.pk)
         publish(build, failed, actor=actor, reason=reason)
         tell_devices_failed(build, job, DISCARDED, actor)
+
+
+def interruption_content(build: Build, *, accept: bool, reason: str) -> dict[str, Any]:
+    """What the decision about an interrupted build signs (ES-19): the build, its print, the decision and its reason."""
+    return {**build_content(build), "job": _ended_job(build).code, "accept": accept, "reason": reason}
+
+
+def _ended_job(build: Build) -> PrintJob:
+    return PrintJob.objects.filter(build=build, state__in=ENDED_JOBS).latest("pk")
 
 
 def devices_of(build: Build) -> list[Device]:

@@ -109,9 +109,9 @@ def open_as(site: str, chromium: Browser) -> Iterator[Open]:
             reduced_motion="reduce",
         )
         contexts.append(context)
+        context.on("console", complain)
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
         page = context.new_page()
-        page.on("console", complain)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto("/sign-in/")
         page.get_by_label("User id").fill(who.username)
         page.get_by_label("Password").fill(PASSWORD)

@@ -11,9 +11,31 @@ from tests.devices.makers import PASSWORD, Who
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
+FAULTS = """() => {
+  const faults = [];
+  if (document.querySelectorAll("h1").length !== 1) faults.push("not one h1");
+  for (const field of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
+    if (!field.labels?.length && !field.getAttribute("aria-label")) faults.push(`no label: ${field.name}`);
+  for (const button of document.querySelectorAll("button, a"))
+    if (!button.textContent.trim() && !button.getAttribute("aria-label")) faults.push(`no name: ${button.outerHTML.slice(0, 80)}`);
+  for (const image of document.querySelectorAll("img")) if (!image.hasAttribute("alt")) faults.push(`no alt: ${image.src}`);
+  const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+  for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) faults.push(`twice: ${id}`);
+  for (const style of document.querySelectorAll("[style]")) if (style.closest("main") && style.tagName !== "CANVAS") faults.push(`style: ${style.outerHTML.slice(0, 80)}`);
+  if (document.documentElement.scrollWidth > window.innerWidth + 1) faults.push("wider than the window");
+  return faults;
+}"""
+
+
+def faults_of(page: Page) -> list[str]:
+    """What assistive technology, the content policy or a narrow window would trip over on the page as it is now."""
+    return [str(fault) for fault in page.evaluate(FAULTS)]
+
+
 def dialog(page: Page, button: str) -> None:
     page.get_by_role("button", name=button, exact=True).first.click()
     expect(page.locator("#dialog[open] h2")).to_be_visible()
+    assert faults_of(page) == [], button
 
 
 def confirm(page: Page) -> None:
@@ -28,11 +50,12 @@ def sign(page: Page, who: Who, *, password: str = PASSWORD) -> None:
 
 def told(page: Page, text: str) -> None:
     expect(page.get_by_role("status").filter(has_text=text)).to_be_visible()
+    assert faults_of(page) == [], text
 
 
 def refused(page: Page, rule: str) -> None:
     """The dialog says why not, keeps what was typed, and forgets the password."""
-    expect(page.locator("#dialog .refusal")).to_contain_text(rule)
+    expect(page.locator("#dialog .refusal-slot .refusal")).to_contain_text(rule)
 
 
 def fill(page: Page, **values: str) -> None:

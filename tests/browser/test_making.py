@@ -16,6 +16,7 @@ from devices.models import Device
 from mes.choices import Role
 from mes.demo.scan import simulate_scan
 from printing.models import Build, Container, MaterialLot, ParameterSet, Printer
+from quality.models import PostProcessStep
 from tests.browser.conftest import Open, aside
 from tests.browser.steps import become, confirm, dialog, fill, refused, seen_to_sign, sign, told
 from tests.devices.makers import Staff, freeze_design_of, make_person, make_planned
@@ -86,7 +87,7 @@ def slice_build(page: Page, shop: Shop, drain: Callable[[], int]) -> None:
     expect(page.locator("img.mask")).to_be_visible()
     become(page, shop.verifier, f"/builds/{build.code}/")
     dialog(page, "Verify")
-    seen_to_sign(page, shop.device.code)
+    seen_to_sign(page, shop.device.code, build.plate_digest[:12])
     sign(page, shop.verifier)
     told(page, "The build is verified")
     aside(drain)
@@ -145,6 +146,7 @@ def print_build(page: Page, shop: Shop) -> None:
     expect(page.locator("#dialog[open] h2")).to_be_visible()
     confirm(page)
     told(page, "The start was sent")
+    page.goto("/fleet/")
     expect(tile.locator("[data-f=notice]")).to_contain_text("Clear the plate", timeout=30_000)
     tile.get_by_role("button", name="Plate is clear").click()
     confirm(page)
@@ -166,7 +168,8 @@ def finish(page: Page, shop: Shop) -> None:
     sign(page, who)
     told(page, "Wash in isopropanol is recorded")
     sign(other, who)
-    refused(other, "G-PST-01")
+    refused(other, "ES-19")
+    assert PostProcessStep.objects.count() == 1
     expect(other.get_by_label("Password")).to_have_value("")
     other.close()
 
@@ -189,7 +192,9 @@ def inspect(page: Page, shop: Shop, drain: Callable[[], int], folder: Path) -> N
     told(page, "The scan arrived")
     aside(drain)
     page.reload()
-    expect(page.get_by_alt_text("Deviation of scan 1")).to_be_visible()
+    picture = page.get_by_alt_text("Deviation of scan 1")
+    picture.evaluate("image => image.scrollIntoView()")
+    expect(picture).to_be_visible()
     dialog(page, "Sign the inspection")
     seen_to_sign(page, "passed")
     sign(page, who)

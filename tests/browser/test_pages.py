@@ -7,24 +7,10 @@ from playwright.sync_api import expect
 
 from mes.choices import Role
 from tests.browser.conftest import Open, Theme
+from tests.browser.steps import faults_of
 from tests.devices.makers import Staff, make_device, make_person
 
 pytestmark = pytest.mark.browser
-
-FAULTS = """() => {
-  const faults = [];
-  if (document.querySelectorAll("h1").length !== 1) faults.push("not one h1");
-  for (const field of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
-    if (!field.labels?.length && !field.getAttribute("aria-label")) faults.push(`no label: ${field.name}`);
-  for (const button of document.querySelectorAll("button, a"))
-    if (!button.textContent.trim() && !button.getAttribute("aria-label")) faults.push(`no name: ${button.outerHTML.slice(0, 80)}`);
-  for (const image of document.querySelectorAll("img")) if (!image.hasAttribute("alt")) faults.push(`no alt: ${image.src}`);
-  const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
-  for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) faults.push(`twice: ${id}`);
-  for (const style of document.querySelectorAll("[style]")) if (style.closest("main") && style.tagName !== "CANVAS") faults.push(`style: ${style.outerHTML.slice(0, 80)}`);
-  if (document.documentElement.scrollWidth > window.innerWidth + 1) faults.push("wider than the window");
-  return faults;
-}"""
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 820)])
@@ -40,7 +26,7 @@ def test_every_page_is_sound(open_as: Open, theme: Theme, width: int) -> None:
     ):  # fmt: skip
         page.goto(path)
         page.wait_for_load_state("networkidle")
-        assert page.evaluate(FAULTS) == [], path
+        assert faults_of(page) == [], path
 
 
 def test_the_keyboard_is_enough(open_as: Open) -> None:

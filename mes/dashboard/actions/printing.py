@@ -19,6 +19,7 @@ from printing.services.builds import (
     cancel_build,
     create_build,
     decide_interruption,
+    interruption_content,
     retry_preparation,
     verify_build,
 )
@@ -253,6 +254,12 @@ def _decide(accept: bool) -> Callable[[Doing], str]:
     return decide
 
 
+def _decision_signs(accept: bool) -> Callable[[Build, Values, Actor], dict[str, Any]]:
+    return lambda build, values, actor: interruption_content(
+        build, accept=accept, reason=str(values.get("reason") or "")
+    )
+
+
 # --- printers and their jobs
 
 
@@ -356,8 +363,8 @@ PRINTING_ACTIONS = (
     Action("verify-build", "build", "Verify", "Verify this build", "printing.verify_build", "writing-sign", _build_at(BuildState.PREPARED), _verify, meaning=Meaning.VERIFIED, content=_build_signs, main=True),
     Action("dispatch-build", "build", "Dispatch", "Dispatch to a printer", "printing.dispatch_build", "send", _build_at(BuildState.VERIFIED), _dispatch, fields=_printer_fields, main=True),
     Action("retry-preparation", "build", "Slice again", "Cut into layers again", "printing.create_build", "refresh", _build_at(BuildState.UNPREPARED), _retry, fields=_because, main=True),
-    Action("accept-interruption", "build", "Accept", "Accept the interrupted build", "printing.decide_interruption", "writing-sign", _build_at(BuildState.INTERRUPTED), _decide(True), fields=_because, meaning=Meaning.APPROVED, main=True),
-    Action("discard-interruption", "build", "Discard", "Discard the interrupted build", "printing.decide_interruption", "circle-x", _build_at(BuildState.INTERRUPTED), _decide(False), fields=_because, meaning=Meaning.REJECTED, danger=True),
+    Action("accept-interruption", "build", "Accept", "Accept the interrupted build", "printing.decide_interruption", "writing-sign", _build_at(BuildState.INTERRUPTED), _decide(True), fields=_because, meaning=Meaning.APPROVED, content=_decision_signs(True), main=True),
+    Action("discard-interruption", "build", "Discard", "Discard the interrupted build", "printing.decide_interruption", "circle-x", _build_at(BuildState.INTERRUPTED), _decide(False), fields=_because, meaning=Meaning.REJECTED, content=_decision_signs(False), danger=True),
     Action("cancel-build", "build", "Give up", "Give this build up", "printing.cancel_build", "circle-x", _build_at(*UNPRINTED), _cancel_build, fields=_because, danger=True),
     Action("clear-plate", "printer", "Plate is clear", "Confirm that the plate is clear", "printing.clear_plate", "layers-subtract", lambda printer: bool(printer.clearance_needed), _clear, main=True, help="Look at the machine: the plate is empty, clean and in place."),
     Action("start-job", "printer", "Start", "Start the print", "printing.operate_printer", "player-play", _job_at(JobState.CLAIMED), _start, main=True),

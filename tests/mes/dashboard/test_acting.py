@@ -81,6 +81,8 @@ def test_who_lacks_the_role_is_offered_nothing_and_refused(coordinator: Client, 
     assert "submit-order" not in coordinator.get(f"/orders/{order.code}/").content.decode()
     answer = coordinator.get(f"/act/order/{order.code}/submit-order/", headers=HTMX)
     assert (answer.status_code, "G-OPR-02" in answer.content.decode()) == (403, True)
+    shown = coordinator.post(f"/act/order/{order.code}/submit-order/preview/", headers=HTMX)
+    assert (shown.status_code, order.code in shown.content.decode()) == (403, False)
 
 
 def test_what_is_no_longer_possible_is_said(staff: Staff, as_: Visit, order: Order) -> None:
