@@ -32,7 +32,8 @@ PATIENCE_S = 900.0
 SECONDS = {"setup", "imaging", "segmentation", "design", "slicing", "printing", "inspection", "total"}
 VICTIMS = ("relay", "worker", "fleet", "web", "tick", "seal", "valkey", "postgres")
 STEP = re.compile(r"^ *\d+\.\d s  (?!…|the database is away)")
-# Of the steps from "Lamina runs" to "RELEASED".
+FIRST = "device masters are approved"
+# Of the steps from there to "RELEASED".
 LAST_MOMENT = 42
 
 
@@ -62,10 +63,13 @@ class Demo:
 
     @property
     def steps(self) -> int:
-        """How many steps were told since everything runs; -1 before."""
+        """How many steps of the story were told; -1 before everything runs."""
         told = [line for line in self.said if STEP.match(line)]
-        runs = [number for number, line in enumerate(told) if re.search(r" Lamina runs at \S+$", line)]
-        return len(told) - runs[0] - 1 if runs else -1
+        first = next((number for number, line in enumerate(told) if FIRST in line), None)
+        if first is not None:
+            return len(told) - first
+        found = status.read(self.var / "run")
+        return 0 if found and found.state == "running" else -1
 
     def pid(self, name: str) -> int | None:
         found = status.read(self.var / "run")

@@ -14,7 +14,7 @@ from django.test import Client as Browser
 from rest_framework.test import APIClient
 
 from devices.models import Design, Order, Study
-from mes.api.parsers import LARGEST_BYTES
+from mes.api.parsers import LARGEST_BYTES, ODD_NUMBER, ODD_TEXT, TOO_DEEP
 from mes.choices import Role
 from mes.models import Account, EventRecord
 from printing.models import MaterialLot, ParameterSet
@@ -158,11 +158,18 @@ def test_what_the_database_could_not_hold_is_named() -> None:
     make_material()
     client = everybody()
     body = {"name": "x", "printer_kind": "y", "material": "resin-guide-01"}
-    for values in ('{"a": "\\u0000"}', '{"a": "\\ud800"}', '{"a": 1e999}', '{"\\u0000": 1}'):
+    deep = "[" * 40 + "]" * 40
+    for values in (
+        f'{{"a": {deep}}}',
+        '{"a": "\\u0000"}',
+        '{"a": "\\ud800"}',
+        '{"a": 1e999}',
+        '{"\\u0000": 1}',
+    ):
         text = json.dumps(body)[:-1] + f', "values": {values}}}'
         answer = client.generic("POST", "/api/parameters/", text, content_type="application/json")
         assert answer.status_code == 400
-        assert "stored" in answer.json()["reasons"][0]["text"]
+        assert answer.json()["reasons"][0]["text"] in (TOO_DEEP, ODD_TEXT, ODD_NUMBER)
     form = body | {"values[a]": "\0"}
     assert client.post("/api/parameters/", form, format="multipart").status_code == 400
     assert not ParameterSet.objects.exists()
