@@ -13,6 +13,7 @@ from devices.choices import Stage
 from devices.mesh.base import Mesh
 from devices.mesh.io import write_stl
 from devices.models import Device
+from devices.services.lifecycle import hold_device, resume_device
 from mes.choices import Role
 from mes.demo.scan import simulate_scan
 from printing.models import Build, Container, MaterialLot, ParameterSet, Printer
@@ -210,6 +211,12 @@ def release(page: Page, shop: Shop) -> None:
     dialog(page, "Review the record")
     fill(page, findings="Complete and plausible.")
     seen_to_sign(page, "Complete and plausible.")
+    before = page.locator("#signed input[name=digest]").input_value()
+    aside(lambda: look_twice(shop))
+    sign(page, reviewer)
+    refused(page, "ES-19")
+    expect(page.locator("#signed input[name=digest]")).not_to_have_value(before)
+    seen_to_sign(page, "Complete and plausible.")
     sign(page, reviewer)
     told(page, "The record is reviewed")
 
@@ -222,6 +229,13 @@ def release(page: Page, shop: Shop) -> None:
     sign(page, releaser)
     told(page, "Released.")
     assert shop.stage == Stage.RELEASED
+
+
+def look_twice(shop: Shop) -> None:
+    """Something that happens to the device while somebody reads its record."""
+    who = shop.staff[Role.QCM].actor
+    hold_device(device_id=shop.device.pk, actor=who, reason="A second look")
+    resume_device(device_id=shop.device.pk, actor=shop.staff[Role.QAR].actor, reason="Looked at")
 
 
 def read_record(page: Page, shop: Shop) -> None:

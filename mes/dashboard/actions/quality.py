@@ -17,7 +17,7 @@ from mes.exceptions import Refused
 from quality.catalog.routing import Step, read_routing
 from quality.choices import Disposition, NonconformanceStage, Severity, Source
 from quality.models import Inspection, Nonconformance
-from quality.selectors import judged_inspection, next_step, open_nonconformances
+from quality.selectors import judged_inspection, next_step, open_nonconformances, unanswered_failures
 from quality.services.inspection import (
     receive_scan,
     set_aside_content,
@@ -155,7 +155,7 @@ def _sign_inspection(doing: Doing) -> str:
 
 
 def _set_aside_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
-    inspection = _judged(device)
+    inspection = _unanswered(device)
     return set_aside_content(inspection, _reason_in(values)) if inspection else {}
 
 
@@ -164,7 +164,7 @@ def _reason_in(values: Values) -> str:
 
 
 def _set_aside(doing: Doing) -> str:
-    inspection = _judged(doing.subject)
+    inspection = _unanswered(doing.subject)
     if inspection is None:
         raise Refused("No measurement waits for a verdict.", rule="G-INS-01")
     set_aside_inspection(
@@ -176,9 +176,10 @@ def _set_aside(doing: Doing) -> str:
     return "The measurement is set aside; another scan must be measured."
 
 
-def _failed(device: Device) -> bool:
-    inspection = _judged(device)
-    return inspection is not None and not inspection.measurement.passed
+def _unanswered(device: Device) -> Inspection | None:
+    """The first failure that nobody answered: a better measurement after it does not take its place."""
+    failures = unanswered_failures(device) if device.stage == Stage.AWAITING_INSPECTION else []
+    return failures[0] if failures else None
 
 
 def _because(device: Any) -> tuple[Field, ...]:
@@ -328,7 +329,7 @@ QUALITY_ACTIONS = (
     ),
     Action(
         "set-aside-inspection", "device", "Set the measurement aside", "Set the failed measurement aside",
-        "quality.set_aside_inspection", "circle-minus", _failed, _set_aside, fields=_because, meaning=Meaning.REVIEWED,
+        "quality.set_aside_inspection", "circle-minus", lambda device: _unanswered(device) is not None, _set_aside, fields=_because, meaning=Meaning.REVIEWED,
         content=_set_aside_signs, danger=True,
     ),
     Action(

@@ -8,15 +8,18 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from devices.choices import Stage
 from devices.mesh.io import write_stl
 from devices.models import Device
 from mes.choices import Role
 from mes.models import Signature
 from quality.choices import NonconformanceStage, Source
-from quality.models import Inspection, Nonconformance, PostProcessStep
+from quality.models import Inspection, Nonconformance, PostProcessStep, Verdict
 from quality.services.nonconformance import open_nonconformance
 from tests.devices.makers import PASSWORD, Staff, Who, make_block, make_device
 from tests.mes.dashboard.conftest import Visit
+from tests.quality.makers import PASSWORD as WORDS
+from tests.quality.makers import make_built_device, make_measured, make_staff
 
 HTMX = {"HX-Request": "true"}
 
@@ -139,8 +142,7 @@ def test_a_disposition_is_shown_before_it_is_proposed_and_before_it_is_approved(
     other = client.post(path, typed | digest | {"reason": "It can be mended"}, headers=HTMX)
     assert (other.status_code, "ES-19" in other.content.decode()) == (403, True)
     assert client.post(path, typed | digest, headers=HTMX).status_code == 204
-    found.refresh_from_db()
-    assert found.proposal.content_digest == digest["digest"]
+    assert found.code in Signature.objects.get(content_digest=digest["digest"]).content
 
     path, client = f"/act/device/{device.code}/dispose-nonconformance/", as_(second)
     page = html.unescape(client.get(path, headers=HTMX).content.decode())
@@ -171,3 +173,23 @@ def test_voiding_shows_the_finding_and_the_reason(staff: Staff, as_: Visit) -> N
     assert client.post(path, typed | {"digest": "0" * 64}, headers=HTMX).status_code == 403
     assert client.post(path, typed | digest, headers=HTMX).status_code == 204
     assert Signature.objects.get(subject_type="quality.nonconformance").content_digest == digest["digest"]
+
+
+@pytest.mark.requirement("ES-19")
+@pytest.mark.requirement("G-INS-01")
+def test_a_failure_can_be_set_aside_though_a_better_scan_followed(as_: Visit) -> None:
+    people = make_staff()
+    device = make_built_device(people, stage=Stage.AWAITING_INSPECTION)
+    failed, better = make_measured(people, device, offset_mm=0.6), make_measured(people, device)
+    reviewer = Who(people[Role.QAR], people[Role.QAR].accounts.get().username)
+    client, path = as_(reviewer), f"/act/device/{device.code}/set-aside-inspection/"
+    shown = client.get(path, headers=HTMX).content.decode()
+    assert failed.scan_id[:12] in shown
+    assert better.scan_id[:12] not in shown
+    typed = {"username": reviewer.username, "password": WORDS, "reason": "The scanner was not calibrated"}
+    digest = seen(client, path, typed)
+    assert client.post(path, typed | {"digest": "0" * 64}, headers=HTMX).status_code == 403
+    assert client.post(path, typed | digest, headers=HTMX).status_code == 204
+    verdict = Verdict.objects.select_related("signature").get()
+    assert (verdict.inspection_id, verdict.signature.content_digest) == (failed.pk, digest["digest"])
+    assert client.get(path, headers=HTMX).status_code == 409

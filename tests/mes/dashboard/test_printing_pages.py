@@ -9,9 +9,12 @@ from django.test.utils import CaptureQueriesContext
 
 from mes.choices import Role
 from mes.dashboard.builds import curve_of
-from printing.models import MaterialLot
+from mes.models import Signature
+from printing.choices import BuildState, Run
+from printing.models import Build, MaterialLot
+from tests.devices.makers import PASSWORD
 from tests.mes.dashboard.conftest import Visit
-from tests.printing.makers import Floor, make_lot, make_printer
+from tests.printing.makers import Floor, hear, make_lot, make_printer, runs
 
 
 @pytest.fixture
@@ -130,3 +133,25 @@ def test_a_wrong_lot_is_refused_and_not_written(
     )
     assert (answer.status_code, said in answer.content.decode()) == (422, True)
     assert MaterialLot.objects.count() == before
+
+
+@pytest.mark.requirement("ES-19")
+@pytest.mark.requirement("G-PRT-01")
+def test_who_decides_about_an_interruption_sees_what_is_signed(floor: Floor, as_: Visit) -> None:
+    job = floor.start()
+    hear(floor.printer, runs(job, Run.PAUSED))
+    hear(floor.printer, runs(job, Run.PRINTING))
+    build, quality = floor.finish(job).build, floor.staff[Role.QAR]
+    client, path = as_(quality), f"/act/build/{build.code}/accept-interruption/"
+    typed = {"username": quality.username, "password": PASSWORD, "reason": "Looked at every layer"}
+    shown = client.post(f"{path}preview/", typed, headers={"HX-Request": "true"}).content.decode()
+    for word in (build.code, job.code, "Looked at every layer"):
+        assert word in shown
+    digest = shown.split('name="digest" value="')[1].split('"')[0]
+    answers = [
+        client.post(path, typed | {"digest": given}, headers={"HX-Request": "true"}).status_code
+        for given in ("", "0" * 64, digest)
+    ]
+    assert answers == [403, 403, 204]
+    assert Signature.objects.get(subject_type="printing.build", meaning="approved").content_digest == digest
+    assert Build.objects.get(pk=build.pk).state == BuildState.COMPLETED

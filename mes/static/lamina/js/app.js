@@ -18,6 +18,8 @@ function openDialog(which) {
 function refused(slot) {
   for (const field of slot.closest("form")?.querySelectorAll("input[type=password]") ?? []) field.value = "";
   slot.scrollIntoView({ block: "nearest" });
+  // What is signed changed after it was shown: show it as it is now, to be read again.
+  if (slot.textContent.includes("ES-19")) document.getElementById("signed")?.dispatchEvent(new CustomEvent("lamina:changed"));
 }
 
 dialog?.addEventListener("close", () => document.getElementById("dialog-body").replaceChildren());
