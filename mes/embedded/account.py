@@ -11,13 +11,17 @@ import shutil
 import signal
 import stat
 import subprocess
+import threading
+import time
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
 ACCOUNT = "lamina"
+CREATE_ATTEMPTS = 10
+CREATE_PAUSE = 0.3
+_one_at_a_time = threading.Lock()
 
 
 class AccountMissing(ImproperlyConfigured):
@@ -60,26 +64,34 @@ def unprivileged(
     ]
 
 
-@cache
 def _server_account() -> pwd.struct_passwd:
-    try:
-        return pwd.getpwnam(ACCOUNT)
-    except KeyError:
-        return _create_account()
+    """The servers start side by side, and so may several supervisors: one of them makes the account, all find it."""
+    with _one_at_a_time:
+        try:
+            return pwd.getpwnam(ACCOUNT)
+        except KeyError:
+            return _create_account()
 
 
 def _create_account() -> pwd.struct_passwd:
     useradd = shutil.which("useradd") or "/usr/sbin/useradd"
     command = [useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
     command += ["--shell", "/usr/sbin/nologin", ACCOUNT]
-    try:
-        subprocess.run(command, check=False, capture_output=True)  # noqa: S603  # a fixed command, no user input
-        return pwd.getpwnam(ACCOUNT)
-    except (OSError, KeyError) as error:
-        raise AccountMissing(
-            f"PostgreSQL does not run as root, and the account {ACCOUNT!r} could not be made. "
-            f"Run: {' '.join(command)}, or start Lamina as an ordinary user."
-        ) from error
+    said = ""
+    for _ in range(CREATE_ATTEMPTS):
+        # It fails where another process holds the password file, or has just made the account.
+        try:
+            said = subprocess.run(command, check=False, capture_output=True, text=True).stderr  # noqa: S603  # a fixed command
+        except OSError as error:
+            said = str(error)
+        try:
+            return pwd.getpwnam(ACCOUNT)
+        except KeyError:
+            time.sleep(CREATE_PAUSE)
+    raise AccountMissing(
+        f"PostgreSQL does not run as root, and the account {ACCOUNT!r} could not be made ({said.strip()}). "
+        f"Run: {' '.join(command)}, or start Lamina as an ordinary user."
+    )
 
 
 def _open_to(uid: int, path: Path) -> bool:

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
+
 from mes.supervisor.program import EXIT_CONFIGURATION, Program
 
 FIRST_PAUSE = 1.0
@@ -58,17 +60,22 @@ class Child:
         """Start it and return once it is healthy. Raises NotHealthy, having killed what was left."""
         self._become("starting")
         if self.program.before:
-            await asyncio.to_thread(self.program.before)
+            await self._run_aside(self.program.before)
         started = time.monotonic()
-        await self._spawn()
         try:
-            await asyncio.wait_for(self._healthy(), self.program.start_timeout)
+            await self._spawn()
+        except (OSError, ImproperlyConfigured) as failure:
+            raise NotHealthy(self.name, f"could not start ({failure})", [], EXIT_CONFIGURATION) from failure
+        try:
+            # `asyncio.timeout`, never `wait_for`: that one may lose a cancellation that comes with the result.
+            async with asyncio.timeout(self.program.start_timeout):
+                await self._healthy()
         except TimeoutError:
             await self._kill_group()
             reason = f"was not healthy within {self.program.start_timeout:.0f} s (waiting until {self.program.waits_for})"
             raise NotHealthy(self.name, reason, list(self._tail), -signal.SIGKILL) from None
         if self.program.after:
-            await asyncio.to_thread(self.program.after)
+            await self._run_aside(self.program.after)
         self._healthy_since = time.monotonic()
         self._become("done" if self.program.once else "running")
         self._say("up", f"{self.name}: {self.program.waits_for} ({time.monotonic() - started:.1f} s)")
@@ -111,7 +118,8 @@ class Child:
             self._become("stopping")
             self._signal(self.program.stop_signal)
             try:
-                await asyncio.wait_for(self._process.wait(), self.program.stop_timeout)
+                async with asyncio.timeout(self.program.stop_timeout):
+                    await self._process.wait()
             except TimeoutError:
                 self._say(
                     "up", f"{self.name} did not stop within {self.program.stop_timeout:g} s and is killed."
@@ -120,6 +128,15 @@ class Child:
         self._become("stopped")
         if was_alive:
             self._say("up", f"{self.name} has stopped ({time.monotonic() - started:.1f} s)")
+
+    async def _run_aside(self, step: Callable[[], None]) -> None:
+        """What a program needs done before or after its start. Whatever it raises is a start that failed, and said so."""
+        try:
+            await asyncio.to_thread(step)
+        except Exception as failure:
+            await self._kill_group()
+            status = EXIT_CONFIGURATION if isinstance(failure, ImproperlyConfigured) else 1
+            raise NotHealthy(self.name, f"could not start ({failure})", list(self._tail), status) from failure
 
     async def _spawn(self) -> None:
         self._tail.clear()

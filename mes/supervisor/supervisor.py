@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,11 +57,20 @@ class Supervisor:
         waiter = asyncio.create_task(asked_to_stop.wait())
         await asyncio.wait([work, waiter], return_when=asyncio.FIRST_COMPLETED)
         waiter.cancel()
-        result = work.result() if work.done() else 0
+        result = self._result_of(work)
         work.cancel()
         await asyncio.gather(work, waiter, return_exceptions=True)
         await self._stop_all()
         return result
+
+    def _result_of(self, work: asyncio.Task[int]) -> int:
+        """The exit status. A mistake of the supervisor's own must not keep it from stopping what it started."""
+        if not work.done():
+            return 0
+        if failure := work.exception():
+            self._say("up", "".join(traceback.format_exception(failure)))
+            return 1
+        return work.result()
 
     async def _start_and_keep(self) -> int:
         """Keeps everything alive until it is cancelled; returns only when a program cannot be started."""

@@ -25,7 +25,9 @@ from mes.embedded.account import bound
 from mes.supervisor.program import Program
 from mes.supervisor.supervisor import Supervisor
 
-def program(name, code, ready_line=None, **more):
+def program(name, code, ready_line=None, before=None, **more):
+    if before:
+        more["before"] = lambda: exec(before)
     argv = lambda: bound([sys.executable, "-u", "-c", code], on_parent_death=signal.SIGKILL)
     pattern = re.compile(ready_line) if ready_line else None
     return Program(name=name, argv=argv, waits_for=f"{name} is there", ready_line=pattern, **more)
@@ -170,6 +172,31 @@ def test_what_never_gets_healthy_is_named_with_its_last_lines(
     assert "    no disk" in output
     assert "never is there" not in output
     assert not _alive(one.processes["one"].pid or 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "status_", "named"),
+    [
+        ("raise RuntimeError('no disk')", 1, "no disk"),
+        (
+            "from django.core.exceptions import ImproperlyConfigured as no; raise no('no account')",
+            78,
+            "no account",
+        ),
+    ],
+)
+def test_what_cannot_be_prepared_is_named_and_everything_stops(
+    start: Start, tmp_path: Path, before: str, status_: int, named: str
+) -> None:
+    beside = {"name": "beside", "code": STEADY, "ready_line": "ready"}
+    process = start([{"name": "broken", "code": STEADY, "before": before}, beside])
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == status_, said
+    assert f"broken could not start ({named})" in said
+    found = status.read(tmp_path)
+    assert found is not None
+    assert found.state == "stopped"
+    assert all(entry.pid is None for entry in found.processes.values())
 
 
 def test_a_wrong_configuration_is_reported_once_and_not_tried_again(start: Start, tmp_path: Path) -> None:
