@@ -40,7 +40,8 @@ SYSTEM = {
         "fontconfig",
         "fonts-dejavu-core",
     ),
-    "test": ("chromium",),
+    # libatomic1 is what Playwright's driver needs; poppler-utils reads the written PDF back.
+    "test": ("chromium", "libatomic1", "poppler-utils"),
 }
 
 
