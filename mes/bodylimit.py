@@ -1,7 +1,7 @@
 """Request bodies, in front of everything: received whole, without a thread, before the application is asked anything.
 
 The application runs in a few threads. One that waited for a body would belong to whoever sends it slowly; a handful of
-half-sent requests would stop the site.
+half-sent requests would stop the site. The same holds for whoever stops reading the answer.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class BodyLimit:
                 await _refuse(send, TOO_LARGE)
             elif whole:
                 await spool.rewind()
-                await self.application(scope, _replay(spool, receive), send)
+                await self.application(scope, _replay(spool, receive), _until_stalled(send, self.silence))
 
     async def _received(self, receive: Receive, spool: "_Spool") -> bool:
         """Whether the whole body came; it did not where the client hung up or said more than the limit."""
@@ -122,6 +122,23 @@ def _replay(spool: _Spool, receive: Receive) -> Receive:
         return {"type": "http.request", "body": part, "more_body": not ended}
 
     return replayed
+
+
+def _until_stalled(send: Send, silence: float) -> Send:
+    """A client that stops reading gets nothing more, and the server closes what is left half-answered."""
+    stalled = False
+
+    async def sent(message: Message) -> None:
+        nonlocal stalled
+        if stalled:
+            return
+        try:
+            async with asyncio.timeout(silence):
+                await send(message)
+        except TimeoutError:
+            stalled = True
+
+    return sent
 
 
 def _declared_length(scope: Message) -> int:

@@ -146,6 +146,29 @@ async def test_a_client_that_hangs_up_half_way_never_reaches_the_application() -
     assert not site.asked
 
 
+async def test_a_client_that_stops_reading_holds_nobody() -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if len(sent) == 2:
+            await asyncio.sleep(60)
+
+    async def long_answer(scope: Message, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(5):
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    limited = BodyLimit(long_answer, limit=LIMIT, folder=Path("nowhere"), silence=0.05)
+    async with asyncio.timeout(5):
+        await limited({"type": "http", "headers": []}, receive, send)
+    assert len(sent) == 2
+
+
 @pytest.fixture
 def port(committed_db: None) -> Iterator[int]:
     """The site as it is served, on a port of its own."""
