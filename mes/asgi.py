@@ -25,7 +25,7 @@ def http_application() -> Application:
 
 application = ProtocolTypeRouter(
     {
-        "http": BodyLimit(http_application(), limit=settings.MAX_BODY_BYTES),
+        "http": BodyLimit(http_application(), limit=settings.MAX_BODY_BYTES, folder=settings.QUARANTINE_DIR),
         "websocket": AllowedHostsOriginValidator(
             AuthMiddlewareStack(URLRouter(cast(Any, websocket_urlpatterns)))
         ),

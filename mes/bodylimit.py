@@ -1,6 +1,13 @@
-"""A cap on request bodies, in front of everything: by the declared length first, and by counting in any case."""
+"""Request bodies, in front of everything: received whole, without a thread, before the application is asked anything.
 
+The application runs in a few threads. One that waited for a body would belong to whoever sends it slowly; a handful of
+half-sent requests would stop the site. The same holds for whoever stops reading the answer.
+"""
+
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -8,49 +15,130 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
+IN_MEMORY = 256 * 1024
+CHUNK = 256 * 1024
+LONGEST_SILENCE_S = 30.0
+
+TOO_LARGE = (413, b"The request is larger than this site accepts.\n")
+TOO_SLOW = (408, b"The rest of the request did not arrive. Send it again.\n")
+
 
 class BodyLimit:
-    """ASGI middleware: a body over `limit` bytes is answered with 413 and read no further."""
+    """ASGI middleware: the body is spooled to `folder`, then replayed to the application.
 
-    def __init__(self, application: Application, *, limit: int) -> None:
+    Over `limit` bytes, by the declared length or counted, is answered with 413 and read no further; `silence` seconds
+    without a further part with 408. A client that hangs up meanwhile is forgotten: the application never sees half a body.
+    """
+
+    def __init__(
+        self, application: Application, *, limit: int, folder: Path, silence: float = LONGEST_SILENCE_S
+    ) -> None:
         self.application = application
         self.limit = limit
+        self.folder = folder
+        self.silence = silence
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if _declared_length(scope) > self.limit:
-            await _refuse(send)
+            await _refuse(send, TOO_LARGE)
             return
-        counted = _Counted(receive, send, self.limit)
-        await self.application(scope, counted.receive, counted.send)
+        with _Spool(self.folder) as spool:
+            try:
+                whole = await self._received(receive, spool)
+            except TimeoutError:
+                await _refuse(send, TOO_SLOW)
+                return
+            if spool.length > self.limit:
+                await _refuse(send, TOO_LARGE)
+            elif whole:
+                await spool.rewind()
+                await self.application(scope, _replay(spool, receive), _until_stalled(send, self.silence))
+
+    async def _received(self, receive: Receive, spool: "_Spool") -> bool:
+        """Whether the whole body came; it did not where the client hung up or said more than the limit."""
+        while True:
+            async with asyncio.timeout(self.silence):
+                message = await receive()
+            if message["type"] == "http.disconnect":
+                return False
+            part = message.get("body", b"")
+            if spool.length + len(part) > self.limit:
+                spool.length += len(part)
+                return False
+            await spool.write(part)
+            if not message.get("more_body", False):
+                return True
 
 
-class _Counted:
-    """Once the body is too long, the application sees it end as by a hang-up and its answer becomes a 413."""
+class _Spool:
+    """A body in memory while it is small, else in a file without a name, readable by this account alone.
 
-    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
-        self._receive = receive
-        self._send = send
-        self._left = limit
-        self._answered = False
-        self._refused = False
+    The file is touched in a thread that no client can hold: a slow disk must not stop the event loop.
+    """
 
-    async def receive(self) -> Message:
-        if self._left < 0:
-            return {"type": "http.disconnect"}
-        message = await self._receive()
-        self._left -= len(message.get("body", b""))
-        if self._left >= 0:
-            return message
-        if not self._answered:
-            self._answered = self._refused = True
-            await _refuse(self._send)
-        return {"type": "http.disconnect"}
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.length = 0
+        self._file = SpooledTemporaryFile(max_size=IN_MEMORY, mode="w+b", dir=str(folder))  # noqa: SIM115 - __exit__
 
-    async def send(self, message: Message) -> None:
-        if self._refused:
+    def __enter__(self) -> "_Spool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    async def write(self, part: bytes) -> None:
+        self.length += len(part)
+        if self.length <= IN_MEMORY:
+            self._file.write(part)
+        else:
+            await asyncio.to_thread(self._write_out, part)
+
+    def _write_out(self, part: bytes) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._file.write(part)
+
+    async def rewind(self) -> None:
+        await asyncio.to_thread(self._file.seek, 0)
+
+    async def read(self) -> bytes:
+        if self.length <= IN_MEMORY:
+            return self._file.read(CHUNK)
+        part: bytes = await asyncio.to_thread(self._file.read, CHUNK)
+        return part
+
+
+def _replay(spool: _Spool, receive: Receive) -> Receive:
+    left = spool.length
+    ended = False
+
+    async def replayed() -> Message:
+        nonlocal left, ended
+        if ended:
+            return await receive()
+        part = await spool.read()
+        left -= len(part)
+        ended = left <= 0
+        return {"type": "http.request", "body": part, "more_body": not ended}
+
+    return replayed
+
+
+def _until_stalled(send: Send, silence: float) -> Send:
+    """A client that stops reading gets nothing more, and the server closes what is left half-answered."""
+    stalled = False
+
+    async def sent(message: Message) -> None:
+        nonlocal stalled
+        if stalled:
             return
-        self._answered = True
-        await self._send(message)
+        try:
+            async with asyncio.timeout(silence):
+                await send(message)
+        except TimeoutError:
+            stalled = True
+
+    return sent
 
 
 def _declared_length(scope: Message) -> int:
@@ -58,7 +146,8 @@ def _declared_length(scope: Message) -> int:
     return max((int(value) for value in lengths if value.isdigit()), default=0)
 
 
-async def _refuse(send: Send) -> None:
+async def _refuse(send: Send, answer: tuple[int, bytes]) -> None:
+    status, text = answer
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": b"The request is larger than this site accepts.\n"})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})

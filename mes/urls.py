@@ -27,3 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     *(path("", include(name)) for name in PAGES if _present(name)),
 ]
+
+handler400 = "mes.api.failures.bad_request"
+handler404 = "mes.api.failures.not_found"
+handler500 = "mes.api.failures.broken"

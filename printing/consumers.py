@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
+from importlib import import_module
 from typing import Any
 
 import redis
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.conf import settings
+from django.contrib.auth import get_user
 from django.db import DatabaseError
+from django.http import HttpRequest
 from django.utils import timezone
 
 from mes.models import Account
@@ -21,11 +26,14 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 2.0
 COALESCE_S = 0.1
-RECHECK_S = 30.0
+RECHECK_S = 3.0
 MESSAGES_PER_S = 20
 SLOWEST_SEND_S = 10.0
 
+CODE = re.compile(r"M[0-9]{1,12}")
+
 CLOSE_RIGHTS = 4403
+CLOSE_NOT_TEXT = 1003
 CLOSE_TOO_FAST = 1008
 CLOSE_TOO_SLOW = 1013
 
@@ -63,7 +71,8 @@ class FleetConsumer(AsyncJsonWebsocketConsumer):
 
     Each connection keeps one slot for each printer: while a message is on its way, newer ones replace each other. A client
     that takes longer than 10 s for a message is closed with 1013, one that sends more than 20 messages a second
-    with 1008, one whose account was closed with 4403.
+    with 1008, one that sends a binary frame with 1003, one who signed out or whose account was closed with 4403, within
+    some seconds.
     """
 
     async def connect(self) -> None:
@@ -91,6 +100,12 @@ class FleetConsumer(AsyncJsonWebsocketConsumer):
         await self.channel_layer.group_discard(GROUP, self.channel_name)
         await self._telemetry.close()
 
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **_: Any) -> None:
+        if text_data is None:
+            await self.close(CLOSE_NOT_TEXT)
+            return
+        await self.receive_json(await self.decode_json(text_data))
+
     async def receive_json(self, content: Any, **_: Any) -> None:
         if not self._within_rate():
             await self.close(CLOSE_TOO_FAST)
@@ -112,7 +127,7 @@ class FleetConsumer(AsyncJsonWebsocketConsumer):
         """What is not JSON is answered like any other message that is not understood."""
         try:
             return await super().decode_json(text_data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     async def printer_moved(self, message: dict[str, Any]) -> None:
@@ -205,10 +220,11 @@ class FleetConsumer(AsyncJsonWebsocketConsumer):
                 self._take(self._moved, key)
 
     async def _may_look(self) -> bool:
-        user = self.scope.get("user")
-        if user is None or not getattr(user, "is_authenticated", False):
+        """Asked of the database each time: the session that opened the socket still stands for an active person."""
+        session = self.scope.get("session")
+        if session is None or not session.session_key:
             return False
-        return await database_sync_to_async(_is_active)(user.pk)
+        return await database_sync_to_async(_stands)(session.session_key)
 
     def _within_rate(self) -> bool:
         now = time.monotonic()
@@ -216,15 +232,17 @@ class FleetConsumer(AsyncJsonWebsocketConsumer):
         return len(self._arrivals) <= MESSAGES_PER_S
 
 
-def _is_active(account_id: int) -> bool:
-    account = Account.objects.select_related("person").filter(pk=account_id, is_active=True).first()
-    return account is not None and (account.person is None or account.person.active)
+def _stands(session_key: str) -> bool:
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    account = get_user(request)
+    return isinstance(account, Account) and (account.person is None or account.person.active)
 
 
 def _keys(codes: Any) -> set[int] | None:
     if not isinstance(codes, list):
         return None
-    return {_key(code) for code in codes[:500] if isinstance(code, str) and code[1:13].isdigit()}
+    return {_key(code) for code in codes[:500] if isinstance(code, str) and CODE.fullmatch(code)}
 
 
 def _key(code: str) -> int:

@@ -20,6 +20,7 @@ from mes.permissions import require
 
 PER_PAGE = 50
 SHEET_LIMIT = 100_000
+LONG_AGO, FAR_AHEAD = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,12 @@ def _stream(code: str) -> tuple[str, str] | None:
 
 
 def _day(text: str) -> datetime | None:
+    """Midnight of that day. None where it is no day, or the calendar ends with it and no filter can reach past it."""
     try:
-        return datetime.combine(date.fromisoformat(text), time(), UTC)
+        day = datetime.combine(date.fromisoformat(text), time(), UTC)
     except ValueError:
         return None
+    return day if LONG_AGO <= day <= FAR_AHEAD else None
 
 
 def events_shown(filters: Filters) -> QuerySet[EventRecord]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from functools import cache
+from unicodedata import category
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -18,6 +19,7 @@ from mes.permissions import require
 from mes.vault import Vault
 
 TOKEN_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # noqa: S105 - an alphabet without look-alikes
+UNSEEN = ("Cc", "Cs")  # control characters and half characters; joiners belong to names in some scripts
 FIELDS = ("patient_id", "family_name", "given_name", "birth_date")
 
 
@@ -45,6 +47,12 @@ def register_patient(*, identity: Identity, actor: Actor) -> Patient:
     require(actor, "mes.register_patient")
     if not identity.patient_id.strip() or not identity.family_name.strip():
         raise InvalidInput("A patient needs an identifier and a family name.", rule="G-ORD-05")
+    if any(category(letter) in UNSEEN for name in FIELDS for letter in getattr(identity, name)):
+        raise InvalidInput(
+            "The patient's identity holds a character that cannot be seen.",
+            cure="Type it instead of pasting it.",
+            rule="G-ORD-05",
+        )
     index = vault().blind_index(identity.patient_id)
     return _known(identity, index) or _registered(identity, index, actor)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -41,6 +40,7 @@ from printing.services.moves import locked, move, person_of, write
 MOST = Decimal("1000000")
 STEP = Decimal("0.001")
 CERTIFICATE_LIMIT = 20 * 1024 * 1024
+LARGEST_RESULT = 1e15
 MAXIMUM_CONTAINERS = 200
 LOT_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z ._/+-]{0,59}")
 
@@ -150,8 +150,12 @@ def _check_result(result: Mapping[str, Any]) -> dict[str, Any]:
     numbers = [number for number in (value, *limits) if number is not None]
     if not isinstance(name, str) or not 1 <= len(name.strip()) <= 80 or value is None:
         raise InvalidInput("A result of the certificate needs a name and a value.", rule="G-MAT-03")
-    if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n) for n in numbers):
-        raise InvalidInput(f"'{name}' of the certificate is not a number.", rule="G-MAT-03")
+    if not all(
+        isinstance(n, (int, float)) and not isinstance(n, bool) and abs(n) <= LARGEST_RESULT for n in numbers
+    ):
+        raise InvalidInput(
+            f"'{name}' of the certificate is not a number that can be measured.", rule="G-MAT-03"
+        )
     return {
         "characteristic": name.strip(),
         "value": value,

@@ -44,3 +44,17 @@ def test_a_silent_server_makes_the_screen_look_old(open_as: Open) -> None:
     page.context.set_offline(True)
     expect(page.locator("#fleet")).to_have_class("fleet is-stale", timeout=15_000)
     expect(page.locator("#live")).to_have_attribute("data-live", "stale")
+
+
+def test_a_scan_goes_into_the_dialog_that_was_opened_for_it(open_as: Open) -> None:
+    """A scanner is a keyboard that types a label and Enter, wherever the page has put the focus."""
+    floor = aside(Floor)
+    page = open_as(floor.staff[Role.OPR])
+    page.goto(f"/printers/{floor.printer.code}/")
+    page.get_by_role("button", name="Load material", exact=True).first.click()
+    label = page.locator("#dialog[open] [name=label]")
+    expect(label).to_be_focused()
+    page.keyboard.type("NOSUCHLABEL")
+    page.keyboard.press("Enter")
+    expect(page.locator("#dialog .refusal-slot .refusal")).to_be_visible()
+    expect(label).to_have_value("NOSUCHLABEL")

@@ -1,11 +1,21 @@
-"""The cap on request bodies: declared or not, nothing over it is taken in."""
+"""Request bodies: nothing over the cap is taken in, and nobody's slowness holds a thread of the site."""
 
-from collections.abc import Iterable
+import asyncio
+import os
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
-from mes.bodylimit import BodyLimit, Message, Receive, Send
+from mes.asgi import THREADS, application
+from mes.bodylimit import IN_MEMORY, BodyLimit, Message, Receive, Send, _Spool
 
 LIMIT = 10
 
@@ -15,12 +25,14 @@ class Site:
 
     def __init__(self) -> None:
         self.read = 0
-        self.hung_up = False
+        self.body = bytearray()
+        self.asked = False
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        self.asked = True
         while True:
             message = await receive()
-            self.hung_up |= message["type"] == "http.disconnect"
+            self.body += message.get("body", b"")
             self.read += len(message.get("body", b""))
             if not message.get("more_body"):
                 break
@@ -28,7 +40,14 @@ class Site:
         await send({"type": "http.response.body", "body": str(self.read).encode()})
 
 
-async def _post(site: Site, chunks: Iterable[bytes], declared: bytes | None = None) -> list[Any]:
+async def _post(
+    site: Site,
+    chunks: Iterable[bytes],
+    declared: bytes | None = None,
+    *,
+    limit: int = LIMIT,
+    folder: Path | None = None,
+) -> list[Any]:
     parts = list(chunks)
     messages = [
         {"type": "http.request", "body": part, "more_body": number < len(parts) - 1}
@@ -43,7 +62,8 @@ async def _post(site: Site, chunks: Iterable[bytes], declared: bytes | None = No
         sent.append(message)
 
     headers = [(b"content-length", declared)] if declared else []
-    await BodyLimit(site, limit=LIMIT)({"type": "http", "headers": headers}, receive, send)
+    body_limit = BodyLimit(site, limit=limit, folder=Path("nowhere") if folder is None else folder)
+    await body_limit({"type": "http", "headers": headers}, receive, send)
     return sent
 
 
@@ -65,5 +85,118 @@ async def test_a_body_that_grows_over_the_limit_ends_there(_case: str, declared:
     site = Site()
     sent = await _post(site, [b"1234567890", b"x", b"never read"], declared)
     assert [message.get("status") for message in sent] == [413, None]
-    assert site.hung_up
-    assert site.read == LIMIT
+    assert not site.asked
+
+
+async def test_a_large_body_goes_through_a_file_that_only_this_account_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[int] = []
+    rewind = _Spool.rewind
+
+    async def looked_at(spool: _Spool) -> None:
+        modes.append(os.fstat(spool._file.fileno()).st_mode & 0o777)
+        await rewind(spool)
+
+    monkeypatch.setattr(_Spool, "rewind", looked_at)
+    folder = tmp_path / "quarantine"
+    site = Site()
+    parts = [bytes([number]) * IN_MEMORY for number in range(5)]
+    sent = await _post(site, parts, limit=10 * IN_MEMORY, folder=folder)
+    assert sent[0]["status"] == 200
+    assert bytes(site.body) == b"".join(parts)
+    assert modes == [0o600]
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_body_that_stops_coming_is_answered_with_408() -> None:
+    site = Site()
+    sent: list[Any] = []
+
+    async def receive() -> Message:
+        if not site.read:
+            site.read = 1
+            return {"type": "http.request", "body": b"abc", "more_body": True}
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    limited = BodyLimit(site, limit=LIMIT, folder=Path("nowhere"), silence=0.05)
+    await limited({"type": "http", "headers": []}, receive, send)
+    assert sent[0]["status"] == 408
+    assert not site.asked
+
+
+async def test_a_client_that_hangs_up_half_way_never_reaches_the_application() -> None:
+    site = Site()
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"abc", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    await BodyLimit(site, limit=LIMIT, folder=Path("nowhere"))({"type": "http", "headers": []}, receive, send)
+    assert not site.asked
+
+
+async def test_a_client_that_stops_reading_holds_nobody() -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if len(sent) == 2:
+            await asyncio.sleep(60)
+
+    async def long_answer(scope: Message, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(5):
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    limited = BodyLimit(long_answer, limit=LIMIT, folder=Path("nowhere"), silence=0.05)
+    async with asyncio.timeout(5):
+        await limited({"type": "http", "headers": []}, receive, send)
+    assert len(sent) == 2
+
+
+@pytest.fixture
+def port(committed_db: None) -> Iterator[int]:
+    """The site as it is served, on a port of its own."""
+    config = uvicorn.Config(application, port=0, lifespan="off", log_level="error", access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert server.started
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join(timeout=10)
+
+
+HALF = (
+    b"POST /sign-in/ HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n"
+    b"Cookie: csrftoken=" + b"a" * 32 + b"\r\n\r\nabc"
+)
+
+
+def test_half_sent_requests_do_not_stop_the_site(port: int) -> None:
+    with ExitStack() as open_sockets:
+        for _ in range(3 * THREADS):
+            half = open_sockets.enter_context(socket.create_connection(("127.0.0.1", port)))
+            half.sendall(HALF)
+        time.sleep(0.5)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+            assert answer.status == 200

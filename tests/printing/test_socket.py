@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from channels.db import database_sync_to_async
 from channels.testing import WebsocketCommunicator
-from django.contrib.auth.models import AnonymousUser
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
 
 from mes.choices import Role
 from mes.models import Account
@@ -41,10 +43,27 @@ def hold(printer: Printer, staff: Staff) -> None:
     hold_printer(printer_id=printer.pk, actor=staff[Role.QAR].actor, reason="noise")
 
 
-def socket(user: Any) -> WebsocketCommunicator:
+def signed_in(account: Account) -> SessionStore:
+    session = SessionStore()
+    session[SESSION_KEY] = str(account.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = account.get_session_auth_hash()
+    session.create()
+    return session
+
+
+async def socket(account: Account | None) -> WebsocketCommunicator:
     talk = WebsocketCommunicator(FleetConsumer.as_asgi(), "/ws/fleet/")
-    talk.scope["user"] = user  # type: ignore[typeddict-unknown-key]
+    session = SessionStore() if account is None else await database_sync_to_async(signed_in)(account)
+    talk.scope["session"] = session  # type: ignore[typeddict-unknown-key]
     return talk
+
+
+async def closed_with(talk: WebsocketCommunicator) -> int:
+    async with asyncio.timeout(5):
+        while (message := await talk.receive_output(timeout=5))["type"] != "websocket.close":
+            pass
+    return int(message["code"])
 
 
 async def heard(talk: WebsocketCommunicator, kind: str, fits: Callable[[Any], bool] = lambda _: True) -> Any:
@@ -57,7 +76,7 @@ async def heard(talk: WebsocketCommunicator, kind: str, fits: Callable[[Any], bo
 
 
 async def test_an_anonymous_client_is_refused(committed_db: None) -> None:
-    talk = socket(AnonymousUser())
+    talk = await socket(None)
     assert not (await talk.connect(timeout=10))[0]
     await talk.disconnect(timeout=10)
 
@@ -66,14 +85,14 @@ async def test_a_closed_account_is_refused(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
     known.account.is_active = False
     await known.account.asave(update_fields=["is_active"])
-    talk = socket(known.account)
+    talk = await socket(known.account)
     assert not (await talk.connect(timeout=10))[0]
     await talk.disconnect(timeout=10)
 
 
 async def test_snapshot_then_states_heartbeats_and_telemetry(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
-    talk = socket(known.account)
+    talk = await socket(known.account)
     assert (await talk.connect(timeout=10))[0]
     await talk.send_json_to({"t": "subscribe"})
     snapshot = await heard(talk, "snapshot")
@@ -104,7 +123,7 @@ async def test_a_lost_message_is_repaired_by_the_heartbeat(
 ) -> None:
     monkeypatch.setattr("printing.live._tell", lambda printer_id: None)
     known = await database_sync_to_async(made)()
-    talk = socket(known.account)
+    talk = await socket(known.account)
     await talk.connect(timeout=10)
     await talk.send_json_to({"t": "subscribe"})
     await heard(talk, "snapshot")
@@ -117,7 +136,7 @@ async def test_a_lost_message_is_repaired_by_the_heartbeat(
 async def test_one_printer_only_and_resync(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
     one, other = known.printers
-    talk = socket(known.account)
+    talk = await socket(known.account)
     await talk.connect(timeout=10)
     await talk.send_json_to({"t": "resync"})
     assert "subscribe" in (await heard(talk, "error"))["text"]
@@ -135,12 +154,66 @@ async def test_one_printer_only_and_resync(committed_db: None) -> None:
 
 async def test_a_client_that_floods_is_closed(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
-    talk = socket(known.account)
+    talk = await socket(known.account)
     await talk.connect(timeout=10)
     for _ in range(30):
         await talk.send_json_to({"t": "subscribe"})
-    async with asyncio.timeout(5):
-        while (message := await talk.receive_output(timeout=5))["type"] != "websocket.close":
-            pass
-    assert message["code"] == 1008
+    assert await closed_with(talk) == 1008
+    await talk.disconnect(timeout=10)
+
+
+@pytest.mark.parametrize("text", ["", '{"t":' + "[" * 50_000, "9" * 5000, '{"t": ["subscribe"]}'])
+async def test_a_frame_that_says_nothing_is_answered(committed_db: None, text: str) -> None:
+    known = await database_sync_to_async(made)()
+    talk = await socket(known.account)
+    await talk.connect(timeout=10)
+    await talk.send_input({"type": "websocket.receive", "text": text})
+    assert "subscribe" in (await heard(talk, "error"))["text"]
+    await talk.disconnect(timeout=10)
+
+
+async def test_codes_of_no_printer_are_passed_over(committed_db: None) -> None:
+    known = await database_sync_to_async(made)()
+    talk = await socket(known.account)
+    await talk.connect(timeout=10)
+    await talk.send_json_to({"t": "subscribe", "printers": ["M²²", "M", "M" + "9" * 12, "X0000001"]})
+    assert (await heard(talk, "snapshot"))["printers"] == []
+    await talk.disconnect(timeout=10)
+
+
+async def test_a_binary_frame_closes_the_socket(committed_db: None) -> None:
+    known = await database_sync_to_async(made)()
+    talk = await socket(known.account)
+    await talk.connect(timeout=10)
+    await talk.send_input({"type": "websocket.receive", "bytes": b"\x00"})
+    assert await closed_with(talk) == 1003
+    await talk.disconnect(timeout=10)
+
+
+def sign_out(known: SimpleNamespace, talk: WebsocketCommunicator) -> None:
+    talk.scope["session"].delete()  # type: ignore[typeddict-item]
+
+
+def change_password(known: SimpleNamespace, talk: WebsocketCommunicator) -> None:
+    known.account.set_password("another password of some length")
+    known.account.save(update_fields=["password"])
+
+
+def close_account(known: SimpleNamespace, talk: WebsocketCommunicator) -> None:
+    known.account.is_active = False
+    known.account.save(update_fields=["is_active"])
+
+
+@pytest.mark.parametrize("end", [sign_out, change_password, close_account])
+async def test_the_socket_ends_with_the_session(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch, end: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(consumers, "RECHECK_S", 0.1)
+    known = await database_sync_to_async(made)()
+    talk = await socket(known.account)
+    await talk.connect(timeout=10)
+    await talk.send_json_to({"t": "subscribe"})
+    await heard(talk, "heartbeat")
+    await database_sync_to_async(end)(known, talk)
+    assert await closed_with(talk) == 4403
     await talk.disconnect(timeout=10)

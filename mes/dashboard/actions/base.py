@@ -3,6 +3,7 @@ service that it calls. Buttons, dialogs and the signing step are the same for al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,7 +20,14 @@ from mes.services.signatures import Credentials
 
 Values = Mapping[str, Any]
 Upload: TypeAlias = "UploadedFile[bytes]"
-Kind = Literal["text", "area", "select", "number", "decimal", "date", "check", "file", "files", "fixed"]
+Kind = Literal[
+    "text", "area", "select", "number", "whole", "decimal", "date", "check", "file", "files", "fixed"
+]
+
+# Nothing that a form asks is larger, and a longer exponent would cost memory before it is refused.
+LARGEST = Decimal("1e15")
+# What no keyboard types: control characters but for tab and line ends, and half a character.
+UNSEEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,13 @@ class _Reading:
         if asked.kind in ("file", "files"):
             return self._files(asked, request.FILES.getlist(asked.name))
         text = request.POST.get(asked.name, "").strip()
+        if UNSEEN.search(text):
+            self.faults.append(
+                Reason(
+                    f"{asked.label} holds a character that cannot be seen.", "Type it instead of pasting it."
+                )
+            )
+            return "" if asked.kind in ("text", "area", "select") else None
         if not text:
             if asked.required:
                 self.faults.append(Reason(f"{asked.label} is missing.", "Fill it in."))
@@ -128,6 +143,7 @@ class _Reading:
     def _typed(self, asked: Field, text: str) -> Any:
         readers = {
             "number": self._number,
+            "whole": self._whole,
             "decimal": self._decimal,
             "date": self._date,
             "select": self._choice,
@@ -152,6 +168,18 @@ class _Reading:
         number = self._decimal(asked, text)
         return None if number is None else float(number)
 
+    def _whole(self, asked: Field, text: str) -> int | None:
+        number = self._decimal(asked, text)
+        if number is None:
+            return None
+        low, high = asked.low or 0, asked.high or LARGEST
+        if number != int(number) or not low <= number <= high:
+            self.faults.append(
+                Reason(f"{asked.label} is no whole number from {low:g} to {high:g}.", "Correct it.")
+            )
+            return None
+        return int(number)
+
     def _decimal(self, asked: Field, text: str) -> Decimal | None:
         try:
             number = Decimal(text)
@@ -161,6 +189,9 @@ class _Reading:
             self.faults.append(
                 Reason(f"{asked.label} is no number.", "Type digits, with a point for decimals.")
             )
+            return None
+        if number.copy_abs() > LARGEST:
+            self.faults.append(Reason(f"{asked.label} is too large.", f"Type at most {LARGEST:g}."))
             return None
         return number
 

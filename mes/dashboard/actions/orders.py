@@ -22,6 +22,7 @@ from devices.services.orders import (
 from mes.choices import Meaning, Role
 from mes.dashboard.actions.base import Action, Doing, Done, Field, Values, why
 from mes.eventlog.base import Actor
+from mes.eventlog.unit import open_unit
 from mes.models import Person
 from mes.selectors import people_with
 from mes.services.patients import Identity, register_patient
@@ -93,7 +94,7 @@ def _order_fields(_: None) -> tuple[Field, ...]:
         Field("side", "Side", "select", choices=[(str(key), str(text)) for key, text in Side.choices]),
         Field("prescriber", "Prescriber", "select", choices=[(str(one.pk), str(one)) for one in prescribers]),
         Field("need_by", "Needed by", "date"),
-        Field("quantity", "Quantity", "number", initial=1, limits=(1, 20)),
+        Field("quantity", "Quantity", "whole", initial=1, limits=(1, 20)),
         Field(
             "patient_id",
             "Patient's identifier",
@@ -110,6 +111,7 @@ def _order_fields(_: None) -> tuple[Field, ...]:
 
 
 def _create(doing: Doing) -> Done:
+    """One unit: a refused order leaves no patient behind."""
     typed = doing.values
     identity = Identity(
         patient_id=typed["patient_id"],
@@ -117,16 +119,17 @@ def _create(doing: Doing) -> Done:
         given_name=typed["given_name"],
         birth_date=typed["birth_date"].isoformat(),
     )
-    order = create_order(
-        patient=register_patient(identity=identity, actor=doing.actor),
-        prescriber=Person.objects.get(pk=int(typed["prescriber"])),
-        master_code=typed["master"],
-        side=typed["side"],
-        need_by=typed["need_by"],
-        quantity=int(typed["quantity"]),
-        characteristics=[{name: typed[name] for name in ("attribute", "value", "unit")}],
-        actor=doing.actor,
-    )
+    with open_unit():
+        order = create_order(
+            patient=register_patient(identity=identity, actor=doing.actor),
+            prescriber=Person.objects.get(pk=int(typed["prescriber"])),
+            master_code=typed["master"],
+            side=typed["side"],
+            need_by=typed["need_by"],
+            quantity=typed["quantity"],
+            characteristics=[{name: typed[name] for name in ("attribute", "value", "unit")}],
+            actor=doing.actor,
+        )
     return Done(f"{order.code} is written. The prescriber signs it next.", "order", order.code)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from devices.choices import DefinitionStatus, Stage
 from devices.models import Device, Material
 from mes.choices import Meaning
-from mes.dashboard.actions.base import Action, Doing, Done, Field, Values, why
+from mes.dashboard.actions.base import LARGEST, Action, Doing, Done, Field, Values, why
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, Refused
 from printing.choices import BuildState, JobState, LotState, ParametersState, Unit
@@ -96,9 +96,14 @@ def certificate_lines(text: str) -> list[dict[str, Any]]:
 
 def _number(text: str, line: int) -> float:
     try:
-        return float(Decimal(text))
+        number = Decimal(text)
     except InvalidOperation:
-        raise InvalidInput(f"Line {line} of the certificate: “{text[:20]}” is no number.") from None
+        number = Decimal("NaN")
+    if not number.is_finite() or number.copy_abs() > LARGEST:
+        raise InvalidInput(
+            f"Line {line} of the certificate: “{text[:20]}” is no number that can be measured."
+        )
+    return float(number)
 
 
 def _quantities(text: str) -> list[Decimal]:

@@ -64,3 +64,11 @@ def test_the_sheet_tells_the_payload(staff: Staff, auditor: Client) -> None:
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))  # type: ignore[attr-defined]
     assert [row["action"] for row in rows] == ["devices.device_planned"]
     assert device.serial in rows[0]["payload"]
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+@pytest.mark.parametrize("name", ["since", "until"])
+def test_the_ends_of_the_calendar_are_no_days_of_a_record(auditor: Client, name: str, day: str) -> None:
+    for kind in ("", "&as=csv"):
+        assert auditor.get(f"/audit-trail/?{name}={day}{kind}").status_code == 200
+    assert "is no date such as" in auditor.get(f"/audit-trail/?{name}={day}").content.decode()

@@ -116,6 +116,13 @@ def test_a_lot_is_received_through_its_dialog(floor: Floor, as_: Visit) -> None:
         ("not a number", {"quantity": "NaN"}, "Quantity is no number"),
         ("half a line", {"certificate": "viscosity"}, "Line 1 of the certificate"),
         ("words in a line", {"certificate": "viscosity; thick; mPa.s"}, "is no number"),
+        ("NaN in a line", {"certificate": "viscosity; sNaN; mPa.s"}, "no number that can be measured"),
+        (
+            "beyond a double",
+            {"certificate": "viscosity; 1e999999999; mPa.s"},
+            "no number that can be measured",
+        ),
+        ("too much", {"quantity": "1e999999999"}, "Quantity is too large"),
         ("words for containers", {"containers": "two"}, "not numbers"),
         ("a foreign unit", {"unit": "gallon"}, "none of the choices"),
     ],

@@ -10,9 +10,17 @@ body.addEventListener("htmx:after:swap", (event) => {
   if (target?.classList?.contains("refusal-slot")) refused(target);
 });
 
+// A scanner types and presses Enter at once: what it types belongs into the first field, in place of what stands
+// there, and never on the close button.
+const FIELDS = "input:not([type=hidden], :disabled), textarea:not(:disabled), select:not(:disabled)";
+const FIRST = ["[autofocus]", `:is(${FIELDS}):not([hidden] *)`, ".dialog-foot button", ".dialog-head h2"];
+
 function openDialog(which) {
   which.showModal();
-  which.querySelector("[autofocus], input:not([type=hidden]), textarea, select, button")?.focus();
+  const first = FIRST.map((selector) => which.querySelector(selector)).find((found) => found);
+  if (first?.matches("h2")) first.tabIndex = -1;
+  first?.focus();
+  if (first?.matches("input")) first.select();
 }
 
 function refused(slot) {
