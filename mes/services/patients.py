@@ -75,10 +75,11 @@ def _registered(identity: Identity, index: str, actor: Actor) -> Patient:
         with transaction.atomic():
             patient = _created(identity, index)
     except IntegrityError:
-        # Somebody registered the same patient at this moment.
-        patient = PatientIdentity.objects.select_related("patient").get(patient_id_index=index).patient
-    else:
-        publish(patient, PatientRegistered(patient_id=patient.pk), actor=actor)
+        # Somebody registered this identifier at this moment; whether for the same patient is asked again.
+        if known := _known(identity, index):
+            return known
+        raise
+    publish(patient, PatientRegistered(patient_id=patient.pk), actor=actor)
     return patient
 
 

@@ -1,16 +1,18 @@
 """Sealed values and the patients whose identity they hold (K-13)."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from django.db import connection
+from django.db import connection, connections
 
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, InvalidInput, NotPermitted
 from mes.models import EventRecord, Patient, PatientIdentity
+from mes.services import patients
 from mes.services.patients import Identity, open_identity, register_patient, view_identity
 from mes.vault import Vault
 from tests.mes.makers import make_person
@@ -99,6 +101,36 @@ def test_an_identity_moved_to_another_patient_does_not_open(coordinator: Actor) 
     PatientIdentity.objects.filter(patient=other).update(sealed_family_name=stolen)
     with pytest.raises(InvalidTag):
         open_identity(other)
+
+
+@pytest.mark.requirement("G-ORD-05")
+@pytest.mark.parametrize("family_name", ["Doe", "Roe"])
+def test_two_people_registered_at_one_moment_do_not_share_a_token(
+    committed_db: None, coordinator: Actor, monkeypatch: pytest.MonkeyPatch, family_name: str
+) -> None:
+    """Another request commits between the look-up and the insert."""
+    create = patients._created
+
+    def create_after_another(identity: Identity, index: str) -> Patient:
+        monkeypatch.setattr(patients, "_created", create)
+        rival = replace(JANE, family_name=family_name)
+        thread = threading.Thread(target=_register, args=(rival, coordinator))
+        thread.start()
+        thread.join(10)
+        return create(identity, index)
+
+    monkeypatch.setattr(patients, "_created", create_after_another)
+    if family_name == JANE.family_name:
+        assert register_patient(identity=JANE, actor=coordinator) == Patient.objects.get()
+    else:
+        with pytest.raises(Conflict, match="another name or birth date"):
+            register_patient(identity=JANE, actor=coordinator)
+    assert Patient.objects.count() == 1
+
+
+def _register(identity: Identity, actor: Actor) -> None:
+    register_patient(identity=identity, actor=actor)
+    connections.close_all()
 
 
 @pytest.mark.django_db
