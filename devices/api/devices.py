@@ -168,6 +168,7 @@ class DeviceViewSet(CodeViewSet):
     @action(detail=True, methods=["get"])
     def events(self, request: Request, code: str) -> Response:
         """What happened, oldest first."""
+        require(self.actor, "devices.read_history")
         records = device_timeline(self.get_object())[:TIMELINE_LIMIT]
         return Response([
             {

@@ -208,6 +208,14 @@ def test_only_files_of_the_device_leave_and_not_to_administrators() -> None:
     people[Role.SYS].get(f"devices/{mine.code}/artefacts/{mesh}/", 403)
 
 
+def test_the_history_of_a_device_is_not_for_administrators() -> None:
+    people = People()
+    device = make_planned(people.staff)
+    assert people[Role.AUD].get(f"devices/{device.code}/events/")
+    for role in (Role.SYS, Role.SEC):
+        people[role].get(f"devices/{device.code}/events/", 403)
+
+
 @pytest.mark.requirement("G-INT-01")
 def test_an_altered_file_does_not_leave() -> None:
     people = People()
