@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
@@ -18,6 +20,7 @@ from mes.permissions import require
 from mes.vault import Vault
 
 TOKEN_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # noqa: S105 - an alphabet without look-alikes
+EARLIEST_BIRTH = date(1850, 1, 1)
 FIELDS = ("patient_id", "family_name", "given_name", "birth_date")
 
 
@@ -45,8 +48,23 @@ def register_patient(*, identity: Identity, actor: Actor) -> Patient:
     require(actor, "mes.register_patient")
     if not identity.patient_id.strip() or not identity.family_name.strip():
         raise InvalidInput("A patient needs an identifier and a family name.", rule="G-ORD-05")
+    _refuse_impossible_birth(identity.birth_date)
     index = vault().blind_index(identity.patient_id)
     return _known(identity, index) or _registered(identity, index, actor)
+
+
+def _refuse_impossible_birth(birth_date: str) -> None:
+    """The date itself is never named in the refusal."""
+    try:
+        born = date.fromisoformat(birth_date)
+    except ValueError:
+        born = date.min
+    if not EARLIEST_BIRTH <= born <= timezone.localdate():
+        raise InvalidInput(
+            f"The birth date is no date from {EARLIEST_BIRTH.year} to today.",
+            cure="Check it against the source.",
+            rule="G-ORD-05",
+        )
 
 
 def _known(identity: Identity, index: str) -> Patient | None:

@@ -2,11 +2,13 @@
 
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from django.db import connection, connections
+from django.utils import timezone
 
 from mes.choices import Role
 from mes.eventlog.base import Actor
@@ -152,6 +154,18 @@ def test_a_known_identifier_with_other_particulars_is_refused(
         register_patient(identity=Identity(**(vars(JANE) | other)), actor=coordinator)
     assert not {"Doe", "Roe", "4711", "1970"} & set(str(refused.value).replace(".", " ").split())
     assert Patient.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.requirement("G-ORD-05")
+@pytest.mark.parametrize("born", ["1849-12-31", "0001-01-01", "9999-12-31", "31.12.1970", "", "tomorrow"])
+def test_a_birth_date_that_cannot_be_is_refused_without_naming_it(coordinator: Actor, born: str) -> None:
+    if born == "tomorrow":
+        born = (timezone.localdate() + timedelta(days=1)).isoformat()
+    with pytest.raises(InvalidInput, match="no date from 1850 to today") as refused:
+        register_patient(identity=replace(JANE, birth_date=born), actor=coordinator)
+    assert not born or born not in str(refused.value)
+    assert not Patient.objects.exists()
 
 
 @pytest.mark.django_db
