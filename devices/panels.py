@@ -8,8 +8,8 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from devices.choices import OrderStage
-from devices.models import Device, Order
+from devices.choices import OrderStage, StudyStatus
+from devices.models import Device, Order, Study
 from devices.selectors import (
     approval_signatures,
     devices_awaiting_design,
@@ -35,8 +35,19 @@ def request_panel(_: HttpRequest, order: Order) -> PanelContent:
 
 @panel("devices.images", page="device", title="Images", order=10)
 def images_panel(_: HttpRequest, device: Device) -> PanelContent:
-    context: dict[str, Any] = {"device": device, "study": device.current_study}
+    context: dict[str, Any] = {
+        "device": device,
+        "study": device.current_study,
+        "refused": _refused_since(device),
+    }
     return PanelContent("devices/panels/images.html", context)
+
+
+def _refused_since(device: Device) -> Study | None:
+    """The newest upload, where it was refused and older images still stand."""
+    newest = device.studies.order_by("pk").last()
+    refused = newest is not None and newest.status == StudyStatus.REFUSED
+    return newest if refused and newest != device.current_study else None
 
 
 @panel("devices.segmentation", page="device", title="Segmentation", order=20)

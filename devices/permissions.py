@@ -30,6 +30,7 @@ allow("devices.review_design",          "review a design",                      
 allow("devices.reject_design",          "reject a design",                      R.DSN, R.PRE)
 allow("devices.approve_design",         "approve a design for a patient",       R.PRE)
 allow("devices.read_artefact",          "read the files of a device",           *[role for role in R if role not in (R.SEC, R.SYS)])
+allow("devices.read_history",           "read the history of a device",         *[role for role in R if role not in (R.SEC, R.SYS)])
 
 allow("devices.hold_device",            "hold a device",                        R.QAR, R.QCM, R.ORD, R.PRE, R.OPR, R.INS, system=True)
 allow("devices.resume_device",          "lift a hold",                          R.QAR)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from typing import Any
 
 from django.db.models import Max, Q, QuerySet
@@ -26,9 +28,10 @@ from mes.eventlog.base import digest_of
 from mes.exceptions import InvalidInput
 from mes.models import Artefact, EventRecord, Signature
 from mes.selectors import events_of, signatures_of
-from mes.tables import TABLES
+from mes.tables import TABLES, covered_by
 
-EVIDENCE: dict[type[Study] | type[Segmentation] | type[Design], tuple[str, ...]] = {
+Evidence = type[Study] | type[Segmentation] | type[Design]
+EVIDENCE: dict[Evidence, tuple[str, ...]] = {
     Study: (
         "pk", "status", "quarantine", "link_confirmed", "received_by_id", "findings", "matched", "source_format",
         "modality", "acquired_on", "slices", "rows", "columns", "spacing_mm", "widest_slice_step_mm", "tilt_degrees",
@@ -48,18 +51,35 @@ EVIDENCE: dict[type[Study] | type[Segmentation] | type[Design], tuple[str, ...]]
 }  # fmt: skip
 """What the device's `evidence_digest` covers. Only ever add to it together with a rewrite of the digests."""
 
+EVIDENCE_BATCH = 500
 FINAL_STAGES = (Stage.DELIVERED, Stage.SCRAPPED, Stage.CANCELLED)
 
 
 def evidence_digest(device: Device) -> str:
     """SHA-256 over every study, segmentation and design of a device, as the database has them now (G-INT-01)."""
-    rows = {
-        model._meta.db_table: list(
-            model._default_manager.filter(device=device).order_by("pk").values(*fields)
-        )
-        for model, fields in EVIDENCE.items()
-    }
-    return digest_of(rows)
+    return _evidence_digests([device.pk])[device.pk]
+
+
+def _evidence_digests(keys: Sequence[int]) -> dict[int, str]:
+    tables = {model._meta.db_table: _rows_by_device(model, keys) for model in EVIDENCE}
+    return {key: digest_of({name: rows[key] for name, rows in tables.items()}) for key in keys}
+
+
+def _rows_by_device(model: Evidence, keys: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    rows = model._default_manager.filter(device__in=keys).order_by("pk")
+    for row in rows.values("device_id", *EVIDENCE[model]):
+        found[row.pop("device_id")].append(row)
+    return found
+
+
+@covered_by("devices.device")
+def devices_with_other_evidence() -> Iterator[str]:
+    """Ids of the devices whose studies, segmentations and designs are not those of their `evidence_digest`."""
+    written = dict(Device.objects.order_by("pk").values_list("pk", "evidence_digest"))
+    every = iter(written)
+    while keys := list(islice(every, EVIDENCE_BATCH)):
+        yield from (str(key) for key, now in _evidence_digests(keys).items() if now != written[key])
 
 
 # --- by code

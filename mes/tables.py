@@ -11,7 +11,7 @@ covers the fields that a numbered schema lists; a schema, once used, is kept for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -51,6 +51,20 @@ class Table:
 
 TABLES: Registry[Table] = Registry("table")
 ROOTS: Registry[Table] = Registry("stream root")
+Recomputed = Callable[[], Iterable[str]]
+COVERED: Registry[Recomputed] = Registry("covered root")
+"""By root: what yields the ids of those whose digest over other rows is not that of these rows any more."""
+
+
+def covered_by(root: str) -> Callable[[Recomputed], Recomputed]:
+    """Register, for `manage.py verify`, how the rows that only a digest in their root covers are recomputed."""
+
+    def declare(recompute: Recomputed) -> Recomputed:
+        COVERED.add(root, recompute)
+        return recompute
+
+    return declare
+
 
 # Django's own tables, and the only one whose rows may go.
 for _name in (

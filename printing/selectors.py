@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,8 +12,10 @@ from django.utils import timezone
 
 from devices.choices import Stage
 from devices.models import Device
+from mes.eventlog.base import digest_of
 from mes.exceptions import Refused
 from mes.models import Stream
+from mes.tables import covered_by
 from printing.choices import (
     ENDED_JOBS,
     OPEN_COMMANDS,
@@ -157,15 +160,27 @@ def builds() -> QuerySet[Build]:
 
 def items_content(build: Build) -> list[dict[str, Any]]:
     """The devices of a build with what each is made from and where it lies."""
-    return [
-        {
-            "device": item.device_id,
-            "design": item.design_id,
-            "mesh": item.mesh_sha256,
-            "transform": item.transform,
-        }
-        for item in build.items.order_by("device_id")
-    ]
+    return [_item_content(item) for item in build.items.order_by("device_id")]
+
+
+def _item_content(item: BuildItem) -> dict[str, Any]:
+    return {
+        "device": item.device_id,
+        "design": item.design_id,
+        "mesh": item.mesh_sha256,
+        "transform": item.transform,
+    }
+
+
+@covered_by("printing.build")
+def builds_with_other_items() -> Iterator[str]:
+    """Ids of the builds whose items are not those of their `items_digest`."""
+    content: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for item in BuildItem.objects.order_by("build_id", "device_id").iterator():
+        content[item.build_id].append(_item_content(item))
+    for key, written in Build.objects.order_by("pk").values_list("pk", "items_digest"):
+        if digest_of(content[key]) != written:
+            yield str(key)
 
 
 def build_content(build: Build) -> dict[str, Any]:

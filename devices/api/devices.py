@@ -27,8 +27,9 @@ from devices.services.studies import receive_study
 from devices.services.voiding import void_design
 from mes.api.base import CodeViewSet, ReasonInput, SigningInput, ValuesField, credentials_in, given
 from mes.eventlog.base import plain
+from mes.models import Artefact
 from mes.permissions import require
-from mes.services.artefacts import artefact_path
+from mes.services.artefacts import artefact_path, require_intact
 from mes.services.signatures import content_digest
 
 TIMELINE_LIMIT = 500
@@ -167,6 +168,7 @@ class DeviceViewSet(CodeViewSet):
     @action(detail=True, methods=["get"])
     def events(self, request: Request, code: str) -> Response:
         """What happened, oldest first."""
+        require(self.actor, "devices.read_history")
         records = device_timeline(self.get_object())[:TIMELINE_LIMIT]
         return Response([
             {
@@ -183,12 +185,13 @@ class DeviceViewSet(CodeViewSet):
     @extend_schema(responses={200: OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"], url_path="artefacts/(?P<sha256>[0-9a-f]{64})")
     def artefacts(self, request: Request, code: str, sha256: str) -> FileResponse:
-        """A file of the device, always as an attachment under a name of ours."""
+        """A file of the device, checked against its digest (G-INT-01), always as an attachment under a name of ours."""
         require(self.actor, "devices.read_artefact")
         found = artefacts_of(self.get_object()).get(sha256)
         if found is None:
             raise Http404
         name, media_type = found
+        require_intact(Artefact.objects.get(pk=sha256))
         file = artefact_path(sha256).open("rb")
         answer = FileResponse(file, as_attachment=True, filename=name, content_type=media_type)
         answer["X-Content-Type-Options"] = "nosniff"

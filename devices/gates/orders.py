@@ -9,7 +9,7 @@ from django.utils import timezone
 from devices.catalog.base import covers
 from devices.choices import DefinitionStatus
 from devices.models import Device, Order
-from devices.services.orders import prescription_content, standing_approvals
+from devices.services.orders import need_by_fault, prescription_content, standing_approvals
 from mes.choices import Role
 from mes.lifecycle import Verdict, blocked, gate, passed
 from mes.selectors import people_with
@@ -58,17 +58,12 @@ def pathway_signed(order: Order, **_: Any) -> Verdict:
     return passed(pathway=order.master.pathway, signature=signature.pk)
 
 
-@gate("G-ORD-04", "order.accept")
+@gate("G-ORD-04", "order.submit", "order.accept")
 def need_by_feasible(order: Order, **_: Any) -> Verdict:
     """The need-by date lies ahead."""
-    today = timezone.localdate()
-    if order.need_by < today:
-        return blocked(
-            "The need-by date has passed.",
-            cure="Reject the order and write a new one.",
-            need_by=str(order.need_by),
-        )
-    return passed(need_by=str(order.need_by), today=str(today))
+    if fault := need_by_fault(order.need_by):
+        return blocked(fault, cure="Write a new order with another date.", need_by=str(order.need_by))
+    return passed(need_by=str(order.need_by), today=str(timezone.localdate()))
 
 
 @gate("G-MAT-07", "order.accept", FREEZE)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.imaging.base import Finding, tilt_degrees
-from devices.imaging.dicom import Frame
+from devices.imaging.dicom import Frame, attribute, quiet
+from devices.imaging.series import decimal
 
 SAME_PLACE_MM = 0.005
 SAME_DIRECTION = 1e-3
@@ -23,6 +24,8 @@ WHOLE_STEPS = 0.05
 TILT_DEGREES = 0.1
 STRAY_MM = 0.5
 NOMINAL_MM = 0.05
+SHORTEST_RUN = 3
+MOST_RUNS = 3
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,12 @@ def stacked(frames: list[Frame]) -> Stack:
     steps = np.diff(positions @ normal)
     return Stack(
         frames,
-        [*_shared_places(steps), *_steps(steps), *_tilt(frames, positions), *_strays(positions, normal)],
+        [
+            *_shared_places(steps),
+            *_steps(steps, frames),
+            *_tilt(frames, positions),
+            *_strays(positions, normal),
+        ],
     )
 
 
@@ -100,7 +108,7 @@ def _shared_places(steps: NDArray[np.float64]) -> list[Finding]:
     ]
 
 
-def _steps(steps: NDArray[np.float64]) -> list[Finding]:
+def _steps(steps: NDArray[np.float64], frames: list[Frame]) -> list[Finding]:
     steps = steps[np.abs(steps) >= SAME_PLACE_MM]
     if not len(steps):
         return []
@@ -112,12 +120,55 @@ def _steps(steps: NDArray[np.float64]) -> list[Finding]:
         for slot, ratio in zip(odd, ratios, strict=True)
         if _is_gap(float(ratio))
     ]
+    if len(odd) > len(gaps):
+        gaps = _against_units(steps, frames) or gaps
     found = [_missing(slot, count - 1, float(steps[slot])) for slot, count in gaps]
     if len(odd) > len(gaps):
         sizes = ", ".join(f"{size:.3f}" for size in sorted(set(np.round(steps, 3))))
         message = f"The slices are unevenly spaced ({sizes} mm); each keeps its own position."
         found.append(Finding("uneven_spacing", "warning", message, "Prefer an evenly spaced reconstruction."))
     return found
+
+
+def _against_units(steps: NDArray[np.float64], frames: list[Frame]) -> list[tuple[int, int]]:
+    """Gaps of a series so incomplete that its median step is a gap itself: (slot, steps in it).
+
+    They show against the stated spacing, the smallest step that comes again, or the stated thickness. A few runs, each
+    of one step, are a protocol and no loss.
+    """
+    if _is_in_runs(steps):
+        return []
+    spacing, thickness = (_stated(frames, name) for name in ("SpacingBetweenSlices", "SliceThickness"))
+    for unit in (spacing, _smallest_repeated(steps), thickness):
+        ratios = steps / unit if unit else np.ones_like(steps)
+        whole = bool((np.abs(ratios - np.round(ratios)) <= WHOLE_STEPS).all())
+        # Of the spacing itself, no whole number of steps need be left: a series cut at two places has none.
+        if whole or unit == spacing:
+            lost = np.flatnonzero(ratios >= 2 - WHOLE_STEPS)
+            if len(lost):
+                return [(int(slot), round(float(ratios[slot]))) for slot in lost]
+    return []
+
+
+def _is_in_runs(steps: NDArray[np.float64]) -> bool:
+    """Whether the steps come in runs of equal ones, with at most one other step where two runs meet."""
+    edges = np.flatnonzero(np.abs(np.diff(steps)) > np.maximum(UNEVEN_MM, UNEVEN_SHARE * steps[:-1])) + 1
+    lengths = np.diff([0, *edges, len(steps)])
+    runs = int((lengths >= SHORTEST_RUN).sum())
+    return 2 <= runs <= MOST_RUNS and len(lengths) - runs < runs
+
+
+def _smallest_repeated(steps: NDArray[np.float64]) -> float | None:
+    ordered = np.sort(steps)
+    again = np.flatnonzero(np.diff(ordered) <= UNEVEN_MM)
+    return float(ordered[again[0]]) if len(again) else None
+
+
+def _stated(frames: list[Frame], keyword: str) -> float | None:
+    """The largest that any slice states in its header, mm: a protocol of several runs states several."""
+    with quiet():
+        said = [decimal(attribute(f.header, f.index, "PixelMeasuresSequence", keyword)) for f in frames]
+    return max((abs(value) for value in said if value), default=None)
 
 
 def _is_gap(ratio: float) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from devices.choices import OrderStage, Phase, Side
 from devices.events import (
@@ -35,6 +37,7 @@ from mes.services.signatures import Credentials, sign, stands_for
 APPROVERS = (Role.ORD, Role.RA)
 MAX_QUANTITY = 20
 LONGEST_TEXT = 200
+FURTHEST_AHEAD = timedelta(days=5 * 365)
 
 
 @unit_of_work
@@ -57,7 +60,7 @@ def create_order(
     """
     require(actor, "devices.create_order")
     master, material = _specified(master_code, material_code)
-    _refuse_bad_values(prescriber, side, quantity)
+    _refuse_bad_values(prescriber, side, quantity, need_by)
     order = Order.objects.create(
         patient=patient,
         prescriber=prescriber,
@@ -92,14 +95,27 @@ def _specified(master_code: str, material_code: str) -> tuple[DeviceMaster, Mate
     return master, material
 
 
-def _refuse_bad_values(prescriber: Person, side: str, quantity: int) -> None:
+def need_by_fault(need_by: date) -> str:
+    """What is wrong with a need-by date, or "": it lies ahead, and not further than an order is planned (G-ORD-04)."""
+    today = timezone.localdate()
+    if need_by < today:
+        return f"The need-by date {need_by} has passed."
+    if need_by > today + FURTHEST_AHEAD:
+        return f"The need-by date {need_by} is more than {FURTHEST_AHEAD.days // 365} years ahead."
+    return ""
+
+
+def _refuse_bad_values(prescriber: Person, side: str, quantity: int, need_by: date) -> None:
     reasons = []
+    if fault := need_by_fault(need_by):
+        reasons.append(Reason(fault, "State the date by which the device is needed.", "G-ORD-04"))
     if side not in Side.values:
         reasons.append(
             Reason(f"'{side[:20]}' is no side.", f"Choose one of: {', '.join(Side.values)}.", "G-LAT-01")
         )
-    if not 1 <= quantity <= MAX_QUANTITY:
-        reasons.append(Reason("The quantity is out of range.", f"Order 1 to {MAX_QUANTITY} devices."))
+    if type(quantity) is not int or not 1 <= quantity <= MAX_QUANTITY:
+        fault = f"The quantity is no whole number from 1 to {MAX_QUANTITY}."
+        reasons.append(Reason(fault, f"Order 1 to {MAX_QUANTITY} devices."))
     if not people_with(Role.PRE).filter(pk=prescriber.pk).exists():
         reasons.append(
             Reason(

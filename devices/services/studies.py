@@ -189,7 +189,7 @@ def record_images(*, study_id: int, outcome: ImagesRead) -> Study:
         refusals.append(
             {"code": "too_late", "text": "The device is in production by now.", "cure": "Unqueue it first."}
         )
-    _write_findings(study, outcome)
+    _write_findings(study, outcome, refusals)
     if refusals:
         study.status = StudyStatus.REFUSED
         study.save()
@@ -219,9 +219,16 @@ def _locked_study(study_id: int) -> tuple[Device, Study]:
     return device, study
 
 
-def _write_findings(study: Study, outcome: ImagesRead) -> None:
+def _write_findings(study: Study, outcome: ImagesRead, refusals: Reasons) -> None:
+    """What reading found, and every reason of a refusal that is not among it. Names of identifiers, never values."""
     for name, value in outcome.facts.items():
         setattr(study, name, value)
+    said = {(finding["code"], finding["message"]) for finding in study.findings}
+    study.findings = study.findings + [
+        {"code": one["code"], "severity": "error", "message": one["text"], "cure": one["cure"]}
+        for one in refusals
+        if (one["code"], one["text"]) not in said
+    ]
     study.matched = list(outcome.match.matched)
     study.deidentification = outcome.deidentification
 

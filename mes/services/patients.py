@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from unicodedata import category
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
@@ -20,6 +22,7 @@ from mes.vault import Vault
 
 TOKEN_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # noqa: S105 - an alphabet without look-alikes
 UNSEEN = ("Cc", "Cs")  # control characters and half characters; joiners belong to names in some scripts
+EARLIEST_BIRTH = date(1850, 1, 1)
 FIELDS = ("patient_id", "family_name", "given_name", "birth_date")
 
 
@@ -53,8 +56,23 @@ def register_patient(*, identity: Identity, actor: Actor) -> Patient:
             cure="Type it instead of pasting it.",
             rule="G-ORD-05",
         )
+    _refuse_impossible_birth(identity.birth_date)
     index = vault().blind_index(identity.patient_id)
     return _known(identity, index) or _registered(identity, index, actor)
+
+
+def _refuse_impossible_birth(birth_date: str) -> None:
+    """The date itself is never named in the refusal."""
+    try:
+        born = date.fromisoformat(birth_date)
+    except ValueError:
+        born = date.min
+    if not EARLIEST_BIRTH <= born <= timezone.localdate():
+        raise InvalidInput(
+            f"The birth date is no date from {EARLIEST_BIRTH.year} to today.",
+            cure="Check it against the source.",
+            rule="G-ORD-05",
+        )
 
 
 def _known(identity: Identity, index: str) -> Patient | None:
@@ -83,10 +101,11 @@ def _registered(identity: Identity, index: str, actor: Actor) -> Patient:
         with transaction.atomic():
             patient = _created(identity, index)
     except IntegrityError:
-        # Somebody registered the same patient at this moment.
-        patient = PatientIdentity.objects.select_related("patient").get(patient_id_index=index).patient
-    else:
-        publish(patient, PatientRegistered(patient_id=patient.pk), actor=actor)
+        # Somebody registered this identifier at this moment; whether for the same patient is asked again.
+        if known := _known(identity, index):
+            return known
+        raise
+    publish(patient, PatientRegistered(patient_id=patient.pk), actor=actor)
     return patient
 
 

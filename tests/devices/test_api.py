@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 
 from devices.models import Device, Order, Study
 from mes.choices import Role
+from mes.services.artefacts import artefact_path
 from tests.devices.makers import (
     GUIDE_VALUES,
     IDENTITY,
@@ -205,6 +206,29 @@ def test_only_files_of_the_device_leave_and_not_to_administrators() -> None:
     assert b"".join(people[Role.DSN].get(f"devices/{mine.code}/artefacts/{mesh}/").streaming_content)
     people[Role.DSN].get(f"devices/{other.code}/artefacts/{mesh}/", 404)
     people[Role.SYS].get(f"devices/{mine.code}/artefacts/{mesh}/", 403)
+
+
+def test_the_history_of_a_device_is_not_for_administrators() -> None:
+    people = People()
+    device = make_planned(people.staff)
+    assert people[Role.AUD].get(f"devices/{device.code}/events/")
+    for role in (Role.SYS, Role.SEC):
+        people[role].get(f"devices/{device.code}/events/", 403)
+
+
+@pytest.mark.requirement("G-INT-01")
+def test_an_altered_file_does_not_leave() -> None:
+    people = People()
+    device = make_planned(people.staff)
+    freeze_design_of(device, people.staff)
+    assert device.current_design is not None
+    mesh = str(device.current_design.mesh_id)
+    stored = artefact_path(mesh)
+    stored.unlink()
+    refused = people[Role.DSN].get(f"devices/{device.code}/artefacts/{mesh}/", 409)
+    assert refused["reasons"][0]["rule"] == "G-INT-01"
+    stored.write_bytes(b"another mesh")
+    people[Role.DSN].get(f"devices/{device.code}/artefacts/{mesh}/", 409)
 
 
 def test_reasons_are_asked_for_and_kept() -> None:

@@ -156,10 +156,46 @@ def test_the_same_approval_is_not_given_twice() -> None:
 
 
 @pytest.mark.requirement("G-ORD-04")
-def test_a_need_by_date_in_the_past_blocks_the_acceptance() -> None:
+@pytest.mark.parametrize(
+    ("days", "fault"),
+    [(-1, "has passed"), (-365 * 1900, "has passed"), (365 * 6, "years ahead"), (365 * 7000, "years ahead")],
+)
+def test_an_order_for_a_past_or_absurd_date_is_not_written(days: int, fault: str) -> None:
+    with pytest.raises(InvalidInput, match=fault) as refused:
+        make_order(need_by=timezone.localdate() + timedelta(days=days))
+    assert rules(refused.value) == ["G-ORD-04"]
+    assert not Order.objects.exists()
+
+
+@pytest.mark.parametrize("quantity", [0, 21, 1.5, 2.0, True, "2"])
+def test_a_quantity_is_a_whole_number_within_the_limit(quantity: Any) -> None:
+    with pytest.raises(InvalidInput, match="no whole number from 1 to 20"):
+        make_order(quantity=quantity)
+    assert not Order.objects.exists()
+
+
+def _days_later(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
+    later = timezone.localdate() + timedelta(days=days)
+    monkeypatch.setattr(timezone, "localdate", lambda: later)
+
+
+@pytest.mark.requirement("G-ORD-04")
+def test_an_order_whose_date_passed_is_not_prescribed(monkeypatch: pytest.MonkeyPatch) -> None:
     staff = Staff()
-    order = under_review(make_order(staff, need_by=timezone.localdate() - timedelta(days=1)), staff)
+    order = make_order(staff, need_by=timezone.localdate())
+    _days_later(monkeypatch, 1)
+    with pytest.raises(TransitionRefused, match="has passed") as refused:
+        submitted(order, staff)
+    assert rules(refused.value) == ["G-ORD-04"]
+    assert stage_of(order) == "draft"
+
+
+@pytest.mark.requirement("G-ORD-04")
+def test_a_need_by_date_in_the_past_blocks_the_acceptance(monkeypatch: pytest.MonkeyPatch) -> None:
+    staff = Staff()
+    order = under_review(make_order(staff, need_by=timezone.localdate()), staff)
     approve(order, staff, Role.ORD)
+    _days_later(monkeypatch, 1)
     staff[Role.RA].typed()
     before = EventRecord.objects.count()
     with pytest.raises(TransitionRefused) as refused:

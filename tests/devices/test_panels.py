@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -14,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from devices.choices import Phase
-from devices.models import Device
+from devices.models import Device, Study
 from devices.selectors import BoardFilters, devices, devices_on_board, phase_line, waits_for
 from devices.services.following import follow_devices
 from devices.services.orders import approve_order
@@ -56,6 +57,33 @@ def shown(page: str, subject: Any) -> dict[str, str]:
 
 def titles(role: Role) -> set[tuple[str, str]]:
     return {(task.title, task.code) for task in open_tasks(frozenset({role}))}
+
+
+@pytest.mark.requirement("G-ORD-05")
+@pytest.mark.parametrize("older", [False, True])
+def test_why_images_were_refused_is_shown_though_older_ones_stand(older: bool) -> None:
+    staff = Staff()
+    device = make_planned(staff)
+    if older:
+        make_study(device, staff)
+    reason = {
+        "code": "G-ORD-05",
+        "severity": "error",
+        "message": "They are of somebody else.",
+        "cure": "Check.",
+    }
+    refused = Study.objects.create(
+        device=device,
+        received_by=staff[Role.IMG].person,
+        quarantine=uuid4(),
+        source_digest="1" * 64,
+        findings=[reason],
+    )
+    Study.objects.filter(pk=refused.pk).update(status="refused")
+    if not older:
+        Device.objects.filter(pk=device.pk).update(current_study=refused)
+    page = shown("device", devices().get())["devices.images"]
+    assert all(text in page for text in ("G-ORD-05", "They are of somebody else.", "Check.", "Refused"))
 
 
 def test_a_devices_panels_follow_its_progress() -> None:

@@ -1,16 +1,20 @@
 """Sealed values and the patients whose identity they hold (K-13)."""
 
 import threading
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from django.db import connection
+from django.db import connection, connections
+from django.utils import timezone
 
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, InvalidInput, NotPermitted
 from mes.models import EventRecord, Patient, PatientIdentity
+from mes.services import patients
 from mes.services.patients import Identity, open_identity, register_patient, view_identity
 from mes.vault import Vault
 from tests.mes.makers import make_person
@@ -101,6 +105,36 @@ def test_an_identity_moved_to_another_patient_does_not_open(coordinator: Actor) 
         open_identity(other)
 
 
+@pytest.mark.requirement("G-ORD-05")
+@pytest.mark.parametrize("family_name", ["Doe", "Roe"])
+def test_two_people_registered_at_one_moment_do_not_share_a_token(
+    committed_db: None, coordinator: Actor, monkeypatch: pytest.MonkeyPatch, family_name: str
+) -> None:
+    """Another request commits between the look-up and the insert."""
+    create = patients._created
+
+    def create_after_another(identity: Identity, index: str) -> Patient:
+        monkeypatch.setattr(patients, "_created", create)
+        rival = replace(JANE, family_name=family_name)
+        thread = threading.Thread(target=_register, args=(rival, coordinator))
+        thread.start()
+        thread.join(10)
+        return create(identity, index)
+
+    monkeypatch.setattr(patients, "_created", create_after_another)
+    if family_name == JANE.family_name:
+        assert register_patient(identity=JANE, actor=coordinator) == Patient.objects.get()
+    else:
+        with pytest.raises(Conflict, match="another name or birth date"):
+            register_patient(identity=JANE, actor=coordinator)
+    assert Patient.objects.count() == 1
+
+
+def _register(identity: Identity, actor: Actor) -> None:
+    register_patient(identity=identity, actor=actor)
+    connections.close_all()
+
+
 @pytest.mark.django_db
 def test_the_same_patient_keeps_one_token(coordinator: Actor) -> None:
     first = register_patient(identity=JANE, actor=coordinator)
@@ -120,6 +154,18 @@ def test_a_known_identifier_with_other_particulars_is_refused(
         register_patient(identity=Identity(**(vars(JANE) | other)), actor=coordinator)
     assert not {"Doe", "Roe", "4711", "1970"} & set(str(refused.value).replace(".", " ").split())
     assert Patient.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.requirement("G-ORD-05")
+@pytest.mark.parametrize("born", ["1849-12-31", "0001-01-01", "9999-12-31", "31.12.1970", "", "tomorrow"])
+def test_a_birth_date_that_cannot_be_is_refused_without_naming_it(coordinator: Actor, born: str) -> None:
+    if born == "tomorrow":
+        born = (timezone.localdate() + timedelta(days=1)).isoformat()
+    with pytest.raises(InvalidInput, match="no date from 1850 to today") as refused:
+        register_patient(identity=replace(JANE, birth_date=born), actor=coordinator)
+    assert not born or born not in str(refused.value)
+    assert not Patient.objects.exists()
 
 
 @pytest.mark.django_db

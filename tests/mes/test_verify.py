@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,6 +16,7 @@ from mes.eventlog.sealing import Sealer, SealKey, load_key, public_keys, seal_te
 from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import Bad, Verdict
 from mes.models import EventRecord, Leaf, Person, Seal
+from mes.services.artefacts import artefact_path, store, store_artefact
 from tests.mes.events import Happened
 from tests.mes.logins import acting_as, tamper
 from tests.mes.makers import SYSTEM, make_person
@@ -204,12 +206,46 @@ def test_an_altered_witness(verify: Callable[[], Verdict], tmp_path: Path) -> No
     assert _bad(verify()) == ("witness", "line 3: unreadable")
 
 
+def test_a_witness_shorter_than_the_seals(verify: Callable[[], Verdict], tmp_path: Path) -> None:
+    """All but the newest seal must be in it: that one may not have been told yet."""
+    witness = tmp_path / "witness.jsonl"
+    lines = witness.read_text().splitlines(keepends=True)
+    witness.write_text("".join(lines[:2]))
+    assert verify().result == "VALID"
+    for kept in (lines[:1], lines[2:], []):
+        witness.write_text("".join(kept))
+        size = 5 if lines[0] not in kept else 9
+        assert _bad(verify()) == (
+            "witness",
+            f"it does not hold the seal of tree size {size}: it was shortened",
+        )
+
+
+@pytest.mark.requirement("G-INT-01")
+@pytest.mark.parametrize("state", ["altered", "missing"])
+def test_a_stored_file_that_is_not_what_its_name_says(
+    committed_db: None, settings: Any, tmp_path: Path, state: str
+) -> None:
+    settings.ARTEFACTS_DIR = tmp_path / "artefacts"
+    artefact = store_artefact(b"as it was", media_type="model/stl")
+
+    def verdict() -> Verdict:
+        return verifying.verify(keys={}, witness=None, files=store())
+
+    assert verdict().result == "VALID"
+    path = artefact_path(artefact)
+    path.unlink()
+    if state == "altered":
+        path.write_bytes(b"as it never was")
+    assert _bad(verdict()) == ("file", f"{artefact.sha256}: {state}")
+
+
 def test_it_may_run_beside_the_living_system(
     verify: Callable[[], Verdict], person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is committed between two of its checks does not look like tampering."""
 
-    def check_witness_while_others_write(_witness: Path | None) -> Iterator[Bad]:
+    def check_witness_while_others_write(_told: list[str]) -> Iterator[Bad]:
         thread = threading.Thread(target=_rename, args=(person,))
         thread.start()
         thread.join(10)

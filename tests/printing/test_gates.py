@@ -13,6 +13,7 @@ from django.utils import timezone
 from devices.choices import Stage
 from devices.models import Device
 from mes.choices import Role
+from mes.eventlog.verify import Bad, check_covered
 from mes.exceptions import InvalidInput, NotPermitted, Refused, TransitionRefused
 from mes.lifecycle import ask_gates
 from mes.services.artefacts import artefact_path
@@ -417,3 +418,12 @@ def test_a_build_whose_start_was_not_sent_is_cancelled(floor: Floor) -> None:
     cancel_job(job_id=job.pk, actor=floor.operator, reason="wait")
     assert refreshed(job).state == JobState.CANCELLED
     assert PrinterCommand.objects.get().state == "withdrawn"
+
+
+@pytest.mark.requirement("G-INT-01")
+def test_an_item_edited_behind_the_back_of_its_build_is_found_by_verify() -> None:
+    build = make_build()
+    assert list(check_covered()) == []
+    build.items.update(mesh_sha256="0" * 64)
+    where = f"printing.build/{build.pk}: the rows under it differ from its digest"
+    assert list(check_covered()) == [Bad("covered rows", where)]

@@ -17,7 +17,7 @@ from mes.demo.story import Told, tell
 from mes.demo.teller import StoryBroken, Teller
 from mes.eventlog.sealing import public_keys
 from mes.eventlog.verify import verify
-from mes.services.artefacts import artefact_path
+from mes.services.artefacts import artefact_path, store
 from mes.stopping import stop_on_signals
 from mes.supervisor.stack import StackFailed, running_stack
 
@@ -61,7 +61,9 @@ class Command(BaseCommand):
 def summary(teller: Teller, told: Told) -> dict[str, Any]:
     """What the last line of the output says."""
     witness = settings.WITNESS_DIR / "seals.jsonl"
-    verdict = teller.steadily(lambda: verify(keys=public_keys(settings.KEYS_DIR), witness=witness))
+    verdict = teller.steadily(
+        lambda: verify(keys=public_keys(settings.KEYS_DIR), witness=witness, files=store())
+    )
     seconds = {name: round(value, 2) for name, value in teller.seconds.items()}
     return {
         "device": told.device.code,

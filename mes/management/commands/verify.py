@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from mes.eventlog.sealing import public_keys
 from mes.eventlog.verify import verify
+from mes.services.artefacts import store
 
 
 class Command(BaseCommand):
@@ -19,7 +20,9 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        verdict = verify(keys=public_keys(settings.KEYS_DIR), witness=settings.WITNESS_DIR / "seals.jsonl")
+        verdict = verify(
+            keys=public_keys(settings.KEYS_DIR), witness=settings.WITNESS_DIR / "seals.jsonl", files=store()
+        )
         self.stdout.write(
             f"{verdict.result}: {verdict.events} events, {verdict.sealed} sealed, {verdict.per_second} per second"
         )

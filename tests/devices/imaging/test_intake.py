@@ -68,6 +68,54 @@ def test_a_missing_slice_is_named_by_its_place(tmp_path: Path) -> None:
     assert "1 slice is missing after slice 3: a gap of 4.000 mm" in str(refused)
 
 
+@pytest.mark.requirement("G-IMG-01")
+@pytest.mark.parametrize(
+    ("_case", "left", "stated", "first"),
+    [
+        ("six of 95, thickness", [0, 5, 27, 35, 50, 94], {"SliceThickness": 2.5}, 4),
+        ("six of 95, spacing", [0, 5, 27, 35, 50, 94], {"SpacingBetweenSlices": 2.5, "SliceThickness": 3}, 4),
+        ("a step that comes again", [0, 1, 2, 4, 6, 9, 12, 15], {"SliceThickness": None}, 1),
+    ],
+)
+def test_a_series_of_which_little_is_left_misses_slices(
+    tmp_path: Path, _case: str, left: list[int], stated: dict[str, Any], first: int
+) -> None:
+    paths = make_series(tmp_path / "s", make_volume((95, 7, 5), step=2.5))
+    for number, path in enumerate(paths):
+        if number in left:
+            change(path, **{name: value for name, value in stated.items() if value})
+            _without(path, *(name for name in SPACINGS if not stated.get(name)))
+        else:
+            path.unlink()
+    refused = refusal(tmp_path / "s")
+    assert set(refused.codes) == {"missing_slice"}
+    assert f"{first} slice{'s are' if first > 1 else ' is'} missing after slice" in str(refused)
+
+
+SPACINGS = ("SpacingBetweenSlices", "SliceThickness")
+
+
+def _without(path: Path, *names: str) -> None:
+    dataset = dcmread(path)
+    for name in names:
+        dataset.pop(name, None)
+    dataset.save_as(path)
+
+
+@pytest.mark.parametrize("runs", [(4.0, 7.0), (7.0, 4.0), (2.5, 7.5), (7.5, 2.5)])
+def test_runs_of_one_step_each_are_a_protocol(tmp_path: Path, runs: tuple[float, float]) -> None:
+    """The thicker half is the longer one, as over the posterior fossa and the rest of the head."""
+    paths = make_series(tmp_path / "s", make_volume((14, 7, 5)))
+    coarse = max(runs)
+    steps = [step for step in runs for _ in range(9 if step == coarse else 4)]
+    for path, height in zip(paths, [0.0, *np.cumsum(steps)], strict=True):
+        change(path, ImagePositionPatient=["-20", "30", f"{height}"], SliceThickness=min(runs))
+        _without(path, "SpacingBetweenSlices")
+    images = read_images(tmp_path / "s")
+    assert "uneven_spacing" in codes(images)
+    assert images.volume.slice_spacings_mm == pytest.approx(steps)
+
+
 def test_uneven_spacing_is_carried_and_named(tmp_path: Path) -> None:
     paths = make_series(tmp_path / "s")
     change(paths[-1], ImagePositionPatient=["-20", "30", "-28.7"])
