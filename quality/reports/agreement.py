@@ -106,7 +106,7 @@ def _signed(signature: Signature) -> dict[str, Any]:
 def _steps(device: Device, facts: list[Fact]) -> Iterator[str]:
     told = _by(facts, "quality.post_process_step_recorded", "step_id")
     for _, payload in told.values():
-        payload |= {name: datetime.fromisoformat(payload[name]) for name in ("started_at", "ended_at")}
+        payload |= {name: _moment(payload[name]) for name in ("started_at", "ended_at")}
     rows = {row.pk: row for row in device.post_process_steps.select_related("signature")}
     yield from (f"step {number} is missing" for number in sorted(told.keys() - rows.keys()))
     for number, row in rows.items():
@@ -117,6 +117,10 @@ def _steps(device: Device, facts: list[Fact]) -> Iterator[str]:
         yield from _differences(f"the signature of {what}", same, signed)
         if row.performed_by_id != row.signature.person_id:
             yield f"{what} names another person than its signature"
+
+
+def _moment(told: str | None) -> datetime | None:
+    return datetime.fromisoformat(told) if told else None
 
 
 def _step_values(row: PostProcessStep) -> dict[str, Any]:
