@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from mes.models import Signature
 from mes.permissions import require
 from mes.selectors import events_of
 from mes.services.signatures import Credentials, sign
-from quality.catalog.routing import Routing, Step, read_routing
+from quality.catalog.routing import Parameter, Routing, Step, read_routing
 from quality.choices import Severity, Source
 from quality.events import PostProcessStepRecorded
 from quality.models import PostProcessStep
@@ -96,10 +96,7 @@ def measured_values(step: Step, values: Mapping[str, Any]) -> list[dict[str, Any
                 Reason(f"{parameter.title} needs a measured number.", f"Give it in {parameter.unit}.", RULE)
             )
             continue
-        if unit not in ("", parameter.unit):
-            faults.append(
-                Reason(f"{parameter.title} is given in {unit[:20]}.", f"Give it in {parameter.unit}.", RULE)
-            )
+        faults += _value_faults(parameter, value, unit)
         found.append(
             {
                 "name": parameter.name,
@@ -114,6 +111,18 @@ def measured_values(step: Step, values: Mapping[str, Any]) -> list[dict[str, Any
     if faults:
         raise InvalidInput(faults)
     return found
+
+
+def _value_faults(parameter: Parameter, value: float, unit: str) -> Iterator[Reason]:
+    if unit not in ("", parameter.unit):
+        yield Reason(f"{parameter.title} is given in {unit[:20]}.", f"Give it in {parameter.unit}.", RULE)
+    low, high = parameter.possible
+    if not low <= value <= high:
+        yield Reason(
+            f"{parameter.title} cannot be {value:g} {parameter.unit}.",
+            f"A measured value lies from {low:g} to {high:g}. Read it again.",
+            RULE,
+        )
 
 
 def _value_and_unit(given: Any) -> tuple[float | None, str]:

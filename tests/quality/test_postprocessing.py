@@ -79,6 +79,8 @@ def test_starting_twice_changes_nothing(staff: Staff) -> None:
         ("true is no number", "wash", {"duration_min": True}, InvalidInput),
         ("NaN", "wash", {"duration_min": float("nan")}, InvalidInput),
         ("infinite", "wash", {"duration_min": float("inf")}, InvalidInput),
+        ("negative duration", "wash", {"duration_min": -5}, InvalidInput),
+        ("beyond any step", "wash", {"duration_min": 1e12}, InvalidInput),
         ("wrong unit", "wash", {"duration_min": {"value": 5, "unit": "s"}}, InvalidInput),
     ],
 )
@@ -92,6 +94,15 @@ def test_a_refused_step_leaves_nothing(
         record(staff, device.pk, step, values)
     assert PostProcessStep.objects.count() == 0
     assert events_of(device).count() == count
+
+
+def test_a_temperature_below_absolute_zero_is_no_measurement(staff: Staff) -> None:
+    device = make_built_device(staff)
+    start_post_processing(device_id=device.pk)
+    record(staff, device.pk, "wash", WASH)
+    with pytest.raises(InvalidInput, match="cannot be -300 °C"):
+        record(staff, device.pk, "cure", CURE | {"temperature_c": -300})
+    assert PostProcessStep.objects.count() == 1
 
 
 def at(staff: Staff, device_id: int, step: str, started: datetime, ended: datetime | None) -> PostProcessStep:
