@@ -591,7 +591,7 @@ def deviation_of(offset_mm: float) -> Deviation:
 
 def make_measured(staff: Staff, device: Device, *, offset_mm: float = 0.0) -> Inspection:
     """A scan that was received and measured. Beyond 0.3 mm of offset it is out of tolerance."""
-    upload = f"scan {device.pk} {device.inspections.count()} {offset_mm}".encode()
+    upload = f"solid scan {device.pk} {device.inspections.count()} {offset_mm} facet".encode()
     inspection = receive_scan(device_id=device.pk, upload=upload, actor=acting(staff[Role.INS]))
     design = device.current_design
     assert design is not None
