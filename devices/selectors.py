@@ -10,7 +10,8 @@ from datetime import date
 from itertools import islice
 from typing import Any
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Case, CharField, Max, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.functions import Cast
 
 from devices.choices import (
     DefinitionStatus,
@@ -141,16 +142,26 @@ def order_devices(order: Order) -> QuerySet[Device]:
 
 
 def devices() -> QuerySet[Device]:
-    """Every device with what a list shows, most urgent first."""
-    return Device.objects.select_related(
-        "order__patient",
-        "order__prescriber",
-        "master",
-        "material",
-        "current_study",
-        "current_segmentation",
-        "current_design",
-    ).order_by("need_by", "pk")
+    """Every device with what a list shows, most urgent first. `segmentation_asked`: how the gates last answered."""
+    asked = EventRecord.objects.filter(
+        stream_type="devices.device",
+        stream_id=Cast(OuterRef("pk"), CharField()),
+        type__in=("devices.segmentation_refused", "devices.segmentation_requested"),
+    ).order_by("-version")
+    answer = Case(When(stage=Stage.PLANNED, then=Subquery(asked.values("payload")[:1])))
+    return (
+        Device.objects.annotate(segmentation_asked=answer)
+        .select_related(
+            "order__patient",
+            "order__prescriber",
+            "master",
+            "material",
+            "current_study",
+            "current_segmentation",
+            "current_design",
+        )
+        .order_by("need_by", "pk")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +273,7 @@ def _planned_waits_for(device: Device) -> str:
     if study.status == StudyStatus.RECEIVED:
         return "Reading of the images"
     if segmentation is None or segmentation.status == SegmentationStatus.REJECTED:
-        return "A segmentation"
+        return _refused_by(device) or "A segmentation"
     if segmentation.status != SegmentationStatus.APPROVED:
         return "A clinical reviewer"
     if design is None:
@@ -272,6 +283,14 @@ def _planned_waits_for(device: Device) -> str:
         DesignStatus.GENERATED: "A second design engineer",
         DesignStatus.REVIEWED: "The prescriber",
     }.get(DesignStatus(design.status), "A design engineer")
+
+
+def _refused_by(device: Device) -> str:
+    told = json.loads(getattr(device, "segmentation_asked", None) or "{}")
+    if told.get("study_id") != device.current_study_id:
+        return ""
+    gates = sorted({one["gate"] for one in told["gates"] if one["outcome"] == "block"})
+    return f"A segmentation, refused: {', '.join(gates)}" if gates else ""
 
 
 def devices_awaiting_images() -> QuerySet[Device]:

@@ -15,6 +15,7 @@ allow("printing.hold_lot",              "hold material",                        
 allow("printing.release_lot_hold",      "release a hold on material",              R.QAR)
 allow("printing.expire_lot",            "record that material expired",            system=True)
 allow("printing.withdraw_material",     "take a sample or throw material away",    R.MAT, R.QCM)
+allow("printing.read_certificate",      "read the certificates of material",       *[role for role in R if role not in (R.SEC, R.SYS)])
 allow("printing.load_container",        "load material on a printer",              R.OPR, R.MAT)
 
 allow("printing.define_parameters",     "define a parameter set",                  R.BLD)

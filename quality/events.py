@@ -15,7 +15,8 @@ from mes.eventlog.base import Event
 class PostProcessStepRecorded(Event, name="quality.post_process_step_recorded", terminal=True):
     """A step was carried out and its parameters were written down as measured, inside their limits or not.
 
-    `values` lists each parameter: name, value, unit, minimum, maximum, in_limits.
+    `values` lists each parameter: name, value, unit, minimum, maximum, in_limits. The times are null where nobody gave
+    them; the signature then says when the step was written down.
     """
 
     device_id: int
@@ -26,8 +27,8 @@ class PostProcessStepRecorded(Event, name="quality.post_process_step_recorded", 
     values: list[dict[str, Any]]
     in_limits: bool
     equipment: str
-    started_at: str
-    ended_at: str
+    started_at: str | None
+    ended_at: str | None
     signature_id: int
 
 

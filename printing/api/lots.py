@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import FileResponse, Http404
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -26,8 +28,11 @@ from mes.api.base import (
 )
 from mes.api.parsers import ShallowJSONParser
 from mes.exceptions import InvalidInput
+from mes.permissions import require
+from mes.services.artefacts import artefact_path, require_intact
 from mes.services.signatures import content_digest
 from printing.api.outputs import ContainerOutput, ContentOutput, LotDetail, LotOutput, TraceRow
+from printing.certificates import ENDINGS
 from printing.choices import Precision, Unit, Withdrawal
 from printing.models import Container, MaterialLot
 from printing.selectors import containers, devices_made_from, lot_content, lot_trace, lots
@@ -82,6 +87,25 @@ class LotViewSet(CodeViewSet):
         """What a release will be signed over."""
         content = lot_content(self.get_object())
         return Response({"content": content, "digest": content_digest(content)})
+
+    @extend_schema(responses={200: OpenApiTypes.BINARY})
+    @action(detail=True, methods=["get"])
+    def certificate(self, request: Request, code: str) -> FileResponse:
+        """The file of the certificate, intact (G-INT-01), as an attachment under a name of ours."""
+        require(self.actor, "printing.read_certificate")
+        lot = self.get_object()
+        file = lot.certificate_file
+        if file is None:
+            raise Http404
+        require_intact(file)
+        answer = FileResponse(
+            artefact_path(file).open("rb"),
+            as_attachment=True,
+            filename=f"{lot.code}-certificate.{ENDINGS.get(file.media_type, 'bin')}",
+            content_type=file.media_type,
+        )
+        answer["X-Content-Type-Options"] = "nosniff"
+        return answer
 
     @extend_schema(request=SigningInput, responses=LotDetail)
     @action(detail=True, methods=["post"])

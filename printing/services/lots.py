@@ -21,6 +21,7 @@ from mes.models import Artefact, Signature
 from mes.permissions import require
 from mes.services.artefacts import store_artefact
 from mes.services.signatures import Credentials, sign
+from printing.certificates import read_certificate
 from printing.choices import LotState, Precision, Unit
 from printing.events import (
     ContainerRegistered,
@@ -39,7 +40,6 @@ from printing.services.moves import locked, move, person_of, write
 
 MOST = Decimal("1000000")
 STEP = Decimal("0.001")
-CERTIFICATE_LIMIT = 20 * 1024 * 1024
 LARGEST_RESULT = 1e15
 MAXIMUM_CONTAINERS = 200
 LOT_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z ._/+-]{0,59}")
@@ -168,10 +168,8 @@ def _check_result(result: Mapping[str, Any]) -> dict[str, Any]:
 def _store_certificate(file: BinaryIO | bytes | Path | None) -> Artefact | None:
     if file is None:
         return None
-    artefact = store_artefact(file, media_type="application/octet-stream", limit=CERTIFICATE_LIMIT)
-    if artefact.size == 0:
-        raise InvalidInput("The certificate file is empty.", cure="Send it again.", rule="G-MAT-03")
-    return artefact
+    content, media_type = read_certificate(file)
+    return store_artefact(content, media_type=media_type)
 
 
 def _register_container(lot: MaterialLot, quantity: Decimal, actor: Actor) -> str:

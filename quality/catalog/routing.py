@@ -28,6 +28,24 @@ UNITS = {
 """Units as the names of parameters carry them."""
 
 
+PHYSICAL: dict[str, tuple[float, float]] = {
+    "min": (0, 10_080),
+    "s": (0, 604_800),
+    "h": (0, 168),
+    "°C": (-273.15, 2000),
+    "%": (0, 100),
+    "mm": (0, 10_000),
+    "nm": (100, 20_000),
+    "bar": (0, 1000),
+    "g": (0, 100_000),
+    "mL": (0, 100_000),
+    "mW/cm²": (0, 100_000),
+    "J/cm²": (0, 100_000),
+    "1": (0, 1_000_000),
+}
+"""What can be measured at all in a unit on a bench, both ends included. A step lasts a week at most; nm is a wavelength."""
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One measured value of a step: `minimum` and `maximum` in `unit`, both included; None where there is none."""
@@ -42,6 +60,12 @@ class Parameter:
         return (self.minimum is None or value >= self.minimum) and (
             self.maximum is None or value <= self.maximum
         )
+
+    @property
+    def possible(self) -> tuple[float, float]:
+        """The ends beyond which a value is a slip of the keyboard and no measurement; the limits always lie inside."""
+        low, high = PHYSICAL.get(self.unit, (-math.inf, math.inf))
+        return min(low, self.minimum or low), max(high, self.maximum or high)
 
 
 @dataclass(frozen=True)

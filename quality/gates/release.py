@@ -12,6 +12,7 @@ from mes.eventlog.unit import digests_of
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.models import Artefact
 from mes.services.artefacts import store
+from quality.reports.agreement import disagreements
 from quality.reports.completeness import quantities_of, record_items
 from quality.reports.evidence import required_signatures, tools_of
 from quality.selectors import (
@@ -131,6 +132,19 @@ def every_row_is_as_recorded(device: Device, **_: Any) -> Verdict:
             altered=altered,
         )
     return passed(streams=len(newest))
+
+
+@gate("G-INT-01", "device.release", "device.ship")
+def every_value_is_as_told(device: Device, **_: Any) -> Verdict:
+    """Every figure, step, decision, quantity, place and signature is as its event and its signature told it."""
+    found = disagreements(device)
+    if found:
+        return blocked(
+            f"{len(found)} things were changed behind the log's back: {'; '.join(found)}.",
+            cure="Have the log verified; release nothing meanwhile.",
+            altered=found,
+        )
+    return passed(disagreements=0)
 
 
 @gate("G-SIG-01", "device.release")

@@ -20,8 +20,8 @@ class PostProcessStep(models.Model):
     values = models.JSONField(help_text="Each parameter: name, value, unit, minimum, maximum, in_limits")
     in_limits = models.BooleanField()
     equipment = models.CharField(max_length=80, blank=True)
-    started_at = models.DateTimeField()
-    ended_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, help_text="As given; null where nobody gave the times")
+    ended_at = models.DateTimeField(null=True)
     performed_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
     signature = models.OneToOneField(Signature, on_delete=models.PROTECT, related_name="+")
 

@@ -85,22 +85,27 @@ def _last_measured(found: list[Inspection]) -> Inspection | None:
 
 
 def _figures(item: Inspection) -> tuple[Fact, ...]:
+    """What is missing is shown as missing: a record altered behind the log's back must still be readable (G-INT-01)."""
     figures, tool = item.measurement.figures, item.measurement.tool
     return (
-        Fact("mean_mm", "Mean deviation", figures["mean_mm"], "mm"),
-        Fact("rms_mm", "Root mean square", figures["rms_mm"], "mm"),
-        Fact("p95_mm", "95th percentile", figures["p95_mm"], "mm"),
-        Fact("maximum_mm", "Largest deviation", figures["maximum_mm"], "mm"),
-        Fact("share_in_tolerance", "Share in tolerance", figures["share_in_tolerance"], "of 1"),
-        Fact("coverage", "Share of the surface seen", figures["coverage"], "of 1"),
-        Fact("points", "Points measured", figures["points"]),
+        Fact("mean_mm", "Mean deviation", figures.get("mean_mm"), "mm"),
+        Fact("rms_mm", "Root mean square", figures.get("rms_mm"), "mm"),
+        Fact("p95_mm", "95th percentile", figures.get("p95_mm"), "mm"),
+        Fact("maximum_mm", "Largest deviation", figures.get("maximum_mm"), "mm"),
+        Fact("share_in_tolerance", "Share in tolerance", figures.get("share_in_tolerance"), "of 1"),
+        Fact("coverage", "Share of the surface seen", figures.get("coverage"), "of 1"),
+        Fact("points", "Points measured", figures.get("points")),
         Fact("pose", "Pose of the scan on the surface (4 x 4, mm)", item.measurement.pose),
         Fact("nominal_sha256", "Compared with", item.measurement.nominal_id),
         Fact("map_sha256", "Deviation map", item.measurement.deviation_map_id),
-        Fact(
-            "tool", "Measured by", f"{tool['name']} {tool['version']}, {tool['validation'].replace('_', ' ')}"
-        ),
+        Fact("tool", "Measured by", _named(tool)),
     )
+
+
+def _named(tool: dict[str, str]) -> str:
+    if not tool.keys() >= {"name", "version", "validation"}:
+        return "unknown"
+    return f"{tool['name']} {tool['version']}, {tool['validation'].replace('_', ' ')}"
 
 
 def _characteristics(item: Inspection) -> Grid:

@@ -186,7 +186,7 @@ def prints(jobs: list[PrintJob], events: list[EventRecord]) -> Section:
 
 
 def post_processing(device: Device) -> Section:
-    steps = list(device.post_process_steps.select_related("performed_by").order_by("pk"))
+    steps = list(device.post_process_steps.select_related("performed_by", "signature").order_by("pk"))
     routing = read_routing(device.master.routing)
     if not routing.steps:
         return Section("K", "Post-processing", NOT_APPLICABLE, "The device master's routing has no step.")
@@ -205,7 +205,8 @@ def post_processing(device: Device) -> Section:
             value["in_limits"],
             row.equipment,
             str(row.performed_by),
-            row.ended_at,
+            row.ended_at or "not given",
+            row.signature.signed_at,
         )
         for row in steps
         for value in row.values
@@ -213,5 +214,6 @@ def post_processing(device: Device) -> Section:
     )
     columns = (
         "step", "attempt", "parameter", "value", "unit", "min", "max", "in limits", "equipment", "performed by", "ended",
+        "signed",
     )  # fmt: skip
     return Section("K", "Post-processing", facts=facts, grids=(Grid("Steps as measured", columns, rows),))

@@ -37,6 +37,7 @@ from quality.events import (
     ScanReceived,
 )
 from quality.models import Inspection, Measurement, Verdict
+from quality.scanfile import require_scan_file
 from quality.selectors import judged_inspection
 from quality.services.nonconformance import open_nonconformance
 
@@ -49,9 +50,10 @@ SEED = 0
 
 @unit_of_work
 def receive_scan(*, device_id: int, upload: BinaryIO | bytes | Path, actor: Actor) -> Inspection:
-    """Take in a scan of the part, STL or PLY. Its bytes are stored under their digest and read by a worker later.
+    """Take in a scan of the part. Its bytes are stored under their digest and read by a worker later.
 
-    Raises InvalidInput for an empty or oversized file and TransitionRefused where the device waits for no inspection.
+    Raises InvalidInput for an empty or oversized file and for one that is neither STL nor PLY: nothing is kept of it.
+    Raises TransitionRefused where the device waits for no inspection.
     """
     require(actor, "quality.receive_scan")
     device = locked_device(device_id)
@@ -61,9 +63,8 @@ def receive_scan(*, device_id: int, upload: BinaryIO | bytes | Path, actor: Acto
             cure="Send the scan once post-processing is complete.",
             rule=RULE,
         )
+    require_scan_file(upload)
     scan = store_artefact(upload, media_type="application/octet-stream", limit=SCAN_LIMIT)
-    if scan.size == 0:
-        raise InvalidInput("The file is empty.", cure="Export the scan again.", rule=RULE)
     number = device.inspections.count() + 1
     inspection = Inspection.objects.create(
         device=device, number=number, scan=scan, received_by_id=actor.person_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +18,9 @@ from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason, TransitionRefused
 from mes.models import Signature
 from mes.permissions import require
+from mes.selectors import events_of
 from mes.services.signatures import Credentials, sign
-from quality.catalog.routing import Routing, Step, read_routing
+from quality.catalog.routing import Parameter, Routing, Step, read_routing
 from quality.choices import Severity, Source
 from quality.events import PostProcessStepRecorded
 from quality.models import PostProcessStep
@@ -28,6 +29,8 @@ from quality.services.nonconformance import open_nonconformance
 
 SYSTEM = Actor.system("quality.routing")
 RULE = "G-PST-01"
+Times = tuple[datetime, datetime] | None
+"""When a step started and ended, or that nobody gave it."""
 
 
 @unit_of_work
@@ -46,7 +49,8 @@ def record_post_process_step(
 
     A value out of its limits is recorded as measured; the device is then held and a nonconformance opens. The last
     step in its limits sends the device on to inspection. Raises InvalidInput for a missing, unknown, non-finite or
-    wrongly united value and TransitionRefused out of order.
+    wrongly united value, for a time before the device was built, before the step before it ended or in the future, and
+    TransitionRefused out of order.
     """
     require(actor, "quality.record_post_process_step")
     device = locked_device(device_id)
@@ -54,9 +58,8 @@ def record_post_process_step(
     wanted = routing.step(step)
     _require_turn(device, routing, wanted)
     measured = measured_values(wanted, values)
-    times = _times(started_at, ended_at)
-    given = (started_at, ended_at)
-    content = _content(device, wanted, measured, equipment, given)
+    times = _times(device, started_at, ended_at)
+    content = _content(device, wanted, measured, equipment, times)
     signature = sign(
         subject=device, content=content, meaning=Meaning.PERFORMED, actor=actor, credentials=credentials
     )
@@ -93,10 +96,7 @@ def measured_values(step: Step, values: Mapping[str, Any]) -> list[dict[str, Any
                 Reason(f"{parameter.title} needs a measured number.", f"Give it in {parameter.unit}.", RULE)
             )
             continue
-        if unit not in ("", parameter.unit):
-            faults.append(
-                Reason(f"{parameter.title} is given in {unit[:20]}.", f"Give it in {parameter.unit}.", RULE)
-            )
+        faults += _value_faults(parameter, value, unit)
         found.append(
             {
                 "name": parameter.name,
@@ -113,6 +113,18 @@ def measured_values(step: Step, values: Mapping[str, Any]) -> list[dict[str, Any
     return found
 
 
+def _value_faults(parameter: Parameter, value: float, unit: str) -> Iterator[Reason]:
+    if unit not in ("", parameter.unit):
+        yield Reason(f"{parameter.title} is given in {unit[:20]}.", f"Give it in {parameter.unit}.", RULE)
+    low, high = parameter.possible
+    if not low <= value <= high:
+        yield Reason(
+            f"{parameter.title} cannot be {value:g} {parameter.unit}.",
+            f"A measured value lies from {low:g} to {high:g}. Read it again.",
+            RULE,
+        )
+
+
 def _value_and_unit(given: Any) -> tuple[float | None, str]:
     value, unit = (
         (given.get("value"), str(given.get("unit", ""))) if isinstance(given, Mapping) else (given, "")
@@ -122,17 +134,38 @@ def _value_and_unit(given: Any) -> tuple[float | None, str]:
     return float(value), unit
 
 
-def _times(started: datetime | None, ended: datetime | None) -> tuple[datetime, datetime]:
-    now = timezone.now()
-    end = ended or now
-    begin = started or end
-    if timezone.is_naive(begin) or timezone.is_naive(end) or begin > end or end > now:
+def _times(device: Device, started: datetime | None, ended: datetime | None) -> Times:
+    """The times as given. Where none was, the record says so: nobody measured when the step began."""
+    if started is None and ended is None:
+        return None
+    if started is None or ended is None:
+        raise InvalidInput("A step has two times.", cure="Give when it started and when it ended.", rule=RULE)
+    if timezone.is_naive(started) or timezone.is_naive(ended):
+        raise InvalidInput("A time has no zone.", cure="Give both times with a zone.", rule=RULE)
+    if started > ended or ended > timezone.now():
         raise InvalidInput(
-            "A step ends after it starts, and not in the future.",
-            cure="Give both times with a zone.",
+            "A step ends after it starts, and not in the future.", cure="Look at the times again.", rule=RULE
+        )
+    earliest, why = _earliest(device)
+    if earliest is not None and started < earliest:
+        raise InvalidInput(
+            f"The step cannot have started before {why}, {earliest:%Y-%m-%d %H:%M:%S %Z}.",
+            cure="Look at the times again.",
             rule=RULE,
         )
-    return begin, end
+    return started, ended
+
+
+def _earliest(device: Device) -> tuple[datetime | None, str]:
+    """When a step can have begun at the earliest: after the print, and after the end of the step before it."""
+    printed = events_of(device).filter(type="printing.device_print_finished").order_by("version").last()
+    last = device.post_process_steps.filter(ended_at__isnull=False).order_by("ended_at").last()
+    bounds = []
+    if printed is not None:
+        bounds.append((printed.occurred_at, "the device was built"))
+    if last is not None and last.ended_at is not None:
+        bounds.append((last.ended_at, f"{last.title} had ended"))
+    return max(bounds, default=(None, ""))
 
 
 def _require_turn(device: Device, routing: Routing, step: Step) -> None:
@@ -158,7 +191,7 @@ def step_content(device: Device, values: Mapping[str, Any], equipment: str = "")
     step = next_step(device, read_routing(device.master.routing))
     if step is None:
         raise TransitionRefused("Every step of the routing is done.", cure="Go on to inspection.", rule=RULE)
-    return _content(device, step, measured_values(step, values), equipment, (None, None))
+    return _content(device, step, measured_values(step, values), equipment, None)
 
 
 def _content(
@@ -166,9 +199,9 @@ def _content(
     step: Step,
     measured: list[dict[str, Any]],
     equipment: str,
-    times: tuple[datetime | None, datetime | None],
+    times: Times,
 ) -> dict[str, Any]:
-    """The times are those that were given; where none was, the step is said to have happened when it is signed."""
+    """The times are those that were given; where none was, the signature covers that none was."""
     return {
         "record": "post-processing step",
         "device": device.code,
@@ -179,14 +212,12 @@ def _content(
         "values": measured,
         "in_limits": all(value["in_limits"] for value in measured),
         "equipment": equipment.strip(),
-        "started_at": times[0],
-        "ended_at": times[1],
+        "started_at": times[0] if times else None,
+        "ended_at": times[1] if times else None,
     }
 
 
-def _store(
-    device: Device, content: Mapping[str, Any], times: tuple[datetime, datetime], signature: Signature
-) -> PostProcessStep:
+def _store(device: Device, content: Mapping[str, Any], times: Times, signature: Signature) -> PostProcessStep:
     row = PostProcessStep.objects.create(
         device=device,
         step=content["step"],
@@ -196,8 +227,8 @@ def _store(
         values=content["values"],
         in_limits=content["in_limits"],
         equipment=content["equipment"],
-        started_at=times[0],
-        ended_at=times[1],
+        started_at=content["started_at"],
+        ended_at=content["ended_at"],
         performed_by=signature.person,
         signature=signature,
     )
@@ -212,8 +243,8 @@ def _store(
             values=row.values,
             in_limits=row.in_limits,
             equipment=row.equipment,
-            started_at=times[0].isoformat(),
-            ended_at=times[1].isoformat(),
+            started_at=times[0].isoformat() if times else None,
+            ended_at=times[1].isoformat() if times else None,
             signature_id=signature.pk,
         ),
         actor=Actor.person(signature.person_id),

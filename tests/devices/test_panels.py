@@ -19,6 +19,7 @@ from devices.models import Device, Study
 from devices.selectors import BoardFilters, devices, devices_on_board, phase_line, waits_for
 from devices.services.following import follow_devices
 from devices.services.orders import approve_order
+from devices.services.segmentations import start_segmentation_by_rule
 from mes.choices import Role
 from mes.panels import open_tasks, panels_of
 from tests.devices.makers import (
@@ -141,6 +142,18 @@ def test_what_a_device_waits_for_in_words() -> None:
     said.append(waits_for(devices().get(pk=device.pk)))
     assert said == ["Images", "A segmentation", "A design engineer", "A second design engineer"]
     assert waits_for(make_device("reviewed", Staff())) == "A quality releaser"
+
+
+@pytest.mark.requirement("G-IMG-01")
+def test_a_device_whose_segmentation_the_gates_refused_says_so() -> None:
+    staff = Staff()
+    device = make_planned(staff)
+    study = make_study(device, staff, widest_slice_step_mm=9.0)
+    start_segmentation_by_rule(device_id=device.pk, study_id=study.pk)
+    assert "G-IMG-01" in waits_for(devices().get(pk=device.pk))
+    assert waits_for(devices().get(pk=device.pk)).startswith("A segmentation, refused: ")
+    make_study(device, staff)
+    assert waits_for(devices().get(pk=device.pk)) == "A segmentation"
 
 
 def test_the_board_finds_by_code_patient_phase_and_date() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from mes.choices import Role
 from mes.models import Account
+from mes.services.artefacts import artefact_path
 from printing.choices import JobState, Run
 from printing.models import MaterialLot, Printer, PrintJob
 from tests.devices.makers import PASSWORD, Staff, Who, make_material
@@ -81,6 +83,37 @@ def test_a_lot_is_received_released_and_traced() -> None:
     assert post(staff[Role.QCM], f"lots/{lot.code}/release", **right).json()["state"] == "released"
     trace = client_of(staff[Role.QCM]).get(f"/api/lots/{lot.code}/trace/").json()
     assert trace == {"rows": [], "devices": []}
+
+
+@pytest.mark.requirement("G-MAT-03")
+@pytest.mark.parametrize(
+    ("content", "media_type", "ending"),
+    [
+        (b"%PDF-1.7\nviscosity", "application/pdf", "pdf"),
+        (b"\x89PNG\r\n\x1a\nviscosity", "image/png", "png"),
+        (b"\xff\xd8\xff\xe0viscosity", "image/jpeg", "jpg"),
+        ("Viscosität 0,9 Pa s\n".encode(), "text/plain", "txt"),
+    ],
+)
+def test_a_certificate_is_read_where_it_is_intact(content: bytes, media_type: str, ending: str) -> None:
+    staff = Staff()
+    lot = make_lot(staff, certificate_file=content)
+    path = f"/api/lots/{lot.code}/certificate/"
+    answer = client_of(staff[Role.QCM]).get(path)
+    assert answer.getvalue() == content
+    assert answer["Content-Type"] == media_type
+    assert answer["Content-Disposition"] == f'attachment; filename="{lot.code}-certificate.{ending}"'
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    page = client_of(staff[Role.QCM]).get(reverse("lot", args=[lot.code])).content.decode()
+    assert f'href="{path}"' in page
+    assert client_of(staff[Role.SEC]).get(path).status_code == 403
+    none = make_lot(staff, certificate_file=None)
+    assert client_of(staff[Role.QCM]).get(f"/api/lots/{none.code}/certificate/").status_code == 404
+    assert lot.certificate_file is not None
+    stored = artefact_path(lot.certificate_file)
+    stored.chmod(0o640)
+    stored.write_bytes(b"%PDF-forged")
+    assert client_of(staff[Role.QCM]).get(path).status_code == 409
 
 
 def test_bad_input_is_a_clear_error() -> None:

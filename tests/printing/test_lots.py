@@ -80,6 +80,9 @@ def test_a_received_lot_stands_in_quarantine_with_labelled_containers(staff: Sta
         {"certificate": [{"characteristic": "", "value": 1}]},
         {"certificate": [{"characteristic": "x", "value": "nine"}]},
         {"certificate_file": b""},
+        {"certificate_file": b"PK\x03\x04 an archive"},
+        {"certificate_file": b"\xfe\xff no text"},
+        {"certificate_file": bytes(128) + b"DICM"},
     ],
 )
 def test_what_cannot_be_received_leaves_nothing_behind(staff: Staff, fields: dict[str, Any]) -> None:

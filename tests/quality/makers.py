@@ -37,7 +37,7 @@ from devices.services.orders import approval_content as order_approval
 from devices.services.orders import prescription_content
 from devices.services.segmentations import segmentation_content
 from mes.choices import Meaning, Role
-from mes.eventlog.base import Actor, Event
+from mes.eventlog.base import Actor, Event, digest_of
 from mes.eventlog.unit import publish, unit_of_work
 from mes.models import Artefact, Person, Signature
 from mes.services.artefacts import store_artefact
@@ -66,6 +66,7 @@ from printing.models import (
     Printer,
     PrintJob,
 )
+from printing.selectors import items_content
 from quality.catalog.plan import read_plan
 from quality.models import Inspection
 from quality.services.inspection import receive_scan, record_measurement
@@ -508,13 +509,15 @@ def _build(staff: Staff, device: Device) -> Build:
         parameters=parameters,
         parameters_digest=parameters.digest,
         material=device.material,
-        items_digest="b" * 64,
+        items_digest="",
         created_by=staff[Role.BLD],
     )
     mesh_sha256 = str(device.current_design.mesh_id) if device.current_design else ""
     BuildItem.objects.create(
         build=build, device=device, design_id=device.current_design_id or 0, mesh_sha256=mesh_sha256
     )
+    build.items_digest = digest_of(items_content(build))
+    build.save()
     publish(build, BuildCreated(build_id=build.pk, device_ids=[device.pk]), actor=acting(staff[Role.BLD]))
     build.file = store_artefact(f"build file {build.pk}".encode(), media_type="application/zip")
     build.plate_digest, build.layer_count = f"{build.pk:064x}", 400
@@ -588,7 +591,7 @@ def deviation_of(offset_mm: float) -> Deviation:
 
 def make_measured(staff: Staff, device: Device, *, offset_mm: float = 0.0) -> Inspection:
     """A scan that was received and measured. Beyond 0.3 mm of offset it is out of tolerance."""
-    upload = f"scan {device.pk} {device.inspections.count()} {offset_mm}".encode()
+    upload = f"solid scan {device.pk} {device.inspections.count()} {offset_mm} facet".encode()
     inspection = receive_scan(device_id=device.pk, upload=upload, actor=acting(staff[Role.INS]))
     design = device.current_design
     assert design is not None

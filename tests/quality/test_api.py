@@ -73,7 +73,7 @@ def test_the_story_is_told_over_http(staff: Staff, device: Device) -> None:
     technician.sign(f"devices/{code}/post-process-steps/", 201, step="cure", values=CURE)
     assert len(technician.get(f"devices/{code}/post-process-steps/")) == 2
 
-    received = inspector.send(f"devices/{code}/scans/", b"solid x", f"{CANARY}.stl", 202)
+    received = inspector.send(f"devices/{code}/scans/", b"solid x facet", f"{CANARY}.stl", 202)
     assert (received["number"], received["status"]) == (1, "received")
     device.refresh_from_db()
     measured = make_measured(staff, device)

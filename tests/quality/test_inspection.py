@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -112,10 +114,7 @@ def test_a_part_that_is_too_thick_fails_and_opens_a_nonconformance(staff: Staff,
             write_stl(Mesh(make_part().vertices, make_part().faces[: len(make_part().faces) // 4])),
             "",
         ),
-        ("not a surface", b"P;LOG\nnot a mesh at all\n" * 40, "neither STL nor PLY"),
-        ("truncated", make_scan(make_part())[:5000], "announces"),
         ("NaN", write_stl(Mesh(np.full((3, 3), np.nan), np.array([[0, 1, 2]]))), "NaN"),
-        ("zeros", bytes(400), "empty"),
     ],
 )
 def test_a_scan_that_says_nothing_is_refused_with_reasons_and_kept(
@@ -139,6 +138,49 @@ def test_an_empty_file_is_refused_at_the_door(staff: Staff, device: Device) -> N
         with pytest.raises(InvalidInput, match="empty"):
             receive_scan(device_id=device.pk, upload=empty, actor=acting(staff[Role.INS]))
     assert Inspection.objects.count() == 0
+
+
+def images_in_a_zip() -> bytes:
+    with BytesIO() as file:
+        with ZipFile(file, "w") as archive:
+            archive.writestr("ZZCANARY.dcm", bytes(128) + b"DICM ZZCANARY^JANE" + bytes(4096))
+        return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (images_in_a_zip(), "neither STL nor PLY"),
+        (bytes(128) + b"DICM" + bytes(400), "neither STL nor PLY"),
+        (b"%PDF-1.7\nsolid facet", "neither STL nor PLY"),
+        (b"P;LOG\nnot a mesh at all\n" * 40, "neither STL nor PLY"),
+        (make_scan(make_part())[:5000], "announces"),
+        (b"ply\nformat nonsense\n", "end_header"),
+        (bytes(400), "empty"),
+    ],
+    ids=["zip", "dicom", "pdf", "text", "truncated", "ply", "zeros"],
+)
+def test_what_is_no_scan_is_refused_at_the_door_and_not_kept(
+    staff: Staff, device: Device, tmp_path: Path, content: bytes, said: str
+) -> None:
+    path = tmp_path / "scan.stl"
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    for upload in (content, BytesIO(content), path):
+        with pytest.raises(InvalidInput, match=said):
+            receive_scan(device_id=device.pk, upload=upload, actor=acting(staff[Role.INS]))
+    assert not Artefact.objects.filter(pk=digest).exists()
+    assert not artefact_path(digest).exists()
+    assert Inspection.objects.count() == 0
+
+
+def test_a_scan_in_text_or_from_the_middle_of_a_stream_is_taken(staff: Staff, device: Device) -> None:
+    text = b"solid part\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\n"
+    stream = BytesIO(b"before" + make_scan(make_part()))
+    stream.seek(6)
+    for upload in (text, stream):
+        receive_scan(device_id=device.pk, upload=upload, actor=acting(staff[Role.INS]))
+    assert Inspection.objects.latest("pk").scan_id == hashlib.sha256(make_scan(make_part())).hexdigest()
 
 
 def test_a_file_with_a_hostile_name_is_stored_by_digest_alone(

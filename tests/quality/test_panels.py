@@ -68,7 +68,7 @@ def test_inspections_show_figures_refusals_and_the_map(staff: Staff) -> None:
     device = make_built_device(staff, stage=Stage.AWAITING_INSPECTION)
     assert "No scan yet" in shown(device)["quality.inspection"]
     assert waiting() == {"quality.inspect": [f"Scan and inspect the part: {device.code}"]}
-    refused = receive_scan(device_id=device.pk, upload=b"noise", actor=acting(staff[Role.INS]))
+    refused = receive_scan(device_id=device.pk, upload=b"solid noise facet", actor=acting(staff[Role.INS]))
     assert "is being measured" in shown(device)["quality.inspection"]
     record_refusal(inspection_id=refused.pk, reasons=(Reason("Not a mesh <b>.", "Send STL.", "G-INS-01"),))
     measured = make_measured(staff, device)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from devices.choices import Stage
 from mes.choices import Role
@@ -76,6 +79,8 @@ def test_starting_twice_changes_nothing(staff: Staff) -> None:
         ("true is no number", "wash", {"duration_min": True}, InvalidInput),
         ("NaN", "wash", {"duration_min": float("nan")}, InvalidInput),
         ("infinite", "wash", {"duration_min": float("inf")}, InvalidInput),
+        ("negative duration", "wash", {"duration_min": -5}, InvalidInput),
+        ("beyond any step", "wash", {"duration_min": 1e12}, InvalidInput),
         ("wrong unit", "wash", {"duration_min": {"value": 5, "unit": "s"}}, InvalidInput),
     ],
 )
@@ -89,6 +94,60 @@ def test_a_refused_step_leaves_nothing(
         record(staff, device.pk, step, values)
     assert PostProcessStep.objects.count() == 0
     assert events_of(device).count() == count
+
+
+def test_a_temperature_below_absolute_zero_is_no_measurement(staff: Staff) -> None:
+    device = make_built_device(staff)
+    start_post_processing(device_id=device.pk)
+    record(staff, device.pk, "wash", WASH)
+    with pytest.raises(InvalidInput, match="cannot be -300 °C"):
+        record(staff, device.pk, "cure", CURE | {"temperature_c": -300})
+    assert PostProcessStep.objects.count() == 1
+
+
+def at(staff: Staff, device_id: int, step: str, started: datetime, ended: datetime | None) -> PostProcessStep:
+    person = staff[Role.PST]
+    return record_post_process_step(
+        device_id=device_id,
+        step=step,
+        values={"wash": WASH, "cure": CURE}[step],
+        started_at=started,
+        ended_at=ended,
+        actor=acting(person),
+        credentials=typed(person),
+    )
+
+
+def test_a_step_lies_between_the_print_and_now(staff: Staff) -> None:
+    device = make_built_device(staff)
+    start_post_processing(device_id=device.pk)
+    now, moment = timezone.now(), timedelta(milliseconds=1)
+    wrong = {
+        "device was built": (datetime(1900, 1, 1, tzinfo=UTC), now),
+        "not in the future": (now, now + timedelta(hours=1)),
+        "ends after it starts": (now, now - moment),
+        "two times": (now, None),
+        "no zone": (now.replace(tzinfo=None), now),
+    }
+    for words, (started, ended) in wrong.items():
+        with pytest.raises(InvalidInput, match=words):
+            at(staff, device.pk, "wash", started, ended)
+    assert PostProcessStep.objects.count() == 0
+    wash = at(staff, device.pk, "wash", now, now + moment)
+    assert (wash.started_at, wash.ended_at) == (now, now + moment)
+    with pytest.raises(InvalidInput, match="Wash had ended"):
+        at(staff, device.pk, "cure", now, now + moment)
+    at(staff, device.pk, "cure", now + moment, now + 2 * moment)
+
+
+def test_times_that_nobody_gave_are_not_made_up(staff: Staff) -> None:
+    device = make_built_device(staff)
+    start_post_processing(device_id=device.pk)
+    step = record(staff, device.pk, "wash", WASH)
+    step.refresh_from_db()
+    assert (step.started_at, step.ended_at) == (None, None)
+    told = json.loads(events_of(device).get(type="quality.post_process_step_recorded").payload)
+    assert (told["started_at"], told["ended_at"]) == (None, None)
 
 
 def test_only_a_technician_records_and_only_with_the_right_password(staff: Staff) -> None:
