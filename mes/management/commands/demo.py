@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from argparse import ArgumentParser
@@ -19,6 +18,7 @@ from mes.eventlog.sealing import public_keys
 from mes.eventlog.verify import verify
 from mes.services.artefacts import artefact_path, store
 from mes.stopping import stop_on_signals
+from mes.supervisor.port import add_port
 from mes.supervisor.stack import StackFailed, running_stack
 
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
+        add_port(parser)
         parser.add_argument("--exit", action="store_true", help="stop once the device is released")
 
     def handle(self, *, port: int, **options: Any) -> None:

@@ -1,6 +1,5 @@
 """Run the whole of Lamina in this terminal."""
 
-import os
 import socket
 import sys
 from argparse import ArgumentParser
@@ -11,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from mes.embedded.locks import AlreadyRunning, PlaceLock
 from mes.supervisor import programs
+from mes.supervisor.port import add_port
 from mes.supervisor.supervisor import Supervisor
 
 
@@ -18,8 +18,7 @@ class Command(BaseCommand):
     help = "Start the database, the broker and every process of Lamina, and keep them running until Ctrl-C."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        port = int(os.environ.get("PORT", "8000"))
-        parser.add_argument("--port", type=int, default=port, help="default: PORT, else 8000")
+        add_port(parser)
         parser.add_argument(
             "--host", default="127.0.0.1", help="the address to listen on; default: this machine only"
         )
