@@ -179,6 +179,18 @@ def every_tool_is_validated(device: Device, **_: Any) -> Verdict:
     return passed(tools=tools)
 
 
+@gate("G-SW-01", "device.ship")
+def only_clinical_devices_are_shipped(device: Device, **_: Any) -> Verdict:
+    """A device that leaves the house was made for clinical use."""
+    if device.master.clinical:
+        return passed(intended_use=device.master.intended_use)
+    return blocked(
+        f"{device.code} was made for training, not for a patient.",
+        cure="Keep it for training; order what a patient needs from a master for clinical use.",
+        intended_use=device.master.intended_use,
+    )
+
+
 @gate("G-IMG-02", "device.release")
 def the_images_are_recent_enough(device: Device, **_: Any) -> Verdict:
     """The images are not too old at the planned use."""

@@ -17,6 +17,7 @@ from devices.services.lifecycle import hold_device
 from mes.choices import Meaning, Role
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import NotPermitted, SignatureRefused, TransitionRefused
+from mes.lifecycle import ask_gates
 from mes.models import EventRecord, Signature
 from mes.selectors import events_of
 from mes.services.artefacts import artefact_path
@@ -291,6 +292,16 @@ def test_research_tools_block_clinical_release_and_validated_ones_do_not(staff: 
     said = refused(staff, device, "G-SW-01")
     assert "bone_threshold 1" in said
     assert "lamina.inspect_scan 1" in said
+
+
+@pytest.mark.requirement("G-SW-01")
+@pytest.mark.parametrize(("clinical", "outcome"), [(False, "block"), (True, "pass")])
+def test_a_training_device_is_not_shipped(staff: Staff, clinical: bool, outcome: str) -> None:
+    device = make_built_device(staff, clinical=clinical)
+    asked = [result for result in ask_gates("device.ship", device) if result.gate == "G-SW-01"]
+    assert [result.outcome for result in asked] == [outcome]
+    assert clinical or "training" in asked[0].reason
+    assert clinical or asked[0].cure
 
 
 @pytest.mark.requirement("G-IMG-02")
