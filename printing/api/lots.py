@@ -32,10 +32,10 @@ from mes.permissions import require
 from mes.services.artefacts import artefact_path, require_intact
 from mes.services.signatures import content_digest
 from printing.api.outputs import ContainerOutput, ContentOutput, LotDetail, LotOutput, TraceRow
-from printing.certificates import ENDINGS
 from printing.choices import Precision, Unit, Withdrawal
 from printing.models import Container, MaterialLot
 from printing.selectors import containers, devices_made_from, lot_content, lot_trace, lots
+from printing.services.certificates import ENDINGS
 from printing.services.consumption import withdraw_material
 from printing.services.lots import hold_lot, receive_lot, reject_lot, release_lot, release_lot_hold
 

@@ -22,7 +22,6 @@ from mes.models import Artefact, Signature
 from mes.permissions import require
 from mes.services.artefacts import store_artefact
 from mes.services.signatures import Credentials, sign
-from printing.certificates import read_certificate
 from printing.choices import LotState, Precision, Unit
 from printing.events import (
     ContainerRegistered,
@@ -36,6 +35,7 @@ from printing.events import (
 from printing.lifecycle import LOT
 from printing.models import Container, MaterialLot
 from printing.selectors import devices_made_from, lot_content
+from printing.services.certificates import read_certificate
 from printing.services.labels import new_label
 from printing.services.moves import locked, move, person_of, write
 

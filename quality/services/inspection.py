@@ -37,9 +37,9 @@ from quality.events import (
     ScanReceived,
 )
 from quality.models import Inspection, Measurement, Verdict
-from quality.scanfile import require_scan_file
 from quality.selectors import judged_inspection
 from quality.services.nonconformance import open_nonconformance
+from quality.services.scanfile import require_scan_file
 
 SYSTEM = Actor.system("quality.inspection")
 RULE = "G-INS-01"
