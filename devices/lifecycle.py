@@ -75,10 +75,11 @@ POINTS = (
 )
 """Where gates are asked without a move of the stage."""
 
-UNHELD = frozenset({
-    "void_design", "unqueue", "finish_build", "fail_build", "fail_inspection", "find_nonconforming", "cancel", "scrap",
-})
-"""Moves that a hold does not block: they bring a device no nearer to the patient, or say what a machine has done already."""
+BACKWARD = frozenset({"void_design", "unqueue", "fail_build", "fail_inspection", "find_nonconforming", "cancel", "scrap"})
+"""Moves that bring a device no nearer to the patient."""
+
+UNHELD = BACKWARD | {"finish_build"}
+"""Moves that a hold does not block: the backward ones, and what a machine has done already."""
 
 PASSED_BEFORE: dict[str, Stage] = {"start_rework": Stage.BUILT, "finish_rework": Stage.AWAITING_INSPECTION}
 """What a device must have been since its design was frozen: a rework skips neither the build nor the post-processing."""

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from devices.choices import DesignStatus, Phase, SegmentationStatus, Stage, StudyStatus
-from devices.lifecycle import DEVICE, UNHELD
+from devices.lifecycle import BACKWARD, DEVICE
 from devices.models import Device
 from devices.selectors import PhaseStep, device_timeline, devices, phase_line, waits_for
 from devices.services.lifecycle import check_transition
@@ -25,6 +25,7 @@ from mes.dashboard.find import number_of
 from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
 from mes.panels import panels_of
+from mes.permissions import may, require
 from mes.selectors import signatures_of
 
 EVENTS_SHOWN = 12
@@ -89,7 +90,7 @@ def next_move(device: Device) -> str:
     """The move or gate point that brings a device on from where it stands; empty at an end."""
     if device.stage == Stage.PLANNED:
         return _next_before_freeze(device)
-    onward = [row.name for row in DEVICE.moves_from(device.stage) if row.name not in UNHELD]
+    onward = [row.name for row in DEVICE.moves_from(device.stage) if row.name not in BACKWARD]
     return "complete_record" if "complete_record" in onward else next(iter(onward), "")
 
 
@@ -109,7 +110,8 @@ def _next_before_freeze(device: Device) -> str:
 def device_page(request: HttpRequest, code: str) -> HttpResponse:
     device = device_by(code)
     panels = shown_panels(request, "device", device)
-    records = list(device_timeline(device).order_by("-version")[: EVENTS_SHOWN + 1])
+    told_to = may(actor_of(request), "devices.read_history")
+    records = list(device_timeline(device).order_by("-version")[: EVENTS_SHOWN + 1]) if told_to else []
     context: dict[str, Any] = {
         "device": device,
         "late": is_late(device, timezone.localdate()),
@@ -159,7 +161,8 @@ def device_gates(request: HttpRequest, code: str) -> HttpResponse:
 
 
 def device_history(request: HttpRequest, code: str) -> HttpResponse:
-    """Every event of a device, newest first, page by page."""
+    """Every event of a device, newest first, page by page. Not for those who administer the system."""
+    require(actor_of(request), "devices.read_history")
     device = device_by(code)
     before = request.GET.get("before", "")
     records = device_timeline(device).order_by("-version")

@@ -7,7 +7,8 @@ from django.test import Client
 
 from mes.choices import Role
 from mes.models import Account
-from tests.devices.makers import PASSWORD, Staff
+from tests.devices.makers import PASSWORD, Staff, make_planned
+from tests.mes.dashboard.conftest import Visit
 
 NEUTRAL = "User id or password is wrong, or this account is closed."
 
@@ -60,3 +61,15 @@ def test_signing_out_needs_a_post(coordinator: Client) -> None:
     assert "_auth_user_id" in coordinator.session
     assert coordinator.post("/sign-out/")["Location"] == "/sign-in/"
     assert "_auth_user_id" not in coordinator.session
+
+
+@pytest.mark.requirement("P11-10d")
+@pytest.mark.parametrize(("role", "status"), [(Role.SYS, 403), (Role.SEC, 403), (Role.QAR, 200)])
+def test_who_administers_the_system_does_not_read_what_happened_to_a_device(
+    staff: Staff, as_: Visit, role: Role, status: int
+) -> None:
+    device = make_planned(staff)
+    client = as_(staff[role])
+    assert client.get(f"/devices/{device.code}/history/").status_code == status
+    page = client.get(f"/devices/{device.code}/").content.decode()
+    assert ("Device planned" in page) is (status == 200)
