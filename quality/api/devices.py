@@ -45,7 +45,7 @@ FORMATS = {"pdf": "application/pdf", "json": "application/json"}
 
 class StepInput(SigningInput):
     step = serializers.CharField(max_length=40)
-    values = ValuesField()
+    values = ValuesField(help_text="The duration may be left out where both times are given")
     equipment = serializers.CharField(max_length=80, required=False, default="", allow_blank=True)
     started_at = serializers.DateTimeField(required=False, default=None)
     ended_at = serializers.DateTimeField(required=False, default=None)
