@@ -27,7 +27,7 @@ from devices.models import Design, Device, DeviceMaster, Material, Order, Segmen
 from mes.choices import Meaning
 from mes.eventlog.base import digest_of
 from mes.exceptions import InvalidInput
-from mes.models import Artefact, EventRecord, Signature
+from mes.models import EventRecord, Signature
 from mes.selectors import events_of, signatures_of
 from mes.tables import TABLES, covered_by
 
@@ -386,27 +386,6 @@ def design_with_mesh(device: Device) -> Design | None:
     """The current design, if it was made."""
     design = device.current_design
     return design if design is not None and design.mesh_id else None
-
-
-def artefacts_of(device: Device) -> dict[str, tuple[str, str]]:
-    """The files of a device that may be downloaded: sha256 to (name, media type). Names are ours, never an upload's."""
-    files: dict[str, tuple[str, str]] = {}
-    for study in Study.objects.filter(device=device):
-        files |= _file(study.series_id, f"{device.code}-series-{study.pk}")
-        files |= _file(study.volume_id, f"{device.code}-volume-{study.pk}.npz")
-    for segmentation in Segmentation.objects.filter(device=device):
-        files |= _file(segmentation.mask_id, f"{device.code}-mask-{segmentation.pk}.npz")
-        files |= _file(segmentation.surface_id, f"{device.code}-bone-{segmentation.pk}.stl")
-        for plane, sha256 in segmentation.overlays.items():
-            files |= _file(sha256, f"{device.code}-{plane}-{segmentation.pk}.png")
-    for design in Design.objects.filter(device=device):
-        files |= _file(design.mesh_id, f"{device.code}-design-{design.revision}.stl")
-    types = dict(Artefact.objects.filter(pk__in=files).values_list("sha256", "media_type"))
-    return {sha256: (name, types[sha256]) for sha256, (name, _) in files.items()}
-
-
-def _file(sha256: str | None, name: str) -> dict[str, tuple[str, str]]:
-    return {sha256: (name, "")} if sha256 else {}
 
 
 def expected_side(order: Order) -> str:

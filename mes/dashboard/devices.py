@@ -20,7 +20,7 @@ from devices.services.lifecycle import check_transition
 from mes.api.actors import actor_of
 from mes.dashboard.actions import offered
 from mes.dashboard.board import is_late
-from mes.dashboard.files import files_of, shapes_of
+from mes.dashboard.files import files_shown, shapes_of
 from mes.dashboard.find import number_of
 from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
@@ -121,7 +121,7 @@ def device_page(request: HttpRequest, code: str) -> HttpResponse:
         "actions": offered(request, "device", device),
         "panels": panels,
         "shapes": shapes_of(device),
-        "files": files_of(device),
+        "files": files_shown(request, "device", device),
         "signatures": signatures_of(device),
         "events": told(records[:EVENTS_SHOWN]),
         "more_events": len(records) > EVENTS_SHOWN,

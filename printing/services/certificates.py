@@ -14,7 +14,6 @@ BEGINNINGS = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
 }
-ENDINGS = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg", "text/plain": "txt"}
 CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\f\r")
 
 

@@ -41,7 +41,7 @@ def test_a_lot_leads_to_its_devices_and_back(floor: Floor, operator: Client) -> 
     assert floor.lot.code in operator.get(f"/builds/{job.build.code}/").content.decode()
 
 
-def test_a_layer_of_a_build_is_a_picture(floor: Floor, operator: Client) -> None:
+def test_a_layer_of_a_build_is_a_picture(floor: Floor, operator: Client, as_: Visit) -> None:
     build = floor.build
     answer = operator.get(f"/builds/{build.code}/layers/1/")
     assert (answer.status_code, answer["Content-Type"], answer.content[:8]) == (
@@ -51,6 +51,13 @@ def test_a_layer_of_a_build_is_a_picture(floor: Floor, operator: Client) -> None
     )
     for layer in (0, (build.layer_count or 0) + 1):
         assert operator.get(f"/builds/{build.code}/layers/{layer}/").status_code == 404
+        assert operator.get(f"/api/builds/{build.code}/layers/{layer}/").status_code == 404
+    over_api = operator.get(f"/api/builds/{build.code}/layers/1/")
+    assert (over_api.content, over_api["Content-Type"]) == (answer.content, "image/png")
+    for path in (f"/builds/{build.code}/layers/1/", f"/api/builds/{build.code}/layers/1/"):
+        assert as_(floor.staff[Role.SYS]).get(path).status_code == 403
+    (file,) = operator.get(f"/api/builds/{build.code}/artefacts/").json()
+    assert (file["name"], file["sha256"]) == (f"{build.code}-build.zip", build.file_id)
 
 
 def test_the_curve_keeps_every_peak() -> None:
