@@ -339,7 +339,7 @@ def stages_since_frozen(device: Device) -> list[str]:
 
 def approval_signatures(found: QuerySet[Order]) -> dict[int, list[Signature]]:
     """The approvals of many orders, by order, in one query."""
-    keys = [str(key) for key in found.values_list("pk", flat=True)]
+    keys = found.order_by().annotate(text=Cast("pk", CharField())).values("text")
     by_order: dict[int, list[Signature]] = defaultdict(list)
     kind = TABLES[Order._meta.db_table].root
     signatures = Signature.objects.filter(subject_type=kind, subject_id__in=keys, meaning=Meaning.APPROVED)
