@@ -9,16 +9,15 @@ from django.http import HttpRequest
 
 from devices.choices import OrderStage, StudyStatus
 from devices.models import Device, Order, Study
-from devices.selectors import (
-    approval_signatures,
+from devices.selectors.history import refused_segmentation
+from devices.selectors.orders import approval_signatures, orders_at
+from devices.selectors.waiting import (
     devices_awaiting_design,
     devices_awaiting_design_review,
     devices_awaiting_images,
     devices_awaiting_prescriber,
     devices_awaiting_segmentation,
     devices_awaiting_segmentation_approval,
-    orders_at,
-    refused_segmentation,
 )
 from devices.services.orders import APPROVERS, standing_approvals
 from mes.choices import Role

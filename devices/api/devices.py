@@ -17,7 +17,8 @@ from rest_framework.response import Response
 from devices.api.outputs import DesignOutput, DeviceDetail, DeviceOutput, SegmentationOutput, StudyOutput
 from devices.api.uploads import laid_down
 from devices.models import Device
-from devices.selectors import device_timeline, devices
+from devices.selectors.devices import devices
+from devices.selectors.history import device_timeline
 from devices.services.designs import approve_design, reject_design, request_design, review_design
 from devices.services.lifecycle import check_transition, hold_device, resume_device
 from devices.services.segmentations import approve_segmentation, reject_segmentation, start_segmentation

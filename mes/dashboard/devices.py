@@ -15,7 +15,9 @@ from django.utils.safestring import SafeString
 from devices.choices import DesignStatus, Phase, SegmentationStatus, Stage, StudyStatus
 from devices.lifecycle import BACKWARD, DEVICE
 from devices.models import Device
-from devices.selectors import PhaseStep, device_timeline, devices, phase_line, waits_for
+from devices.selectors.devices import devices
+from devices.selectors.history import device_timeline
+from devices.selectors.progress import PhaseStep, phase_line, waits_for
 from devices.services.lifecycle import check_transition
 from mes.api.actors import actor_of
 from mes.dashboard.actions import offered

@@ -9,7 +9,7 @@ from django.http import FileResponse, Http404, HttpRequest
 from django.urls import reverse
 
 from devices.models import Device
-from devices.selectors import devices
+from devices.selectors.devices import devices
 from mes.api.actors import actor_of
 from mes.dashboard.find import number_of
 from mes.exceptions import NotPermitted

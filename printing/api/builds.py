@@ -13,7 +13,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from devices.selectors import device_id_of
+from devices.selectors.devices import device_id_of
 from mes.api.base import (
     ReasonInput,
     SignedReasonInput,

@@ -16,7 +16,7 @@ from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
 from devices.generators.base import GENERATORS, Parameter
 from devices.lifecycle import DEVICE
 from devices.models import Device
-from devices.selectors import FINAL_STAGES
+from devices.selectors.devices import FINAL_STAGES
 from devices.services.designs import (
     approval_content,
     approve_design,
