@@ -2,6 +2,7 @@
 
 const body = document.body;
 const dialog = document.getElementById("dialog");
+const OPEN_MENUS = ":is([data-menu], [data-fold])[open]";
 
 // --- dialogs: whatever htmx puts into #dialog-body opens it
 body.addEventListener("htmx:after:swap", (event) => {
@@ -37,8 +38,16 @@ body.addEventListener("click", (event) => {
   if (opener) openDialog(document.getElementById(opener.dataset.opens));
   if (event.target.closest("[data-closes]")) event.target.closest("dialog")?.close();
   if (event.target instanceof HTMLDialogElement) event.target.close();
-  for (const menu of document.querySelectorAll("[data-menu][open]")) {
+  for (const menu of document.querySelectorAll(OPEN_MENUS)) {
     if (!menu.contains(event.target) || event.target.closest("[data-opens]")) menu.open = false;
+  }
+});
+
+body.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || dialog?.open) return;
+  for (const menu of document.querySelectorAll(OPEN_MENUS)) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
   }
 });
 
