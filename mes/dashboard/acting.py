@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -126,15 +127,9 @@ def preview(request: HttpRequest, page: str, code: str, name: str) -> HttpRespon
     """What would be signed with the values typed so far."""
     action, subject = _asked(request, page, code, name)
     fields: list[Field] = [asked for asked in action.fields(subject) if asked.kind not in ("file", "files")]
-    values = read_values([_optional(asked) for asked in fields], request)
+    values = read_values([replace(asked, required=False) for asked in fields], request)
     return render(
         request,
         "mes/parts/signed.html",
         {"action": action, **signed_context(request, action, subject, values)},
-    )
-
-
-def _optional(asked: Field) -> Field:
-    return Field(
-        asked.name, asked.label, asked.kind, False, asked.hint, asked.initial, asked.choices, asked.limits
     )

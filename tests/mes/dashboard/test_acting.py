@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from django.test import Client
@@ -13,9 +14,11 @@ from devices.choices import OrderStage
 from devices.models import Device, Order
 from devices.services.orders import prescription_content
 from mes.choices import Role
+from mes.dashboard.actions import ACTIONS
+from mes.dashboard.actions.base import Field
 from mes.models import EventRecord, Signature
 from mes.services.signatures import content_digest
-from tests.devices.makers import PASSWORD, Staff, make_order, make_planned
+from tests.devices.makers import PASSWORD, Staff, make_order, make_planned, under_review
 from tests.mes.dashboard.conftest import Visit
 
 HTMX = {"HX-Request": "true"}
@@ -135,3 +138,22 @@ def test_what_is_typed_is_part_of_what_is_shown(staff: Staff, as_: Visit, order:
     second = html.unescape(answer.content.decode())
     assert "No margin given" in second
     assert shown_digest(first) != shown_digest(second)
+
+
+@pytest.mark.requirement("ES-19")
+def test_a_preview_refuses_what_the_act_itself_would_refuse_for_its_length(
+    staff: Staff, as_: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the preview shows to be signed can be signed: every limit of a field holds there too."""
+    order = under_review(make_order(staff), staff)
+    asked = replace(
+        ACTIONS["reject-order"], fields=lambda _: (Field("reason", "Reason", "area", maximum=10),)
+    )
+    monkeypatch.setitem(ACTIONS, "reject-order", asked)
+    client = as_(staff[Role.ORD])
+    address = f"/act/order/{order.code}/reject-order/preview/"
+    assert client.post(address, {"reason": "x" * 10}, headers=HTMX).status_code == 200
+    assert client.post(address, {"reason": ""}, headers=HTMX).status_code == 200
+    answer = client.post(address, {"reason": "x" * 11}, headers=HTMX)
+    assert answer.status_code == 422
+    assert "Reason is longer than 10 characters" in answer.content.decode()
