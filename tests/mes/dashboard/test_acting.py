@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from devices.choices import OrderStage
@@ -18,7 +19,8 @@ from mes.dashboard.actions import ACTIONS
 from mes.dashboard.actions.base import Field
 from mes.models import EventRecord, Signature
 from mes.services.signatures import content_digest
-from tests.devices.makers import PASSWORD, Staff, make_order, make_planned, under_review
+from printing.models import MaterialLot
+from tests.devices.makers import PASSWORD, Staff, make_material, make_order, make_planned, under_review
 from tests.mes.dashboard.conftest import Visit
 
 HTMX = {"HX-Request": "true"}
@@ -157,3 +159,33 @@ def test_a_preview_refuses_what_the_act_itself_would_refuse_for_its_length(
     answer = client.post(address, {"reason": "x" * 11}, headers=HTMX)
     assert answer.status_code == 422
     assert "Reason is longer than 10 characters" in answer.content.decode()
+
+
+@pytest.mark.requirement("G-MAT-03")
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"%PDF-1.7 of a supplier", "application/pdf"),
+        (b"\x89PNG\r\n\x1a\nscan", "image/png"),
+        (b"\xff\xd8\xffscan", "image/jpeg"),
+        (b"viscosity 820 mPa s", "text/plain"),
+    ],
+)
+def test_the_form_of_a_lot_names_and_takes_every_kind_of_certificate(
+    staff: Staff, as_: Visit, content: bytes, kind: str
+) -> None:
+    make_material()
+    client = as_(staff[Role.MAT])
+    page = html.unescape(client.get("/act/lots/new/receive-lot/", headers=HTMX).content.decode())
+    offered = re.search(r'accept="([^"]+)"', page)
+    assert offered
+    assert kind in offered[1].split(",")
+    assert "PDF, PNG, JPEG or text" in page
+    typed = {
+        "material": "resin-guide-01", "supplier": "Resins & Co", "supplier_lot": "RC-1", "quantity": "500", "unit": "ml",
+        "expires_on": "2099-01-01", "certificate_file": SimpleUploadedFile("certificate", content),
+    }  # fmt: skip
+    assert client.post("/act/lots/new/receive-lot/", typed, headers=HTMX).status_code == 204
+    file = MaterialLot.objects.get().certificate_file
+    assert file is not None
+    assert file.media_type == kind
