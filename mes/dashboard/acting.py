@@ -18,6 +18,7 @@ from mes.api.actors import actor_of
 from mes.dashboard.actions import ACTIONS, permitted
 from mes.dashboard.actions.base import Action, Doing, Done, Field, read_values
 from mes.dashboard.find import KINDS, number_of
+from mes.dashboard.naming import with_names
 from mes.dashboard.navigation import roles_behind
 from mes.dashboard.records import PAGES
 from mes.dashboard.routes import gone_to
@@ -113,7 +114,7 @@ def signed_context(
     person = account.person if isinstance(account, Account) else None
     return {
         "signs": True,
-        "content": plain(content),
+        "content": with_names([plain(content)])[0],
         "digest": content_digest(content),
         "signer": person,
         "now": timezone.now(),

@@ -196,7 +196,7 @@ def _build_fields(_: None) -> tuple[Field, ...]:
             "parameters",
             "Parameter set",
             "select",
-            choices=[(str(row.pk), f"{row} · {row.printer_kind} · {row.material}") for row in sets],
+            choices=[(str(row.pk), f"{row} · {row.printer_kind} · {row.material.name}") for row in sets],
         ),
     )
 

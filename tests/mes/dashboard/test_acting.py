@@ -17,10 +17,19 @@ from devices.services.orders import prescription_content
 from mes.choices import Role
 from mes.dashboard.actions import ACTIONS
 from mes.dashboard.actions.base import Field
+from mes.dashboard.naming import with_names
 from mes.models import EventRecord, Signature
 from mes.services.signatures import content_digest
 from printing.models import MaterialLot
-from tests.devices.makers import PASSWORD, Staff, make_material, make_order, make_planned, under_review
+from tests.devices.makers import (
+    PASSWORD,
+    Staff,
+    make_material,
+    make_order,
+    make_person,
+    make_planned,
+    under_review,
+)
 from tests.mes.dashboard.conftest import Visit
 
 HTMX = {"HX-Request": "true"}
@@ -189,3 +198,37 @@ def test_the_form_of_a_lot_names_and_takes_every_kind_of_certificate(
     file = MaterialLot.objects.get().certificate_file
     assert file is not None
     assert file.media_type == kind
+
+
+@pytest.mark.requirement("ES-19")
+def test_people_and_things_stand_in_the_signing_box_by_name_and_the_digest_stays_that_of_the_record(
+    staff: Staff, as_: Visit, order: Order
+) -> None:
+    page = dialog(as_(staff[Role.PRE]), order)
+    prescriber = staff[Role.PRE].person
+    box = page.partition('class="signed-box"')[2].partition("meta-line")[0]
+    author = staff[Role.ORD].person
+    assert f"<dt>Prescriber</dt><dd>{prescriber} (person {prescriber.pk})" in box
+    assert f"<dt>Author</dt><dd>{author} (person {author.pk})" in box
+    assert shown_digest(page) == content_digest(prescription_content(order))
+
+
+def test_keys_are_shown_as_names_and_codes_wherever_they_stand(db: None) -> None:
+    who = make_person(Role.PRE, name="Ada Marlow").person
+    shown = with_names(
+        [
+            {"prescriber": who.pk, "quantity": who.pk, "device_id": 7},
+            {
+                "items": [{"device": 12, "design": 3}],
+                "devices": [1, "D0000002"],
+                "author_id": None,
+                "held": True,
+            },
+            {"person_id": 999_999, "device": "D0000005", "device_id": True},
+        ]
+    )
+    assert shown == [
+        {"prescriber": f"Ada Marlow (person {who.pk})", "quantity": who.pk, "device_id": "D0000007"},
+        {"items": [{"device": "D0000012", "design": 3}], "devices": ["D0000001", "D0000002"], "author_id": None, "held": True},
+        {"person_id": "person 999999", "device": "D0000005", "device_id": True},
+    ]  # fmt: skip
