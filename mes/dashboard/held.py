@@ -54,7 +54,9 @@ def shown_upload(upload: Path) -> dict[str, Any]:
     found = _glance(upload)
     return {
         "files": found.files,
-        "size": f"{found.size_bytes / 1e6:.1f} MB",
+        "size": f"{found.size_bytes / 1e6:.1f} MB"
+        if found.size_bytes >= 1e6
+        else f"{found.size_bytes / 1e3:.1f} kB",
         "images": [_said(image) for image in found.images] or "none found",
         **({"other_files": found.others} if found.others else {}),
         "identifiers": "found: they are compared with the patient's, whatever is signed"
