@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from django.db import connection
+from django.template.loader import render_to_string
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -81,6 +84,15 @@ def test_lists_take_a_fixed_number_of_queries(floor: Floor, operator: Client) ->
                 assert operator.get(path).status_code == 200
             counts.append(len(queries))
     assert counts[:3] == counts[3:]
+
+
+@pytest.mark.parametrize("part", ["lot", "build"])
+def test_a_list_that_was_cut_says_so(part: str) -> None:
+    template = f"printing/parts/{part}_rows.html"
+    row = {"code": f"{part[0].upper()}0000001", "state": "draft", "print_seconds": 60}
+    for more in (True, False):
+        shown = render_to_string(template, {f"{part}s": [row], "more": more, "today": date(2026, 1, 1)})
+        assert ("Only the newest are shown" in shown) is more
 
 
 def test_the_operator_is_offered_what_the_machine_allows(floor: Floor, operator: Client) -> None:
