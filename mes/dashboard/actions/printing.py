@@ -23,7 +23,7 @@ from printing.services.builds import (
     retry_preparation,
     verify_build,
 )
-from printing.services.certificates import ENDINGS, LIMIT
+from printing.services.certificates import LIMIT, MEDIA_TYPES
 from printing.services.jobs import (
     cancel_job,
     confirm_plate_clear,
@@ -69,7 +69,7 @@ def _lot_fields(_: None) -> tuple[Field, ...]:
         ),
         Field(
             "certificate_file", "Certificate: PDF, PNG, JPEG or text", "file", False,
-            f"{LIMIT / 1e6:.0f} MB at most. A lot without it cannot be released.", accept=",".join(ENDINGS),
+            f"{LIMIT / 1e6:.0f} MB at most. A lot without it cannot be released.", accept=",".join(MEDIA_TYPES),
         ),
     )  # fmt: skip
 
