@@ -19,6 +19,7 @@ from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Refused, SignatureRefused, TransitionRefused
 from mes.lifecycle import GateResult, Transition, ask_gates, refuse_blocked
+from mes.locking import locked_row
 from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
@@ -39,19 +40,15 @@ class Move:
 
 def locked_device(device_id: int) -> Device:
     """The device, its row locked for this unit. Raises InvalidInput where there is none."""
-    device = (
-        Device.objects.select_for_update(of=("self",))
-        .select_related(
-            "order__patient",
-            "master",
-            "material",
-            "current_study",
-            "current_segmentation",
-            "current_design",
-        )
-        .filter(pk=device_id)
-        .first()
+    whole = Device.objects.select_related(
+        "order__patient",
+        "master",
+        "material",
+        "current_study",
+        "current_segmentation",
+        "current_design",
     )
+    device = locked_row(whole, device_id)
     if device is None:
         raise InvalidInput("There is no such device.", cure="Look at the list of devices.")
     return device

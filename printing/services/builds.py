@@ -11,6 +11,7 @@ from mes.eventlog.base import Actor, Event, digest_of
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput
 from mes.lifecycle import ask_gates, refuse_blocked
+from mes.locking import locked_rows
 from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
@@ -76,12 +77,8 @@ def _locked_devices(device_ids: Sequence[int]) -> list[Device]:
     keys = sorted(set(device_ids))
     if not 1 <= len(keys) <= MOST_DEVICES or len(keys) != len(device_ids):
         raise InvalidInput(f"A build holds 1 to {MOST_DEVICES} different devices.", cure="Choose them again.")
-    devices = list(
-        Device.objects.select_for_update(of=("self",))
-        .select_related("order", "master", "material", "current_design")
-        .filter(pk__in=keys)
-        .order_by("pk")
-    )
+    whole = Device.objects.select_related("order", "master", "material", "current_design")
+    devices = locked_rows(whole, keys)
     if len(devices) != len(keys):
         raise InvalidInput("Not every device exists.", cure="Look at the list again.")
     return devices
