@@ -9,10 +9,9 @@ from typing import Any
 from django.utils import timezone
 
 from devices.choices import Stage
-from devices.events import DeviceHeld, DeviceResumed, DeviceStageChanged
+from devices.events import DeviceStageChanged
 from devices.lifecycle import DEVICE, PHASES, POINTS, UNHELD
 from devices.models import Device
-from devices.selectors.devices import FINAL_STAGES
 from devices.selectors.evidence import evidence_digest
 from devices.selectors.progress import phase_of
 from mes.eventlog.base import Actor, Event
@@ -211,40 +210,3 @@ def _plain_refusals(device: Device, transition: str) -> list[Refused]:
 def _as_result(refusal: Refused) -> GateResult:
     reason = refusal.reasons[0]
     return GateResult(reason.rule, "The lifecycle allows the move", "block", reason.text, reason.cure, {})
-
-
-@unit_of_work
-def hold_device(*, device_id: int, actor: Actor, reason: str) -> Device:
-    """Stop a device where it stands. A second hold adds its reason to the first."""
-    require(actor, "devices.hold_device")
-    if not reason.strip():
-        raise InvalidInput("Say why the device must wait.", rule="P11-10e")
-    device = locked_device(device_id)
-    if device.stage in FINAL_STAGES:
-        raise TransitionRefused(
-            f"{device.code} is {Stage(device.stage).label.lower()}: there is nothing left to hold.",
-            rule="K-06",
-        )
-    if not device.held:
-        device.resume_to = device.stage
-    device.hold_reason = f"{device.hold_reason}; {reason.strip()}" if device.held else reason.strip()
-    device.held = True
-    event = DeviceHeld(device_id=device.pk, stage=device.stage)
-    record_progress(device, event, "held", "hold_reason", "resume_to", actor=actor, reason=reason)
-    return device
-
-
-@unit_of_work
-def resume_device(*, device_id: int, actor: Actor, reason: str) -> Device:
-    """Lift a hold. Raises TransitionRefused where there is none, or the gates of `device.resume` block."""
-    require(actor, "devices.resume_device")
-    if not reason.strip():
-        raise InvalidInput("Say why the device may go on.", rule="P11-10e")
-    device = locked_device(device_id)
-    if not device.held:
-        raise TransitionRefused(f"{device.code} is not on hold.", rule="K-06")
-    refuse_blocked(ask_gates("device.resume", device, actor=actor))
-    device.held, device.hold_reason, device.resume_to = False, "", ""
-    event = DeviceResumed(device_id=device.pk, stage=device.stage)
-    record_progress(device, event, "held", "hold_reason", "resume_to", actor=actor, reason=reason)
-    return device
