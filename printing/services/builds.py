@@ -131,9 +131,13 @@ def cancel_build(*, build_id: int, actor: Actor, reason: str) -> None:
     require(actor, "printing.cancel_build")
     if not reason.strip():
         raise InvalidInput("Say why the build is given up.", rule="P11-10e")
-    build = locked(Build, build_id, what="build")
+    give_build_up(locked(Build, build_id, what="build"), actor=actor, reason=reason)
+
+
+def give_build_up(build: Build, *, actor: Actor, reason: str, **changes: Any) -> None:
+    """Cancel a locked build and free its devices. Part of the calling unit. Raises TransitionRefused once it is scheduled."""
     devices = devices_of(build)
-    move(build, BUILD, "cancel")
+    move(build, BUILD, "cancel", **changes)
     _free_items(build)
     publish(build, BuildCancelled(build_id=build.pk), actor=actor, reason=reason)
     for device in devices:
@@ -154,6 +158,8 @@ def decide_interruption(
     meaning = Meaning.APPROVED if accept else Meaning.REJECTED
     BUILD.row(name, build.state)
     job = _ended_job(build)
+    if accept:
+        refuse_blocked(ask_gates("build.accept", job, actor=actor))
     content = interruption_content(build, accept=accept, reason=reason)
     signature = sign(subject=build, content=content, meaning=meaning, actor=actor, credentials=credentials)
     move(build, BUILD, name, decision=reason)
