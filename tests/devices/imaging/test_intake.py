@@ -280,8 +280,10 @@ def test_one_slice_without_position_in_a_series_is_an_error(tmp_path: Path) -> N
     assert refusal(tmp_path / "s").codes == ("damaged_slices",)
 
 
-def test_a_turned_slice_is_refused(tmp_path: Path) -> None:
-    change(make_series(tmp_path / "s")[0], ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
+@pytest.mark.parametrize("turned", [[0, 1, 0, 0, 0, -1], [1, 0, 0, 0, 0, -1], [0, 0, -1, 0, 1, 0]])
+def test_a_turned_slice_is_refused(tmp_path: Path, turned: list[int]) -> None:
+    """Turned about both of its axes, its row, or its column."""
+    change(make_series(tmp_path / "s")[0], ImageOrientationPatient=turned)
     assert refusal(tmp_path / "s").codes == ("mixed_orientation",)
 
 
