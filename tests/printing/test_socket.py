@@ -270,3 +270,28 @@ async def test_states_come_again_once_the_database_answers(
     await talk.send_json_to({"t": "subscribe"})
     assert len((await heard(talk, "snapshot"))["printers"]) == 2
     await talk.disconnect(timeout=10)
+
+
+async def test_nothing_is_told_before_the_client_asks(committed_db: None) -> None:
+    known = await database_sync_to_async(made)()
+    talk = await socket(known.account)
+    await talk.connect(timeout=10)
+    await database_sync_to_async(hold)(known.printers[0], known.staff)
+    assert await talk.receive_nothing(timeout=0.6)
+    await talk.disconnect(timeout=10)
+
+
+async def test_a_client_that_takes_too_long_is_closed(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never_sent(_: FleetConsumer) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(consumers, "SLOWEST_SEND_S", 0.1)
+    monkeypatch.setattr(FleetConsumer, "_flush", never_sent)
+    known = await database_sync_to_async(made)()
+    talk = await socket(known.account)
+    await talk.connect(timeout=10)
+    await talk.send_json_to({"t": "subscribe"})
+    assert await closed_with(talk) == 1013
+    await talk.disconnect(timeout=10)

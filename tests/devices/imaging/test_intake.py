@@ -461,3 +461,15 @@ def test_one_identifier_of_somebody_else_is_enough(
     screenshot = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"} if kind == "screenshot" else {}
     change(paths[-1], **somebody_else, **screenshot)
     assert "two_patients" in refusal(tmp_path / "s").codes
+
+
+def test_images_without_a_series_identifier_are_named(tmp_path: Path) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, SeriesInstanceUID=None)
+    assert "no_series_uid" in codes(read_images(tmp_path / "s"))
+
+
+def test_values_that_are_said_to_be_no_hounsfield_units_are_named(tmp_path: Path) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, RescaleType="US")
+    assert "rescale_not_hu" in codes(read_images(tmp_path / "s"))
