@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from mes.eventlog.base import Actor, digest_of
 from mes.exceptions import TransitionRefused
 from mes.lifecycle import ask_gates
 from mes.models import Person
+from mes.services.artefacts import artefact_path
 from printing.choices import BuildState, CommandKind, JobState, Run
 from printing.models import (
     Build,
@@ -26,7 +28,7 @@ from printing.models import (
 )
 from printing.selectors import items_content
 from printing.services.jobs import confirm_plate_clear, placement
-from printing.services.loading import load_container
+from printing.services.loading import Loading, load_container
 from tests.devices.makers import CLINICAL, Staff, make_master, make_material
 from tests.printing.makers import (
     Floor,
@@ -34,6 +36,7 @@ from tests.printing.makers import (
     frozen_device,
     in_days,
     make_build,
+    make_lot,
     make_parameters,
     make_printer,
     make_released_lot,
@@ -184,6 +187,24 @@ def test_nothing_is_loaded_while_a_print_runs(floor: Floor) -> None:
             scanned_code=container_of(make_released_lot(floor.staff)).label,
             actor=floor.operator,
         )
+
+
+@pytest.mark.requirement("G-MAT-06")
+def test_an_empty_container_is_not_loaded() -> None:
+    staff = Staff()
+    container, printer = container_of(make_released_lot(staff)), make_printer(staff)
+    assert blocking("printer.load", Loading(printer, container), staff[Role.OPR].actor) == set()
+    container.remaining = Decimal(0)
+    assert blocking("printer.load", Loading(printer, container), staff[Role.OPR].actor) == {"G-MAT-06"}
+
+
+@pytest.mark.requirement("G-INT-01")
+def test_a_lot_whose_certificate_was_altered_is_not_released() -> None:
+    lot = make_lot(staff := Staff(), certificate_file=b"a certificate of its own")
+    path = artefact_path(lot.certificate_file_id or "")
+    path.chmod(0o600)
+    path.write_bytes(b"another certificate")
+    assert blocking("lot.release", lot, staff[Role.QCM].actor) == {"G-INT-01"}
 
 
 @pytest.mark.requirement("G-PRT-01")
