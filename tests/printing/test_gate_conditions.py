@@ -119,7 +119,7 @@ def test_one_condition_that_fails_keeps_the_print_from_starting(floor: Floor, ca
 def test_only_an_active_operator_starts_a_print(floor: Floor) -> None:
     job = floor.dispatch()
     assert at_start(floor, job, floor.staff[Role.BLD].actor) == {"G-OPR-02"}
-    Person.objects.filter(pk=floor.operator.person_id).update(active=False)
+    Person.objects.filter(pk=floor.staff[Role.OPR].person.pk).update(active=False)
     assert at_start(floor, job) == {"G-OPR-02"}
 
 
@@ -153,7 +153,7 @@ def test_what_goes_on_one_plate_is_of_one_use_one_material_and_as_approved() -> 
     two.refresh_from_db()
     two.master = make_master(CLINICAL)
     assert "G-BLD-02" in creating(staff, parameters, one, two)
-    Design.objects.filter(pk=one.current_design_id).update(values={"thickness_mm": 2.0})
+    Design.objects.filter(device=one).update(values={"thickness_mm": 2.0})
     assert creating(staff, parameters, Device.objects.get(pk=one.pk)) == {"G-DES-02"}
 
 

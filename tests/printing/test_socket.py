@@ -24,6 +24,7 @@ from printing import consumers
 from printing.consumers import FleetConsumer
 from printing.live import Telemetry
 from printing.models import Printer
+from printing.selectors import fleet_state
 from printing.services.printers import hold_printer
 from tests.devices.makers import Staff
 from tests.printing.makers import make_printer
@@ -266,7 +267,7 @@ async def test_states_come_again_once_the_database_answers(
     known = await database_sync_to_async(made)()
     talk = await socket(known.account)
     await talk.connect(timeout=10)
-    monkeypatch.setattr(consumers, "fleet_state", failing_once(consumers.fleet_state))
+    monkeypatch.setattr(consumers, "fleet_state", failing_once(fleet_state))
     await talk.send_json_to({"t": "subscribe"})
     assert len((await heard(talk, "snapshot"))["printers"]) == 2
     await talk.disconnect(timeout=10)
