@@ -16,7 +16,7 @@ from mes.exceptions import TransitionRefused
 from mes.lifecycle import ask_gates
 from mes.models import Person
 from mes.services.artefacts import artefact_path
-from printing.choices import BuildState, CommandKind, JobState, Run
+from printing.choices import BuildState, CommandKind, JobState, Link, Run
 from printing.models import (
     Build,
     Container,
@@ -96,6 +96,7 @@ CONDITIONS: dict[str, tuple[str, Callable[[Floor], None]]] = {
     "calibration over": ("G-PRN-02", changed(Printer, calibrated_until=in_days(-1))),
     "qualified with other values": ("G-PRN-04", changed(Build, parameters_digest="0" * 64)),
     "qualified for less than the print takes": ("G-PRN-04", changed(Build, print_seconds=200 * 86400.0)),
+    "link down": ("G-PRN-07", changed(Printer, link=Link.DOWN)),
     "a command is open": ("G-PRN-07", open_command),
     "parameters retired": ("G-BLD-01", retired),
     "device elsewhere": ("G-BLD-01", changed(Device, stage=Stage.IN_BUILD)),
@@ -148,6 +149,10 @@ def test_what_goes_on_one_plate_is_of_one_use_one_material_and_as_approved() -> 
     staff = Staff()
     parameters, one, two = make_parameters(staff), frozen_device(staff), frozen_device(staff)
     assert creating(staff, parameters, one, two) == set()
+    for name, value in (("held", True), ("stage", Stage.PLANNED), ("current_design", None)):
+        odd = Device.objects.get(pk=two.pk)
+        setattr(odd, name, value)
+        assert creating(staff, parameters, one, odd) == {"G-DES-02"}
     two.material = make_material("resin-guide-01", code="resin-other")
     assert "G-MAT-07" in creating(staff, parameters, one, two)
     two.refresh_from_db()
@@ -226,3 +231,11 @@ def test_a_plate_is_not_clear_while_something_moves_or_may(floor: Floor, case: s
         confirm_plate_clear(printer_id=floor.printer.pk, actor=floor.operator)
     assert {reason.rule for reason in refusal.value.reasons} == {"G-PRN-06"}
     assert PrintJob.objects.get(pk=job.pk).plate_cleared_at is None
+
+
+@pytest.mark.requirement("G-PRN-06")
+def test_the_plate_of_a_job_that_has_not_ended_is_not_clear(floor: Floor) -> None:
+    """Though the machine stands still and has no command."""
+    floor.dispatch()
+    with pytest.raises(TransitionRefused, match="Wait until it ends"):
+        confirm_plate_clear(printer_id=floor.printer.pk, actor=floor.operator)
