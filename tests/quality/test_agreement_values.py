@@ -30,7 +30,7 @@ OTHER_SIGNATURE = "(SELECT max(id) + 1000 FROM mes_signature)"
 OTHER_PERSON = "(SELECT max(id) + 1000 FROM mes_person)"
 ANOTHER = f"signature_id = {OTHER_SIGNATURE}"
 EVERY_VALUE = (
-    "UPDATE quality_inspection SET number = 7, scan_id = (SELECT min(sha256) FROM mes_artefact), received_by_id = NULL",
+    "UPDATE quality_inspection SET number = 7, scan_id = (SELECT min(sha256) FROM mes_artefact WHERE sha256 <> scan_id), received_by_id = NULL",
     "UPDATE quality_measurement SET figures = '{}', limits = '{}', characteristics = '[]', passed = NOT passed, "
     "pose = '[]', nominal_id = NULL, deviation_map_id = NULL, picture_id = NULL, tool = '{}'",
     "UPDATE quality_record_review SET events = 1, last_pos = 1, trail_digest = repeat('0', 64), findings = 'none', "
