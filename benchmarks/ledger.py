@@ -72,8 +72,12 @@ def main() -> None:
         verify = _verified(environment)
     _show("one writer", one)
     _show("sixteen writers", sixteen)
-    print(f"\nservice, log, relay and handler: {changes:.0f} changes per second, sustained for {SUSTAINED_S:.0f} s")
-    print(f"verify: {verify['per_second']} events per second over {verify['events']} events: {verify['result']}")
+    print(
+        f"\nservice, log, relay and handler: {changes:.0f} changes per second, sustained for {SUSTAINED_S:.0f} s"
+    )
+    print(
+        f"verify: {verify['per_second']} events per second over {verify['events']} events: {verify['result']}"
+    )
     figures = {
         "ratio_plain_1": round(_ratio(one, OURS), 2),
         "ratio_plain_16": round(_ratio(sixteen, OURS), 2),

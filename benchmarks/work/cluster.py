@@ -33,7 +33,9 @@ def cluster() -> Iterator[dict[str, str]]:
     try:
         for server in (Postgres(layout), Valkey(layout)):
             server.prepare()
-            running.append(subprocess.Popen(server.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            running.append(
+                subprocess.Popen(server.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            )
             _await(server)
         roles.bootstrap(layout)
         environment = _environment(place)
@@ -51,8 +53,16 @@ def manage(*words: str, environment: dict[str, str]) -> None:
 
 
 def _environment(place: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "LAMINA_", "BROKER_"))}
-    return kept | {"LAMINA_VAR": str(place), "DJANGO_SETTINGS_MODULE": "mes.settings", "LAMINA_LOG_LEVEL": "ERROR"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DATABASE_", "LAMINA_", "BROKER_"))
+    }
+    return kept | {
+        "LAMINA_VAR": str(place),
+        "DJANGO_SETTINGS_MODULE": "mes.settings",
+        "LAMINA_LOG_LEVEL": "ERROR",
+    }
 
 
 def _await(server: Postgres | Valkey) -> None:

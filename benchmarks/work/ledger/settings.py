@@ -3,4 +3,9 @@
 from mes.settings import *  # noqa: F403
 from mes.settings import INSTALLED_APPS
 
-INSTALLED_APPS = [*INSTALLED_APPS, "simple_history", "auditlog", "benchmarks.work.ledger.apps.LedgerBenchmark"]
+INSTALLED_APPS = [
+    *INSTALLED_APPS,
+    "simple_history",
+    "auditlog",
+    "benchmarks.work.ledger.apps.LedgerBenchmark",
+]

@@ -19,9 +19,7 @@ from mes.embedded.connect import open_role  # noqa: E402
 from mes.embedded.layout import Layout  # noqa: E402
 from mes.embedded.roles import Role  # noqa: E402
 
-COLUMNS = (
-    "order_id, master_id, material_id, serial, stage, phase, held, hold_reason, resume_to, need_by, evidence_digest"
-)
+COLUMNS = "order_id, master_id, material_id, serial, stage, phase, held, hold_reason, resume_to, need_by, evidence_digest"
 
 
 def main(rows: int) -> None:

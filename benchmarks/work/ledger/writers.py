@@ -25,7 +25,9 @@ def main(first: int, threads: int, rows: int) -> None:
         mine = [keys[first + n * rows : first + (n + 1) * rows] for n in range(threads)]
         counts = [0] * threads
         until = time.monotonic() + seconds
-        workers = [threading.Thread(target=_write, args=(kind, mine[n], until, counts, n)) for n in range(threads)]
+        workers = [
+            threading.Thread(target=_write, args=(kind, mine[n], until, counts, n)) for n in range(threads)
+        ]
         for worker in workers:
             worker.start()
         for worker in workers:
