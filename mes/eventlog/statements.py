@@ -21,6 +21,8 @@ def run_prepared(*statements: Statement) -> list[list[tuple[Any, ...]]]:
 
     Each sees what was committed when it began, not when the first did.
     """
+    if connection.queries_logged:
+        connection.queries_log.extend({"sql": sql.strip(), "time": ""} for sql, _ in statements)
     with _driver() as driver:
         cursors = [psycopg.Cursor(driver) for _ in statements]
         if len(statements) == 1:

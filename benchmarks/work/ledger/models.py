@@ -40,3 +40,6 @@ class Effect(models.Model):
 
     device_id = models.BigIntegerField(unique=True)
     version = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.device_id}@{self.version}"
