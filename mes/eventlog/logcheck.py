@@ -6,6 +6,7 @@ All of them stream through the record in one order and keep nothing of it, so a 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -34,11 +35,16 @@ def check_leaves(keys: dict[str, Ed25519PublicKey]) -> Iterator[Bad]:
 
 
 def _streamed(statement: str) -> Iterator[tuple[Any, ...]]:
-    """Rows through a cursor of the server: as psycopg has them, without Django's conversions."""
+    """Rows through a cursor of the server: as psycopg has them, without Django's conversions.
+
+    The server looks for the next rows while these are hashed, which makes use of a second core.
+    """
     connection.ensure_connection()
-    with connection.connection.cursor("lamina_verify") as cursor:
+    with ThreadPoolExecutor(1) as ahead, connection.connection.cursor("lamina_verify") as cursor:
         cursor.execute(statement)
-        while rows := cursor.fetchmany(BATCH):
+        coming = ahead.submit(cursor.fetchmany, BATCH)
+        while rows := coming.result():
+            coming = ahead.submit(cursor.fetchmany, BATCH)
             yield from rows
 
 

@@ -12,15 +12,17 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from mes.eventlog.base import canonical
@@ -189,16 +191,19 @@ def proof_of(event_pos: int) -> Proof:
 
 def proofs_of(positions: Iterable[int]) -> list[Proof]:
     """The proofs of many events, in the order asked; what they share of the tree is read once. Raises as `proof_of`."""
-    wanted = list(positions)
-    leaves = {leaf.event_id: leaf for leaf in Leaf.objects.filter(event__in=wanted)}
-    stored = StoredTree()
-    return [_proof(pos, leaves.get(pos), stored) for pos in wanted]
+    wanted, stored = list(positions), StoredTree()
+    first = Seal.objects.filter(tree_size__gt=OuterRef("index")).order_by("tree_size").values("tree_size")[:1]
+    leaves = {
+        leaf.event_id: leaf for leaf in Leaf.objects.filter(event__in=wanted).annotate(seal=Subquery(first))
+    }
+    seals = Seal.objects.in_bulk({leaf.seal for leaf in leaves.values()} - {None})
+    return [_proof(pos, leaves.get(pos), seals, stored) for pos in wanted]
 
 
-def _proof(pos: int, leaf: Leaf | None, stored: StoredTree) -> Proof:
-    seal = Seal.objects.filter(tree_size__gt=leaf.index).order_by("tree_size").first() if leaf else None
-    if leaf is None or seal is None:
+def _proof(pos: int, leaf: Any, seals: Mapping[int, Seal], stored: StoredTree) -> Proof:
+    if leaf is None or leaf.seal is None:
         raise NotProvable(f"The event at {pos} is not sealed yet, or there is none.")
+    seal = seals[leaf.seal]
     try:
         path = inclusion_proof(stored.over, leaf.index, seal.tree_size)
     except LookupError as missing:
