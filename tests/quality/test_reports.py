@@ -88,7 +88,7 @@ def plain_streams(pdf: bytes) -> bytes:
     return b"".join(found)
 
 
-@pytest.mark.requirement("P11-50")
+@pytest.mark.requirement("P11-50a")
 def test_every_signature_stands_with_name_meaning_and_both_times(staff: Staff) -> None:
     device, last_pos = released(staff)
     record = gathered(device, last_pos)
@@ -185,7 +185,7 @@ def test_a_page_that_wants_to_fetch_is_refused(address: str) -> None:
         assert "root:" not in str(refusal.value)
 
 
-@pytest.mark.requirement("P11-50")
+@pytest.mark.requirement("P11-50a")
 def test_a_page_without_a_signature_block_is_not_written(staff: Staff) -> None:
     record = gathered(make_built_device(staff))
     pictures = dict.fromkeys(
