@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, ForeignObjectRel, Model, OuterRef, Q, QuerySet, Subquery
 
 from devices.choices import Stage
 from devices.models import Device
@@ -246,6 +246,15 @@ def _files_of_rows(device: Device) -> Iterator[tuple[str, str]]:
     if device.current_segmentation:
         for path, digest in digests_in(device.current_segmentation.overlays):
             yield f"devices.segmentation: overlays {path}", digest
+
+
+def is_used(artefact: Artefact) -> bool:
+    """Whether any row of any record has this file."""
+    return any(
+        relation.related_model._base_manager.filter(**{relation.field.name: artefact}).exists()
+        for relation in Artefact._meta.get_fields(include_hidden=True)
+        if isinstance(relation, ForeignObjectRel) and not isinstance(relation.related_model, str)
+    )
 
 
 def digests_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, TransitionRefused
 from mes.lifecycle import ask_gates, refuse_blocked
-from mes.models import Signature
+from mes.models import Artefact, Signature
 from mes.permissions import require
 from mes.services.artefacts import store_artefact
 from mes.services.signatures import Credentials, sign
@@ -28,7 +28,7 @@ from quality.events import (
     ScanReceived,
 )
 from quality.models import Inspection, Verdict
-from quality.selectors import judged_inspection, unmeasured_scans
+from quality.selectors import is_used, judged_inspection, unmeasured_scans
 from quality.services.measurement import SYSTEM
 from quality.services.nonconformance import open_nonconformance
 from quality.services.scanfile import require_scan_file
@@ -42,7 +42,8 @@ SCAN_LIMIT = 512 * 1024 * 1024
 def receive_scan(*, device_id: int, upload: BinaryIO | bytes | Path, actor: Actor) -> Inspection:
     """Take in a scan of the part. Its bytes are stored under their digest and read by a worker later.
 
-    Raises InvalidInput for an empty or oversized file and for one that is neither STL nor PLY: nothing is kept of it.
+    Raises InvalidInput for an empty or oversized file, for one that is neither STL nor PLY, and for the bytes of a file
+    that a record holds already, a scan or any other: nothing is kept of it.
     Raises TransitionRefused where the device waits for no inspection.
     """
     require(actor, "quality.receive_scan")
@@ -53,8 +54,8 @@ def receive_scan(*, device_id: int, upload: BinaryIO | bytes | Path, actor: Acto
             cure="Send the scan once post-processing is complete.",
             rule=RULE,
         )
-    require_scan_file(upload)
-    scan = store_artefact(upload, media_type="application/octet-stream", limit=SCAN_LIMIT)
+    scan = store_artefact(upload, media_type=require_scan_file(upload), limit=SCAN_LIMIT)
+    _refuse_copy(scan)
     number = device.inspections.count() + 1
     inspection = Inspection.objects.create(
         device=device, number=number, scan=scan, received_by_id=actor.person_id
@@ -110,6 +111,22 @@ def set_aside_content(inspection: Inspection, justification: str) -> dict[str, A
         "decision": str(Decision.SET_ASIDE),
         "justification": justification.strip(),
     }
+
+
+def _refuse_copy(scan: Artefact) -> None:
+    """A scan is a new look at a part: it is neither a scan sent before nor the file that the part was made from."""
+    if Inspection.objects.filter(scan=scan).exists():
+        raise InvalidInput(
+            "This very file was sent before, as a scan of this or another device.",
+            cure="Scan this part, and send what the scanner wrote.",
+            rule=RULE,
+        )
+    if is_used(scan):
+        raise InvalidInput(
+            "This is a file of a record already, a design for example, and no scan.",
+            cure="Scan the part, and send what the scanner wrote.",
+            rule=RULE,
+        )
 
 
 def _device_of(inspection_id: int) -> int:

@@ -11,6 +11,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from devices.choices import Stage
 from devices.mesh.compare import Deviation, inspect_scan
 from devices.mesh.io import read_mesh, write_deviation_ply
@@ -34,6 +36,10 @@ RULE = "G-INS-01"
 GONE_ON_OR_OUT = (*GONE_ON, Stage.RELEASED, Stage.SHIPPED)
 PICTURE_SIZE = (900, 640)
 SEED = 0
+SCANNER_FLOOR_MM = 0.001
+"""Far below the noise of any optical scanner (4 µm and more), above the rounding of coordinates to 32 bits."""
+COPIED_SHARE = 0.5
+"""Of a scan with a noise of 2 µm, 38 % of the points lie within the floor; of a copy, nearly all."""
 
 
 def measure_scan(inspection_id: int) -> Callable[[], Measurement]:
@@ -53,6 +59,7 @@ def measure_scan(inspection_id: int) -> Callable[[], Measurement]:
         deviation = inspect_scan(
             read_mesh(artefact_path(nominal)), scan, tolerance_mm=plan.tolerance_mm, seed=SEED
         )
+        _refuse_copy(deviation)
     except InvalidInput as refusal:
         reasons = refusal.reasons
         return lambda: record_refusal(inspection_id=inspection_id, reasons=reasons)
@@ -60,6 +67,18 @@ def measure_scan(inspection_id: int) -> Callable[[], Measurement]:
     return lambda: record_measurement(
         inspection_id=inspection_id, deviation=deviation, plan=plan, nominal=nominal, files=files
     )
+
+
+def _refuse_copy(deviation: Deviation) -> None:
+    """A surface that agrees with the nominal beyond what any scanner resolves was not scanned."""
+    share = float((np.abs(deviation.distances) < SCANNER_FLOOR_MM).mean())
+    if share > COPIED_SHARE:
+        raise InvalidInput(
+            f"{share:.0%} of the scan's points lie within {SCANNER_FLOOR_MM * 1000:g} µm of the design: that is finer than "
+            "any scanner, so it is a copy of the design and no scan.",
+            cure="Scan the part, and send what the scanner wrote.",
+            rule=RULE,
+        )
 
 
 def nominal_of(device: Device) -> Artefact:
