@@ -155,6 +155,7 @@ def test_one_identifier_for_two_pictures_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "s").codes == ("conflicting_images",)
 
 
+@pytest.mark.usefixtures("tiny_series")
 def test_several_series_are_listed_until_one_is_named(tmp_path: Path) -> None:
     make_series(tmp_path / "s" / "a")
     paths = make_series(tmp_path / "s" / "b", make_volume((4, 7, 5)))
@@ -409,3 +410,12 @@ def _read(path: Path) -> tuple[list[str], int]:
         return [], read_images(path, modalities={"CT", "MR"}).volume.shape[0]
     except ImagingRefused as refused:
         return [finding.message for finding in refused.findings], 0
+
+
+@pytest.mark.requirement("G-IMG-01")
+@pytest.mark.parametrize(("slices", "step"), [(2, 2.0), (4, 2.0), (6, 0.5)])
+def test_a_few_slices_are_no_volume(tmp_path: Path, slices: int, step: float) -> None:
+    make_series(tmp_path / "s", make_volume((slices, 7, 5), step=step))
+    said = refusal(tmp_path / "s")
+    assert said.codes == ("too_few_slices",)
+    assert all(finding.cure for finding in said.findings if finding.severity == "error")
