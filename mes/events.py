@@ -94,3 +94,12 @@ class DeliveryReplayed(Event, name="mes.delivery_replayed", terminal=True):
     handler: str
     event_uid: str
     run: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleSetInForce(Event, name="mes.ruleset_in_force", terminal=True):
+    """From here on these gates, moves, permissions and settings apply (K-11): digests of all, of the rules, of the settings."""
+
+    ruleset: str
+    rules: str
+    configuration: str

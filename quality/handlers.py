@@ -11,7 +11,7 @@ from mes.eventlog.subscriptions import on
 from printing.events import DeviceBuildOutdated
 from quality.choices import Source
 from quality.events import DeviceReleased, ScanReceived
-from quality.services.inspection import measure_scan
+from quality.services.measurement import measure_scan
 from quality.services.nonconformance import SYSTEM as NONCONFORMANCE
 from quality.services.nonconformance import open_nonconformance
 from quality.services.postprocessing import start_post_processing

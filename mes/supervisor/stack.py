@@ -69,13 +69,14 @@ def running_stack(
     *,
     port: int = 8000,
     quiet: bool = False,
+    servers_only: bool = False,
     tell: Callable[[str], None] | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Iterator[Stack]:
     """Start everything, yield once all of it is healthy, and stop everything in order on the way out.
 
     `quiet` sends what the supervisor says to `var/log/up.log` instead of the terminal; `tell` then gets each of its lines
-    while the stack starts. The stack also stops when this process dies. Raises StackFailed.
+    while the stack starts. `servers_only` leaves out Lamina's own processes. The stack also stops when this process dies. Raises StackFailed.
     """
     var = Path(environment.get("LAMINA_VAR", settings.VAR_DIR)).resolve()
     log = var / "log" / "up.log"
@@ -83,6 +84,7 @@ def running_stack(
     # Another Lamina may run here and own the log: ours takes its place once this one has the place.
     fresh = log.with_name(f"{log.name}.{os.getpid()}")
     command = [sys.executable, str(MANAGE), "up", "--port", str(port), "--quiet"]
+    command += ["--servers"] if servers_only else []
     with fresh.open("wb") if quiet else nullcontext() as output:
         process = subprocess.Popen(  # noqa: S603  # our own command
             bound(command, on_parent_death=signal.SIGTERM),
