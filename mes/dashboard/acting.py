@@ -13,17 +13,16 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from mes.api.actors import actor_of, series_of
+from mes.api.actors import actor_of
 from mes.dashboard.actions import ACTIONS, permitted
 from mes.dashboard.actions.base import Action, Doing, Done, Field, read_values
 from mes.dashboard.find import KINDS, number_of
 from mes.dashboard.navigation import roles_behind
 from mes.dashboard.records import PAGES
 from mes.dashboard.routes import gone_to
-from mes.eventlog.base import plain
+from mes.dashboard.signing import shown_content, signing_context, typed_credentials
 from mes.exceptions import Conflict, NotPermitted
 from mes.models import Account
-from mes.services.signatures import Credentials, content_digest
 
 LISTS = frozenset({"lots", "builds", "orders"})
 LETTER_OF = {page: letter for letter, page in PAGES.items()}
@@ -68,27 +67,13 @@ def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     fields = action.fields(subject)
     if request.method != "POST":
         return render(request, "mes/parts/act.html", _context(request, action, subject, code, fields))
-    doing = Doing(subject, read_values(fields, request), actor_of(request), _credentials(request, action))
+    typed = typed_credentials(request, shown=action.content is not None)
+    doing = Doing(subject, read_values(fields, request), actor_of(request), typed)
     done = action.do(doing)
     done = done if isinstance(done, Done) else Done(done)
     messages.success(request, done.told)
     where = (page, code) if not done.page else (done.page, done.code)
     return gone_to(request, reverse(where[0], args=[] if where[0] in LISTS else [where[1]]))
-
-
-def _credentials(request: HttpRequest, action: Action) -> Credentials:
-    """Where the dialog shows what is signed, a signature without its digest is over something that nobody saw."""
-    typed = request.POST
-    unseen = "nothing was shown" if action.content is not None else ""
-    return Credentials(
-        username=typed.get("username", "").strip()[:150],
-        password=typed.get("password", ""),
-        digest=typed.get("digest", "") or unseen,
-        comment=typed.get("comment", "").strip()[:2000],
-        series=series_of(request),
-        assertion=typed.get("assertion", "")[:20_000],
-        meaning=typed.get("meaning", ""),
-    )
 
 
 def _context(
@@ -101,7 +86,14 @@ def _context(
         "fields": fields,
         "has_files": any(asked.kind in ("file", "files") for asked in fields),
         **(signed_context(request, action, subject, {asked.name: asked.initial for asked in fields})),
+        **_meaning(request, action, frozenset(asked.name for asked in fields)),
     }
+
+
+def _meaning(request: HttpRequest, action: Action, asked: frozenset[str]) -> dict[str, Any]:
+    """The signing part of the dialog; with the one meaning of an action that signs only if something is ticked."""
+    meaning = action.meaning or (action.signs_as if action.signs_if else None)
+    return signing_context(request, meaning, asked) if meaning else {}
 
 
 def signed_context(
@@ -115,9 +107,7 @@ def signed_context(
     person = account.person if isinstance(account, Account) else None
     return {
         "signs": True,
-        "content": plain(content),
-        "digest": content_digest(content),
-        "signer": person,
+        **shown_content(content),
         "now": timezone.now(),
         "zone": person.timezone if person else "UTC",
     }

@@ -18,7 +18,7 @@ from mes.dashboard.find import CODE, number_of
 from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
 from mes.permissions import require
-from mes.selectors import events_of, signatures_of
+from mes.selectors import events_of, handwritten_of, signatures_of
 from mes.services.artefacts import artefact_path
 from printing.choices import ENDED_BUILDS, BuildState
 from printing.models import Build, BuildItem
@@ -116,6 +116,7 @@ def build_page(request: HttpRequest, code: str) -> HttpResponse:
         "actions": offered(request, "build", build),
         "panels": shown_panels(request, "build", build),
         "signatures": signatures_of(build),
+        "handwritten": handwritten_of(build),
         "events": told(list(events_of(build).order_by("-version")[:50])),
     }
     return render(request, "printing/build.html", context)

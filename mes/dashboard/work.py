@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from mes.dashboard.navigation import roles_behind
+from mes.dashboard.together import offered_together
 from mes.panels import open_tasks
 
 SHOWN = 300
@@ -29,6 +30,7 @@ def my_work(request: HttpRequest) -> HttpResponse:
         "count": len(tasks),
         "late": late,
         "more": max(0, len(tasks) - SHOWN),
+        "together": offered_together(request),
         "roles": sorted(str(r.label) for r in roles),
     }
     return render(request, "mes/my_work.html", context)

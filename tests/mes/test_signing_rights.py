@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 
 import pytest
 from django.conf import LazySettings
@@ -104,11 +105,11 @@ def test_nobody_proofs_or_confirms_their_own_identity() -> None:
     guard = make_person(Role.SEC)
     account = make_account(guard, signs=False)
     own = Actor.person(guard.pk)
-    prove = lambda actor: prove_identity(account_id=account.pk, document="id", method="video", actor=actor)  # noqa: E731
-    assert rules(lambda: prove(own)) == {"ES-13"}
-    enrolment = prove(Actor.person(make_person(Role.SEC).pk))
+    prove = partial(prove_identity, account_id=account.pk, document="id", method="video")
+    assert rules(lambda: prove(actor=own)) == {"ES-13"}
+    enrolment = prove(actor=Actor.person(make_person(Role.SEC).pk))
     assert rules(lambda: confirm_identity(enrolment_id=enrolment.pk, actor=own)) == {"ES-13"}
-    assert rules(lambda: prove(Actor.person(make_person(Role.OPR).pk))) == {"G-OPR-02"}
+    assert rules(lambda: prove(actor=Actor.person(make_person(Role.OPR).pk))) == {"G-OPR-02"}
 
 
 @pytest.mark.requirement("ES-21", "P11-30")
@@ -248,7 +249,7 @@ def test_a_clock_behind_the_record_refuses_and_ends_the_series(monkeypatch: pyte
     monkeypatch.setattr("mes.services.signatures.timezone.now", lambda: newest - timedelta(seconds=6))
     assert rules(lambda: signed(actor, typed)) == {"G-CLK-01"}
     monkeypatch.undo()
-    assert SigningSeries.objects.get(account=account, ended_because="clock fault")
+    assert SigningSeries.objects.filter(account=account, ended_because="clock fault").count() == 1
 
 
 @pytest.mark.requirement("G-CLK-01")
@@ -261,5 +262,5 @@ def test_the_kernel_is_asked_for_real() -> None:
 @pytest.mark.requirement("P11-10d")
 def test_an_inactive_person_does_not_sign() -> None:
     actor, typed = make_signer(Role.QAX)
-    Person.objects.filter(pk=actor.person_id).update(active=False)
+    Person.objects.filter(pk=person_of(actor).pk).update(active=False)
     assert rules(lambda: signed(actor, typed)) == {"P11-10d"}

@@ -58,7 +58,7 @@ def signed(
 @pytest.mark.requirement("ES-07", "ES-08", "K-11", "P11-50a")
 def test_a_row_holds_all_that_a_signature_is() -> None:
     actor, credentials = make_signer(Role.QAX)
-    Person.objects.filter(pk=actor.person_id).update(credentials="MD", timezone="Asia/Tokyo")
+    Person.objects.filter(pk=person_of(actor).pk).update(credentials="MD", timezone="Asia/Tokyo")
     row = signed(actor, replace(credentials, comment="late entry"))
     person = person_of(actor)
     assert (row.printed_name, row.title, row.username) == (
@@ -140,7 +140,7 @@ def test_record_edit_supersedes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_name_change_keeps_snapshot() -> None:
     actor, credentials = make_signer(Role.QAX)
     row, before = signed(actor, credentials), person_of(actor).full_name
-    Person.objects.filter(pk=actor.person_id).update(full_name="Jane Other")
+    Person.objects.filter(pk=person_of(actor).pk).update(full_name="Jane Other")
     row.refresh_from_db()
     assert (row.printed_name, integrity_of(row)) == (before, Standing.VALID)
     assert signed(actor, credentials).printed_name == "Jane Other"

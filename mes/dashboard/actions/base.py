@@ -104,6 +104,7 @@ class Action:
     meaning: Meaning | None = None
     content: Callable[[Any, Values, Actor], Mapping[str, Any]] | None = None
     signs_if: str = ""
+    signs_as: Meaning | None = None
     danger: bool = False
     main: bool = False
     help: str = ""

@@ -264,7 +264,7 @@ def _approval_signs(device: Device, values: Values, actor: Actor) -> dict[str, A
 DEVICE_ACTIONS = (
     Action(
         "receive-study", "device", "Send in images", "Send in images", "devices.receive_study", "upload",
-        _takes_images, _receive, fields=_study_fields, signs_if=SIGNED_LINK, main=True,
+        _takes_images, _receive, fields=_study_fields, signs_if=SIGNED_LINK, signs_as=Meaning.VERIFIED, main=True,
         help="The images are checked, matched with the patient by two identifiers, and de-identified.",
     ),
     Action(

@@ -12,7 +12,7 @@ body.addEventListener("htmx:after:swap", (event) => {
 
 // A scanner types and presses Enter at once: what it types belongs into the first field, in place of what stands
 // there, and never on the close button.
-const FIELDS = "input:not([type=hidden], :disabled), textarea:not(:disabled), select:not(:disabled)";
+const FIELDS = "input:not([type=hidden], [type=radio], :disabled), textarea:not(:disabled), select:not(:disabled)";
 const FIRST = ["[autofocus]", `:is(${FIELDS}):not([hidden] *)`, ".dialog-foot button", ".dialog-head h2"];
 
 function openDialog(which) {
@@ -127,7 +127,7 @@ body.addEventListener("change", (event) => {
   if (!shown) return;
   for (const part of document.querySelectorAll(`[data-revealed-by="${CSS.escape(shown)}"]`)) {
     part.hidden = !event.target.checked;
-    for (const field of part.querySelectorAll("input")) field.required = event.target.checked;
+    for (const field of part.querySelectorAll("input:not([type=radio])")) field.required = event.target.checked;
   }
 });
 
