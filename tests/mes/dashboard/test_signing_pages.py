@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import date
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -108,7 +109,7 @@ def test_digest_changed_between_open_and_submit_409(staff: Staff, order: Order) 
     client, url = sign_in(staff[Role.PRE]), f"/act/order/{order.code}/submit-order/"
     shown = re.search(r'name="digest" value="([0-9a-f]{64})"', text_of(client.get(url, headers=HTMX)))
     assert shown
-    Order.objects.filter(pk=order.pk).update(characteristics={"tubes": 3})
+    Order.objects.filter(pk=order.pk).update(need_by=date(2027, 3, 1))
     answer = client.post(url, typed(staff[Role.PRE], shown[1]), headers=HTMX)
     assert (answer.status_code, "ES-19" in text_of(answer)) == (409, True)
     assert not Signature.objects.filter(subject_type="devices.order").exists()
@@ -198,7 +199,7 @@ def test_a_superseded_signature_is_struck_through_with_its_version(
     client = as_(staff[Role.ORD])
     page = text_of(client.get(f"/orders/{order.code}/"))
     assert "<s>" not in page
-    Order.objects.filter(pk=order.pk).update(characteristics={"tubes": 3})
+    Order.objects.filter(pk=order.pk).update(need_by=date(2027, 3, 1))
     page = text_of(client.get(f"/orders/{order.code}/"))
     assert "<s>“I prescribe this device”</s>" in page
     assert f"version {signature.subject_version} of this record" in page
