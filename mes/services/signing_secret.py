@@ -11,7 +11,7 @@ from mes.terminals import Terminal
 
 @dataclass(frozen=True)
 class SecretUsed:
-    """Which secret was right: "password" or "passkey"."""
+    """By which components somebody was recognised, in words: "user id + password"."""
 
     method: str
 
@@ -29,4 +29,4 @@ def check_signing_secret(
         Account().set_password(password)
     if account is None or not password or not account.check_password(password):
         raise SignatureRefused("User id or password is wrong.", cure="Type both again.", rule="ES-01")
-    return SecretUsed("password")
+    return SecretUsed("user id + password")

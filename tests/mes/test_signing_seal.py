@@ -67,7 +67,7 @@ def test_a_row_holds_all_that_a_signature_is() -> None:
         credentials.username,
     )
     assert (row.timezone, row.utc_offset, row.signed_at.tzinfo) == ("Asia/Tokyo", "+09:00", UTC)
-    assert (row.canon_id, row.method, row.components) == ("jcs-1", "password", 2)
+    assert (row.canon_id, row.method, row.components) == ("jcs-1", "user id + password", 2)
     assert (row.app_version, row.config_version) == (VERSION, config_version())
     assert row.attachments_digest == digest_of([MASK, MESH]), "each file once, sorted"
     assert len(row.seal) == 128

@@ -213,7 +213,7 @@ def test_a_signature_has_a_page_of_its_own(
     Person.objects.filter(pk=signature.person_id).update(full_name="Jane Other")
     client = as_(staff[Role.ORD])
     page = text_of(client.get(f"/signatures/{signature.pk}/"))
-    for words in (signature.printed_name, order.code, "Ed25519", "user id and password", "UTC", "valid"):
+    for words in (signature.printed_name, order.code, "Ed25519", "user id + password", "UTC", "valid"):
         assert words in page, words
     assert "Withdraw" not in page, "it is somebody else's"
     monkeypatch.setattr("mes.services.signing_seal.seal_is_signed", lambda row: False)
