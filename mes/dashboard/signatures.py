@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from mes.api.actors import actor_of
 from mes.choices import Meaning
 from mes.dashboard.find import CODE, KINDS
+from mes.dashboard.naming import with_names
 from mes.dashboard.navigation import roles_behind
 from mes.dashboard.records import subject_of
 from mes.dashboard.routes import gone_to
@@ -50,7 +51,7 @@ def signature_page(request: HttpRequest, number: int) -> HttpResponse:
     context: dict[str, Any] = {
         "signature": row,
         "subject": subject_of(row.subject_type, row.subject_id),
-        "content": json.loads(row.content),
+        "content": with_names([json.loads(row.content)])[0],
         "standing": verify_signature(row),
         "withdrawal": getattr(row, "withdrawal", None),
         "may_withdraw": may_withdraw and can_be_withdrawn(row),

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from mes.api.actors import actor_of, series_of
 from mes.choices import Meaning
+from mes.dashboard.naming import with_names
 from mes.dashboard.routes import gone_to
 from mes.eventlog.base import Actor, plain
 from mes.exceptions import InvalidInput
@@ -71,8 +72,8 @@ def typed_credentials(request: HttpRequest, *, shown: bool) -> Credentials:
 
 
 def shown_content(content: Any) -> dict[str, Any]:
-    """The canonical object itself, as it is rendered, and its digest: what is seen is what is signed."""
-    return {"content": plain(content), "digest": content_digest(content)}
+    """The canonical object itself, as it is rendered (names beside keys), and its digest: what is seen is what is signed."""
+    return {"content": with_names([plain(content)])[0], "digest": content_digest(content)}
 
 
 @sensitive_post_parameters("password")

@@ -9,9 +9,7 @@ import pytest
 
 from devices.choices import DesignStatus
 from devices.models import Design, Device
-from devices.selectors import (
-    devices,
-)
+from devices.selectors.devices import devices
 from devices.services.designs import (
     approve_design,
     request_design,
