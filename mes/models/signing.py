@@ -68,7 +68,7 @@ class StatementAcceptance(models.Model):
 
 
 @table(
-    "record",
+    "working",
     root="mes.certification_letter",
     digest={1: ("sha256", "sent_on", "signatory", "recorded_by")},
 )
