@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from mes.choices import Meaning, Role
-from mes.dashboard.navigation import Link, links_for
+from mes.dashboard.navigation import MENU, Link, links_for
 from mes.dashboard.words import Word, word_for
 from mes.models import Signature
 from mes.services.signatures import is_withdrawn
@@ -196,6 +196,12 @@ def environment_note() -> str:
 def navigation(context: template.Context) -> list[Link]:
     """The pages this person may open, with the current one marked."""
     return links_for(context["request"])
+
+
+@register.simple_tag(takes_context=True)
+def menu(context: template.Context) -> list[Link]:
+    """The pages beside this person's name."""
+    return links_for(context["request"], MENU)
 
 
 @register.filter
