@@ -16,6 +16,7 @@ from mes.models.eventlog import (
 )
 from mes.models.patients import Patient, PatientIdentity
 from mes.models.people import AccessToken, Account, Person, RoleGrant
+from mes.models.rulesets import RuleSet
 from mes.models.signatures import Signature, SignatureWithdrawal, SigningFailure, SigningSeries
 from mes.models.signing import (
     CertificationLetter,
@@ -41,6 +42,7 @@ __all__ = [
     "PatientIdentity",
     "Person",
     "RoleGrant",
+    "RuleSet",
     "Schedule",
     "Seal",
     "Signature",
