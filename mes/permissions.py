@@ -62,6 +62,11 @@ def require(actor: Actor, action: str) -> None:
 
 
 allow("mes.manage_people", "manage people, accounts and roles", Role.SEC, system=True)
+allow("mes.enrol_signers", "proof who signs", Role.SEC, Role.RA, system=True)
+allow("mes.record_certification_letter", "record the letter to the FDA", Role.RA, system=True)
+allow("mes.withdraw_signature", "withdraw a signature of somebody else", Role.QAX, Role.RA)
+allow("mes.upload_handwritten", "upload what was signed by hand", Role.ORD, Role.QAR, Role.RA)
+allow("mes.verify_handwritten", "verify a scan as a true copy", Role.ORD, Role.QAR, Role.RA)
 allow("mes.issue_token", "make keys for programs", Role.SEC, system=True)
 allow("mes.register_patient", "register a patient", Role.ORD, Role.PRE, Role.IMG)
 allow("mes.view_identity", "see who a patient is", Role.ORD, Role.PRE, Role.CLR, Role.PRV)

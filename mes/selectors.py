@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import Model, QuerySet
 
 from mes.choices import Meaning, Role
-from mes.models import Delivery, EventRecord, Person, Signature
+from mes.models import Delivery, EventRecord, HandwrittenSignature, Person, Signature
 from mes.models.eventlog import DeliveryStatus
 from mes.tables import TABLES
 
@@ -35,9 +35,18 @@ def signatures_of(root: Model, meaning: Meaning | None = None) -> QuerySet[Signa
     """Signatures over a root, oldest first."""
     kind, key = stream_of(root)
     signatures = (
-        Signature.objects.filter(subject_type=kind, subject_id=key).select_related("person").order_by("pk")
+        Signature.objects.filter(subject_type=kind, subject_id=key)
+        .select_related("person", "withdrawal")
+        .order_by("pk")
     )
     return signatures.filter(meaning=meaning) if meaning else signatures
+
+
+def handwritten_of(root: Model) -> QuerySet[HandwrittenSignature]:
+    """Papers signed by hand about a root, oldest first, with who verified them."""
+    kind, key = stream_of(root)
+    rows = HandwrittenSignature.objects.filter(subject_type=kind, subject_id=key)
+    return rows.select_related("verification").order_by("pk")
 
 
 def dead_deliveries() -> QuerySet[Delivery]:

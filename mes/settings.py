@@ -111,6 +111,14 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator": {},
     }.items()
 ]
+# Signing (docs/signing.md): when a series ends, what opens one, and what a missing letter to the FDA or an unsynchronised
+# clock does.
+SIGNING_IDLE_MINUTES = ENVIRONMENT.signing_idle_minutes
+SIGNING_LOGIN_OPENS_SERIES = ENVIRONMENT.login_opens_series
+SIGNING_MARKETS = ENVIRONMENT.markets
+SIGNING_LETTER = ENVIRONMENT.fda_letter
+SIGNING_CLOCK = ENVIRONMENT.clock
+
 ENVIRONMENT_NOTE = ENVIRONMENT.note
 LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"

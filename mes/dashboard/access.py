@@ -9,6 +9,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
+from mes.api.actors import terminal_of
+from mes.models import Account
+from mes.services.signing_series import end_series, session_opened
+
 
 def _next(request: HttpRequest) -> str:
     asked = request.POST.get("next") or request.GET.get("next") or "/"
@@ -25,6 +29,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         )
         if account is not None:
             login(request, account)
+            if isinstance(account, Account):
+                session_opened(account=account, terminal=terminal_of(request))
             return redirect(_next(request))
         refused = True
     elif request.user.is_authenticated:
@@ -39,5 +45,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
+    if isinstance(request.user, Account):
+        end_series(account_id=request.user.pk, because="signed out")
     logout(request)
     return redirect("sign-in")

@@ -17,16 +17,24 @@ from mes.models.eventlog import (
 from mes.models.patients import Patient, PatientIdentity
 from mes.models.people import AccessToken, Account, Person, RoleGrant
 from mes.models.rulesets import RuleSet
-from mes.models.signatures import Signature
+from mes.models.signatures import Signature, SignatureWithdrawal, SigningFailure, SigningSeries
+from mes.models.signing import (
+    CertificationLetter,
+    HandwrittenSignature,
+    SigningEnrolment,
+    StatementAcceptance,
+)
 
 __all__ = [
     "AccessToken",
     "Account",
     "Artefact",
+    "CertificationLetter",
     "Delivery",
     "DeliveryStatus",
     "Epoch",
     "EventRecord",
+    "HandwrittenSignature",
     "Inbox",
     "Lane",
     "Leaf",
@@ -38,6 +46,11 @@ __all__ = [
     "Schedule",
     "Seal",
     "Signature",
+    "SignatureWithdrawal",
+    "SigningEnrolment",
+    "SigningFailure",
+    "SigningSeries",
     "Slot",
+    "StatementAcceptance",
     "Stream",
 ]

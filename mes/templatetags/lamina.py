@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,8 +16,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from mes.choices import Meaning, Role
-from mes.dashboard.navigation import Link, links_for
+from mes.dashboard.navigation import MENU, Link, links_for
 from mes.dashboard.words import Word, word_for
+from mes.models import Signature
+from mes.services.signatures import is_withdrawn
+from mes.services.signing_seal import Standing, verify_signature
 
 register = template.Library()
 
@@ -137,6 +140,13 @@ def statement(meaning: str) -> str:
 
 
 @register.filter
+def standing(signature: Signature) -> str:
+    """What a signature is worth where it is shown: "valid", "superseded", "withdrawn" or what was tampered with."""
+    found = verify_signature(signature)
+    return "withdrawn" if found is Standing.VALID and is_withdrawn(signature) else found.value.lower()
+
+
+@register.filter
 def label(name: object) -> str:
     """A field's name as a label: `maximum_p95_mm` → `Maximum p95 (mm)`."""
     words = str(name).replace("_", " ").strip()
@@ -188,6 +198,12 @@ def navigation(context: template.Context) -> list[Link]:
     return links_for(context["request"])
 
 
+@register.simple_tag(takes_context=True)
+def menu(context: template.Context) -> list[Link]:
+    """The pages beside this person's name."""
+    return links_for(context["request"], MENU)
+
+
 @register.filter
 def is_digest(value: object) -> bool:
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
@@ -201,6 +217,12 @@ def moment_in(value: datetime, zone: str) -> SafeString:
         value.isoformat(),
         f"{value.astimezone(ZoneInfo(zone)):%d %b %Y, %H:%M:%S %Z} ({zone})",
     )
+
+
+@register.filter
+def utc(value: datetime) -> str:
+    """The same instant in UTC, to the minute, beside a local time."""
+    return f"{value.astimezone(UTC):%d %b %Y, %H:%M UTC}"
 
 
 @register.filter
