@@ -22,8 +22,8 @@ from printing.events import (
 from printing.selectors import is_in_build, lots_due_to_expire, stage_of
 from printing.services.lots import expire_lot
 from printing.services.preparation import prepare_build
+from printing.services.standing import stands_in_build, verified_elsewhere
 from printing.services.superseding import supersede_builds
-from printing.standing import stands_in_build, verified_elsewhere
 
 PRINTING = Actor.system("printing")
 SOURCES = {

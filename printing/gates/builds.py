@@ -29,7 +29,7 @@ from printing.selectors import (
     items_content,
 )
 from printing.services.jobs import Placement
-from printing.standing import outdated_parts
+from printing.services.standing import outdated_parts
 
 
 @gate("G-DES-02", "build.create")

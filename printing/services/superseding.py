@@ -14,7 +14,7 @@ from printing.services.builds import give_build_up
 from printing.services.commands import locked_job
 from printing.services.jobs import withdraw_job
 from printing.services.moves import locked
-from printing.standing import open_builds_of, open_job_of
+from printing.services.standing import open_builds_of, open_job_of
 
 BEFORE_CLAIM = (BuildState.DRAFT, BuildState.UNPREPARED, BuildState.PREPARED, BuildState.VERIFIED)
 
