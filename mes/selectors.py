@@ -2,12 +2,51 @@
 
 from __future__ import annotations
 
-from django.db.models import Model, QuerySet
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from mes.choices import Meaning, Role
-from mes.models import Delivery, EventRecord, Person, Signature
+from django.conf import settings
+from django.db.models import Max, Model, Q, QuerySet
+from django.utils import timezone
+
+from mes.choices import Meaning, RightState, Role
+from mes.exceptions import Reason
+from mes.models import (
+    Account,
+    BrowserSession,
+    CertificationLetter,
+    Contact,
+    Delivery,
+    EventRecord,
+    IdentityProofing,
+    Person,
+    Signature,
+    SigningRight,
+)
 from mes.models.eventlog import DeliveryStatus
 from mes.tables import TABLES
+
+
+STATEMENT_VERSION = "1"
+SECURITY = "Ask the security administrator."
+SUSPENDED = {
+    "misuse": Reason(
+        "The right to sign is suspended after wrong secrets.",
+        "A security administrator restores it, with a reason.",
+        "ES-15",
+    ),
+    "reset": Reason(
+        "The right to sign is suspended since the secret was reset.",
+        "Have your identity proofed again, then accept the statement under 'Your account'.",
+        "ES-14",
+    ),
+    "compromise": Reason(
+        "The right to sign is suspended: the secret may be known to others.",
+        "Choose a new password; a security administrator then restores the right.",
+        "ES-16",
+    ),
+}
 
 
 def roles_of(person: Person) -> frozenset[Role]:
@@ -43,3 +82,113 @@ def signatures_of(root: Model, meaning: Meaning | None = None) -> QuerySet[Signa
 def dead_deliveries() -> QuerySet[Delivery]:
     """Deliveries given up, oldest first: each holds its own stream and handler."""
     return Delivery.objects.filter(status=DeliveryStatus.DEAD).select_related("event").order_by("pk")
+
+
+def open_sessions(account: Account) -> QuerySet[BrowserSession]:
+    """Sessions that nobody ended and that are not over by age, newest first."""
+    oldest = timezone.now() - settings.SESSION_LONGEST
+    return BrowserSession.objects.filter(
+        account=account, ended_at__isnull=True, started_at__gt=oldest
+    ).order_by("-pk")
+
+
+def session_stands(uid: str, account: Account) -> bool:
+    """Whether the session of this id still opens things for an account: not ended, not locked, not idle (P11-10d)."""
+    try:
+        key = UUID(uid)
+    except ValueError:
+        return False
+    since = timezone.now() - settings.IDLE
+    return (
+        open_sessions(account)
+        .filter(uid=key, activity__locked_at=None, activity__seen_at__gt=since)
+        .exists()
+    )
+
+
+def contact_of(person: Person) -> Contact | None:
+    """The address that its owner has verified."""
+    return Contact.objects.filter(person=person, closed=False, verified_at__isnull=False).first()
+
+
+def proofing_of(person: Person) -> IdentityProofing | None:
+    """The newest proofing of a person that a second one confirmed."""
+    return IdentityProofing.objects.filter(person=person, confirmed_at__isnull=False).order_by("-pk").first()
+
+
+def review_due(account: Account) -> datetime:
+    """When an account is to be reviewed: 180 days after it was opened, or after its last review (ES-16)."""
+    last: datetime | None = account.reviews.aggregate(at=Max("reviewed_at"))["at"]
+    return (last or account.opened_at) + settings.CREDENTIAL_REVIEW
+
+
+def reviews_due(within_days: int = 14) -> QuerySet[Account]:
+    """Open accounts of people whose review is overdue or comes within some days."""
+    limit = timezone.now() - settings.CREDENTIAL_REVIEW + timedelta(days=within_days)
+    return (
+        Account.objects.filter(is_active=True, person__active=True, opened_at__lt=limit)
+        .annotate(reviewed=Max("reviews__reviewed_at"))
+        .filter(Q(reviewed=None) | Q(reviewed__lt=limit))
+        .select_related("person")
+        .order_by("pk")
+    )
+
+
+def password_expired(account: Account) -> bool:
+    """Whether the password is older than the installation allows; never, where ageing is off (ES-16)."""
+    age = settings.PASSWORD_AGE
+    return bool(age) and account.password_set_at is not None and timezone.now() - account.password_set_at > age
+
+
+def signing_right_of(person: Person) -> tuple[Reason, ...]:
+    """Why a person may not sign now, each reason with its cure; empty where the person may (ES-13 to ES-16)."""
+    return tuple(_against_signing(person))
+
+
+def _against_signing(person: Person) -> Iterator[Reason]:
+    if not person.active:
+        yield Reason("This person is not active.", SECURITY, "P11-10d")
+    if proofing_of(person) is None:
+        yield Reason(
+            "Your identity has not been proofed and confirmed.",
+            "Show a document to the security administrator; a second person confirms it.",
+            "P11-100b",
+        )
+    if not _accepted(person):
+        yield Reason(
+            "You have not accepted the statement of accountability, or a year ago.",
+            "Accept it under 'Your account'.",
+            "P11-10j",
+        )
+    right = SigningRight.objects.filter(person=person).select_related("account").first()
+    if right is None or right.state == RightState.WITHDRAWN:
+        yield Reason("You have no right to sign.", SECURITY, "ES-13")
+    else:
+        yield from _against_right(right)
+    if settings.US_MARKET and not CertificationLetter.objects.exists():
+        yield Reason(
+            "The letter to the FDA that certifies electronic signatures is not on record.",
+            "The security administrator records it once it is sent.",
+            "P11-100c",
+        )
+
+
+def _accepted(person: Person) -> bool:
+    since = timezone.now() - settings.STATEMENT_AGE
+    return person.statements.filter(version=STATEMENT_VERSION, accepted_at__gt=since).exists()
+
+
+def _against_right(right: SigningRight) -> Iterator[Reason]:
+    account = right.account
+    if right.state == RightState.SUSPENDED:
+        yield SUSPENDED[right.cause]
+    if not account.is_active:
+        yield Reason("The account that you sign with is closed.", SECURITY, "P11-10d")
+    if account.locked_until is not None and account.locked_until > timezone.now():
+        yield Reason("Your account is locked after wrong secrets.", "Wait thirty minutes.", "ES-15")
+    if review_due(account) < timezone.now():
+        yield Reason(
+            "The review of your credentials is overdue.", "Ask a security or quality reviewer.", "P11-300b"
+        )
+    if account.must_change or password_expired(account):
+        yield Reason("Your password has to be changed.", "Change it under 'Your account'.", "ES-16")

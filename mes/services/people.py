@@ -9,6 +9,7 @@ from mes.events import AccountOpened, PersonRegistered, RoleGranted, RoleRevoked
 from mes.exceptions import InvalidInput, NotPermitted
 from mes.models import Account, Person, RoleGrant
 from mes.permissions import require
+from mes.services.accounts import choose_password, refuse_password
 
 
 @unit_of_work
@@ -31,13 +32,9 @@ def open_account(*, username: str, password: str, person: Person | None, actor: 
         raise InvalidInput("A user name needs at least one character and no spaces around it.")
     if Account.objects.filter(username__iexact=username).exists():
         raise InvalidInput("This user name is taken, or was once.", cure="Choose another.", rule="K-04")
-    if len(password) < 12:
-        raise InvalidInput(
-            "The password is shorter than 12 characters.", cure="Choose a longer one.", rule="ES-01"
-        )
     account = Account(username=username, person=person, is_service=person is None)
-    account.set_password(password)
-    account.save()
+    refuse_password(account, password)
+    choose_password(account, password)
     publish(
         account, AccountOpened(account_id=account.pk, person_id=person.pk if person else None), actor=actor
     )
