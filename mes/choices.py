@@ -43,6 +43,8 @@ class Meaning(models.TextChoices):
     DESIGN_APPROVED = "design_approved", "I approve this design for my patient"
     REJECTED = "rejected", "I reject this"
     RELEASED = "released", "I release this"
+    WITHDRAWN = "withdrawn", "I withdraw this signature"
+    ACCEPTED = "accepted", "I accept this statement"
 
 
 class PasskeyState(models.TextChoices):

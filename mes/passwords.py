@@ -22,7 +22,12 @@ REMEMBERED = 10
 LONGEST = 1000
 LEET = str.maketrans("013457@$!", "oieastasi")
 EDGES = re.compile(r"^[\W\d_]+|[\W\d_]+$")
-ROWS = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm", "01234567890")
+ROWS = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "qwertzuiopasdfghjklyxcvbnm",
+    "01234567890",
+)
 DRESSED = "This password is in a list of leaked ones, or is one of them with something around it."
 
 

@@ -15,20 +15,17 @@ from mes.exceptions import Reason
 from mes.models import (
     Account,
     BrowserSession,
-    CertificationLetter,
     Contact,
     Delivery,
     EventRecord,
-    IdentityProofing,
     Person,
+    Reproofing,
     Signature,
     SigningRight,
 )
 from mes.models.eventlog import DeliveryStatus
 from mes.tables import TABLES
 
-
-STATEMENT_VERSION = "1"
 SECURITY = "Ask the security administrator."
 SUSPENDED = {
     "misuse": Reason(
@@ -38,8 +35,13 @@ SUSPENDED = {
     ),
     "reset": Reason(
         "The right to sign is suspended since the secret was reset.",
-        "Have your identity proofed again, then accept the statement under 'Your account'.",
+        "Have your identity proofed again by two people, then re-enrol under 'Your account'.",
         "ES-14",
+    ),
+    "review": Reason(
+        "The right to sign is suspended since a review of your credentials.",
+        "A security administrator restores it, with a reason.",
+        "P11-300b",
     ),
     "compromise": Reason(
         "The right to sign is suspended: the secret may be known to others.",
@@ -100,9 +102,7 @@ def session_stands(uid: str, account: Account) -> bool:
         return False
     since = timezone.now() - settings.IDLE
     return (
-        open_sessions(account)
-        .filter(uid=key, activity__locked_at=None, activity__seen_at__gt=since)
-        .exists()
+        open_sessions(account).filter(uid=key, activity__locked_at=None, activity__seen_at__gt=since).exists()
     )
 
 
@@ -111,9 +111,9 @@ def contact_of(person: Person) -> Contact | None:
     return Contact.objects.filter(person=person, closed=False, verified_at__isnull=False).first()
 
 
-def proofing_of(person: Person) -> IdentityProofing | None:
-    """The newest proofing of a person that a second one confirmed."""
-    return IdentityProofing.objects.filter(person=person, confirmed_at__isnull=False).order_by("-pk").first()
+def reproofing_of(person: Person) -> Reproofing | None:
+    """The newest look at who a signer is that a second person confirmed."""
+    return Reproofing.objects.filter(person=person, confirmed_at__isnull=False).order_by("-pk").first()
 
 
 def review_due(account: Account) -> datetime:
@@ -137,51 +137,29 @@ def reviews_due(within_days: int = 14) -> QuerySet[Account]:
 def password_expired(account: Account) -> bool:
     """Whether the password is older than the installation allows; never, where ageing is off (ES-16)."""
     age = settings.PASSWORD_AGE
-    return bool(age) and account.password_set_at is not None and timezone.now() - account.password_set_at > age
+    return (
+        bool(age) and account.password_set_at is not None and timezone.now() - account.password_set_at > age
+    )
 
 
 def signing_right_of(person: Person) -> tuple[Reason, ...]:
-    """Why a person may not sign now, each reason with its cure; empty where the person may (ES-13 to ES-16)."""
+    """Why the right to sign of an enrolled person does not stand now, each reason with its cure; empty where it stands
+    (ES-14 to ES-16). What must come before a first signature is asked of the enrolment (ES-13)."""
     return tuple(_against_signing(person))
 
 
 def _against_signing(person: Person) -> Iterator[Reason]:
     if not person.active:
         yield Reason("This person is not active.", SECURITY, "P11-10d")
-    if proofing_of(person) is None:
-        yield Reason(
-            "Your identity has not been proofed and confirmed.",
-            "Show a document to the security administrator; a second person confirms it.",
-            "P11-100b",
-        )
-    if not _accepted(person):
-        yield Reason(
-            "You have not accepted the statement of accountability, or a year ago.",
-            "Accept it under 'Your account'.",
-            "P11-10j",
-        )
-    right = SigningRight.objects.filter(person=person).select_related("account").first()
-    if right is None or right.state == RightState.WITHDRAWN:
-        yield Reason("You have no right to sign.", SECURITY, "ES-13")
-    else:
-        yield from _against_right(right)
-    if settings.US_MARKET and not CertificationLetter.objects.exists():
-        yield Reason(
-            "The letter to the FDA that certifies electronic signatures is not on record.",
-            "The security administrator records it once it is sent.",
-            "P11-100c",
-        )
-
-
-def _accepted(person: Person) -> bool:
-    since = timezone.now() - settings.STATEMENT_AGE
-    return person.statements.filter(version=STATEMENT_VERSION, accepted_at__gt=since).exists()
-
-
-def _against_right(right: SigningRight) -> Iterator[Reason]:
-    account = right.account
-    if right.state == RightState.SUSPENDED:
+    right = SigningRight.objects.filter(person=person).first()
+    if right is not None and right.state == RightState.SUSPENDED:
         yield SUSPENDED[right.cause]
+    account = Account.objects.filter(enrolment__person=person, enrolment__closed=False).first()
+    if account is not None:
+        yield from _against_account(account)
+
+
+def _against_account(account: Account) -> Iterator[Reason]:
     if not account.is_active:
         yield Reason("The account that you sign with is closed.", SECURITY, "P11-10d")
     if account.locked_until is not None and account.locked_until > timezone.now():

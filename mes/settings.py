@@ -123,10 +123,8 @@ AUTH_PASSWORD_VALIDATORS.append({"NAME": "mes.passwords.BreachListValidator", "O
 AUTHENTICATION_BACKENDS = ["mes.api.authentication.SessionBackend"]
 PASSWORD_AGE = timedelta(days=ENVIRONMENT.password_days)
 CREDENTIAL_REVIEW = timedelta(days=180)
-STATEMENT_AGE = timedelta(days=365)
 SITE_ADDRESS = ENVIRONMENT.address.rstrip("/")
 IDLE = timedelta(minutes=ENVIRONMENT.idle_minutes)
-US_MARKET = ENVIRONMENT.us_market
 
 # django-allauth: the protocols of passkeys and identity providers. Its own pages, limits and tables of people are not used.
 ACCOUNT_ADAPTER = "mes.dashboard.allauth.AccountAdapter"
@@ -151,6 +149,14 @@ EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if ENVIRONMENT.smtp_host els
 EMAIL_HOST, EMAIL_PORT, EMAIL_USE_TLS = ENVIRONMENT.smtp_host, ENVIRONMENT.smtp_port, ENVIRONMENT.smtp_tls
 EMAIL_HOST_USER = ENVIRONMENT.smtp_user
 EMAIL_HOST_PASSWORD = read_or_create(KEYS_DIR / "smtp_password") if ENVIRONMENT.smtp_user else ""
+# Signing (docs/signing.md): when a series ends, what opens one, and what a missing letter to the FDA or an unsynchronised
+# clock does.
+SIGNING_IDLE_MINUTES = ENVIRONMENT.signing_idle_minutes
+SIGNING_LOGIN_OPENS_SERIES = ENVIRONMENT.login_opens_series
+SIGNING_MARKETS = ENVIRONMENT.markets
+SIGNING_LETTER = ENVIRONMENT.fda_letter
+SIGNING_CLOCK = ENVIRONMENT.clock
+
 ENVIRONMENT_NOTE = ENVIRONMENT.note
 LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"

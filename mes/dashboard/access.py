@@ -13,7 +13,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
-from mes.dashboard.sessions import browser_session, enter, leave, mark_proved, terminal_of
+from mes.api.actors import terminal_of
+from mes.dashboard.sessions import browser_session, enter, leave, mark_proved
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused
 from mes.models import Account
@@ -58,7 +59,8 @@ def _asked(request: HttpRequest, *, refused: bool = False, status: int = 422, **
         "refused": refused,
         "next": _next(request),
         "username": typed,
-        "provider": settings.OIDC_ISSUER and settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"][0]["name"],
+        "provider": settings.OIDC_ISSUER
+        and settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"][0]["name"],
         **more,
     }
     return render(request, "mes/sign_in.html", context, status=status if refused else 200)
@@ -66,7 +68,9 @@ def _asked(request: HttpRequest, *, refused: bool = False, status: int = 422, **
 
 def _checked(request: HttpRequest) -> CheckedSecret:
     password, assertion = request.POST.get("password", ""), request.POST.get("assertion", "")
-    account = account_of_assertion(assertion) if assertion else account_named(request.POST.get("username", ""))
+    account = (
+        account_of_assertion(assertion) if assertion else account_named(request.POST.get("username", ""))
+    )
     place = terminal_of(request)
     if not is_known(request, account):
         refuse_flood(place)
@@ -220,4 +224,6 @@ def reset(request: HttpRequest) -> HttpResponse:
     if request.POST.get("password", "") != request.POST.get("again", ""):
         raise InvalidInput("The two passwords differ.", cure="Type the same one twice.", rule="ES-01")
     complete_reset(word=request.POST.get("word", "")[:100], password=request.POST.get("password", ""))
-    return render(request, "mes/sign_in.html", {"told": "The new password is set. Sign in with it.", "next": "/"})
+    return render(
+        request, "mes/sign_in.html", {"told": "The new password is set. Sign in with it.", "next": "/"}
+    )

@@ -12,18 +12,21 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from mes.api.actors import actor_of
-from mes.choices import PasskeyState
+from mes.api.actors import actor_of, series_of, terminal_of
+from mes.choices import PasskeyState, RightState
 from mes.dashboard.routes import refused
-from mes.dashboard.sessions import PROVED, browser_session, enter, owes_password, terminal_of
-from mes.exceptions import InvalidInput, Refused, SignatureRefused
-from mes.models import Account, Contact, Passkey
+from mes.dashboard.sessions import PROVED, browser_session, enter, owes_password
+from mes.exceptions import InvalidInput, Reason, Refused, SignatureRefused
+from mes.models import Account, Contact, Passkey, SigningEnrolment, SigningRight
 from mes.selectors import contact_of, open_sessions, password_expired, review_due, signing_right_of
 from mes.services.accounts import change_password, name_contact, verify_contact
 from mes.services.credentials import CheckedSecret, check_secret
 from mes.services.passkeys import end_passkey, finish_enrolment
+from mes.services.rights import RESET, re_enrol
 from mes.services.sessions import end_own_session
-from mes.services.signing_rights import STATEMENT, accept_statement, statement_digest
+from mes.services.signatures import Credentials, content_digest
+from mes.services.signing_enrolment import accept_statement, statement_content
+from mes.services.signing_rights import missing_for
 
 PROVED_FOR_S = 300
 
@@ -47,6 +50,13 @@ def was_proved(request: HttpRequest) -> bool:
     return timezone.now().timestamp() - float(request.session.get(PROVED, 0)) < PROVED_FOR_S
 
 
+def against_signing(account: Account) -> tuple[Reason, ...]:
+    """Everything between this account and a signature now: what the enrolment lacks, and what suspended the right."""
+    if account.person is None:
+        return ()
+    return (*missing_for(account, timezone.now()), *signing_right_of(account.person))
+
+
 def account_page(request: HttpRequest) -> HttpResponse:
     return render(request, "mes/account.html", _shown(request))
 
@@ -57,7 +67,7 @@ def _shown(request: HttpRequest) -> dict[str, Any]:
     return {
         "account": account,
         "person": person,
-        "against": signing_right_of(person) if person else (),
+        "against": against_signing(account),
         "passkeys": Passkey.objects.filter(account=account).order_by("-pk"),
         "issued": PasskeyState.ISSUED,
         "sessions": open_sessions(account).select_related("activity"),
@@ -91,9 +101,7 @@ def account_password(request: HttpRequest) -> HttpResponse:
     return redirect("account")
 
 
-def _told(
-    request: HttpRequest, template: str, context: dict[str, Any], refusal: Refused
-) -> HttpResponse:
+def _told(request: HttpRequest, template: str, context: dict[str, Any], refusal: Refused) -> HttpResponse:
     if browser_session(request) is None:
         return refused(request, refusal)
     status = 403 if isinstance(refusal, SignatureRefused) else 422
@@ -137,24 +145,42 @@ def session_end(request: HttpRequest, number: int) -> HttpResponse:
 
 @sensitive_post_parameters("password", "assertion")
 def account_statement(request: HttpRequest) -> HttpResponse:
-    """The statement of accountability: read, then accepted with the secret (21 CFR 11.10(j))."""
-    person = _account(request).person
+    """The statement of accountability: read, then signed with both components (21 CFR 11.10(j)). After a reset this is
+    the re-enrolment (ES-14)."""
+    account = _account(request)
+    enrolment = SigningEnrolment.objects.filter(account=account, closed=False).first()
+    content = statement_content(enrolment) if enrolment else {}
+    right = SigningRight.objects.filter(
+        person=account.person, state=RightState.SUSPENDED, cause=RESET
+    ).first()
     context = {
-        "statement": STATEMENT,
-        "digest": statement_digest(),
-        "accepted": person.statements.order_by("-pk").first() if person else None,
-        "account": _account(request),
+        "account": account,
+        "enrolment": enrolment,
+        "content": content,
+        "digest": content_digest(content),
+        "accepted": enrolment.acceptances.order_by("-pk").first() if enrolment else None,
+        "reset": right is not None,
     }
     if request.method != "POST":
         return render(request, "mes/account_statement.html", context)
     try:
-        if request.POST.get("username", "").strip().lower() != _account(request).username.lower():
-            raise SignatureRefused("This is not your user id.", cure="Type your own.", rule="ES-01")
-        accept_statement(secret=given_secret(request), digest=request.POST.get("digest", ""))
+        sign_statement = re_enrol if right else accept_statement
+        sign_statement(actor=actor_of(request), credentials=_credentials(request))
     except Refused as refusal:
         return _told(request, "mes/account_statement.html", context, refusal)
-    messages.success(request, "You accepted the statement.")
+    messages.success(request, "You signed the statement of accountability.")
     return redirect("account")
+
+
+def _credentials(request: HttpRequest) -> Credentials:
+    typed = request.POST
+    return Credentials(
+        username=typed.get("username", "").strip()[:150],
+        password=typed.get("password", ""),
+        digest=typed.get("digest", "") or "nothing was shown",
+        series=series_of(request),
+        assertion=typed.get("assertion", "")[:20_000],
+    )
 
 
 @require_POST

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, series_of
 from mes.dashboard.actions import ACTIONS, permitted
 from mes.dashboard.actions.base import Action, Doing, Done, Field, read_values
 from mes.dashboard.find import KINDS, number_of
@@ -81,10 +81,13 @@ def _credentials(request: HttpRequest, action: Action) -> Credentials:
     typed = request.POST
     unseen = "nothing was shown" if action.content is not None else ""
     return Credentials(
-        username=typed.get("username", "").strip(),
+        username=typed.get("username", "").strip()[:150],
         password=typed.get("password", ""),
         digest=typed.get("digest", "") or unseen,
         comment=typed.get("comment", "").strip()[:2000],
+        series=series_of(request),
+        assertion=typed.get("assertion", "")[:20_000],
+        meaning=typed.get("meaning", ""),
     )
 
 

@@ -22,14 +22,17 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 from requests import RequestException
 
-from mes.dashboard.sessions import enter, terminal_of
+from mes.api.actors import terminal_of
+from mes.dashboard.sessions import enter
 from mes.exceptions import InvalidInput, NotPermitted, Refused
 from mes.models import Account
 from mes.services.credentials import admit, refuse_stranger
 from mes.services.federation import account_of_claims, keep_proof
 
 PROVIDER = "sso"
-ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
+ALGORITHMS = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
 FRESH = {"prompt": "login", "max_age": "0"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
 from django.contrib import messages
@@ -14,12 +13,22 @@ from django.views.decorators.http import require_POST
 
 from mes.api.actors import actor_of
 from mes.choices import PasskeyState, ResetState, RightState
+from mes.dashboard.account import against_signing
 from mes.dashboard.navigation import roles_behind
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted
-from mes.models import Account, Contact, FederatedIdentity, IdentityProofing, Passkey, Reset, SigningRight
+from mes.models import (
+    Account,
+    Contact,
+    FederatedIdentity,
+    Passkey,
+    Reproofing,
+    Reset,
+    SigningEnrolment,
+    SigningRight,
+)
 from mes.permissions import PERMISSIONS
-from mes.selectors import contact_of, open_sessions, proofing_of, review_due, reviews_due, signing_right_of
+from mes.selectors import contact_of, open_sessions, review_due, reviews_due
 from mes.services.accounts import (
     approve_reset,
     close_account,
@@ -32,16 +41,14 @@ from mes.services.accounts import (
 from mes.services.credentials import is_locked
 from mes.services.federation import bind_identity, unbind_identity
 from mes.services.passkeys import end_passkey
-from mes.services.sessions import end_all_sessions
-from mes.services.signing_rights import (
-    confirm_proofing,
-    grant_signing_right,
-    record_letter,
-    record_proofing,
+from mes.services.rights import (
+    confirm_reproofing,
+    reproof_identity,
     restore_signing_right,
     review_credentials,
-    withdraw_signing_right,
 )
+from mes.services.sessions import end_all_sessions
+from mes.services.signing_enrolment import close_enrolment, confirm_identity, prove_identity
 
 MAY = ("mes.guard_accounts", "mes.confirm_identity", "mes.review_credentials")
 PER_PAGE = 100
@@ -74,9 +81,20 @@ def security(request: HttpRequest) -> HttpResponse:
         "q": asked,
         "accounts": [(account, is_locked(account)) for account in listed[:PER_PAGE]],
         "count": listed.count(),
-        "resets": Reset.objects.filter(state=ResetState.REQUESTED).select_related("account__person", "requested_by"),
-        "proofings": IdentityProofing.objects.filter(confirmed_at=None).select_related("person"),
-        "suspended": SigningRight.objects.filter(state=RightState.SUSPENDED).select_related("person", "account"),
+        "resets": Reset.objects.filter(state=ResetState.REQUESTED).select_related(
+            "account__person", "requested_by"
+        ),
+        "enrolments": SigningEnrolment.objects.filter(confirmed_at=None, closed=False).select_related(
+            "account__person"
+        ),
+        "looks": [
+            (look, Account.objects.filter(person=look.person).order_by("-pk").first())
+            for look in Reproofing.objects.filter(confirmed_at=None).select_related("person")
+        ],
+        "suspended": [
+            (right, Account.objects.filter(person=right.person).order_by("-pk").first())
+            for right in SigningRight.objects.filter(state=RightState.SUSPENDED).select_related("person")
+        ],
         "reviews": [(account, review_due(account)) for account in reviews_due()[:PER_PAGE]],
         "now": timezone.now(),
     }
@@ -94,9 +112,9 @@ def security_account(request: HttpRequest, number: int) -> HttpResponse:
         "person": person,
         "locked": is_locked(account),
         "right": SigningRight.objects.filter(person=person).first(),
-        "against": signing_right_of(person) if person else (),
-        "proofing": proofing_of(person) if person else None,
-        "waiting": IdentityProofing.objects.filter(person=person, confirmed_at=None),
+        "against": against_signing(account),
+        "enrolment": SigningEnrolment.objects.filter(account=account, closed=False).first(),
+        "looks": Reproofing.objects.filter(person=person, confirmed_at=None),
         "contact": contact_of(person) if person else None,
         "contacts": Contact.objects.filter(person=person, verified_at=None, closed=False),
         "passkeys": Passkey.objects.filter(account=account).order_by("-pk"),
@@ -131,20 +149,30 @@ def _identity(given: Any) -> FederatedIdentity:
 
 VERBS: dict[str, tuple[str, Verb]] = {
     "prove": (
-        "The proofing is recorded; a second person confirms it.",
-        lambda account, actor, given: record_proofing(
-            person=account.person, document=_text(given, "document"), method=_text(given, "method"), actor=actor
+        "The proof of identity is recorded; a second person confirms it.",
+        lambda account, actor, given: prove_identity(
+            account_id=account.pk,
+            document=_text(given, "document"),
+            method=_text(given, "method"),
+            actor=actor,
         ),
     ),
     "confirm": (
         "The identity is confirmed.",
-        lambda account, actor, given: confirm_proofing(proofing_id=_number(given), actor=actor),
+        lambda account, actor, given: confirm_identity(enrolment_id=_number(given), actor=actor),
     ),
-    "grant": (
-        "The right to sign is granted.",
-        lambda account, actor, given: grant_signing_right(
-            person=account.person, account=account, actor=actor, reason=_text(given, "reason")
+    "reprove": (
+        "The new look is recorded; a second person confirms it.",
+        lambda account, actor, given: reproof_identity(
+            person=account.person,
+            document=_text(given, "document"),
+            method=_text(given, "method"),
+            actor=actor,
         ),
+    ),
+    "confirm-again": (
+        "The new look is confirmed. The owner may re-enrol.",
+        lambda account, actor, given: confirm_reproofing(reproofing_id=_number(given), actor=actor),
     ),
     "restore": (
         "The right to sign is restored.",
@@ -153,9 +181,9 @@ VERBS: dict[str, tuple[str, Verb]] = {
         ),
     ),
     "withdraw": (
-        "The right to sign is withdrawn.",
-        lambda account, actor, given: withdraw_signing_right(
-            person=account.person, actor=actor, reason=_text(given, "reason")
+        "This account signs no longer.",
+        lambda account, actor, given: close_enrolment(
+            enrolment_id=_number(given), actor=actor, reason=_text(given, "reason")
         ),
     ),
     "keep": (
@@ -165,7 +193,7 @@ VERBS: dict[str, tuple[str, Verb]] = {
         ),
     ),
     "discard": (
-        "The review is recorded, and the right to sign withdrawn.",
+        "The review is recorded, and the right to sign suspended.",
         lambda account, actor, given: review_credentials(
             account=account, keep=False, actor=actor, comment=_text(given, "reason")
         ),
@@ -252,20 +280,3 @@ def security_act(request: HttpRequest, number: int, verb: str) -> HttpResponse:
     act(account, actor_of(request), request.POST)
     messages.success(request, told)
     return redirect("security-account", number=number)
-
-
-@require_POST
-def security_letter(request: HttpRequest) -> HttpResponse:
-    """The letter to the FDA (21 CFR 11.100(c)(1))."""
-    try:
-        sent_on = date.fromisoformat(request.POST.get("sent_on", ""))
-    except ValueError:
-        raise InvalidInput("When was it sent?", cure="Type the date as 2026-11-22.", rule="P11-100c") from None
-    record_letter(
-        digest=_text(request.POST, "digest"),
-        sent_on=sent_on,
-        signatory=_text(request.POST, "signatory"),
-        actor=actor_of(request),
-    )
-    messages.success(request, "The letter is on record.")
-    return redirect("security")

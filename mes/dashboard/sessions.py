@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from django.urls import Resolver404, resolve, reverse
 from django.utils import timezone
 
+from mes.api.actors import terminal_of
 from mes.dashboard.routes import is_fragment
 from mes.models import Account, BrowserSession
 from mes.selectors import password_expired
@@ -24,7 +25,8 @@ from mes.services.sessions import (
     open_session,
     session_of,
 )
-from mes.terminals import Terminal, at_terminal, digest_of_key
+from mes.services.signing_series import end_series, session_opened
+from mes.terminals import at_terminal
 
 KEPT = "lamina_session"
 PROVED = "lamina_proved"
@@ -36,11 +38,6 @@ OWING_MAY = frozenset({"account-password", "sign-out", "passkey-challenge", "ses
 # Asked for by the page itself, not by somebody: it keeps no session open.
 BACKGROUND = frozenset({"my-work-count"})
 Answer = Callable[[HttpRequest], HttpResponseBase]
-
-
-def terminal_of(request: HttpRequest) -> Terminal:
-    agent = request.headers.get("User-Agent", "")[:200].replace("\0", "")
-    return Terminal(digest_of_key(request.session.session_key), request.META.get("REMOTE_ADDR", ""), agent)
 
 
 class SessionGuard:
@@ -100,9 +97,7 @@ def _note(request: HttpRequest, session: BrowserSession, name: str) -> None:
         note_activity(session=session, terminal=place)
 
 
-def _sent_to(
-    request: HttpRequest, page: str, code: str, reason: tuple[str, str, str]
-) -> HttpResponseBase:
+def _sent_to(request: HttpRequest, page: str, code: str, reason: tuple[str, str, str]) -> HttpResponseBase:
     if request.path.startswith("/api/"):
         text, cure, rule = reason
         body = {"code": code, "reasons": [{"rule": rule, "text": text, "cure": cure}]}
@@ -116,6 +111,7 @@ def enter(request: HttpRequest, secret: CheckedSecret) -> BrowserSession:
     """Open a session for an account whose secret was just checked. The session's key is a new one."""
     login(request, secret.account)
     session = open_session(account=secret.account, method=secret.method, terminal=terminal_of(request))
+    session_opened(account=secret.account, terminal=terminal_of(request))
     request.session[KEPT] = str(session.uid)
     mark_proved(request)
     return session
@@ -126,6 +122,7 @@ def leave(request: HttpRequest) -> None:
     session = browser_session(request) if isinstance(request.user, Account) else None
     if session is not None:
         end_session(session=session, cause="signed out", actor=actor_of(session.account))
+        end_series(account_id=session.account_id, because="signed out")
     logout(request)
 
 

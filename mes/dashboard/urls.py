@@ -36,7 +36,7 @@ from mes.dashboard.lots import lot_list, lot_page
 from mes.dashboard.orders import order_identity, order_list, order_page
 from mes.dashboard.provider import provider_callback, provider_start
 from mes.dashboard.routes import page, public
-from mes.dashboard.security import security, security_account, security_act, security_letter
+from mes.dashboard.security import security, security_account, security_act
 from mes.dashboard.work import my_work, my_work_count
 
 urlpatterns = [
@@ -60,7 +60,6 @@ urlpatterns = [
     page("account/address/", contact_name, "contact-name"),
     page("account/address/<int:number>/", contact_verify, "contact-verify"),
     page("security/", security, "security"),
-    page("security/letter/", security_letter, "security-letter"),
     page("security/accounts/<int:number>/", security_account, "security-account"),
     page("security/accounts/<int:number>/<str:verb>/", security_act, "security-act"),
     page("", board, "board"),

@@ -29,11 +29,15 @@ class Environment(BaseSettings):
     worker_concurrency: int = Field(default=2, ge=1, le=64)
     max_body_mib: int = Field(default=1024, ge=1, le=16384)
     note: str = Field(default="", max_length=120)
+    signing_idle_minutes: int = Field(default=10, ge=1, le=15)
+    login_opens_series: bool = False
+    markets: Annotated[list[str], NoDecode] = Field(default_factory=lambda: ["EU", "US"])
+    fda_letter: Literal["required", "warn"] = "required"
+    clock: Literal["required", "measured"] = "measured"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     address: str = Field(default="http://localhost:8000", pattern=r"^https?://[^\s]+$")
     idle_minutes: int = Field(default=10, ge=1, le=15)
     password_days: Literal[0, 90, 180, 365] = 365
-    us_market: bool = False
     oidc_issuer: str = Field(default="", pattern=r"^(|https://.+|http://(127\.0\.0\.1|localhost)(:\d+)?.*)$")
     oidc_client_id: str = ""
     oidc_name: str = Field(default="the identity provider", max_length=60)
@@ -46,7 +50,7 @@ class Environment(BaseSettings):
         default="", validation_alias="BROKER_URL", pattern=r"^(|(redis|rediss|unix)://.+)$"
     )
 
-    @field_validator("hosts", "origins", mode="before")
+    @field_validator("hosts", "origins", "markets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (

@@ -28,13 +28,20 @@ from mes.models.eventlog import (
 from mes.models.patients import Patient, PatientIdentity
 from mes.models.people import AccessToken, Account, Person, RoleGrant
 from mes.models.rights import CredentialReview, Reproofing, SigningRight
-from mes.models.signatures import Signature
+from mes.models.signatures import Signature, SignatureWithdrawal, SigningFailure, SigningSeries
+from mes.models.signing import (
+    CertificationLetter,
+    HandwrittenSignature,
+    SigningEnrolment,
+    StatementAcceptance,
+)
 
 __all__ = [
     "AccessToken",
     "Account",
     "Artefact",
     "BrowserSession",
+    "CertificationLetter",
     "Contact",
     "CredentialReview",
     "Delivery",
@@ -44,6 +51,7 @@ __all__ = [
     "FederatedIdentity",
     "FormerPassword",
     "FreshProof",
+    "HandwrittenSignature",
     "Inbox",
     "Lane",
     "Leaf",
@@ -59,7 +67,12 @@ __all__ = [
     "SessionActivity",
     "SignInSource",
     "Signature",
+    "SignatureWithdrawal",
+    "SigningEnrolment",
+    "SigningFailure",
     "SigningRight",
+    "SigningSeries",
     "Slot",
+    "StatementAcceptance",
     "Stream",
 ]

@@ -127,7 +127,9 @@ class Contact(models.Model):
         db_table = "mes_contact"
         constraints = [
             models.UniqueConstraint(
-                fields=["person"], condition=models.Q(closed=False, verified_at__isnull=False), name="contact_once"
+                fields=["person"],
+                condition=models.Q(closed=False, verified_at__isnull=False),
+                name="contact_once",
             )
         ]
 
@@ -168,7 +170,9 @@ class Reset(models.Model):
         return f"reset of {self.account_id}"
 
 
-@table("working", root="mes.session", digest={1: ("account_id", "started_at", "method", "ended_at", "ended_by")})
+@table(
+    "working", root="mes.session", digest={1: ("account_id", "started_at", "method", "ended_at", "ended_by")}
+)
 class BrowserSession(models.Model):
     """A signed-in browser. `uid` is in the session's own data; the session's key is nowhere in the record."""
 
@@ -196,7 +200,9 @@ class BrowserSession(models.Model):
 class SessionActivity(models.Model):
     """When a session was last used, and since when it is locked. Holds nothing of the record."""
 
-    session = models.OneToOneField(BrowserSession, on_delete=models.PROTECT, related_name="activity", primary_key=True)
+    session = models.OneToOneField(
+        BrowserSession, on_delete=models.PROTECT, related_name="activity", primary_key=True
+    )
     key_digest = models.CharField(max_length=64, db_index=True)
     seen_at = models.DateTimeField()
     locked_at = models.DateTimeField(null=True)

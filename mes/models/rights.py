@@ -45,7 +45,9 @@ class Reproofing(models.Model):
     """A new look at who a signer is, by two people, after the secret was reset or lost (ES-14, ES-17)."""
 
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="reproofings")
-    document = models.CharField(max_length=60, help_text="Which kind: passport, identity card. Never its number")
+    document = models.CharField(
+        max_length=60, help_text="Which kind: passport, identity card. Never its number"
+    )
     method = models.CharField(max_length=60)
     verifier = models.CharField(max_length=60, help_text="Actor that looked")
     proofed_at = models.DateTimeField()

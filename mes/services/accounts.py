@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.contrib.auth.hashers import check_password
@@ -45,9 +46,7 @@ def refuse_password(account: Account, password: str) -> None:
     """Raise InvalidInput with every fault of a new password (ES-01, ES-16). An unsaved account has no history."""
     faults = [*_length_faults(account, password), *_validator_faults(account, password)]
     if account.pk and _was_used(account, password):
-        faults.append(
-            Reason(f"It is one of the last {REMEMBERED} passwords.", "Choose a new one.", "ES-16")
-        )
+        faults.append(Reason(f"It is one of the last {REMEMBERED} passwords.", "Choose a new one.", "ES-16"))
     if faults:
         raise InvalidInput(faults)
 
@@ -161,7 +160,8 @@ def name_contact(*, person: Person, address: str, actor: Actor) -> Contact:
     contact.save()
     publish(contact, ContactNamed(person_id=person.pk, contact_id=contact.pk), actor=actor)
     text = f"The code is {code}. Type it under 'Your account'.\nIf nobody asked for it, tell your security administrator."
-    afterwards(lambda: send_message([contact.address], "Verify this address for Lamina", text))
+    send = partial(send_message, [contact.address], "Verify this address for Lamina", text)
+    afterwards("A code was sent", send)
     return contact
 
 
@@ -175,8 +175,10 @@ def verify_contact(*, contact_id: int, code: str, actor: Actor) -> Contact:
     )
     if contact is None or not hmac.compare_digest(contact.code, _keyed(code.strip())):
         if contact is not None:
-            afterwards(lambda: close_contact(contact_id=contact_id))
-        raise InvalidInput("This is not the code that was sent.", cure="Name the address again.", rule="ES-14")
+            afterwards("A code was wrong", partial(close_contact, contact_id=contact_id))
+        raise InvalidInput(
+            "This is not the code that was sent.", cure="Name the address again.", rule="ES-14"
+        )
     for former in Contact.objects.select_for_update().filter(
         person_id=contact.person_id, closed=False, verified_at__isnull=False
     ):
@@ -193,7 +195,9 @@ def confirm_contact(*, contact_id: int, actor: Actor) -> Contact:
     """For somebody who cannot sign in yet: a second person, neither who named the address nor its owner, vouches for it.
     Only where no address counts already: one that does is replaced by its owner alone (ES-14)."""
     require(actor, "mes.confirm_identity")
-    contact = Contact.objects.select_for_update().filter(pk=contact_id, verified_at=None, closed=False).first()
+    contact = (
+        Contact.objects.select_for_update().filter(pk=contact_id, verified_at=None, closed=False).first()
+    )
     if contact is None:
         raise Refused("This address does not wait any more.", cure="Look at the list again.", rule="ES-14")
     if str(actor) in (contact.named_by, str(Actor.person(contact.person_id))):
@@ -271,7 +275,8 @@ def approve_reset(*, reset_id: int, actor: Actor, reason: str = "") -> None:
         f"{settings.SITE_ADDRESS}/reset/#{word}\n\n"
         "If you did not ask for it, tell your security administrator at once."
     )
-    afterwards(lambda: send_message([channel.address], "A new password for Lamina", text))
+    send = partial(send_message, [channel.address], "A new password for Lamina", text)
+    afterwards("A link was sent", send)
 
 
 @unit_of_work
@@ -286,9 +291,7 @@ def refuse_reset(*, reset_id: int, actor: Actor, reason: str) -> None:
 def _refuse(reset: Reset, actor: Actor, reason: str) -> None:
     reset.state = ResetState.REFUSED
     reset.save(update_fields=["state"])
-    publish(
-        reset, ResetRefused(account_id=reset.account_id, reset_id=reset.pk), actor=actor, reason=reason
-    )
+    publish(reset, ResetRefused(account_id=reset.account_id, reset_id=reset.pk), actor=actor, reason=reason)
 
 
 @unit_of_work

@@ -41,9 +41,7 @@ def send_alert(fact: Recorded[AccountLocked]) -> Callable[[], None]:
     )
     if not send_message(addresses, f"Lamina: account {account.username} was locked", text):
         raise AlertNotSent("the mail server did not take it")
-    return partial(
-        note_alert, account_id=account.pk, recipients=len(addresses), locked_event=str(fact.uid)
-    )
+    return partial(note_alert, account_id=account.pk, recipients=len(addresses), locked_event=str(fact.uid))
 
 
 @unit_of_work

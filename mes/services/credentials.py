@@ -39,7 +39,7 @@ SESSION_ENDS_AFTER = 3
 SOURCE_FAILURES = 20
 SOURCE_WINDOW = timedelta(minutes=10)
 DOOR = Actor.system("sign-in")
-PASSWORD, PASSKEY, PROVIDER = "user id + password", "user id + passkey", "user id + provider"  # noqa: S105
+PASSWORD, PASSKEY, PROVIDER = "user id + password", "user id + passkey", "user id + provider"
 FRESH = "fresh:"
 LONGEST = 20_000
 WRONG = "User id or secret is wrong, or this account is closed or locked."
@@ -77,11 +77,15 @@ def check_secret(
         right = _is_right(account, password, assertion, purpose, terminal)
         if account is not None and right and _is_open(account):
             if account.failures or purpose == "signing":
-                afterwards(partial(_forget_failures, account_id=account.pk, terminal=terminal))
+                afterwards(
+                    "Failures were forgotten",
+                    partial(_forget_failures, account_id=account.pk, terminal=terminal),
+                )
             return CheckedSecret(account, method, timezone.now())
         count = _count_failure if account is not None else _count_stranger
         key = account.pk if account is not None else 0
-        afterwards(partial(count, account_id=key, purpose=purpose, method=method, terminal=terminal))
+        failed = partial(count, account_id=key, purpose=purpose, method=method, terminal=terminal)
+        afterwards("A secret was wrong", failed)
         raise SignatureRefused(
             WRONG,
             cure="Type both again. After five failures the account is locked for 30 minutes; "
@@ -195,15 +199,17 @@ def _lock(account: Account, purpose: Purpose, terminal: Terminal) -> None:
         suspend_right(person_id=account.person_id, cause="misuse", actor=DOOR)
 
 
+@unit_of_work
 def suspend_right(*, person_id: int, cause: str, actor: Actor, reason: str = "") -> None:
-    """Suspend a person's right to sign, where it is not already. Part of the caller's unit."""
-    rights = SigningRight.objects.select_for_update().filter(person_id=person_id).exclude(
-        state=RightState.WITHDRAWN
-    )
-    for right in rights:
-        right.state, right.cause, right.changed_at = RightState.SUSPENDED, cause, timezone.now()
-        right.save(update_fields=["state", "cause", "changed_at"])
-        publish(right, SigningRightSuspended(person_id=person_id, cause=cause), actor=actor, reason=reason)
+    """Suspend a person's right to sign. A reset outlasts misuse: only re-enrolment ends it."""
+    right = SigningRight.objects.select_for_update().filter(person_id=person_id).first()
+    if right is None:
+        right = SigningRight(person_id=person_id)
+    elif right.state == RightState.SUSPENDED and right.cause == "reset":
+        return
+    right.state, right.cause, right.changed_at = RightState.SUSPENDED, cause, timezone.now()
+    right.save()
+    publish(right, SigningRightSuspended(person_id=person_id, cause=cause), actor=actor, reason=reason)
 
 
 def _count_in_session(terminal: Terminal, actor: Actor) -> None:

@@ -23,16 +23,22 @@ SKEW = timedelta(seconds=5)
 
 
 @unit_of_work
-def bind_identity(*, account: Account, issuer: str, subject: str, actor: Actor, reason: str) -> FederatedIdentity:
+def bind_identity(
+    *, account: Account, issuer: str, subject: str, actor: Actor, reason: str
+) -> FederatedIdentity:
     """Say who an account is at the identity provider. A security administrator does it, for somebody else (P11-200a3)."""
     require(actor, "mes.guard_accounts")
     if actor.person_id is not None and actor.person_id == account.person_id:
-        raise NotPermitted("Nobody binds the own account.", cure="Ask another administrator.", rule="P11-200a3")
+        raise NotPermitted(
+            "Nobody binds the own account.", cure="Ask another administrator.", rule="P11-200a3"
+        )
     if not issuer.strip() or not subject.strip():
         raise InvalidInput("Issuer and subject are both needed.", cure="Read them from the provider's list.")
     if FederatedIdentity.objects.filter(issuer=issuer, subject=subject, closed=False).exists():
         raise InvalidInput("This subject is bound to an account.", cure="Unbind it first.", rule="P11-100a")
-    identity = FederatedIdentity.objects.create(account=account, issuer=issuer.strip(), subject=subject.strip())
+    identity = FederatedIdentity.objects.create(
+        account=account, issuer=issuer.strip(), subject=subject.strip()
+    )
     publish(
         identity,
         IdentityBound(account_id=account.pk, issuer=identity.issuer, subject=identity.subject),

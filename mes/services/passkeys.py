@@ -60,7 +60,9 @@ def finish_enrolment(*, account: Account, answer: str, name: str, actor: Actor) 
             raise ValueError("nothing was asked")
         data = _server().register_complete(state, json.loads(answer)).credential_data
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise InvalidInput("The passkey could not be enrolled.", cure="Try once more.", rule="ES-01") from None
+        raise InvalidInput(
+            "The passkey could not be enrolled.", cure="Try once more.", rule="ES-01"
+        ) from None
     if data is None or not name.strip():
         raise InvalidInput("A passkey needs a name.", cure="Name the device that holds it.")
     passkey = Passkey.objects.create(
@@ -123,7 +125,10 @@ def end_passkey(*, passkey_id: int, state: PasskeyState, actor: Actor, reason: s
     Its owner may at any time; a security administrator for others (ES-17).
     """
     passkey = (
-        Passkey.objects.select_for_update(of=("self",)).select_related("account").filter(pk=passkey_id).first()
+        Passkey.objects.select_for_update(of=("self",))
+        .select_related("account")
+        .filter(pk=passkey_id)
+        .first()
     )
     if passkey is None or passkey.state != PasskeyState.ISSUED:
         raise Refused("There is no such passkey in use.", cure="Look at the list again.", rule="ES-17")

@@ -111,6 +111,8 @@ def end_own_session(*, account: Account, session_id: int, actor: Actor) -> None:
 
 
 @unit_of_work
-def end_all_sessions(*, account: Account, cause: str, actor: Actor, keep: BrowserSession | None = None) -> None:
+def end_all_sessions(
+    *, account: Account, cause: str, actor: Actor, keep: BrowserSession | None = None
+) -> None:
     for session in open_sessions(account).select_related("account").exclude(pk=keep.pk if keep else 0):
         end_session(session=session, cause=cause, actor=actor)

@@ -182,6 +182,12 @@ def environment_note() -> str:
     return str(settings.ENVIRONMENT_NOTE)
 
 
+@register.simple_tag
+def idle_seconds() -> int:
+    """After how long without a touch a page locks itself."""
+    return int(settings.IDLE.total_seconds())
+
+
 @register.simple_tag(takes_context=True)
 def navigation(context: template.Context) -> list[Link]:
     """The pages this person may open, with the current one marked."""

@@ -70,6 +70,7 @@ from printing.selectors import items_content
 from quality.catalog.plan import read_plan
 from quality.models import Inspection
 from quality.services.inspection import receive_scan, record_measurement
+from tests.mes.makers import enrol
 
 SYSTEM = Actor.system("test")
 PASSWORD = "a long pass phrase"
@@ -93,7 +94,7 @@ WAY = ("design_frozen", "queued", "in_build", "built")
 
 def make_person(name: str, *roles: Role, zone: str = "Europe/Berlin") -> Person:
     person = register_person(full_name=name, actor=SYSTEM, credentials="MSc", timezone=zone)
-    open_account(username=f"user{person.pk}", password=PASSWORD, person=person, actor=SYSTEM)
+    enrol(open_account(username=f"user{person.pk}", password=PASSWORD, person=person, actor=SYSTEM), PASSWORD)
     for role in roles:
         grant_role(person=person, role=role, actor=SYSTEM)
     return person
