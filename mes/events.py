@@ -103,7 +103,7 @@ class SignedIn(Event, name="mes.signed_in", terminal=True):
     account_id: int
     session_id: int
     method: str
-    terminal: dict[str, str]
+    place: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ class SessionsConcurrent(Event, name="mes.sessions_concurrent", terminal=True):
 
     account_id: int
     open_sessions: int
-    terminal: dict[str, str]
+    place: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +149,7 @@ class SecretRefused(Event, name="mes.secret_refused", terminal=True):
     purpose: str
     method: str
     failures: int
-    terminal: dict[str, str]
+    place: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +157,7 @@ class UnknownNameRefused(Event, name="mes.unknown_name_refused", terminal=True):
     """Somebody tried to sign in under a name that nobody has. The name is not kept: people type passwords there."""
 
     method: str
-    terminal: dict[str, str]
+    place: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +175,7 @@ class AccountLocked(Event, name="mes.account_locked"):
     account_id: int
     until: str
     purpose: str
-    terminal: dict[str, str]
+    place: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)

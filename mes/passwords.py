@@ -26,7 +26,8 @@ ROWS = (
     "abcdefghijklmnopqrstuvwxyz",
     "qwertyuiopasdfghjklzxcvbnm",
     "qwertzuiopasdfghjklyxcvbnm",
-    "01234567890",
+    "1234567890",
+    "0123456789",
 )
 DRESSED = "This password is in a list of leaked ones, or is one of them with something around it."
 
@@ -58,7 +59,7 @@ def _undressed(word: str) -> str:
 def _walks(word: str) -> bool:
     """Whether a word is a run along the alphabet or the keyboard, to and fro, any number of times."""
     part = _undressed(word)
-    return len(part) >= 4 and any(part in row * 2 or part[::-1] in row * 2 for row in ROWS)
+    return len(part) >= 4 and any(part in row * 3 or part[::-1] in row * 3 for row in ROWS)
 
 
 class BreachListValidator:

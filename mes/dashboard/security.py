@@ -22,6 +22,7 @@ from mes.models import (
     Contact,
     FederatedIdentity,
     Passkey,
+    Person,
     Reproofing,
     Reset,
     SigningEnrolment,
@@ -143,6 +144,12 @@ def _number(given: Any) -> int:
     return int(text)
 
 
+def _person(account: Account) -> Person:
+    if account.person is None:
+        raise Http404
+    return account.person
+
+
 def _identity(given: Any) -> FederatedIdentity:
     return get_object_or_404(FederatedIdentity, pk=_number(given))
 
@@ -164,7 +171,7 @@ VERBS: dict[str, tuple[str, Verb]] = {
     "reprove": (
         "The new look is recorded; a second person confirms it.",
         lambda account, actor, given: reproof_identity(
-            person=account.person,
+            person=_person(account),
             document=_text(given, "document"),
             method=_text(given, "method"),
             actor=actor,
@@ -177,7 +184,7 @@ VERBS: dict[str, tuple[str, Verb]] = {
     "restore": (
         "The right to sign is restored.",
         lambda account, actor, given: restore_signing_right(
-            person=account.person, actor=actor, reason=_text(given, "reason")
+            person=_person(account), actor=actor, reason=_text(given, "reason")
         ),
     ),
     "withdraw": (
@@ -241,7 +248,7 @@ VERBS: dict[str, tuple[str, Verb]] = {
     "name-contact": (
         "A code was sent there; its owner gives it back, or a second person confirms the address.",
         lambda account, actor, given: name_contact(
-            person=account.person, address=_text(given, "address")[:254], actor=actor
+            person=_person(account), address=_text(given, "address")[:254], actor=actor
         ),
     ),
     "confirm-contact": (

@@ -7,236 +7,446 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('mes', '0004_signing'),
+        ("mes", "0004_signing"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='BrowserSession',
+            name="BrowserSession",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(unique=True)),
-                ('address', models.CharField(max_length=45)),
-                ('agent', models.CharField(blank=True, max_length=200)),
-                ('method', models.CharField(max_length=30)),
-                ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('failures', models.IntegerField(default=0, help_text='Wrong secrets in a row at signing')),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('ended_by', models.CharField(blank=True, max_length=30)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uid", models.UUIDField(unique=True)),
+                ("address", models.CharField(max_length=45)),
+                ("agent", models.CharField(blank=True, max_length=200)),
+                ("method", models.CharField(max_length=30)),
+                ("started_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("failures", models.IntegerField(default=0, help_text="Wrong secrets in a row at signing")),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("ended_by", models.CharField(blank=True, max_length=30)),
             ],
             options={
-                'db_table': 'mes_session',
+                "db_table": "mes_session",
             },
         ),
         migrations.CreateModel(
-            name='SignInSource',
+            name="SignInSource",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('network', models.CharField(max_length=60, unique=True)),
-                ('window_from', models.DateTimeField()),
-                ('failures', models.IntegerField(default=0)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("network", models.CharField(max_length=60, unique=True)),
+                ("window_from", models.DateTimeField()),
+                ("failures", models.IntegerField(default=0)),
             ],
             options={
-                'db_table': 'mes_sign_in_source',
+                "db_table": "mes_sign_in_source",
             },
         ),
         migrations.AddField(
-            model_name='account',
-            name='failures',
-            field=models.IntegerField(default=0, help_text='Wrong secrets in a row, at sign-in and at signing (ES-15)'),
+            model_name="account",
+            name="failures",
+            field=models.IntegerField(
+                default=0, help_text="Wrong secrets in a row, at sign-in and at signing (ES-15)"
+            ),
         ),
         migrations.AddField(
-            model_name='account',
-            name='locked_until',
+            model_name="account",
+            name="locked_until",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='account',
-            name='must_change',
-            field=models.BooleanField(default=False, help_text='A new password before anything else (ES-16)'),
+            model_name="account",
+            name="must_change",
+            field=models.BooleanField(default=False, help_text="A new password before anything else (ES-16)"),
         ),
         migrations.AddField(
-            model_name='account',
-            name='opened_at',
+            model_name="account",
+            name="opened_at",
             field=models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
         ),
         migrations.AddField(
-            model_name='account',
-            name='password_set_at',
+            model_name="account",
+            name="password_set_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='account',
-            name='password_short',
-            field=models.BooleanField(default=False, help_text='Too short to be the only factor: needs a passkey beside it (ES-01)'),
+            model_name="account",
+            name="password_short",
+            field=models.BooleanField(
+                default=False, help_text="Too short to be the only factor: needs a passkey beside it (ES-01)"
+            ),
         ),
         migrations.CreateModel(
-            name='SessionActivity',
+            name="SessionActivity",
             fields=[
-                ('session', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='activity', serialize=False, to='mes.browsersession')),
-                ('key_digest', models.CharField(db_index=True, max_length=64)),
-                ('seen_at', models.DateTimeField()),
-                ('locked_at', models.DateTimeField(null=True)),
+                (
+                    "session",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="activity",
+                        serialize=False,
+                        to="mes.browsersession",
+                    ),
+                ),
+                ("key_digest", models.CharField(db_index=True, max_length=64)),
+                ("seen_at", models.DateTimeField()),
+                ("locked_at", models.DateTimeField(null=True)),
             ],
             options={
-                'db_table': 'mes_session_activity',
+                "db_table": "mes_session_activity",
             },
         ),
         migrations.AddField(
-            model_name='browsersession',
-            name='account',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='browser_sessions', to=settings.AUTH_USER_MODEL),
+            model_name="browsersession",
+            name="account",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="browser_sessions",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.CreateModel(
-            name='Contact',
+            name="Contact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address', models.EmailField(max_length=254)),
-                ('code', models.CharField(help_text='Keyed hash of the code that was sent', max_length=64)),
-                ('named_by', models.CharField(help_text='Actor that named it', max_length=60)),
-                ('verified_at', models.DateTimeField(null=True)),
-                ('closed', models.BooleanField(default=False)),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='contacts', to='mes.person')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address", models.EmailField(max_length=254)),
+                ("code", models.CharField(help_text="Keyed hash of the code that was sent", max_length=64)),
+                ("named_by", models.CharField(help_text="Actor that named it", max_length=60)),
+                ("verified_at", models.DateTimeField(null=True)),
+                ("closed", models.BooleanField(default=False)),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="contacts", to="mes.person"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'mes_contact',
+                "db_table": "mes_contact",
             },
         ),
         migrations.CreateModel(
-            name='CredentialReview',
+            name="CredentialReview",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reviewer', models.CharField(help_text='Actor that reviewed', max_length=60)),
-                ('outcome', models.CharField(help_text='keep or suspend', max_length=10)),
-                ('comment', models.TextField(blank=True)),
-                ('reviewed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reviews', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("reviewer", models.CharField(help_text="Actor that reviewed", max_length=60)),
+                ("outcome", models.CharField(help_text="keep or suspend", max_length=10)),
+                ("comment", models.TextField(blank=True)),
+                ("reviewed_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reviews",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'mes_credential_review',
+                "db_table": "mes_credential_review",
             },
         ),
         migrations.CreateModel(
-            name='FederatedIdentity',
+            name="FederatedIdentity",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('issuer', models.CharField(max_length=300)),
-                ('subject', models.CharField(max_length=255)),
-                ('closed', models.BooleanField(default=False)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='identities', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("issuer", models.CharField(max_length=300)),
+                ("subject", models.CharField(max_length=255)),
+                ("closed", models.BooleanField(default=False)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="identities",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'mes_federated_identity',
+                "db_table": "mes_federated_identity",
             },
         ),
         migrations.CreateModel(
-            name='FormerPassword',
+            name="FormerPassword",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128)),
-                ('set_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='former_passwords', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("password", models.CharField(max_length=128)),
+                ("set_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="former_passwords",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'mes_former_password',
+                "db_table": "mes_former_password",
             },
         ),
         migrations.CreateModel(
-            name='FreshProof',
+            name="FreshProof",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('session', models.CharField(help_text="Digest of the session's key", max_length=64)),
-                ('digest', models.CharField(max_length=64, unique=True)),
-                ('authenticated_at', models.DateTimeField()),
-                ('used', models.BooleanField(default=False)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("session", models.CharField(help_text="Digest of the session's key", max_length=64)),
+                ("digest", models.CharField(max_length=64, unique=True)),
+                ("authenticated_at", models.DateTimeField()),
+                ("used", models.BooleanField(default=False)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'mes_fresh_proof',
+                "db_table": "mes_fresh_proof",
             },
         ),
         migrations.CreateModel(
-            name='Passkey',
+            name="Passkey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=60)),
-                ('credential_id', models.CharField(max_length=1400, unique=True)),
-                ('credential', models.TextField()),
-                ('state', models.CharField(choices=[('issued', 'Issued'), ('lost', 'Reported lost'), ('revoked', 'Revoked'), ('replaced', 'Replaced')], default='issued', max_length=10)),
-                ('issued_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='passkeys', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=60)),
+                ("credential_id", models.CharField(max_length=1400, unique=True)),
+                ("credential", models.TextField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("issued", "Issued"),
+                            ("lost", "Reported lost"),
+                            ("revoked", "Revoked"),
+                            ("replaced", "Replaced"),
+                        ],
+                        default="issued",
+                        max_length=10,
+                    ),
+                ),
+                ("issued_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="passkeys",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'mes_passkey',
+                "db_table": "mes_passkey",
             },
         ),
         migrations.CreateModel(
-            name='Reproofing',
+            name="Reproofing",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('document', models.CharField(help_text='Which kind: passport, identity card. Never its number', max_length=60)),
-                ('method', models.CharField(max_length=60)),
-                ('verifier', models.CharField(help_text='Actor that looked', max_length=60)),
-                ('proofed_at', models.DateTimeField()),
-                ('confirmer', models.CharField(blank=True, help_text='Actor that confirmed', max_length=60)),
-                ('confirmed_at', models.DateTimeField(null=True)),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reproofings', to='mes.person')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "document",
+                    models.CharField(
+                        help_text="Which kind: passport, identity card. Never its number", max_length=60
+                    ),
+                ),
+                ("method", models.CharField(max_length=60)),
+                ("verifier", models.CharField(help_text="Actor that looked", max_length=60)),
+                ("proofed_at", models.DateTimeField()),
+                ("confirmer", models.CharField(blank=True, help_text="Actor that confirmed", max_length=60)),
+                ("confirmed_at", models.DateTimeField(null=True)),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reproofings",
+                        to="mes.person",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'mes_reproofing',
+                "db_table": "mes_reproofing",
             },
         ),
         migrations.CreateModel(
-            name='Reset',
+            name="Reset",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('requested', 'Waits for a second approver'), ('approved', 'Link sent'), ('used', 'Used'), ('refused', 'Refused')], default='requested', max_length=10)),
-                ('digest', models.CharField(blank=True, max_length=64)),
-                ('requested_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('expires_at', models.DateTimeField(null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='resets', to=settings.AUTH_USER_MODEL)),
-                ('approved_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='mes.person')),
-                ('channel', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='mes.contact')),
-                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='mes.person')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("requested", "Waits for a second approver"),
+                            ("approved", "Link sent"),
+                            ("used", "Used"),
+                            ("refused", "Refused"),
+                        ],
+                        default="requested",
+                        max_length=10,
+                    ),
+                ),
+                ("digest", models.CharField(blank=True, max_length=64)),
+                ("requested_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("expires_at", models.DateTimeField(null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="resets",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "approved_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="mes.person",
+                    ),
+                ),
+                (
+                    "channel",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="mes.contact",
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="mes.person",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'mes_reset',
+                "db_table": "mes_reset",
             },
         ),
         migrations.CreateModel(
-            name='SigningRight',
+            name="SigningRight",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('active', 'May sign'), ('suspended', 'Suspended')], max_length=10)),
-                ('cause', models.CharField(blank=True, help_text='misuse, reset, compromise or review', max_length=20)),
-                ('changed_at', models.DateTimeField()),
-                ('person', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='signing_right', to='mes.person')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("active", "May sign"), ("suspended", "Suspended")], max_length=10
+                    ),
+                ),
+                (
+                    "cause",
+                    models.CharField(
+                        blank=True, help_text="misuse, reset, compromise or review", max_length=20
+                    ),
+                ),
+                ("changed_at", models.DateTimeField()),
+                (
+                    "person",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="signing_right",
+                        to="mes.person",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'mes_signing_right',
+                "db_table": "mes_signing_right",
             },
         ),
         migrations.AddIndex(
-            model_name='browsersession',
-            index=models.Index(condition=models.Q(('ended_at__isnull', True)), fields=['account'], name='session_open'),
+            model_name="browsersession",
+            index=models.Index(
+                condition=models.Q(("ended_at__isnull", True)), fields=["account"], name="session_open"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='contact',
-            constraint=models.UniqueConstraint(condition=models.Q(('closed', False), ('verified_at__isnull', False)), fields=('person',), name='contact_once'),
+            model_name="contact",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("closed", False), ("verified_at__isnull", False)),
+                fields=("person",),
+                name="contact_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='federatedidentity',
-            constraint=models.UniqueConstraint(condition=models.Q(('closed', False)), fields=('issuer', 'subject'), name='identity_once'),
+            model_name="federatedidentity",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("closed", False)), fields=("issuer", "subject"), name="identity_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reproofing',
-            constraint=models.CheckConstraint(condition=models.Q(('verifier', models.F('confirmer')), _negated=True), name='reproofing_two_people'),
+            model_name="reproofing",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("verifier", models.F("confirmer")), _negated=True),
+                name="reproofing_two_people",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reset',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('requested', 'approved'))), fields=('account',), name='reset_once'),
+            model_name="reset",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ("requested", "approved"))),
+                fields=("account",),
+                name="reset_once",
+            ),
         ),
     ]

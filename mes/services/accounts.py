@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import check_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.utils import timezone
 
 from mes.choices import ResetState
@@ -152,12 +153,13 @@ def name_contact(*, person: Person, address: str, actor: Actor) -> Contact:
     if actor.person_id != person.pk:
         require(actor, "mes.guard_accounts")
     code = f"{secrets.randbelow(10**8):08d}"
-    contact = Contact(person=person, address=address.strip(), code=_keyed(code), named_by=str(actor))
     try:
-        contact.full_clean()
+        validate_email(address.strip())
     except ValidationError as error:
         raise InvalidInput("This is no e-mail address.", cure="Type it as name@example.org.") from error
-    contact.save()
+    contact = Contact.objects.create(
+        person=person, address=address.strip(), code=_keyed(code), named_by=str(actor)
+    )
     publish(contact, ContactNamed(person_id=person.pk, contact_id=contact.pk), actor=actor)
     text = f"The code is {code}. Type it under 'Your account'.\nIf nobody asked for it, tell your security administrator."
     send = partial(send_message, [contact.address], "Verify this address for Lamina", text)

@@ -30,7 +30,7 @@ def send_alert(fact: Recorded[AccountLocked]) -> Callable[[], None]:
     if account.person is not None:
         people[account.person.pk] = account.person
     addresses = sorted({contact.address for person in people.values() if (contact := contact_of(person))})
-    place = fact.event.terminal
+    place = fact.event.place
     text = (
         f"The account '{account.username}' was locked at {fact.recorded_at:%Y-%m-%d %H:%M:%S} UTC "
         f"after five wrong secrets in a row, the last at {fact.event.purpose}.\n\n"

@@ -42,7 +42,7 @@ DOOR = Actor.system("sign-in")
 PASSWORD, PASSKEY, PROVIDER = "user id + password", "user id + passkey", "user id + provider"
 FRESH = "fresh:"
 LONGEST = 20_000
-WRONG = "User id or secret is wrong, or this account is closed or locked."
+WRONG = "User id or password is wrong, or this account is closed or locked."
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,9 @@ def check_secret(
     """
     method = _method(assertion)
     with open_unit():
+        if account is not None:
+            # As it stands now: a lock that came since the caller read it counts.
+            account = Account.objects.select_related("person").get(pk=account.pk)
         right = _is_right(account, password, assertion, purpose, terminal)
         if account is not None and right and _is_open(account):
             if account.failures or purpose == "signing":
@@ -167,7 +170,7 @@ def _count_failure(*, account_id: int, purpose: Purpose, method: str, terminal: 
         purpose=purpose,
         method=method,
         failures=account.failures,
-        terminal=terminal.as_payload(),
+        place=terminal.as_payload(),
     )
     publish(account, said, actor=DOOR)
     if account.failures >= LOCK_AFTER:
@@ -191,7 +194,7 @@ def _lock(account: Account, purpose: Purpose, terminal: Terminal) -> None:
             account_id=account.pk,
             until=str(plain(account.locked_until)),
             purpose=purpose,
-            terminal=terminal.as_payload(),
+            place=terminal.as_payload(),
         ),
         actor=DOOR,
     )
@@ -241,7 +244,7 @@ def _session_of(terminal: Terminal) -> BrowserSession | None:
 @unit_of_work
 def _count_stranger(*, account_id: int, purpose: Purpose, method: str, terminal: Terminal) -> None:
     source = _count_source(terminal)
-    publish(source, UnknownNameRefused(method=method, terminal=terminal.as_payload()), actor=DOOR)
+    publish(source, UnknownNameRefused(method=method, place=terminal.as_payload()), actor=DOOR)
 
 
 def _count_source(terminal: Terminal) -> SignInSource:

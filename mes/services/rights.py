@@ -67,7 +67,7 @@ def _refuse_self(person: Person, actor: Actor) -> None:
 def re_enrol(*, actor: Actor, credentials: Credentials) -> StatementAcceptance:
     """After a reset the owner signs the statement of accountability with the new secret, once two people have looked at
     the identity anew: only then does the right to sign stand again (ES-14)."""
-    right = SigningRight.objects.select_for_update().filter(person_id=actor.person_id).first()
+    right = SigningRight.objects.select_for_update().filter(person_id=actor.person_id or 0).first()
     if right is None or right.state != RightState.SUSPENDED or right.cause != RESET:
         raise Refused("There is nothing to re-enrol.", cure="Look at your account again.", rule="ES-14")
     look = reproofing_of(right.person)

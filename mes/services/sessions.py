@@ -31,10 +31,10 @@ def open_session(*, account: Account, method: str, terminal: Terminal) -> Browse
     SessionActivity.objects.create(session=session, key_digest=terminal.session_key_digest, seen_at=now)
     actor = actor_of(account)
     where = terminal.as_payload()
-    said = SignedIn(account_id=account.pk, session_id=session.pk, method=method, terminal=where)
+    said = SignedIn(account_id=account.pk, session_id=session.pk, method=method, place=where)
     publish(session, said, actor=actor)
     if others:
-        flag = SessionsConcurrent(account_id=account.pk, open_sessions=others + 1, terminal=where)
+        flag = SessionsConcurrent(account_id=account.pk, open_sessions=others + 1, place=where)
         publish(session, flag, actor=actor)
     return session
 
