@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from typing import Any
 
 import pytest
@@ -15,7 +15,14 @@ from tests.browser.conftest import Open
 from tests.browser.steps import faults_of
 from tests.devices.makers import PASSWORD, Who, make_person
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.browser
+
+ASKED_WITHOUT = """async () => {
+  const asked = await (await fetch("/sign-in/passkey/?for=signing")).json();
+  const options = PublicKeyCredential.parseRequestOptionsFromJSON(asked.publicKey);
+  options.userVerification = "discouraged";
+  return JSON.stringify((await navigator.credentials.get({ publicKey: options })).toJSON());
+}"""
 
 
 @pytest.fixture
@@ -24,7 +31,7 @@ def who(committed_db: None) -> Who:
 
 
 @pytest.fixture
-def keyed(open_as: Open, who: Who, site: str) -> Iterator[tuple[Page, Any, str]]:
+def keyed(open_as: Open, who: Who, site: str) -> tuple[Page, Any, str]:
     """A window with a virtual authenticator that verifies its user, and one enrolled passkey."""
     page = open_as(who)
     local = site.replace("127.0.0.1", "localhost")
@@ -38,7 +45,8 @@ def keyed(open_as: Open, who: Who, site: str) -> Iterator[tuple[Page, Any, str]]
         "isUserVerified": True,
         "automaticPresenceSimulation": True,
     }
-    cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    made = cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    page.authenticator = made["authenticatorId"]  # type: ignore[attr-defined]
     page.goto(f"{local}/sign-in/")
     page.get_by_label("User id").first.fill(who.username)
     page.get_by_label("Password").fill(PASSWORD)
@@ -48,7 +56,7 @@ def keyed(open_as: Open, who: Who, site: str) -> Iterator[tuple[Page, Any, str]]
     page.get_by_role("button", name="Enrol a passkey").click()
     expect(page.get_by_role("status").filter(has_text="enrolled")).to_be_visible()
     assert faults_of(page) == []
-    yield page, cdp, local
+    return page, cdp, local
 
 
 def sign_out(page: Page) -> None:
@@ -92,20 +100,29 @@ def test_revoked_passkey_refused_old_signatures_valid(keyed: tuple[Page, Any, st
     expect(page.get_by_role("alert").filter(has_text="wrong, or this account")).to_be_visible()
     assert Signature.objects.count() == before + 1
     signature.refresh_from_db()
-    assert stands_for(signature, __import__("json").loads(signature.content))
+    assert stands_for(signature, json.loads(signature.content))
     assert Account.objects.get(username=who.username).failures == 2
 
 
 @pytest.mark.requirement("P11-200b")
+@pytest.mark.requirement("ES-01")
 def test_without_user_verification_a_passkey_is_refused(keyed: tuple[Page, Any, str], who: Who) -> None:
+    """A page that was tampered with asks the authenticator not to verify its user: the server sees that it did not."""
     page, cdp, _ = keyed
-    key = page.evaluate(
-        """async () => {
-          const asked = await (await fetch("/sign-in/passkey/?for=signing")).json();
-          const options = PublicKeyCredential.parseRequestOptionsFromJSON(asked.publicKey);
-          options.userVerification = "discouraged";
-          return JSON.stringify((await navigator.credentials.get({ publicKey: options })).toJSON());
+    before = Signature.objects.count()
+    which = {"authenticatorId": page.authenticator, "isUserVerified": False}  # type: ignore[attr-defined]
+    cdp.send("WebAuthn.setUserVerified", which)
+    page.goto(page.url.replace("/account/", "/account/statement/"))
+    asked = page.evaluate(ASKED_WITHOUT)
+    page.get_by_label("User id").fill(who.username)
+    page.evaluate(
+        """(answer) => {
+          const form = document.querySelector("form input[name=digest]").closest("form");
+          form.elements.assertion.value = answer;
+          form.elements.password.required = false;
+          form.requestSubmit();
         }""",
+        asked,
     )
-    assert key
-    assert cdp
+    expect(page.locator(".refusal")).to_contain_text("ES-01")
+    assert Signature.objects.count() == before
