@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from devices.choices import Side
 from devices.models import Order
-from devices.selectors import orders
+from devices.selectors.orders import orders
 from devices.services.orders import (
     approval_content,
     approve_order,

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from devices.choices import Phase, Stage
 from devices.models import Device, DeviceMaster
-from devices.selectors import waits_for
+from devices.selectors.progress import waits_for
 from mes.dashboard.find import CODE
 from mes.dashboard.routes import is_fragment
 from mes.dashboard.sheets import as_csv

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 
 from devices.models import Device
-from devices.selectors import devices
+from devices.selectors.devices import devices
 from mes.api.base import Acting, SigningInput, row_of
 
 

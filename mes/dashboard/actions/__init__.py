@@ -30,5 +30,6 @@ def permitted(action: Action, roles: frozenset[Role]) -> bool:
 def offered(request: HttpRequest, page: str, subject: Any) -> list[Action]:
     """What this person may do now with a thing, the main steps first. The services decide again."""
     roles = roles_behind(request)
-    found = [a for a in ACTIONS.values() if a.page == page and permitted(a, roles) and a.applies(subject)]
+    here = (a for a in ACTIONS.values() if a.page == page and not a.follows)
+    found = [a for a in here if permitted(a, roles) and a.applies(subject)]
     return sorted(found, key=lambda action: (not action.main, action.danger))
