@@ -18,6 +18,7 @@ from mes.models import (
     Contact,
     Delivery,
     EventRecord,
+    HandwrittenSignature,
     Person,
     Reproofing,
     Signature,
@@ -76,9 +77,18 @@ def signatures_of(root: Model, meaning: Meaning | None = None) -> QuerySet[Signa
     """Signatures over a root, oldest first."""
     kind, key = stream_of(root)
     signatures = (
-        Signature.objects.filter(subject_type=kind, subject_id=key).select_related("person").order_by("pk")
+        Signature.objects.filter(subject_type=kind, subject_id=key)
+        .select_related("person", "withdrawal")
+        .order_by("pk")
     )
     return signatures.filter(meaning=meaning) if meaning else signatures
+
+
+def handwritten_of(root: Model) -> QuerySet[HandwrittenSignature]:
+    """Papers signed by hand about a root, oldest first, with who verified them."""
+    kind, key = stream_of(root)
+    rows = HandwrittenSignature.objects.filter(subject_type=kind, subject_id=key)
+    return rows.select_related("verification").order_by("pk")
 
 
 def dead_deliveries() -> QuerySet[Delivery]:

@@ -39,6 +39,8 @@ ENTRIES = (
     Entry("builds", "Builds", "stack-2", "u"),
     Entry("fleet", "Fleet", "printer", "f"),
     Entry("lots", "Material", "bottle", "l"),
+    Entry("handwritten", "Papers", "writing-sign", "p", "mes.upload_handwritten"),
+    Entry("signers", "Signers", "fingerprint", "s", "mes.enrol_signers"),
     Entry("audit-trail", "Audit trail", "history", "a", "mes.read_audit_trail"),
     Entry("security", "Security", "shield-check", "s", "mes.confirm_identity"),
     Entry("dead-letters", "Deliveries", "inbox", "d", "mes.operate_deliveries"),

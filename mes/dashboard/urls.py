@@ -37,6 +37,17 @@ from mes.dashboard.orders import order_identity, order_list, order_page
 from mes.dashboard.provider import provider_callback, provider_start
 from mes.dashboard.routes import page, public
 from mes.dashboard.security import security, security_account, security_act
+from mes.dashboard.signatures import (
+    handwritten,
+    handwritten_scan,
+    handwritten_upload,
+    handwritten_verify,
+    signature_page,
+    signature_withdraw,
+    signature_withdraw_preview,
+)
+from mes.dashboard.signing import end_my_series, enrol_signer, my_signature, signers
+from mes.dashboard.together import together
 from mes.dashboard.work import my_work, my_work_count
 
 urlpatterns = [
@@ -87,6 +98,20 @@ urlpatterns = [
     page("deliveries/", dead_letters, "dead-letters"),
     page("deliveries/<int:number>/", delivery, "delivery"),
     page("deliveries/<int:number>/<str:decision>/", decide_delivery, "delivery-decide"),
+    page("my-signature/", my_signature, "my-signature"),
+    page("my-signature/end/", end_my_series, "my-signature-end"),
+    page("signers/", signers, "signers"),
+    page("signers/<str:step>/", enrol_signer, "signers-step"),
+    page("signatures/<int:number>/", signature_page, "signature"),
+    page("signatures/<int:number>/withdraw/", signature_withdraw, "signature-withdraw"),
+    page(
+        "signatures/<int:number>/withdraw/preview/", signature_withdraw_preview, "signature-withdraw-preview"
+    ),
+    page("sign-together/<str:name>/", together, "sign-together"),
+    page("handwritten/", handwritten, "handwritten"),
+    page("handwritten/upload/", handwritten_upload, "handwritten-upload"),
+    page("handwritten/<int:number>/verify/", handwritten_verify, "handwritten-verify"),
+    page("handwritten/<int:number>/scan/", handwritten_scan, "handwritten-scan"),
     page("act/<str:page>/<str:code>/<str:name>/", act, "act"),
     page("act/<str:page>/<str:code>/<str:name>/preview/", preview, "act-preview"),
 ]

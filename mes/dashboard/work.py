@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from mes.dashboard.navigation import roles_behind
+from mes.dashboard.together import offered_together
 from mes.panels import TASKS_PER_PAGE, count_tasks, open_tasks
 
 
@@ -27,6 +28,7 @@ def my_work(request: HttpRequest) -> HttpResponse:
         "groups": by_title,
         "count": count,
         "late": count_tasks(roles, before=timezone.localdate()),
+        "together": offered_together(request),
         "paging": {
             "page": number,
             "pages": pages,

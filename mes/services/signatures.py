@@ -24,7 +24,13 @@ from mes.events import SignatureGiven
 from mes.exceptions import ContentChanged, Reason, SignatureRefused, SigningStopped
 from mes.models import Account, Person, Signature, SigningSeries, Stream
 from mes.selectors import roles_of, stream_of
-from mes.services.signing_policy import COMMENTED, STATEMENT_VERSION, config_version
+from mes.services.signing_policy import (
+    COMMENTED,
+    DECIDED_ALONE,
+    NEVER_TOGETHER,
+    STATEMENT_VERSION,
+    config_version,
+)
 from mes.services.signing_rights import require_right
 from mes.services.signing_seal import CANON, Standing, hash_of, manifest_digest, seal, verify_signature
 from mes.services.signing_secret import check_signing_secret
@@ -54,7 +60,8 @@ class Signer:
 
 @dataclass
 class Together:
-    """Several signatures of one act (ES-05). `signer` is known from the first on."""
+    """Several signatures of one act and one meaning (ES-05). `signer` is known from the first on: the secret is asked
+    for once."""
 
     meaning: Meaning
     uid: UUID = field(default_factory=uuid4)
@@ -95,6 +102,7 @@ def sign(
     running_unit("A signature was made")
     now = timezone.now()
     _refuse_wrong_clock(now, credentials)
+    _refuse_alone(subject, meaning, credentials.together)
     signer = _signer(actor, credentials, meaning, now)
     require_right(signer.account, meaning, now)
     _refuse_other_meaning(meaning, content, credentials)
@@ -128,6 +136,18 @@ def _refuse_other_meaning(meaning: Meaning, content: Mapping[str, Any], credenti
     explained = credentials.comment.strip() or any(content.get(name) for name in EXPLAINED)
     if meaning in COMMENTED and not explained:
         raise SignatureRefused("Who refuses or withdraws says why.", cure="Write a comment.", rule="P11-10e")
+
+
+def _refuse_alone(subject: Model, meaning: Meaning, together: Together | None) -> None:
+    """Releases, design approvals and dispositions are decided one at a time (ES-05)."""
+    if together is None:
+        return
+    if meaning in NEVER_TOGETHER or stream_of(subject)[0] in DECIDED_ALONE:
+        raise SignatureRefused(
+            f"“{meaning.label}” is signed for one record at a time.",
+            cure="Open it and sign it there.",
+            rule="ES-05",
+        )
 
 
 def _signer(actor: Actor, credentials: Credentials, meaning: Meaning, now: datetime) -> Signer:

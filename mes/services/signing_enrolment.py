@@ -63,7 +63,7 @@ def _refuse_second(account: Account) -> None:
     """One signing account for each person, and each account enrolled once (11.100(a))."""
     if SigningEnrolment.objects.filter(account=account).exists():
         raise Conflict("This account was enrolled already.", cure="Look at the list again.")
-    if SigningEnrolment.objects.filter(person_id=account.person_id, closed=False).exists():
+    if SigningEnrolment.objects.filter(person=account.person, closed=False).exists():
         raise Conflict(
             "This person signs with another account.", cure="Close that one first.", rule="P11-100a"
         )
@@ -120,7 +120,7 @@ def statement_content(enrolment: SigningEnrolment) -> dict[str, Any]:
 @unit_of_work
 def accept_statement(*, actor: Actor, credentials: Credentials) -> StatementAcceptance:
     """Accept the statement in force by signing it, with both components (11.10(j))."""
-    person = Person.objects.select_for_update().filter(pk=actor.person_id).first()
+    person = Person.objects.select_for_update().filter(pk=actor.person_id or 0).first()
     enrolment = (
         SigningEnrolment.objects.filter(person=person, closed=False, confirmed_at__isnull=False).first()
         if person

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from mes.choices import Meaning
 from mes.eventlog.base import digest_of
+from mes.registry import Registry
 
 ABSOLUTE = timedelta(hours=8)
 FAILURES = 3
@@ -25,6 +26,8 @@ STATEMENT = (
 )
 # These decide about one thing at a time, each looked at by itself (ES-05).
 NEVER_TOGETHER = frozenset({Meaning.RELEASED, Meaning.DESIGN_APPROVED, Meaning.REJECTED, Meaning.WITHDRAWN})
+DECIDED_ALONE: Registry[str] = Registry("root that is decided about alone")
+"""Roots whose signatures are dispositions; the packages add theirs."""
 # Who says no, or takes something back, says why (dialog of ES-06).
 COMMENTED = frozenset({Meaning.REJECTED, Meaning.WITHDRAWN})
 

@@ -39,7 +39,7 @@ def missing_for(account: Account, now: datetime, *, accepting: bool = False) -> 
 
 
 def _identity(account: Account, enrolment: SigningEnrolment | None) -> Iterator[Reason]:
-    others = SigningEnrolment.objects.filter(person_id=account.person_id, closed=False)
+    others = SigningEnrolment.objects.filter(person=account.person, closed=False)
     if enrolment is None and others.exists():
         yield Reason("This person signs with another account.", "Sign with that one.", "P11-100a")
     elif enrolment is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,9 @@ from django.utils.safestring import SafeString
 from mes.choices import Meaning, Role
 from mes.dashboard.navigation import Link, links_for
 from mes.dashboard.words import Word, word_for
+from mes.models import Signature
+from mes.services.signatures import is_withdrawn
+from mes.services.signing_seal import Standing, verify_signature
 
 register = template.Library()
 
@@ -137,6 +140,13 @@ def statement(meaning: str) -> str:
 
 
 @register.filter
+def standing(signature: Signature) -> str:
+    """What a signature is worth where it is shown: "valid", "superseded", "withdrawn" or what was tampered with."""
+    found = verify_signature(signature)
+    return "withdrawn" if found is Standing.VALID and is_withdrawn(signature) else found.value.lower()
+
+
+@register.filter
 def label(name: object) -> str:
     """A field's name as a label: `maximum_p95_mm` → `Maximum p95 (mm)`."""
     words = str(name).replace("_", " ").strip()
@@ -207,6 +217,12 @@ def moment_in(value: datetime, zone: str) -> SafeString:
         value.isoformat(),
         f"{value.astimezone(ZoneInfo(zone)):%d %b %Y, %H:%M:%S %Z} ({zone})",
     )
+
+
+@register.filter
+def utc(value: datetime) -> str:
+    """The same instant in UTC, to the minute, beside a local time."""
+    return f"{value.astimezone(UTC):%d %b %Y, %H:%M UTC}"
 
 
 @register.filter

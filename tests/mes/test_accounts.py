@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused
-from mes.models import Account, EventRecord, Person
+from mes.models import Account, EventRecord
 from mes.selectors import contact_of, review_due, reviews_due, signing_right_of
 from mes.services.accounts import (
     approve_reset,
@@ -225,7 +225,7 @@ def test_a_closed_account_opens_nothing_and_keeps_its_history_and_name() -> None
     with pytest.raises(SignatureRefused):
         attempt(fresh(account), PASSWORD)
     with pytest.raises(InvalidInput, match="K-04"):
-        make_account(Person.objects.get(pk=actor.person_id), account.username.upper())
+        make_account(person_of(actor), account.username.upper())
     signature.refresh_from_db()
     assert signature.account == account
     assert EventRecord.objects.filter(stream_type="mes.account", stream_id=str(account.pk)).count() >= 2

@@ -191,7 +191,7 @@ def test_every_failure_reads_and_costs_the_same(settings: Any) -> None:
 @pytest.mark.requirement("P11-10d")
 def test_programs_and_closed_people_have_no_secret() -> None:
     program, closed = make_account(None), make_account(make_person())
-    Person.objects.filter(pk=closed.person_id).update(active=False)
+    Person.objects.filter(accounts=closed).update(active=False)
     for account in (program, fresh(closed)):
         with pytest.raises(SignatureRefused):
             attempt(account, PASSWORD)

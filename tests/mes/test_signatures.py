@@ -1,6 +1,7 @@
 """Electronic signatures: who, what, when and why, over exactly what was shown (21 CFR 11.50, 11.70, 11.200)."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
@@ -52,7 +53,7 @@ def test_a_signature_says_who_what_when_and_why() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"password": "wrong horse battery staple"}, {"password": ""}, {"username": "nobody"}]
 )
-def test_both_components_must_be_right(wrong: dict[str, str]) -> None:
+def test_both_components_must_be_right(wrong: dict[str, Any]) -> None:
     actor, credentials = make_signer(Role.QAX)
     with pytest.raises(SignatureRefused, match="ES-01: User id or password is wrong"):
         sign_as(actor, replace(credentials, **wrong))

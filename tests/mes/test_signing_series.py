@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 import pytest
 from django.conf import LazySettings
@@ -69,10 +69,10 @@ class At:
 
 
 @pytest.fixture
-def desk() -> Iterator[At]:
+def desk() -> At:
     at = At()
     at.sign(at.both)
-    yield at
+    return at
 
 
 @pytest.mark.requirement("ES-02")
@@ -222,7 +222,7 @@ def test_relogin_starts_new_series() -> None:
         assert client.post("/sign-in/", typed).status_code == 302
         answer = client.get("/my-signature/")
         assert answer.status_code == 200
-        return answer.context["series_context"]
+        return cast(SeriesContext, answer.context["series_context"])
 
     def signed(context: SeriesContext, username: str) -> int:
         with open_unit():

@@ -185,8 +185,8 @@ def test_a_page_that_wants_to_fetch_is_refused(address: str) -> None:
         assert "root:" not in str(refusal.value)
 
 
-@pytest.mark.requirement("P11-50")
-def test_a_page_without_a_signature_block_is_not_written(staff: Staff) -> None:
+@pytest.mark.requirement("P11-50", "P11-50b")
+def test_print_without_signature_block_impossible(staff: Staff) -> None:
     record = gathered(make_built_device(staff))
     pictures = dict.fromkeys(
         [item["sha256"] for section in record["sections"].values() for item in section["pictures"]], "data:,"
