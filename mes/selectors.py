@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Max, Model, Q, QuerySet
+from django.db.models import Exists, Max, Model, OuterRef, QuerySet
 from django.utils import timezone
 
 from mes.choices import Meaning, RightState, Role
@@ -16,6 +16,7 @@ from mes.models import (
     Account,
     BrowserSession,
     Contact,
+    CredentialReview,
     Delivery,
     EventRecord,
     HandwrittenSignature,
@@ -135,10 +136,9 @@ def review_due(account: Account) -> datetime:
 def reviews_due(within_days: int = 14) -> QuerySet[Account]:
     """Open accounts of people whose review is overdue or comes within some days."""
     limit = timezone.now() - settings.CREDENTIAL_REVIEW + timedelta(days=within_days)
+    recent = CredentialReview.objects.filter(account=OuterRef("pk"), reviewed_at__gte=limit)
     return (
-        Account.objects.filter(is_active=True, person__active=True, opened_at__lt=limit)
-        .annotate(reviewed=Max("reviews__reviewed_at"))
-        .filter(Q(reviewed=None) | Q(reviewed__lt=limit))
+        Account.objects.filter(~Exists(recent), is_active=True, person__active=True, opened_at__lt=limit)
         .select_related("person")
         .order_by("pk")
     )

@@ -59,8 +59,6 @@ def _asked(request: HttpRequest, *, refused: bool = False, status: int = 422, **
         "refused": refused,
         "next": _next(request),
         "username": typed,
-        "provider": settings.OIDC_ISSUER
-        and settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"][0]["name"],
         **more,
     }
     return render(request, "mes/sign_in.html", context, status=status if refused else 200)

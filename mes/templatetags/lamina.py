@@ -193,6 +193,13 @@ def environment_note() -> str:
 
 
 @register.simple_tag
+def provider_name() -> str:
+    """What the identity provider is called here; empty where there is none."""
+    apps = settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"]
+    return str(apps[0]["name"]) if settings.OIDC_ISSUER and apps else ""
+
+
+@register.simple_tag
 def idle_seconds() -> int:
     """After how long without a touch a page locks itself."""
     return int(settings.IDLE.total_seconds())

@@ -58,6 +58,14 @@ function give(asked, assertion) {
   }
 }
 
+// --- an answer is good once: after a refusal the form asks for a secret again
+document.addEventListener("htmx:after:swap", (event) => {
+  const form = event.detail?.ctx?.target?.closest?.("form");
+  if (!form?.elements.assertion || !event.detail.ctx.target.matches(".refusal-slot")) return;
+  form.elements.assertion.value = "";
+  for (const field of form.querySelectorAll("input[name=password]")) field.required = true;
+});
+
 // --- the identity provider asks again in a window of its own
 async function provider(asked) {
   const channel = new BroadcastChannel("lamina-provider");
