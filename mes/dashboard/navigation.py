@@ -42,7 +42,6 @@ ENTRIES = (
     Entry("handwritten", "Papers", "writing-sign", "p", "mes.upload_handwritten"),
     Entry("signers", "Signers", "fingerprint", "s", "mes.enrol_signers"),
     Entry("audit-trail", "Audit trail", "history", "a", "mes.read_audit_trail"),
-    Entry("security", "Security", "shield-check", "s", "mes.confirm_identity"),
     Entry("dead-letters", "Deliveries", "inbox", "d", "mes.operate_deliveries"),
 )
 
