@@ -428,3 +428,12 @@ class HandwrittenVerified(Event, name="mes.handwritten_verified", terminal=True)
 
     handwritten_id: int
     signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleSetInForce(Event, name="mes.ruleset_in_force", terminal=True):
+    """From here on these gates, moves, permissions and settings apply (K-11): digests of all, of the rules, of the settings."""
+
+    ruleset: str
+    rules: str
+    configuration: str

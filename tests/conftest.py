@@ -174,7 +174,9 @@ def test_data() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """The soak is asked for by name (`-m slow`)."""
+    """The soak is asked for by name (`-m slow`). Each test's rules stand in the report, for the traceability matrix."""
     for item in items:
+        rules = [rule for marker in item.iter_markers("requirement") for rule in marker.args]
+        item.user_properties.extend(("requirement", rule) for rule in rules)
         if item.get_closest_marker("slow") and "slow" not in item.config.option.markexpr:
             item.add_marker(pytest.mark.skip(reason="slow; run by `make soak`"))

@@ -28,6 +28,7 @@ from mes.models.eventlog import (
 from mes.models.patients import Patient, PatientIdentity
 from mes.models.people import AccessToken, Account, Person, RoleGrant
 from mes.models.rights import CredentialReview, Reproofing, SigningRight
+from mes.models.rulesets import RuleSet
 from mes.models.signatures import Signature, SignatureWithdrawal, SigningFailure, SigningSeries
 from mes.models.signing import (
     CertificationLetter,
@@ -62,6 +63,7 @@ __all__ = [
     "Reproofing",
     "Reset",
     "RoleGrant",
+    "RuleSet",
     "Schedule",
     "Seal",
     "SessionActivity",
