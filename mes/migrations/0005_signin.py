@@ -8,6 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
+        ("mes", "0002_ledger"),
         ("mes", "0004_signing"),
     ]
 
