@@ -72,3 +72,8 @@ allow("mes.register_patient", "register a patient", Role.ORD, Role.PRE, Role.IMG
 allow("mes.view_identity", "see who a patient is", Role.ORD, Role.PRE, Role.CLR, Role.PRV)
 allow("mes.operate_deliveries", "operate the event deliveries", Role.SYS)
 allow("mes.read_audit_trail", "read the audit trail", Role.AUD, Role.QAR, Role.QAX, Role.RA, Role.SEC)
+allow("mes.guard_accounts", "decide about accounts, resets and rights to sign", Role.SEC, system=True)
+allow(
+    "mes.confirm_identity", "confirm who a person is, or a reset", Role.SEC, Role.QAR, Role.SYS, system=True
+)
+allow("mes.review_credentials", "review accounts and rights to sign", Role.SEC, Role.QAR, system=True)

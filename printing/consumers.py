@@ -19,6 +19,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from mes.models import Account
+from mes.selectors import session_stands
 from printing.live import GROUP, Telemetry
 from printing.selectors import fleet_process, fleet_state, printer_versions
 
@@ -240,7 +241,9 @@ def _stands(session_key: str) -> bool:
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     account = get_user(request)
-    return isinstance(account, Account) and (account.person is None or account.person.active)
+    return isinstance(account, Account) and session_stands(
+        str(request.session.get("lamina_session", "")), account
+    )
 
 
 def _keys(codes: Any) -> set[int] | None:
