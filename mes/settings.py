@@ -113,6 +113,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 ENVIRONMENT_NOTE = ENVIRONMENT.note
 LOGIN_URL = "/sign-in/"
+# How often somebody confirms that a person still needs a role, and how many days late that may be before nothing can be
+# signed with it (11.10(d), G-OPR-02).
+ROLE_REVIEW_DAYS, ROLE_REVIEW_GRACE = ENVIRONMENT.role_review_days, ENVIRONMENT.role_review_grace
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = LOGIN_URL
 

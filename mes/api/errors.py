@@ -11,10 +11,11 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from mes.api.parsers import TooLarge
-from mes.exceptions import Conflict, InvalidInput, NotPermitted, Refused, SignatureRefused
+from mes.exceptions import Conflict, InvalidInput, NotKnown, NotPermitted, Refused, SignatureRefused
 
 STATUS: dict[type[Refused], int] = {
     InvalidInput: 422,
+    NotKnown: 404,
     NotPermitted: 403,
     SignatureRefused: 403,
     Conflict: 409,

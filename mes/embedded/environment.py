@@ -28,6 +28,8 @@ class Environment(BaseSettings):
     worker_concurrency: int = Field(default=2, ge=1, le=64)
     max_body_mib: int = Field(default=1024, ge=1, le=16384)
     note: str = Field(default="", max_length=120)
+    role_review_days: int = Field(default=92, ge=1, le=366)
+    role_review_grace: int = Field(default=14, ge=0, le=92)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     broker_url: str = Field(
         default="", validation_alias="BROKER_URL", pattern=r"^(|(redis|rediss|unix)://.+)$"

@@ -96,6 +96,11 @@ def running_unit(what: str) -> Unit:
     return unit
 
 
+def in_unit() -> bool:
+    """Whether a unit is open that a fact could become part of."""
+    return _unit.get() is not None
+
+
 def publish(
     root: Model,
     event: Event,

@@ -17,13 +17,17 @@ from mes.models.eventlog import (
 from mes.models.patients import Patient, PatientIdentity
 from mes.models.people import AccessToken, Account, Person, RoleGrant
 from mes.models.signatures import Signature
+from mes.models.training import ControlledDocument, Curriculum, DocumentRevision, TrainingRecord
 
 __all__ = [
     "AccessToken",
     "Account",
     "Artefact",
+    "ControlledDocument",
+    "Curriculum",
     "Delivery",
     "DeliveryStatus",
+    "DocumentRevision",
     "Epoch",
     "EventRecord",
     "Inbox",
@@ -38,4 +42,5 @@ __all__ = [
     "Signature",
     "Slot",
     "Stream",
+    "TrainingRecord",
 ]
