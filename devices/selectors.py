@@ -23,7 +23,7 @@ from devices.choices import (
     Stage,
     StudyStatus,
 )
-from devices.models import Design, Device, DeviceMaster, Material, Order, Segmentation, Study
+from devices.models import Assignment, Design, Device, DeviceMaster, Material, Order, Segmentation, Study
 from mes.choices import Meaning
 from mes.eventlog.base import digest_of
 from mes.exceptions import InvalidInput
@@ -136,6 +136,11 @@ def orders() -> QuerySet[Order]:
 
 def order_devices(order: Order) -> QuerySet[Device]:
     return devices().filter(order=order)
+
+
+def assignments_of(order: Order) -> QuerySet[Assignment]:
+    """Who is assigned to an order now."""
+    return order.assignments.filter(ended=False).select_related("person").order_by("pk")
 
 
 # --- devices

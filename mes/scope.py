@@ -35,9 +35,6 @@ EVERY_ORDER = frozenset({
 })  # fmt: skip
 """The roles that know every order. PRE and CLR know those that they are named on or assigned to; SEC and SYS none."""
 
-PLANT = EVERY_ORDER | {R.SYS}
-"""The roles that know printers, material and parameter sets."""
-
 
 @dataclass(frozen=True)
 class Viewer:
@@ -50,10 +47,6 @@ class Viewer:
     @property
     def every_order(self) -> bool:
         return not self.external and bool(self.roles & EVERY_ORDER)
-
-    @property
-    def plant(self) -> bool:
-        return not self.external and bool(self.roles & PLANT)
 
 
 NOBODY = Viewer(None, frozenset())
@@ -68,7 +61,8 @@ def viewer_of(person: Person | None, now: datetime | None = None) -> Viewer:
 
 @dataclass(frozen=True)
 class Belonging:
-    """What a table belongs to. kind: "order" (by `path` from its rows to their orders), "plant" or "everybody"."""
+    """What a table belongs to. kind: "order" (by `path` from its rows to their orders), "everybody", or
+    "plant" (printers, material, parameter sets), which whoever knows every order knows too."""
 
     kind: str
     path: str = ""
@@ -109,9 +103,7 @@ def visible(rows: QuerySet[M], viewer: Viewer) -> QuerySet[M]:
     A row of several orders, such as a build, is known to whoever may know all of them.
     """
     belonging = BELONGINGS[rows.model._meta.db_table]
-    if belonging.kind == "everybody" or (belonging.kind == "plant" and viewer.plant):
-        return rows
-    if belonging.kind == "order" and viewer.every_order:
+    if belonging.kind == "everybody" or viewer.every_order:
         return rows
     if belonging.kind == "plant" or viewer.person_id is None:
         return rows.none()
@@ -134,8 +126,6 @@ def may_know(viewer: Viewer, thing: Model) -> bool:
     belonging = BELONGINGS[thing._meta.db_table]
     if belonging.kind == "everybody" or viewer.every_order:
         return True
-    if belonging.kind == "plant":
-        return viewer.plant
     return visible(type(thing)._default_manager.filter(pk=thing.pk), viewer).exists()
 
 

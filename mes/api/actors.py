@@ -6,6 +6,8 @@ from django.http import HttpRequest
 
 from mes.eventlog.base import Actor
 from mes.exceptions import NotPermitted
+from mes.models import Account
+from mes.scope import NOBODY, Viewer, viewer_of
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -14,3 +16,13 @@ def actor_of(request: HttpRequest) -> Actor:
     if person_id is None:
         raise NotPermitted("This account belongs to no person.", cure="Sign in with a personal account.")
     return Actor.person(person_id)
+
+
+def viewer_behind(request: HttpRequest) -> Viewer:
+    """Who looks, with the roles held now; asked once for each request. A program's account may know nothing."""
+    known: Viewer | None = getattr(request, "lamina_viewer", None)
+    if known is None:
+        account = request.user
+        known = viewer_of(account.person) if isinstance(account, Account) else NOBODY
+        request.lamina_viewer = known  # type: ignore[attr-defined]  # several doors in one answer
+    return known

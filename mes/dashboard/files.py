@@ -9,10 +9,11 @@ from django.urls import reverse
 
 from devices.models import Device
 from devices.selectors import artefacts_of, devices
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.find import number_of
 from mes.models import Artefact
 from mes.permissions import require
+from mes.scope import visible
 from mes.services.artefacts import artefact_path, require_intact
 from printing.models import Build
 from quality.models import Inspection
@@ -139,8 +140,8 @@ def _url(device: Device, sha256: str | None) -> str:
 
 def device_file(request: HttpRequest, code: str, sha256: str) -> FileResponse:
     """A file of a device, checked against its digest before it leaves (G-INT-01)."""
-    require(actor_of(request), "devices.read_artefact")
-    device = devices().filter(pk=number_of(code, "D")).first()
+    device = visible(devices(), viewer_behind(request)).filter(pk=number_of(code, "D")).first()
+    require(actor_of(request), "devices.read_artefact", device)
     name = names_of_files(device).get(sha256) if device else None
     artefact = Artefact.objects.filter(pk=sha256).first()
     if device is None or name is None or artefact is None:

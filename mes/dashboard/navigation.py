@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from django.urls import reverse
 
+from mes.api.actors import viewer_behind
 from mes.choices import Role
-from mes.models import Account
 from mes.permissions import PERMISSIONS
-from mes.selectors import roles_of
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,7 @@ ENTRIES = (
 
 def roles_behind(request: HttpRequest) -> frozenset[Role]:
     """Roles of the person behind the request; none for a program's account."""
-    known: frozenset[Role] | None = getattr(request, "lamina_roles", None)
-    if known is None:
-        account = request.user
-        person = account.person if isinstance(account, Account) else None
-        known = roles_of(person) if person else frozenset()
-        request.lamina_roles = known  # type: ignore[attr-defined] # asked several times in one answer
-    return known
+    return viewer_behind(request).roles
 
 
 def links_for(request: HttpRequest) -> list[Link]:

@@ -55,8 +55,8 @@ def receive_scan(*, device_id: int, upload: BinaryIO | bytes | Path, actor: Acto
     Raises InvalidInput for an empty or oversized file and for one that is neither STL nor PLY: nothing is kept of it.
     Raises TransitionRefused where the device waits for no inspection.
     """
-    require(actor, "quality.receive_scan")
     device = locked_device(device_id)
+    require(actor, "quality.receive_scan", device)
     if device.stage != Stage.AWAITING_INSPECTION:
         raise TransitionRefused(
             f"{device.code} is at '{device.stage}' and waits for no inspection.",
@@ -232,9 +232,9 @@ def _version_of(*names: str) -> str:
 @unit_of_work
 def sign_inspection(*, inspection_id: int, actor: Actor, credentials: Credentials) -> Inspection:
     """An inspector signs the measurement: the device passes, or becomes nonconforming and a nonconformance opens."""
-    require(actor, "quality.sign_inspection")
     device = locked_device(_device_of(inspection_id))
     inspection = Inspection.objects.select_related("measurement").get(pk=inspection_id)
+    require(actor, "quality.sign_inspection", device)
     _refuse_undecidable(device, inspection)
     content = verdict_content(inspection)
     if inspection.measurement.passed:
@@ -358,10 +358,10 @@ def set_aside_inspection(
 
     The measurement stays in the record with its justification; another scan must then be measured.
     """
-    require(actor, "quality.set_aside_inspection")
     device = locked_device(_device_of(inspection_id))
     inspection = Inspection.objects.select_related("measurement").get(pk=inspection_id)
-    _refuse_set_aside(device, inspection, justification, actor)
+    require(actor, "quality.set_aside_inspection", inspection)
+    _refuse_set_aside(device, inspection, justification)
     signature = sign(
         subject=device,
         content=set_aside_content(inspection, justification),
@@ -373,7 +373,7 @@ def set_aside_inspection(
     return inspection
 
 
-def _refuse_set_aside(device: Device, inspection: Inspection, justification: str, actor: Actor) -> None:
+def _refuse_set_aside(device: Device, inspection: Inspection, justification: str) -> None:
     if not justification.strip():
         raise InvalidInput("Say why this measurement says nothing.", cure="Write the reason.", rule=RULE)
     measured = getattr(inspection, "measurement", None)
@@ -386,10 +386,4 @@ def _refuse_set_aside(device: Device, inspection: Inspection, justification: str
     if measured.passed:
         raise TransitionRefused(
             "A measurement within its limits needs no justification.", cure="Sign it.", rule=RULE
-        )
-    if inspection.received_by_id == actor.person_id:
-        raise TransitionRefused(
-            "Who sent the scan cannot set its measurement aside.",
-            cure="A second person from quality decides.",
-            rule="G-SOD-01",
         )

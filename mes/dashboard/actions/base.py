@@ -84,9 +84,13 @@ class Done:
     code: str = ""
 
 
+def itself(subject: Any) -> Any:
+    return subject
+
+
 @dataclass(frozen=True)
 class Action:
-    """A verb of a page. `content` is what a signature covers: the same mapping that the service signs.
+    """A verb of a page. `about` gives the thing that the service asks `mes.permissions` about. `content` is what a signature covers: the same mapping that the service signs.
 
     `permission` is the action of `mes.permissions`; the service asks for it again. `do` calls one service and returns
     what is told afterwards.
@@ -103,6 +107,7 @@ class Action:
     fields: Callable[[Any], Sequence[Field]] = nothing_asked
     meaning: Meaning | None = None
     content: Callable[[Any, Values, Actor], Mapping[str, Any]] | None = None
+    about: Callable[[Any], Any] = itself
     signs_if: str = ""
     danger: bool = False
     main: bool = False
