@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django.http import Http404
 from rest_framework import serializers
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import ReadOnlyModelViewSet
@@ -16,8 +15,6 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from mes.api.actors import actor_of, viewer_behind
 from mes.api.parsers import TOO_DEEP, fault_of
 from mes.eventlog.base import Actor
-from mes.exceptions import NotPermitted
-from mes.permissions import can
 from mes.scope import Viewer, visible
 from mes.services.signatures import Credentials
 
@@ -38,28 +35,6 @@ def row_of(queryset: Any, code: str, letter: str) -> Any:
     if row is None:
         raise Http404
     return row
-
-
-class Permitted(BasePermission):
-    """Deny by default: a view says in `permits` which action of `mes.permissions` each of its verbs is.
-
-    What only reads may be left out: it is narrowed to what the person may know. Anything else that is left out is refused
-    for everybody. The service asks again, with the thing itself.
-    """
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        if not request.user.is_authenticated:
-            return False
-        verb = getattr(view, "action", None) or str(request.method).lower()
-        if getattr(view, "action", verb) is None or request.method == "OPTIONS":
-            return True
-        permits: Mapping[str, str] = getattr(view, "permits", {})
-        if (action := permits.get(verb)) is None:
-            return request.method in ("GET", "HEAD") or not hasattr(view, verb)
-        decision = can(actor_of(request), action)
-        if not decision.allowed:
-            raise NotPermitted(decision.reasons)
-        return True
 
 
 class Acting(APIView):
