@@ -143,6 +143,8 @@ def signed_context(
 def preview(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     """What would be signed with the values typed so far."""
     action, subject = _asked(request, page, code, name)
+    if action.content is None:
+        raise Http404
     fields: list[Field] = [asked for asked in action.fields(subject) if asked.kind not in ("file", "files")]
     values = read_values([_optional(asked) for asked in fields], request)
     return render(
