@@ -124,10 +124,11 @@ def read() -> tuple[list[str], dict[str, str]]:
     return columns, {f"{method} {template}": symbols for symbols, method, template in rows}
 
 
-def write(columns: list[str], rows: dict[str, dict[str, str]]) -> None:
+def write(columns: list[str], rows: dict[str, str]) -> None:
+    """rows: by call, its symbols in the order of the columns."""
     head = [
         "# Who may come through which door. Columns in this order; generated, then reviewed: see access.py."
     ]
     head += [f"# {symbol}  {meaning}" for symbol, meaning in SYMBOLS.items()]
-    body = ["".join(cells.get(column, "?") for column in columns) + f"  {row}" for row, cells in rows.items()]
+    body = [f"{symbols}  {row}" for row, symbols in rows.items()]
     FILE.write_text("\n".join([*head, " ".join(columns), *body]) + "\n")
