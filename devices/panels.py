@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import QuerySet
@@ -10,20 +9,19 @@ from django.http import HttpRequest
 
 from devices.choices import OrderStage, StudyStatus
 from devices.models import Device, Order, Study
-from devices.selectors import (
-    approval_signatures,
+from devices.selectors.history import refused_segmentation
+from devices.selectors.orders import approval_signatures, orders_at
+from devices.selectors.waiting import (
     devices_awaiting_design,
     devices_awaiting_design_review,
     devices_awaiting_images,
     devices_awaiting_prescriber,
     devices_awaiting_segmentation,
     devices_awaiting_segmentation_approval,
-    orders_at,
-    refused_segmentation,
 )
 from devices.services.orders import APPROVERS, standing_approvals
 from mes.choices import Role
-from mes.panels import WORKLISTS, PanelContent, Task, panel
+from mes.panels import PanelContent, panel, worklist
 
 
 @panel("devices.request", page="order", title="Request", order=10)
@@ -74,68 +72,74 @@ def design_panel(_: HttpRequest, device: Device) -> PanelContent | None:
     return PanelContent("devices/panels/design.html", context)
 
 
-def _of_devices(devices: QuerySet[Device], title: str, *roles: Role) -> Iterator[Task]:
-    for device in devices:
-        yield Task(title, device.code, f"/devices/{device.code}/", frozenset(roles), device.need_by)
+@worklist("devices.prescribe", "Prescribe", Role.PRE, need_by="need_by")
+def orders_to_prescribe() -> QuerySet[Order]:
+    return orders_at(OrderStage.DRAFT)
 
 
-def _of_orders(orders: QuerySet[Order], title: str, *roles: Role) -> Iterator[Task]:
-    for order in orders:
-        yield Task(title, order.code, f"/orders/{order.code}/", frozenset(roles), order.need_by)
+@worklist("devices.start_review", "Start the review", Role.ORD, need_by="need_by")
+def orders_to_review() -> QuerySet[Order]:
+    return orders_at(OrderStage.SUBMITTED)
 
 
-@WORKLISTS.register("devices.prescribe")
-def orders_to_prescribe() -> Iterator[Task]:
-    return _of_orders(orders_at(OrderStage.DRAFT), "Prescribe", Role.PRE)
+@worklist("devices.supply_info", "Supply what is missing", Role.ORD, Role.PRE, need_by="need_by")
+def orders_to_complete() -> QuerySet[Order]:
+    return orders_at(OrderStage.INFO_REQUIRED)
 
 
-@WORKLISTS.register("devices.start_review")
-def orders_to_review() -> Iterator[Task]:
-    return _of_orders(orders_at(OrderStage.SUBMITTED), "Start the review", Role.ORD)
-
-
-@WORKLISTS.register("devices.supply_info")
-def orders_to_complete() -> Iterator[Task]:
-    return _of_orders(orders_at(OrderStage.INFO_REQUIRED), "Supply what is missing", Role.ORD, Role.PRE)
-
-
-@WORKLISTS.register("devices.approve_order")
-def orders_to_approve() -> Iterator[Task]:
-    """Each order waits for the approvals that do not stand yet."""
+def _awaiting_approval(role: Role) -> QuerySet[Order]:
+    """Orders for which no approval of this role stands. Only those that were approved at all need a closer look."""
     waiting = orders_at(OrderStage.UNDER_REVIEW)
     signatures = approval_signatures(waiting)
-    for order in waiting:
-        missing = frozenset(APPROVERS) - set(standing_approvals(order, signatures.get(order.pk, ())))
-        yield Task("Approve the order", order.code, f"/orders/{order.code}/", missing, order.need_by)
+    given = [
+        order.pk
+        for order in waiting.filter(pk__in=signatures)
+        if role in standing_approvals(order, signatures[order.pk])
+    ]
+    return waiting.exclude(pk__in=given)
 
 
-@WORKLISTS.register("devices.send_images")
-def images_to_send() -> Iterator[Task]:
-    return _of_devices(devices_awaiting_images(), "Send in images", Role.IMG, Role.ORD)
+@worklist("devices.approve_order_formally", "Approve the order", Role.ORD, need_by="need_by")
+def orders_to_approve() -> QuerySet[Order]:
+    return _awaiting_approval(Role.ORD)
 
 
-@WORKLISTS.register("devices.start_segmentation")
-def segmentations_to_start() -> Iterator[Task]:
-    return _of_devices(
-        devices_awaiting_segmentation(), "Start the segmentation after its cure", Role.IMG, Role.SEG
-    )
+@worklist("devices.approve_order_regulatory", "Approve the order", Role.RA, need_by="need_by")
+def orders_to_approve_as_regulatory_affairs() -> QuerySet[Order]:
+    return _awaiting_approval(Role.RA)
 
 
-@WORKLISTS.register("devices.approve_segmentation")
-def segmentations_to_approve() -> Iterator[Task]:
-    return _of_devices(devices_awaiting_segmentation_approval(), "Approve the segmentation", Role.CLR)
+@worklist("devices.send_images", "Send in images", Role.IMG, Role.ORD, need_by="need_by")
+def images_to_send() -> QuerySet[Device]:
+    return devices_awaiting_images()
 
 
-@WORKLISTS.register("devices.request_design")
-def designs_to_request() -> Iterator[Task]:
-    return _of_devices(devices_awaiting_design(), "Request a design", Role.DSN)
+@worklist(
+    "devices.start_segmentation",
+    "Start the segmentation after its cure",
+    Role.IMG,
+    Role.SEG,
+    need_by="need_by",
+)
+def segmentations_to_start() -> QuerySet[Device]:
+    return devices_awaiting_segmentation()
 
 
-@WORKLISTS.register("devices.review_design")
-def designs_to_review() -> Iterator[Task]:
-    return _of_devices(devices_awaiting_design_review(), "Review the design", Role.DSN)
+@worklist("devices.approve_segmentation", "Approve the segmentation", Role.CLR, need_by="need_by")
+def segmentations_to_approve() -> QuerySet[Device]:
+    return devices_awaiting_segmentation_approval()
 
 
-@WORKLISTS.register("devices.approve_design")
-def designs_to_approve() -> Iterator[Task]:
-    return _of_devices(devices_awaiting_prescriber(), "Approve the design for the patient", Role.PRE)
+@worklist("devices.request_design", "Request a design", Role.DSN, need_by="need_by")
+def designs_to_request() -> QuerySet[Device]:
+    return devices_awaiting_design()
+
+
+@worklist("devices.review_design", "Review the design", Role.DSN, need_by="need_by")
+def designs_to_review() -> QuerySet[Device]:
+    return devices_awaiting_design_review()
+
+
+@worklist("devices.approve_design", "Approve the design for the patient", Role.PRE, need_by="need_by")
+def designs_to_approve() -> QuerySet[Device]:
+    return devices_awaiting_prescriber()

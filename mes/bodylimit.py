@@ -5,7 +5,9 @@ half-sent requests would stop the site. The same holds for whoever stops reading
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -18,9 +20,28 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 IN_MEMORY = 256 * 1024
 CHUNK = 256 * 1024
 LONGEST_SILENCE_S = 30.0
+API = "/api/"
 
-TOO_LARGE = (413, b"The request is larger than this site accepts.\n")
-TOO_SLOW = (408, b"The rest of the request did not arrive. Send it again.\n")
+
+@dataclass(frozen=True)
+class Answer:
+    """What is answered before the application is asked. Under /api/ it has the shape of every refusal of the API."""
+
+    status: int
+    code: str
+    text: str
+    cure: str
+
+    def written_for(self, path: str) -> tuple[bytes, bytes]:
+        """Media type and body."""
+        if path.startswith(API):
+            reason = {"rule": "", "text": self.text, "cure": self.cure}
+            return b"application/json", json.dumps({"code": self.code, "reasons": [reason]}).encode()
+        return b"text/plain; charset=utf-8", f"{self.text} {self.cure}\n".encode()
+
+
+TOO_LARGE = Answer(413, "invalid_input", "The request is larger than this site accepts.", "Send less.")
+TOO_SLOW = Answer(408, "timed_out", "The rest of the request did not arrive.", "Send it again.")
 
 
 class BodyLimit:
@@ -40,16 +61,16 @@ class BodyLimit:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if _declared_length(scope) > self.limit:
-            await _refuse(send, TOO_LARGE)
+            await _refuse(scope, send, TOO_LARGE)
             return
         with _Spool(self.folder) as spool:
             try:
                 whole = await self._received(receive, spool)
             except TimeoutError:
-                await _refuse(send, TOO_SLOW)
+                await _refuse(scope, send, TOO_SLOW)
                 return
             if spool.length > self.limit:
-                await _refuse(send, TOO_LARGE)
+                await _refuse(scope, send, TOO_LARGE)
             elif whole:
                 await spool.rewind()
                 await self.application(scope, _replay(spool, receive), _until_stalled(send, self.silence))
@@ -146,8 +167,12 @@ def _declared_length(scope: Message) -> int:
     return max((int(value) for value in lengths if value.isdigit()), default=0)
 
 
-async def _refuse(send: Send, answer: tuple[int, bytes]) -> None:
-    status, text = answer
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text})
+async def _refuse(scope: Message, send: Send, answer: Answer) -> None:
+    media_type, body = answer.written_for(str(scope.get("path", "")))
+    headers = [
+        (b"content-type", media_type),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -6,15 +6,20 @@ data. A *worklist* says what waits for whom: one function for each kind of step 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from django.db.models import BigIntegerField, CharField, DateField, F, QuerySet, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast
 from django.http import HttpRequest
 
 from mes.choices import Role
 from mes.registry import Registry
+from mes.scope import Viewer, visible
 
 
 @dataclass(frozen=True)
@@ -68,12 +73,105 @@ class Task:
     need_by: date | None = None
 
 
-WORKLISTS: Registry[Callable[[], Iterable[Task]]] = Registry("worklist")
-"""Register with `@WORKLISTS.register("package.step")`: a function without arguments that yields every open task."""
+PAGES = {"D": "devices", "O": "orders", "B": "builds", "M": "printers", "L": "lots"}
 
 
-def open_tasks(roles: frozenset[Role] | None = None) -> list[Task]:
-    """What waits, most urgent first; for a person's roles, or for everybody."""
-    tasks = [task for worklist in WORKLISTS.values() for task in worklist()]
-    mine = [task for task in tasks if roles is None or task.roles & roles]
-    return sorted(mine, key=lambda task: (task.need_by or date.max, task.code, task.title))
+def page_of(row: Any) -> tuple[str, str]:
+    """A row's public code, and the page about it."""
+    code = str(row.code)
+    return code, f"/{PAGES[code[0]]}/{code}/"
+
+
+@dataclass(frozen=True)
+class Worklist:
+    """What waits for some roles at one step. Rows are counted and ordered by the database; only a page becomes tasks.
+
+    `title`: the task in words, or how a row says it. `shown`: a row's code and page. `need_by`: where the date stands.
+    """
+
+    id: str
+    title: str | Callable[[Any], str]
+    roles: frozenset[Role]
+    rows: Callable[[], QuerySet[Any]]
+    need_by: str | Combinable
+    shown: Callable[[Any], tuple[str, str]] = page_of
+
+    def task(self, row: Any, need_by: date | None) -> Task:
+        title = self.title if isinstance(self.title, str) else self.title(row)
+        return Task(title, *self.shown(row), self.roles, need_by)
+
+    def places(self, viewer: Viewer | None = None) -> QuerySet[Any]:
+        """(worklist, key, date) of every row that the viewer may know: what the database needs to count and order them."""
+        date_of = F(self.need_by) if isinstance(self.need_by, str) else self.need_by
+        rows: QuerySet[Any] = self._known(viewer).order_by().annotate(
+            task_list=Value(self.id, CharField()),
+            task_key=Cast("pk", BigIntegerField()),
+            task_need=Cast(date_of, DateField()),
+        )  # fmt: skip
+        return rows.values_list("task_list", "task_key", "task_need")
+
+    def _known(self, viewer: Viewer | None) -> QuerySet[Any]:
+        return self.rows() if viewer is None else visible(self.rows(), viewer)
+
+
+WORKLISTS: Registry[Worklist] = Registry("worklist")
+NEVER = Value(None, DateField())
+TASKS_PER_PAGE = 50
+
+
+def worklist(
+    id: str,
+    title: str | Callable[[Any], str],
+    *roles: Role,
+    need_by: str | Combinable = NEVER,
+    shown: Callable[[Any], tuple[str, str]] = page_of,
+) -> Callable[[Callable[[], QuerySet[Any]]], Callable[[], QuerySet[Any]]]:
+    """Register a worklist ("package.step"): a function without arguments that gives the rows that wait."""
+
+    def declare(rows: Callable[[], QuerySet[Any]]) -> Callable[[], QuerySet[Any]]:
+        WORKLISTS.add(id, Worklist(id, title, frozenset(roles), rows, need_by, shown))
+        return rows
+
+    return declare
+
+
+def open_tasks(
+    roles: frozenset[Role] | None = None,
+    *,
+    start: int = 0,
+    limit: int = TASKS_PER_PAGE,
+    viewer: Viewer | None = None,
+) -> list[Task]:
+    """A page of what waits, most urgent first; for a person's roles, or for everybody.
+
+    One query for the page, and one for each worklist that stands on it.
+    """
+    places = _places(roles, viewer=viewer)
+    if places is None:
+        return []
+    page = list(places.order_by("task_need", "task_list", "task_key")[start : start + limit])
+    keys: dict[str, list[int]] = defaultdict(list)
+    for name, key, _ in page:
+        keys[name].append(key)
+    rows = {name: WORKLISTS[name].rows().in_bulk(found) for name, found in keys.items()}
+    return [
+        WORKLISTS[name].task(rows[name][key], need_by) for name, key, need_by in page if key in rows[name]
+    ]
+
+
+def count_tasks(
+    roles: frozenset[Role] | None = None, *, before: date | None = None, viewer: Viewer | None = None
+) -> int:
+    """How many things wait; with `before`, how many of them were needed before that day. One query."""
+    places = _places(roles, before, viewer)
+    return 0 if places is None else places.count()
+
+
+def _places(
+    roles: frozenset[Role] | None, before: date | None = None, viewer: Viewer | None = None
+) -> QuerySet[Any] | None:
+    mine = [one for one in WORKLISTS.values() if roles is None or one.roles & roles]
+    parts = [one.places(viewer) for one in mine]
+    if before is not None:
+        parts = [part.filter(task_need__lt=before) for part in parts]
+    return parts[0].union(*parts[1:], all=True) if parts else None

@@ -156,6 +156,11 @@ class FleetConsumer(AsyncJsonWebsocketConsumer):
             except TimeoutError:
                 await self.close(CLOSE_TOO_SLOW)
                 return
+            except DatabaseError as failure:
+                log.warning("no states: %s; a snapshot follows", type(failure).__name__)
+                self._resync = True
+                self._work.set()
+                await asyncio.sleep(HEARTBEAT_S)
             await asyncio.sleep(COALESCE_S)
 
     async def _flush(self) -> None:
@@ -199,21 +204,20 @@ class FleetConsumer(AsyncJsonWebsocketConsumer):
         checked = time.monotonic()
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            if time.monotonic() - checked > RECHECK_S:
-                checked = time.monotonic()
-                if not await self._may_look():
-                    await self.close(CLOSE_RIGHTS)
-                    return
-            if self._subscribed:
-                await self._send_heartbeat()
+            try:
+                if time.monotonic() - checked > RECHECK_S:
+                    if not await self._may_look():
+                        await self.close(CLOSE_RIGHTS)
+                        return
+                    checked = time.monotonic()
+                if self._subscribed:
+                    await self._send_heartbeat()
+            except DatabaseError as failure:
+                log.warning("no heartbeat: %s", type(failure).__name__)
 
     async def _send_heartbeat(self) -> None:
-        try:
-            versions = await database_sync_to_async(printer_versions)(self._wanted)
-            fleet = await database_sync_to_async(fleet_process)(timezone.now())
-        except DatabaseError as failure:
-            log.warning("no heartbeat: %s", type(failure).__name__)
-            return
+        versions = await database_sync_to_async(printer_versions)(self._wanted)
+        fleet = await database_sync_to_async(fleet_process)(timezone.now())
         told = {f"M{key:07d}": version for key, version in sorted(versions.items())}
         await self.send_json({"t": "heartbeat", "at": _now(), "versions": told, "fleet": fleet})
         for key, version in versions.items():

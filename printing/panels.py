@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date
-
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 
 from devices.models import Device
 from mes.choices import Role
-from mes.panels import WORKLISTS, PanelContent, Task, panel
+from mes.panels import PanelContent, panel, worklist
 from printing.choices import BuildState, CommandState, JobState, LotState
-from printing.models import Build
+from printing.models import Build, BuildItem, MaterialLot, Printer, PrinterCommand, PrintJob
 from printing.selectors import (
     builds_at,
     commands,
@@ -35,75 +32,77 @@ def builds_panel(_: HttpRequest, device: Device) -> PanelContent | None:
     return PanelContent("printing/panels/builds.html", context)
 
 
-def _of_builds(builds: QuerySet[Build], title: str, *roles: Role) -> Iterator[Task]:
-    for build in builds:
-        yield Task(title, build.code, f"/builds/{build.code}/", frozenset(roles), _need_by(build))
+def _most_urgent(build: str) -> Subquery:
+    """The most urgent device of a build decides."""
+    items = BuildItem.objects.filter(build=OuterRef(build)).order_by("device__need_by")
+    return Subquery(items.values("device__need_by")[:1])
 
 
-def _need_by(build: Build) -> date | None:
-    """The most urgent device decides."""
-    return min((item.device.need_by for item in build.items.all()), default=None)
+def _of_its_printer(row: PrintJob | PrinterCommand) -> tuple[str, str]:
+    code = row.code if isinstance(row, PrintJob) else row.printer.code
+    return code, f"/printers/{row.printer.code}/"
 
 
-@WORKLISTS.register("printing.release_lot")
-def lots_to_release() -> Iterator[Task]:
-    for lot in lots_at(LotState.QUARANTINE):
-        yield Task("Review the certificate", lot.code, f"/lots/{lot.code}/", frozenset({Role.QCM}))
+@worklist("printing.release_lot", "Review the certificate", Role.QCM)
+def lots_to_release() -> QuerySet[MaterialLot]:
+    return lots_at(LotState.QUARANTINE)
 
 
-@WORKLISTS.register("printing.create_build")
-def devices_to_build() -> Iterator[Task]:
-    for device in devices_without_build():
-        yield Task(
-            "Put it in a build",
-            device.code,
-            f"/devices/{device.code}/",
-            frozenset({Role.BLD}),
-            device.need_by,
-        )
+@worklist("printing.create_build", "Put it in a build", Role.BLD, need_by="need_by")
+def devices_to_build() -> QuerySet[Device]:
+    return devices_without_build()
 
 
-@WORKLISTS.register("printing.mend_build")
-def builds_to_mend() -> Iterator[Task]:
-    return _of_builds(builds_at(BuildState.UNPREPARED), "Mend the build", Role.BLD)
+@worklist("printing.mend_build", "Mend the build", Role.BLD, need_by=_most_urgent("pk"))
+def builds_to_mend() -> QuerySet[Build]:
+    return builds_at(BuildState.UNPREPARED)
 
 
-@WORKLISTS.register("printing.verify_build")
-def builds_to_verify() -> Iterator[Task]:
-    return _of_builds(builds_at(BuildState.PREPARED), "Verify the build", Role.BLD, Role.QCM)
+@worklist("printing.verify_build", "Verify the build", Role.BLD, Role.QCM, need_by=_most_urgent("pk"))
+def builds_to_verify() -> QuerySet[Build]:
+    return builds_at(BuildState.PREPARED)
 
 
-@WORKLISTS.register("printing.dispatch_build")
-def builds_to_dispatch() -> Iterator[Task]:
-    return _of_builds(builds_at(BuildState.VERIFIED), "Dispatch the build", Role.BLD, Role.OPR)
+@worklist("printing.dispatch_build", "Dispatch the build", Role.BLD, Role.OPR, need_by=_most_urgent("pk"))
+def builds_to_dispatch() -> QuerySet[Build]:
+    return builds_at(BuildState.VERIFIED)
 
 
-@WORKLISTS.register("printing.decide_interruption")
-def builds_to_decide() -> Iterator[Task]:
-    return _of_builds(builds_at(BuildState.INTERRUPTED), "Decide about the interruption", Role.QAR)
+@worklist(
+    "printing.decide_interruption", "Decide about the interruption", Role.QAR, need_by=_most_urgent("pk")
+)
+def builds_to_decide() -> QuerySet[Build]:
+    return builds_at(BuildState.INTERRUPTED)
 
 
-@WORKLISTS.register("printing.operate")
-def jobs_to_operate() -> Iterator[Task]:
-    titles = {
-        JobState.CLAIMED: "Start the print",
-        JobState.PAUSED: "Decide: resume or cancel",
-        JobState.UNCERTAIN: "Look at the machine, then settle the print",
-    }
-    for job in jobs_at(*titles):
-        title, url = titles[JobState(job.state)], f"/printers/{job.printer.code}/"
-        yield Task(title, job.code, url, frozenset({Role.OPR}), _need_by(job.build))
+TO_OPERATE = {
+    JobState.CLAIMED: "Start the print",
+    JobState.PAUSED: "Decide: resume or cancel",
+    JobState.UNCERTAIN: "Look at the machine, then settle the print",
+}
 
 
-@WORKLISTS.register("printing.settle_command")
-def commands_to_settle() -> Iterator[Task]:
-    for command in commands().filter(state=CommandState.UNCERTAIN):
-        url = f"/printers/{command.printer.code}/"
-        title = f"Say whether the {command.get_kind_display()} happened"
-        yield Task(title, command.printer.code, url, frozenset({Role.OPR}))
+@worklist(
+    "printing.operate",
+    lambda job: TO_OPERATE[JobState(job.state)],
+    Role.OPR,
+    need_by=_most_urgent("build"),
+    shown=_of_its_printer,
+)
+def jobs_to_operate() -> QuerySet[PrintJob]:
+    return jobs_at(*TO_OPERATE)
 
 
-@WORKLISTS.register("printing.clear_plate")
-def plates_waiting() -> Iterator[Task]:
-    for printer in plates_to_clear():
-        yield Task("Clear the plate", printer.code, f"/printers/{printer.code}/", frozenset({Role.OPR}))
+@worklist(
+    "printing.settle_command",
+    lambda command: f"Say whether the {command.get_kind_display()} happened",
+    Role.OPR,
+    shown=_of_its_printer,
+)
+def commands_to_settle() -> QuerySet[PrinterCommand]:
+    return commands().filter(state=CommandState.UNCERTAIN)
+
+
+@worklist("printing.clear_plate", "Clear the plate", Role.OPR)
+def plates_waiting() -> QuerySet[Printer]:
+    return plates_to_clear()

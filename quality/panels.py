@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from devices.choices import Stage
 from devices.models import Device
 from mes.choices import Role
 from mes.eventlog.base import Actor
-from mes.panels import WORKLISTS, PanelContent, Task, panel
+from mes.panels import PanelContent, page_of, panel, worklist
 from quality.catalog.routing import read_routing
-from quality.choices import NonconformanceStage
+from quality.choices import ENDED_STAGES, NonconformanceStage
+from quality.models import Nonconformance
 from quality.selectors import (
     devices_at,
+    devices_to_inspect,
     inspections_of,
-    judged_inspection,
     latest_report,
     latest_steps,
     nonconformances,
-    unanswered_failures,
 )
 from quality.services.release import release_checklist
 
@@ -74,57 +75,64 @@ def record_panel(_: HttpRequest, device: Device) -> PanelContent | None:
     return PanelContent("quality/panels/record.html", context)
 
 
-def _tasks(found: Iterable[Device], title: str, *roles: Role) -> Iterator[Task]:
-    for device in found:
-        yield Task(title, device.code, f"/devices/{device.code}/", frozenset(roles), device.need_by)
+def _of_its_device(found: Nonconformance) -> tuple[str, str]:
+    return page_of(found.device)
 
 
-@WORKLISTS.register("quality.post_process")
-def steps_to_do() -> Iterator[Task]:
-    return _tasks(devices_at(Stage.POST_PROCESSING), "Carry out the next post-processing step", Role.PST)
+@worklist("quality.post_process", "Carry out the next post-processing step", Role.PST, need_by="need_by")
+def steps_to_do() -> QuerySet[Device]:
+    return devices_at(Stage.POST_PROCESSING)
 
 
-@WORKLISTS.register("quality.inspect")
-def scans_to_send_or_sign() -> Iterator[Task]:
-    for device in devices_at(Stage.AWAITING_INSPECTION):
-        title = "Sign the inspection" if judged_inspection(device) else "Scan and inspect the part"
-        yield from _tasks([device], title, Role.INS)
+def _inspecting(device: Any) -> str:
+    return "Sign the inspection" if device.judged else "Scan and inspect the part"
 
 
-@WORKLISTS.register("quality.answer_measurements")
-def measurements_to_answer() -> Iterator[Task]:
+@worklist("quality.inspect", _inspecting, Role.INS, need_by="need_by")
+def scans_to_send_or_sign() -> QuerySet[Device]:
+    return devices_to_inspect()
+
+
+@worklist("quality.answer_measurements", "Answer a failed measurement", Role.QCM, Role.QAR, need_by="need_by")
+def measurements_to_answer() -> QuerySet[Device]:
     """A failed measurement that a later one has overtaken needs a second person."""
-    for device in devices_at(Stage.AWAITING_INSPECTION):
-        judged = judged_inspection(device)
-        if any(judged is None or failed.pk != judged.pk for failed in unanswered_failures(device)):
-            yield from _tasks([device], "Answer a failed measurement", Role.QCM, Role.QAR)
+    return devices_to_inspect().filter(overtaken=True)
 
 
-@WORKLISTS.register("quality.dispose")
-def findings_to_dispose() -> Iterator[Task]:
-    """Each open nonconformance waits for a proposal, or for its approval by a second person."""
-    ended = (NonconformanceStage.CLOSED, NonconformanceStage.VOID)
-    for found in nonconformances().exclude(stage__in=ended):
-        proposed = found.stage == NonconformanceStage.DISPOSITION_PROPOSED
-        title = (
-            f"Approve the disposition of {found.code}"
-            if proposed
-            else f"Propose a disposition for {found.code}"
-        )
-        yield from _tasks([found.device], title, Role.QAR if proposed else Role.QCM)
+@worklist(
+    "quality.propose_disposition",
+    lambda found: f"Propose a disposition for {found.code}",
+    Role.QCM,
+    need_by="device__need_by",
+    shown=_of_its_device,
+)
+def findings_to_dispose() -> QuerySet[Nonconformance]:
+    proposed = NonconformanceStage.DISPOSITION_PROPOSED
+    return nonconformances().exclude(stage__in=(*ENDED_STAGES, proposed))
 
 
-@WORKLISTS.register("quality.complete")
-def records_to_complete() -> Iterator[Task]:
+@worklist(
+    "quality.approve_disposition",
+    lambda found: f"Approve the disposition of {found.code}",
+    Role.QAR,
+    need_by="device__need_by",
+    shown=_of_its_device,
+)
+def dispositions_to_approve() -> QuerySet[Nonconformance]:
+    return nonconformances().filter(stage=NonconformanceStage.DISPOSITION_PROPOSED)
+
+
+@worklist("quality.complete", "Close the gaps in the record", Role.QCM, need_by="need_by")
+def records_to_complete() -> QuerySet[Device]:
     """A passed device goes to review by itself; one that stays has a gap."""
-    return _tasks(devices_at(Stage.INSPECTED_PASS, Stage.LABELLED), "Close the gaps in the record", Role.QCM)
+    return devices_at(Stage.INSPECTED_PASS, Stage.LABELLED)
 
 
-@WORKLISTS.register("quality.review")
-def records_to_review() -> Iterator[Task]:
-    return _tasks(devices_at(Stage.READY_FOR_REVIEW), "Review the production record", Role.QAR)
+@worklist("quality.review", "Review the production record", Role.QAR, need_by="need_by")
+def records_to_review() -> QuerySet[Device]:
+    return devices_at(Stage.READY_FOR_REVIEW)
 
 
-@WORKLISTS.register("quality.release")
-def devices_to_release() -> Iterator[Task]:
-    return _tasks(devices_at(Stage.REVIEWED), "Release the device", Role.QAX)
+@worklist("quality.release", "Release the device", Role.QAX, need_by="need_by")
+def devices_to_release() -> QuerySet[Device]:
+    return devices_at(Stage.REVIEWED)

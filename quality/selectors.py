@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Subquery
 
 from devices.choices import Stage
 from devices.models import Device
@@ -284,4 +284,22 @@ def devices_at(*stages: Stage) -> QuerySet[Device]:
         Device.objects.filter(stage__in=stages, held=False)
         .select_related("master", "order")
         .order_by("need_by", "pk")
+    )
+
+
+def devices_to_inspect() -> QuerySet[Any]:
+    """Devices that wait for an inspector. `judged`: the last measurement waits for a verdict; `overtaken`: one before it
+    failed and nobody answered it."""
+    measured = Inspection.objects.filter(device=OuterRef("pk"), measurement__outcome=Outcome.MEASURED)
+    last = measured.order_by("-number")
+    failed = measured.filter(
+        measurement__passed=False, verdict__isnull=True, number__lt=OuterRef("last_measured")
+    )
+    return (
+        devices_at(Stage.AWAITING_INSPECTION)
+        .annotate(last_measured=Subquery(last.values("number")[:1]))
+        .annotate(
+            judged=Exists(measured.filter(number=OuterRef("last_measured"), verdict__isnull=True)),
+            overtaken=Exists(failed),
+        )
     )

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from devices.api.outputs import MasterOutput, MaterialOutput, StudyOutput
 from devices.models import DeviceMaster, Material, Study
-from devices.selectors import masters
+from devices.selectors.definitions import masters
 from devices.services.definitions import draft_master, draft_material, publish_master, specify_material
 from mes.api.base import NumberViewSet, SigningInput, credentials_in, given
 

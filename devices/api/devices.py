@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from django.http import FileResponse, Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -19,18 +18,18 @@ from rest_framework.response import Response
 from devices.api.outputs import DesignOutput, DeviceDetail, DeviceOutput, SegmentationOutput, StudyOutput
 from devices.api.uploads import laid_down
 from devices.models import Device
-from devices.selectors import artefacts_of, device_timeline, devices
+from devices.selectors.devices import devices
+from devices.selectors.history import device_timeline
 from devices.services.designs import approve_design, reject_design, request_design, review_design
 from devices.services.lifecycle import check_transition, hold_device, resume_device
 from devices.services.segmentations import approve_segmentation, reject_segmentation, start_segmentation
 from devices.services.signing import SIGNED_VERBS, content_to_sign
 from devices.services.studies import receive_study
 from devices.services.voiding import void_design
-from mes.api.base import CodeViewSet, ReasonInput, SigningInput, ValuesField, credentials_in, given
+from mes.api.base import ReasonInput, SigningInput, ValuesField, credentials_in, given
+from mes.api.files import FilesViewSet
 from mes.eventlog.base import plain
-from mes.models import Artefact
 from mes.permissions import require
-from mes.services.artefacts import artefact_path, require_intact
 from mes.services.signatures import content_digest
 
 TIMELINE_LIMIT = 500
@@ -51,7 +50,7 @@ class DesignInput(serializers.Serializer[Any]):
     values = ValuesField(required=False, default=dict)
 
 
-class DeviceViewSet(CodeViewSet):
+class DeviceViewSet(FilesViewSet):
     """Devices, their images, segmentations and designs."""
 
     permits: ClassVar[Mapping[str, str]] = {
@@ -70,6 +69,7 @@ class DeviceViewSet(CodeViewSet):
         "artefacts": "devices.read_artefact",
     }
     letter = "D"
+    page = "device"
     serializer_class = DeviceOutput
     filterset_fields = ("stage", "phase", "held", "order", "need_by")
     queryset = Device.objects.none()
@@ -197,21 +197,6 @@ class DeviceViewSet(CodeViewSet):
             }
             for record in records
         ])  # fmt: skip
-
-    @extend_schema(responses={200: OpenApiTypes.BINARY})
-    @action(detail=True, methods=["get"], url_path="artefacts/(?P<sha256>[0-9a-f]{64})")
-    def artefacts(self, request: Request, code: str, sha256: str) -> FileResponse:
-        """A file of the device, checked against its digest (G-INT-01), always as an attachment under a name of ours."""
-        require(self.actor, "devices.read_artefact")
-        found = artefacts_of(self.get_object()).get(sha256)
-        if found is None:
-            raise Http404
-        name, media_type = found
-        require_intact(Artefact.objects.get(pk=sha256))
-        file = artefact_path(sha256).open("rb")
-        answer = FileResponse(file, as_attachment=True, filename=name, content_type=media_type)
-        answer["X-Content-Type-Options"] = "nosniff"
-        return answer
 
     def _detail(self) -> Response:
         return Response(DeviceDetail(self.get_object()).data)

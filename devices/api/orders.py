@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from devices.choices import Side
 from devices.models import Assignment, Order
-from devices.selectors import assignments_of, orders
+from devices.selectors.orders import assignments_of, orders
 from devices.services.assignments import assign_person, end_assignment
 from devices.services.orders import (
     approval_content,

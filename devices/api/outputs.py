@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from devices.models import Design, Device, DeviceMaster, Material, Segmentation, Study
-from devices.selectors import phase_line, waits_for
+from devices.selectors.progress import phase_line, waits_for
 from mes.models import Person
 
 

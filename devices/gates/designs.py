@@ -8,7 +8,9 @@ from devices.choices import DesignStatus, SegmentationStatus, Side
 from devices.generators.base import within_envelope
 from devices.lifecycle import PASSED_BEFORE
 from devices.models import Device
-from devices.selectors import evidence_digest, expected_side, stages_since_frozen
+from devices.selectors.evidence import evidence_digest
+from devices.selectors.history import stages_since_frozen
+from devices.selectors.orders import expected_side
 from devices.services.designs import approval_content, design_content, envelope_of, thin_walls
 from devices.services.segmentations import segmentation_content
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed

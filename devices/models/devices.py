@@ -40,7 +40,7 @@ class Device(models.Model):
 
     master, material: frozen when the device is planned.  phase: projection of stage and progress for the board.
     resume_to: the stage that a hold began at.  evidence_digest: SHA-256 over the rows of its studies, segmentations and
-    designs, so that the log covers them too (see `devices.selectors.evidence_digest`).
+    designs, so that the log covers them too (see `devices.selectors.evidence.evidence_digest`).
     """
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="devices")

@@ -20,7 +20,7 @@ from devices.generators.base import GENERATORS
 from devices.models import DeviceMaster, Material
 from devices.models.masters import SPECIFICATION
 from devices.segmentation.base import SEGMENTERS
-from devices.selectors import as_facts, effective_material, next_master_revision
+from devices.selectors.definitions import as_facts, effective_material, next_master_revision
 from devices.services.authors import author_of
 from mes.choices import Meaning
 from mes.eventlog.base import Actor, plain

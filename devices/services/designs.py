@@ -19,7 +19,7 @@ from devices.events import (
 from devices.generators.base import GENERATORS, DesignGenerator, Value, check_values, within_envelope
 from devices.lifecycle import DEVICE
 from devices.models import Design, Device, DeviceMaster, Material, Segmentation
-from devices.selectors import next_design_revision
+from devices.selectors.definitions import next_design_revision
 from devices.services.authors import author_of
 from devices.services.lifecycle import locked_device, move_content, move_device, record_progress, refuse_held
 from devices.services.voiding import void_design_work

@@ -12,7 +12,9 @@ from devices.choices import Stage
 from devices.events import DeviceHeld, DeviceResumed, DeviceStageChanged
 from devices.lifecycle import DEVICE, PHASES, POINTS, UNHELD
 from devices.models import Device
-from devices.selectors import FINAL_STAGES, evidence_digest, phase_of
+from devices.selectors.devices import FINAL_STAGES
+from devices.selectors.evidence import evidence_digest
+from devices.selectors.progress import phase_of
 from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Refused, SignatureRefused, TransitionRefused

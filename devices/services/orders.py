@@ -22,7 +22,8 @@ from devices.events import (
 )
 from devices.lifecycle import ORDER
 from devices.models import Device, DeviceMaster, Material, Order
-from devices.selectors import effective_master, effective_material, evidence_digest
+from devices.selectors.definitions import effective_master, effective_material
+from devices.selectors.evidence import evidence_digest
 from devices.services.authors import author_of
 from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor, Event

@@ -69,7 +69,7 @@ def receive_study(
     link_confirmed: the receiver vouches, by signature (VERIFIED), that images without identifiers are of this patient.
     Raises InvalidInput for an empty upload, TransitionRefused where the device takes no images; then `upload` stays.
     """
-    digest = _checked_upload(upload)
+    digest = upload_digest(upload)
     name = uuid4()
     place = quarantine_path(name)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -81,8 +81,11 @@ def receive_study(
         raise
 
 
-def _checked_upload(upload: Path) -> str:
-    """SHA-256 over the content of every file, in the order of their digests; links are not followed."""
+def upload_digest(upload: Path) -> str:
+    """SHA-256 over the content of every file, in the order of their digests; links are not followed.
+
+    It is what a person signs who vouches for the images (`link_content`). Raises InvalidInput for what is no upload.
+    """
     if upload.is_symlink() or not upload.exists():
         raise InvalidInput("The upload is missing.", cure="Send it again.", rule="G-IMG-01")
     files = [upload] if upload.is_file() else [path for path in upload.rglob("*") if not path.is_dir()]

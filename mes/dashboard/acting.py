@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db.models import Model
@@ -16,11 +18,12 @@ from django.views.decorators.http import require_POST
 from mes.api.actors import actor_of, viewer_behind
 from mes.choices import Role
 from mes.dashboard.actions import ACTIONS, about, permitted
-from mes.dashboard.actions.base import Action, Doing, Done, Field, read_values
+from mes.dashboard.actions.base import Action, Doing, Done, Field, Next, read_values
 from mes.dashboard.find import KINDS, number_of
+from mes.dashboard.naming import with_names
 from mes.dashboard.navigation import roles_behind
 from mes.dashboard.records import PAGES
-from mes.dashboard.routes import gone_to
+from mes.dashboard.routes import asked_next, gone_to
 from mes.eventlog.base import plain
 from mes.exceptions import Conflict, NotKnown, NotPermitted, Reason
 from mes.models import Account
@@ -83,15 +86,24 @@ def refuse_unpermitted(request: HttpRequest, action: Action, subject: Model | No
 def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     """GET shows the dialog, POST does it. A refusal comes back as its reasons, and the dialog stays as it was."""
     action, subject = _asked(request, page, code, name)
-    fields = action.fields(subject)
+    fields = [_started(asked, request) for asked in action.fields(subject)]
     if request.method != "POST":
         return render(request, "mes/parts/act.html", _context(request, action, subject, code, fields))
     doing = Doing(subject, read_values(fields, request), actor_of(request), _credentials(request, action))
     done = action.do(doing)
+    if isinstance(done, Next):
+        return asked_next(
+            request, f"{reverse('act', args=[page, code, done.action])}?{urlencode(done.carried)}"
+        )
     done = done if isinstance(done, Done) else Done(done)
     messages.success(request, done.told)
     where = (page, code) if not done.page else (done.page, done.code)
     return gone_to(request, reverse(where[0], args=[] if where[0] in LISTS else [where[1]]))
+
+
+def _started(asked: Field, request: HttpRequest) -> Field:
+    """A field as its dialog opens: what an earlier dialog carried here stands in the address."""
+    return replace(asked, initial=request.GET.get(asked.name, "")) if asked.kind == "carried" else asked
 
 
 def _credentials(request: HttpRequest, action: Action) -> Credentials:
@@ -125,12 +137,14 @@ def signed_context(
     """What the signer sees: the content itself, its digest, the meaning, and the server's clock in the signer's zone."""
     if action.content is None:
         return {}
-    content = action.content(subject, values, actor_of(request))
+    actor = actor_of(request)
+    content = action.content(subject, values, actor)
     account = request.user
     person = account.person if isinstance(account, Account) else None
     return {
         "signs": True,
-        "content": plain(content),
+        "facts": action.facts(subject, values, actor) if action.facts else {},
+        "content": with_names([plain(content)])[0],
         "digest": content_digest(content),
         "signer": person,
         "now": timezone.now(),
@@ -146,15 +160,9 @@ def preview(request: HttpRequest, page: str, code: str, name: str) -> HttpRespon
     if action.content is None:
         raise Http404
     fields: list[Field] = [asked for asked in action.fields(subject) if asked.kind not in ("file", "files")]
-    values = read_values([_optional(asked) for asked in fields], request)
+    values = read_values([replace(asked, required=False) for asked in fields], request)
     return render(
         request,
         "mes/parts/signed.html",
         {"action": action, **signed_context(request, action, subject, values)},
-    )
-
-
-def _optional(asked: Field) -> Field:
-    return Field(
-        asked.name, asked.label, asked.kind, False, asked.hint, asked.initial, asked.choices, asked.limits
     )

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from devices.choices import Phase, Stage
 from devices.models import Device, DeviceMaster
-from devices.selectors import waits_for
+from devices.selectors.progress import waits_for
 from mes.api.actors import viewer_behind
 from mes.dashboard.find import CODE
 from mes.dashboard.routes import is_fragment

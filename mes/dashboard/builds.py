@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,16 +12,16 @@ from django.shortcuts import render
 from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.actions import offered
 from mes.dashboard.devices import shown_panels
+from mes.dashboard.files import files_shown
 from mes.dashboard.find import CODE, number_of
 from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
 from mes.permissions import require
 from mes.scope import visible
 from mes.selectors import events_of, signatures_of
-from mes.services.artefacts import artefact_path
 from printing.choices import ENDED_BUILDS, BuildState
 from printing.models import Build, BuildItem
-from printing.slicing.buildfile import MAXIMUM_MEMBER, mask_name
+from printing.services.layers import layer_mask
 
 PER_PAGE = 100
 WIDTH, HEIGHT, POINTS = 1000.0, 100.0, 500
@@ -116,6 +114,7 @@ def build_page(request: HttpRequest, code: str) -> HttpResponse:
         "curve": curve_of(build.areas_mm2),
         "actions": offered(request, "build", build),
         "panels": shown_panels(request, "build", build),
+        "files": files_shown(request, "build", build),
         "signatures": signatures_of(build),
         "events": told(list(events_of(build).order_by("-version")[:50])),
     }
@@ -126,15 +125,7 @@ def build_layer(request: HttpRequest, code: str, layer: int) -> HttpResponse:
     """The mask of one layer as the printer shows it, PNG. Layers count from 1."""
     build = build_by(request, code)
     require(actor_of(request), "devices.read_artefact", build)
-    if build.file is None or not 1 <= layer <= (build.layer_count or 0):
+    mask = layer_mask(build, layer)
+    if mask is None:
         raise Http404
-    return HttpResponse(_mask(artefact_path(build.file), layer - 1), content_type="image/png")
-
-
-def _mask(file: Path, index: int) -> bytes:
-    """One mask of a build file; a file that lies about its sizes gives nothing."""
-    with zipfile.ZipFile(file) as archive:
-        entry = archive.getinfo(mask_name(index))
-        if entry.file_size > MAXIMUM_MEMBER:
-            raise Http404
-        return archive.read(entry)
+    return HttpResponse(mask, content_type="image/png")

@@ -15,12 +15,14 @@ from django.utils.safestring import SafeString
 from devices.choices import DesignStatus, Phase, SegmentationStatus, Stage, StudyStatus
 from devices.lifecycle import BACKWARD, DEVICE
 from devices.models import Device
-from devices.selectors import PhaseStep, device_timeline, devices, phase_line, waits_for
+from devices.selectors.devices import devices
+from devices.selectors.history import device_timeline
+from devices.selectors.progress import PhaseStep, phase_line, waits_for
 from devices.services.lifecycle import check_transition
 from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.actions import offered
 from mes.dashboard.board import is_late
-from mes.dashboard.files import files_of, shapes_of
+from mes.dashboard.files import files_shown, shapes_of
 from mes.dashboard.find import number_of
 from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
@@ -122,7 +124,7 @@ def device_page(request: HttpRequest, code: str) -> HttpResponse:
         "actions": offered(request, "device", device),
         "panels": panels,
         "shapes": shapes_of(device),
-        "files": files_of(device),
+        "files": files_shown(request, "device", device),
         "signatures": signatures_of(device),
         "events": told(records[:EVENTS_SHOWN]),
         "more_events": len(records) > EVENTS_SHOWN,

@@ -1,51 +1,33 @@
-"""The files of a device: listed with their digests, sent as attachments, and the shapes that the viewer can draw."""
+"""The files of a device, a build or a lot on its page, and the shapes that the viewer can draw."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import FileResponse, Http404, HttpRequest
 from django.urls import reverse
 
 from devices.models import Device
-from devices.selectors import artefacts_of, devices
+from devices.selectors.devices import devices
 from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.find import number_of
-from mes.models import Artefact
-from mes.permissions import require
+from mes.exceptions import NotPermitted
+from mes.files import File, file_of, files_of, sent
 from mes.scope import visible
-from mes.services.artefacts import artefact_path, require_intact
-from printing.models import Build
-from quality.models import Inspection
+from printing.selectors import builds, lots
+from quality.selectors import inspections_of
 
-ENDINGS = {
-    "model/stl": "stl",
-    "application/sla": "stl",
-    "model/ply": "ply",
-    "application/dicom": "dcm",
-    "application/zip": "zip",
-    "application/pdf": "pdf",
-    "application/json": "json",
-    "image/png": "png",
-}
-INLINE = frozenset({"image/png", "model/stl", "model/ply", "application/sla"})
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+SUBJECTS: dict[str, tuple[str, Any]] = {"device": ("D", devices), "build": ("B", builds), "lot": ("L", lots)}
+"""The letter of each page's codes, and its rows."""
 
 
 @dataclass(frozen=True)
-class File:
-    """`name` is made here from codes: nothing that came from outside stands in it."""
+class Listed:
+    """A file and where it is downloaded."""
 
-    name: str
-    sha256: str
-    size: int
-    media_type: str
+    file: File
     url: str
-    drawable: str
 
 
 @dataclass(frozen=True)
@@ -61,49 +43,22 @@ class Shape:
     tolerance_mm: float = 0.0
 
 
-def names_of_files(device: Device) -> dict[str, str]:
-    """Every file that may be read through a device's page: SHA-256 to a name of ours."""
-    names = {sha256: name for sha256, (name, _) in artefacts_of(device).items()}
-    for build in Build.objects.filter(items__device=device, file__isnull=False):
-        names[str(build.file_id)] = f"{build.code}-build.zip"
-    for inspection in inspections_of(device):
-        names[inspection.scan_id] = f"{device.code}-scan-{inspection.number}"
-        names |= _measured(device, inspection)
-    for report in device.reports.order_by("pk"):
-        names[report.json_id] = f"{device.code}-{report.name}-{report.pk}.json"
-        names[report.pdf_id] = f"{device.code}-{report.name}-{report.pk}.pdf"
-    return names
+def files_shown(request: HttpRequest, page: str, subject: Any) -> list[Listed] | None:
+    """Every file that who looks may read; None where they may read none."""
+    try:
+        found = files_of(page, subject, actor_of(request))
+    except NotPermitted:
+        return None
+    return [Listed(file, reverse(f"{page}-file", args=[subject.code, file.sha256])) for file in found]
 
 
-def inspections_of(device: Device) -> list[Inspection]:
-    return list(Inspection.objects.filter(device=device).select_related("measurement").order_by("number"))
-
-
-def _measured(device: Device, inspection: Inspection) -> dict[str, str]:
-    measurement = getattr(inspection, "measurement", None)
-    if measurement is None:
-        return {}
-    files = {measurement.deviation_map_id: "deviation", measurement.picture_id: "deviation-picture"}
-    return {sha256: f"{device.code}-{what}-{inspection.number}" for sha256, what in files.items() if sha256}
-
-
-def files_of(device: Device) -> list[File]:
-    names = names_of_files(device)
-    artefacts = Artefact.objects.filter(pk__in=names).order_by("created_at")
-    return [_file(device, artefact, names[artefact.sha256]) for artefact in artefacts]
-
-
-def _file(device: Device, artefact: Artefact, name: str) -> File:
-    ending = ENDINGS.get(artefact.media_type, "")
-    full = f"{name}.{ending}" if ending and "." not in name else name
-    return File(
-        full,
-        artefact.sha256,
-        artefact.size,
-        artefact.media_type,
-        reverse("device-file", args=[device.code, artefact.sha256]),
-        ending if ending in ("stl", "ply") else "",
-    )
+def file_sent(request: HttpRequest, code: str, sha256: str, kind: str) -> FileResponse:
+    """A file of a device, build or lot, checked against its digest before it leaves (G-INT-01)."""
+    letter, rows = SUBJECTS[kind]
+    subject = visible(rows(), viewer_behind(request)).filter(pk=number_of(code, letter)).first()
+    if subject is None:
+        raise Http404
+    return sent(file_of(kind, subject, sha256, actor_of(request)), inline="view" in request.GET)
 
 
 def shapes_of(device: Device) -> list[Shape]:
@@ -136,22 +91,3 @@ def shapes_of(device: Device) -> list[Shape]:
 
 def _url(device: Device, sha256: str | None) -> str:
     return reverse("device-file", args=[device.code, sha256])
-
-
-def device_file(request: HttpRequest, code: str, sha256: str) -> FileResponse:
-    """A file of a device, checked against its digest before it leaves (G-INT-01)."""
-    device = visible(devices(), viewer_behind(request)).filter(pk=number_of(code, "D")).first()
-    require(actor_of(request), "devices.read_artefact", device)
-    name = names_of_files(device).get(sha256) if device else None
-    artefact = Artefact.objects.filter(pk=sha256).first()
-    if device is None or name is None or artefact is None:
-        raise Http404
-    require_intact(artefact)
-    file = _file(device, artefact, name)
-    return FileResponse(
-        artefact_path(artefact).open("rb"),
-        as_attachment="view" not in request.GET or artefact.media_type not in INLINE,
-        filename=file.name,
-        content_type=artefact.media_type,
-        headers=HEADERS,
-    )

@@ -14,6 +14,7 @@ from devices.models import Device
 from mes.api.actors import viewer_behind
 from mes.dashboard.actions import offered
 from mes.dashboard.devices import shown_panels
+from mes.dashboard.files import files_shown
 from mes.dashboard.find import CODE, number_of
 from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
@@ -100,6 +101,7 @@ def lot_page(request: HttpRequest, code: str) -> HttpResponse:
         "today": timezone.localdate(),
         "actions": offered(request, "lot", lot),
         "panels": shown_panels(request, "lot", lot),
+        "files": files_shown(request, "lot", lot),
         "signatures": signatures_of(lot),
         "events": told(list(events_of(lot).order_by("-version")[:50])),
     }

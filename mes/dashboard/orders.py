@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from devices.choices import OrderStage
 from devices.models import Order
-from devices.selectors import order_devices, orders, waits_for
+from devices.selectors.orders import order_devices, orders
+from devices.selectors.progress import waits_for
 from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.actions import offered
 from mes.dashboard.devices import shown_panels

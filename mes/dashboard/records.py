@@ -9,6 +9,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from mes.dashboard.naming import with_names
 from mes.dashboard.words import word_for
 from mes.eventlog.base import EVENT_TYPES, Actor
 from mes.models import EventRecord, Person
@@ -72,11 +73,11 @@ def names_of_actors(records: Iterable[EventRecord]) -> dict[str, str]:
 
 def told(records: Sequence[EventRecord]) -> list[Told]:
     names = names_of_actors(records)
-    return [_told(record, names) for record in records]
+    payloads = with_names([json.loads(record.payload) for record in records])
+    return [_told(record, payload, names) for record, payload in zip(records, payloads, strict=True)]
 
 
-def _told(record: EventRecord, names: dict[str, str]) -> Told:
-    payload: dict[str, Any] = json.loads(record.payload)
+def _told(record: EventRecord, payload: dict[str, Any], names: dict[str, str]) -> Told:
     gates = payload.pop("gates", None) or []
     kind = EVENT_TYPES.get(record.type)
     words = record.type.rpartition(".")[2]

@@ -71,3 +71,10 @@ def gone_to(request: HttpRequest, url: str) -> HttpResponse:
     if is_fragment(request):
         return HttpResponse(status=204, headers={"HX-Redirect": url})
     return HttpResponse(status=303, headers={"Location": url})
+
+
+def asked_next(request: HttpRequest, url: str) -> HttpResponse:
+    """Open the dialog that asks for the rest: in place of this one, or as a page of its own."""
+    if is_fragment(request):
+        return HttpResponse(status=204, headers={"Lamina-Dialog": url})
+    return HttpResponse(status=303, headers={"Location": url})

@@ -8,7 +8,7 @@ from mes.dashboard.audit import audit_trail
 from mes.dashboard.board import board
 from mes.dashboard.builds import build_layer, build_list, build_page
 from mes.dashboard.devices import device_gates, device_history, device_page
-from mes.dashboard.files import device_file
+from mes.dashboard.files import file_sent
 from mes.dashboard.find import find
 from mes.dashboard.fleet import fleet, printer_actions, printer_page
 from mes.dashboard.letters import dead_letters, decide_delivery, delivery
@@ -32,15 +32,17 @@ urlpatterns = [
     page("devices/<str:code>/", device_page, "device"),
     page("devices/<str:code>/gates/", device_gates, "device-gates"),
     page("devices/<str:code>/history/", device_history, "device-history"),
-    page("devices/<str:code>/files/<str:sha256>/", device_file, "device-file"),
+    page("devices/<str:code>/files/<str:sha256>/", file_sent, "device-file", kind="device"),
     page("builds/", build_list, "builds"),
     page("builds/<str:code>/", build_page, "build"),
     page("builds/<str:code>/layers/<int:layer>/", build_layer, "build-layer"),
+    page("builds/<str:code>/files/<str:sha256>/", file_sent, "build-file", kind="build"),
     page("fleet/", fleet, "fleet"),
     page("printers/<str:code>/", printer_page, "printer"),
     page("printers/<str:code>/actions/", printer_actions, "printer-actions"),
     page("lots/", lot_list, "lots"),
     page("lots/<str:code>/", lot_page, "lot"),
+    page("lots/<str:code>/files/<str:sha256>/", file_sent, "lot-file", kind="lot"),
     page("audit-trail/", audit_trail, "audit-trail"),
     page("people/", people, "people"),
     page("people/<int:number>/", person_page, "person"),

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from devices.selectors import device_id_of
+from devices.selectors.devices import device_id_of
 from mes.api.base import (
-    CodeViewSet,
     ReasonInput,
     SignedReasonInput,
     SigningInput,
@@ -22,6 +23,8 @@ from mes.api.base import (
     given,
     row_of,
 )
+from mes.api.files import FilesViewSet
+from mes.permissions import require
 from mes.services.signatures import content_digest
 from printing.api.outputs import BuildDetail, BuildOutput, ContentOutput, JobOutput
 from printing.models import Build
@@ -34,6 +37,7 @@ from printing.services.builds import (
     verify_build,
 )
 from printing.services.jobs import dispatch_build
+from printing.services.layers import layer_mask
 
 
 class BuildInput(serializers.Serializer[Any]):
@@ -50,7 +54,7 @@ class DecisionInput(SignedReasonInput):
     accept = serializers.BooleanField()
 
 
-class BuildViewSet(CodeViewSet):
+class BuildViewSet(FilesViewSet):
     """Builds. POST puts frozen devices on a plate, which a worker slices."""
 
     permits: ClassVar[Mapping[str, str]] = {
@@ -62,6 +66,7 @@ class BuildViewSet(CodeViewSet):
         "dispatch_to": "printing.dispatch_build",
     }
     letter = "B"
+    page = "build"
     serializer_class = BuildOutput
     filterset_fields = ("state", "printer_kind")
     queryset = Build.objects.none()
@@ -89,6 +94,16 @@ class BuildViewSet(CodeViewSet):
         """What a verification will be signed over."""
         content = build_content(self.get_object())
         return Response({"content": content, "digest": content_digest(content)})
+
+    @extend_schema(responses={(200, "image/png"): OpenApiTypes.BINARY})
+    @action(detail=True, methods=["get"], url_path="layers/(?P<layer>[0-9]{1,6})")
+    def layers(self, request: Request, code: str, layer: str) -> HttpResponse:
+        """The mask of one layer as the printer shows it. Layers count from 1."""
+        require(self.actor, "devices.read_artefact")
+        mask = layer_mask(self.get_object(), int(layer))
+        if mask is None:
+            raise Http404
+        return HttpResponse(mask, content_type="image/png")
 
     @extend_schema(request=SigningInput, responses=BuildOutput)
     @action(detail=True, methods=["post"])

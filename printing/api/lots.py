@@ -17,7 +17,6 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from mes.api.base import (
-    CodeViewSet,
     JSONTextField,
     ReasonInput,
     Scoped,
@@ -26,16 +25,15 @@ from mes.api.base import (
     credentials_in,
     given,
 )
+from mes.api.files import FilesViewSet
 from mes.api.parsers import ShallowJSONParser
 from mes.exceptions import InvalidInput
-from mes.permissions import require
-from mes.services.artefacts import artefact_path, require_intact
+from mes.files import files_of, sent
 from mes.services.signatures import content_digest
 from printing.api.outputs import ContainerOutput, ContentOutput, LotDetail, LotOutput, TraceRow
 from printing.choices import Precision, Unit, Withdrawal
 from printing.models import Container, MaterialLot
 from printing.selectors import containers, devices_made_from, lot_content, lot_trace, lots
-from printing.services.certificates import ENDINGS
 from printing.services.consumption import withdraw_material
 from printing.services.lots import hold_lot, receive_lot, reject_lot, release_lot, release_lot_hold
 
@@ -59,7 +57,7 @@ class LotInput(serializers.Serializer[Any]):
     )
 
 
-class LotViewSet(CodeViewSet):
+class LotViewSet(FilesViewSet):
     """Material lots. POST receives one into quarantine."""
 
     permits: ClassVar[Mapping[str, str]] = {
@@ -71,6 +69,7 @@ class LotViewSet(CodeViewSet):
         "release_hold": "printing.release_lot_hold",
     }
     letter = "L"
+    page = "lot"
     serializer_class = LotOutput
     filterset_fields = ("state", "material__code", "supplier_lot")
     parser_classes = (ShallowJSONParser, MultiPartParser)
@@ -100,20 +99,10 @@ class LotViewSet(CodeViewSet):
     @action(detail=True, methods=["get"])
     def certificate(self, request: Request, code: str) -> FileResponse:
         """The file of the certificate, intact (G-INT-01), as an attachment under a name of ours."""
-        require(self.actor, "printing.read_certificate")
-        lot = self.get_object()
-        file = lot.certificate_file
-        if file is None:
+        found = files_of(self.page, self.get_object(), self.actor)
+        if not found:
             raise Http404
-        require_intact(file)
-        answer = FileResponse(
-            artefact_path(file).open("rb"),
-            as_attachment=True,
-            filename=f"{lot.code}-certificate.{ENDINGS.get(file.media_type, 'bin')}",
-            content_type=file.media_type,
-        )
-        answer["X-Content-Type-Options"] = "nosniff"
-        return answer
+        return sent(found[0])
 
     @extend_schema(request=SigningInput, responses=LotDetail)
     @action(detail=True, methods=["post"])

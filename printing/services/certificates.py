@@ -14,7 +14,8 @@ BEGINNINGS = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
 }
-ENDINGS = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg", "text/plain": "txt"}
+TEXT = "text/plain"
+MEDIA_TYPES = (*BEGINNINGS.values(), TEXT)
 CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\f\r")
 
 
@@ -31,7 +32,7 @@ def read_certificate(file: BinaryIO | bytes | Path) -> tuple[bytes, str]:
         if content.startswith(beginning):
             return content, media_type
     if _is_text(content):
-        return content, "text/plain"
+        return content, TEXT
     raise InvalidInput(
         "The certificate is neither PDF, PNG, JPEG nor text.",
         cure="Send it as the supplier issued it, in one of these.",

@@ -9,7 +9,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 
 from devices.models import Device
-from devices.selectors import devices
+from devices.selectors.devices import devices
 from mes.api.base import Acting, SigningInput, row_of
 from mes.scope import visible
 

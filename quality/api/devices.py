@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.http import FileResponse, Http404
@@ -16,8 +17,8 @@ from rest_framework.response import Response
 
 from devices.choices import Stage
 from mes.api.base import SigningInput, ValuesField, credentials_in, given
+from mes.files import file_of, sent
 from mes.permissions import require
-from mes.services.artefacts import artefact_path, require_intact
 from quality.api.base import DeviceView
 from quality.api.outputs import (
     ChecklistOutput,
@@ -41,12 +42,10 @@ from quality.services.release import (
     shown_record,
 )
 
-FORMATS = {"pdf": "application/pdf", "json": "application/json"}
-
 
 class StepInput(SigningInput):
     step = serializers.CharField(max_length=40)
-    values = ValuesField()
+    values = ValuesField(help_text="The duration may be left out where both times are given")
     equipment = serializers.CharField(max_length=80, required=False, default="", allow_blank=True)
     started_at = serializers.DateTimeField(required=False, default=None)
     ended_at = serializers.DateTimeField(required=False, default=None)
@@ -223,16 +222,10 @@ class RecordView(DeviceView):
     @extend_schema(responses={(200, "application/pdf"): OpenApiTypes.BINARY})
     def get(self, request: Request, code: str, ending: str) -> FileResponse:
         """The newest production record: `record.pdf` or `record.json`, checked against its digest as it leaves."""
-        require(self.actor, "devices.read_artefact")
         device = self.device()
         report = latest_report(device)
         if report is None:
             raise Http404
-        artefact = report.pdf if ending == "pdf" else report.json
-        require_intact(artefact)
-        return FileResponse(
-            artefact_path(artefact).open("rb"),
-            as_attachment=True,
-            filename=f"{device.code}-production-record.{ending}",
-            content_type=FORMATS[ending],
-        )
+        sha256 = report.pdf_id if ending == "pdf" else report.json_id
+        file = file_of("device", device, sha256, self.actor)
+        return sent(replace(file, name=f"{device.code}-production-record.{ending}"))

@@ -27,6 +27,9 @@ UNITS = {
 }
 """Units as the names of parameters carry them."""
 
+SECONDS = {"s": 1, "min": 60, "h": 3600}
+"""What a unit of time is in seconds."""
+DURATIONS = frozenset({"duration", *(f"duration_{unit}" for unit in SECONDS)})
 
 PHYSICAL: dict[str, tuple[float, float]] = {
     "min": (0, 10_080),
@@ -76,6 +79,12 @@ class Step:
     title: str
     position: int
     parameters: tuple[Parameter, ...]
+
+    @property
+    def duration(self) -> Parameter | None:
+        """The parameter that says how long the step itself took: `duration`, in a unit of time."""
+        named = (parameter for parameter in self.parameters if parameter.name in DURATIONS)
+        return next((parameter for parameter in named if parameter.unit in SECONDS), None)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from devices.models import Device
 from mes.models import EventRecord
@@ -197,7 +199,7 @@ def post_processing(device: Device) -> Section:
         (
             f"{row.position}. {row.title}",
             row.attempt,
-            value["title"],
+            _titled(value),
             value["value"],
             value["unit"],
             value["minimum"],
@@ -217,3 +219,8 @@ def post_processing(device: Device) -> Section:
         "signed",
     )  # fmt: skip
     return Section("K", "Post-processing", facts=facts, grids=(Grid("Steps as measured", columns, rows),))
+
+
+def _titled(value: Mapping[str, Any]) -> str:
+    """The parameter's title, and what of the step was derived instead of given."""
+    return f"{value['title']} (derived: {value['derived']})" if "derived" in value else str(value["title"])

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
 from devices.choices import Stage
 from devices.models import Device
 from devices.services.lifecycle import advance_device, locked_device
@@ -18,7 +16,6 @@ from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason, TransitionRefused
 from mes.models import Signature
 from mes.permissions import require
-from mes.selectors import events_of
 from mes.services.signatures import Credentials, sign
 from quality.catalog.routing import Parameter, Routing, Step, read_routing
 from quality.choices import Severity, Source
@@ -26,11 +23,17 @@ from quality.events import PostProcessStepRecorded
 from quality.models import PostProcessStep
 from quality.selectors import next_step, routing_done
 from quality.services.nonconformance import open_nonconformance
+from quality.services.timing import (
+    Times,
+    mark_derived,
+    require_after_what_came_before,
+    require_ordered,
+    step_times,
+    with_duration,
+)
 
 SYSTEM = Actor.system("quality.routing")
 RULE = "G-PST-01"
-Times = tuple[datetime, datetime] | None
-"""When a step started and ended, or that nobody gave it."""
 
 
 @unit_of_work
@@ -48,17 +51,18 @@ def record_post_process_step(
     """Write down, by signature, what a step measured: `values` is {parameter: number or {"value", "unit"}}.
 
     A value out of its limits is recorded as measured; the device is then held and a nonconformance opens. The last
-    step in its limits sends the device on to inspection. Raises InvalidInput for a missing, unknown, non-finite or
-    wrongly united value, for a time before the device was built, before the step before it ended or in the future, and
-    TransitionRefused out of order.
+    step in its limits sends the device on to inspection. Two times give the duration where it was not typed, and the
+    duration and one time give the other. Raises InvalidInput for a missing, unknown, non-finite or wrongly united
+    value, for times that contradict the duration, for a time before the device was built, before the step before it
+    ended or in the future, and TransitionRefused out of order.
     """
     device = locked_device(device_id)
     require(actor, "quality.record_post_process_step", device)
     routing = read_routing(device.master.routing)
     wanted = routing.step(step)
     _require_turn(device, routing, wanted)
-    measured = measured_values(wanted, values)
-    times = _times(device, started_at, ended_at)
+    measured, times = _measured_and_timed(wanted, values, started_at, ended_at)
+    require_after_what_came_before(device, times)
     content = _content(device, wanted, measured, equipment, times)
     signature = sign(
         subject=device, content=content, meaning=Meaning.PERFORMED, actor=actor, credentials=credentials
@@ -79,6 +83,15 @@ def start_post_processing(*, device_id: int) -> None:
         return
     advance_device(device_id=device_id, transition="start_post_processing", actor=SYSTEM)
     _go_on(locked_device(device_id))
+
+
+def _measured_and_timed(
+    step: Step, values: Mapping[str, Any], started: datetime | None, ended: datetime | None
+) -> tuple[list[dict[str, Any]], Times]:
+    require_ordered(started, ended)
+    measured = measured_values(step, with_duration(step, values, started, ended))
+    mark_derived(step, values, measured)
+    return measured, step_times(step, measured, started, ended)
 
 
 def measured_values(step: Step, values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -132,40 +145,6 @@ def _value_and_unit(given: Any) -> tuple[float | None, str]:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None, unit
     return float(value), unit
-
-
-def _times(device: Device, started: datetime | None, ended: datetime | None) -> Times:
-    """The times as given. Where none was, the record says so: nobody measured when the step began."""
-    if started is None and ended is None:
-        return None
-    if started is None or ended is None:
-        raise InvalidInput("A step has two times.", cure="Give when it started and when it ended.", rule=RULE)
-    if timezone.is_naive(started) or timezone.is_naive(ended):
-        raise InvalidInput("A time has no zone.", cure="Give both times with a zone.", rule=RULE)
-    if started > ended or ended > timezone.now():
-        raise InvalidInput(
-            "A step ends after it starts, and not in the future.", cure="Look at the times again.", rule=RULE
-        )
-    earliest, why = _earliest(device)
-    if earliest is not None and started < earliest:
-        raise InvalidInput(
-            f"The step cannot have started before {why}, {earliest:%Y-%m-%d %H:%M:%S %Z}.",
-            cure="Look at the times again.",
-            rule=RULE,
-        )
-    return started, ended
-
-
-def _earliest(device: Device) -> tuple[datetime | None, str]:
-    """When a step can have begun at the earliest: after the print, and after the end of the step before it."""
-    printed = events_of(device).filter(type="printing.device_print_finished").order_by("version").last()
-    last = device.post_process_steps.filter(ended_at__isnull=False).order_by("ended_at").last()
-    bounds = []
-    if printed is not None:
-        bounds.append((printed.occurred_at, "the device was built"))
-    if last is not None and last.ended_at is not None:
-        bounds.append((last.ended_at, f"{last.title} had ended"))
-    return max(bounds, default=(None, ""))
 
 
 def _require_turn(device: Device, routing: Routing, step: Step) -> None:

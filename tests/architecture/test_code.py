@@ -174,3 +174,10 @@ def test_the_catalogues_are_those_of_the_code(name: str) -> None:
 def test_decisions_have_numbers_without_gaps() -> None:
     records = sorted(path.name for path in Path(BASE / "docs" / "adr").glob("*.md"))
     assert [name[:4] for name in records] == [f"{number:04d}" for number in range(1, len(records) + 1)]
+
+
+def test_selectors_answer_one_question_a_module() -> None:
+    """Readers of devices find one module for each question, and each fits on a few screens."""
+    lengths = {path: text.count("\n") for path, text in sources() if path.startswith("devices/selectors")}
+    assert len(lengths) > 1
+    assert {path: lines for path, lines in lengths.items() if lines >= 300} == {}

@@ -14,7 +14,7 @@ from tests.devices.makers import Staff, make_device, make_person
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 820)])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 820), ("light", 390), ("dark", 390)])
 def test_every_page_is_sound(open_as: Open, theme: Theme, width: int) -> None:
     staff = Staff()
     device = make_device("design_frozen", staff)
@@ -28,6 +28,45 @@ def test_every_page_is_sound(open_as: Open, theme: Theme, width: int) -> None:
         page.goto(path)
         page.wait_for_load_state("networkidle")
         assert faults_of(page) == [], path
+
+
+COVERED = """() => [...document.querySelectorAll(".top a, .top summary, .top input")].filter((element) => {
+  const box = element.getBoundingClientRect();
+  if (!box.width || !element.checkVisibility({visibilityProperty: true})) return false;
+  const hit = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+  return !hit || !element.contains(hit) && !hit.contains(element);
+}).map((element) => element.outerHTML.slice(0, 60))"""
+
+
+@pytest.mark.parametrize("width", [320, 390, 801, 820, 1181, 1280, 1401])
+def test_nothing_in_the_top_bar_covers_another(open_as: Open, width: int) -> None:
+    page = open_as(make_person(*Role, name="Wilhelmine Anna-Katharina von Hohenstein"), width=width)
+    for path in ("/", "/audit-trail/"):
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate(COVERED) == []
+        assert faults_of(page) == []
+
+
+def test_on_a_phone_the_navigation_opens_over_the_page_and_closes_again(open_as: Open) -> None:
+    page = open_as(make_person(*Role), width=390)
+    button = page.locator(".nav-fold > summary")
+    links = page.get_by_role("navigation", name="Main").get_by_role("link")
+    expect(button).to_have_accessible_name("Main menu")
+    expect(links).to_have_count(0)
+    button.press("Enter")
+    for title in ("Board", "My work", "Orders", "Builds", "Fleet", "Material", "Audit trail", "Deliveries"):
+        expect(links.filter(has_text=title)).to_be_in_viewport(ratio=1)
+    assert page.evaluate(COVERED) == []
+    page.keyboard.press("Escape")
+    expect(links).to_have_count(0)
+    expect(button).to_be_focused()
+    button.click()
+    page.mouse.click(195, 800)
+    expect(links).to_have_count(0)
+    button.click()
+    links.filter(has_text="Material").click()
+    expect(page.locator("h1")).to_have_text("Material")
 
 
 def test_the_keyboard_is_enough(open_as: Open) -> None:

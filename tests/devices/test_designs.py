@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from devices.models import Design, Device, Material
-from devices.selectors import (
-    devices,
+from devices.selectors.devices import devices
+from devices.selectors.waiting import (
     devices_awaiting_design,
     devices_awaiting_design_review,
     devices_awaiting_prescriber,

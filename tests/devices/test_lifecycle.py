@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from devices.choices import DEVICE_PAIRS, ORDER_PAIRS, OrderStage, Phase, Stage
 from devices.lifecycle import DEVICE, ORDER, PASSED_BEFORE, PHASES, POINTS, UNHELD
 from devices.models import Device
-from devices.selectors import devices, phase_line, waits_for
+from devices.selectors.devices import devices
+from devices.selectors.progress import phase_line, waits_for
 from devices.services.lifecycle import advance_device, check_transition, hold_device, resume_device
 from mes.choices import Role
 from mes.eventlog.base import Actor

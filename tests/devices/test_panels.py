@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from devices.choices import Phase
 from devices.models import Device, Study
-from devices.selectors import BoardFilters, devices, devices_on_board, phase_line, waits_for
+from devices.selectors.devices import BoardFilters, devices, devices_on_board
+from devices.selectors.progress import phase_line, waits_for
 from devices.services.following import follow_devices
 from devices.services.orders import approve_order
 from devices.services.segmentations import start_segmentation_by_rule

@@ -14,11 +14,8 @@ from django.utils import timezone
 from devices.imaging.storage import load_mask, save_volume
 from devices.mesh.io import read_mesh
 from devices.models import Device, Segmentation, Study
-from devices.selectors import (
-    devices_awaiting_segmentation,
-    devices_awaiting_segmentation_approval,
-    refused_segmentation,
-)
+from devices.selectors.history import refused_segmentation
+from devices.selectors.waiting import devices_awaiting_segmentation, devices_awaiting_segmentation_approval
 from devices.services.lifecycle import check_transition, hold_device
 from devices.services.segmentations import (
     NotSegmented,

@@ -11,7 +11,8 @@ from django.conf import settings
 
 from devices.choices import OrderStage, Phase, Stage
 from devices.models import Design, Device, Segmentation, Study
-from devices.selectors import device_timeline, devices
+from devices.selectors.devices import devices
+from devices.selectors.history import device_timeline
 from devices.services.designs import approval_content, approve_design, request_design, review_design
 from devices.services.lifecycle import advance_device
 from devices.services.segmentations import approve_segmentation

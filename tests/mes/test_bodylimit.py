@@ -1,6 +1,7 @@
 """Request bodies: nothing over the cap is taken in, and nobody's slowness holds a thread of the site."""
 
 import asyncio
+import json
 import os
 import socket
 import threading
@@ -47,6 +48,7 @@ async def _post(
     *,
     limit: int = LIMIT,
     folder: Path | None = None,
+    path: str = "/sign-in/",
 ) -> list[Any]:
     parts = list(chunks)
     messages = [
@@ -63,7 +65,7 @@ async def _post(
 
     headers = [(b"content-length", declared)] if declared else []
     body_limit = BodyLimit(site, limit=limit, folder=Path("nowhere") if folder is None else folder)
-    await body_limit({"type": "http", "headers": headers}, receive, send)
+    await body_limit({"type": "http", "path": path, "headers": headers}, receive, send)
     return sent
 
 
@@ -86,6 +88,67 @@ async def test_a_body_that_grows_over_the_limit_ends_there(_case: str, declared:
     sent = await _post(site, [b"1234567890", b"x", b"never read"], declared)
     assert [message.get("status") for message in sent] == [413, None]
     assert not site.asked
+
+
+def _told(sent: list[Any]) -> tuple[int, str, bytes]:
+    headers = dict(sent[0]["headers"])
+    assert int(headers[b"content-length"]) == len(sent[1]["body"])
+    return sent[0]["status"], headers[b"content-type"].decode(), sent[1]["body"]
+
+
+@pytest.mark.parametrize("declared", [None, b"11"])
+async def test_too_large_a_body_is_refused_in_the_shape_of_the_api(declared: bytes | None) -> None:
+    status, kind, body = _told(await _post(Site(), [b"12345678901"], declared, path="/api/devices/"))
+    assert (status, kind) == (413, "application/json")
+    assert json.loads(body) == {
+        "code": "invalid_input",
+        "reasons": [
+            {"rule": "", "text": "The request is larger than this site accepts.", "cure": "Send less."}
+        ],
+    }
+
+
+async def test_too_large_a_body_for_a_page_is_refused_in_words() -> None:
+    status, kind, body = _told(await _post(Site(), [b"x"], b"11", path="/apiary/"))
+    assert (status, kind.split(";")[0]) == (413, "text/plain")
+    assert body == b"The request is larger than this site accepts. Send less.\n"
+
+
+async def test_what_comes_after_the_limit_is_left_unread() -> None:
+    parts = [b"1234567890", b"x", b"more", b"more"]
+    messages: list[Message] = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await BodyLimit(Site(), limit=LIMIT, folder=Path("nowhere"))(
+        {"type": "http", "path": "/", "headers": []}, receive, send
+    )
+    assert sent[0]["status"] == 413
+    assert len(messages) == 2
+
+
+async def test_after_the_body_the_application_hears_the_client_itself() -> None:
+    """So that an answer that is still being written ends when its reader is gone."""
+    messages: list[Message] = [{"type": "http.request", "body": b"abc"}, {"type": "http.disconnect"}]
+    heard: list[str] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def listening(_scope: Message, receive: Receive, _send: Send) -> None:
+        heard.extend([(await receive())["type"] for _ in range(2)])
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    limited = BodyLimit(listening, limit=LIMIT, folder=Path("nowhere"))
+    await limited({"type": "http", "path": "/", "headers": []}, receive, send)
+    assert heard == ["http.request", "http.disconnect"]
 
 
 async def test_a_large_body_goes_through_a_file_that_only_this_account_reads(
@@ -124,8 +187,10 @@ async def test_a_body_that_stops_coming_is_answered_with_408() -> None:
         sent.append(message)
 
     limited = BodyLimit(site, limit=LIMIT, folder=Path("nowhere"), silence=0.05)
-    await limited({"type": "http", "headers": []}, receive, send)
-    assert sent[0]["status"] == 408
+    await limited({"type": "http", "path": "/api/lots/", "headers": []}, receive, send)
+    status, kind, body = _told(sent)
+    assert (status, kind) == (408, "application/json")
+    assert [reason["cure"] for reason in json.loads(body)["reasons"]] == ["Send it again."]
     assert not site.asked
 
 
@@ -142,7 +207,9 @@ async def test_a_client_that_hangs_up_half_way_never_reaches_the_application() -
     async def send(message: Message) -> None:
         raise AssertionError(message)
 
-    await BodyLimit(site, limit=LIMIT, folder=Path("nowhere"))({"type": "http", "headers": []}, receive, send)
+    await BodyLimit(site, limit=LIMIT, folder=Path("nowhere"))(
+        {"type": "http", "path": "/", "headers": []}, receive, send
+    )
     assert not site.asked
 
 
@@ -165,7 +232,7 @@ async def test_a_client_that_stops_reading_holds_nobody() -> None:
 
     limited = BodyLimit(long_answer, limit=LIMIT, folder=Path("nowhere"), silence=0.05)
     async with asyncio.timeout(5):
-        await limited({"type": "http", "headers": []}, receive, send)
+        await limited({"type": "http", "path": "/", "headers": []}, receive, send)
     assert len(sent) == 2
 
 

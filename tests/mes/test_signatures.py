@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
 
 from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor, canonical, digest_of
@@ -51,6 +52,23 @@ def test_both_components_must_be_right(wrong: dict[str, str]) -> None:
     with pytest.raises(SignatureRefused, match="ES-01: User id or password is wrong"):
         sign_as(actor, replace(credentials, **wrong))
     assert not Signature.objects.exists()
+
+
+def test_an_unknown_user_id_costs_as_much_as_a_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the time of the answer would tell which user ids exist."""
+    actor, credentials = make_signer(Role.QAX)
+    hashed: list[str] = []
+    encode = MD5PasswordHasher.encode
+
+    def counted(hasher: MD5PasswordHasher, password: str, salt: str) -> str:
+        hashed.append(password)
+        return encode(hasher, password, salt)
+
+    monkeypatch.setattr(MD5PasswordHasher, "encode", counted)
+    for wrong in ({"password": "wrong"}, {"password": "wrong", "username": "nobody"}):
+        with pytest.raises(SignatureRefused):
+            sign_as(actor, replace(credentials, **wrong))
+    assert hashed == ["wrong", "wrong"]
 
 
 def test_a_user_id_is_known_in_any_case() -> None:

@@ -12,7 +12,8 @@ from django.db import connections
 
 from mes.embedded.roles import Role
 from mes.eventlog import verify as verifying
-from mes.eventlog.sealing import Sealer, SealKey, load_key, public_keys, seal_text
+from mes.eventlog.merkle import leaf_hash
+from mes.eventlog.sealing import LEAF_FIELDS, Sealer, SealKey, leaf_content, load_key, public_keys, seal_text
 from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import Bad, Verdict
 from mes.models import EventRecord, Leaf, Person, Seal
@@ -82,6 +83,15 @@ def test_an_edited_event(verify: Callable[[], Verdict], cluster: Cluster, column
     assert where.startswith(f"pos {pos}, leaf 6")
 
 
+def test_an_edited_event_whose_leaf_was_made_to_fit(verify: Callable[[], Verdict], cluster: Cluster) -> None:
+    """Whoever recomputes the leaf cannot sign the root again."""
+    pos = _at(6)
+    tamper(cluster, f"UPDATE mes_event SET reason = 'x' WHERE pos = {pos}")
+    content = EventRecord.objects.values(*LEAF_FIELDS).get(pos=pos)
+    tamper(cluster, f"UPDATE mes_leaf SET hash = '{leaf_hash(leaf_content(content)).hex()}' WHERE index = 6")
+    assert _bad(verify()) == ("seal", "tree size 9: root, predecessor or signature is wrong")
+
+
 def test_a_deleted_event(verify: Callable[[], Verdict], cluster: Cluster) -> None:
     tamper(cluster, f"DELETE FROM mes_event WHERE pos = {_at(5)}")
     assert _bad(verify())[1].startswith("leaf 5: it, or its event, was deleted")
@@ -113,13 +123,14 @@ def test_two_swapped_events(verify: Callable[[], Verdict], cluster: Cluster) -> 
 
 
 def test_two_swapped_leaves(verify: Callable[[], Verdict], cluster: Cluster) -> None:
+    first = _at(3)
     tamper(
         cluster,
         "UPDATE mes_leaf SET index = -1 WHERE index = 3",
         "UPDATE mes_leaf SET index = 3 WHERE index = 4",
         "UPDATE mes_leaf SET index = 4 WHERE index = -1",
     )
-    assert _bad(verify())[0] in ("order", "seal")
+    assert _bad(verify()) == ("order", f"pos {first}, leaf 4: sealed out of settled order")
 
 
 def test_an_inserted_event(verify: Callable[[], Verdict], cluster: Cluster) -> None:
@@ -150,6 +161,49 @@ def test_a_truncated_tail_is_told_by_the_witness(verify: Callable[[], Verdict], 
         "UPDATE mes_stream SET version = 9 WHERE type = 'mes.person'",
     )
     assert _bad(verify()) == ("witness", "line 3: the seal of tree size 13 is gone or different")
+
+
+def test_a_tail_cut_off_under_its_seal(verify: Callable[[], Verdict], cluster: Cluster) -> None:
+    tamper(
+        cluster,
+        f"DELETE FROM mes_event WHERE pos >= {_at(9)}",
+        "DELETE FROM mes_leaf WHERE index >= 9",
+        "UPDATE mes_stream SET version = 9 WHERE type = 'mes.person'",
+    )
+    assert _bad(verify()) == ("seal", "tree size 13: only 9 leaves stand with their events")
+
+
+def test_leaves_whose_seal_is_gone_from_the_witness_too(
+    verify: Callable[[], Verdict], cluster: Cluster, tmp_path: Path
+) -> None:
+    witness = tmp_path / "witness.jsonl"
+    witness.write_text("".join(witness.read_text().splitlines(keepends=True)[:2]))
+    tamper(cluster, "DELETE FROM mes_seal WHERE tree_size = 13")
+    assert _bad(verify()) == ("seal", "tree size 13: the last leaf has no seal")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE mes_stream SET version = 99 WHERE type = 'mes.person'",
+        "UPDATE mes_event SET version = 0 WHERE version = 14",
+    ],
+)
+def test_versions_that_do_not_follow_each_other(
+    verify: Callable[[], Verdict], cluster: Cluster, statement: str
+) -> None:
+    tamper(cluster, statement)
+    assert _bad(verify())[0] == "stream"
+
+
+def test_events_of_no_known_type_of_stream(verify: Callable[[], Verdict], cluster: Cluster) -> None:
+    tamper(
+        cluster,
+        "UPDATE mes_event SET stream_type = 'mes.nothing', stream_id = '7', version = 1 WHERE version = 15",
+        "UPDATE mes_stream SET version = 14 WHERE type = 'mes.person'",
+        "INSERT INTO mes_stream (type, id, version) VALUES ('mes.nothing', '7', 1)",
+    )
+    assert _bad(verify()) == ("row", "mes.nothing/7: no such stream type")
 
 
 def test_a_removed_last_event_that_was_not_sealed_yet(

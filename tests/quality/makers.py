@@ -31,7 +31,7 @@ from devices.mesh.base import Mesh
 from devices.mesh.compare import Deviation, inspect_scan
 from devices.mesh.io import read_mesh, write_stl
 from devices.models import Design, Device, DeviceMaster, Material, Order, Segmentation, Study
-from devices.selectors import evidence_digest
+from devices.selectors.evidence import evidence_digest
 from devices.services.designs import approval_content, design_content
 from devices.services.orders import approval_content as order_approval
 from devices.services.orders import prescription_content

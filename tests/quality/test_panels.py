@@ -48,7 +48,10 @@ def shown(device: Device) -> dict[str, str]:
 
 def waiting() -> dict[str, list[str]]:
     """What waits, by worklist."""
-    found = {name: [f"{task.title}: {task.code}" for task in WORKLISTS[name]()] for name in WORKLISTS}
+    found = {
+        name: [f"{task.title}: {task.code}" for task in (one.task(row, None) for row in one.rows())]
+        for name, one in WORKLISTS.items()
+    }
     return {name: tasks for name, tasks in found.items() if tasks and name.startswith("quality.")}
 
 
@@ -100,7 +103,9 @@ def test_a_finding_is_shown_and_waits(staff: Staff) -> None:
         actor=Actor.system("test"),
     )
     assert "A &lt;crack&gt;." in shown(device)["quality.nonconformances"]
-    assert waiting() == {"quality.dispose": [f"Propose a disposition for {found.code}: {device.code}"]}
+    assert waiting() == {
+        "quality.propose_disposition": [f"Propose a disposition for {found.code}: {device.code}"]
+    }
 
 
 def test_the_checklist_stands_before_the_release_and_the_signed_one_after(staff: Staff) -> None:

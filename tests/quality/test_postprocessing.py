@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from contextlib import nullcontext
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from devices.choices import Stage
+from devices.models import Device
 from mes.choices import Role
 from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
 from mes.selectors import events_of
 from quality.models import Nonconformance, PostProcessStep
+from quality.services import timing
 from quality.services.nonconformance import void_nonconformance
 from quality.services.postprocessing import record_post_process_step, start_post_processing
 from tests.quality.makers import CURE, WASH, Staff, acting, make_built_device, typed
@@ -105,12 +109,19 @@ def test_a_temperature_below_absolute_zero_is_no_measurement(staff: Staff) -> No
     assert PostProcessStep.objects.count() == 1
 
 
-def at(staff: Staff, device_id: int, step: str, started: datetime, ended: datetime | None) -> PostProcessStep:
+def at(
+    staff: Staff,
+    device_id: int,
+    step: str,
+    started: datetime | None,
+    ended: datetime | None,
+    values: Any = None,
+) -> PostProcessStep:
     person = staff[Role.PST]
     return record_post_process_step(
         device_id=device_id,
         step=step,
-        values={"wash": WASH, "cure": CURE}[step],
+        values=values or {},
         started_at=started,
         ended_at=ended,
         actor=acting(person),
@@ -118,26 +129,116 @@ def at(staff: Staff, device_id: int, step: str, started: datetime, ended: dateti
     )
 
 
+QUICK = [
+    {"step": code, "title": code.title(), "limits": {"duration_min": [0, 10]}} for code in ("wash", "cure")
+]
+
+
 def test_a_step_lies_between_the_print_and_now(staff: Staff) -> None:
-    device = make_built_device(staff)
+    device = make_built_device(staff, routing=QUICK)
     start_post_processing(device_id=device.pk)
     now, moment = timezone.now(), timedelta(milliseconds=1)
     wrong = {
-        "device was built": (datetime(1900, 1, 1, tzinfo=UTC), now),
+        "device was built": (now - timedelta(minutes=5), now),
         "not in the future": (now, now + timedelta(hours=1)),
         "ends after it starts": (now, now - moment),
-        "two times": (now, None),
         "no zone": (now.replace(tzinfo=None), now),
     }
     for words, (started, ended) in wrong.items():
         with pytest.raises(InvalidInput, match=words):
             at(staff, device.pk, "wash", started, ended)
+    with pytest.raises(InvalidInput, match="not in the future"):
+        at(staff, device.pk, "wash", now, None, WASH)
     assert PostProcessStep.objects.count() == 0
     wash = at(staff, device.pk, "wash", now, now + moment)
     assert (wash.started_at, wash.ended_at) == (now, now + moment)
     with pytest.raises(InvalidInput, match="Wash had ended"):
         at(staff, device.pk, "cure", now, now + moment)
     at(staff, device.pk, "cure", now + moment, now + 2 * moment)
+
+
+@pytest.fixture
+def hours_later(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """A device that is built now is post-processed two hours from now; this is half an hour into them."""
+    now = timezone.now()
+    later = SimpleNamespace(now=lambda: now + timedelta(hours=2), is_naive=timezone.is_naive)
+    monkeypatch.setattr(timing, "timezone", later)
+    return now.replace(second=7, microsecond=0) + timedelta(minutes=30)
+
+
+def to_wash(staff: Staff) -> Device:
+    device = make_built_device(staff)
+    start_post_processing(device_id=device.pk)
+    return device
+
+
+@pytest.mark.parametrize(
+    ("typed_min", "apart_s"), [(10, 120), (5.0, 332), (5.0, 268), (5.5, 350), (3, 180 + 20), (8, 0)]
+)
+def test_times_that_contradict_the_duration_are_refused(
+    staff: Staff, hours_later: datetime, typed_min: float, apart_s: int
+) -> None:
+    device = to_wash(staff)
+    ended = hours_later + timedelta(seconds=apart_s)
+    with pytest.raises(InvalidInput, match="apart") as refused:
+        at(staff, device.pk, "wash", hours_later, ended, {"duration_min": typed_min})
+    assert "give the times alone" in refused.value.reasons[0].cure
+    assert PostProcessStep.objects.count() == 0
+
+
+@pytest.mark.parametrize(("typed_min", "apart_s"), [(10, 600), (5.0, 331), (5.0, 269.5), (5.5, 333)])
+def test_a_duration_may_be_rounded(
+    staff: Staff, hours_later: datetime, typed_min: float, apart_s: float
+) -> None:
+    ended = hours_later + timedelta(seconds=apart_s)
+    row = at(staff, to_wash(staff).pk, "wash", hours_later, ended, {"duration_min": typed_min})
+    assert (row.values[0]["value"], row.started_at, row.ended_at) == (typed_min, hours_later, ended)
+    assert "derived" not in row.values[0]
+
+
+@pytest.mark.parametrize(("minutes", "agrees"), [(4, True), (6, True), (7, False)])
+def test_a_clock_read_to_the_minute_is_believed_to_the_minute(
+    staff: Staff, hours_later: datetime, minutes: int, agrees: bool
+) -> None:
+    device, started = to_wash(staff), hours_later.replace(second=0)
+    ended = started + timedelta(minutes=minutes)
+    with nullcontext() if agrees else pytest.raises(InvalidInput, match="apart"):
+        at(staff, device.pk, "wash", started, ended, WASH)
+    assert PostProcessStep.objects.count() == agrees
+
+
+def test_two_times_give_the_duration_and_the_record_says_so(staff: Staff, hours_later: datetime) -> None:
+    row = at(staff, to_wash(staff).pk, "wash", hours_later, hours_later + timedelta(seconds=315))
+    assert (row.values[0]["value"], row.values[0]["unit"], row.in_limits) == (5.25, "min", True)
+    assert row.values[0]["derived"] == "the duration, from both times"
+    assert json.loads(row.signature.content)["values"] == row.values
+
+
+def test_a_derived_duration_is_held_against_its_limits(staff: Staff, hours_later: datetime) -> None:
+    row = at(staff, to_wash(staff).pk, "wash", hours_later, hours_later + timedelta(minutes=11))
+    assert (row.values[0]["value"], row.in_limits) == (11.0, False)
+
+
+@pytest.mark.parametrize("which", ["started", "ended"])
+def test_the_duration_and_one_time_give_the_other(staff: Staff, hours_later: datetime, which: str) -> None:
+    started, ended = (hours_later, None) if which == "started" else (None, hours_later)
+    row = at(staff, to_wash(staff).pk, "wash", started, ended, WASH)
+    assert row.started_at is not None
+    assert row.ended_at is not None
+    assert (row.ended_at - row.started_at, hours_later in (row.started_at, row.ended_at)) == (
+        timedelta(minutes=5),
+        True,
+    )
+    assert row.values[0]["derived"].startswith("the end" if which == "started" else "the start")
+
+
+def test_one_time_alone_says_too_little(staff: Staff, hours_later: datetime) -> None:
+    routing = [{"step": "wash", "title": "Wash", "limits": {"temperature_c": [10, 30]}}]
+    device = make_built_device(staff, routing=routing)
+    start_post_processing(device_id=device.pk)
+    with pytest.raises(InvalidInput, match="two times"):
+        at(staff, device.pk, "wash", hours_later, None, {"temperature_c": 20})
+    assert PostProcessStep.objects.count() == 0
 
 
 def test_times_that_nobody_gave_are_not_made_up(staff: Staff) -> None:

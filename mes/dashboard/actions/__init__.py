@@ -49,5 +49,6 @@ def offered(request: HttpRequest, page: str, subject: Any) -> list[Action]:
     missing and whom to ask, which a missing button would not.
     """
     roles = roles_behind(request)
-    found = [a for a in ACTIONS.values() if a.page == page and permitted(a, roles) and a.applies(subject)]
+    here = (a for a in ACTIONS.values() if a.page == page and not a.follows)
+    found = [a for a in here if permitted(a, roles) and a.applies(subject)]
     return sorted(found, key=lambda action: (not action.main, action.danger))

@@ -21,7 +21,18 @@ from mes.services.signatures import Credentials
 Values = Mapping[str, Any]
 Upload: TypeAlias = "UploadedFile[bytes]"
 Kind = Literal[
-    "text", "area", "select", "number", "whole", "decimal", "date", "check", "file", "files", "fixed"
+    "text",
+    "area",
+    "select",
+    "number",
+    "whole",
+    "decimal",
+    "date",
+    "check",
+    "file",
+    "files",
+    "fixed",
+    "carried",
 ]
 
 # Nothing that a form asks is larger, and a longer exponent would cost memory before it is refused.
@@ -35,6 +46,7 @@ class Field:
     """One thing that an action asks. `limits`: smallest and largest number, None where there is none.
 
     `fixed` is not asked: it is what the dialog was opened for, sent along so that a later one is not taken for it.
+    `carried` is not asked either: a first dialog handed it on to this one.
     """
 
     name: str
@@ -89,9 +101,18 @@ def itself(subject: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class Next:
+    """Nothing is done yet: another dialog asks for the rest. `carried`: what it is opened with."""
+
+    action: str
+    carried: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Action:
     """A verb of a page. `about` gives the thing that the service asks `mes.permissions` about. `content` is what a signature covers: the same mapping that the service signs.
 
+    `facts` is what is shown beside it. One that `follows` another is opened by it alone, and has no button.
     `permission` is the action of `mes.permissions`; the service asks for it again. `do` calls one service and returns
     what is told afterwards.
     """
@@ -103,12 +124,13 @@ class Action:
     permission: str
     icon: str
     applies: Callable[[Any], bool]
-    do: Callable[[Doing], str | Done]
+    do: Callable[[Doing], str | Done | Next]
     fields: Callable[[Any], Sequence[Field]] = nothing_asked
     meaning: Meaning | None = None
     content: Callable[[Any, Values, Actor], Mapping[str, Any]] | None = None
     about: Callable[[Any], Any] = itself
-    signs_if: str = ""
+    facts: Callable[[Any, Values, Actor], Mapping[str, Any]] | None = None
+    follows: str = ""
     danger: bool = False
     main: bool = False
     help: str = ""

@@ -16,7 +16,7 @@ from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
 from devices.generators.base import GENERATORS, Parameter
 from devices.lifecycle import DEVICE
 from devices.models import Device
-from devices.selectors import FINAL_STAGES
+from devices.selectors.devices import FINAL_STAGES
 from devices.services.designs import (
     approval_content,
     approve_design,
@@ -33,12 +33,14 @@ from devices.services.segmentations import (
     segmentation_content,
     start_segmentation,
 )
-from devices.services.studies import receive_study
+from devices.services.studies import link_content, receive_study, upload_digest
 from mes.choices import Meaning
-from mes.dashboard.actions.base import Action, Doing, Field, Upload, Values, why
+from mes.dashboard.actions.base import Action, Doing, Field, Next, Upload, Values, why
+from mes.dashboard.held import held_upload, hold_upload, shown_upload
 from mes.eventlog.base import Actor
 
-SIGNED_LINK = "link_confirmed"
+UNIDENTIFIED = "unidentified"
+ARRIVED = "The images arrived and are being read."
 
 
 def at(*stages: Stage) -> Callable[[Device], bool]:
@@ -75,7 +77,7 @@ def _study_fields(device: Device) -> tuple[Field, ...]:
     return (
         Field("images", "DICOM series (zip, or all its files) or NIfTI", "files"),
         Field(
-            SIGNED_LINK, "These images carry no identifiers: I confirm by signature that they are this patient's", "check", False
+            UNIDENTIFIED, "These images carry no identifiers: I will confirm by signature that they are this patient's", "check", False
         ),
     )  # fmt: skip
 
@@ -102,17 +104,35 @@ def _take(file: Upload, place: Path) -> None:
             target.write(chunk)
 
 
-def _receive(doing: Doing) -> str:
-    confirmed = bool(doing.values[SIGNED_LINK])
+def _receive(doing: Doing) -> str | Next:
     with one_path(doing.values["images"]) as upload:
-        receive_study(
-            device_id=doing.subject.pk,
-            upload=upload,
-            actor=doing.actor,
-            link_confirmed=confirmed,
-            credentials=doing.credentials if confirmed else None,
-        )
-    return "The images arrived and are being read."
+        if doing.values[UNIDENTIFIED]:
+            return Next("confirm-images", {"upload": hold_upload(upload, doing.subject, doing.actor)})
+        receive_study(device_id=doing.subject.pk, upload=upload, actor=doing.actor)
+    return ARRIVED
+
+
+def _held_fields(device: Device) -> tuple[Field, ...]:
+    return (Field("upload", "The upload", "carried"),)
+
+
+def _link_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
+    return link_content(device, upload_digest(held_upload(str(values["upload"]), device, actor)))
+
+
+def _link_facts(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
+    return shown_upload(held_upload(str(values["upload"]), device, actor))
+
+
+def _confirm_images(doing: Doing) -> str:
+    receive_study(
+        device_id=doing.subject.pk,
+        upload=held_upload(str(doing.values["upload"]), doing.subject, doing.actor),
+        actor=doing.actor,
+        link_confirmed=True,
+        credentials=doing.credentials,
+    )
+    return ARRIVED
 
 
 # --- segmentation
@@ -264,8 +284,14 @@ def _approval_signs(device: Device, values: Values, actor: Actor) -> dict[str, A
 DEVICE_ACTIONS = (
     Action(
         "receive-study", "device", "Send in images", "Send in images", "devices.receive_study", "upload",
-        _takes_images, _receive, fields=_study_fields, signs_if=SIGNED_LINK, main=True,
+        _takes_images, _receive, fields=_study_fields, main=True,
         help="The images are checked, matched with the patient by two identifiers, and de-identified.",
+    ),
+    Action(
+        "confirm-images", "device", "Take these images", "Confirm whose images these are", "devices.receive_study",
+        "writing-sign", _takes_images, _confirm_images, fields=_held_fields, meaning=Meaning.VERIFIED, content=_link_signs,
+        facts=_link_facts, follows="receive-study",
+        help="The images lie in quarantine and were not read yet. What you sign names exactly these files.",
     ),
     Action(
         "start-segmentation", "device", "Segment", "Segment the images again", "devices.start_segmentation", "bone",

@@ -7,7 +7,7 @@ from typing import Any
 
 from devices.choices import DefinitionStatus, OrderStage, Side
 from devices.models import DeviceMaster, Order
-from devices.selectors import assignments_of
+from devices.selectors.orders import assignments_of
 from devices.services.assignments import assign_person, end_assignment
 from devices.services.orders import (
     approval_content,

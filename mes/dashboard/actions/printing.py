@@ -23,6 +23,7 @@ from printing.services.builds import (
     retry_preparation,
     verify_build,
 )
+from printing.services.certificates import LIMIT, MEDIA_TYPES
 from printing.services.jobs import (
     cancel_job,
     confirm_plate_clear,
@@ -66,7 +67,10 @@ def _lot_fields(_: None) -> tuple[Field, ...]:
             "certificate", "Results of the certificate", "area", False,
             "One a line: characteristic; value; unit; at least; at most",
         ),
-        Field("certificate_file", "Certificate, PDF", "file", False, accept="application/pdf"),
+        Field(
+            "certificate_file", "Certificate: PDF, PNG, JPEG or text", "file", False,
+            f"{LIMIT / 1e6:.0f} MB at most. A lot without it cannot be released.", accept=",".join(MEDIA_TYPES),
+        ),
     )  # fmt: skip
 
 
@@ -192,7 +196,7 @@ def _build_fields(_: None) -> tuple[Field, ...]:
             "parameters",
             "Parameter set",
             "select",
-            choices=[(str(row.pk), f"{row} · {row.printer_kind} · {row.material}") for row in sets],
+            choices=[(str(row.pk), f"{row} · {row.printer_kind} · {row.material.name}") for row in sets],
         ),
     )
 

@@ -5,17 +5,31 @@ from __future__ import annotations
 import html
 import json
 import re
+from dataclasses import replace
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from devices.choices import OrderStage
 from devices.models import Device, Order
 from devices.services.orders import prescription_content
 from mes.choices import Role
+from mes.dashboard.actions import ACTIONS
+from mes.dashboard.actions.base import Field
+from mes.dashboard.naming import with_names
 from mes.models import EventRecord, Signature
 from mes.services.signatures import content_digest
-from tests.devices.makers import PASSWORD, Staff, make_order, make_planned
+from printing.models import MaterialLot
+from tests.devices.makers import (
+    PASSWORD,
+    Staff,
+    make_material,
+    make_order,
+    make_person,
+    make_planned,
+    under_review,
+)
 from tests.mes.dashboard.conftest import Visit
 
 HTMX = {"HX-Request": "true"}
@@ -135,3 +149,86 @@ def test_what_is_typed_is_part_of_what_is_shown(staff: Staff, as_: Visit, order:
     second = html.unescape(answer.content.decode())
     assert "No margin given" in second
     assert shown_digest(first) != shown_digest(second)
+
+
+@pytest.mark.requirement("ES-19")
+def test_a_preview_refuses_what_the_act_itself_would_refuse_for_its_length(
+    staff: Staff, as_: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the preview shows to be signed can be signed: every limit of a field holds there too."""
+    order = under_review(make_order(staff), staff)
+    asked = replace(
+        ACTIONS["reject-order"], fields=lambda _: (Field("reason", "Reason", "area", maximum=10),)
+    )
+    monkeypatch.setitem(ACTIONS, "reject-order", asked)
+    client = as_(staff[Role.ORD])
+    address = f"/act/order/{order.code}/reject-order/preview/"
+    assert client.post(address, {"reason": "x" * 10}, headers=HTMX).status_code == 200
+    assert client.post(address, {"reason": ""}, headers=HTMX).status_code == 200
+    answer = client.post(address, {"reason": "x" * 11}, headers=HTMX)
+    assert answer.status_code == 422
+    assert "Reason is longer than 10 characters" in answer.content.decode()
+
+
+@pytest.mark.requirement("G-MAT-03")
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"%PDF-1.7 of a supplier", "application/pdf"),
+        (b"\x89PNG\r\n\x1a\nscan", "image/png"),
+        (b"\xff\xd8\xffscan", "image/jpeg"),
+        (b"viscosity 820 mPa s", "text/plain"),
+    ],
+)
+def test_the_form_of_a_lot_names_and_takes_every_kind_of_certificate(
+    staff: Staff, as_: Visit, content: bytes, kind: str
+) -> None:
+    make_material()
+    client = as_(staff[Role.MAT])
+    page = html.unescape(client.get("/act/lots/new/receive-lot/", headers=HTMX).content.decode())
+    offered = re.search(r'accept="([^"]+)"', page)
+    assert offered
+    assert kind in offered[1].split(",")
+    assert "PDF, PNG, JPEG or text" in page
+    typed = {
+        "material": "resin-guide-01", "supplier": "Resins & Co", "supplier_lot": "RC-1", "quantity": "500", "unit": "ml",
+        "expires_on": "2099-01-01", "certificate_file": SimpleUploadedFile("certificate", content),
+    }  # fmt: skip
+    assert client.post("/act/lots/new/receive-lot/", typed, headers=HTMX).status_code == 204
+    file = MaterialLot.objects.get().certificate_file
+    assert file is not None
+    assert file.media_type == kind
+
+
+@pytest.mark.requirement("ES-19")
+def test_people_and_things_stand_in_the_signing_box_by_name_and_the_digest_stays_that_of_the_record(
+    staff: Staff, as_: Visit, order: Order
+) -> None:
+    page = dialog(as_(staff[Role.PRE]), order)
+    prescriber = staff[Role.PRE].person
+    box = page.partition('class="signed-box"')[2].partition("meta-line")[0]
+    author = staff[Role.ORD].person
+    assert f"<dt>Prescriber</dt><dd>{prescriber} (person {prescriber.pk})" in box
+    assert f"<dt>Author</dt><dd>{author} (person {author.pk})" in box
+    assert shown_digest(page) == content_digest(prescription_content(order))
+
+
+def test_keys_are_shown_as_names_and_codes_wherever_they_stand(db: None) -> None:
+    who = make_person(Role.PRE, name="Ada Marlow").person
+    shown = with_names(
+        [
+            {"prescriber": who.pk, "quantity": who.pk, "device_id": 7},
+            {
+                "items": [{"device": 12, "design": 3}],
+                "devices": [1, "D0000002"],
+                "author_id": None,
+                "held": True,
+            },
+            {"person_id": 999_999, "device": "D0000005", "device_id": True},
+        ]
+    )
+    assert shown == [
+        {"prescriber": f"Ada Marlow (person {who.pk})", "quantity": who.pk, "device_id": "D0000007"},
+        {"items": [{"device": "D0000012", "design": 3}], "devices": ["D0000001", "D0000002"], "author_id": None, "held": True},
+        {"person_id": "person 999999", "device": "D0000005", "device_id": True},
+    ]  # fmt: skip

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from django.db import connection
+from django.template.loader import render_to_string
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -41,7 +44,7 @@ def test_a_lot_leads_to_its_devices_and_back(floor: Floor, operator: Client) -> 
     assert floor.lot.code in operator.get(f"/builds/{job.build.code}/").content.decode()
 
 
-def test_a_layer_of_a_build_is_a_picture(floor: Floor, operator: Client) -> None:
+def test_a_layer_of_a_build_is_a_picture(floor: Floor, operator: Client, as_: Visit) -> None:
     build = floor.build
     answer = operator.get(f"/builds/{build.code}/layers/1/")
     assert (answer.status_code, answer["Content-Type"], answer.content[:8]) == (
@@ -51,6 +54,13 @@ def test_a_layer_of_a_build_is_a_picture(floor: Floor, operator: Client) -> None
     )
     for layer in (0, (build.layer_count or 0) + 1):
         assert operator.get(f"/builds/{build.code}/layers/{layer}/").status_code == 404
+        assert operator.get(f"/api/builds/{build.code}/layers/{layer}/").status_code == 404
+    over_api = operator.get(f"/api/builds/{build.code}/layers/1/")
+    assert (over_api.content, over_api["Content-Type"]) == (answer.content, "image/png")
+    for path in (f"/builds/{build.code}/layers/1/", f"/api/builds/{build.code}/layers/1/"):
+        assert as_(floor.staff[Role.SYS]).get(path).status_code == 403
+    (file,) = operator.get(f"/api/builds/{build.code}/artefacts/").json()
+    assert (file["name"], file["sha256"]) == (f"{build.code}-build.zip", build.file_id)
 
 
 def test_the_curve_keeps_every_peak() -> None:
@@ -74,6 +84,15 @@ def test_lists_take_a_fixed_number_of_queries(floor: Floor, operator: Client) ->
                 assert operator.get(path).status_code == 200
             counts.append(len(queries))
     assert counts[:3] == counts[3:]
+
+
+@pytest.mark.parametrize("part", ["lot", "build"])
+def test_a_list_that_was_cut_says_so(part: str) -> None:
+    template = f"printing/parts/{part}_rows.html"
+    row = {"code": f"{part[0].upper()}0000001", "state": "draft", "print_seconds": 60}
+    for more in (True, False):
+        shown = render_to_string(template, {f"{part}s": [row], "more": more, "today": date(2026, 1, 1)})
+        assert ("Only the newest are shown" in shown) is more
 
 
 def test_the_operator_is_offered_what_the_machine_allows(floor: Floor, operator: Client) -> None:

@@ -2,11 +2,12 @@
 
 const body = document.body;
 const dialog = document.getElementById("dialog");
+const OPEN_MENUS = ":is([data-menu], [data-fold])[open]";
 
 // --- dialogs: whatever htmx puts into #dialog-body opens it
 body.addEventListener("htmx:after:swap", (event) => {
   const target = event.detail?.ctx?.target;
-  if (target?.id === "dialog-body" && !dialog.open) openDialog(dialog);
+  if (target?.id === "dialog-body") openDialog(dialog);
   if (target?.classList?.contains("refusal-slot")) refused(target);
 });
 
@@ -16,7 +17,7 @@ const FIELDS = "input:not([type=hidden], :disabled), textarea:not(:disabled), se
 const FIRST = ["[autofocus]", `:is(${FIELDS}):not([hidden] *)`, ".dialog-foot button", ".dialog-head h2"];
 
 function openDialog(which) {
-  which.showModal();
+  if (!which.open) which.showModal();
   const first = FIRST.map((selector) => which.querySelector(selector)).find((found) => found);
   if (first?.matches("h2")) first.tabIndex = -1;
   first?.focus();
@@ -37,8 +38,16 @@ body.addEventListener("click", (event) => {
   if (opener) openDialog(document.getElementById(opener.dataset.opens));
   if (event.target.closest("[data-closes]")) event.target.closest("dialog")?.close();
   if (event.target instanceof HTMLDialogElement) event.target.close();
-  for (const menu of document.querySelectorAll("[data-menu][open]")) {
+  for (const menu of document.querySelectorAll(OPEN_MENUS)) {
     if (!menu.contains(event.target) || event.target.closest("[data-opens]")) menu.open = false;
+  }
+});
+
+body.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || dialog?.open) return;
+  for (const menu of document.querySelectorAll(OPEN_MENUS)) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
   }
 });
 
@@ -120,16 +129,6 @@ for (const line of document.querySelectorAll(".line")) {
   const now = line.querySelector("[aria-current=step]");
   if (now) line.scrollLeft = now.offsetLeft - line.clientWidth / 2;
 }
-
-// --- fields that only matter when another one is ticked, and layers of a build
-body.addEventListener("change", (event) => {
-  const shown = event.target.dataset?.reveals;
-  if (!shown) return;
-  for (const part of document.querySelectorAll(`[data-revealed-by="${CSS.escape(shown)}"]`)) {
-    part.hidden = !event.target.checked;
-    for (const field of part.querySelectorAll("input")) field.required = event.target.checked;
-  }
-});
 
 // --- modules that only some pages need
 if (document.querySelector("[data-viewer]")) import("lamina/viewer.js");

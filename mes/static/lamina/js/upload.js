@@ -64,6 +64,11 @@ function send(form) {
       return;
     }
     end("");
+    const dialog = request.getResponseHeader("Lamina-Dialog");
+    if (dialog) {
+      htmx.ajax("GET", dialog, { target: "#dialog-body", swap: "innerHTML" });
+      return;
+    }
     if (request.status >= 400 && request.status < 500) slot.innerHTML = request.responseText;
     else slot.textContent = "Something broke on the server. Nothing was changed.";
     slot.scrollIntoView({ block: "nearest" });

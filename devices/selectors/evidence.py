@@ -1,0 +1,63 @@
+"""What a device stands on, under one digest: its studies, segmentations and designs. Nothing here writes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from devices.models import Design, Device, Segmentation, Study
+from mes.eventlog.base import digest_of
+from mes.tables import covered_by
+
+Evidence = type[Study] | type[Segmentation] | type[Design]
+
+EVIDENCE: dict[Evidence, tuple[str, ...]] = {
+    Study: (
+        "pk", "status", "quarantine", "link_confirmed", "received_by_id", "findings", "matched", "source_format",
+        "modality", "acquired_on", "slices", "rows", "columns", "spacing_mm", "widest_slice_step_mm", "tilt_degrees",
+        "acquisition", "source_digest", "deidentification", "series_id", "volume_id",
+    ),
+    Segmentation: (
+        "pk", "study_id", "status", "tool", "tool_version", "validation_status", "parameters", "author_id", "mask_id",
+        "surface_id", "overlays", "volume_ml", "surface_volume_ml", "components", "triangles", "watertight",
+        "distance_mean_mm", "distance_p95_mm", "distance_max_mm", "bounds_mm", "steps", "reviewer_id", "approval_id",
+        "reason",
+    ),
+    Design: (
+        "pk", "segmentation_id", "revision", "status", "generator", "generator_version", "validation_status", "values",
+        "author_id", "mesh_id", "measures", "features", "warnings", "reasons", "reviewer_id", "review_id",
+        "approval_id",
+    ),
+}  # fmt: skip
+"""What the device's `evidence_digest` covers. Only ever add to it together with a rewrite of the digests."""
+
+EVIDENCE_BATCH = 500
+
+
+def evidence_digest(device: Device) -> str:
+    """SHA-256 over every study, segmentation and design of a device, as the database has them now (G-INT-01)."""
+    return _evidence_digests([device.pk])[device.pk]
+
+
+def _evidence_digests(keys: Sequence[int]) -> dict[int, str]:
+    tables = {model._meta.db_table: _rows_by_device(model, keys) for model in EVIDENCE}
+    return {key: digest_of({name: rows[key] for name, rows in tables.items()}) for key in keys}
+
+
+def _rows_by_device(model: Evidence, keys: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    rows = model._default_manager.filter(device__in=keys).order_by("pk")
+    for row in rows.values("device_id", *EVIDENCE[model]):
+        found[row.pop("device_id")].append(row)
+    return found
+
+
+@covered_by("devices.device")
+def devices_with_other_evidence() -> Iterator[str]:
+    """Ids of the devices whose studies, segmentations and designs are not those of their `evidence_digest`."""
+    written = dict(Device.objects.order_by("pk").values_list("pk", "evidence_digest"))
+    every = iter(written)
+    while keys := list(islice(every, EVIDENCE_BATCH)):
+        yield from (str(key) for key, now in _evidence_digests(keys).items() if now != written[key])

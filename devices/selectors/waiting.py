@@ -1,0 +1,46 @@
+"""Which devices wait for which step. Nothing here writes."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+
+from devices.choices import (
+    DesignStatus,
+    SegmentationStatus,
+    Stage,
+    StudyStatus,
+)
+from devices.models import Device
+from devices.selectors.devices import devices
+
+
+def devices_awaiting_images() -> QuerySet[Device]:
+    return _planned().filter(Q(current_study=None) | Q(current_study__status=StudyStatus.REFUSED))
+
+
+def devices_awaiting_segmentation() -> QuerySet[Device]:
+    """Images accepted, and no segmentation that counts: a gate blocked it, it failed, or it was rejected."""
+    missing = Q(current_segmentation=None) | Q(current_segmentation__status=SegmentationStatus.REJECTED)
+    return _planned().filter(missing, current_study__status=StudyStatus.ACCEPTED)
+
+
+def devices_awaiting_segmentation_approval() -> QuerySet[Device]:
+    return _planned().filter(current_segmentation__status=SegmentationStatus.RECORDED)
+
+
+def devices_awaiting_design() -> QuerySet[Device]:
+    gone = [DesignStatus.FAILED, DesignStatus.REJECTED, DesignStatus.VOIDED]
+    missing = Q(current_design=None) | Q(current_design__status__in=gone)
+    return _planned().filter(missing, current_segmentation__status=SegmentationStatus.APPROVED)
+
+
+def devices_awaiting_design_review() -> QuerySet[Device]:
+    return _planned().filter(current_design__status=DesignStatus.GENERATED)
+
+
+def devices_awaiting_prescriber() -> QuerySet[Device]:
+    return _planned().filter(current_design__status=DesignStatus.REVIEWED)
+
+
+def _planned() -> QuerySet[Device]:
+    return devices().filter(stage=Stage.PLANNED, held=False)

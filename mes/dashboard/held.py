@@ -1,0 +1,80 @@
+"""Uploads that wait for a signature. One that carries no identifiers is taken into quarantine first, so that its digest,
+and what its headers say, can be shown before somebody vouches for it. Nobody refers to it but whoever sent it, by a
+signed token; what nobody signs is swept from quarantine like every upload that was left behind."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from django.core import signing
+
+from devices.imaging.base import ImagingRefused
+from devices.imaging.glance import Glance, Seen, glance
+from devices.models import Device
+from devices.services.studies import quarantine_path, upload_digest
+from mes.eventlog.base import Actor
+from mes.exceptions import Conflict, InvalidInput, Reason
+
+SALT = "lamina.held-upload"
+LONGEST_S = 12 * 60 * 60
+RULE = "G-ORD-05"
+
+
+def hold_upload(upload: Path, device: Device, actor: Actor) -> str:
+    """Move an upload into quarantine until it is signed for. Returns its token. Raises InvalidInput where it is
+    empty or cannot be opened; then it stays where it is."""
+    upload_digest(upload)
+    _glance(upload)
+    name = f"held-{uuid4()}"
+    shutil.move(upload, quarantine_path(name))
+    return signing.dumps([name, device.pk, actor.person_id], salt=SALT)
+
+
+def held_upload(token: str, device: Device, actor: Actor) -> Path:
+    """Where it lies. Raises Conflict where it is gone, too old, of another device or of somebody else."""
+    try:
+        name, device_id, person_id = signing.loads(token, salt=SALT, max_age=LONGEST_S)
+    except signing.BadSignature:
+        raise _gone() from None
+    place = quarantine_path(name)
+    if (device_id, person_id) != (device.pk, actor.person_id) or not place.exists():
+        raise _gone()
+    return place
+
+
+def _gone() -> Conflict:
+    return Conflict("This upload no longer waits for a signature.", cure="Send the images again.", rule=RULE)
+
+
+def shown_upload(upload: Path) -> dict[str, Any]:
+    """What the headers say, in words."""
+    found = _glance(upload)
+    return {
+        "files": found.files,
+        "size": f"{found.size_bytes / 1e6:.1f} MB"
+        if found.size_bytes >= 1e6
+        else f"{found.size_bytes / 1e3:.1f} kB",
+        "images": [_said(image) for image in found.images] or "none found",
+        **({"other_files": found.others} if found.others else {}),
+        "identifiers": "found: they are compared with the patient's, whatever is signed"
+        if found.identified
+        else "none",
+    }
+
+
+def _said(image: Seen) -> str:
+    if len(image.size) < 3:
+        return f"{image.kind}, no stack of slices"
+    columns, rows, slices = image.size[:3]
+    return f"{image.kind}, {slices} slices of {columns} × {rows}"
+
+
+def _glance(upload: Path) -> Glance:
+    try:
+        return glance(upload)
+    except ImagingRefused as refusal:
+        reasons = [Reason(one.message, one.cure, "G-IMG-01") for one in refusal.findings]
+        raise InvalidInput(reasons) from None

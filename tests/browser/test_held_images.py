@@ -1,0 +1,43 @@
+"""Images without identifiers in the browser: sent first, then shown with their digest, then signed for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from devices.imaging.nifti import write_nifti
+from devices.models import Study
+from mes.choices import Role
+from tests.browser.conftest import Open
+from tests.browser.steps import dialog, faults_of, refused, seen_to_sign, sign, told
+from tests.devices.makers import Staff, make_planned, small_skull
+
+pytestmark = [pytest.mark.browser, pytest.mark.requirement("G-ORD-05")]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_digest_of_what_was_sent_stands_in_the_dialog_before_it_is_signed(
+    open_as: Open, tmp_path: Path, width: int
+) -> None:
+    staff = Staff()
+    device = make_planned(staff)
+    write_nifti(small_skull(), tmp_path / "head.nii.gz")
+    page = open_as(staff[Role.IMG], width=width)
+    page.goto(f"/devices/{device.code}/")
+    dialog(page, "Send in images")
+    expect(page.locator("#dialog input[type=password]")).to_have_count(0)
+    page.locator("input[type=file]").set_input_files(tmp_path / "head.nii.gz")
+    page.get_by_label("These images carry no identifiers").check()
+    page.locator("#dialog .dialog-foot button:not([type=button])").click()
+    expect(page.locator("#dialog h2")).to_have_text("Confirm whose images these are")
+    expect(page.locator("#dialog")).to_contain_text("NIfTI, 49 slices of 49 × 49")
+    seen_to_sign(page, device.code, device.order.patient.token, "Upload")
+    assert faults_of(page) == []
+    assert not Study.objects.exists()
+    sign(page, staff[Role.IMG], password="not the password at all")
+    refused(page, "ES-01")
+    sign(page, staff[Role.IMG])
+    told(page, "The images arrived")
+    assert Study.objects.get().link_confirmed

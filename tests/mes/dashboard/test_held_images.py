@@ -1,0 +1,161 @@
+"""Images without identifiers: into quarantine first, shown with their digest, then signed for, exactly those."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from devices.imaging.nifti import write_nifti
+from devices.models import Device, Study
+from devices.services.studies import link_content, quarantine_path, upload_digest
+from mes.choices import Role
+from mes.models import EventRecord, Signature
+from mes.services.signatures import content_digest
+from tests.devices.makers import PASSWORD, Staff, make_planned, make_upload, small_skull
+from tests.mes.dashboard.conftest import Visit
+
+HTMX = {"HX-Request": "true"}
+pytestmark = pytest.mark.requirement("G-ORD-05")
+
+
+@pytest.fixture(autouse=True)
+def quarantine(tmp_path: Path, settings: Any) -> Path:
+    settings.QUARANTINE_DIR = tmp_path / "quarantine"
+    settings.ARTEFACTS_DIR = tmp_path / "artefacts"
+    (tmp_path / "quarantine").mkdir()
+    return tmp_path / "quarantine"
+
+
+@pytest.fixture
+def device(staff: Staff) -> Device:
+    return make_planned(staff)
+
+
+def sent(client: Client, device: Device, *files: bytes) -> Any:
+    images = [SimpleUploadedFile("Mustermann^Erika.dcm", content) for content in files]
+    typed = {"images": images, "unidentified": "on"}
+    return client.post(f"/act/device/{device.code}/receive-study/", typed, headers=HTMX)
+
+
+def nifti(folder: Path) -> bytes:
+    write_nifti(small_skull(), folder / "head.nii.gz")
+    return (folder / "head.nii.gz").read_bytes()
+
+
+def shown(client: Client, address: str) -> str:
+    answer = client.get(address, headers=HTMX)
+    assert answer.status_code == 200, answer.content.decode()
+    return html.unescape(answer.content.decode())
+
+
+def signed(client: Client, device: Device, address: str, page: str, who: str, **changed: str) -> Any:
+    digest = re.search(r'name="digest" value="([0-9a-f]{64})"', page)
+    assert digest
+    typed = {"username": who, "password": PASSWORD, "digest": digest[1], "upload": token(address)} | changed
+    return client.post(f"/act/device/{device.code}/confirm-images/", typed, headers=HTMX)
+
+
+def token(address: str) -> str:
+    return unquote(address.partition("upload=")[2])
+
+
+@pytest.mark.requirement("ES-19")
+def test_what_is_signed_is_shown_first_and_is_exactly_what_is_stored(
+    staff: Staff, as_: Visit, device: Device, tmp_path: Path, quarantine: Path
+) -> None:
+    client, who = as_(staff[Role.IMG]), staff[Role.IMG].username
+    answer = sent(client, device, nifti(tmp_path))
+    assert answer.status_code == 204
+    assert not Study.objects.exists()
+    assert not Signature.objects.filter(meaning="verified").exists()
+    page = shown(client, answer["Lamina-Dialog"])
+    (held,) = quarantine.iterdir()
+    digest = upload_digest(held)
+    assert f'title="SHA-256 {digest}"' in page
+    assert f'title="SHA-256 {content_digest(link_content(device, digest))}"' in page
+    assert "NIfTI, 49 slices of 49 × 49" in page
+    assert "Mustermann" not in page + answer["Lamina-Dialog"] + held.name
+    assert signed(client, device, answer["Lamina-Dialog"], page, who).status_code == 204
+    study, signature = Study.objects.get(), Signature.objects.get(meaning="verified")
+    assert (study.link_confirmed, study.source_digest) == (True, digest)
+    assert (
+        json.loads(signature.content)["upload"] == digest == upload_digest(quarantine_path(study.quarantine))
+    )
+    assert [path.name for path in quarantine.iterdir()] == [str(study.quarantine)]
+
+
+@pytest.mark.requirement("ES-19")
+def test_a_file_that_changed_after_it_was_shown_is_not_signed_for(
+    staff: Staff, as_: Visit, device: Device, tmp_path: Path, quarantine: Path
+) -> None:
+    client, who = as_(staff[Role.IMG]), staff[Role.IMG].username
+    address = sent(client, device, nifti(tmp_path))["Lamina-Dialog"]
+    page = shown(client, address)
+    (held,) = quarantine.iterdir()
+    whole = held.read_bytes()
+    held.write_bytes(whole + b"x")
+    refused = signed(client, device, address, page, who)
+    assert (refused.status_code, "ES-19" in refused.content.decode()) == (403, True)
+    assert not Study.objects.exists()
+    held.write_bytes(whole)
+    wrong = signed(client, device, address, page, who, password="another one entirely")
+    assert (wrong.status_code, "ES-01" in wrong.content.decode()) == (403, True)
+    unseen = signed(client, device, address, page, who, digest="")
+    assert unseen.status_code == 403
+    assert signed(client, device, address, page, who).status_code == 204
+    again = signed(client, device, address, page, who)
+    assert again.status_code == 409
+    assert Study.objects.count() == 1
+
+
+def test_a_held_upload_is_nobody_elses_and_of_no_other_device(
+    staff: Staff, as_: Visit, device: Device, tmp_path: Path
+) -> None:
+    client = as_(staff[Role.IMG])
+    address = sent(client, device, nifti(tmp_path))["Lamina-Dialog"]
+    other = make_planned(staff)
+    coordinator = as_(staff[Role.ORD]).get(address, headers=HTMX)
+    stranger = as_(Staff()[Role.IMG]).get(address, headers=HTMX)
+    elsewhere = client.get(address.replace(device.code, other.code), headers=HTMX)
+    forged = client.get(f"/act/device/{device.code}/confirm-images/?upload=../../etc/passwd", headers=HTMX)
+    bare = client.get(f"/act/device/{device.code}/confirm-images/", headers=HTMX)
+    for answer in (coordinator, stranger, elsewhere, forged, bare):
+        assert answer.status_code == 409
+        assert "Send the images again." in answer.content.decode()
+
+
+def test_an_upload_without_a_file_that_can_be_opened_is_refused_and_not_kept(
+    staff: Staff, as_: Visit, device: Device, quarantine: Path
+) -> None:
+    client, before = as_(staff[Role.IMG]), EventRecord.objects.count()
+    for content in (b"", b"PK\x03\x04 no zip at all"):
+        answer = sent(client, device, content)
+        assert answer.status_code == 422
+        assert "G-IMG-01" in answer.content.decode()
+    assert list(quarantine.iterdir()) == []
+    assert EventRecord.objects.count() == before
+
+
+def test_identifiers_that_the_images_do_carry_are_said_and_never_shown(
+    staff: Staff, as_: Visit, device: Device, tmp_path: Path
+) -> None:
+    files = [path.read_bytes() for path in sorted(make_upload(tmp_path / "series").iterdir())]
+    client = as_(staff[Role.IMG])
+    page = shown(client, sent(client, device, *files)["Lamina-Dialog"])
+    assert "DICOM CT, 49 slices of 49 × 49" in page
+    assert "found: they are compared" in page
+    assert "Mustermann" not in page
+
+
+def test_the_second_step_has_no_button_of_its_own(staff: Staff, as_: Visit, device: Device) -> None:
+    page = as_(staff[Role.IMG]).get(f"/devices/{device.code}/").content.decode()
+    assert "/receive-study/" in page
+    assert "/confirm-images/" not in page
