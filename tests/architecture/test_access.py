@@ -157,8 +157,9 @@ def _outcome(story: Story, column: str, call: Call) -> str:
     with transaction.atomic():
         answer = client.generic(call.method, address, "{}", content_type="application/json")
         shown = call.method != "GET" or answer.streaming or _tells(story, answer)
+        if answer.streaming:
+            b"".join(answer.streaming_content)
         transaction.set_rollback(True)
-    answer.close()
     if answer.status_code >= 500:
         return "!"
     if answer.status_code in (401, 403):
