@@ -70,3 +70,28 @@ class RightState(models.TextChoices):
 
     ACTIVE = "active", "May sign"
     SUSPENDED = "suspended", "Suspended"
+
+
+class DocumentStage(models.TextChoices):
+    """How far a revision of a controlled document is. When it is in force follows from its dates (P11-10k)."""
+
+    DRAFT = "draft", "Draft"
+    APPROVED = "approved", "Approved"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+DOCUMENT_PAIRS = (("draft", "approved"), ("draft", "withdrawn"), ("approved", "withdrawn"))
+
+
+class TrainingMethod(models.TextChoices):
+    """How somebody learned what a document says."""
+
+    READ = "read", "Read and understood"
+    SHOWN = "shown", "Shown at the machine"
+    CLASS = "class", "Class"
+    TESTED = "tested", "Tested"
+
+
+class TrainingResult(models.TextChoices):
+    PASSED = "passed", "Passed"
+    FAILED = "failed", "Failed"

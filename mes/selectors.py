@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Exists, Max, Model, OuterRef, QuerySet
+from django.db.models import Exists, Max, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from mes.choices import Meaning, RightState, Role
+from mes.eventlog.base import Actor
 from mes.exceptions import Reason
 from mes.models import (
     Account,
@@ -22,6 +23,7 @@ from mes.models import (
     HandwrittenSignature,
     Person,
     Reproofing,
+    RoleGrant,
     Signature,
     SigningRight,
 )
@@ -53,14 +55,32 @@ SUSPENDED = {
 }
 
 
-def roles_of(person: Person) -> frozenset[Role]:
-    return frozenset(
-        Role(role) for role in person.role_grants.filter(revoked=False).values_list("role", flat=True)
-    )
+def standing(now: datetime | None = None) -> Q:
+    """Grants that count at a moment: approved, begun, neither over nor revoked."""
+    moment = now or timezone.now()
+    still = Q(valid_until=None) | Q(valid_until__gt=moment)
+    return Q(approved=True, revoked=False, valid_from__lte=moment) & still
 
 
-def people_with(role: Role) -> QuerySet[Person]:
-    return Person.objects.filter(active=True, role_grants__role=role, role_grants__revoked=False)
+def grants_of(person: Person, now: datetime | None = None) -> QuerySet[RoleGrant]:
+    return RoleGrant.objects.filter(standing(now), person=person)
+
+
+def roles_of(person: Person, now: datetime | None = None) -> frozenset[Role]:
+    """The roles that a person holds at a moment, by default now."""
+    return frozenset(Role(role) for role in grants_of(person, now).values_list("role", flat=True))
+
+
+def people_with(*roles: Role, now: datetime | None = None) -> QuerySet[Person]:
+    """Active people who hold one of the roles now."""
+    holders = RoleGrant.objects.filter(standing(now), role__in=roles)
+    return Person.objects.filter(active=True, pk__in=holders.values("person"))
+
+
+def performers(root: Model, *types: str) -> frozenset[int]:
+    """The people who caused events of some types on a root's stream: who did it, as the record has it."""
+    actors = events_of(root).filter(type__in=types).values_list("actor", flat=True)
+    return frozenset(key for key in (Actor.parse(actor).person_id for actor in actors) if key is not None)
 
 
 def stream_of(root: Model) -> tuple[str, str]:

@@ -159,6 +159,9 @@ SIGNING_CLOCK = ENVIRONMENT.clock
 
 ENVIRONMENT_NOTE = ENVIRONMENT.note
 LOGIN_URL = "/sign-in/"
+# How often somebody confirms that a person still needs a role, and how many days late that may be before nothing can be
+# signed with it (11.10(d), G-OPR-02).
+ROLE_REVIEW_DAYS, ROLE_REVIEW_GRACE = ENVIRONMENT.role_review_days, ENVIRONMENT.role_review_grace
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = LOGIN_URL
 
@@ -223,7 +226,7 @@ REST_FRAMEWORK = {
         "mes.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "mes.api.permits.Permitted"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["mes.api.parsers.ShallowJSONParser", "rest_framework.parsers.MultiPartParser"],
     "DEFAULT_PAGINATION_CLASS": "mes.api.pages.Pages",

@@ -34,6 +34,7 @@ from mes.dashboard.fleet import fleet, printer_actions, printer_page
 from mes.dashboard.letters import dead_letters, decide_delivery, delivery
 from mes.dashboard.lots import lot_list, lot_page
 from mes.dashboard.orders import order_identity, order_list, order_page
+from mes.dashboard.people import people, person_page, role_decide, role_propose, who_may, why_not
 from mes.dashboard.provider import provider_callback, provider_start
 from mes.dashboard.routes import page, public
 from mes.dashboard.security import security, security_account, security_act
@@ -48,6 +49,7 @@ from mes.dashboard.signatures import (
 )
 from mes.dashboard.signing import end_my_series, enrol_signer, my_signature, signers
 from mes.dashboard.together import together
+from mes.dashboard.training import document_file, document_page, skills
 from mes.dashboard.work import my_work, my_work_count
 
 urlpatterns = [
@@ -95,6 +97,15 @@ urlpatterns = [
     page("lots/<str:code>/", lot_page, "lot"),
     page("lots/<str:code>/files/<str:sha256>/", file_sent, "lot-file", kind="lot"),
     page("audit-trail/", audit_trail, "audit-trail"),
+    page("people/", people, "people"),
+    page("people/<int:number>/", person_page, "person"),
+    page("people/<int:number>/propose/", role_propose, "role-propose"),
+    page("roles/", who_may, "who-may"),
+    page("roles/<int:number>/<str:decision>/", role_decide, "role-decide"),
+    page("why/", why_not, "why-not"),
+    page("training/", skills, "skills"),
+    page("training/<str:number>/", document_page, "document"),
+    page("training/<str:number>/<str:revision>/", document_file, "document-file"),
     page("deliveries/", dead_letters, "dead-letters"),
     page("deliveries/<int:number>/", delivery, "delivery"),
     page("deliveries/<int:number>/<str:decision>/", decide_delivery, "delivery-decide"),

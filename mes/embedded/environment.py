@@ -34,6 +34,8 @@ class Environment(BaseSettings):
     markets: Annotated[list[str], NoDecode] = Field(default_factory=lambda: ["EU", "US"])
     fda_letter: Literal["required", "warn"] = "required"
     clock: Literal["required", "measured"] = "measured"
+    role_review_days: int = Field(default=92, ge=1, le=366)
+    role_review_grace: int = Field(default=14, ge=0, le=92)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     address: str = Field(default="http://localhost:8000", pattern=r"^https?://[^\s]+$")
     idle_minutes: int = Field(default=10, ge=1, le=15)

@@ -97,6 +97,11 @@ def running_unit(what: str) -> Unit:
     return unit
 
 
+def in_unit() -> bool:
+    """Whether a unit is open that a fact could become part of."""
+    return _unit.get() is not None
+
+
 def afterwards(what: str, act: Callable[[], object]) -> None:
     """Do `act` once the running unit has ended, however it ended: for what must stand though a change was refused,
     such as a wrong secret. It opens a unit of its own. Raises PublishOutsideUnit where no unit is open."""

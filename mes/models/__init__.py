@@ -36,6 +36,7 @@ from mes.models.signing import (
     SigningEnrolment,
     StatementAcceptance,
 )
+from mes.models.training import ControlledDocument, Curriculum, DocumentRevision, TrainingRecord
 
 __all__ = [
     "AccessToken",
@@ -44,9 +45,12 @@ __all__ = [
     "BrowserSession",
     "CertificationLetter",
     "Contact",
+    "ControlledDocument",
     "CredentialReview",
+    "Curriculum",
     "Delivery",
     "DeliveryStatus",
+    "DocumentRevision",
     "Epoch",
     "EventRecord",
     "FederatedIdentity",
@@ -77,4 +81,5 @@ __all__ = [
     "Slot",
     "StatementAcceptance",
     "Stream",
+    "TrainingRecord",
 ]
