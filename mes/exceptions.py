@@ -45,6 +45,12 @@ class NotPermitted(Refused):
     code = "not_permitted"
 
 
+class NotKnown(NotPermitted):
+    """This person may not know the object: for them there is none (404, never 403)."""
+
+    code = "not_found"
+
+
 class SignatureRefused(Refused):
     """The signature could not be made: wrong components, wrong meaning, or the content changed meanwhile."""
 

@@ -160,6 +160,11 @@ def trail_of(device: Device, last_pos: int | None = None) -> Trail:
     return Trail(len(rows), rows[-1][0] if rows else 0, digest_of(rows))
 
 
+REVIEWING = frozenset(
+    {"quality.review_record", "quality.release_device", "devices.review", "devices.release"}
+)
+
+
 def unreviewed_events(device: Device, review: RecordReview) -> list[EventRecord]:
     """What happened after a review, apart from the review itself."""
     later = events_in(streams_of(device)).filter(pos__gt=review.last_pos)
@@ -169,6 +174,8 @@ def unreviewed_events(device: Device, review: RecordReview) -> list[EventRecord]
 def _is_review(event: EventRecord) -> bool:
     if event.type == "quality.record_reviewed":
         return True
+    if event.type == "mes.instructions_followed":
+        return json.loads(event.payload)["action"] in REVIEWING
     return (
         event.type == "devices.device_stage_changed"
         and json.loads(event.payload).get("transition") in NOT_MAKING_MOVES

@@ -20,10 +20,10 @@ COLUMNS = ("holds", "held", "hold_reason", "resume_to")
 @unit_of_work
 def hold_device(*, device_id: int, actor: Actor, reason: str, source: str = "") -> Device:
     """Stop a device where it stands. Holds add up; `source` names what places the hold and lifts it, if no person does."""
-    require(actor, "devices.hold_device")
+    device = locked_device(device_id)
+    require(actor, "devices.hold_device", device)
     if not reason.strip():
         raise InvalidInput("Say why the device must wait.", rule="P11-10e")
-    device = locked_device(device_id)
     if device.stage in FINAL_STAGES:
         raise TransitionRefused(
             f"{device.code} is {Stage(device.stage).label.lower()}: there is nothing left to hold.",
@@ -47,10 +47,10 @@ def resume_device(*, device_id: int, actor: Actor, reason: str, hold: int | None
     Raises TransitionRefused where there is none, or the gates of `device.resume` block: they are asked for the last hold,
     and for one that something else than a person placed. InvalidInput where several are open and none is named.
     """
-    require(actor, "devices.resume_device")
+    device = locked_device(device_id)
+    require(actor, "devices.resume_device", device)
     if not reason.strip():
         raise InvalidInput("Say why the device may go on.", rule="P11-10e")
-    device = locked_device(device_id)
     if not device.held:
         raise TransitionRefused(f"{device.code} is not on hold.", rule="K-06")
     ending = chosen(device.holds, hold)
@@ -63,8 +63,8 @@ def resume_device(*, device_id: int, actor: Actor, reason: str, hold: int | None
 @unit_of_work
 def lift_holds(*, device_id: int, source: str, actor: Actor, reason: str) -> Device:
     """Lift the holds that this source placed, and no other, because what it held for is over."""
-    require(actor, "devices.resume_device")
     device = locked_device(device_id)
+    require(actor, "devices.resume_device", device)
     for ending in open_holds(device.holds):
         if source and ending["source"] == source:
             _lift(device, ending, actor, reason)

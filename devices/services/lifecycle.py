@@ -93,7 +93,7 @@ def move_device(
 ) -> Move:
     """As `advance_device`, for a device that the calling service has locked."""
     known_transition(transition)
-    require(actor, f"devices.{transition}")
+    require(actor, f"devices.{transition}", device)
     row = DEVICE.row(transition, device.stage)
     refuse_held(device, row.name)
     gates = ask_gates(f"device.{transition}", device, actor=actor)

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from mes.eventlog.base import Actor
 from mes.exceptions import NotPermitted
 from mes.models import Account
+from mes.scope import NOBODY, Viewer, viewer_of
 from mes.services.signing_series import SeriesContext, session_digest
 from mes.terminals import Terminal
 
@@ -36,3 +37,13 @@ def series_of(request: HttpRequest) -> SeriesContext | None:
         return None
     terminal = terminal_of(request)
     return SeriesContext(account.pk, terminal) if terminal.session_key_digest else None
+
+
+def viewer_behind(request: HttpRequest) -> Viewer:
+    """Who looks, with the roles held now; asked once for each request. A program's account may know nothing."""
+    known: Viewer | None = getattr(request, "lamina_viewer", None)
+    if known is None:
+        account = request.user
+        known = viewer_of(account.person) if isinstance(account, Account) else NOBODY
+        request.lamina_viewer = known  # type: ignore[attr-defined]  # several doors in one answer
+    return known

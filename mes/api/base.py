@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from django.http import Http404
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from mes.api.actors import actor_of, series_of
+from mes.api.actors import actor_of, series_of, viewer_behind
 from mes.api.parsers import TOO_DEEP, fault_of
 from mes.eventlog.base import Actor
+from mes.scope import Viewer, visible
 from mes.services.signatures import Credentials
 
 LONGEST_NUMBER = 18
@@ -35,20 +38,43 @@ def row_of(queryset: Any, code: str, letter: str) -> Any:
 
 
 class Acting(APIView):
-    """A view whose actor is the signed-in person."""
+    """A view whose actor is the signed-in person. permits: verb of the view to action of `mes.permissions`."""
+
+    permits: ClassVar[Mapping[str, str]] = {}
 
     @property
     def actor(self) -> Actor:
         return actor_of(self.request)
 
+    @property
+    def viewer(self) -> Viewer:
+        return viewer_behind(self.request)
 
-class NumberViewSet(Acting, ReadOnlyModelViewSet[Any]):
+
+class Scoped(Acting):
+    """Rows of a table, narrowed to what the viewer may know. Subclasses say which in `rows`."""
+
+    def rows(self) -> QuerySet[Any]:
+        raise NotImplementedError
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return visible(self.rows(), self.viewer)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """What somebody may not know is not there, before anything that was sent is read."""
+        super().initial(request, *args, **kwargs)
+        field = getattr(self, "lookup_url_kwarg", None) or getattr(self, "lookup_field", "")
+        if field in self.kwargs and getattr(self, "action", None) is not None:
+            self.get_object()  # type: ignore[attr-defined]  # of the generic views that this is mixed into
+
+
+class NumberViewSet(Scoped, ReadOnlyModelViewSet[Any]):
     """A list, and details found by their number."""
 
     lookup_value_regex = "[0-9]{1,18}"
 
 
-class CodeViewSet(Acting, ReadOnlyModelViewSet[Any]):
+class CodeViewSet(Scoped, ReadOnlyModelViewSet[Any]):
     """A list, and details found by public code. `letter` is the code's first."""
 
     letter: ClassVar[str]

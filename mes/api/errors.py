@@ -16,6 +16,7 @@ from mes.exceptions import (
     Conflict,
     ContentChanged,
     InvalidInput,
+    NotKnown,
     NotPermitted,
     Refused,
     SignatureRefused,
@@ -24,6 +25,7 @@ from mes.exceptions import (
 
 STATUS: dict[type[Refused], int] = {
     InvalidInput: 422,
+    NotKnown: 404,
     NotPermitted: 403,
     SignatureRefused: 403,
     SigningStopped: 403,

@@ -15,29 +15,33 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from mes.api.actors import actor_of
-from mes.dashboard.actions import ACTIONS, permitted
+from mes.api.actors import actor_of, viewer_behind
+from mes.choices import Role
+from mes.dashboard.actions import ACTIONS, about, permitted
 from mes.dashboard.actions.base import Action, Doing, Done, Field, Next, read_values
 from mes.dashboard.find import KINDS, number_of
 from mes.dashboard.navigation import roles_behind
 from mes.dashboard.records import PAGES
 from mes.dashboard.routes import asked_next, gone_to
 from mes.dashboard.signing import shown_content, signing_context, typed_credentials
-from mes.exceptions import Conflict, NotPermitted
+from mes.exceptions import Conflict, NotKnown, NotPermitted, Reason
 from mes.models import Account
+from mes.permissions import can, whom
+from mes.scope import visible
 
 LISTS = frozenset({"lots", "builds", "orders"})
 LETTER_OF = {page: letter for letter, page in PAGES.items()}
 
 
-def _subject(page: str, code: str) -> Model | None:
+def _subject(request: HttpRequest, page: str, code: str) -> Model | None:
     """The row that an action is about; none for actions of a list, such as receiving a lot."""
     if page in LISTS:
         return None
     if page not in LETTER_OF:
         raise Http404
     model = KINDS[LETTER_OF[page]][0]
-    found = model._default_manager.filter(pk=number_of(code, LETTER_OF[page])).first()
+    known = visible(model._default_manager.all(), viewer_behind(request))
+    found = known.filter(pk=number_of(code, LETTER_OF[page])).first()
     if found is None:
         raise Http404
     return found
@@ -52,14 +56,28 @@ def _action(page: str, name: str) -> Action:
 
 def _asked(request: HttpRequest, page: str, code: str, name: str) -> tuple[Action, Model | None]:
     """The action and what it is about, for somebody who may do it, while it can be done."""
-    action, subject = _action(page, name), _subject(page, code)
-    if not permitted(action, roles_behind(request)):
-        raise NotPermitted("You may not do this.", cure="Ask somebody who has the role.", rule="G-OPR-02")
+    action, subject = _action(page, name), _subject(request, page, code)
+    refuse_unpermitted(request, action, subject)
     if not action.applies(subject):
         raise Conflict(
             "This is no longer possible: the state has changed.", cure="Reload the page and look again."
         )
     return action, subject
+
+
+def refuse_unpermitted(request: HttpRequest, action: Action, subject: Model | None) -> None:
+    """Every reason why this person may not do this to this thing now. The service asks again, inside its transaction."""
+    name, _, only = action.permission.partition(":")
+    decision = can(actor_of(request), name, about(action, subject))
+    reasons = list(decision.reasons)
+    if not reasons and not permitted(action, roles_behind(request)):
+        needed = Role(only)
+        cure = f"Ask {whom(Role.SEC)} for the role, or {whom(needed, fallback='somebody who has it')} to do this."
+        reasons = [Reason(f"This needs the role {needed.label}.", cure, "G-OPR-02")]
+    if decision.hidden:
+        raise NotKnown(reasons)
+    if reasons:
+        raise NotPermitted(reasons)
 
 
 @sensitive_post_parameters("password")
@@ -130,6 +148,8 @@ def signed_context(
 def preview(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     """What would be signed with the values typed so far."""
     action, subject = _asked(request, page, code, name)
+    if action.content is None:
+        raise Http404
     fields: list[Field] = [asked for asked in action.fields(subject) if asked.kind not in ("file", "files")]
     values = read_values([replace(asked, required=False) for asked in fields], request)
     return render(

@@ -68,7 +68,7 @@ class Unit:
     """What was published so far, and the cause of whatever nothing else caused."""
 
     pending: list[Pending] = field(default_factory=list)
-    afterwards: list[Callable[[], None]] = field(default_factory=list)
+    afterwards: list[Callable[[], object]] = field(default_factory=list)
     cause: Cause = field(default_factory=lambda: Cause(uuid4()))
 
 
@@ -101,7 +101,12 @@ def running_unit(what: str) -> Unit:
     return unit
 
 
-def afterwards(what: str, act: Callable[[], None]) -> None:
+def in_unit() -> bool:
+    """Whether a unit is open that a fact could become part of."""
+    return _unit.get() is not None
+
+
+def afterwards(what: str, act: Callable[[], object]) -> None:
     """Do `act` once the running unit has ended, however it ended: for what must stand though a change was refused,
     such as a wrong secret. It opens a unit of its own. Raises PublishOutsideUnit where no unit is open."""
     running_unit(what).afterwards.append(act)

@@ -8,12 +8,14 @@ from datetime import datetime
 from mes.choices import Meaning
 from mes.exceptions import Reason, SignatureRefused
 from mes.models import Account, CertificationLetter, SigningEnrolment, StatementAcceptance
+from mes.selectors import signing_right_of
 from mes.services.signing_policy import RENEWED, STATEMENT_VERSION, policy
 
 
 def require_right(account: Account, meaning: Meaning, now: datetime) -> None:
     """Refuse with everything that is missing. The statement itself is accepted before it is in force."""
     missing = tuple(missing_for(account, now, accepting=meaning is Meaning.ACCEPTED))
+    missing += signing_right_of(account.person) if account.person else ()
     if missing:
         raise SignatureRefused(missing)
 

@@ -16,9 +16,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from mes.choices import Meaning, Role
-from mes.dashboard.navigation import MENU, Link, links_for
+from mes.dashboard.navigation import MENU, Link, links_for, roles_behind
 from mes.dashboard.words import Word, word_for
 from mes.models import Signature
+from mes.permissions import PERMISSIONS
 from mes.services.signatures import is_withdrawn
 from mes.services.signing_seal import Standing, verify_signature
 
@@ -190,6 +191,28 @@ def plain_value(value: object) -> str:
 def environment_note() -> str:
     """What this installation says above every page (`LAMINA_NOTE`), so that a test site is not taken for the real one."""
     return str(settings.ENVIRONMENT_NOTE)
+
+
+@register.simple_tag(takes_context=True)
+def sees_security(context: template.Context) -> bool:
+    """Whether the page of accounts opens for this person. Its link stands in the menu: few have it."""
+    roles = roles_behind(context["request"])
+    return bool(
+        (PERMISSIONS["mes.confirm_identity"].roles | PERMISSIONS["mes.review_credentials"].roles) & roles
+    )
+
+
+@register.simple_tag
+def provider_name() -> str:
+    """What the identity provider is called here; empty where there is none."""
+    apps = settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"]
+    return str(apps[0]["name"]) if settings.OIDC_ISSUER and apps else ""
+
+
+@register.simple_tag
+def idle_seconds() -> int:
+    """After how long without a touch a page locks itself."""
+    return int(settings.IDLE.total_seconds())
 
 
 @register.simple_tag(takes_context=True)

@@ -20,7 +20,7 @@ from printing.gates.base import (
     NO_CONTAINER,
     START,
     allows_material,
-    another_person,
+    apart,
     devices_on,
     is_released,
     lasts_until,
@@ -103,7 +103,7 @@ def lot_not_expired(lot: MaterialLot, **_: Any) -> Verdict:
 @gate("G-SOD-01", "lot.release")
 def releaser_did_not_receive(lot: MaterialLot, *, actor: Actor, **_: Any) -> Verdict:
     """Who releases the lot did not receive it."""
-    return another_person(actor, lot.received_by_id, "received this lot")
+    return apart(actor, "printing.release_lot", lot)
 
 
 @gate("G-MAT-01", "printer.load")

@@ -46,8 +46,8 @@ def receive_scan(*, device_id: int, upload: BinaryIO | bytes | Path, actor: Acto
     that a record holds already, a scan or any other: nothing is kept of it.
     Raises TransitionRefused where the device waits for no inspection.
     """
-    require(actor, "quality.receive_scan")
     device = locked_device(device_id)
+    require(actor, "quality.receive_scan", device)
     if device.stage != Stage.AWAITING_INSPECTION:
         raise TransitionRefused(
             f"{device.code} is at '{device.stage}' and waits for no inspection.",
@@ -77,9 +77,9 @@ def receive_scan(*, device_id: int, upload: BinaryIO | bytes | Path, actor: Acto
 @unit_of_work
 def sign_inspection(*, inspection_id: int, actor: Actor, credentials: Credentials) -> Inspection:
     """An inspector signs the measurement: the device passes, or becomes nonconforming and a nonconformance opens."""
-    require(actor, "quality.sign_inspection")
     device = locked_device(_device_of(inspection_id))
     inspection = Inspection.objects.select_related("measurement").get(pk=inspection_id)
+    require(actor, "quality.sign_inspection", device)
     _refuse_undecidable(device, inspection)
     content = verdict_content(inspection)
     if inspection.measurement.passed:
@@ -227,10 +227,10 @@ def set_aside_inspection(
     The measurement stays in the record with its justification; while the device awaits its inspection, another scan must
     then be measured. Possible until the device is released, for a measurement may arrive late.
     """
-    require(actor, "quality.set_aside_inspection")
     device = locked_device(_device_of(inspection_id))
     inspection = Inspection.objects.select_related("measurement").get(pk=inspection_id)
-    _refuse_set_aside(device, inspection, justification, actor)
+    require(actor, "quality.set_aside_inspection", inspection)
+    _refuse_set_aside(device, inspection, justification)
     signature = sign(
         subject=device,
         content=set_aside_content(inspection, justification),
@@ -242,7 +242,7 @@ def set_aside_inspection(
     return inspection
 
 
-def _refuse_set_aside(device: Device, inspection: Inspection, justification: str, actor: Actor) -> None:
+def _refuse_set_aside(device: Device, inspection: Inspection, justification: str) -> None:
     if not justification.strip():
         raise InvalidInput("Say why this measurement says nothing.", cure="Write the reason.", rule=RULE)
     measured = getattr(inspection, "measurement", None)
@@ -261,10 +261,4 @@ def _refuse_set_aside(device: Device, inspection: Inspection, justification: str
     if measured.passed:
         raise TransitionRefused(
             "A measurement within its limits needs no justification.", cure="Sign it.", rule=RULE
-        )
-    if inspection.received_by_id == actor.person_id:
-        raise TransitionRefused(
-            "Who sent the scan cannot set its measurement aside.",
-            cure="A second person from quality decides.",
-            rule="G-SOD-01",
         )

@@ -22,6 +22,7 @@ from devices.mesh.io import write_stl
 from devices.models import Design, Device, DeviceMaster, Material, Order, Segmentation, Study
 from devices.selectors.definitions import effective_master
 from devices.selectors.evidence import evidence_digest
+from devices.services.assignments import assign_person
 from devices.services.definitions import draft_master, draft_material, publish_master, specify_material
 from devices.services.designs import approval_content, design_content
 from devices.services.orders import approve_order, create_order, start_order_review, submit_order
@@ -141,6 +142,9 @@ def accepted(order: Order, staff: Staff) -> list[Device]:
     under_review(order, staff)
     for role in (Role.ORD, Role.RA):
         approve_order(order_id=order.pk, actor=staff[role].actor, credentials=staff[role].typed())
+    assign_person(
+        order_id=order.pk, person_id=staff[Role.CLR].person.pk, role=Role.CLR, actor=staff[Role.ORD].actor
+    )
     return list(Device.objects.filter(order=order).order_by("pk"))
 
 

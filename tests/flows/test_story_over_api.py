@@ -162,6 +162,10 @@ def approve_bone(told: Told) -> None:
     url = f"devices/{told.device}/"
     assert told[Role.IMG].get(url)["segmentation"]["status"] == "recorded"
     assert told[Role.IMG].refused(f"{url}approve-segmentation/", status=403)
+    order = told[Role.ORD].get(url)["order"]
+    clinician = {"person_id": told[Role.CLR].who.person.pk, "role": "CLR"}
+    assert told[Role.CLR].refused(f"{url}approve-segmentation/", status=404) == {""}
+    told[Role.ORD].post(f"orders/{order}/assign/", clinician, 201)
     assert told[Role.CLR].sign(f"{url}approve-segmentation/")["status"] == "approved"
 
 

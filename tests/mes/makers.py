@@ -31,7 +31,7 @@ def make_person(*roles: Role, full_name: str = "") -> Person:
 def make_account(person: Person | None, username: str = "", *, signs: bool = True) -> Account:
     """An account, enrolled for signing where its person has no other one."""
     account = open_account(
-        username=username or f"user{next(_numbers)}", password=PASSWORD, person=person, actor=SYSTEM
+        username=username or f"member{next(_numbers)}", password=PASSWORD, person=person, actor=SYSTEM
     )
     if person is not None and signs and not person.enrolments.filter(closed=False).exists():
         enrol(account)

@@ -330,7 +330,7 @@ QUALITY_ACTIONS = (
     ),
     Action(
         "set-aside-inspection", "device", "Set the measurement aside", "Set the failed measurement aside",
-        "quality.set_aside_inspection", "circle-minus", lambda device: _unanswered(device) is not None, _set_aside, fields=_because, meaning=Meaning.REVIEWED,
+        "quality.set_aside_inspection", "circle-minus", lambda device: _unanswered(device) is not None, _set_aside, about=_unanswered, fields=_because, meaning=Meaning.REVIEWED,
         content=_set_aside_signs, danger=True,
     ),
     Action(
@@ -345,6 +345,7 @@ QUALITY_ACTIONS = (
     Action(
         "dispose-nonconformance", "device", "Approve the disposition", "Approve the disposition",
         "quality.dispose_nonconformance", "gavel", lambda device: open_finding(device, *APPROVABLE) is not None, _dispose,
+        about=lambda device: open_finding(device, *APPROVABLE),
         meaning=Meaning.APPROVED, content=_disposition_signs, main=True,
     ),
     Action(

@@ -135,3 +135,4 @@ if (document.querySelector("[data-viewer]")) import("lamina/viewer.js");
 if (document.querySelector("[data-fleet]")) import("lamina/fleet.js");
 if (document.querySelector("[data-layers]")) import("lamina/layers.js");
 import("lamina/upload.js");
+import("lamina/passkey.js");
