@@ -73,8 +73,8 @@ def test_of_three_reviews_at_once_one_signs(committed_db: None) -> None:
     staff = Staff()
     device = _segmented(staff)
     make_design(device, staff)
-    before = Signature.objects.count()
     who = make_person(Role.DSN)
+    before = Signature.objects.count()
 
     def review() -> Design:
         return review_design(device_id=device.pk, actor=who.actor, credentials=who.typed())
