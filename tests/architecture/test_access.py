@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -155,10 +156,8 @@ def _outcome(story: Story, column: str, call: Call) -> str:
         return "+" if _stands(str(client.session.session_key)) else "-"
     address = call.template.format(**story.names)
     with transaction.atomic():
-        answer = client.generic(call.method, address, "{}", content_type="application/json")
-        shown = call.method != "GET" or answer.streaming or _tells(story, answer)
-        if answer.streaming:
-            b"".join(answer.streaming_content)  # type: ignore[attr-defined]  # of a streamed answer
+        answer: Any = client.generic(call.method, address, "{}", content_type="application/json")
+        sent = b"".join(answer.streaming_content) if answer.streaming else answer.content
         transaction.set_rollback(True)
     if answer.status_code >= 500:
         return "!"
@@ -166,11 +165,13 @@ def _outcome(story: Story, column: str, call: Call) -> str:
         return "-"
     if answer.status_code == 404:
         return "."
-    return "+" if shown else "o"
+    told = sent + str(answer.headers.get("Location", "")).encode()
+    return "+" if call.method != "GET" or "{file}" in call.template or _tells(story, told) else "o"
 
 
-def _tells(story: Story, answer: Any) -> bool:
-    said = answer.content + str(answer.headers.get("Location", "")).encode()
+def _tells(story: Story, sent: bytes) -> bool:
+    """Whether something of the order is told; the samples of codes in fields are nobody's."""
+    said = re.sub(rb'(placeholder|title)="[^"]*"', b"", sent)
     return any(word in said for word in story.telling)
 
 
