@@ -57,6 +57,16 @@ class SignatureRefused(Refused):
     code = "signature_refused"
 
 
+class ContentChanged(SignatureRefused):
+    """What was to be signed is no longer what was shown (ES-19)."""
+
+    code = "content_changed"
+
+
+class SigningStopped(SignatureRefused):
+    """The third failed signing in a row: the session that it came from ends (ES-15)."""
+
+
 class TransitionRefused(Refused):
     """A gate, the stage or a missing signature forbids the transition."""
 

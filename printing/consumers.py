@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from mes.models import Account
 from mes.scope import viewer_of
+from mes.selectors import session_stands
 from printing.live import GROUP, Telemetry
 from printing.selectors import fleet_process, fleet_state, printer_versions
 
@@ -241,7 +242,11 @@ def _stands(session_key: str) -> bool:
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     account = get_user(request)
-    return isinstance(account, Account) and viewer_of(account.person).every_order
+    return (
+        isinstance(account, Account)
+        and session_stands(str(request.session.get("lamina_session", "")), account)
+        and viewer_of(account.person).every_order
+    )
 
 
 def _keys(codes: Any) -> set[int] | None:

@@ -92,7 +92,7 @@ class DeviceViewSet(FilesViewSet):
                 upload=upload,
                 actor=self.actor,
                 link_confirmed=values["link_confirmed"],
-                credentials=credentials_in(values) if values["username"] else None,
+                credentials=credentials_in(values) if values["username"] or values["password"] else None,
             )
         return Response(StudyOutput(study).data, status=202)
 

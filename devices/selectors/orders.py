@@ -38,7 +38,9 @@ def approval_signatures(found: QuerySet[Order]) -> dict[int, list[Signature]]:
     keys = found.order_by().annotate(text=Cast("pk", CharField())).values("text")
     by_order: dict[int, list[Signature]] = defaultdict(list)
     kind = TABLES[Order._meta.db_table].root
-    signatures = Signature.objects.filter(subject_type=kind, subject_id__in=keys, meaning=Meaning.APPROVED)
+    signatures = Signature.objects.filter(
+        subject_type=kind, subject_id__in=keys, meaning=Meaning.APPROVED
+    ).select_related("withdrawal")
     for signature in signatures.order_by("pk"):
         by_order[int(signature.subject_id)].append(signature)
     return by_order

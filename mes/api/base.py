@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from mes.api.actors import actor_of, viewer_behind
+from mes.api.actors import actor_of, series_of, viewer_behind
 from mes.api.parsers import TOO_DEEP, fault_of
 from mes.eventlog.base import Actor
 from mes.scope import Viewer, visible
@@ -120,10 +120,17 @@ class NoInput(serializers.Serializer[Any]):
 
 
 class SigningInput(serializers.Serializer[Any]):
-    """The two components of a signature, and the digest of the content that was shown, if it was."""
+    """The two components of a signature, and the digest of the content that was shown, if it was.
 
-    username = serializers.CharField(max_length=150)
-    password = serializers.CharField(max_length=1000, trim_whitespace=False, write_only=True)
+    Within a running series of a session the user id may be left out. A client with a key always sends both.
+    """
+
+    username = serializers.CharField(max_length=150, required=False, default="", allow_blank=True)
+    password = serializers.CharField(
+        max_length=1000, trim_whitespace=False, write_only=True, required=False, default="", allow_blank=True
+    )
+    assertion = serializers.CharField(max_length=20_000, write_only=True, required=False, default="")
+    meaning = serializers.CharField(max_length=20, required=False, default="", allow_blank=True)
     digest = serializers.RegexField(r"^[0-9a-f]{64}$", required=False, default="")
     comment = serializers.CharField(max_length=2000, required=False, default="", allow_blank=True)
 
@@ -140,8 +147,10 @@ def given(serializer: type[serializers.Serializer[Any]], request: Request) -> di
     """The request's body, in shape. Raises DRF's ValidationError (400)."""
     parsed = serializer(data=request.data)
     parsed.is_valid(raise_exception=True)
-    return dict(parsed.validated_data)
+    values = dict(parsed.validated_data)
+    return values | {"series": series_of(request)} if issubclass(serializer, SigningInput) else values
 
 
 def credentials_in(values: dict[str, Any]) -> Credentials:
-    return Credentials(values["username"], values["password"], values["digest"], values["comment"])
+    names = ("username", "password", "digest", "comment", "series", "assertion", "meaning")
+    return Credentials(**{name: values[name] for name in names})

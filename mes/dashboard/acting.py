@@ -20,16 +20,14 @@ from mes.choices import Role
 from mes.dashboard.actions import ACTIONS, about, permitted
 from mes.dashboard.actions.base import Action, Doing, Done, Field, Next, read_values
 from mes.dashboard.find import KINDS, number_of
-from mes.dashboard.naming import with_names
 from mes.dashboard.navigation import roles_behind
 from mes.dashboard.records import PAGES
 from mes.dashboard.routes import asked_next, gone_to
-from mes.eventlog.base import plain
+from mes.dashboard.signing import shown_content, signing_context, typed_credentials
 from mes.exceptions import Conflict, NotKnown, NotPermitted, Reason
 from mes.models import Account
 from mes.permissions import can, whom
 from mes.scope import visible
-from mes.services.signatures import Credentials, content_digest
 
 LISTS = frozenset({"lots", "builds", "orders"})
 LETTER_OF = {page: letter for letter, page in PAGES.items()}
@@ -89,7 +87,8 @@ def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     fields = [_started(asked, request) for asked in action.fields(subject)]
     if request.method != "POST":
         return render(request, "mes/parts/act.html", _context(request, action, subject, code, fields))
-    doing = Doing(subject, read_values(fields, request), actor_of(request), _credentials(request, action))
+    typed = typed_credentials(request, shown=action.content is not None)
+    doing = Doing(subject, read_values(fields, request), actor_of(request), typed)
     done = action.do(doing)
     if isinstance(done, Next):
         return asked_next(
@@ -106,18 +105,6 @@ def _started(asked: Field, request: HttpRequest) -> Field:
     return replace(asked, initial=request.GET.get(asked.name, "")) if asked.kind == "carried" else asked
 
 
-def _credentials(request: HttpRequest, action: Action) -> Credentials:
-    """Where the dialog shows what is signed, a signature without its digest is over something that nobody saw."""
-    typed = request.POST
-    unseen = "nothing was shown" if action.content is not None else ""
-    return Credentials(
-        username=typed.get("username", "").strip(),
-        password=typed.get("password", ""),
-        digest=typed.get("digest", "") or unseen,
-        comment=typed.get("comment", "").strip()[:2000],
-    )
-
-
 def _context(
     request: HttpRequest, action: Action, subject: Model | None, code: str, fields: Any
 ) -> dict[str, Any]:
@@ -128,7 +115,13 @@ def _context(
         "fields": fields,
         "has_files": any(asked.kind in ("file", "files") for asked in fields),
         **(signed_context(request, action, subject, {asked.name: asked.initial for asked in fields})),
+        **_meaning(request, action, frozenset(asked.name for asked in fields)),
     }
+
+
+def _meaning(request: HttpRequest, action: Action, asked: frozenset[str]) -> dict[str, Any]:
+    """The signing part of the dialog."""
+    return signing_context(request, action.meaning, asked) if action.meaning else {}
 
 
 def signed_context(
@@ -144,9 +137,7 @@ def signed_context(
     return {
         "signs": True,
         "facts": action.facts(subject, values, actor) if action.facts else {},
-        "content": with_names([plain(content)])[0],
-        "digest": content_digest(content),
-        "signer": person,
+        **shown_content(content),
         "now": timezone.now(),
         "zone": person.timezone if person else "UTC",
     }

@@ -18,7 +18,7 @@ from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
 from mes.permissions import require
 from mes.scope import visible
-from mes.selectors import events_of, signatures_of
+from mes.selectors import events_of, handwritten_of, signatures_of
 from printing.choices import ENDED_BUILDS, BuildState
 from printing.models import Build, BuildItem
 from printing.services.layers import layer_mask
@@ -116,6 +116,7 @@ def build_page(request: HttpRequest, code: str) -> HttpResponse:
         "panels": shown_panels(request, "build", build),
         "files": files_shown(request, "build", build),
         "signatures": signatures_of(build),
+        "handwritten": handwritten_of(build),
         "events": told(list(events_of(build).order_by("-version")[:50])),
     }
     return render(request, "printing/build.html", context)

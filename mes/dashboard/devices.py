@@ -29,7 +29,7 @@ from mes.dashboard.routes import is_fragment
 from mes.panels import panels_of
 from mes.permissions import may, require
 from mes.scope import visible
-from mes.selectors import signatures_of
+from mes.selectors import handwritten_of, signatures_of
 
 EVENTS_SHOWN = 12
 EVENTS_PER_PAGE = 100
@@ -126,6 +126,7 @@ def device_page(request: HttpRequest, code: str) -> HttpResponse:
         "shapes": shapes_of(device),
         "files": files_shown(request, "device", device),
         "signatures": signatures_of(device),
+        "handwritten": handwritten_of(device),
         "events": told(records[:EVENTS_SHOWN]),
         "more_events": len(records) > EVENTS_SHOWN,
     }

@@ -19,7 +19,7 @@ from mes.dashboard.find import CODE, number_of
 from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
 from mes.scope import visible
-from mes.selectors import events_of, signatures_of
+from mes.selectors import events_of, handwritten_of, signatures_of
 from printing.choices import LotState
 from printing.models import BuildItem, Consumption, MaterialLot, PrintJob
 from printing.selectors import jobs_of_lot
@@ -103,6 +103,7 @@ def lot_page(request: HttpRequest, code: str) -> HttpResponse:
         "panels": shown_panels(request, "lot", lot),
         "files": files_shown(request, "lot", lot),
         "signatures": signatures_of(lot),
+        "handwritten": handwritten_of(lot),
         "events": told(list(events_of(lot).order_by("-version")[:50])),
     }
     return render(request, "printing/lot.html", context)

@@ -43,6 +43,12 @@ ENTRIES = (
     Entry("skills", "Training", "school", "t", "mes.read_training"),
     Entry("dead-letters", "Deliveries", "inbox", "d", "mes.operate_deliveries"),
 )
+# Beside the person's own name: the top bar has no room for what is seldom opened.
+MENU = (
+    Entry("my-signature", "My signature", "signature", ""),
+    Entry("handwritten", "Papers signed by hand", "writing-sign", "", "mes.upload_handwritten"),
+    Entry("signers", "Signers", "fingerprint", "", "mes.enrol_signers"),
+)
 
 
 def roles_behind(request: HttpRequest) -> frozenset[Role]:
@@ -50,7 +56,7 @@ def roles_behind(request: HttpRequest) -> frozenset[Role]:
     return viewer_behind(request).roles
 
 
-def links_for(request: HttpRequest) -> list[Link]:
+def links_for(request: HttpRequest, entries: tuple[Entry, ...] = ENTRIES) -> list[Link]:
     roles = roles_behind(request)
     current = request.resolver_match.view_name if request.resolver_match else ""
     return [
@@ -62,6 +68,6 @@ def links_for(request: HttpRequest) -> list[Link]:
             current == entry.name,
             entry.name == "my-work",
         )
-        for entry in ENTRIES
+        for entry in entries
         if not entry.action or PERMISSIONS[entry.action].roles & roles
     ]

@@ -19,7 +19,7 @@ from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
 from mes.permissions import may, require
 from mes.scope import visible
-from mes.selectors import events_of, signatures_of
+from mes.selectors import events_of, handwritten_of, signatures_of
 from mes.services.patients import view_identity
 
 PER_PAGE = 100
@@ -73,6 +73,7 @@ def order_page(request: HttpRequest, code: str) -> HttpResponse:
         "actions": offered(request, "order", order),
         "panels": shown_panels(request, "order", order),
         "signatures": signatures_of(order),
+        "handwritten": handwritten_of(order),
         "events": told(list(events_of(order).order_by("-version")[:50])),
         "may_see_identity": may(actor_of(request), "mes.view_identity", order),
     }

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mes.api.actors import viewer_behind
 from mes.dashboard.navigation import roles_behind
+from mes.dashboard.together import offered_together
 from mes.panels import TASKS_PER_PAGE, count_tasks, open_tasks
 
 
@@ -29,6 +30,7 @@ def my_work(request: HttpRequest) -> HttpResponse:
         "groups": by_title,
         "count": count,
         "late": count_tasks(roles, before=timezone.localdate(), viewer=viewer),
+        "together": offered_together(request),
         "paging": {
             "page": number,
             "pages": pages,

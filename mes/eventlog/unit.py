@@ -64,6 +64,7 @@ class Unit:
     """What was published so far, and the cause of whatever nothing else caused."""
 
     pending: list[Pending] = field(default_factory=list)
+    afterwards: list[Callable[[], object]] = field(default_factory=list)
     cause: Cause = field(default_factory=lambda: Cause(uuid4()))
 
 
@@ -101,6 +102,12 @@ def in_unit() -> bool:
     return _unit.get() is not None
 
 
+def afterwards(what: str, act: Callable[[], object]) -> None:
+    """Do `act` once the running unit has ended, however it ended: for what must stand though a change was refused,
+    such as a wrong secret. It opens a unit of its own. Raises PublishOutsideUnit where no unit is open."""
+    running_unit(what).afterwards.append(act)
+
+
 def publish(
     root: Model,
     event: Event,
@@ -134,14 +141,18 @@ def open_unit() -> Iterator[Unit]:
             yield outer
         return
     unit = Unit()
-    with transaction.atomic():
-        token = _unit.set(unit)
-        try:
-            yield unit
-        finally:
-            # Closed before the commit: whatever runs on commit opens a unit of its own.
-            _unit.reset(token)
-        _flush(unit.pending)
+    try:
+        with transaction.atomic():
+            token = _unit.set(unit)
+            try:
+                yield unit
+            finally:
+                # Closed before the commit: whatever runs on commit opens a unit of its own.
+                _unit.reset(token)
+            _flush(unit.pending)
+    finally:
+        for act in unit.afterwards:
+            act()
 
 
 @contextmanager

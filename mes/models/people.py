@@ -52,7 +52,10 @@ class AccountManager(BaseUserManager["Account"]):
 @table(
     "working",
     root="mes.account",
-    digest={1: ("username", "person_id", "is_active", "is_service")},
+    digest={
+        1: ("username", "person_id", "is_active", "is_service"),
+        2: ("username", "person_id", "is_active", "is_service", "locked_until", "must_change"),
+    },
     secret=("password",),
 )
 class Account(AbstractBaseUser):
@@ -62,6 +65,16 @@ class Account(AbstractBaseUser):
     person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="accounts")
     is_active = models.BooleanField(default=True)
     is_service = models.BooleanField(default=False, help_text="A program: may read and send, never sign")
+    opened_at = models.DateTimeField(db_default=Now())
+    failures = models.IntegerField(
+        default=0, help_text="Wrong secrets in a row, at sign-in and at signing (ES-15)"
+    )
+    locked_until = models.DateTimeField(null=True)
+    password_set_at = models.DateTimeField(null=True)
+    password_short = models.BooleanField(
+        default=False, help_text="Too short to be the only factor: needs a passkey beside it (ES-01)"
+    )
+    must_change = models.BooleanField(default=False, help_text="A new password before anything else (ES-16)")
 
     objects: ClassVar[AccountManager] = AccountManager()
 

@@ -8,6 +8,7 @@ from mes.events import AccountOpened, PersonDeactivated, PersonRegistered
 from mes.exceptions import InvalidInput, NotPermitted
 from mes.models import Account, Person
 from mes.permissions import require
+from mes.services.accounts import choose_password, refuse_password
 from mes.services.roles import grant_role, revoke_role
 
 __all__ = ["deactivate_person", "grant_role", "open_account", "register_person", "revoke_role"]
@@ -32,19 +33,29 @@ def register_person(
 
 @unit_of_work
 def open_account(*, username: str, password: str, person: Person | None, actor: Actor) -> Account:
-    """Give a person, or without one a program, a way to sign in. Refuses a name that was ever used (K-04)."""
+    """Give a person, or without one a program, a way to sign in. Refuses a name that was ever used (K-04).
+
+    Only a rule (the console, at the beginning) gives a password. An administrator opens an account without one, so that
+    nobody ever knows somebody else's (ES-14).
+    """
     require(actor, "mes.manage_people")
     if not username.strip() or username != username.strip():
         raise InvalidInput("A user name needs at least one character and no spaces around it.")
     if Account.objects.filter(username__iexact=username).exists():
         raise InvalidInput("This user name is taken, or was once.", cure="Choose another.", rule="K-04")
-    if len(password) < 12:
-        raise InvalidInput(
-            "The password is shorter than 12 characters.", cure="Choose a longer one.", rule="ES-01"
+    if password and actor.person_id is not None:
+        raise NotPermitted(
+            "A password is chosen by its owner.",
+            cure="Open the account without one; its owner sets it by an approved link.",
+            rule="ES-14",
         )
     account = Account(username=username, person=person, is_service=person is None)
-    account.set_password(password)
-    account.save()
+    if actor.person_id is None:
+        refuse_password(account, password)
+        choose_password(account, password)
+    else:
+        account.set_unusable_password()
+        account.save()
     publish(
         account, AccountOpened(account_id=account.pk, person_id=person.pk if person else None), actor=actor
     )

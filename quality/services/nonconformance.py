@@ -281,7 +281,7 @@ def _scrap(device: Device, found: Nonconformance, actor: Actor, credentials: Cre
         device_id=device.pk,
         transition="scrap",
         actor=actor,
-        credentials=Credentials(credentials.username, credentials.password, comment=credentials.comment),
+        credentials=credentials,
         reason=f"{found.code}: {found.justification}",
         content={
             "record": "nonconformance disposition",

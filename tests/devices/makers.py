@@ -36,6 +36,7 @@ from mes.services.artefacts import store_artefact
 from mes.services.patients import Identity, register_patient
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.signatures import Credentials, sign
+from tests.mes.makers import enrol
 
 SETUP = Actor.system("setup")
 PASSWORD = "a long enough password"
@@ -65,7 +66,7 @@ def make_person(*roles: Role, name: str = "") -> Who:
     for role in roles:
         grant_role(person=person, role=role, actor=SETUP)
     username = f"user{number}"
-    open_account(username=username, password=PASSWORD, person=person, actor=SETUP)
+    enrol(open_account(username=username, password=PASSWORD, person=person, actor=SETUP), PASSWORD)
     return Who(person, username)
 
 

@@ -24,7 +24,16 @@ from tests.devices.makers import PASSWORD, Staff, Who, make_device, make_materia
 from tests.flows.routes import Route, every_route
 
 pytestmark = pytest.mark.django_db
-PUBLIC = {"health", "sign-in"}
+PUBLIC = {
+    "health",
+    "sign-in",
+    "sign-in-second",
+    "passkey-challenge",
+    "provider-start",
+    "provider-callback",
+    "lost-secret",
+    "reset",
+}
 DEEP = b"[" * 5000 + b"]" * 5000
 BODIES: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "application/json"),

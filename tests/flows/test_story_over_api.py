@@ -138,7 +138,7 @@ def order_device(told: Told, master: str) -> str:
     }
     order = coordinator.post("orders/", wanted, 201)["code"]
     assert prescriber.refused(f"orders/{order}/submit/", {"password": "wrong"}, status=403) == {"ES-01"}
-    stale = prescriber.refused(f"orders/{order}/submit/", {"digest": "0" * 64}, status=403)
+    stale = prescriber.refused(f"orders/{order}/submit/", {"digest": "0" * 64}, status=409)
     assert stale == {"ES-19"}
     digest = prescriber.get(f"orders/{order}/to-sign/submit/")["digest"]
     assert prescriber.sign(f"orders/{order}/submit/", {"digest": digest})["stage"] == "submitted"

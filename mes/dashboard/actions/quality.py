@@ -17,7 +17,7 @@ from mes.exceptions import Refused
 from quality.catalog.routing import Step, read_routing
 from quality.choices import Disposition, NonconformanceStage, Severity, Source
 from quality.models import Inspection, Nonconformance
-from quality.selectors import judged_inspection, next_step, open_nonconformances, unanswered_failures
+from quality.selectors import GONE_ON, judged_inspection, next_step, open_nonconformances, unanswered_failures
 from quality.services.inspection import (
     receive_scan,
     set_aside_content,
@@ -52,6 +52,7 @@ OPENABLE = (
     Stage.INSPECTED_PASS,
     Stage.READY_FOR_REVIEW,
 )
+ANSWERABLE = (Stage.AWAITING_INSPECTION, *GONE_ON)
 PROPOSABLE = (NonconformanceStage.OPEN, NonconformanceStage.CONTAINED, NonconformanceStage.UNDER_EVALUATION)
 
 
@@ -173,12 +174,12 @@ def _set_aside(doing: Doing) -> str:
         actor=doing.actor,
         credentials=doing.credentials,
     )
-    return "The measurement is set aside; another scan must be measured."
+    return "The measurement is set aside."
 
 
 def _unanswered(device: Device) -> Inspection | None:
     """The first failure that nobody answered: a better measurement after it does not take its place."""
-    failures = unanswered_failures(device) if device.stage == Stage.AWAITING_INSPECTION else []
+    failures = unanswered_failures(device) if device.stage in ANSWERABLE else []
     return failures[0] if failures else None
 
 
