@@ -22,7 +22,7 @@ def keep_open_holds(apps: Any, schema: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("devices", "0001_devices")]
+    dependencies = [("devices", "0002_people")]
 
     operations = [
         migrations.AddField(model_name="device", name="holds", field=models.JSONField(default=list)),
