@@ -14,6 +14,7 @@ from mes.models.eventlog import (
     Slot,
     Stream,
 )
+from mes.models.history import FieldChange, Operation
 from mes.models.patients import Patient, PatientIdentity
 from mes.models.people import AccessToken, Account, Person, RoleGrant
 from mes.models.signatures import Signature
@@ -26,9 +27,11 @@ __all__ = [
     "DeliveryStatus",
     "Epoch",
     "EventRecord",
+    "FieldChange",
     "Inbox",
     "Lane",
     "Leaf",
+    "Operation",
     "Patient",
     "PatientIdentity",
     "Person",

@@ -43,6 +43,7 @@ class AccountManager(BaseUserManager["Account"]):
     root="mes.account",
     digest={1: ("username", "person_id", "is_active", "is_service")},
     secret=("password",),
+    beside=("last_login",),
 )
 class Account(AbstractBaseUser):
     """A way to sign in. User names are unique without regard to case and are never used again."""

@@ -9,7 +9,7 @@ from mes.models.people import Account, Person
 from mes.tables import table
 
 
-@table("record")
+@table("record", digested=("content",))
 class Signature(models.Model):
     """One signing act. `content` is the canonical text that was shown, hashed and signed."""
 

@@ -1,0 +1,63 @@
+"""What every row was: the table that the history triggers of `mes.guards` fill."""
+
+import django.db.models.expressions
+import django.db.models.functions.datetime
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("mes", "0001_kernel"),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="FieldChange",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "tx",
+                    models.BigIntegerField(
+                        db_default=django.db.models.expressions.RawSQL(
+                            "pg_current_xact_id()::text::bigint", ()
+                        )
+                    ),
+                ),
+                (
+                    "epoch",
+                    models.IntegerField(
+                        db_default=django.db.models.expressions.RawSQL("mes_current_epoch()", ())
+                    ),
+                ),
+                ("table_name", models.CharField(max_length=63)),
+                ("row_id", models.CharField(max_length=100)),
+                (
+                    "operation",
+                    models.CharField(
+                        choices=[("insert", "written"), ("update", "changed"), ("rebase", "taken over")],
+                        max_length=6,
+                    ),
+                ),
+                ("row", models.JSONField()),
+                ("changed_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+            ],
+            options={
+                "db_table": "mes_field_change",
+                "indexes": [
+                    models.Index(fields=["table_name", "row_id", "id"], name="field_change_of_row"),
+                    models.Index(fields=["epoch", "tx", "id"], name="field_change_of_tx"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("operation__in", ["insert", "update", "rebase"])),
+                        name="field_change_operation",
+                    )
+                ],
+            },
+        ),
+    ]
