@@ -1,0 +1,35 @@
+"""Seals follow each other by size, root, digest and consistency proof; leaves keep the hashes of the tiles they fill."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("mes", "0001_kernel")]
+
+    operations = [
+        migrations.AddField(
+            model_name="leaf",
+            name="tiles",
+            field=models.TextField(
+                db_default="",
+                help_text="Hashes of the perfect subtrees of 256, 65,536 … leaves that end here",
+            ),
+        ),
+        migrations.AddField("seal", "prev_size", models.BigIntegerField(default=0), preserve_default=False),
+        migrations.AddField(
+            "seal",
+            "prev_seal",
+            models.CharField(
+                default="", help_text="SHA-256 of the text and signature of the seal before", max_length=64
+            ),
+            preserve_default=False,
+        ),
+        migrations.AddField(
+            "seal",
+            "consistency",
+            models.TextField(
+                default="", help_text="Proof that this tree begins with the one before (RFC 6962 §2.1.2)"
+            ),
+            preserve_default=False,
+        ),
+    ]
