@@ -228,8 +228,12 @@ class Seal(models.Model):
     root = models.CharField(max_length=64)
     prev_size = models.BigIntegerField()
     prev_root = models.CharField(max_length=64)
-    prev_seal = models.CharField(max_length=64, help_text="SHA-256 of the text and signature of the seal before")
-    consistency = models.TextField(help_text="Proof that this tree begins with the one before (RFC 6962 §2.1.2)")
+    prev_seal = models.CharField(
+        max_length=64, help_text="SHA-256 of the text and signature of the seal before"
+    )
+    consistency = models.TextField(
+        help_text="Proof that this tree begins with the one before (RFC 6962 §2.1.2)"
+    )
     key_id = models.CharField(max_length=16)
     signature = models.CharField(max_length=128)
     sealed_at = models.DateTimeField()

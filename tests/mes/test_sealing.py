@@ -1,5 +1,6 @@
 """The sealer: every settled event once, in one order, signed, however often it restarts."""
 
+import hashlib
 import json
 import os
 import random
@@ -70,6 +71,8 @@ def happen(person: Person, times: int = 1) -> None:
 def test_a_leaf_covers_the_canonical_text_of_every_column(values: list[object]) -> None:
     event = dict(zip(LEAF_FIELDS, values, strict=True))
     assert leaf_content(event) == canonical(event).encode()
+    digest = hashlib.sha256(b"lines").hexdigest()
+    assert leaf_content(event, "lines") == canonical({**event, "changes": digest}).encode()
 
 
 def test_a_leaf_covers_every_column_of_an_event() -> None:
