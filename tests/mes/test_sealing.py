@@ -403,7 +403,8 @@ def test_after_a_logical_restore_a_new_epoch_goes_on(
     """Old events carry larger transaction ids than the new cluster gives: they count as settled, new ones follow."""
     person = make_person()
     happen(person, 2)
-    tamper(cluster, "UPDATE mes_event SET tx = tx + 1000000000")
+    for table in ("mes_event", "mes_field_change"):
+        tamper(cluster, f"UPDATE {table} SET tx = tx + 1000000000")
     for _ in range(2):
         with cluster.connect(Role.OWNER.login, connections.settings["default"]["NAME"]) as owner:
             owner.execute(OPEN_EPOCH.encode())

@@ -1,0 +1,279 @@
+"""Every row against its history: whatever is changed behind the services is named, table by table and column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection, connections, transaction
+
+from mes.choices import Role as PersonRole
+from mes.embedded.roles import SUPERUSER, Role
+from mes.eventlog.findings import Bad
+from mes.eventlog.historycheck import check_history, check_table
+from mes.eventlog.unit import open_unit, publish
+from mes.guards import columns_of
+from mes.models import Account, FieldChange, Person, RoleGrant
+from mes.services.people import grant_role
+from mes.tables import TABLES, Table
+from tests.mes.events import Happened
+from tests.mes.logins import acting_as
+from tests.mes.makers import SYSTEM, make_account, make_patient, make_person
+from tests.servers import Cluster
+
+pytestmark = [pytest.mark.requirement("P11-10e"), pytest.mark.requirement("K-01")]
+KEPT = {name: table for name, table in TABLES.items() if table.has_history}
+FIRST = {
+    "bigint": "7", "integer": "7", "smallint": "7", "character varying": "'x'", "text": "'x'", "boolean": "false",
+    "jsonb": '\'{"a": [1, 2]}\'', "timestamp with time zone": "'2026-01-01 00:00:00+00'", "date": "'2026-01-01'",
+    "numeric": "7", "double precision": "0.1", "uuid": "'00000000-0000-0000-0000-000000000007'", "bytea": "'\\x07'",
+}  # fmt: skip
+SECOND = {
+    "bigint": "8", "integer": "8", "smallint": "8", "character varying": "'y'", "text": "'y'", "boolean": "true",
+    "jsonb": '\'{"a": [2, 1]}\'', "timestamp with time zone": "'2026-01-01 00:00:00.000001+00'",
+    "date": "'2026-01-02'", "numeric": "8", "double precision": "0.1000000000000001",
+    "uuid": "'00000000-0000-0000-0000-000000000008'", "bytea": "'\\x08'",
+}  # fmt: skip
+EVENT = """INSERT INTO mes_event (uid, stream_type, stream_id, version, type, schema_version, payload, actor, reason,
+    correlation, occurred_at, software, record_schema, record_digest) VALUES (gen_random_uuid(), 'test', '1', 1, 'test', 1,
+    '{}', 'system:test', '', gen_random_uuid(), now(), '1', 1, '')"""
+
+
+def do(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def types_of(table: str) -> dict[str, str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = %s", [table]
+        )
+        return dict(cursor.fetchall())
+
+
+@pytest.fixture
+def as_superuser(committed_db: None, cluster: Cluster) -> Iterator[None]:
+    """One transaction that is rolled back, of somebody who may switch triggers off and take constraints away."""
+    with acting_as(cluster, SUPERUSER), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def write_one(table: Table) -> None:
+    """A row with any value in each column, as a service would leave it: kept by its trigger, with an event beside it."""
+    name, types = table.name, types_of(table.name)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conname FROM pg_constraint WHERE contype IN ('c', 'f') AND conrelid = %s::regclass",
+            [name],
+        )
+        for (constraint,) in cursor.fetchall():
+            cursor.execute(f'ALTER TABLE {name} DROP CONSTRAINT "{constraint}"')
+    columns = ", ".join(f'"{column}"' for column in types)
+    if table.stage:
+        do(f"ALTER TABLE {name} DISABLE TRIGGER {name}_{table.stage.column}_guarded")
+    do(f"INSERT INTO {name} ({columns}) VALUES ({', '.join(FIRST[kind] for kind in types.values())})")
+    do(f"ALTER TABLE {name} DISABLE TRIGGER USER")
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def where(found: list[Bad]) -> list[str]:
+    assert {bad.what for bad in found} <= {"history"}
+    return [bad.where for bad in found]
+
+
+def test_every_column_of_every_row_is_compared(as_superuser: None) -> None:
+    do(EVENT)
+    assert len(KEPT) > 25
+    for name, table in KEPT.items():
+        with undone():
+            write_one(table)
+            assert where(list(check_history())) == [], name
+            for column, kind in types_of(name).items():
+                with undone():
+                    do(f'UPDATE {name} SET "{column}" = {SECOND[kind]}')
+                    found = where(list(check_table(table)))
+                if column in table.beside:
+                    assert found == [], (name, column)
+                elif column == table.key:
+                    assert [line.split(": ")[1][:12] for line in found] == ["the row stan", "the row was "], (
+                        name
+                    )
+                else:
+                    assert found, (name, column)
+                    assert found[0].startswith(
+                        f"{name}/{FIRST[types_of(name)[table.key]].strip(chr(39))}: {column} "
+                    ), found
+
+
+ALTERED = [
+    ("mes_signature", "printed_name"),
+    ("quality_measurement", "figures"),
+    ("quality_measurement", "passed"),
+    ("quality_post_process_step", "equipment"),
+    ("printing_consumption", "quantity"),
+    ("printing_qualified_triple", "valid_until"),
+    ("quality_release_decision", "checklist"),
+]
+
+
+@pytest.mark.parametrize(("name", "column"), ALTERED)
+def test_a_record_altered_with_its_triggers_off(as_superuser: None, name: str, column: str) -> None:
+    do(EVENT)
+    write_one(TABLES[name])
+    do(f'UPDATE {name} SET "{column}" = {SECOND[types_of(name)[column]]}')
+    change = FieldChange.objects.get(table_name=name)
+    assert where(list(check_history())) == [f"{name}/7: {column} differs from the last change ({change.pk})"]
+
+
+@pytest.mark.parametrize("name", ["quality_record_review", "quality_verdict", "quality_report"])
+def test_a_record_deleted_with_its_triggers_off(as_superuser: None, name: str) -> None:
+    do(EVENT)
+    write_one(TABLES[name])
+    do(f"DELETE FROM {name}")
+    change = FieldChange.objects.get(table_name=name)
+    assert where(list(check_history())) == [
+        f"{name}/7: the row was deleted (change {change.pk} speaks of it)"
+    ]
+
+
+@pytest.mark.parametrize("name", ["mes_signature", "mes_role_grant", "quality_verdict"])
+def test_a_record_inserted_with_its_triggers_off(as_superuser: None, name: str) -> None:
+    do(EVENT)
+    write_one(TABLES[name])
+    do(
+        "ALTER TABLE mes_field_change DISABLE TRIGGER USER",
+        f"DELETE FROM mes_field_change WHERE table_name = '{name}'",
+    )
+    assert where(list(check_history())) == [f"{name}/7: the row stands without a change that wrote it"]
+
+
+# --- the application's role, which passes every trigger
+
+
+@pytest.fixture
+def person(committed_db: None) -> Person:
+    person = make_person(PersonRole.QAX)
+    make_account(person, "somebody")
+    make_patient("MRN-77")
+    assert list(check_history()) == []
+    return person
+
+
+def said_after(cluster: Cluster, statement: str) -> list[str]:
+    """What is named once the application's own role said this, past every service."""
+    with cluster.connect(Role.APP.login, connections.settings["default"]["NAME"]) as app:
+        assert app.execute(statement.encode()).rowcount == 1
+    with transaction.atomic():
+        return where(list(check_history()))
+
+
+COPY_ACCOUNT = (
+    "INSERT INTO mes_account (password, username, person_id, is_active, is_service) "
+    "SELECT password, 'second', person_id, true, false FROM mes_account LIMIT 1"
+)
+BEHIND = {
+    "mes_role_grant: insert": "INSERT INTO mes_role_grant (person_id, role, revoked) SELECT id, 'SEC', false FROM mes_person LIMIT 1",
+    "mes_account: update": "UPDATE mes_account SET password = 'stolen' WHERE username = 'somebody'",
+    "mes_account: insert": COPY_ACCOUNT,
+    "mes_patient_identity: update": "UPDATE mes_patient_identity SET patient_id_index = 'x'",
+}
+
+
+@pytest.mark.parametrize("what", BEHIND)
+def test_a_row_written_past_the_services(person: Person, cluster: Cluster, what: str) -> None:
+    name, verb = what.split(": ")
+    (found,) = said_after(cluster, BEHIND[what])
+    assert found.startswith(f"{name}/")
+    assert f": {verb} without an event (change " in found
+
+
+def test_a_signature_copied_past_the_services(person: Person, cluster: Cluster) -> None:
+    """Signed for one record, copied to another (11.70)."""
+    columns = [column for column in columns_of(TABLES["mes_signature"]) if column != "id"]
+    with open_unit():
+        publish(person, Happened(), actor=SYSTEM)
+        do(signature_of(person))
+    assert list(check_history()) == []
+    listed = ", ".join(columns)
+    moved = ", ".join("'999'" if column == "subject_id" else column for column in columns)
+    (found,) = said_after(cluster, f"INSERT INTO mes_signature ({listed}) SELECT {moved} FROM mes_signature")
+    assert "insert without an event" in found
+
+
+def signature_of(person: Person) -> str:
+    given = {
+        "account_id": str(Account.objects.get().pk),
+        "person_id": str(person.pk),
+        "meaning": "'approved'",
+    }
+    types = types_of("mes_signature")
+    columns = [column for column in types if column != "id"]
+    values = [given.get(column, FIRST[types[column]]) for column in columns]
+    return f"INSERT INTO mes_signature ({', '.join(columns)}) VALUES ({', '.join(values)})"
+
+
+# --- the history itself
+
+
+def test_what_a_service_changes_is_kept_with_old_and_new_values(person: Person) -> None:
+    grant = RoleGrant.objects.get(person=person)
+    with open_unit():
+        RoleGrant.objects.filter(pk=grant.pk).update(revoked=True)
+        publish(grant, Happened(), actor=SYSTEM)
+    before, after = FieldChange.objects.filter(table_name="mes_role_grant", row_id=str(grant.pk)).order_by(
+        "id"
+    )
+    assert (before.operation, after.operation) == ("insert", "update")
+    assert {key for key in after.row if after.row[key] != before.row[key]} == {"revoked"}
+    assert list(check_history()) == []
+
+
+def test_an_update_that_changes_nothing_is_no_change(person: Person) -> None:
+    count = FieldChange.objects.count()
+    Person.objects.filter(pk=person.pk).update(full_name=person.full_name)
+    Account.objects.update(last_login="2026-01-01T00:00:00Z")
+    assert FieldChange.objects.count() == count
+
+
+@pytest.mark.requirement("K-13")
+def test_no_secret_and_no_identity_stands_in_the_history(person: Person) -> None:
+    account = Account.objects.get()
+    text = " ".join(str(row) for row in FieldChange.objects.values_list("row", flat=True))
+    assert account.password not in text
+    for name, table in KEPT.items():
+        for row in FieldChange.objects.filter(table_name=name).values_list("row", flat=True):
+            assert all(row[column] is None or len(row[column]) == 64 for column in table.hidden), name
+            assert not set(table.beside) & set(row)
+
+
+def test_a_session_setting_does_not_change_what_is_kept(person: Person) -> None:
+    with transaction.atomic():
+        do(
+            "SET LOCAL timezone = 'Asia/Kolkata'",
+            "SET LOCAL extra_float_digits = -15",
+            "SET LOCAL bytea_output = 'escape'",
+        )
+        grant_role(person=person, role=PersonRole.SEC, actor=SYSTEM)
+        kept = FieldChange.objects.filter(table_name="mes_role_grant").latest("id")
+    assert kept.row["granted_at"].endswith("+00:00")
+    assert list(check_history()) == []
+
+
+def test_an_auditor_checks_the_history_without_reading_secrets(person: Person, cluster: Cluster) -> None:
+    with acting_as(cluster, Role.AUDITOR.login):
+        assert list(check_history()) == []
+    with acting_as(cluster, SUPERUSER), transaction.atomic():
+        do("ALTER TABLE mes_account DISABLE TRIGGER USER", "UPDATE mes_account SET is_service = true")
+    with acting_as(cluster, Role.AUDITOR.login):
+        (found,) = where(list(check_history()))
+    assert "is_service differs" in found
