@@ -94,3 +94,15 @@ class DeliveryReplayed(Event, name="mes.delivery_replayed", terminal=True):
     handler: str
     event_uid: str
     run: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditTrailReviewed(Event, name="mes.audit_trail_reviewed", terminal=True):
+    """Somebody has read the audit trail up to a seal, and signed it."""
+
+    review_id: int
+    first_leaf: int
+    tree_size: int
+    root: str
+    findings: str
+    signature_id: int

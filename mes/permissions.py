@@ -67,3 +67,4 @@ allow("mes.register_patient", "register a patient", Role.ORD, Role.PRE, Role.IMG
 allow("mes.view_identity", "see who a patient is", Role.ORD, Role.PRE, Role.CLR, Role.PRV)
 allow("mes.operate_deliveries", "operate the event deliveries", Role.SYS)
 allow("mes.read_audit_trail", "read the audit trail", Role.AUD, Role.QAR, Role.QAX, Role.RA, Role.SEC)
+allow("mes.review_audit_trail", "review the audit trail", Role.AUD, Role.QAR, Role.QAX)

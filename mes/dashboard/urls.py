@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mes.dashboard.access import sign_in, sign_out
 from mes.dashboard.acting import act, preview
-from mes.dashboard.audit import audit_trail
+from mes.dashboard.audit import audit_review, audit_trail
 from mes.dashboard.board import board
 from mes.dashboard.builds import build_layer, build_list, build_page
 from mes.dashboard.devices import device_gates, device_history, device_page
@@ -42,6 +42,7 @@ urlpatterns = [
     page("lots/<str:code>/", lot_page, "lot"),
     page("lots/<str:code>/files/<str:sha256>/", file_sent, "lot-file", kind="lot"),
     page("audit-trail/", audit_trail, "audit-trail"),
+    page("audit-trail/review/", audit_review, "audit-review"),
     page("deliveries/", dead_letters, "dead-letters"),
     page("deliveries/<int:number>/", delivery, "delivery"),
     page("deliveries/<int:number>/<str:decision>/", decide_delivery, "delivery-decide"),

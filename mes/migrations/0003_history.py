@@ -1,5 +1,6 @@
-"""What every row was: the table that the history triggers of `mes.guards` fill."""
+"""What every row was, filled by the triggers of `mes.guards`, and the reviews of the audit trail."""
 
+import django.db.models.deletion
 import django.db.models.expressions
 import django.db.models.functions.datetime
 from django.db import migrations, models
@@ -57,6 +58,49 @@ class Migration(migrations.Migration):
                         condition=models.Q(("operation__in", ["insert", "update", "rebase"])),
                         name="field_change_operation",
                     )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="AuditReview",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("first_leaf", models.BigIntegerField()),
+                ("tree_size", models.BigIntegerField()),
+                ("root", models.CharField(max_length=64)),
+                ("findings", models.TextField(blank=True)),
+                ("reviewed_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "reviewer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="audit_reviews",
+                        to="mes.person",
+                    ),
+                ),
+                (
+                    "signature",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="mes.signature",
+                    ),
+                ),
+            ],
+            options={
+                "db_table": "mes_audit_review",
+                "constraints": [
+                    models.UniqueConstraint(fields=("reviewer", "first_leaf"), name="audit_review_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("tree_size__gt", models.F("first_leaf"))),
+                        name="audit_review_of_something",
+                    ),
                 ],
             },
         ),

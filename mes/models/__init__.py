@@ -14,7 +14,7 @@ from mes.models.eventlog import (
     Slot,
     Stream,
 )
-from mes.models.history import FieldChange, Operation
+from mes.models.history import AuditReview, FieldChange, Operation
 from mes.models.patients import Patient, PatientIdentity
 from mes.models.people import AccessToken, Account, Person, RoleGrant
 from mes.models.signatures import Signature
@@ -23,6 +23,7 @@ __all__ = [
     "AccessToken",
     "Account",
     "Artefact",
+    "AuditReview",
     "Delivery",
     "DeliveryStatus",
     "Epoch",

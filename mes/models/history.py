@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
+from mes.models.people import Person
+from mes.models.signatures import Signature
 from mes.tables import table
 
 
@@ -45,3 +47,35 @@ class FieldChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.operation} of {self.table_name}/{self.row_id}"
+
+
+@table(
+    "working",
+    root="mes.audit_review",
+    digest={1: ("reviewer_id", "first_leaf", "tree_size", "root", "findings", "signature_id")},
+)
+class AuditReview(models.Model):
+    """A reviewer has read the audit trail since the own last review, and signs it (11.10(e)).
+
+    The leaves `first_leaf` … `tree_size` - 1, under the seal of `tree_size`, whose `root` is what was signed.
+    """
+
+    reviewer = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="audit_reviews")
+    first_leaf = models.BigIntegerField()
+    tree_size = models.BigIntegerField()
+    root = models.CharField(max_length=64)
+    findings = models.TextField(blank=True)
+    signature = models.ForeignKey(Signature, on_delete=models.PROTECT, null=True, related_name="+")
+    reviewed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "mes_audit_review"
+        constraints = [
+            models.UniqueConstraint(fields=["reviewer", "first_leaf"], name="audit_review_once"),
+            models.CheckConstraint(
+                condition=models.Q(tree_size__gt=models.F("first_leaf")), name="audit_review_of_something"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"review of {self.first_leaf} to {self.tree_size} by {self.reviewer_id}"
