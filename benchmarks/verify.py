@@ -53,7 +53,12 @@ def _measured(events: int) -> dict[str, object]:
 
 def _run(environment: dict[str, str], *arguments: str) -> dict[str, object]:
     done = subprocess.run(
-        [sys.executable, "-c", MEASURED, *arguments], cwd=BASE, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", MEASURED, *arguments],
+        cwd=BASE,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}")

@@ -82,7 +82,7 @@ def _event(number: int, key: str, version: int, known: dict[tuple[str, str], str
             "gates": {"G-PP-01": "passed", "G-PP-02": "passed", "G-INT-01": "passed"},
             "signature_id": None,
             "mesh_sha256": hashlib.sha256(uid.bytes).hexdigest(),
-            "note": "geprüft: \"wie gezeigt\"",
+            "note": 'geprüft: "wie gezeigt"',
         }
     )
     return (

@@ -67,7 +67,7 @@ class _Read:
     @property
     def changed(self) -> list[str]:
         """Columns whose value is another one; of a new row, those that have a value."""
-        empty = ("", None, [], {})
+        empty: tuple[Any, ...] = ("", None, [], {})
         if self.old:
             return [name for name in self.new if self.new[name] != self.old.get(name)]
         return [name for name in self.new if self.new[name] not in empty and name != self.table.key]
@@ -133,5 +133,9 @@ def _field_changed(row: _Read, column: str, people: Mapping[int, Person]) -> Fie
         return FieldChanged(label, NOT_SHOWN if row.old else None, NOT_SHOWN)
     old, new = row.old.get(column), row.new[column]
     if _leads_to(row.table, column) is Person:
-        old, new = (f"{people[key]} (person {key})" if key in people else key for key in (old, new))
+        old, new = _named(old, people), _named(new, people)
     return FieldChanged(label, old, new)
+
+
+def _named(key: Any, people: Mapping[int, Person]) -> Any:
+    return f"{people[key]} (person {key})" if key in people else key

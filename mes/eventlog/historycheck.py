@@ -28,14 +28,18 @@ DIFFERS = """
         SELECT coalesce(jsonb_object_agg(key, value), '{{}}') FROM jsonb_each(live.row) WHERE kept.row ? key))
     LIMIT 1
 """
+# Asked for the first, the server would look for each in turn: it expects to find one soon.
 GONE = """
-    SELECT c.row_id, c.id FROM mes_field_change c LEFT JOIN {table} t ON t.{key}::text = c.row_id
-    WHERE c.table_name = '{table}' AND t.{key} IS NULL LIMIT 1
+    WITH gone AS MATERIALIZED (
+        SELECT c.row_id, c.id FROM mes_field_change c LEFT JOIN {table} t ON t.{key}::text = c.row_id
+        WHERE c.table_name = '{table}' AND t.{key} IS NULL)
+    SELECT row_id, id FROM gone ORDER BY id LIMIT 1
 """
 UNSPOKEN = """
-    SELECT c.id, c.table_name, c.row_id, c.operation FROM mes_field_change c
-    WHERE NOT EXISTS (SELECT 1 FROM mes_event e WHERE e.epoch = c.epoch AND e.tx = c.tx) AND c.table_name <> ALL(%s)
-    ORDER BY c.id LIMIT 1
+    WITH unspoken AS MATERIALIZED (
+        SELECT c.id, c.table_name, c.row_id, c.operation FROM mes_field_change c
+        WHERE NOT EXISTS (SELECT 1 FROM mes_event e WHERE e.epoch = c.epoch AND e.tx = c.tx))
+    SELECT * FROM unspoken WHERE table_name <> ALL(%s) ORDER BY id LIMIT 1
 """
 
 

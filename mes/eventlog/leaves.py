@@ -21,7 +21,7 @@ LEAF_FIELDS = (
     "record_digest",
 )  # fmt: skip
 
-EventText = tuple[str, ...]
+EventText = tuple[Any, ...]
 """The columns of an event as `EVENT_TEXT` gives them, and the changes under it; these and `causation` may be None."""
 
 

@@ -60,8 +60,9 @@ def test_each_review_begins_where_the_own_last_one_ended(
     second = review(reviewer)
     assert second.first_leaf == first.tree_size
     assert review(other).first_leaf == 0
-    signature = Signature.objects.get(pk=first.signature_id)
-    assert (signature.meaning, signature.subject_type) == (Meaning.REVIEWED, "mes.audit_review")
+    signature = Signature.objects.get(subject_type="mes.audit_review", subject_id=str(first.pk))
+    assert signature == first.signature
+    assert signature.meaning == Meaning.REVIEWED
     assert json.loads(signature.content)["root"] == first.root
     event = EventRecord.objects.get(type="mes.audit_trail_reviewed", stream_id=str(first.pk))
     assert json.loads(event.payload)["signature_id"] == signature.pk
