@@ -18,3 +18,14 @@ def environment(name: str, *requirements: str) -> Path:
         subprocess.run([home / "bin" / "pip", "install", "-q", *requirements], check=True)
         (home / ".complete").touch()
     return home / "bin"
+
+
+def packages(name: str, *requirements: str) -> Path:
+    """A folder with a peer's packages alone, for a peer that runs inside Django: it shares ours, and the database's driver."""
+    home = PLACE / name
+    if not (home / ".complete").exists():
+        print(f"setting up the peer {name} …", flush=True)
+        install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(home)]
+        subprocess.run([*install, *requirements], check=True)
+        (home / ".complete").touch()
+    return home

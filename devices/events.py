@@ -341,3 +341,21 @@ class DesignVoided(Event, name="devices.design_voided"):
     device_id: int
     design_id: int
     mesh_sha256: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonAssigned(Event, name="devices.person_assigned", terminal=True):
+    """A person may know an order from now on, and works on it in a role."""
+
+    order_id: int
+    person_id: int
+    role: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssignmentEnded(Event, name="devices.assignment_ended", terminal=True):
+    """A person no longer works on an order in a role."""
+
+    order_id: int
+    person_id: int
+    role: str

@@ -19,6 +19,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from mes.models import Account
+from mes.scope import viewer_of
+from mes.selectors import session_stands
 from printing.live import GROUP, Telemetry
 from printing.selectors import fleet_process, fleet_state, printer_versions
 
@@ -155,6 +157,11 @@ class FleetConsumer(AsyncJsonWebsocketConsumer):
             except TimeoutError:
                 await self.close(CLOSE_TOO_SLOW)
                 return
+            except DatabaseError as failure:
+                log.warning("no states: %s; a snapshot follows", type(failure).__name__)
+                self._resync = True
+                self._work.set()
+                await asyncio.sleep(HEARTBEAT_S)
             await asyncio.sleep(COALESCE_S)
 
     async def _flush(self) -> None:
@@ -198,21 +205,20 @@ class FleetConsumer(AsyncJsonWebsocketConsumer):
         checked = time.monotonic()
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            if time.monotonic() - checked > RECHECK_S:
-                checked = time.monotonic()
-                if not await self._may_look():
-                    await self.close(CLOSE_RIGHTS)
-                    return
-            if self._subscribed:
-                await self._send_heartbeat()
+            try:
+                if time.monotonic() - checked > RECHECK_S:
+                    if not await self._may_look():
+                        await self.close(CLOSE_RIGHTS)
+                        return
+                    checked = time.monotonic()
+                if self._subscribed:
+                    await self._send_heartbeat()
+            except DatabaseError as failure:
+                log.warning("no heartbeat: %s", type(failure).__name__)
 
     async def _send_heartbeat(self) -> None:
-        try:
-            versions = await database_sync_to_async(printer_versions)(self._wanted)
-            fleet = await database_sync_to_async(fleet_process)(timezone.now())
-        except DatabaseError as failure:
-            log.warning("no heartbeat: %s", type(failure).__name__)
-            return
+        versions = await database_sync_to_async(printer_versions)(self._wanted)
+        fleet = await database_sync_to_async(fleet_process)(timezone.now())
         told = {f"M{key:07d}": version for key, version in sorted(versions.items())}
         await self.send_json({"t": "heartbeat", "at": _now(), "versions": told, "fleet": fleet})
         for key, version in versions.items():
@@ -220,7 +226,7 @@ class FleetConsumer(AsyncJsonWebsocketConsumer):
                 self._take(self._moved, key)
 
     async def _may_look(self) -> bool:
-        """Asked of the database each time: the session that opened the socket still stands for an active person."""
+        """Asked of the database each time: the session that opened the socket still stands for a person who may know."""
         session = self.scope.get("session")
         if session is None or not session.session_key:
             return False
@@ -236,7 +242,11 @@ def _stands(session_key: str) -> bool:
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     account = get_user(request)
-    return isinstance(account, Account) and (account.person is None or account.person.active)
+    return (
+        isinstance(account, Account)
+        and session_stands(str(request.session.get("lamina_session", "")), account)
+        and viewer_of(account.person).every_order
+    )
 
 
 def _keys(codes: Any) -> set[int] | None:

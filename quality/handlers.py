@@ -9,7 +9,7 @@ from devices.events import DeviceResumed, DeviceStageChanged
 from mes.eventlog.base import Recorded
 from mes.eventlog.subscriptions import on
 from quality.events import DeviceReleased, ScanReceived
-from quality.services.inspection import measure_scan
+from quality.services.measurement import measure_scan
 from quality.services.postprocessing import start_post_processing
 from quality.services.release import complete_record
 from quality.services.reports import render_production_record

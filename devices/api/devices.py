@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
@@ -52,13 +53,28 @@ class DesignInput(serializers.Serializer[Any]):
 class DeviceViewSet(FilesViewSet):
     """Devices, their images, segmentations and designs."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "studies": "devices.receive_study",
+        "start_segmentation": "devices.start_segmentation",
+        "approve_segmentation": "devices.approve_segmentation",
+        "reject_segmentation": "devices.reject_segmentation",
+        "request_design": "devices.request_design",
+        "review_design": "devices.review_design",
+        "reject_design": "devices.reject_design",
+        "approve_design": "devices.approve_design",
+        "void_design": "devices.void_design",
+        "hold": "devices.hold_device",
+        "resume": "devices.resume_device",
+        "events": "devices.read_history",
+        "artefacts": "devices.read_artefact",
+    }
     letter = "D"
     page = "device"
     serializer_class = DeviceOutput
     filterset_fields = ("stage", "phase", "held", "order", "need_by")
     queryset = Device.objects.none()
 
-    def get_queryset(self) -> QuerySet[Device]:
+    def rows(self) -> QuerySet[Device]:
         return devices()
 
     @extend_schema(responses=DeviceDetail)
@@ -76,7 +92,7 @@ class DeviceViewSet(FilesViewSet):
                 upload=upload,
                 actor=self.actor,
                 link_confirmed=values["link_confirmed"],
-                credentials=credentials_in(values) if values["username"] else None,
+                credentials=credentials_in(values) if values["username"] or values["password"] else None,
             )
         return Response(StudyOutput(study).data, status=202)
 

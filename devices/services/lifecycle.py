@@ -97,7 +97,7 @@ def move_device(
 ) -> Move:
     """As `advance_device`, for a device that the calling service has locked."""
     known_transition(transition)
-    require(actor, f"devices.{transition}")
+    require(actor, f"devices.{transition}", device)
     row = DEVICE.row(transition, device.stage)
     refuse_held(device, row.name)
     gates = ask_gates(f"device.{transition}", device, actor=actor)
@@ -219,10 +219,10 @@ def _as_result(refusal: Refused) -> GateResult:
 @unit_of_work
 def hold_device(*, device_id: int, actor: Actor, reason: str) -> Device:
     """Stop a device where it stands. A second hold adds its reason to the first."""
-    require(actor, "devices.hold_device")
+    device = locked_device(device_id)
+    require(actor, "devices.hold_device", device)
     if not reason.strip():
         raise InvalidInput("Say why the device must wait.", rule="P11-10e")
-    device = locked_device(device_id)
     if device.stage in FINAL_STAGES:
         raise TransitionRefused(
             f"{device.code} is {Stage(device.stage).label.lower()}: there is nothing left to hold.",
@@ -240,10 +240,10 @@ def hold_device(*, device_id: int, actor: Actor, reason: str) -> Device:
 @unit_of_work
 def resume_device(*, device_id: int, actor: Actor, reason: str) -> Device:
     """Lift a hold. Raises TransitionRefused where there is none, or the gates of `device.resume` block."""
-    require(actor, "devices.resume_device")
+    device = locked_device(device_id)
+    require(actor, "devices.resume_device", device)
     if not reason.strip():
         raise InvalidInput("Say why the device may go on.", rule="P11-10e")
-    device = locked_device(device_id)
     if not device.held:
         raise TransitionRefused(f"{device.code} is not on hold.", rule="K-06")
     refuse_blocked(ask_gates("device.resume", device, actor=actor))

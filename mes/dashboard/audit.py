@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.changes import Changes, changes_of
 from mes.dashboard.find import CODE
 from mes.dashboard.records import STREAMS, names_of_actors, subject_of, told
@@ -20,6 +20,7 @@ from mes.dashboard.sheets import as_csv
 from mes.eventlog.base import EVENT_TYPES
 from mes.models import AuditReview, EventRecord, Person
 from mes.permissions import may, require
+from mes.scope import visible_events
 from mes.services.reviews import unreviewed
 
 PER_PAGE = 50
@@ -121,6 +122,7 @@ def _shown(
     more: dict[str, Any] | None = None,
 ) -> HttpResponseBase:
     """Pages by position, so that events arriving meanwhile move nothing."""
+    shown = visible_events(shown, viewer_behind(request))
     if request.GET.get("as") == "csv":
         return as_csv("audit-trail", HEAD, _lines(shown))
     before = _whole(request.GET.get("before", ""))

@@ -23,11 +23,11 @@ from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from mes.eventlog.base import EVENT_TYPES, Actor, Recorded
+from mes.eventlog.statements import run_prepared
 from mes.eventlog.subscriptions import HANDLERS, Handler
 from mes.eventlog.unit import Cause, caused_by, open_unit
 from mes.exceptions import LeaseLost, described
-from mes.models import Delivery, DeliveryStatus, EventRecord, Lane
-from mes.models.eventlog import OPEN_STATUSES
+from mes.models import Delivery, DeliveryStatus, EventRecord
 
 log = logging.getLogger(__name__)
 
@@ -81,25 +81,34 @@ def deliver_next(lane: LaneKey, send: Send) -> bool:
     return False
 
 
+LOCK_LANE = """
+    SELECT 1 FROM mes_lane WHERE handler = %s AND stream_type = %s AND stream_id = %s FOR UPDATE SKIP LOCKED
+"""
+# Written so that the index over the open deliveries of a lane answers it.
+HEAD_OF_LANE = """
+    SELECT d.id, d.run, d.status = 'pending' AND d.next_at <= statement_timestamp(), e.pos, e.uid, e.stream_type,
+        e.stream_id, e.version, e.type, e.schema_version, e.payload, e.actor, e.reason, e.correlation, e.recorded_at
+    FROM (SELECT * FROM mes_delivery WHERE handler = %s AND stream_type = %s AND stream_id = %s
+          AND status IN ('pending', 'sent', 'running', 'dead') ORDER BY version LIMIT 1) d
+    JOIN mes_event e ON e.pos = d.event_id
+"""
+EVENT_COLUMNS = (
+    "pos", "uid", "stream_type", "stream_id", "version", "type", "schema_version", "payload", "actor", "reason",
+    "correlation", "recorded_at",
+)  # fmt: skip
+
+
 def _due_head(lane: LaneKey) -> Delivery | None:
-    """Lock the lane and find its first open delivery, if that is due. None where another relay is inside."""
-    if not _lock_lane(lane):
+    """Lock the lane and find its first open delivery, if that is due. None where another relay is inside.
+
+    The second statement sees what was committed before the lock was taken.
+    """
+    locked, heads = run_prepared((LOCK_LANE, lane), (HEAD_OF_LANE, lane))
+    if not locked or not heads:
         return None
-    handler, stream_type, stream_id = lane
-    open_ones = Delivery.objects.filter(
-        handler=handler, stream_type=stream_type, stream_id=stream_id, status__in=OPEN_STATUSES
-    )
-    due = Q(status=DeliveryStatus.PENDING, next_at__lte=Now())
-    head = open_ones.select_related("event").annotate(due=due).order_by("version").first()
-    return head if head is not None and head.due else None
-
-
-def _lock_lane(lane: LaneKey) -> bool:
-    handler, stream_type, stream_id = lane
-    held = Lane.objects.select_for_update(skip_locked=True)
-    return bool(
-        held.filter(handler=handler, stream_type=stream_type, stream_id=stream_id).values_list("pk").first()
-    )
+    (key, run, due, *columns) = heads[0]
+    event = EventRecord(**dict(zip(EVENT_COLUMNS, columns, strict=True)))
+    return Delivery(id=key, handler=lane[0], run=run, event=event) if due else None
 
 
 def _react_now(handler: Handler, delivery: Delivery) -> None:
@@ -110,28 +119,24 @@ def _react_now(handler: Handler, delivery: Delivery) -> None:
     _have_effect(delivery, effect)
 
 
-def _have_effect(delivery: Delivery, effect: Callable[[], object]) -> None:
-    """Inbox row, effect and mark, in the running unit. What the effect publishes points back at the event.
+# A run that the inbox knows already had its effect: however its delivery came back, only the mark is made.
+ENTER_INBOX = """
+    WITH done AS (
+        UPDATE mes_delivery SET status = 'done', lease_token = NULL, lease_until = NULL, last_error = '' WHERE id = %s
+    )
+    INSERT INTO mes_inbox (handler, event_id, run) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING RETURNING 1
+"""
 
-    A run that the inbox knows already had its effect: however its delivery came back, only the mark is made.
-    """
-    if _enter_inbox(delivery):
+
+def _have_effect(delivery: Delivery, effect: Callable[[], object]) -> None:
+    """Inbox row, mark and effect, in the running unit. What the effect publishes points back at the event."""
+    entry = (delivery.pk, delivery.handler, delivery.event_id, delivery.run)
+    (entered,) = run_prepared((ENTER_INBOX, entry))
+    if entered:
         with caused_by(Cause(delivery.event.correlation, delivery.event.uid)):
             effect()
     else:
         log.warning("delivery %s: the inbox knows run %s already", delivery.pk, delivery.run)
-    Delivery.objects.filter(pk=delivery.pk).update(
-        status=DeliveryStatus.DONE, lease_token=None, lease_until=None, last_error=""
-    )
-
-
-def _enter_inbox(delivery: Delivery) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO mes_inbox (handler, event_id, run) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-            [delivery.handler, delivery.event_id, delivery.run],
-        )
-        return bool(cursor.rowcount)
 
 
 def _lend(delivery: Delivery) -> UUID:

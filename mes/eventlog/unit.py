@@ -15,20 +15,20 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID, uuid4
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Model
+from django.db.models import Field, Model
 from django.utils import timezone
 
 from mes import VERSION
 from mes.eventlog import wake
 from mes.eventlog.base import Actor, Event, canonical, digest_of
+from mes.eventlog.statements import Statement, run_prepared
 from mes.eventlog.subscriptions import handlers_of
 from mes.exceptions import Conflict, PublishOutsideUnit
-from mes.models import EventRecord
 from mes.tables import ROOTS, TABLES
 
 P = ParamSpec("P")
@@ -64,6 +64,7 @@ class Unit:
     """What was published so far, and the cause of whatever nothing else caused."""
 
     pending: list[Pending] = field(default_factory=list)
+    afterwards: list[Callable[[], object]] = field(default_factory=list)
     cause: Cause = field(default_factory=lambda: Cause(uuid4()))
 
 
@@ -94,6 +95,17 @@ def running_unit(what: str) -> Unit:
     if unit is None:
         raise PublishOutsideUnit(f"{what} outside a unit of work")
     return unit
+
+
+def in_unit() -> bool:
+    """Whether a unit is open that a fact could become part of."""
+    return _unit.get() is not None
+
+
+def afterwards(what: str, act: Callable[[], object]) -> None:
+    """Do `act` once the running unit has ended, however it ended: for what must stand though a change was refused,
+    such as a wrong secret. It opens a unit of its own. Raises PublishOutsideUnit where no unit is open."""
+    running_unit(what).afterwards.append(act)
 
 
 def publish(
@@ -129,14 +141,18 @@ def open_unit() -> Iterator[Unit]:
             yield outer
         return
     unit = Unit()
-    with transaction.atomic():
-        token = _unit.set(unit)
-        try:
-            yield unit
-        finally:
-            # Closed before the commit: whatever runs on commit opens a unit of its own.
-            _unit.reset(token)
-        _flush(unit.pending)
+    try:
+        with transaction.atomic():
+            token = _unit.set(unit)
+            try:
+                yield unit
+            finally:
+                # Closed before the commit: whatever runs on commit opens a unit of its own.
+                _unit.reset(token)
+            _flush(unit.pending)
+    finally:
+        for act in unit.afterwards:
+            act()
 
 
 @contextmanager
@@ -173,109 +189,142 @@ def unit_of_work(service: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
+# Locks the streams in the order of the rows and adds the events; each root's row is read after its stream is locked.
+TAKE_VERSIONS = """
+    INSERT INTO mes_stream (type, id, version) VALUES {streams}
+    ON CONFLICT (type, id) DO UPDATE SET version = mes_stream.version + EXCLUDED.version
+    RETURNING type, id, version
+"""
+WRITE_EVENTS = """
+    INSERT INTO mes_event (uid, stream_type, stream_id, version, type, schema_version, payload, actor, reason,
+        correlation, causation, occurred_at, software, record_schema, record_digest) VALUES {events}
+"""
+# With the lanes that their handlers travel in, and one delivery for each handler.
+WRITE_DELIVERIES = """
+    WITH event AS ({write_events} RETURNING pos, uid, stream_type, stream_id, version), wanted AS (
+        SELECT handler, stream_type, stream_id, version, pos
+        FROM (VALUES {due}) AS due(handler, uid) JOIN event USING (uid)
+    ), lane AS (
+        INSERT INTO mes_lane (handler, stream_type, stream_id)
+        SELECT DISTINCT handler, stream_type, stream_id FROM wanted ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING
+    )
+    INSERT INTO mes_delivery (handler, stream_type, stream_id, version, event_id, status, attempts, run, last_error)
+    SELECT handler, stream_type, stream_id, version, pos, 'pending', 0, 1, '' FROM wanted ORDER BY pos, handler
+"""
+EVENT_ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+
+
 def _flush(pending: list[Pending]) -> None:
     if not pending:
         return
-    versions = _take_versions(pending)
-    digests = record_digests(versions)
+    versions, digests = _lock_streams(pending)
     events = []
     for item in pending:
         versions[item.key] += 1
-        events.append(_row(item, versions[item.key], digests[item.key]))
-    EventRecord.objects.bulk_create(events)
-    _create_deliveries(zip(events, pending, strict=True))
+        events.append(_columns(item, versions[item.key], digests[item.key]))
+    due = [part for item in pending for handler in handlers_of(item.event) for part in (handler.id, item.uid)]
+    write_events = WRITE_EVENTS.format(events=", ".join([EVENT_ROW] * len(events)))
+    values = [part for event in events for part in event]
+    if not due:
+        run_prepared((write_events, values))
+        return
+    rows = ", ".join(["(%s, %s::uuid)"] * (len(due) // 2))
+    run_prepared((WRITE_DELIVERIES.format(write_events=write_events, due=rows), [*values, *due]))
+    transaction.on_commit(wake.relays)
 
 
-def _row(item: Pending, version: int, digest: str) -> EventRecord:
-    return EventRecord(
-        uid=item.uid,
-        stream_type=item.key[0],
-        stream_id=item.key[1],
-        version=version,
-        type=item.event.name,
-        schema_version=item.event.schema_version,
-        payload=canonical(item.event.payload()),
-        actor=str(item.actor),
-        reason=item.reason,
-        correlation=item.cause.correlation,
-        causation=item.cause.event,
-        occurred_at=item.occurred_at,
-        software=VERSION,
-        record_schema=ROOTS[item.key[0]].current_schema,
-        record_digest=digest,
-    )
+def _columns(item: Pending, version: int, digest: str) -> tuple[Any, ...]:
+    """The event's row, in the order of WRITE_EVENTS."""
+    return (
+        item.uid, *item.key, version, item.event.name, item.event.schema_version, canonical(item.event.payload()),
+        str(item.actor), item.reason, item.cause.correlation, item.cause.event, item.occurred_at, VERSION,
+        ROOTS[item.key[0]].current_schema, digest,
+    )  # fmt: skip
 
 
-def _take_versions(pending: list[Pending]) -> dict[StreamKey, int]:
-    """Lock the streams in one order and add the events. Returns each stream's version before them."""
+def _lock_streams(pending: list[Pending]) -> tuple[dict[StreamKey, int], dict[StreamKey, str]]:
+    """Lock the streams in one order and add the events. Returns each stream's version before them and its row's digest.
+
+    Raises Conflict where a stream is not at the expected version, LookupError where a root's row is gone.
+    """
     counts = Counter(item.key for item in pending)
     keys = sorted(counts)
-    rows = ", ".join(["(%s, %s, %s)"] * len(keys))
-    values = [part for key in keys for part in (*key, counts[key])]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO mes_stream (type, id, version) VALUES {rows} "  # noqa: S608 - placeholders only
-            "ON CONFLICT (type, id) DO UPDATE SET version = mes_stream.version + EXCLUDED.version "
-            "RETURNING type, id, version",
-            values,
-        )
-        before = {(kind, key): version - counts[(kind, key)] for kind, key, version in cursor.fetchall()}
+    kinds = {
+        kind: [key for found, key in keys if found == kind] for kind in sorted({kind for kind, _ in keys})
+    }
+    take = TAKE_VERSIONS.format(streams=", ".join(["(%s, %s, %s)"] * len(keys)))
+    taken, *live = run_prepared(
+        (take, [part for key in keys for part in (*key, counts[key])]),
+        *(_root_rows(kind, ids, ROOTS[kind].current_schema) for kind, ids in kinds.items()),
+    )
+    before = {(kind, key): version - counts[(kind, key)] for kind, key, version in taken}
+    _expect_versions(pending, before)
+    digests = {
+        (kind, key): digest
+        for kind, rows in zip(kinds, live, strict=True)
+        for key, digest in _digests(kind, ROOTS[kind].current_schema, rows)
+    }
+    if missing := sorted(set(keys) - set(digests)):
+        raise LookupError("; ".join(f"{kind} {key} has no row" for kind, key in missing))
+    return before, digests
+
+
+def _expect_versions(pending: list[Pending], before: dict[StreamKey, int]) -> None:
     for item in pending:
         if item.expected_version is not None and item.expected_version != before[item.key]:
             raise Conflict(
                 f"{item.key[0]} {item.key[1]} is at version {before[item.key]}, not {item.expected_version}.",
                 cure="Read it again and repeat the change.",
             )
-    return before
-
-
-def record_digests(keys: Iterable[StreamKey]) -> dict[StreamKey, str]:
-    """SHA-256 of each stream's root row as the database has it now. Raises LookupError where a row is gone."""
-    found: dict[StreamKey, str] = {}
-    by_type: dict[str, list[str]] = {}
-    for kind, key in keys:
-        by_type.setdefault(kind, []).append(key)
-    for kind, ids in by_type.items():
-        digests = digests_of(kind, ids, ROOTS[kind].current_schema)
-        if missing := sorted(set(ids) - set(digests)):
-            raise LookupError(f"{kind} {', '.join(missing)} has no row")
-        found |= {(kind, key): digest for key, digest in digests.items()}
-    return found
 
 
 def digests_of(kind: str, ids: Iterable[str], schema: int) -> dict[str, str]:
-    """Digest by stream id, over the fields that a schema lists. A row that is gone has none."""
+    """SHA-256 of the root rows as the database has them now, by stream id, over the fields that a schema lists. A row that is
+    gone has none."""
+    with transaction.atomic():
+        (rows,) = run_prepared(_root_rows(kind, ids, schema))
+    return dict(_digests(kind, schema, rows))
+
+
+def _root_rows(kind: str, ids: Iterable[str], schema: int) -> Statement:
+    sql, key = _reading(kind, schema)
+    return sql, [[key.to_python(found) for found in ids]]
+
+
+@cache
+def _reading(kind: str, schema: int) -> tuple[str, Field[Any, Any]]:
+    """The statement that reads a root's rows, and the field of its key. Raises LookupError for a root without a model."""
     table = ROOTS[kind]
     if table.model is None:
         raise LookupError(f"{kind} has no model")
-    names = table.digest_schemas[schema]
-    rows = table.model._default_manager.filter(pk__in=list(ids)).values_list("pk", *names)
-    return {
-        str(pk): digest_of(
-            {"type": kind, "id": str(pk), "schema": schema, **dict(zip(names, values, strict=True))}
-        )
-        for pk, *values in rows
-    }
+    meta = table.model._meta
+    columns = ", ".join(
+        f'"{cast("Field[Any, Any]", meta.get_field(name)).column}"' for name in table.digest_schemas[schema]
+    )
+    key: Field[Any, Any] = meta.pk
+    of_type = f"{key.db_type(connection)}[]"
+    # Names of our own tables and columns, none from outside.
+    read = f'SELECT "{key.column}", {columns} FROM {meta.db_table} WHERE "{key.column}" = ANY(%s::{of_type})'  # noqa: S608
+    return read, key
 
 
-def _create_deliveries(events: Iterable[tuple[EventRecord, Pending]]) -> None:
-    """One delivery for each handler of each event, and the lanes they travel in, in one round trip."""
-    rows: list[tuple[Any, ...]] = [
-        (handler.id, record.stream_type, record.stream_id, record.version, record.pos)
-        for record, item in events
-        for handler in handlers_of(item.event)
-    ]
-    if not rows:
-        return
-    lanes = sorted({row[:3] for row in rows})
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "WITH lanes AS (INSERT INTO mes_lane (handler, stream_type, stream_id) VALUES "  # noqa: S608
-            + ", ".join(["(%s, %s, %s)"] * len(lanes))
-            + " ON CONFLICT DO NOTHING) "
-            "INSERT INTO mes_delivery (handler, stream_type, stream_id, version, event_id, "
-            "status, attempts, run, last_error) VALUES "
-            + ", ".join(["(%s, %s, %s, %s, %s, 'pending', 0, 1, '')"] * len(rows)),
-            [part for row in (*lanes, *rows) for part in row],
-        )
-    transaction.on_commit(wake.relays)
+@cache
+def _readers(kind: str, schema: int) -> tuple[tuple[str, Any], ...]:
+    """The fields of a schema, and for those that need one what turns the column's value into Python's."""
+    table = ROOTS[kind]
+    meta = table.model._meta if table.model else None
+    if meta is None:
+        raise LookupError(f"{kind} has no model")
+    return tuple(
+        (name, getattr(meta.get_field(name), "from_db_value", None)) for name in table.digest_schemas[schema]
+    )
+
+
+def _digests(kind: str, schema: int, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
+    readers = _readers(kind, schema)
+    for key, *values in rows:
+        content = {
+            name: value if read is None else read(value, None, connection)
+            for (name, read), value in zip(readers, values, strict=True)
+        }
+        yield str(key), digest_of({"type": kind, "id": str(key), "schema": schema, **content})

@@ -13,6 +13,8 @@ from redis.retry import Retry
 
 CHANNEL = "lamina:wake"
 PAUSE_AFTER_FAILURE_S = 5.0
+# A relay that was woken looks again until it finds nothing: in a burst, one hint in this time is enough.
+BETWEEN_HINTS_S = 0.01
 
 log = logging.getLogger(__name__)
 _silent_until = 0.0
@@ -28,10 +30,11 @@ def broker() -> redis.Redis:
 
 
 def relays() -> None:
-    """Tell waiting relays to look now. After a failure, stay silent for a while instead of slowing every change."""
+    """Tell waiting relays to look now. In a burst, or after a failure, stay silent for a while instead of slowing every change."""
     global _silent_until
     if time.monotonic() < _silent_until:
         return
+    _silent_until = time.monotonic() + BETWEEN_HINTS_S
     try:
         broker().publish(CHANNEL, b"")
     except redis.RedisError:

@@ -1,4 +1,5 @@
-"""Seals follow each other by size, root, digest and consistency proof; leaves keep the hashes of the tiles they fill."""
+"""Seals follow each other by size, root, digest and consistency proof; leaves keep the hashes of the tiles they fill;
+which rules and settings were in force is stated (K-11)."""
 
 from django.db import migrations, models
 
@@ -7,6 +8,22 @@ class Migration(migrations.Migration):
     dependencies = [("mes", "0001_kernel")]
 
     operations = [
+        migrations.CreateModel(
+            name="RuleSet",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("digest", models.CharField(max_length=64, unique=True)),
+                ("rules", models.CharField(max_length=64)),
+                ("configuration", models.CharField(max_length=64)),
+                ("content", models.TextField()),
+            ],
+            options={"db_table": "mes_ruleset"},
+        ),
         migrations.AddField(
             model_name="leaf",
             name="tiles",

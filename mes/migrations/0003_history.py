@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("mes", "0002_ledger"),
+        ("mes", "0006_people"),
     ]
 
     operations = [

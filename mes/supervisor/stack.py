@@ -56,18 +56,20 @@ def running_stack(
     *,
     port: int = 8000,
     quiet: bool = False,
+    servers_only: bool = False,
     tell: Callable[[str], None] | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Iterator[Stack]:
     """Start everything, yield once all of it is healthy, and stop everything in order on the way out.
 
     `quiet` sends what the supervisor says to `var/log/up.log` instead of the terminal; `tell` then gets each of its lines
-    while the stack starts. The stack also stops when this process dies. Raises StackFailed.
+    while the stack starts. `servers_only` leaves out Lamina's own processes. The stack also stops when this process dies. Raises StackFailed.
     """
     var = Path(environment.get("LAMINA_VAR", settings.VAR_DIR)).resolve()
     log = var / "log" / "up.log"
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     command = [sys.executable, str(MANAGE), "up", "--port", str(port), "--quiet"]
+    command += ["--servers"] if servers_only else []
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  # our own command
             bound(command, on_parent_death=signal.SIGTERM),

@@ -20,7 +20,7 @@ from printing.gates.base import (
     DISPATCH,
     START,
     allows_material,
-    another_person,
+    apart,
     devices_on,
 )
 from printing.models import Build, ParameterSet, PrintJob
@@ -144,7 +144,7 @@ def build_file_intact(subject: Build | Placement, **_: Any) -> Verdict:
 @gate("G-SOD-01", "build.verify")
 def verifier_is_not_author(build: Build, *, actor: Actor, **_: Any) -> Verdict:
     """Who verifies the build did not make it."""
-    return another_person(actor, build.created_by_id, "made this build")
+    return apart(actor, "printing.verify_build", build)
 
 
 @gate("G-BLD-01", DISPATCH)

@@ -45,6 +45,8 @@ def create_build(*, device_ids: Sequence[int], printer_kind: str, parameters: in
     require(actor, "printing.create_build")
     chosen = _approved(parameters, printer_kind)
     devices = _locked_devices(device_ids)
+    for device in devices:
+        require(actor, "printing.create_build", device)
     refuse_blocked(ask_gates("build.create", tuple(devices), parameters=chosen, actor=actor))
     build = Build.objects.create(
         printer_kind=printer_kind,
@@ -97,8 +99,8 @@ def _add_item(build: Build, device: Device) -> None:
 @unit_of_work
 def retry_preparation(*, build_id: int, actor: Actor, reason: str) -> None:
     """Slice a build again that could not be prepared."""
-    require(actor, "printing.create_build")
     build = locked(Build, build_id, what="build")
+    require(actor, "printing.create_build", build)
     move(build, BUILD, "reopen", problems=[])
     publish(build, BuildReopened(build_id=build.pk), actor=actor, reason=reason)
 
@@ -106,8 +108,8 @@ def retry_preparation(*, build_id: int, actor: Actor, reason: str) -> None:
 @unit_of_work
 def verify_build(*, build_id: int, actor: Actor, credentials: Credentials) -> Signature:
     """Verify the build file by signature (G-BLD-01, G-BLD-02, G-SOD-01). Its devices are queued by their events."""
-    require(actor, "printing.verify_build")
     build = locked(Build, build_id, what="build")
+    require(actor, "printing.verify_build", build)
     BUILD.row("verify", build.state)
     results = ask_gates("build.verify", build, actor=actor)
     refuse_blocked(results)
@@ -131,10 +133,10 @@ def verify_build(*, build_id: int, actor: Actor, credentials: Credentials) -> Si
 @unit_of_work
 def cancel_build(*, build_id: int, actor: Actor, reason: str) -> None:
     """Give a build up before it is printed. A slicing that runs stops at its next layer."""
-    require(actor, "printing.cancel_build")
+    build = locked(Build, build_id, what="build")
+    require(actor, "printing.cancel_build", build)
     if not reason.strip():
         raise InvalidInput("Say why the build is given up.", rule="P11-10e")
-    build = locked(Build, build_id, what="build")
     devices = devices_of(build)
     move(build, BUILD, "cancel")
     _free_items(build)
@@ -149,10 +151,10 @@ def decide_interruption(
     *, build_id: int, accept: bool, actor: Actor, credentials: Credentials, reason: str
 ) -> None:
     """Say by signature whether an interrupted build is as good as it was verified (G-PRT-01)."""
-    require(actor, "printing.decide_interruption")
+    build = locked(Build, build_id, what="build")
+    require(actor, "printing.decide_interruption", build)
     if not reason.strip():
         raise InvalidInput("Say what was looked at.", rule="G-PRT-01")
-    build = locked(Build, build_id, what="build")
     name = "accept" if accept else "discard"
     meaning = Meaning.APPROVED if accept else Meaning.REJECTED
     BUILD.row(name, build.state)

@@ -43,10 +43,10 @@ def open_nonconformance(
     evidence: Mapping[str, Any] | None = None,
 ) -> Nonconformance:
     """Write down that a requirement is not met, and hold the device wherever it could still go forward."""
-    require(actor, "quality.open_nonconformance")
+    device = locked_device(device_id)
+    require(actor, "quality.open_nonconformance", device)
     if not requirement.strip() or not description.strip():
         raise InvalidInput("Say what was required and what was found.", cure="Fill in both.", rule=RULE)
-    device = locked_device(device_id)
     found = Nonconformance.objects.create(
         device=device,
         source=source,
@@ -86,8 +86,8 @@ def propose_disposition(
     credentials: Credentials,
 ) -> Nonconformance:
     """The owner evaluates and proposes, by signature, what happens to the device."""
-    require(actor, "quality.propose_disposition")
     found = _locked(nonconformance_id)
+    require(actor, "quality.propose_disposition", found)
     if disposition == Disposition.NONE or not justification.strip():
         raise InvalidInput("Choose a disposition and justify it.", cure="Fill in both.", rule=RULE)
     for target in PROPOSAL_PATH[PROPOSAL_PATH.index(_proposable(found)) + 1 :]:
@@ -121,16 +121,10 @@ def dispose_nonconformance(
     *, nonconformance_id: int, actor: Actor, credentials: Credentials
 ) -> Nonconformance:
     """A second person approves the proposed disposition by signature; it is carried out at once and the file closes."""
-    require(actor, "quality.dispose_nonconformance")
     device = locked_device(nonconformance_device(nonconformance_id))
     found = _locked(nonconformance_id)
+    require(actor, "quality.dispose_nonconformance", found)
     NONCONFORMANCE.row("approve_disposition", found.stage)
-    if found.proposed_by_id == actor.person_id:
-        raise TransitionRefused(
-            "Who proposed a disposition cannot approve it.",
-            cure="A second person from quality approves.",
-            rule="G-SOD-01",
-        )
     signature = sign(
         subject=found,
         content=disposition_content(found),
@@ -163,9 +157,9 @@ def void_nonconformance(
     *, nonconformance_id: int, justification: str, actor: Actor, credentials: Credentials
 ) -> Nonconformance:
     """Quality signs that a nonconformance was opened in error; the device goes on where nothing else holds it."""
-    require(actor, "quality.void_nonconformance")
     device = locked_device(nonconformance_device(nonconformance_id))
     found = _locked(nonconformance_id)
+    require(actor, "quality.void_nonconformance", found)
     if not justification.strip():
         raise InvalidInput("Say why this was no nonconformance.", cure="Write the reason.", rule="P11-10e")
     _refuse_final_void(device, found)
@@ -287,7 +281,7 @@ def _scrap(device: Device, found: Nonconformance, actor: Actor, credentials: Cre
         device_id=device.pk,
         transition="scrap",
         actor=actor,
-        credentials=Credentials(credentials.username, credentials.password, comment=credentials.comment),
+        credentials=credentials,
         reason=f"{found.code}: {found.justification}",
         content={
             "record": "nonconformance disposition",

@@ -11,6 +11,7 @@ from devices.choices import DesignStatus
 from devices.models import Design, Device
 from devices.selectors.devices import devices
 from devices.services.designs import (
+    approval_content,
     approve_design,
     request_design,
 )
@@ -21,6 +22,7 @@ from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, TransitionRefused
 from mes.models import EventRecord
 from mes.services.artefacts import artefact_path
+from mes.services.signatures import stands_for
 from tests.devices.makers import (
     GUIDE_VALUES,
     Staff,
@@ -102,6 +104,29 @@ def test_whatever_changes_behind_the_approval_stops_the_queue(change: Any) -> No
     with pytest.raises(TransitionRefused):
         advance_device(device_id=device.pk, transition="queue", actor=SYSTEM)
     assert Device.objects.get(pk=device.pk).stage == "design_frozen"
+
+
+@pytest.mark.requirement("G-DES-02", "ES-10")
+def test_each_value_that_was_signed_is_bound_by_the_approval(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = make_device("design_frozen")
+    design = device.current_design
+    assert design is not None
+    assert design.approval is not None
+    assert stands_for(design.approval, approval_content(device, design))
+    signed = {
+        design: "revision mesh_id values measures warnings generator generator_version validation_status",
+        design.segmentation: "surface_id",
+        device: "serial",
+        device.order: "side characteristics",
+        device.order.patient: "token",
+        device.master: "code intended_use",
+        device.material: "code",
+    }
+    for owner, names in signed.items():
+        for name in names.split():
+            with monkeypatch.context() as changed:
+                changed.setattr(owner, name, "other")
+                assert not stands_for(design.approval, approval_content(device, design)), name
 
 
 @pytest.mark.requirement("G-INT-01")

@@ -239,7 +239,7 @@ def test_the_prescriber_signs_exactly_the_mesh_that_was_shown() -> None:
 def test_another_prescriber_or_another_content_freezes_nothing() -> None:
     staff = Staff()
     device, other = reviewed(staff), make_person(Role.PRE)
-    with pytest.raises(NotPermitted, match="named prescriber decides"):
+    with pytest.raises(NotPermitted, match="not yours to know"):
         approve(device, other)
     with pytest.raises(SignatureRefused, match="changed after it was shown"):
         approve(device, staff[Role.PRE], digest="0" * 64)

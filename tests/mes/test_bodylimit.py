@@ -114,6 +114,43 @@ async def test_too_large_a_body_for_a_page_is_refused_in_words() -> None:
     assert body == b"The request is larger than this site accepts. Send less.\n"
 
 
+async def test_what_comes_after_the_limit_is_left_unread() -> None:
+    parts = [b"1234567890", b"x", b"more", b"more"]
+    messages: list[Message] = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await BodyLimit(Site(), limit=LIMIT, folder=Path("nowhere"))(
+        {"type": "http", "path": "/", "headers": []}, receive, send
+    )
+    assert sent[0]["status"] == 413
+    assert len(messages) == 2
+
+
+async def test_after_the_body_the_application_hears_the_client_itself() -> None:
+    """So that an answer that is still being written ends when its reader is gone."""
+    messages: list[Message] = [{"type": "http.request", "body": b"abc"}, {"type": "http.disconnect"}]
+    heard: list[str] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def listening(_scope: Message, receive: Receive, _send: Send) -> None:
+        heard.extend([(await receive())["type"] for _ in range(2)])
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    limited = BodyLimit(listening, limit=LIMIT, folder=Path("nowhere"))
+    await limited({"type": "http", "path": "/", "headers": []}, receive, send)
+    assert heard == ["http.request", "http.disconnect"]
+
+
 async def test_a_large_body_goes_through_a_file_that_only_this_account_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +207,9 @@ async def test_a_client_that_hangs_up_half_way_never_reaches_the_application() -
     async def send(message: Message) -> None:
         raise AssertionError(message)
 
-    await BodyLimit(site, limit=LIMIT, folder=Path("nowhere"))({"type": "http", "headers": []}, receive, send)
+    await BodyLimit(site, limit=LIMIT, folder=Path("nowhere"))(
+        {"type": "http", "path": "/", "headers": []}, receive, send
+    )
     assert not site.asked
 
 
@@ -193,7 +232,7 @@ async def test_a_client_that_stops_reading_holds_nobody() -> None:
 
     limited = BodyLimit(long_answer, limit=LIMIT, folder=Path("nowhere"), silence=0.05)
     async with asyncio.timeout(5):
-        await limited({"type": "http", "headers": []}, receive, send)
+        await limited({"type": "http", "path": "/", "headers": []}, receive, send)
     assert len(sent) == 2
 
 

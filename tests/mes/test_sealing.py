@@ -197,7 +197,7 @@ REAL_WRITE = os.write
 DEATHS: dict[str, tuple[object, str]] = {
     "before the leaves": (sealing, "_settled_batches"),
     "before the seal": (sealing.SealKey, "sign"),
-    "after the seal, before the commit": (sealing.Seal, "save"),
+    "after the seal, before the commit": (Seal, "save"),
     "after the commit, before the witness": (witnessing.Witness, "tell"),
     "in the middle of a line to the witness": (os, "write"),
 }

@@ -228,7 +228,7 @@ def test_a_payload_without_canonical_form_leaves_nothing() -> None:
 
 @pytest.mark.django_db
 def test_round_trips_of_a_published_change() -> None:
-    """One change of one root with two handlers: streams, digest, event, deliveries. A rise here is a slower system."""
+    """One change of one root with two handlers: streams and digest in one trip, event and deliveries in one. A rise here is a slower system."""
     person = make_person()
     with (
         handling(lambda _: None, id="test.one"),
@@ -237,7 +237,7 @@ def test_round_trips_of_a_published_change() -> None:
     ):
         rename(person=person, name="counted")
     sent = [query["sql"].split()[0] for query in queries if "SAVEPOINT" not in query["sql"]]
-    assert sent == ["UPDATE", "INSERT", "SELECT", "INSERT", "WITH"]
+    assert sent == ["UPDATE", "INSERT", "SELECT", "WITH"]
     assert Delivery.objects.filter(event__type=Happened.name).count() == 2
 
 
@@ -248,7 +248,7 @@ def test_a_unit_over_many_roots_reads_their_digests_together() -> None:
         for person in people:
             publish(person, Happened(), actor=SYSTEM)
     sent = [query["sql"] for query in queries if "SAVEPOINT" not in query["sql"]]
-    assert len(sent) == 3
+    assert [sql.split()[0] for sql in sent] == ["INSERT", "SELECT", "INSERT"]
     assert EventRecord.objects.filter(type=Happened.name).values("record_digest").distinct().count() == 10
 
 

@@ -112,7 +112,7 @@ def _refuses_a_second_one(stack: Stack, environment: dict[str, str], port: int) 
         command, cwd=servers.BASE, env=environment, capture_output=True, text=True, check=False
     )
     assert second.returncode == 1
-    assert f"already runs in {environment['LAMINA_VAR']} (process {stack.supervisor})" in second.stderr
+    assert f"Lamina already runs in {environment['LAMINA_VAR']} (process {stack.supervisor})" in second.stderr
 
 
 def _survives(stack: Stack, port: int) -> None:

@@ -386,6 +386,14 @@ def test_a_seal_taken_out(verify: Verify, cluster: Cluster, size: int, where: st
     assert _bad(verify()) == ("seal", where.format(pos=pos), pos)
 
 
+def test_leaves_whose_seal_is_gone_from_the_witness_too(
+    verify: Verify, cluster: Cluster, witness: Path
+) -> None:
+    witness.write_text("".join(witness.read_text().splitlines(keepends=True)[:2]))
+    tamper(cluster, "DELETE FROM mes_seal WHERE tree_size = 13")
+    assert _bad(verify()) == ("seal", f"pos {_at(9)}, leaf 9: no seal covers it", _at(9))
+
+
 # --- streams
 
 
@@ -416,7 +424,24 @@ def test_a_stream_whose_counter_is_gone(verify: Verify, cluster: Cluster, person
     assert _bad(verify()) == ("stream", where, None)
 
 
+def test_an_unsealed_event_with_another_version(verify: Verify, cluster: Cluster, person: Person) -> None:
+    tamper(cluster, "UPDATE mes_event SET version = 0 WHERE version = 14")
+    where = f"mes.person/{person.pk}@14: the event is missing (counter 15, 15 events)"
+    assert _bad(verify()) == ("stream", where, None)
+
+
 # --- rows
+
+
+def test_events_of_no_known_type_of_stream(verify: Verify, cluster: Cluster) -> None:
+    pos = _pos_of(15)
+    tamper(
+        cluster,
+        f"UPDATE mes_event SET stream_type = 'mes.nothing', stream_id = '7', version = 1 WHERE pos = {pos}",
+        "UPDATE mes_stream SET version = 14 WHERE type = 'mes.person'",
+        "INSERT INTO mes_stream (type, id, version) VALUES ('mes.nothing', '7', 1)",
+    )
+    assert _bad(verify()) == ("row", "mes.nothing/7@1: no such stream type", pos)
 
 
 def _pos_of(version: int) -> int:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from devices.choices import Stage
 from devices.models import Device
 from mes.choices import Role
-from mes.eventlog.verify import Bad, check_covered
+from mes.eventlog.verify import Bad, check_covered, verify
 from mes.exceptions import InvalidInput, NotPermitted, Refused, TransitionRefused
 from mes.lifecycle import ask_gates
 from mes.services.artefacts import artefact_path
@@ -155,6 +155,7 @@ def test_each_gate_blocks_the_dispatch_and_the_start(floor: Floor, case: str) ->
         start_job(job_id=job.pk, actor=floor.operator)
     assert rule in rules(refusal)
     assert all(reason.cure for reason in refusal.value.reasons)
+    assert "could not be evaluated" not in str(refusal.value)
     assert refreshed(job).state == JobState.CLAIMED
     assert not PrinterCommand.objects.exists()
 
@@ -427,3 +428,4 @@ def test_an_item_edited_behind_the_back_of_its_build_is_found_by_verify() -> Non
     build.items.update(mesh_sha256="0" * 64)
     where = f"printing.build/{build.pk}: the rows under it differ from its digest"
     assert list(check_covered()) == [Bad("covered rows", where)]
+    assert verify(keys={}, witness=None).first_bad == {"what": "covered rows", "where": where}

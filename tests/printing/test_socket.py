@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,13 +14,19 @@ from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.db import OperationalError
+from django.utils import timezone
 
 from mes.choices import Role
-from mes.models import Account
+from mes.models import Account, Person
+from mes.services.sessions import open_session
+from mes.terminals import Terminal, digest_of_key
 from printing import consumers
 from printing.consumers import FleetConsumer
 from printing.live import Telemetry
 from printing.models import Printer
+from printing.selectors import fleet_state
 from printing.services.printers import hold_printer
 from tests.devices.makers import Staff
 from tests.printing.makers import make_printer
@@ -49,6 +56,9 @@ def signed_in(account: Account) -> SessionStore:
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     session[HASH_SESSION_KEY] = account.get_session_auth_hash()
     session.create()
+    place = Terminal(digest_of_key(session.session_key), "127.0.0.1", "")
+    session["lamina_session"] = str(open_session(account=account, method="test", terminal=place).uid)
+    session.save()
     return session
 
 
@@ -204,7 +214,16 @@ def close_account(known: SimpleNamespace, talk: WebsocketCommunicator) -> None:
     known.account.save(update_fields=["is_active"])
 
 
-@pytest.mark.parametrize("end", [sign_out, change_password, close_account])
+def deactivate_person(known: SimpleNamespace, talk: WebsocketCommunicator) -> None:
+    Person.objects.filter(pk=known.account.person_id).update(active=False)
+
+
+def expire(known: SimpleNamespace, talk: WebsocketCommunicator) -> None:
+    key = talk.scope["session"].session_key  # type: ignore[typeddict-item]
+    Session.objects.filter(session_key=key).update(expire_date=timezone.now() - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("end", [sign_out, change_password, close_account, deactivate_person, expire])
 async def test_the_socket_ends_with_the_session(
     committed_db: None, monkeypatch: pytest.MonkeyPatch, end: Callable[..., None]
 ) -> None:
@@ -216,4 +235,69 @@ async def test_the_socket_ends_with_the_session(
     await heard(talk, "heartbeat")
     await database_sync_to_async(end)(known, talk)
     assert await closed_with(talk) == 4403
+    await talk.disconnect(timeout=10)
+
+
+def failing_once(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The database does not answer the first time."""
+    failures = [OperationalError()]
+
+    def answered(*values: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return call(*values)
+
+    return answered
+
+
+async def test_a_database_that_did_not_answer_once_lets_nobody_stay(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question whether the session still stands is asked again at the next beat."""
+    known = await database_sync_to_async(made)()
+    talk = await socket(known.account)
+    await talk.connect(timeout=10)
+    monkeypatch.setattr(consumers, "RECHECK_S", 0.1)
+    monkeypatch.setattr(consumers, "_stands", failing_once(consumers._stands))
+    await talk.send_json_to({"t": "subscribe"})
+    await heard(talk, "heartbeat")
+    await database_sync_to_async(sign_out)(known, talk)
+    assert await closed_with(talk) == 4403
+    await talk.disconnect(timeout=10)
+
+
+async def test_states_come_again_once_the_database_answers(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = await database_sync_to_async(made)()
+    talk = await socket(known.account)
+    await talk.connect(timeout=10)
+    monkeypatch.setattr(consumers, "fleet_state", failing_once(fleet_state))
+    await talk.send_json_to({"t": "subscribe"})
+    assert len((await heard(talk, "snapshot"))["printers"]) == 2
+    await talk.disconnect(timeout=10)
+
+
+async def test_nothing_is_told_before_the_client_asks(committed_db: None) -> None:
+    known = await database_sync_to_async(made)()
+    talk = await socket(known.account)
+    await talk.connect(timeout=10)
+    await database_sync_to_async(hold)(known.printers[0], known.staff)
+    assert await talk.receive_nothing(timeout=0.6)
+    await talk.disconnect(timeout=10)
+
+
+async def test_a_client_that_takes_too_long_is_closed(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never_sent(_: FleetConsumer) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(consumers, "SLOWEST_SEND_S", 0.1)
+    monkeypatch.setattr(FleetConsumer, "_flush", never_sent)
+    known = await database_sync_to_async(made)()
+    talk = await socket(known.account)
+    await talk.connect(timeout=10)
+    await talk.send_json_to({"t": "subscribe"})
+    assert await closed_with(talk) == 1013
     await talk.disconnect(timeout=10)

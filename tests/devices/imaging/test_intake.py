@@ -155,16 +155,17 @@ def test_one_identifier_for_two_pictures_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "s").codes == ("conflicting_images",)
 
 
+@pytest.mark.usefixtures("tiny_series")
 def test_several_series_are_listed_until_one_is_named(tmp_path: Path) -> None:
     make_series(tmp_path / "s" / "a")
-    paths = make_series(tmp_path / "s" / "b", make_volume((4, 7, 5)))
+    paths = make_series(tmp_path / "s" / "b", make_volume((5, 7, 5)))
     study = dcmread(next((tmp_path / "s" / "a").iterdir())).StudyInstanceUID
     for path in paths:
         change(path, StudyInstanceUID=study, SeriesNumber=7)
     refused = refusal(tmp_path / "s")
     assert refused.codes == ("several_series",)
     assert "series 1 (CT, 2 mm, 6 images)" in str(refused)
-    assert "series 7 (CT, 2 mm, 4 images)" in str(refused)
+    assert "series 7 (CT, 2 mm, 5 images)" in str(refused)
     wanted = str(dcmread(paths[0]).SeriesInstanceUID)
     assert read_images(tmp_path / "s", series_uid=wanted).volume.shape[0] == 4
     assert refusal(tmp_path / "s", series_uid="1.2.3").codes == ("unknown_series",)
@@ -280,8 +281,10 @@ def test_one_slice_without_position_in_a_series_is_an_error(tmp_path: Path) -> N
     assert refusal(tmp_path / "s").codes == ("damaged_slices",)
 
 
-def test_a_turned_slice_is_refused(tmp_path: Path) -> None:
-    change(make_series(tmp_path / "s")[0], ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
+@pytest.mark.parametrize("turned", [[0, 1, 0, 0, 0, -1], [1, 0, 0, 0, 0, -1], [0, 0, -1, 0, 1, 0]])
+def test_a_turned_slice_is_refused(tmp_path: Path, turned: list[int]) -> None:
+    """Turned about both of its axes, its row, or its column."""
+    change(make_series(tmp_path / "s")[0], ImageOrientationPatient=turned)
     assert refusal(tmp_path / "s").codes == ("mixed_orientation",)
 
 
@@ -409,3 +412,74 @@ def _read(path: Path) -> tuple[list[str], int]:
         return [], read_images(path, modalities={"CT", "MR"}).volume.shape[0]
     except ImagingRefused as refused:
         return [finding.message for finding in refused.findings], 0
+
+
+def test_a_gap_beside_an_uneven_step_is_still_a_gap(tmp_path: Path) -> None:
+    """Where the header states no spacing, and the steps have no unit in common."""
+    paths = make_series(tmp_path / "s", make_volume((8, 7, 5)))
+    for path, height in zip(paths, np.cumsum([0, 2, 2, 2, 2, 4, 2, 2.7]), strict=True):
+        change(path, ImagePositionPatient=["-20", "30", f"{height}"])
+        _without(path, *SPACINGS)
+    refused = refusal(tmp_path / "s")
+    assert refused.codes[0] == "missing_slice"
+    assert "1 slice is missing after slice 5" in str(refused)
+
+
+def test_a_slice_beside_the_stack_is_named(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    x, y, z = dcmread(paths[2]).ImagePositionPatient
+    change(paths[2], ImagePositionPatient=[f"{float(x) + 1}", y, z])
+    assert "shifted_slices" in codes(read_images(tmp_path / "s"))
+
+
+def test_a_stated_spacing_that_positions_contradict_is_said_and_not_used(tmp_path: Path) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, SpacingBetweenSlices=3)
+    images = read_images(tmp_path / "s")
+    assert "spacing_from_positions" in codes(images)
+    assert images.volume.slice_spacing_mm == pytest.approx(2.0)
+
+
+def test_two_studies_of_one_patient_are_named(tmp_path: Path) -> None:
+    make_series(tmp_path / "s" / "a")
+    other = new_uid()
+    for path in make_series(tmp_path / "s" / "b", make_volume((5, 7, 5))):
+        change(path, StudyInstanceUID=new_uid(), SeriesInstanceUID=other)
+    assert "several_studies" in codes(read_images(tmp_path / "s", series_uid=other))
+
+
+@pytest.mark.requirement("G-ORD-05")
+@pytest.mark.parametrize(
+    "somebody_else",
+    [{"PatientID": "P-4711"}, {"PatientName": "Beispiel^Erika"}, {"PatientBirthDate": "19010101"}],
+)
+@pytest.mark.parametrize("kind", ["slice", "screenshot"])
+def test_one_identifier_of_somebody_else_is_enough(
+    tmp_path: Path, somebody_else: dict[str, str], kind: str
+) -> None:
+    """On a slice, and on a file that is no part of the volume."""
+    paths = make_series(tmp_path / "s")
+    screenshot = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"} if kind == "screenshot" else {}
+    change(paths[-1], **somebody_else, **screenshot)
+    assert "two_patients" in refusal(tmp_path / "s").codes
+
+
+def test_images_without_a_series_identifier_are_named(tmp_path: Path) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, SeriesInstanceUID=None)
+    assert "no_series_uid" in codes(read_images(tmp_path / "s"))
+
+
+def test_values_that_are_said_to_be_no_hounsfield_units_are_named(tmp_path: Path) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, RescaleType="US")
+    assert "rescale_not_hu" in codes(read_images(tmp_path / "s"))
+
+
+@pytest.mark.requirement("G-IMG-01")
+@pytest.mark.parametrize(("slices", "step"), [(2, 2.0), (4, 2.0), (6, 0.5)])
+def test_a_few_slices_are_no_volume(tmp_path: Path, slices: int, step: float) -> None:
+    make_series(tmp_path / "s", make_volume((slices, 7, 5), step=step))
+    said = refusal(tmp_path / "s")
+    assert said.codes == ("too_few_slices",)
+    assert all(finding.cure for finding in said.findings if finding.severity == "error")

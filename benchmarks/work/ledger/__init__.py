@@ -1,0 +1,1 @@
+"""The same change of one row, saved in four ways."""

@@ -1,0 +1,45 @@
+"""The statements that every change runs: prepared once per connection, and sent together where nothing lies between them.
+
+Django's cursor sends each statement as text, to be parsed and planned again, and waits for each answer. The record's own
+few statements are always the same, so they go through the driver's prepared statements, inside Django's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from django.db import connection
+
+Statement = tuple[str, Sequence[Any]]
+
+
+def run_prepared(*statements: Statement) -> list[list[tuple[Any, ...]]]:
+    """Run statements in the given order in one round trip, in the open transaction. Returns the rows of each.
+
+    Each sees what was committed when it began, not when the first did.
+    """
+    if connection.queries_logged:
+        connection.queries_log.extend({"sql": sql.strip(), "time": ""} for sql, _ in statements)
+    with _driver() as driver:
+        cursors = [psycopg.Cursor(driver) for _ in statements]
+        if len(statements) == 1:
+            cursors[0].execute(*statements[0], prepare=True)
+        else:
+            with driver.pipeline():
+                for cursor, (sql, values) in zip(cursors, statements, strict=True):
+                    cursor.execute(sql, values, prepare=True)
+        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+
+@contextmanager
+def _driver() -> Iterator[psycopg.Connection[Any]]:
+    """The connection under Django's, its errors told as Django's are."""
+    if not connection.in_atomic_block:
+        raise RuntimeError("a statement of the record runs inside a transaction")
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors:
+        yield connection.connection
