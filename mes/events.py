@@ -558,3 +558,12 @@ class AuditTrailReviewed(Event, name="mes.audit_trail_reviewed", terminal=True):
     root: str
     findings: str
     signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryRebased(Event, name="mes.history_rebased", terminal=True):
+    """The owner of the database took rows over as they were: their history goes on from there. The reason says why."""
+
+    rebase_id: int
+    table_name: str
+    rows: int

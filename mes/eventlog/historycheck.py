@@ -18,6 +18,14 @@ from mes.tables import TABLES, Table
 SETTINGS = """SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex';
 SET LOCAL intervalstyle = 'iso_8601'; SET LOCAL jit = off"""
 
+# Rows whose newest change does not have them as they are; `live` as `_live` gives it.
+REBASE = """
+    INSERT INTO mes_field_change (table_name, row_id, operation, row)
+    SELECT '{table}', live.id, 'rebase', live.row FROM ({live}) live
+    WHERE live.row IS DISTINCT FROM (SELECT row FROM mes_field_change
+        WHERE table_name = '{table}' AND row_id = live.id ORDER BY id DESC LIMIT 1)
+"""
+
 # Keys that only the row has came with a later migration. One that only the history has was taken away.
 DIFFERS = """
     SELECT live.id, kept.id, (SELECT string_agg(key, ', ' ORDER BY key) FROM jsonb_each(kept.row)
@@ -56,6 +64,14 @@ def check_table(table: Table) -> Iterator[Bad]:
     """The first row that differs from its history or has none, and the first that is gone."""
     yield from _differing(table)
     yield from _gone(table)
+
+
+def take_over(table: Table) -> int:
+    """Keep the rows of a table as they are now, whatever their history says. Only the owner may. Returns how many."""
+    _rows(SETTINGS)
+    with connection.cursor() as cursor:
+        cursor.execute(REBASE.format(table=table.name, live=_live(table)[0]))
+        return int(cursor.rowcount)
 
 
 def _unspoken() -> Iterator[Bad]:

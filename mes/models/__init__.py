@@ -25,7 +25,7 @@ from mes.models.eventlog import (
     Slot,
     Stream,
 )
-from mes.models.history import AuditReview, FieldChange, Operation
+from mes.models.history import AuditReview, FieldChange, HistoryRebase, Operation
 from mes.models.patients import Patient, PatientIdentity
 from mes.models.people import AccessToken, Account, Person, RoleGrant
 from mes.models.rights import CredentialReview, Reproofing, SigningRight
@@ -60,6 +60,7 @@ __all__ = [
     "FormerPassword",
     "FreshProof",
     "HandwrittenSignature",
+    "HistoryRebase",
     "Inbox",
     "Lane",
     "Leaf",

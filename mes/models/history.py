@@ -79,3 +79,18 @@ class AuditReview(models.Model):
 
     def __str__(self) -> str:
         return f"review of {self.first_leaf} to {self.tree_size} by {self.reviewer_id}"
+
+
+@table("working", root="mes.history_rebase", digest={1: ("table_name", "rows")})
+class HistoryRebase(models.Model):
+    """The owner took the rows of a table over as they were, after a migration removed or renamed a column."""
+
+    table_name = models.CharField(max_length=63)
+    rows = models.BigIntegerField()
+    rebased_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "mes_history_rebase"
+
+    def __str__(self) -> str:
+        return f"{self.rows} rows of {self.table_name}"

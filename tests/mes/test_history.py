@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import ProgrammingError, connection, connections, transaction
 
+from mes.choices import Meaning
 from mes.choices import Role as PersonRole
 from mes.embedded.roles import SUPERUSER, Role
+from mes.eventlog.changes import changes_under
 from mes.eventlog.findings import Bad
-from mes.eventlog.historycheck import check_history, check_table
+from mes.eventlog.historycheck import check_history, check_table, take_over
+from mes.eventlog.sealing import Sealer, load_key, public_keys
 from mes.eventlog.unit import open_unit, publish
+from mes.eventlog.verify import verify
 from mes.guards import columns_of
-from mes.models import Account, FieldChange, Person, RoleGrant
-from mes.services.people import grant_role
+from mes.management.commands.rebase_history import rebase_history
+from mes.models import Account, EventRecord, FieldChange, Person, RoleGrant
+from mes.services.artefacts import store_artefact
+from mes.services.signatures import sign
 from mes.tables import TABLES, Table
 from tests.mes.events import Happened
-from tests.mes.logins import acting_as
-from tests.mes.makers import SYSTEM, make_account, make_patient, make_person
+from tests.mes.logins import acting_as, tamper
+from tests.mes.makers import SYSTEM, make_account, make_patient, make_person, make_signer
 from tests.servers import Cluster
 
 pytestmark = [pytest.mark.requirement("P11-10e"), pytest.mark.requirement("K-01")]
@@ -177,14 +184,17 @@ def said_after(cluster: Cluster, statement: str) -> list[str]:
         return where(list(check_history()))
 
 
-COPY_ACCOUNT = (
-    "INSERT INTO mes_account (password, username, person_id, is_active, is_service) "
-    "SELECT password, 'second', person_id, true, false FROM mes_account LIMIT 1"
-)
+def copied(name: str, **changed: str) -> str:
+    """SQL: a copy of the first row of a table, with some columns otherwise."""
+    columns = [column for column in columns_of(TABLES[name]) if column != "id"]
+    values = ", ".join(changed.get(column, column) for column in columns)
+    return f"INSERT INTO {name} ({', '.join(columns)}) SELECT {values} FROM {name} LIMIT 1"
+
+
 BEHIND = {
-    "mes_role_grant: insert": "INSERT INTO mes_role_grant (person_id, role, revoked) SELECT id, 'SEC', false FROM mes_person LIMIT 1",
+    "mes_role_grant: insert": copied("mes_role_grant", role="'SEC'"),
     "mes_account: update": "UPDATE mes_account SET password = 'stolen' WHERE username = 'somebody'",
-    "mes_account: insert": COPY_ACCOUNT,
+    "mes_account: insert": copied("mes_account", username="'second'"),
     "mes_patient_identity: update": "UPDATE mes_patient_identity SET patient_id_index = 'x'",
 }
 
@@ -199,27 +209,21 @@ def test_a_row_written_past_the_services(person: Person, cluster: Cluster, what:
 
 def test_a_signature_copied_past_the_services(person: Person, cluster: Cluster) -> None:
     """Signed for one record, copied to another (11.70)."""
-    columns = [column for column in columns_of(TABLES["mes_signature"]) if column != "id"]
+    actor, typed = make_signer(PersonRole.QAR)
     with open_unit():
+        sign(
+            subject=person,
+            content={"record": "a record"},
+            meaning=Meaning.REVIEWED,
+            actor=actor,
+            credentials=typed,
+        )
         publish(person, Happened(), actor=SYSTEM)
-        do(signature_of(person))
     assert list(check_history()) == []
-    listed = ", ".join(columns)
-    moved = ", ".join("'999'" if column == "subject_id" else column for column in columns)
-    (found,) = said_after(cluster, f"INSERT INTO mes_signature ({listed}) SELECT {moved} FROM mes_signature")
-    assert "insert without an event" in found
-
-
-def signature_of(person: Person) -> str:
-    given = {
-        "account_id": str(Account.objects.get().pk),
-        "person_id": str(person.pk),
-        "meaning": "'approved'",
-    }
-    types = types_of("mes_signature")
-    columns = [column for column in types if column != "id"]
-    values = [given.get(column, FIRST[types[column]]) for column in columns]
-    return f"INSERT INTO mes_signature ({', '.join(columns)}) VALUES ({', '.join(values)})"
+    moved = {"subject_id": "'999'", "uid": "gen_random_uuid()", "position": "position + 1"}
+    (found,) = said_after(cluster, copied("mes_signature", **moved))
+    assert found.startswith("mes_signature/")
+    assert ": insert without an event" in found
 
 
 # --- the history itself
@@ -263,7 +267,9 @@ def test_a_session_setting_does_not_change_what_is_kept(person: Person) -> None:
             "SET LOCAL extra_float_digits = -15",
             "SET LOCAL bytea_output = 'escape'",
         )
-        grant_role(person=person, role=PersonRole.SEC, actor=SYSTEM)
+        with open_unit():
+            do(copied("mes_role_grant", role="'SEC'"))
+            publish(person, Happened(), actor=SYSTEM)
         kept = FieldChange.objects.filter(table_name="mes_role_grant").latest("id")
     assert kept.row["granted_at"].endswith("+00:00")
     assert list(check_history()) == []
@@ -273,7 +279,89 @@ def test_an_auditor_checks_the_history_without_reading_secrets(person: Person, c
     with acting_as(cluster, Role.AUDITOR.login):
         assert list(check_history()) == []
     with acting_as(cluster, SUPERUSER), transaction.atomic():
-        do("ALTER TABLE mes_account DISABLE TRIGGER USER", "UPDATE mes_account SET is_service = true")
+        do("ALTER TABLE mes_account DISABLE TRIGGER USER", "UPDATE mes_account SET failures = 3")
     with acting_as(cluster, Role.AUDITOR.login):
         (found,) = where(list(check_history()))
-    assert "is_service differs" in found
+    assert "failures differs" in found
+
+
+# --- after a migration that took a column away
+
+
+def test_an_owner_takes_rows_over_and_says_why(person: Person, cluster: Cluster) -> None:
+    table = TABLES["mes_person"]
+    with acting_as(cluster, SUPERUSER), transaction.atomic():
+        do("ALTER TABLE mes_person DISABLE TRIGGER USER", "UPDATE mes_person SET credentials = 'MD'")
+        assert len(list(check_table(table))) == 1
+        rows = Person.objects.count()
+        assert rebase_history(table, "0099: credentials are printed otherwise") == rows
+        assert list(check_history()) == []
+        event = EventRecord.objects.get(type="mes.history_rebased")
+        assert (event.actor, event.reason) == ("system:mes.owner", "0099: credentials are printed otherwise")
+        assert rebase_history(table, "again") == 0
+        transaction.set_rollback(True)
+
+
+def test_a_column_that_came_later_is_no_difference_and_one_that_went_is(as_superuser: None) -> None:
+    do(EVENT)
+    write_one(TABLES["mes_person"])
+    do("ALTER TABLE mes_field_change DISABLE TRIGGER USER")
+    with undone():
+        do("UPDATE mes_field_change SET row = row - 'timezone'")
+        assert list(check_history()) == []
+    do("UPDATE mes_field_change SET row = row || '{\"gone\": 1}'")
+    (found,) = where(list(check_history()))
+    assert ": gone differs from the last change" in found
+
+
+def test_only_the_owner_takes_rows_over(person: Person) -> None:
+    with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
+        take_over(TABLES["mes_person"])
+
+
+# --- the history and the seals
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE mes_field_change SET row = row || '{\"full_name\": \"Nobody\"}' WHERE table_name = 'mes_person'",
+        "UPDATE mes_field_change SET changed_at = changed_at - interval '1 s' WHERE table_name = 'mes_person'",
+        "UPDATE mes_field_change SET row_id = row_id || '0' WHERE table_name = 'mes_person'",
+        "UPDATE mes_field_change SET operation = 'update' WHERE table_name = 'mes_person'",
+        "DELETE FROM mes_field_change WHERE table_name = 'mes_person'",
+        "INSERT INTO mes_field_change (epoch, tx, table_name, row_id, operation, row) SELECT epoch, tx, 'mes_person', '1', 'update', row FROM mes_field_change WHERE table_name = 'mes_person'",
+    ],
+)
+def test_a_changed_history_does_not_fit_its_leaf(
+    person: Person, cluster: Cluster, tmp_path: Path, change: str
+) -> None:
+    witness = tmp_path / "seals.jsonl"
+    with acting_as(cluster, Role.SEALER.login):
+        Sealer(load_key(tmp_path), witness).seal_once()
+    assert verify(keys=public_keys(tmp_path), witness=witness).result == "VALID"
+    tamper(cluster, change)
+    found = verify(keys=public_keys(tmp_path), witness=witness).first_bad
+    assert found is not None
+    assert (found["what"], found["pos"]) == ("event", EventRecord.objects.order_by("pos")[0].pos)
+
+
+def test_a_change_without_an_event_is_under_the_next_leaf(
+    person: Person, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Files come before the event that names them (K-07)."""
+    store_artefact(b"a scan", media_type="model/stl")
+    with open_unit():
+        publish(person, Happened(), actor=SYSTEM)
+    newest = EventRecord.objects.latest("pos").pos
+    assert "mes_artefact" in changes_under([newest])[newest]
+    with acting_as(cluster, Role.SEALER.login):
+        Sealer(load_key(tmp_path), tmp_path / "w").seal_once()
+    tamper(
+        cluster,
+        "UPDATE mes_artefact SET media_type = 'text/html'",
+        "UPDATE mes_field_change SET row = row || '{\"media_type\": \"text/html\"}' WHERE table_name = 'mes_artefact'",
+    )
+    found = verify(keys=public_keys(tmp_path), witness=tmp_path / "w").first_bad
+    assert found is not None
+    assert found["pos"] == newest
