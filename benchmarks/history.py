@@ -70,7 +70,7 @@ def _updates(connection: psycopg.Connection) -> float:
     """Microseconds of one update, each committed."""
     row = connection.execute("SELECT clock_timestamp()").fetchone()
     connection.execute(
-        f"DO $$ BEGIN FOR i IN 1..{UPDATES} LOOP "
+        f"DO $$ BEGIN FOR i IN 1..{UPDATES} LOOP "  # noqa: S608 - a constant
         "UPDATE printing_printer SET run = i::text, operation_since = clock_timestamp(); COMMIT; END LOOP; END $$"
     )
     after = connection.execute("SELECT clock_timestamp()").fetchone()
@@ -82,7 +82,7 @@ def _updates(connection: psycopg.Connection) -> float:
 def _fill(connection: psycopg.Connection) -> None:
     """As many people, each changed twice; then events for the transactions that did."""
     for statement in (
-        f"INSERT INTO mes_person (full_name, credentials, timezone, active) SELECT 'Person ' || n, 'MD', 'UTC', true FROM generate_series(1, {ROWS}) n",
+        f"INSERT INTO mes_person (full_name, credentials, timezone, active) SELECT 'Person ' || n, 'MD', 'UTC', true FROM generate_series(1, {ROWS}) n",  # noqa: S608 - a constant
         "UPDATE mes_person SET timezone = 'Europe/Paris'",
         "UPDATE mes_person SET credentials = 'MD, PhD'",
         "ANALYZE",

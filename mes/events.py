@@ -370,6 +370,14 @@ class ContactVerified(Event, name="mes.contact_verified", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ContactClosed(Event, name="mes.contact_closed", terminal=True):
+    """An address no longer counts: another one was verified in its place, or its code was guessed wrong."""
+
+    person_id: int
+    contact_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResetRequested(Event, name="mes.reset_requested", terminal=True):
     """Somebody asked for a new secret for an account; a second person decides (ES-14)."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -12,21 +12,27 @@ from django.db import ProgrammingError, connection, connections, transaction
 from mes.choices import Meaning
 from mes.choices import Role as PersonRole
 from mes.embedded.roles import SUPERUSER, Role
+from mes.eventlog.base import Actor
 from mes.eventlog.changes import changes_under
 from mes.eventlog.findings import Bad
 from mes.eventlog.historycheck import check_history, check_table, take_over
+from mes.eventlog.rowcheck import check_origins, check_rows
 from mes.eventlog.sealing import Sealer, load_key, public_keys
 from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import verify
+from mes.exceptions import InvalidInput, SignatureRefused
 from mes.guards import columns_of
 from mes.management.commands.rebase_history import rebase_history
 from mes.models import Account, EventRecord, FieldChange, Person, RoleGrant
+from mes.services.accounts import name_contact, verify_contact
 from mes.services.artefacts import store_artefact
+from mes.services.credentials import check_secret
 from mes.services.signatures import sign
 from mes.tables import TABLES, Table
+from mes.terminals import Terminal
 from tests.mes.events import Happened
 from tests.mes.logins import acting_as, tamper
-from tests.mes.makers import SYSTEM, make_account, make_patient, make_person, make_signer
+from tests.mes.makers import PASSWORD, SYSTEM, make_account, make_patient, make_person, make_signer
 from tests.servers import Cluster
 
 pytestmark = [pytest.mark.requirement("P11-10e"), pytest.mark.requirement("K-01")]
@@ -279,10 +285,10 @@ def test_an_auditor_checks_the_history_without_reading_secrets(person: Person, c
     with acting_as(cluster, Role.AUDITOR.login):
         assert list(check_history()) == []
     with acting_as(cluster, SUPERUSER), transaction.atomic():
-        do("ALTER TABLE mes_account DISABLE TRIGGER USER", "UPDATE mes_account SET failures = 3")
+        do("ALTER TABLE mes_account DISABLE TRIGGER USER", "UPDATE mes_account SET is_active = false")
     with acting_as(cluster, Role.AUDITOR.login):
         (found,) = where(list(check_history()))
-    assert "failures differs" in found
+    assert "is_active differs" in found
 
 
 # --- after a migration that took a column away
@@ -365,3 +371,18 @@ def test_a_change_without_an_event_is_under_the_next_leaf(
     found = verify(keys=public_keys(tmp_path), witness=tmp_path / "w").first_bad
     assert found is not None
     assert found["pos"] == newest
+
+
+def test_wrong_and_right_secrets_leave_nothing_unspoken(person: Person) -> None:
+    """The door counts failures and forgets them; every other change of an account, a session or an address is a fact."""
+    account = Account.objects.get(username="somebody")
+    here = Terminal("", "192.0.2.7", "a browser")
+    for given in ("wrong horse battery staple", PASSWORD):
+        with suppress(SignatureRefused):
+            check_secret(account, password=given, purpose="sign-in", terminal=here)
+    contact = name_contact(person=person, address="a@example.org", actor=SYSTEM)
+    with pytest.raises(InvalidInput):
+        verify_contact(contact_id=contact.pk, code="00000000", actor=Actor.person(person.pk))
+    assert [*check_rows(), *check_origins(), *check_history()] == []
+    assert Account.objects.get(pk=account.pk).failures == 0
+    assert EventRecord.objects.filter(type="mes.contact_closed").count() == 1
