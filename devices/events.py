@@ -164,15 +164,26 @@ class DeviceStageChanged(Event, name="devices.device_stage_changed"):
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceHeld(Event, name="devices.device_held", terminal=True):
-    """A hold blocks every forward move. The event's reason says why."""
+    """A hold blocks every forward move. The event's reason says why; `source` names what placed it, if no person did."""
 
     device_id: int
     stage: str
+    hold_id: int
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceHoldLifted(Event, name="devices.device_hold_lifted", terminal=True):
+    """One hold is over; others may still be open."""
+
+    device_id: int
+    hold_id: int
+    source: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceResumed(Event, name="devices.device_resumed", terminal=True):
-    """The hold is over; the device goes on from where it stood."""
+    """No hold is open any more; the device goes on from where it stood."""
 
     device_id: int
     stage: str

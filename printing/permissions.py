@@ -44,6 +44,7 @@ allow("printing.create_build",          "create a build",                       
 allow("printing.prepare_build",         "record the result of slicing",            system=True)
 allow("printing.verify_build",          "verify a build",                          R.BLD, R.QCM, signed=True)
 allow("printing.cancel_build",          "give up a build",                         R.BLD)
+allow("printing.supersede_build",       "give up a build of a voided design",      system=True)
 allow("printing.dispatch_build",        "dispatch a build to a printer",           R.BLD, R.OPR)
 allow("printing.decide_interruption",   "decide about an interrupted build",       R.QAR, signed=True)
 

@@ -21,12 +21,13 @@ from devices.models import Device
 from devices.selectors.devices import devices
 from devices.selectors.history import device_timeline
 from devices.services.designs import approve_design, reject_design, request_design, review_design
-from devices.services.lifecycle import check_transition, hold_device, resume_device
+from devices.services.holds import hold_device, resume_device
+from devices.services.lifecycle import check_transition
 from devices.services.segmentations import approve_segmentation, reject_segmentation, start_segmentation
 from devices.services.signing import SIGNED_VERBS, content_to_sign
 from devices.services.studies import receive_study
 from devices.services.voiding import void_design
-from mes.api.base import ReasonInput, SigningInput, ValuesField, credentials_in, given
+from mes.api.base import LiftInput, ReasonInput, SigningInput, ValuesField, credentials_in, given
 from mes.api.files import FilesViewSet
 from mes.eventlog.base import plain
 from mes.permissions import require
@@ -159,10 +160,11 @@ class DeviceViewSet(FilesViewSet):
         hold_device(device_id=self.key(), actor=self.actor, reason=given(ReasonInput, request)["reason"])
         return self._detail()
 
-    @extend_schema(request=ReasonInput, responses=DeviceDetail)
+    @extend_schema(request=LiftInput, responses=DeviceDetail)
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, code: str) -> Response:
-        resume_device(device_id=self.key(), actor=self.actor, reason=given(ReasonInput, request)["reason"])
+        """Lift one hold; `hold` is its id, needed where several are open."""
+        resume_device(device_id=self.key(), actor=self.actor, **given(LiftInput, request))
         return self._detail()
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})

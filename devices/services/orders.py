@@ -30,6 +30,7 @@ from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Reason, TransitionRefused
 from mes.lifecycle import ask_gates, refuse_blocked
+from mes.locking import locked_row
 from mes.models import Patient, Person, Signature
 from mes.permissions import Parts, require, segregated
 from mes.selectors import people_with, roles_of, signatures_of
@@ -321,12 +322,8 @@ def reject_order(*, order_id: int, actor: Actor, credentials: Credentials, reaso
 
 
 def locked_order(order_id: int) -> Order:
-    order = (
-        Order.objects.select_for_update(of=("self",))
-        .select_related("patient", "prescriber", "master", "material", "prescription")
-        .filter(pk=order_id)
-        .first()
-    )
+    whole = Order.objects.select_related("patient", "prescriber", "master", "material", "prescription")
+    order = locked_row(whole, order_id)
     if order is None:
         raise InvalidInput("There is no such order.", cure="Look at the list of orders.")
     return order

@@ -139,6 +139,10 @@ class ReasonInput(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=2000)
 
 
+class LiftInput(ReasonInput):
+    hold = serializers.IntegerField(min_value=1, max_value=10**6, required=False, help_text="Id of the hold")
+
+
 class SignedReasonInput(SigningInput):
     reason = serializers.CharField(max_length=2000)
 

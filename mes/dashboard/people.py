@@ -233,6 +233,7 @@ def _documents(known: Competence) -> list[str]:
 @sensitive_post_parameters("password")
 def role_propose(request: HttpRequest, number: int) -> HttpResponse:
     """Propose a role, signed: the first of two approvals."""
+    require(actor_of(request), "mes.propose_role")
     role = request.POST.get("role", "")
     if role not in Role.values:
         raise InvalidInput("This is no role.", cure="Choose one of the list.")

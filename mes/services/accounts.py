@@ -31,6 +31,7 @@ from mes.events import (
     ResetUsed,
 )
 from mes.exceptions import InvalidInput, NotPermitted, Reason, Refused
+from mes.locking import locked_row
 from mes.models import AccessToken, Account, Contact, FormerPassword, Person, Reset
 from mes.passwords import LONGEST, REMEMBERED, SHORTEST, SHORTEST_ALONE
 from mes.permissions import require
@@ -310,7 +311,6 @@ def complete_reset(*, word: str, password: str) -> Account:
     reset = (
         Reset.objects.select_for_update(of=("self",))
         .filter(digest=_digest(word), state=ResetState.APPROVED, expires_at__gt=timezone.now())
-        .select_related("account")
         .first()
     )
     if reset is None:
@@ -334,12 +334,7 @@ def complete_reset(*, word: str, password: str) -> Account:
 
 
 def _waiting(reset_id: int, state: ResetState) -> Reset:
-    reset = (
-        Reset.objects.select_for_update(of=("self",))
-        .filter(pk=reset_id, state=state)
-        .select_related("account__person")
-        .first()
-    )
+    reset = locked_row(Reset.objects.filter(state=state).select_related("account__person"), reset_id)
     if reset is None:
         raise Refused("This reset does not wait any more.", cure="Look at the list again.", rule="ES-14")
     return reset

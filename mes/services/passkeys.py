@@ -30,6 +30,7 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import PasskeyEnded, PasskeyEnrolled
 from mes.exceptions import InvalidInput, NotPermitted, Refused
+from mes.locking import locked_row
 from mes.models import Account, Passkey
 from mes.permissions import require
 
@@ -124,12 +125,7 @@ def end_passkey(*, passkey_id: int, state: PasskeyState, actor: Actor, reason: s
 
     Its owner may at any time; a security administrator for others (ES-17).
     """
-    passkey = (
-        Passkey.objects.select_for_update(of=("self",))
-        .select_related("account")
-        .filter(pk=passkey_id)
-        .first()
-    )
+    passkey = locked_row(Passkey.objects.select_related("account"), passkey_id)
     if passkey is None or passkey.state != PasskeyState.ISSUED:
         raise Refused("There is no such passkey in use.", cure="Look at the list again.", rule="ES-17")
     if actor.person_id is None or passkey.account.person_id != actor.person_id:

@@ -173,7 +173,7 @@ def _locked(grant_id: int) -> RoleGrant:
     if grant is None:
         raise InvalidInput("There is no such grant.", cure="Look at the person's roles again.")
     _lock(grant.person)
-    return RoleGrant.objects.select_for_update(of=("self",)).select_related("person").get(pk=grant_id)
+    return RoleGrant.objects.select_for_update().get(pk=grant_id)
 
 
 def _open_grant(person: Person, role: Role) -> RoleGrant | None:

@@ -13,6 +13,7 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import HandwrittenUploaded, HandwrittenVerified
 from mes.exceptions import Conflict, InvalidInput, NotPermitted
+from mes.locking import locked_row
 from mes.models import Artefact, HandwrittenSignature
 from mes.permissions import require
 from mes.selectors import stream_of
@@ -81,12 +82,7 @@ def verify_handwritten(
 ) -> HandwrittenSignature:
     """Sign that the scan is a true copy. Not by who uploaded it."""
     require(actor, "mes.verify_handwritten")
-    row = (
-        HandwrittenSignature.objects.select_for_update(of=("self",))
-        .select_related("scan")
-        .filter(pk=handwritten_id)
-        .first()
-    )
+    row = locked_row(HandwrittenSignature.objects.select_related("scan"), handwritten_id)
     if row is None or row.verification_id is not None:
         raise Conflict("There is no such scan, or it was verified already.", cure="Look at the list again.")
     if row.uploaded_by_id == actor.person_id:

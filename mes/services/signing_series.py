@@ -43,8 +43,8 @@ def running_series(context: SeriesContext | None, *, lock: bool = False) -> Sign
     """The open series of a session's account, wherever it was opened. `lock` it inside a unit."""
     if context is None:
         return None
-    rows = SigningSeries.objects.select_for_update(of=("self",)) if lock else SigningSeries.objects.all()
-    return rows.filter(account_id=context.account_id, ended_at=None).select_related("account__person").first()
+    rows = SigningSeries.objects.filter(account_id=context.account_id, ended_at=None)
+    return (rows.select_for_update() if lock else rows.select_related("account__person")).first()
 
 
 def why_over(series: SigningSeries, terminal: Terminal, now: datetime) -> str:

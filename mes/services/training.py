@@ -20,6 +20,7 @@ from mes.events import (
     TrainingRecorded,
 )
 from mes.exceptions import Conflict, InvalidInput, Reason
+from mes.locking import locked_row
 from mes.models import Artefact, ControlledDocument, Curriculum, DocumentRevision, Person, TrainingRecord
 from mes.permissions import PERMISSIONS, require
 from mes.services.artefacts import require_intact, store_artefact
@@ -127,7 +128,7 @@ def require_training(*, action: str, document_id: int, actor: Actor, reason: str
 @unit_of_work
 def drop_training(*, curriculum_id: int, actor: Actor, reason: str) -> Curriculum:
     """An action no longer asks for a document."""
-    row = Curriculum.objects.select_for_update(of=("self",)).select_related("document").get(pk=curriculum_id)
+    row = Curriculum.objects.select_for_update().get(pk=curriculum_id)
     require(actor, "mes.set_curriculum", row)
     if not reason.strip():
         raise InvalidInput("Say why.", cure="Write the reason.", rule="P11-10e")
@@ -235,12 +236,7 @@ def _recorded(row: TrainingRecord) -> TrainingRecorded:
 
 
 def _locked(revision_id: int) -> DocumentRevision:
-    found = (
-        DocumentRevision.objects.select_for_update(of=("self",))
-        .select_related("document", "file")
-        .filter(pk=revision_id)
-        .first()
-    )
+    found = locked_row(DocumentRevision.objects.select_related("document", "file"), revision_id)
     if found is None:
         raise InvalidInput("There is no such revision.", cure="Look at the document again.")
     return found

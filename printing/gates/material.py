@@ -12,6 +12,7 @@ from mes.eventlog.base import Actor
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.services.artefacts import require_intact
 from mes.services.signatures import stands_for
+from printing.choices import JobState
 from printing.gates.base import (
     DISPATCH,
     LOAD,
@@ -140,8 +141,13 @@ def container_free_and_reserved(loading: Loading, **_: Any) -> Verdict:
     job = job_holding(printer)
     if job is None:
         return passed(label=container.label)
-    if job.started_at is not None and job.ended_at is None:
-        return blocked(f"{job.code} is running on {printer.code}.", cure="Wait until it ends.", job=job.code)
+    if job.ended_at is None and job.state != JobState.CLAIMED:
+        return blocked(
+            f"{job.code} is {job.get_state_display().lower()} on {printer.code} with {job.container.label}.",
+            cure="Wait until it ends; the machine prints from the container that it was started with.",
+            job=job.code,
+            started_with=job.container.label,
+        )
     reserved = job.container.lot
     if job.ended_at is None and reserved.pk != container.lot_id:
         return blocked(

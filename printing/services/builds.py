@@ -11,6 +11,7 @@ from mes.eventlog.base import Actor, Event, digest_of
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput
 from mes.lifecycle import ask_gates, refuse_blocked
+from mes.locking import locked_rows
 from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
@@ -78,12 +79,8 @@ def _locked_devices(device_ids: Sequence[int]) -> list[Device]:
     keys = sorted(set(device_ids))
     if not 1 <= len(keys) <= MOST_DEVICES or len(keys) != len(device_ids):
         raise InvalidInput(f"A build holds 1 to {MOST_DEVICES} different devices.", cure="Choose them again.")
-    devices = list(
-        Device.objects.select_for_update(of=("self",))
-        .select_related("order", "master", "material", "current_design")
-        .filter(pk__in=keys)
-        .order_by("pk")
-    )
+    whole = Device.objects.select_related("order", "master", "material", "current_design")
+    devices = locked_rows(whole, keys)
     if len(devices) != len(keys):
         raise InvalidInput("Not every device exists.", cure="Look at the list again.")
     return devices
@@ -137,8 +134,13 @@ def cancel_build(*, build_id: int, actor: Actor, reason: str) -> None:
     require(actor, "printing.cancel_build", build)
     if not reason.strip():
         raise InvalidInput("Say why the build is given up.", rule="P11-10e")
+    give_build_up(build, actor=actor, reason=reason)
+
+
+def give_build_up(build: Build, *, actor: Actor, reason: str, **changes: Any) -> None:
+    """Cancel a locked build and free its devices. Part of the calling unit. Raises TransitionRefused once it is scheduled."""
     devices = devices_of(build)
-    move(build, BUILD, "cancel")
+    move(build, BUILD, "cancel", **changes)
     _free_items(build)
     publish(build, BuildCancelled(build_id=build.pk), actor=actor, reason=reason)
     for device in devices:
@@ -159,6 +161,8 @@ def decide_interruption(
     meaning = Meaning.APPROVED if accept else Meaning.REJECTED
     BUILD.row(name, build.state)
     job = _ended_job(build)
+    if accept:
+        refuse_blocked(ask_gates("build.accept", job, actor=actor))
     content = interruption_content(build, accept=accept, reason=reason)
     signature = sign(subject=build, content=content, meaning=meaning, actor=actor, credentials=credentials)
     move(build, BUILD, name, decision=reason)

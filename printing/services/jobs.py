@@ -176,13 +176,9 @@ def cancel_job(*, job_id: int, actor: Actor, reason: str) -> PrintJob:
     job = locked_job(job_id)
     require(actor, "printing.operate_printer", job)
     _need(reason)
-    waiting = open_command(job.printer)
-    if waiting and waiting.state == CommandState.REQUESTED and waiting.job_id == job.pk:
-        waiting.job, waiting.printer = job, job.printer
-        withdraw(waiting, actor, "cancelled before it was sent")
-    if job.state == JobState.CLAIMED:
-        _give_back(job, actor, reason)
-    elif job.state in (JobState.PRINTING, JobState.PAUSED):
+    if withdraw_job(job, actor, reason):
+        return job
+    if job.state in (JobState.PRINTING, JobState.PAUSED):
         command = request_command(job, CommandKind.CANCEL, actor)
         asked = JobCommandAsked(job_id=job.pk, kind=command.kind, command_id=command.pk)
         publish(job, asked, actor=actor, reason=reason)
@@ -193,6 +189,18 @@ def cancel_job(*, job_id: int, actor: Actor, reason: str) -> PrintJob:
             rule="K-06",
         )
     return job
+
+
+def withdraw_job(job: PrintJob, actor: Actor, reason: str) -> bool:
+    """Give a locked job's claim back where no start was sent. Part of the calling unit; False where the machine may know it."""
+    waiting = open_command(job.printer)
+    if waiting and waiting.state == CommandState.REQUESTED and waiting.job_id == job.pk:
+        waiting.job, waiting.printer = job, job.printer
+        withdraw(waiting, actor, "cancelled before it was sent")
+    if job.state != JobState.CLAIMED:
+        return False
+    _give_back(job, actor, reason)
+    return True
 
 
 def _give_back(job: PrintJob, actor: Actor, reason: str) -> None:

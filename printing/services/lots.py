@@ -68,7 +68,9 @@ def receive_lot(
     quantities = _check_quantities(quantity, containers)
     _check_words(supplier, supplier_lot, unit, expires_precision)
     specified = _specified(material)
-    if MaterialLot.objects.filter(material=specified, supplier=supplier, supplier_lot=supplier_lot).exists():
+    if MaterialLot.objects.filter(
+        material=specified, supplier=supplier.strip(), supplier_lot=supplier_lot
+    ).exists():
         raise InvalidInput(
             f"Lot {supplier_lot} of this material was received before.",
             cure="Look it up by its number; a second delivery needs a number of its own.",

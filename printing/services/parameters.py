@@ -38,7 +38,7 @@ def define_parameters(
         raise InvalidInput(
             f"No material specification '{material[:40]}'.", cure="Have it specified first.", rule="G-MAT-07"
         )
-    newest = ParameterSet.objects.filter(name=name).order_by("-revision").first()
+    newest = ParameterSet.objects.filter(name=name.strip()).order_by("-revision").first()
     parameters = ParameterSet.objects.create(
         name=name.strip(),
         revision=newest.revision + 1 if newest else 1,

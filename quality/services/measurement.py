@@ -18,7 +18,8 @@ from devices.mesh.compare import Deviation, inspect_scan
 from devices.mesh.io import read_mesh, write_deviation_ply
 from devices.mesh.picture import render_deviation_png
 from devices.models import Device
-from devices.services.lifecycle import hold_device, locked_device
+from devices.services.holds import hold_device
+from devices.services.lifecycle import locked_device
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason, Refused

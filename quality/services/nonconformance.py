@@ -8,7 +8,8 @@ from typing import Any
 from devices.choices import Stage
 from devices.lifecycle import DEVICE
 from devices.models import Device
-from devices.services.lifecycle import advance_device, hold_device, locked_device, resume_device
+from devices.services.holds import hold_device, lift_holds
+from devices.services.lifecycle import advance_device, locked_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
@@ -25,7 +26,6 @@ from quality.events import (
 )
 from quality.lifecycle import NONCONFORMANCE, PROPOSAL_PATH
 from quality.models import Nonconformance
-from quality.selectors import open_nonconformances
 
 SYSTEM = Actor.system("quality.nonconformance")
 RULE = "G-NC-01"
@@ -71,8 +71,13 @@ def open_nonconformance(
         ),
         actor=actor,
     )
-    if not device.held and device.stage not in (Stage.NONCONFORMING, Stage.SCRAPPED):
-        hold_device(device_id=device.pk, actor=SYSTEM, reason=f"Nonconformance {found.code} is open")
+    if device.stage not in (Stage.NONCONFORMING, Stage.SCRAPPED):
+        hold_device(
+            device_id=device.pk,
+            actor=SYSTEM,
+            reason=f"Nonconformance {found.code} is open",
+            source=hold_source(found),
+        )
     return found
 
 
@@ -184,9 +189,18 @@ def void_nonconformance(
         ),
         actor=actor,
     )
-    if device.held and found.code in device.hold_reason and not open_nonconformances(device).exists():
-        resume_device(device_id=device.pk, actor=actor, reason=f"{found.code} is void: {found.justification}")
+    lift_holds(
+        device_id=device.pk,
+        source=hold_source(found),
+        actor=actor,
+        reason=f"{found.code} is void: {found.justification}",
+    )
     return found
+
+
+def hold_source(found: Nonconformance) -> str:
+    """What the hold that a nonconformance places is marked with; void ends that hold and no other."""
+    return f"nonconformance {found.pk}"
 
 
 def proposal_content(found: Nonconformance, disposition: Disposition, justification: str) -> dict[str, Any]:

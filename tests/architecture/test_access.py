@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -155,10 +156,8 @@ def _outcome(story: Story, column: str, call: Call) -> str:
         return "+" if _stands(str(client.session.session_key)) else "-"
     address = call.template.format(**story.names)
     with transaction.atomic():
-        answer = client.generic(call.method, address, "{}", content_type="application/json")
-        shown = call.method != "GET" or answer.streaming or _tells(story, answer)
-        if answer.streaming:
-            b"".join(answer.streaming_content)  # type: ignore[attr-defined]  # of a streamed answer
+        answer: Any = client.generic(call.method, address, "{}", content_type="application/json")
+        sent = b"".join(answer.streaming_content) if answer.streaming else answer.content
         transaction.set_rollback(True)
     if answer.status_code >= 500:
         return "!"
@@ -166,11 +165,13 @@ def _outcome(story: Story, column: str, call: Call) -> str:
         return "-"
     if answer.status_code == 404:
         return "."
-    return "+" if shown else "o"
+    told = sent + str(answer.headers.get("Location", "")).encode()
+    return "+" if call.method != "GET" or "{file}" in call.template or _tells(story, told) else "o"
 
 
-def _tells(story: Story, answer: Any) -> bool:
-    said = answer.content + str(answer.headers.get("Location", "")).encode()
+def _tells(story: Story, sent: bytes) -> bool:
+    """Whether something of the order is told; the samples of codes in fields are nobody's."""
+    said = re.sub(rb'(placeholder|title)="[^"]*"', b"", sent)
     return any(word in said for word in story.telling)
 
 
@@ -244,6 +245,10 @@ STORY = (
 )
 
 
+DUTIES = {("GET /deliveries/{delivery}/", Role.SYS.value)}
+"""An operator of the deliveries is told the code of the record that one holds up, and nothing that stands in it."""
+
+
 @pytest.mark.requirement("P11-10d")
 def test_who_is_not_on_an_order_is_shown_nothing_of_it_at_any_door() -> None:
     """The other prescriber, the unassigned reviewer, the external engineer, administrators, programs: 404 or nothing."""
@@ -254,7 +259,11 @@ def test_who_is_not_on_an_order_is_shown_nothing_of_it_at_any_door() -> None:
         if column in apart and symbol == "+" and any(name in row for name in STORY)
     ]
     assert shown == []
-    lists = [cell for cell in _cells() if cell[1] in apart and cell[2] == "+" and cell[0].startswith("GET")]
+    lists = [
+        cell
+        for cell in _cells()
+        if cell[1] in apart and cell[2] == "+" and cell[0].startswith("GET") and cell[:2] not in DUTIES
+    ]
     assert lists == []
 
 

@@ -25,7 +25,8 @@ from devices.services.designs import (
     review_design,
 )
 from devices.services.generating import lateral_offset_mm
-from devices.services.lifecycle import check_transition, hold_device
+from devices.services.holds import hold_device
+from devices.services.lifecycle import check_transition
 from devices.services.signing import content_to_sign
 from mes.choices import Role
 from mes.eventlog.base import Actor

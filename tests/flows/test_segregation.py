@@ -14,7 +14,7 @@ from devices.choices import Stage
 from devices.models import Device, Order
 from devices.services.assignments import assign_person
 from devices.services.designs import review_design
-from devices.services.lifecycle import hold_device
+from devices.services.holds import hold_device
 from devices.services.orders import approve_order, create_order, start_order_review, submit_order
 from mes.choices import Role
 from mes.eventlog.base import Actor

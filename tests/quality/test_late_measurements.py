@@ -6,7 +6,7 @@ import pytest
 
 from devices.choices import Stage
 from devices.models import Device
-from devices.services.lifecycle import resume_device
+from devices.services.holds import resume_device
 from mes.choices import Role
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import TransitionRefused

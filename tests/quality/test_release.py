@@ -13,7 +13,7 @@ from django.utils import timezone
 from devices.choices import Stage
 from devices.events import DeviceHeld
 from devices.models import Design, Device
-from devices.services.lifecycle import hold_device
+from devices.services.holds import hold_device
 from mes.choices import Meaning, Role
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import NotPermitted, SignatureRefused, TransitionRefused
@@ -315,7 +315,7 @@ def test_images_too_old_at_the_planned_use_block(staff: Staff) -> None:
 def move_need_by(device: Device) -> None:
     device.need_by = timezone.localdate() + timedelta(days=400)
     device.save()
-    publish(device, DeviceHeld(device_id=device.pk, stage=device.stage), actor=SYSTEM)
+    publish(device, DeviceHeld(device_id=device.pk, stage=device.stage, hold_id=1, source=""), actor=SYSTEM)
 
 
 @pytest.mark.requirement("G-SIG-01")
