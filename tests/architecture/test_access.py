@@ -50,6 +50,7 @@ COLUMNS = [*(role.value for role in Role), *STRANGERS]
 OWN = ("devices", "mes", "printing", "quality")
 CONSOLE = {
     "backup", "catalogue", "demo", "drill", "enrol", "erase_patient", "export_record", "fleet", "prepare_database",
+    "rebase_history",
     "relay", "restore", "rotate_keys", "scrub", "seal", "simulate", "tick", "up", "validation", "verify",
 }  # fmt: skip
 """Commands act as the machine's own account, never as a person: whoever may start one holds the machine already."""
