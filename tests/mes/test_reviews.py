@@ -115,7 +115,10 @@ def positions(html: str) -> list[int]:
 def test_the_page_lists_what_is_new_and_the_dialog_signs_it(
     page: Client, reviewer: tuple[Actor, Credentials], seal: Callable[[], int]
 ) -> None:
-    sealed = positions(page.get("/audit-trail/").content.decode())
+    size = Seal.objects.get().tree_size
+    sealed = list(
+        EventRecord.objects.filter(leaf__index__lt=size).order_by("-pos").values_list("pos", flat=True)
+    )
     html = page.get("/audit-trail/review/").content.decode()
     assert positions(html) == sealed
     assert "You have not reviewed the trail yet." in html
@@ -139,7 +142,7 @@ def test_the_page_lists_what_is_new_and_the_dialog_signs_it(
     assert AuditReview.objects.get().tree_size == len(sealed)
     left = positions(page.get("/audit-trail/review/").content.decode())
     assert set(left).isdisjoint(sealed)
-    assert len(left) == 1
+    assert left
 
 
 def test_older_pages_of_a_review_end_at_the_same_seal(page: Client, seal: Callable[[], int]) -> None:
