@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 
 from devices.models import Device, Order
@@ -30,6 +32,7 @@ from quality.events import (
     RecordExportRequested,
 )
 from quality.export.content import INSPECTION
+from quality.export.keys import signature_key
 from quality.models import Export, ExportedRecord
 from quality.services.bundle import Bundle, bundle_of
 
@@ -312,3 +315,10 @@ def record_export(
     for one in written:
         keep_bundle(export_id=export.pk, device_id=one.device.pk, bundle=one.bundle, stored=one.artefact)
     return export
+
+
+def signing_fingerprint() -> str:
+    """SHA-256 of the public key that signs bundles: what a manufacturer publishes, and a verifier compares."""
+    return hashlib.sha256(
+        signature_key(settings.KEYS_DIR).private.public_key().public_bytes_raw()
+    ).hexdigest()
