@@ -370,6 +370,14 @@ class ContactVerified(Event, name="mes.contact_verified", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ContactClosed(Event, name="mes.contact_closed", terminal=True):
+    """An address no longer counts: another one was verified in its place, or its code was guessed wrong."""
+
+    person_id: int
+    contact_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResetRequested(Event, name="mes.reset_requested", terminal=True):
     """Somebody asked for a new secret for an account; a second person decides (ES-14)."""
 
@@ -546,3 +554,24 @@ class RuleSetInForce(Event, name="mes.ruleset_in_force", terminal=True):
     ruleset: str
     rules: str
     configuration: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditTrailReviewed(Event, name="mes.audit_trail_reviewed", terminal=True):
+    """Somebody has read the audit trail up to a seal, and signed it."""
+
+    review_id: int
+    first_leaf: int
+    tree_size: int
+    root: str
+    findings: str
+    signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryRebased(Event, name="mes.history_rebased", terminal=True):
+    """The owner of the database took rows over as they were: their history goes on from there. The reason says why."""
+
+    rebase_id: int
+    table_name: str
+    rows: int

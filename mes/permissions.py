@@ -21,7 +21,15 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import in_unit, publish
 from mes.events import InstructionsFollowed
 from mes.exceptions import NotKnown, NotPermitted, Reason
-from mes.models import Account, ControlledDocument, Curriculum, DocumentRevision, Person, RoleGrant
+from mes.models import (
+    Account,
+    AuditReview,
+    ControlledDocument,
+    Curriculum,
+    DocumentRevision,
+    Person,
+    RoleGrant,
+)
 from mes.registry import Registry
 from mes.scope import Viewer, belongs_to_everybody, may_know, viewer_of
 from mes.selectors import grants_of, people_with
@@ -267,7 +275,9 @@ def deciding(viewer: Viewer, actions: Iterable[str]) -> list[Permission]:
     return [PERMISSIONS[action] for action in actions if PERMISSIONS[action].roles & viewer.roles]
 
 
-belongs_to_everybody(Person, Account, RoleGrant, ControlledDocument, DocumentRevision, Curriculum)
+belongs_to_everybody(
+    Person, Account, RoleGrant, ControlledDocument, DocumentRevision, Curriculum, AuditReview
+)
 
 R = Role
 allow("mes.manage_people", "manage people, accounts and roles", R.SEC, system=True)
@@ -286,6 +296,7 @@ allow("mes.register_patient", "register a patient", R.ORD, R.PRE, R.IMG)
 allow("mes.view_identity", "see who a patient is", R.ORD, R.PRE, R.CLR, R.PRV)
 allow("mes.operate_deliveries", "operate the event deliveries", R.SYS)
 allow("mes.read_audit_trail", "read the audit trail", R.AUD, R.QAR, R.QAX, R.RA, R.SEC)
+allow("mes.review_audit_trail", "review the audit trail", R.AUD, R.QAR, R.QAX, signed=True)
 allow("mes.enrol_signers", "proof who signs", R.SEC, R.RA, system=True)
 allow("mes.record_certification_letter", "record the letter to the FDA", R.RA, system=True)
 allow("mes.withdraw_signature", "withdraw a signature of somebody else", R.QAX, R.RA)

@@ -24,7 +24,7 @@ from mes.dashboard.account import (
     session_end,
 )
 from mes.dashboard.acting import act, preview
-from mes.dashboard.audit import audit_trail
+from mes.dashboard.audit import audit_review, audit_trail
 from mes.dashboard.board import board
 from mes.dashboard.builds import build_layer, build_list, build_page
 from mes.dashboard.devices import device_gates, device_history, device_page
@@ -97,6 +97,7 @@ urlpatterns = [
     page("lots/<str:code>/", lot_page, "lot"),
     page("lots/<str:code>/files/<str:sha256>/", file_sent, "lot-file", kind="lot"),
     page("audit-trail/", audit_trail, "audit-trail"),
+    page("audit-trail/review/", audit_review, "audit-review"),
     page("people/", people, "people"),
     page("people/<int:number>/", person_page, "person"),
     page("people/<int:number>/propose/", role_propose, "role-propose"),

@@ -25,6 +25,7 @@ from mes.models.eventlog import (
     Slot,
     Stream,
 )
+from mes.models.history import AuditReview, FieldChange, HistoryRebase, Operation
 from mes.models.patients import Patient, PatientIdentity
 from mes.models.people import AccessToken, Account, Person, RoleGrant
 from mes.models.rights import CredentialReview, Reproofing, SigningRight
@@ -42,6 +43,7 @@ __all__ = [
     "AccessToken",
     "Account",
     "Artefact",
+    "AuditReview",
     "BrowserSession",
     "CertificationLetter",
     "Contact",
@@ -54,12 +56,15 @@ __all__ = [
     "Epoch",
     "EventRecord",
     "FederatedIdentity",
+    "FieldChange",
     "FormerPassword",
     "FreshProof",
     "HandwrittenSignature",
+    "HistoryRebase",
     "Inbox",
     "Lane",
     "Leaf",
+    "Operation",
     "Passkey",
     "Patient",
     "PatientIdentity",

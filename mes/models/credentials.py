@@ -90,7 +90,7 @@ class FederatedIdentity(models.Model):
         return f"identity of {self.account_id}"
 
 
-@table("working", secret=("digest",))
+@table("working", secret=("digest",), without_event="good for a minute; what it was used for is published")
 class FreshProof(models.Model):
     """That the identity provider asked again just now: good for one use within a minute, in one session."""
 
@@ -171,7 +171,10 @@ class Reset(models.Model):
 
 
 @table(
-    "working", root="mes.session", digest={1: ("account_id", "started_at", "method", "ended_at", "ended_by")}
+    "working",
+    root="mes.session",
+    digest={1: ("account_id", "started_at", "method", "ended_at", "ended_by")},
+    beside=("failures",),
 )
 class BrowserSession(models.Model):
     """A signed-in browser. `uid` is in the session's own data; the session's key is nowhere in the record."""
@@ -214,7 +217,7 @@ class SessionActivity(models.Model):
         return f"activity of {self.session_id}"
 
 
-@table("working", root="mes.sign_in_source", digest={1: ("network",)})
+@table("working", root="mes.sign_in_source", digest={1: ("network",)}, beside=("window_from", "failures"))
 class SignInSource(models.Model):
     """An address (an IPv6 network) from which secrets were tried: how many failed in the running window."""
 

@@ -57,6 +57,7 @@ class AccountManager(BaseUserManager["Account"]):
         2: ("username", "person_id", "is_active", "is_service", "locked_until", "must_change"),
     },
     secret=("password",),
+    beside=("last_login", "failures"),
 )
 class Account(AbstractBaseUser):
     """A way to sign in. User names are unique without regard to case and are never used again."""

@@ -69,7 +69,7 @@ class SigningFailure(models.Model):
         return f"{self.rule} by person {self.person_id} at {self.at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-@table("record")
+@table("record", digested=("content",))
 class Signature(models.Model):
     """One signing act. `content` is the canonical text that was shown, hashed and signed.
 

@@ -20,6 +20,7 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import afterwards, publish, unit_of_work
 from mes.events import (
     AccountClosed,
+    ContactClosed,
     ContactNamed,
     ContactVerified,
     PasswordChanged,
@@ -185,8 +186,7 @@ def verify_contact(*, contact_id: int, code: str, actor: Actor) -> Contact:
     for former in Contact.objects.select_for_update().filter(
         person_id=contact.person_id, closed=False, verified_at__isnull=False
     ):
-        former.closed = True
-        former.save(update_fields=["closed"])
+        _close(former, actor)
     contact.verified_at = timezone.now()
     contact.save(update_fields=["verified_at"])
     publish(contact, ContactVerified(person_id=contact.person_id, contact_id=contact.pk), actor=actor)
@@ -218,7 +218,14 @@ def confirm_contact(*, contact_id: int, actor: Actor) -> Contact:
 @unit_of_work
 def close_contact(*, contact_id: int) -> None:
     """One wrong code is one too many: eight digits are guessed by whoever may try for ever."""
-    Contact.objects.filter(pk=contact_id, verified_at=None).update(closed=True)
+    for contact in Contact.objects.select_for_update().filter(pk=contact_id, verified_at=None, closed=False):
+        _close(contact, Actor.system("sign-in"))
+
+
+def _close(contact: Contact, actor: Actor) -> None:
+    contact.closed = True
+    contact.save(update_fields=["closed"])
+    publish(contact, ContactClosed(person_id=contact.person_id, contact_id=contact.pk), actor=actor)
 
 
 def _keyed(code: str) -> str:

@@ -23,8 +23,8 @@ SYMBOLS = {
     ".": "not there: 404",
 }
 POSTED_PAGES = {"role-propose", "role-decide", "sign-in", "sign-out", "order-identity", "delivery-decide"}
-LISTS = {"orders": "new", "builds": "new", "lots": "new"}
-EXPORTS = {"board": ("as=csv", "as=list"), "audit-trail": ("as=csv",)}
+LISTS = {"orders": "new", "builds": "new", "lots": "new", "audit-review": "trail"}
+EXPORTS = {"board": ("as=csv", "as=list"), "audit-trail": ("as=csv",), "audit-review": ("as=csv",)}
 SCANS = (
     "{device}",
     "{serial}",

@@ -49,7 +49,11 @@ STRANGERS = ("other-PRE", "other-CLR", "external-DSN", "no-role", "program")
 COLUMNS = [*(role.value for role in Role), *STRANGERS]
 OWN = ("devices", "mes", "printing", "quality")
 CONSOLE = {
+<<<<<<< HEAD
     "backup", "catalogue", "demo", "drill", "enrol", "erase_patient", "export_record", "fleet", "prepare_database",
+=======
+    "backup", "catalogue", "demo", "drill", "enrol", "erase_patient", "export_record", "fleet", "prepare_database", "rebase_history",
+>>>>>>> history
     "relay", "restore", "rotate_keys", "scrub", "seal", "simulate", "tick", "up", "validation", "verify",
 }  # fmt: skip
 """Commands act as the machine's own account, never as a person: whoever may start one holds the machine already."""

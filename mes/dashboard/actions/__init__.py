@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from mes.api.actors import actor_of
 from mes.choices import Role
+from mes.dashboard.actions.audit import AUDIT_ACTIONS
 from mes.dashboard.actions.base import Action
 from mes.dashboard.actions.devices import DEVICE_ACTIONS
 from mes.dashboard.actions.orders import ORDER_ACTIONS
@@ -18,7 +19,8 @@ from mes.dashboard.navigation import roles_behind
 from mes.permissions import PERMISSIONS, Decision, can
 
 ACTIONS: dict[str, Action] = {
-    action.id: action for action in (*ORDER_ACTIONS, *DEVICE_ACTIONS, *PRINTING_ACTIONS, *QUALITY_ACTIONS)
+    action.id: action
+    for action in (*ORDER_ACTIONS, *DEVICE_ACTIONS, *PRINTING_ACTIONS, *QUALITY_ACTIONS, *AUDIT_ACTIONS)
 }
 
 
