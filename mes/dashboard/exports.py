@@ -72,7 +72,7 @@ def exports(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _requested(request, actor)
     asked = Asked.of(request.GET.dict())
-    context = {**_preview(asked), "asked": asked, "kinds": ExportKind.choices, **_history(request)}
+    context = {**_preview(asked, actor), "asked": asked, "kinds": ExportKind.choices, **_history(request)}
     template = "quality/parts/export_preview.html" if is_fragment(request) else "quality/exports.html"
     return render(request, template, context)
 
@@ -88,12 +88,12 @@ def _requested(request: HttpRequest, actor: Actor) -> HttpResponse:
     return gone_to(request, reverse("export", args=[export.code]))
 
 
-def _preview(asked: Asked) -> dict[str, object]:
+def _preview(asked: Asked, actor: Actor) -> dict[str, object]:
     """The devices that would be exported, or why there are none."""
     if not asked.is_asked:
         return {"devices": None, "total": 0, "reasons": ()}
     try:
-        found = devices_asked(ExportKind(asked.kind), asked.subject.upper())
+        found = devices_asked(ExportKind(asked.kind), asked.subject.upper(), actor)
     except Refused as refusal:
         return {"devices": None, "total": 0, "reasons": refusal.reasons}
     return {"devices": found[:SHOWN], "total": len(found), "reasons": ()}
@@ -156,5 +156,5 @@ def export_bundle(request: HttpRequest, code: str, sha256: str) -> FileResponse:
 
 def device_integrity(request: HttpRequest, code: str) -> HttpResponse:
     """The verdict on a device's record, recomputed now (11.10(a))."""
-    found = verify_integrity(device_by(code), actor_of(request))
+    found = verify_integrity(device_by(request, code), actor_of(request))
     return render(request, "quality/parts/integrity.html", {"found": found})

@@ -1,25 +1,11 @@
-"""The server's signature key, which signs manifests, and the public keys that a bundle carries."""
+"""The public keys that a bundle carries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from mes.eventlog.sealing import SealKey
 from mes.exceptions import Refused
-from mes.vault import key_in
-
-
-def signature_key(folder: Path) -> SealKey:
-    """The key in `signing.key`, made on the first day. Its public half lies beside it for whoever verifies."""
-    secret = key_in(folder / "signing.key", lambda: Ed25519PrivateKey.generate().private_bytes_raw())
-    key = SealKey(Ed25519PrivateKey.from_private_bytes(secret))
-    public = folder / f"signing-{key.id}.pub"
-    if not public.exists():
-        public.write_text(key.private.public_key().public_bytes_raw().hex() + "\n")
-    return key
 
 
 def public_files(folder: Path, names: Iterable[str]) -> dict[str, bytes]:

@@ -19,10 +19,11 @@ from mes.eventlog.base import canonical
 from mes.eventlog.sealing import NotProvable, RecordAltered
 from mes.exceptions import Refused
 from mes.services.artefacts import artefact_path
+from mes.services.signing_seal import signature_key
 from quality.export import verify_record
 from quality.export.archive import Member, member, stated, write_archive
 from quality.export.content import genealogy_of, newest_moment, record_of, signatures_of
-from quality.export.keys import public_files, signature_key
+from quality.export.keys import public_files
 from quality.export.proofs import proofs_for, unsealed
 from quality.reports.base import REPORTS
 from quality.reports.page import page_of
@@ -130,7 +131,7 @@ def _pdf(device: Device, record: dict[str, Any], text: bytes) -> bytes:
 def _keys(proofs: dict[str, Any], signatures: dict[str, Any]) -> dict[str, bytes]:
     names = {f"seal-{seal['key_id']}" for seal in proofs["seals"].values()}
     names |= {f"signing-{row['key_id']}" for row in signatures["signatures"] if "key_id" in row}
-    names.add(f"signing-{signature_key(settings.KEYS_DIR).id}")
+    names.add(f"signing-{signature_key().id}")
     return {f"keys/{name}": content for name, content in public_files(settings.KEYS_DIR, names).items()}
 
 
@@ -149,7 +150,7 @@ def _artefact(item: dict[str, Any]) -> Member:
 
 
 def _signed(device: Device, record: dict[str, Any], members: list[Member]) -> tuple[Member, Member]:
-    key = signature_key(settings.KEYS_DIR)
+    key = signature_key()
     manifest = _json(
         {
             "schema": verify_record.SCHEMA,

@@ -11,16 +11,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 
 from devices.models import Device, Order
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import Conflict, InvalidInput, Reason, Refused
-from mes.models import Artefact, EventRecord
+from mes.models import Artefact, EventRecord, Person
 from mes.permissions import require
+from mes.scope import may_know, viewer_of, visible
 from mes.services.artefacts import artefact_path, require_intact, store_artefact
+from mes.services.signing_seal import signature_key
 from printing.models import MaterialLot
 from quality.choices import ExportKind, ExportStage
 from quality.events import (
@@ -32,7 +33,6 @@ from quality.events import (
     RecordExportRequested,
 )
 from quality.export.content import INSPECTION
-from quality.export.keys import signature_key
 from quality.models import Export, ExportedRecord
 from quality.services.bundle import Bundle, bundle_of
 
@@ -46,12 +46,16 @@ ZIP = "application/zip"
 # --- which devices
 
 
-def devices_asked(kind: ExportKind, subject: str) -> list[Device]:
-    """The devices whose records are asked for, by key. `subject`: a public code, or two days `2026-01-01/2026-01-31`.
+def devices_asked(kind: ExportKind, subject: str, actor: Actor) -> list[Device]:
+    """The devices whose records somebody asks for and may know, by key. `subject`: a public code, or two days
+    `2026-01-01/2026-01-31`.
 
     Raises InvalidInput where there is no such thing, none of its devices, or too many.
     """
-    found = list(_ASKED[kind](subject).order_by("pk")[: MOST_DEVICES + 1])
+    asked = _ASKED[kind](subject)
+    if actor.person_id is not None:
+        asked = visible(asked, viewer_of(Person.objects.filter(pk=actor.person_id).first()))
+    found = list(asked.order_by("pk")[: MOST_DEVICES + 1])
     if not found:
         raise InvalidInput(
             f"There is no record of any device for {kind.label.lower()}: {subject[:40]}.",
@@ -133,7 +137,7 @@ def request_export(*, kind: ExportKind, subject: str, actor: Actor, reason: str 
         kind=kind,
         subject=subject,
         mode=INSPECTION,
-        devices=[device.pk for device in devices_asked(kind, subject)],
+        devices=[device.pk for device in devices_asked(kind, subject, actor)],
         requested_by=str(actor),
     )
     asked = RecordExportRequested(
@@ -245,8 +249,9 @@ def _locked(export_id: int) -> Export:
 def take_bundle(*, export: Export, sha256: str, actor: Actor) -> ExportedRecord:
     """A bundle for download, checked against its digest; that it was taken is a fact. Raises NotPermitted."""
     require(actor, "quality.export_record")
-    row = export.records.select_related("bundle").filter(bundle=sha256).first()
-    if row is None:
+    row = export.records.select_related("bundle", "device").filter(bundle=sha256).first()
+    viewer = viewer_of(Person.objects.filter(pk=actor.person_id).first())
+    if row is None or not may_know(viewer, row.device):
         raise InvalidInput("This export has no such bundle.", cure="Choose one of its list.")
     require_intact(row.bundle)
     publish(export, RecordBundleTaken(export_id=export.pk, bundle_sha256=sha256), actor=actor)
@@ -285,7 +290,7 @@ def export_to_folder(
 
 def _all_stored(kind: ExportKind, subject: str, actor: Actor, reason: str, wait_s: float) -> list[Stored]:
     found = []
-    for device in devices_asked(kind, subject):
+    for device in devices_asked(kind, subject, actor):
         try:
             bundle = bundle_of(device, wait_s=wait_s)
             found.append(Stored(device, bundle, store_bundle(bundle)))
@@ -319,6 +324,4 @@ def record_export(
 
 def signing_fingerprint() -> str:
     """SHA-256 of the public key that signs bundles: what a manufacturer publishes, and a verifier compares."""
-    return hashlib.sha256(
-        signature_key(settings.KEYS_DIR).private.public_key().public_bytes_raw()
-    ).hexdigest()
+    return hashlib.sha256(signature_key().private.public_key().public_bytes_raw()).hexdigest()

@@ -179,7 +179,7 @@ def test_devices_are_found_by_order_lot_and_days(sealed: Device) -> None:
         (ExportKind.LOT, lot.code),
         (ExportKind.RANGE, f"{today}/2999-01-01"),
     ):
-        assert devices_asked(kind, subject) == [sealed]
+        assert devices_asked(kind, subject, SYSTEM) == [sealed]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_devices_are_found_by_order_lot_and_days(sealed: Device) -> None:
 )
 def test_a_subject_that_is_none_is_refused_with_a_cure(db: None, kind: ExportKind, subject: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
-        devices_asked(kind, subject)
+        devices_asked(kind, subject, SYSTEM)
     assert refusal.value.reasons[0].cure
 
 
