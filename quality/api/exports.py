@@ -72,9 +72,9 @@ class IntegrityOutput(serializers.Serializer[Any]):
 class ExportViewSet(CodeViewSet):
     """Complete copies of records (21 CFR 11.10(b))."""
 
-    permits: ClassVar[Mapping[str, str]] = {
-        name: "quality.export_record" for name in ("list", "retrieve", "create", "cancel", "bundle")
-    }
+    permits: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("list", "retrieve", "create", "cancel", "bundle"), "quality.export_record"
+    )
     letter = "X"
     serializer_class = ExportOutput
     filterset_fields = ("kind", "stage")

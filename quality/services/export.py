@@ -19,7 +19,7 @@ from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import Conflict, InvalidInput, Reason, Refused
 from mes.models import Artefact, EventRecord, Person
 from mes.permissions import require
-from mes.scope import may_know, viewer_of, visible
+from mes.scope import Viewer, may_know, viewer_of, visible
 from mes.services.artefacts import artefact_path, require_intact, store_artefact
 from mes.services.signing_seal import signature_key
 from printing.models import MaterialLot
@@ -54,7 +54,7 @@ def devices_asked(kind: ExportKind, subject: str, actor: Actor) -> list[Device]:
     """
     asked = _ASKED[kind](subject)
     if actor.person_id is not None:
-        asked = visible(asked, viewer_of(Person.objects.filter(pk=actor.person_id).first()))
+        asked = visible(asked, _viewer(actor))
     found = list(asked.order_by("pk")[: MOST_DEVICES + 1])
     if not found:
         raise InvalidInput(
@@ -66,6 +66,10 @@ def devices_asked(kind: ExportKind, subject: str, actor: Actor) -> list[Device]:
             f"These are more than {MOST_DEVICES} devices.", cure="Ask for fewer days, or order by order."
         )
     return found
+
+
+def _viewer(actor: Actor) -> Viewer:
+    return viewer_of(Person.objects.filter(pk=actor.person_id or 0).first())
 
 
 def _key(code: str, letter: str, model: Any) -> int:
@@ -250,8 +254,7 @@ def take_bundle(*, export: Export, sha256: str, actor: Actor) -> ExportedRecord:
     """A bundle for download, checked against its digest; that it was taken is a fact. Raises NotPermitted."""
     require(actor, "quality.export_record")
     row = export.records.select_related("bundle", "device").filter(bundle=sha256).first()
-    viewer = viewer_of(Person.objects.filter(pk=actor.person_id).first())
-    if row is None or not may_know(viewer, row.device):
+    if row is None or not may_know(_viewer(actor), row.device):
         raise InvalidInput("This export has no such bundle.", cure="Choose one of its list.")
     require_intact(row.bundle)
     publish(export, RecordBundleTaken(export_id=export.pk, bundle_sha256=sha256), actor=actor)

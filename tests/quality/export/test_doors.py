@@ -76,7 +76,7 @@ def test_an_inspector_exports_a_record_and_takes_it(
     answer = client.get(f"/exports/X0000001/bundles/{row.bundle_id}/")
     assert answer["Content-Disposition"] == f'attachment; filename="DHR_{sealed.serial}.zip"'
     place = tmp_path / "taken.zip"
-    place.write_bytes(b"".join(answer))  # type: ignore[arg-type] # a file's chunks
+    place.write_bytes(b"".join(answer))
     with place.open("rb") as file:
         assert Check(file).run() == []
     assert EventRecord.objects.get(type="quality.record_bundle_taken").actor == f"person:{auditor.pk}"
@@ -141,7 +141,7 @@ def test_programs_export_and_check(sealed: Device, auditor: Person, export_all: 
     assert (export["stage"], export["done"], export["total"]) == ("finished", 1, 1)
     answer = api.get(f"/api/exports/{export['code']}/bundles/{export['records'][0]['sha256']}/")
     assert answer["Content-Type"] == "application/zip"
-    b"".join(answer)  # type: ignore[arg-type] # a file's chunks
+    b"".join(answer)
     assert api.post(f"/api/exports/{export['code']}/cancel/").status_code == 409
     assert api.get("/api/exports/").json()["count"] == 1
 
