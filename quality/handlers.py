@@ -10,7 +10,8 @@ from mes.eventlog.base import Recorded
 from mes.eventlog.subscriptions import on
 from printing.events import DeviceBuildOutdated
 from quality.choices import Source
-from quality.events import DeviceReleased, ScanReceived
+from quality.events import DeviceReleased, RecordExported, RecordExportRequested, ScanReceived
+from quality.services.export import export_next
 from quality.services.measurement import measure_scan
 from quality.services.nonconformance import SYSTEM as NONCONFORMANCE
 from quality.services.nonconformance import open_nonconformance
@@ -63,3 +64,15 @@ def flag_outdated_build(recorded: Recorded[DeviceBuildOutdated]) -> None:
 def render_record(recorded: Recorded[DeviceReleased]) -> Callable[[], object]:
     """A released device gets its production record as PDF and JSON."""
     return render_production_record(recorded.event.device_id, last_pos=recorded.pos)
+
+
+@on(RecordExportRequested, id="quality.export_first_record", queue="reports")
+def export_first(recorded: Recorded[RecordExportRequested]) -> Callable[[], object]:
+    """The first device of an export gets its bundle."""
+    return export_next(recorded.event.export_id)
+
+
+@on(RecordExported, id="quality.export_next_record", queue="reports")
+def export_following(recorded: Recorded[RecordExported]) -> Callable[[], object]:
+    """After each bundle the next is written, until there is none or somebody stops it."""
+    return export_next(recorded.event.export_id)

@@ -12,6 +12,7 @@ from devices.models import Device
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.panels import PanelContent, page_of, panel, worklist
+from mes.permissions import may
 from quality.catalog.routing import read_routing
 from quality.choices import ENDED_STAGES, NonconformanceStage
 from quality.models import Nonconformance
@@ -66,6 +67,16 @@ def release_panel(request: HttpRequest, device: Device) -> PanelContent | None:
     viewer = Actor.person(person_id) if person_id else None
     gates = [result.as_payload() for result in release_checklist(device, viewer)]
     return PanelContent("quality/panels/release.html", {"decision": None, "gates": gates})
+
+
+@panel("quality.integrity", page="device", title="Integrity of the record", order=95)
+def integrity_panel(request: HttpRequest, device: Device) -> PanelContent | None:
+    """A button that recomputes the record, for who may ask."""
+    person_id = getattr(getattr(request, "user", None), "person_id", None)
+    if not person_id or not may(Actor.person(person_id), "quality.verify_integrity"):
+        return None
+    may_export = may(Actor.person(person_id), "quality.export_record")
+    return PanelContent("quality/panels/integrity.html", {"device": device, "may_export": may_export})
 
 
 @panel("quality.record", page="device", title="Production record", order=90)

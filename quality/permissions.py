@@ -5,8 +5,10 @@ from __future__ import annotations
 from devices.models import Device
 from mes.choices import Role
 from mes.permissions import Parts, allow, segregated
-from mes.scope import belongs_to_order
+from mes.scope import belongs_to_everybody, belongs_to_order
 from quality.models import (
+    Export,
+    ExportedRecord,
     Inspection,
     Measurement,
     Nonconformance,
@@ -33,13 +35,25 @@ allow("quality.complete_record", "complete a production record", system=True)
 allow("quality.review_record", "review a production record", Role.QAR, signed=True)
 allow("quality.release_device", "release a device", Role.QAX, signed=True)
 allow("quality.render_report", "write a report", Role.QAR, Role.QAX, Role.RA, system=True)
+allow("quality.export_record", "export records", Role.AUD, Role.QAR, Role.QAX, Role.RA, system=True)
+allow("quality.verify_integrity", "verify the integrity of a record", *MAKERS_AND_CHECKERS, Role.AUD)
 
 
 # --- what belongs to which order
 
 
-for _model in (Inspection, Nonconformance, PostProcessStep, RecordReview, ReleaseDecision, Report):
+for _model in (
+    ExportedRecord,
+    Inspection,
+    Nonconformance,
+    PostProcessStep,
+    RecordReview,
+    ReleaseDecision,
+    Report,
+):
     belongs_to_order(_model, "device__order")
+# An export names devices by code; whoever may export knows every order, or none of its devices is theirs to take.
+belongs_to_everybody(Export)
 belongs_to_order(Measurement, "inspection__device__order")
 
 

@@ -39,6 +39,7 @@ ENTRIES = (
     Entry("fleet", "Fleet", "printer", "f"),
     Entry("lots", "Material", "bottle", "l"),
     Entry("audit-trail", "Audit trail", "history", "a", "mes.read_audit_trail"),
+    Entry("exports", "Exports", "package", "e", "quality.export_record"),
     Entry("people", "People", "users", "p", "mes.read_people"),
     Entry("skills", "Training", "school", "t", "mes.read_training"),
     Entry("dead-letters", "Deliveries", "inbox", "d", "mes.operate_deliveries"),

@@ -28,6 +28,7 @@ from mes.dashboard.audit import audit_review, audit_trail
 from mes.dashboard.board import board
 from mes.dashboard.builds import build_layer, build_list, build_page
 from mes.dashboard.devices import device_gates, device_history, device_page
+from mes.dashboard.exports import device_integrity, export_bundle, export_cancel, export_page, exports
 from mes.dashboard.files import file_sent
 from mes.dashboard.find import find
 from mes.dashboard.fleet import fleet, printer_actions, printer_page
@@ -86,6 +87,7 @@ urlpatterns = [
     page("devices/<str:code>/gates/", device_gates, "device-gates"),
     page("devices/<str:code>/history/", device_history, "device-history"),
     page("devices/<str:code>/files/<str:sha256>/", file_sent, "device-file", kind="device"),
+    page("devices/<str:code>/integrity/", device_integrity, "device-integrity"),
     page("builds/", build_list, "builds"),
     page("builds/<str:code>/", build_page, "build"),
     page("builds/<str:code>/layers/<int:layer>/", build_layer, "build-layer"),
@@ -97,6 +99,10 @@ urlpatterns = [
     page("lots/<str:code>/", lot_page, "lot"),
     page("lots/<str:code>/files/<str:sha256>/", file_sent, "lot-file", kind="lot"),
     page("audit-trail/", audit_trail, "audit-trail"),
+    page("exports/", exports, "exports"),
+    page("exports/<str:code>/", export_page, "export"),
+    page("exports/<str:code>/cancel/", export_cancel, "export-cancel"),
+    page("exports/<str:code>/bundles/<str:sha256>/", export_bundle, "export-bundle"),
     page("audit-trail/review/", audit_review, "audit-review"),
     page("people/", people, "people"),
     page("people/<int:number>/", person_page, "person"),
