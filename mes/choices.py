@@ -43,3 +43,35 @@ class Meaning(models.TextChoices):
     DESIGN_APPROVED = "design_approved", "I approve this design for my patient"
     REJECTED = "rejected", "I reject this"
     RELEASED = "released", "I release this"
+
+
+class EmergencyStage(models.TextChoices):
+    """The life of an access in an emergency: it ends by itself, and is not over before it was reviewed."""
+
+    OPEN = "open", "Open"
+    ENDED = "ended", "Ended, not reviewed"
+    REVIEWED = "reviewed", "Reviewed"
+
+    @classmethod
+    def starts(cls) -> tuple[str, ...]:
+        return (cls.OPEN.value,)
+
+    @classmethod
+    def pairs(cls) -> tuple[tuple[str, str], ...]:
+        return ((cls.OPEN.value, cls.ENDED.value), (cls.ENDED.value, cls.REVIEWED.value))
+
+
+class ErasureStage(models.TextChoices):
+    """The life of a request for erasure."""
+
+    REQUESTED = "requested", "Waits for its decision"
+    REFUSED = "refused", "Refused"
+    ERASED = "erased", "Erased"
+
+    @classmethod
+    def starts(cls) -> tuple[str, ...]:
+        return (cls.REQUESTED.value,)
+
+    @classmethod
+    def pairs(cls) -> tuple[tuple[str, str], ...]:
+        return ((cls.REQUESTED.value, cls.REFUSED.value), (cls.REQUESTED.value, cls.ERASED.value))

@@ -11,13 +11,23 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from mes.api.parsers import TooLarge
-from mes.exceptions import Conflict, InvalidInput, NotPermitted, Refused, SignatureRefused
+from mes.exceptions import (
+    Conflict,
+    IdentityErased,
+    InvalidInput,
+    NotPermitted,
+    Refused,
+    SignatureRefused,
+    TooOften,
+)
 
 STATUS: dict[type[Refused], int] = {
     InvalidInput: 422,
     NotPermitted: 403,
     SignatureRefused: 403,
     Conflict: 409,
+    TooOften: 429,
+    IdentityErased: 410,
 }
 CODES = {401: "not_signed_in", 403: "not_permitted", 404: "not_found"}
 CURES = {

@@ -14,8 +14,9 @@ from mes.models.eventlog import (
     Slot,
     Stream,
 )
-from mes.models.patients import Patient, PatientIdentity
+from mes.models.patients import Patient, PatientIdentity, VaultRotation
 from mes.models.people import AccessToken, Account, Person, RoleGrant
+from mes.models.privacy import EmergencyAccess, ErasureRequest, IdentityView, ReportingLine
 from mes.models.signatures import Signature
 
 __all__ = [
@@ -24,18 +25,23 @@ __all__ = [
     "Artefact",
     "Delivery",
     "DeliveryStatus",
+    "EmergencyAccess",
     "Epoch",
+    "ErasureRequest",
     "EventRecord",
+    "IdentityView",
     "Inbox",
     "Lane",
     "Leaf",
     "Patient",
     "PatientIdentity",
     "Person",
+    "ReportingLine",
     "RoleGrant",
     "Schedule",
     "Seal",
     "Signature",
     "Slot",
     "Stream",
+    "VaultRotation",
 ]
