@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidTag
 from django.db import connection
 
 from mes.choices import ErasureStage, Role
@@ -14,8 +15,8 @@ from mes.gates import KEEPING
 from mes.models import ErasureRequest, EventRecord, Patient, PatientIdentity
 from mes.services.erasure import OVERWRITTEN, approve_erasure, refuse_erasure, request_erasure
 from mes.services.patients import open_identity, patient_with, pseudonym_key
-from mes.services.viewing import view_identity
 from mes.services.vaultkeys import vault
+from mes.services.viewing import view_identity
 from mes.vault import Key, place
 from tests.devices.makers import Staff, make_order
 from tests.mes.makers import make_patient, make_person, make_signer
@@ -75,14 +76,16 @@ def test_two_people_erase_and_only_the_token_is_left(patient: Patient, request_:
     assert patient_with("MRN 4711") is None
 
 
-def test_what_was_sealed_cannot_be_read_without_the_shredded_key(patient: Patient, request_: ErasureRequest) -> None:
+def test_what_was_sealed_cannot_be_read_without_the_shredded_key(
+    patient: Patient, request_: ErasureRequest
+) -> None:
     """An old copy of a sealed value, as a backup holds it, opens with nothing that is left."""
     old = bytes(PatientIdentity.objects.get(patient=patient).sealed_family_name)
     approve_both(request_)
     row = PatientIdentity.objects.get(patient=patient)
     left = [*vault().ring.keys, *vault().index.keys, Key(bytes(row.data_key).ljust(32, b"\0"))]
     for key in left:
-        with pytest.raises(Exception, match=""):
+        with pytest.raises(InvalidTag):
             key.open(old, bound_to=place("mes_patient_identity", "sealed_family_name", patient.pk))
 
 
@@ -94,7 +97,9 @@ def test_the_chain_stays_valid_and_says_what_happened(patient: Patient, request_
     assert (erased.stream_id, erased.reason) == (str(patient.pk), "The patient asks by letter")
     assert EventRecord.objects.filter(type="mes.erasure_approved").count() == 2
     with connection.cursor() as cursor:
-        cursor.execute("SELECT string_agg(i::text, '') FROM mes_patient_identity i WHERE patient_id = %s", [patient.pk])
+        cursor.execute(
+            "SELECT string_agg(i::text, '') FROM mes_patient_identity i WHERE patient_id = %s", [patient.pk]
+        )
         assert "MRN" not in cursor.fetchone()[0]
 
 
@@ -116,8 +121,13 @@ def test_one_person_with_both_roles_does_not_decide_alone(patient: Patient, requ
     assert open_identity(patient).family_name == "Doe"
 
 
-@pytest.mark.parametrize(("held", "claimed"), [(Role.QAR, Role.PRV), (Role.PRV, Role.QAR), (Role.PRV, Role.RA), (Role.ORD, Role.PRV)])
-def test_nobody_decides_in_a_role_that_is_not_theirs(request_: ErasureRequest, held: Role, claimed: Role) -> None:
+@pytest.mark.parametrize(
+    ("held", "claimed"),
+    [(Role.QAR, Role.PRV), (Role.PRV, Role.QAR), (Role.PRV, Role.RA), (Role.ORD, Role.PRV)],
+)
+def test_nobody_decides_in_a_role_that_is_not_theirs(
+    request_: ErasureRequest, held: Role, claimed: Role
+) -> None:
     actor, typed = make_signer(held)
     with pytest.raises(NotPermitted):
         approve_erasure(request_id=request_.pk, role=claimed, actor=actor, credentials=typed)
@@ -126,7 +136,9 @@ def test_nobody_decides_in_a_role_that_is_not_theirs(request_: ErasureRequest, h
 
 
 @pytest.mark.requirement("K-15")
-def test_a_legal_hold_blocks_it_until_it_is_lifted(patient: Patient, request_: ErasureRequest, hold: list[int]) -> None:
+def test_a_legal_hold_blocks_it_until_it_is_lifted(
+    patient: Patient, request_: ErasureRequest, hold: list[int]
+) -> None:
     officer, typed = make_signer(Role.PRV)
     approve_erasure(request_id=request_.pk, role=Role.PRV, actor=officer, credentials=typed)
     hold.append(patient.pk)
@@ -163,7 +175,12 @@ def test_a_patient_with_an_order_under_way_is_not_forgotten() -> None:
 
 def test_a_refusal_has_a_reason_and_ends_the_request(patient: Patient, request_: ErasureRequest) -> None:
     actor, typed = make_signer(Role.QAR)
-    refusal: dict[str, Any] = {"request_id": request_.pk, "role": Role.QAR, "actor": actor, "credentials": typed}
+    refusal: dict[str, Any] = {
+        "request_id": request_.pk,
+        "role": Role.QAR,
+        "actor": actor,
+        "credentials": typed,
+    }
     with pytest.raises(InvalidInput):
         refuse_erasure(**refusal, reason=" ")
     assert refuse_erasure(**refusal, reason="Retention of implants").stage == ErasureStage.REFUSED

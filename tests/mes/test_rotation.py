@@ -38,7 +38,9 @@ def own_keys(tmp_path: Path, settings: Any) -> Iterator[Path]:
 
 
 def rows() -> list[dict[str, Any]]:
-    return list(PatientIdentity.objects.order_by("pk").values("data_key_id", "index_key_id", "patient_id_index"))
+    return list(
+        PatientIdentity.objects.order_by("pk").values("data_key_id", "index_key_id", "patient_id_index")
+    )
 
 
 @pytest.mark.django_db
@@ -58,7 +60,11 @@ def test_every_patient_moves_and_the_old_key_goes(own_keys: Path, purpose: Purpo
     assert [open_identity(patient) for patient in patients] == identities
     assert [pseudonym_key(patient, "uids") for patient in patients] == pseudonyms
     assert [patient_with(f"mrn{number}") for number in range(5)] == patients
-    told = EventRecord.objects.filter(stream_type="mes.vault_rotation").order_by("pos").values_list("type", flat=True)
+    told = (
+        EventRecord.objects.filter(stream_type="mes.vault_rotation")
+        .order_by("pos")
+        .values_list("type", flat=True)
+    )
     assert [name.removeprefix("mes.vault_") for name in told] == [
         "rotation_begun", "rows_moved", "rows_moved", "rows_moved", "rotation_finished",
     ]  # fmt: skip
@@ -93,7 +99,11 @@ def test_it_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch, place: str
         open_identity(patient)
     rotate(purpose="wrap", batch=2)
     finished = VaultRotation.objects.filter(done=True)
-    assert finished.count() == VaultRotation.objects.count() == (2 if place in ("finish_rotation", "forget_keys") else 1)
+    assert (
+        finished.count()
+        == VaultRotation.objects.count()
+        == (2 if place in ("finish_rotation", "forget_keys") else 1)
+    )
     assert vault().ring.ids == {finished.order_by("-pk")[0].new_key_id}
     for patient in patients:
         open_identity(patient)

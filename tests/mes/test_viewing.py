@@ -71,7 +71,9 @@ def test_a_refused_look_is_an_event_too(patient: Patient, operator: Actor) -> No
 
 
 @pytest.mark.requirement("P11-10d")
-def test_nobody_looks_through_the_whole_vault(patient: Patient, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_looks_through_the_whole_vault(
+    patient: Patient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.IDENTITY_VIEWS_PER_HOUR = 3
     coordinator, other = (Actor.person(make_person(Role.ORD).pk) for _ in range(2))
     for _ in range(3):
@@ -85,7 +87,9 @@ def test_nobody_looks_through_the_whole_vault(patient: Patient, settings: Any, m
 
 
 @pytest.mark.requirement("EV-10")
-def test_a_search_needs_the_whole_identifier_and_is_written_down_without_it(patient: Patient, settings: Any) -> None:
+def test_a_search_needs_the_whole_identifier_and_is_written_down_without_it(
+    patient: Patient, settings: Any
+) -> None:
     settings.IDENTITY_SEARCHES_PER_HOUR = 3
     coordinator = Actor.person(make_person(Role.ORD).pk)
     assert look_up_patient(identifier=" mrn4711", actor=coordinator) == patient
@@ -141,7 +145,9 @@ def test_it_ends_by_itself_and_everything_is_an_event(
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "urgent", "x" * 9])
-def test_an_emergency_has_a_reason_that_can_be_checked(patient: Patient, operator: Actor, reason: str) -> None:
+def test_an_emergency_has_a_reason_that_can_be_checked(
+    patient: Patient, operator: Actor, reason: str
+) -> None:
     with pytest.raises(InvalidInput, match="what the emergency is"):
         break_glass(patient=patient, actor=operator, reason=reason)
     assert not EmergencyAccess.objects.exists()
@@ -179,7 +185,11 @@ def test_the_privacy_officer_and_the_manager_get_a_task_and_sign_their_review(
     assert [task.code for task in personal_tasks(person_of(manager).pk)] == [access.code]
     for actor, typed in ((officer, officer_types), (manager, manager_types)):
         review_emergency_access(
-            access_id=access.pk, justified=True, finding="Checked with the ward", actor=actor, credentials=typed
+            access_id=access.pk,
+            justified=True,
+            finding="Checked with the ward",
+            actor=actor,
+            credentials=typed,
         )
     access.refresh_from_db()
     assert (access.stage, access.justified) == (EmergencyStage.REVIEWED, True)
