@@ -152,7 +152,7 @@ def review_content(access: EmergencyAccess, finding: str, *, justified: bool) ->
 
 def reviewer_of(access: EmergencyAccess, person_id: int | None) -> Reviewer | None:
     """As whom a person still has to review an access, if at all. Nobody reviews their own."""
-    person = Person.objects.filter(pk=person_id, active=True).first()
+    person = Person.objects.filter(pk=person_id or 0, active=True).first()
     if person is None or person.pk == access.person_id or access.stage != EmergencyStage.ENDED:
         return None
     if person.pk == access.manager_id:

@@ -19,6 +19,7 @@ from mes.models import ErasureRequest, Patient, PatientIdentity, Person
 from mes.permissions import require
 from mes.selectors import roles_of
 from mes.services.signatures import Credentials, sign
+from mes.services.viewing import person_behind
 
 ERASE = "patient.erase"
 OVERWRITTEN = b"erased"
@@ -42,7 +43,7 @@ def request_erasure(*, patient: Patient, reason: str, actor: Actor) -> ErasureRe
     request = ErasureRequest.objects.create(
         patient=patient,
         reason=reason.strip(),
-        registered_by_id=actor.person_id,
+        registered_by=Person.objects.get(pk=person_behind(actor)),
         registered_at=timezone.now(),
     )
     event = ErasureRequested(request_id=request.pk, patient_id=patient.pk)
@@ -130,7 +131,7 @@ def _waiting(request_id: int) -> ErasureRequest:
 
 def _may_decide(actor: Actor, role: Role) -> None:
     require(actor, "mes.decide_erasure")
-    person = Person.objects.filter(pk=actor.person_id).first()
+    person = Person.objects.filter(pk=person_behind(actor)).first()
     if role not in APPROVALS or person is None or role not in roles_of(person):
         raise NotPermitted(
             f"You do not decide as {role.label}.",

@@ -11,6 +11,7 @@ from typing import Literal
 
 from django.conf import settings
 from django.db import connection, connections
+from django.db.models import QuerySet
 
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
@@ -39,7 +40,8 @@ def vault() -> Vault:
 
 def refuse_lost_keys(found: Vault, *, using: str = "default") -> None:
     """Raises KeyFault where rows stand under keys that are not here: another installation's files, or new ones."""
-    for purpose, ring in (("wrap", found.ring), ("index", found.index)):
+    rings: dict[Purpose, KeyRing] = {"wrap": found.ring, "index": found.index}
+    for purpose, ring in rings.items():
         if lost := sorted(_ids_needed(purpose, using) - ring.ids):
             raise KeyFault(
                 f"{ring.path} does not hold the keys that patients' identities are sealed under: {', '.join(lost)}. "
@@ -77,7 +79,7 @@ def _lock(function: str, number: int) -> bool:
 
 
 def data_key_of(row: PatientIdentity) -> Key:
-    return vault().unwrap(row.data_key, bound_to=place(TABLE, "data_key", row.patient_id))
+    return vault().unwrap(bytes(row.data_key), bound_to=place(TABLE, "data_key", row.patient_id))
 
 
 # --- rotation
@@ -140,8 +142,8 @@ def move_rows(*, rotation_id: int, batch: int) -> int:
     return len(rows)
 
 
-def _rows_behind(rotation: VaultRotation):  # type: ignore[no-untyped-def]
-    column = KEY_COLUMN[rotation.purpose]
+def _rows_behind(rotation: VaultRotation) -> QuerySet[PatientIdentity]:
+    column = "data_key_id" if rotation.purpose == "wrap" else "index_key_id"
     return PatientIdentity.objects.exclude(**{f"{column}__in": ["", rotation.new_key_id]}).order_by("pk")
 
 
@@ -153,7 +155,9 @@ def _move(row: PatientIdentity, rotation: VaultRotation) -> None:
         row.data_key_id = rotation.new_key_id
         row.save(update_fields=["data_key", "data_key_id"])
         return
-    identifier = key.open(row.sealed_patient_id, bound_to=place(TABLE, "sealed_patient_id", row.patient_id))
+    identifier = key.open(
+        bytes(row.sealed_patient_id), bound_to=place(TABLE, "sealed_patient_id", row.patient_id)
+    )
     row.patient_id_index = vault().blind_index(identifier.decode(), rotation.new_key_id)
     row.index_key_id = rotation.new_key_id
     row.save(update_fields=["patient_id_index", "index_key_id"])

@@ -46,7 +46,11 @@ def _viewed(*, patient: Patient, actor: Actor, reason: str, about: Model | None)
     _not_too_often(actor, VIEWING, "looked at identities", settings.IDENTITY_VIEWS_PER_HOUR)
     identity = open_identity(patient)
     view = IdentityView.objects.create(
-        patient=patient, person_id=_person(actor), emergency=emergency, reason=reason.strip(), viewed_at=now
+        patient=patient,
+        person_id=person_behind(actor),
+        emergency=emergency,
+        reason=reason.strip(),
+        viewed_at=now,
     )
     seen = PatientIdentityViewed(
         patient_id=patient.pk, view_id=view.pk, emergency_id=emergency.pk if emergency else None
@@ -55,10 +59,11 @@ def _viewed(*, patient: Patient, actor: Actor, reason: str, about: Model | None)
     return identity
 
 
-def _person(actor: Actor) -> int:
+def person_behind(actor: Actor) -> int:
+    """Raises NotPermitted for a program."""
     if actor.person_id is None:
         raise NotPermitted(
-            "Only a person may see who a patient is.", cure="Sign in and do it.", rule="P11-10g"
+            "Only a person has to do with patients.", cure="Sign in and do it.", rule="P11-10g"
         )
     return actor.person_id
 
@@ -86,13 +91,13 @@ def require_need_to_know(actor: Actor, action: str, subject: Model) -> None:
 def emergency_of(patient: Patient, actor: Actor) -> EmergencyAccess | None:
     """The person's access in an emergency while it lasts: the clock decides, not the row."""
     return EmergencyAccess.objects.filter(
-        patient=patient, person_id=actor.person_id, stage="open", expires_at__gt=timezone.now()
+        patient=patient, person_id=actor.person_id or 0, stage="open", expires_at__gt=timezone.now()
     ).first()
 
 
 def _not_too_often(actor: Actor, what: int, words: str, limit: int) -> None:
     """Counted one after the other for each person, so that requests at once cannot pass together."""
-    person = _person(actor)
+    person = person_behind(actor)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [what, person % 2**31])
     since = timezone.now() - HOUR
@@ -125,7 +130,7 @@ def look_up_patient(*, identifier: str, actor: Actor) -> Patient | None:
         raise InvalidInput("An identifier is missing.", cure="Type the whole identifier.", rule="G-ORD-05")
     _not_too_often(actor, SEARCHING, "searched", settings.IDENTITY_SEARCHES_PER_HOUR)
     patient = patient_with(identifier)
-    person = Person.objects.get(pk=_person(actor))
+    person = Person.objects.get(pk=person_behind(actor))
     event = PatientLookedUp(person_id=person.pk, patient_id=patient.pk if patient else None)
     publish(person, event, actor=actor)
     return patient

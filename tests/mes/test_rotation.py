@@ -37,7 +37,7 @@ def own_keys(tmp_path: Path, settings: Any) -> Iterator[Path]:
     vaultkeys._compared.clear()
 
 
-def rows() -> list[dict[str, Any]]:
+def rows() -> list[Any]:
     return list(
         PatientIdentity.objects.order_by("pk").values("data_key_id", "index_key_id", "patient_id_index")
     )

@@ -9,7 +9,7 @@ from django.utils import timezone
 from mes.choices import EmergencyStage, Role
 from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, SignatureRefused, TooOften
-from mes.models import EmergencyAccess, EventRecord, IdentityView, Patient, Person, Signature
+from mes.models import EmergencyAccess, EventRecord, IdentityView, Patient, Signature
 from mes.panels import WORKLISTS, open_tasks, personal_tasks
 from mes.services.emergency import (
     break_glass,
@@ -248,5 +248,5 @@ def test_a_manager_is_somebody_else_and_there_is_one(operator: Actor) -> None:
 
 def test_who_has_no_part_in_it_reviews_nothing(patient: Patient, operator: Actor) -> None:
     access = break_glass(patient=patient, actor=operator, reason=REASON)
-    for person in (Person.objects.get(pk=operator.person_id), make_person(Role.QAR)):
+    for person in (person_of(operator), make_person(Role.QAR)):
         assert reviewer_of(access, person.pk) is None
