@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
@@ -64,7 +65,9 @@ def emergency_asked(request: HttpRequest) -> HttpResponse:
     """Take access in an emergency. The patient is named by an order's code or a token, never by a name."""
     about = (request.POST.get("about") or request.GET.get("about", "")).strip()[:40]
     if request.method != "POST":
-        return render(request, "mes/emergency_ask.html", {"about": about, "shortest": SHORTEST_REASON})
+        minutes = int(settings.EMERGENCY_ACCESS.total_seconds() // 60)
+        asked = {"about": about, "shortest": SHORTEST_REASON, "minutes": minutes}
+        return render(request, "mes/emergency_ask.html", asked)
     access = break_glass(
         patient=_patient_about(about), actor=actor_of(request), reason=request.POST.get("reason", "")[:2000]
     )

@@ -50,7 +50,8 @@ def _forms(word: str) -> Iterator[bytes]:
     plain = word.casefold()
     for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
         yield plain.encode(encoding)
-    yield plain.encode().hex().encode()
+    for spelt in (word, word.upper(), plain):
+        yield spelt.encode().hex().encode()
     yield quote(plain, safe="").encode().lower()
     yield quote_plus(plain).encode().lower()
 
@@ -178,7 +179,8 @@ class Listener:
 
     def __init__(self, url: str) -> None:
         self.heard: list[str] = []
-        self._url, self._client = url, redis.Redis.from_url(url)
+        # Quiet minutes are no fault: it waits for as long as the story takes.
+        self._url, self._client = url, redis.Redis.from_url(url, socket_timeout=None)
         self._ready, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
