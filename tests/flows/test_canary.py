@@ -258,8 +258,8 @@ def refuse_images(told: Told) -> None:
     ]
     told[Role.IMG].send(f"devices/{device}/studies/", {"files": cut})
     told.drain()
-    files = [file.read() for file in upload(told.folder / "odd")]
-    odd = [part.replace(CANARY.birth_date.replace("-", "").encode(), b"ZZKANARI") for part in files]
+    parts = [file.read() or b"" for file in upload(told.folder / "odd")]
+    odd = [part.replace(CANARY.birth_date.replace("-", "").encode(), b"ZZKANARI") for part in parts]
     told[Role.IMG].send(
         f"devices/{device}/studies/",
         {"files": [SimpleUploadedFile(f"{CANARY.others[5]}{n}.dcm", part) for n, part in enumerate(odd)]},
