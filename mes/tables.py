@@ -76,6 +76,16 @@ for _name in (
 ):
     TABLES.add(_name, Table(_name, "fixed"))
 TABLES.add("django_session", Table("django_session", "session"))
+# django-allauth's: it looks into them, and nothing is ever written there. Who is who stands in our own tables.
+for _name in (
+    "account_emailaddress",
+    "account_emailconfirmation",
+    "mfa_authenticator",
+    "socialaccount_socialaccount",
+    "socialaccount_socialapp",
+    "socialaccount_socialtoken",
+):
+    TABLES.add(_name, Table(_name, "fixed"))
 
 
 def table(

@@ -8,8 +8,12 @@ from devices.choices import Stage
 from devices.events import DeviceResumed, DeviceStageChanged
 from mes.eventlog.base import Recorded
 from mes.eventlog.subscriptions import on
+from printing.events import DeviceBuildOutdated
+from quality.choices import Source
 from quality.events import DeviceReleased, ScanReceived
-from quality.services.inspection import measure_scan
+from quality.services.measurement import measure_scan
+from quality.services.nonconformance import SYSTEM as NONCONFORMANCE
+from quality.services.nonconformance import open_nonconformance
 from quality.services.postprocessing import start_post_processing
 from quality.services.release import complete_record
 from quality.services.reports import render_production_record
@@ -39,6 +43,20 @@ def complete_after_inspection(recorded: Recorded[DeviceStageChanged]) -> None:
 def complete_after_hold(recorded: Recorded[DeviceResumed]) -> None:
     """What a hold had stopped goes on."""
     complete_record(device_id=recorded.event.device_id)
+
+
+@on(DeviceBuildOutdated, id="quality.flag_outdated_build")
+def flag_outdated_build(recorded: Recorded[DeviceBuildOutdated]) -> None:
+    """A part that a machine may have made from a voided design is for a nonconformance."""
+    event = recorded.event
+    open_nonconformance(
+        device_id=event.device_id,
+        source=Source.PRINTING,
+        requirement="A part is printed from the approved design of its device (G-BLD-01)",
+        description=f"Build B{event.build_id:07d} was with its machine when the design in it was voided.",
+        actor=NONCONFORMANCE,
+        evidence={"build": event.build_id, "design": event.design_id},
+    )
 
 
 @on(DeviceReleased, id="quality.render_production_record", queue="reports")

@@ -17,6 +17,7 @@ from quality.choices import ENDED_STAGES, NonconformanceStage
 from quality.models import Nonconformance
 from quality.selectors import (
     devices_at,
+    devices_to_answer_for,
     devices_to_inspect,
     inspections_of,
     latest_report,
@@ -85,6 +86,8 @@ def steps_to_do() -> QuerySet[Device]:
 
 
 def _inspecting(device: Any) -> str:
+    if device.measuring:
+        return "Wait for the measurement of the scan"
     return "Sign the inspection" if device.judged else "Scan and inspect the part"
 
 
@@ -95,8 +98,8 @@ def scans_to_send_or_sign() -> QuerySet[Device]:
 
 @worklist("quality.answer_measurements", "Answer a failed measurement", Role.QCM, Role.QAR, need_by="need_by")
 def measurements_to_answer() -> QuerySet[Device]:
-    """A failed measurement that a later one has overtaken needs a second person."""
-    return devices_to_inspect().filter(overtaken=True)
+    """A failed measurement that a later one has overtaken, or that came after the decision, needs a second person."""
+    return devices_to_answer_for()
 
 
 @worklist(

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.find import CODE
 from mes.dashboard.records import STREAMS, names_of_actors, subject_of, told
 from mes.dashboard.routes import is_fragment
@@ -17,6 +17,7 @@ from mes.dashboard.sheets import as_csv
 from mes.eventlog.base import EVENT_TYPES
 from mes.models import EventRecord, Person
 from mes.permissions import require
+from mes.scope import visible_events
 
 PER_PAGE = 50
 SHEET_LIMIT = 100_000
@@ -90,7 +91,7 @@ def audit_trail(request: HttpRequest) -> HttpResponseBase:
     """Pages by position, so that events arriving meanwhile move nothing."""
     require(actor_of(request), "mes.read_audit_trail")
     filters = Filters.of(request)
-    shown = events_shown(filters)
+    shown = visible_events(events_shown(filters), viewer_behind(request))
     if request.GET.get("as") == "csv":
         return _csv(shown)
     before = request.GET.get("before", "")

@@ -9,12 +9,13 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
 from devices.models import Order
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.routes import gone_to
 from mes.dashboard.sheets import as_csv
 from mes.exceptions import NotPermitted
 from mes.models import IdentityView, Patient
 from mes.permissions import may, require
+from mes.scope import visible
 from mes.services.erasure import request_erasure
 from mes.services.viewing import emergency_of, look_up_patient, view_identity
 
@@ -60,13 +61,19 @@ def patient_by(request: HttpRequest, token: str) -> Patient:
     return patient
 
 
+def order_behind(request: HttpRequest, patient: Patient) -> Order | None:
+    """On whose account this person may look: an order that they know, else one that they do not, which refuses them."""
+    orders = Order.objects.filter(patient=patient).order_by("-pk")
+    return visible(orders, viewer_behind(request)).first() or orders.first()
+
+
 def patient_page(request: HttpRequest, token: str) -> HttpResponse:
     actor, patient = actor_of(request), patient_by(request, token)
     emergency = emergency_of(patient, actor)
     views = patient.views.select_related("person", "emergency").order_by("-viewed_at", "-pk")
     context = {
         "patient": patient,
-        "orders": Order.objects.filter(patient=patient)
+        "orders": visible(Order.objects.filter(patient=patient), viewer_behind(request))
         .select_related("master")
         .order_by("-pk")[:VIEWS_SHOWN],
         "emergency": emergency,
@@ -88,7 +95,10 @@ def patient_identity(request: HttpRequest, token: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "mes/parts/patient_identity_ask.html", {"patient": patient})
     identity = view_identity(
-        patient=patient, actor=actor_of(request), reason=request.POST.get("reason", "")[:2000]
+        patient=patient,
+        actor=actor_of(request),
+        reason=request.POST.get("reason", "")[:2000],
+        about=order_behind(request, patient),
     )
     return render(request, "mes/parts/patient_identity.html", {"patient": patient, "identity": identity})
 

@@ -2,18 +2,18 @@
 
 The sealer reads below the snapshot horizon of the current epoch: a transaction that is still open may yet add an
 event with a smaller transaction id, and a leaf, once given, keeps its place for ever. Nothing else uses the horizon.
-Each seal is copied to a witness outside the database's reach, which bounds what a truncation could hide.
+Each seal names the whole of the one before it, proves that its tree begins with that one's, and is told to a witness
+outside the database's reach, which bounds what a truncation could hide.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,29 +22,58 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from mes.eventlog.base import canonical, plain
-from mes.eventlog.merkle import EMPTY_ROOT, Tree, leaf_hash
+from mes.eventlog.base import canonical
+from mes.eventlog.leaves import (
+    EVENT_TEXT,
+    LEAF_FIELDS,
+    EventText,
+    leaf_content,
+    leaf_text,
+    settled_order,
+)
+from mes.eventlog.merkle import (
+    EMPTY_ROOT,
+    Tree,
+    consistency_proof,
+    inclusion_proof,
+    leaf_hash,
+    verify_consistency,
+    verify_inclusion,
+)
+from mes.eventlog.tiles import StoredTree
+from mes.eventlog.witness import Witness, WitnessAhead
 from mes.models import EventRecord, Leaf, Seal
 from mes.vault import key_in
 
+__all__ = [
+    "LEAF_FIELDS", "NotProvable", "Proof", "RecordAltered", "SealKey", "Sealer", "follows", "key_id", "leaf_content",
+    "load_key", "proof_of", "proofs_of", "public_keys", "run", "seal_digest", "seal_is_signed", "seal_text",
+]  # fmt: skip
+
 BATCH = 5000
-LEAF_FIELDS = (
-    "pos", "tx", "epoch", "uid", "stream_type", "stream_id", "version", "type", "schema_version", "payload", "actor",
-    "reason", "correlation", "causation", "occurred_at", "recorded_at", "software", "record_schema",
-    "record_digest",
-)  # fmt: skip
+SEAL_AT_MOST = 50_000
+"""Leaves under one new seal: a long backlog is sealed in parts, each of which stays whatever happens to the next."""
 
 log = logging.getLogger(__name__)
 
 # Older epochs count as settled; in the current one, only what is below every running transaction.
-SETTLED = """
-    SELECT pos FROM mes_event
-    WHERE (epoch, tx, pos) > (%s, %s, %s)
-      AND (epoch < mes_current_epoch() OR tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
-    ORDER BY epoch, tx, pos LIMIT %s
-"""
+SETTLED = f"""
+    SELECT {EVENT_TEXT} FROM mes_event e
+    WHERE (e.epoch, e.tx, e.pos) > (%s, %s, %s)
+      AND (e.epoch < mes_current_epoch() OR e.tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+    ORDER BY e.epoch, e.tx, e.pos LIMIT %s
+"""  # noqa: S608 - the columns are a constant
+
+
+class RecordAltered(RuntimeError):
+    """What is stored does not lead to the seals any more: nothing is signed over it. `manage.py verify` says where."""
+
+
+class NotProvable(LookupError):
+    """The event has no place under a seal: there is none, or it has not settled, or not been sealed yet."""
 
 
 @dataclass(frozen=True)
@@ -82,41 +111,122 @@ def public_keys(folder: Path) -> dict[str, Ed25519PublicKey]:
     return {key_id(key): key for key in found}
 
 
-def leaf_content(event: dict[str, Any]) -> bytes:
-    """What a leaf covers: every column of the event, canonical (RFC 8785).
-
-    There are no floating-point numbers among the columns, so the standard library's encoder gives the canonical form,
-    several times faster than the general one.
-    """
-    columns = {name: plain(event[name]) for name in LEAF_FIELDS}
-    return json.dumps(columns, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+# --- what a seal says
 
 
-def seal_text(*, tree_size: int, root: str, prev_root: str, key: str, sealed_at: Any) -> bytes:
+def seal_text(seal: Seal) -> bytes:
+    """What the key signs: canonical JSON of everything but the signature and the proof, which proves itself."""
     return canonical(
         {
-            "key_id": key,
-            "prev_root": prev_root,
-            "root": root,
-            "sealed_at": plain(sealed_at),
-            "tree_size": tree_size,
+            "key_id": seal.key_id,
+            "prev_root": seal.prev_root,
+            "prev_seal": seal.prev_seal,
+            "prev_size": seal.prev_size,
+            "root": seal.root,
+            "sealed_at": seal.sealed_at,
+            "tree_size": seal.tree_size,
         }
     ).encode()
 
 
+def seal_digest(seal: Seal | None) -> str:
+    """What the next seal calls this one by: SHA-256 of text and signature, so that neither can be replaced alone."""
+    return hashlib.sha256(seal_text(seal) + seal.signature.encode()).hexdigest() if seal else EMPTY_ROOT
+
+
 def seal_is_signed(seal: Seal, keys: dict[str, Ed25519PublicKey]) -> bool:
-    text = seal_text(
-        tree_size=seal.tree_size,
-        root=seal.root,
-        prev_root=seal.prev_root,
-        key=seal.key_id,
-        sealed_at=seal.sealed_at,
-    )
     try:
-        keys[seal.key_id].verify(bytes.fromhex(seal.signature), text)
+        signature = bytes.fromhex(seal.signature)
+        keys[seal.key_id].verify(signature, seal_text(seal))
     except (KeyError, InvalidSignature, ValueError):
         return False
-    return True
+    # Hexadecimal could be written otherwise; one byte changed is one byte changed.
+    return signature.hex() == seal.signature
+
+
+def follows(seal: Seal, before: Seal | None) -> bool:
+    """Whether a seal names exactly the one before it, and proves that its tree begins with that one's."""
+    named = (before.tree_size, before.root, seal_digest(before)) if before else (0, EMPTY_ROOT, EMPTY_ROOT)
+    try:
+        path = [bytes.fromhex(step) for step in seal.consistency.split()]
+        roots = bytes.fromhex(seal.prev_root), bytes.fromhex(seal.root)
+    except ValueError:
+        return False
+    return (
+        (seal.prev_size, seal.prev_root, seal.prev_seal) == named
+        and seal.consistency == _written(path)
+        and verify_consistency(seal.prev_size, seal.tree_size, *roots, path)
+    )
+
+
+def _written(path: Iterable[bytes]) -> str:
+    return " ".join(step.hex() for step in path)
+
+
+# --- proofs for exports
+
+
+@dataclass(frozen=True)
+class Proof:
+    """That an event stands under a seal (RFC 6962 §2.1.1): `path` leads from its leaf to `root`, deepest step first.
+
+    Hashes are hex. The seal is the first that covers the event, so the same event always has the same proof.
+    """
+
+    event_pos: int
+    leaf_index: int
+    leaf_hash: str
+    tree_size: int
+    path: tuple[str, ...]
+    root: str
+    seal_text: str
+    signature: str
+    key_id: str
+
+
+def proof_of(event_pos: int) -> Proof:
+    """Raises NotProvable for an event that is not sealed, RecordAltered where the stored tree proves nothing."""
+    return proofs_of([event_pos])[0]
+
+
+def proofs_of(positions: Iterable[int]) -> list[Proof]:
+    """The proofs of many events, in the order asked; what they share of the tree is read once. Raises as `proof_of`."""
+    wanted, stored = list(positions), StoredTree()
+    first = Seal.objects.filter(tree_size__gt=OuterRef("index")).order_by("tree_size").values("tree_size")[:1]
+    leaves = {
+        leaf.event_id: leaf for leaf in Leaf.objects.filter(event__in=wanted).annotate(seal=Subquery(first))
+    }
+    seals = Seal.objects.in_bulk({leaf.seal for leaf in leaves.values()} - {None})
+    return [_proof(pos, leaves.get(pos), seals, stored) for pos in wanted]
+
+
+def _proof(pos: int, leaf: Any, seals: Mapping[int, Seal], stored: StoredTree) -> Proof:
+    if leaf is None or leaf.seal is None:
+        raise NotProvable(f"The event at {pos} is not sealed yet, or there is none.")
+    seal = seals[leaf.seal]
+    try:
+        path = inclusion_proof(stored.over, leaf.index, seal.tree_size)
+    except LookupError as missing:
+        raise RecordAltered(f"No proof of the event at {pos}: {missing}.") from missing
+    proven = verify_inclusion(
+        bytes.fromhex(leaf.hash), leaf.index, seal.tree_size, path, bytes.fromhex(seal.root)
+    )
+    if not proven:
+        raise RecordAltered(f"The stored tree does not lead from the event at {pos} to its seal.")
+    return Proof(
+        event_pos=pos,
+        leaf_index=leaf.index,
+        leaf_hash=leaf.hash,
+        tree_size=seal.tree_size,
+        path=tuple(step.hex() for step in path),
+        root=seal.root,
+        seal_text=seal_text(seal).decode(),
+        signature=seal.signature,
+        key_id=seal.key_id,
+    )
+
+
+# --- the sealer
 
 
 class Sealer:
@@ -124,107 +234,139 @@ class Sealer:
 
     def __init__(self, key: SealKey, witness: Path) -> None:
         self.key = key
-        self.witness = witness
+        self.witness = Witness(witness)
         self._tree: Tree | None = None
 
     def repeat_last(self) -> None:
-        """Tell the witness the newest seal once more: a sealer that died between the two may have kept it back."""
-        if seal := Seal.objects.order_by("-tree_size").first():
-            self._tell_witness(seal)
+        """Tell the witness the newest seal, if a sealer died before it could. Raises WitnessAhead."""
+        self.witness.catch_up(_newest())
 
     def seal_once(self) -> int:
-        """Give leaves to what is settled and sign the new root. Returns the number of new leaves."""
+        """Give leaves to what is settled and sign the new root. Returns the number of new leaves.
+
+        Raises WitnessAhead or RecordAltered rather than sign what contradicts an earlier seal, and OSError where the
+        witness cannot be written.
+        """
+        total = 0
         try:
-            with transaction.atomic():
-                return self._seal()
+            while added := self._round():
+                total += added
         except BaseException:
             self._tree = None
             raise
+        return total
 
-    def _seal(self) -> int:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('mes_seal'))")
-            if not cursor.fetchone()[0]:
-                return 0
-        tree = self._current_tree()
-        added = 0
-        for batch in self._settled_batches():
-            leaves = []
-            for event in batch:
-                hashed = leaf_hash(leaf_content(event))
-                leaves.append(Leaf(index=tree.size, event_id=event["pos"], hash=hashed.hex()))
-                tree.append(hashed)
-            Leaf.objects.bulk_create(leaves)
-            added += len(leaves)
+    def _round(self) -> int:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('mes_seal'))")
+                if not cursor.fetchone()[0]:
+                    return 0
+            newest = _newest()
+            # Before the next one, and under the lock: the newest seal is the only one that may be untold.
+            self.witness.catch_up(newest)
+            tree = self._tree_under(newest)
+            added = self._give_leaves(tree)
+            if added:
+                seal = self._sign(tree, newest)
         if added:
-            self._sign(tree)
+            self.witness.tell(seal)
         return added
 
-    def _current_tree(self) -> Tree:
-        last = Leaf.objects.order_by("-index").values_list("index", flat=True).first()
-        size = 0 if last is None else last + 1
+    def _tree_under(self, newest: Seal | None) -> Tree:
+        size = newest.tree_size if newest else 0
         if self._tree is None or self._tree.size != size:
-            hashes = Leaf.objects.order_by("index").values_list("hash", flat=True).iterator(chunk_size=BATCH)
-            self._tree = Tree(bytes.fromhex(value) for value in hashes)
+            self._tree = _restored(size)
+        if self._tree.root != (newest.root if newest else EMPTY_ROOT):
+            raise RecordAltered(f"The {size} leaves do not lead to the root of their seal.")
         return self._tree
 
-    def _settled_batches(self) -> Iterator[list[dict[str, Any]]]:
-        last = Leaf.objects.order_by("-index").select_related("event").first()
-        after = (last.event.epoch, last.event.tx, last.event.pos) if last else (0, 0, 0)
-        while True:
-            with connection.cursor() as cursor:
-                cursor.execute(SETTLED, [*after, BATCH])
-                positions = [row[0] for row in cursor.fetchall()]
-            if not positions:
-                return
-            events = EventRecord.objects.filter(pos__in=positions).order_by("epoch", "tx", "pos")
-            batch = list(events.values(*LEAF_FIELDS))
-            yield batch
-            after = (batch[-1]["epoch"], batch[-1]["tx"], batch[-1]["pos"])
+    def _give_leaves(self, tree: Tree) -> int:
+        before = tree.size
+        for batch in _settled_batches():
+            rows = []
+            for columns in batch:
+                hashed = leaf_hash(leaf_text(columns))
+                index = tree.size
+                tiles = b"".join(tree.append(hashed))
+                rows.append((index, settled_order(columns)[2], hashed.hex(), tiles.hex()))
+            with (
+                connection.cursor() as cursor,
+                cursor.copy("COPY mes_leaf (index, event_id, hash, tiles) FROM STDIN") as copy,
+            ):
+                for row in rows:
+                    copy.write_row(row)
+        return tree.size - before
 
-    def _sign(self, tree: Tree) -> None:
-        previous = Seal.objects.order_by("-tree_size").first()
-        prev_root = previous.root if previous else EMPTY_ROOT
-        now = timezone.now()
-        text = seal_text(
-            tree_size=tree.size, root=tree.root, prev_root=prev_root, key=self.key.id, sealed_at=now
-        )
-        seal = Seal.objects.create(
+    def _sign(self, tree: Tree, newest: Seal | None) -> Seal:
+        size = newest.tree_size if newest else 0
+        seal = Seal(
             tree_size=tree.size,
             root=tree.root,
-            prev_root=prev_root,
+            prev_size=size,
+            prev_root=newest.root if newest else EMPTY_ROOT,
+            prev_seal=seal_digest(newest),
+            consistency=_written(consistency_proof(StoredTree().over, size, tree.size)),
             key_id=self.key.id,
-            signature=self.key.sign(text),
-            sealed_at=now,
+            sealed_at=timezone.now(),
         )
-        transaction.on_commit(lambda: self._tell_witness(seal))
+        seal.signature = self.key.sign(seal_text(seal))
+        if not follows(seal, newest):
+            raise RecordAltered(f"The tree of {tree.size} leaves does not begin with the sealed {size}.")
+        seal.save(force_insert=True)
+        return seal
 
-    def _tell_witness(self, seal: Seal) -> None:
-        line = json.dumps({"tree_size": seal.tree_size, "root": seal.root, "signature": seal.signature})
-        self.witness.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.witness, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            # One write for the whole line: a killed sealer leaves no half of it.
-            os.write(handle, line.encode() + b"\n")
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+
+def _newest() -> Seal | None:
+    return Seal.objects.order_by("-tree_size").first()
+
+
+def _restored(size: int) -> Tree:
+    try:
+        return Tree.restored(StoredTree().over, size)
+    except LookupError as missing:
+        raise RecordAltered(f"The sealed tree cannot be read: {missing}.") from missing
+
+
+def _settled_batches() -> Iterator[list[EventText]]:
+    """What is settled and has no leaf, up to what one seal takes."""
+    last = Leaf.objects.order_by("-index").select_related("event").first()
+    after = (last.event.epoch, last.event.tx, last.event.pos) if last else (0, 0, 0)
+    for _ in range(SEAL_AT_MOST // BATCH):
+        with connection.cursor() as cursor:
+            cursor.execute(SETTLED, [*after, BATCH])
+            batch: list[EventText] = cursor.fetchall()
+        if batch:
+            yield batch
+        if len(batch) < BATCH:
+            return
+        after = settled_order(batch[-1])
 
 
 def run(sealer: Sealer, stop: threading.Event) -> None:
-    """Seal every ten seconds, or as soon as a thousand events wait. A lost database is waited for."""
-    sealer.repeat_last()
-    sealed_at = time.monotonic()
+    """Seal every ten seconds, or as soon as a thousand events wait.
+
+    A lost database or witness is waited for. A record that contradicts its seals is not sealed: that is said in the
+    log each time, until somebody has looked.
+    """
+    due = time.monotonic()
     while not stop.wait(1.0):
-        try:
-            due = time.monotonic() - sealed_at >= settings.SEAL_EVERY.total_seconds()
-            if due or _waiting() >= settings.SEAL_EVENTS:
+        with _outlived():
+            if time.monotonic() >= due or _waiting() >= settings.SEAL_EVENTS:
+                due = time.monotonic() + settings.SEAL_EVERY.total_seconds()
                 sealer.seal_once()
-                sealed_at = time.monotonic()
-        except (OperationalError, InterfaceError) as failure:
-            log.warning("the sealer waits: %s", type(failure).__name__)
-            close_old_connections()
     sealer.seal_once()
+
+
+@contextmanager
+def _outlived() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, OSError) as failure:
+        log.warning("the sealer waits: %s", type(failure).__name__)
+        close_old_connections()
+    except (RecordAltered, WitnessAhead) as contradiction:
+        log.error("the sealer seals nothing: %s", contradiction)
 
 
 def _waiting() -> int:

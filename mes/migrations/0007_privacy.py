@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("mes", "0001_kernel"),
+        ("mes", "0006_people"),
     ]
 
     operations = [

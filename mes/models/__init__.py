@@ -1,6 +1,17 @@
 """Data and constraints of the kernel, one file per concept."""
 
 from mes.models.artefacts import Artefact
+from mes.models.credentials import (
+    BrowserSession,
+    Contact,
+    FederatedIdentity,
+    FormerPassword,
+    FreshProof,
+    Passkey,
+    Reset,
+    SessionActivity,
+    SignInSource,
+)
 from mes.models.eventlog import (
     Delivery,
     DeliveryStatus,
@@ -17,31 +28,64 @@ from mes.models.eventlog import (
 from mes.models.patients import Patient, PatientIdentity, VaultRotation
 from mes.models.people import AccessToken, Account, Person, RoleGrant
 from mes.models.privacy import EmergencyAccess, ErasureRequest, IdentityView, ReportingLine
-from mes.models.signatures import Signature
+from mes.models.rights import CredentialReview, Reproofing, SigningRight
+from mes.models.rulesets import RuleSet
+from mes.models.signatures import Signature, SignatureWithdrawal, SigningFailure, SigningSeries
+from mes.models.signing import (
+    CertificationLetter,
+    HandwrittenSignature,
+    SigningEnrolment,
+    StatementAcceptance,
+)
+from mes.models.training import ControlledDocument, Curriculum, DocumentRevision, TrainingRecord
 
 __all__ = [
     "AccessToken",
     "Account",
     "Artefact",
+    "BrowserSession",
+    "CertificationLetter",
+    "Contact",
+    "ControlledDocument",
+    "CredentialReview",
+    "Curriculum",
     "Delivery",
     "DeliveryStatus",
+    "DocumentRevision",
     "EmergencyAccess",
     "Epoch",
     "ErasureRequest",
     "EventRecord",
+    "FederatedIdentity",
+    "FormerPassword",
+    "FreshProof",
+    "HandwrittenSignature",
     "IdentityView",
     "Inbox",
     "Lane",
     "Leaf",
+    "Passkey",
     "Patient",
     "PatientIdentity",
     "Person",
     "ReportingLine",
+    "Reproofing",
+    "Reset",
     "RoleGrant",
+    "RuleSet",
     "Schedule",
     "Seal",
+    "SessionActivity",
+    "SignInSource",
     "Signature",
+    "SignatureWithdrawal",
+    "SigningEnrolment",
+    "SigningFailure",
+    "SigningRight",
+    "SigningSeries",
     "Slot",
+    "StatementAcceptance",
     "Stream",
+    "TrainingRecord",
     "VaultRotation",
 ]

@@ -206,6 +206,9 @@ class Leaf(models.Model):
     index = models.BigIntegerField(primary_key=True)
     event = models.OneToOneField(EventRecord, on_delete=models.PROTECT, related_name="leaf")
     hash = models.CharField(max_length=64)
+    tiles = models.TextField(
+        db_default="", help_text="Hashes of the perfect subtrees of 256, 65,536 … leaves that end here"
+    )
 
     class Meta:
         db_table = "mes_leaf"
@@ -217,11 +220,18 @@ class Leaf(models.Model):
 
 @table("record")
 class Seal(models.Model):
-    """A signed root over the first `tree_size` leaves."""
+    """A signed root over the first `tree_size` leaves, bound to the whole of the seal before it."""
 
     tree_size = models.BigIntegerField(primary_key=True)
     root = models.CharField(max_length=64)
+    prev_size = models.BigIntegerField()
     prev_root = models.CharField(max_length=64)
+    prev_seal = models.CharField(
+        max_length=64, help_text="SHA-256 of the text and signature of the seal before"
+    )
+    consistency = models.TextField(
+        help_text="Proof that this tree begins with the one before (RFC 6962 §2.1.2)"
+    )
     key_id = models.CharField(max_length=16)
     signature = models.CharField(max_length=128)
     sealed_at = models.DateTimeField()

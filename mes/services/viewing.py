@@ -81,11 +81,8 @@ def _right_or_emergency(patient: Patient, actor: Actor, about: Model | None) -> 
 
 
 def require_need_to_know(actor: Actor, action: str, subject: Model) -> None:
-    """The one place that asks whether this order, or this patient, is this person's business.
-
-    `mes.permissions.require` decides by role; once it takes a subject, it is passed on here and nowhere else.
-    """
-    require(actor, action)
+    """The one place that asks whether this order, or a patient without one, is this person's business."""
+    require(actor, action, subject)
 
 
 def emergency_of(patient: Patient, actor: Actor) -> EmergencyAccess | None:

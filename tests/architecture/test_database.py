@@ -102,7 +102,7 @@ def ours() -> list[type[models.Model]]:
 
 
 def _is_django(model: type[models.Model]) -> bool:
-    return model.__module__.startswith("django.")
+    return model.__module__.startswith(("django.", "allauth."))
 
 
 @pytest.mark.requirement("K-01")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 import django
+import psycopg
+from psycopg import sql
 
 django.setup()
 
@@ -19,7 +21,11 @@ from mes.embedded.connect import open_role  # noqa: E402
 from mes.embedded.layout import Layout  # noqa: E402
 from mes.embedded.roles import Role  # noqa: E402
 
-COLUMNS = "order_id, master_id, material_id, serial, stage, phase, held, hold_reason, resume_to, need_by, evidence_digest"
+INSERT = sql.SQL("""
+    INSERT INTO {} (order_id, master_id, material_id, serial, stage, phase, held, hold_reason, resume_to, need_by,
+        evidence_digest)
+    SELECT 1, 1, 1, 'S' || n, 'planned', 'imaging', false, '', '', '2027-01-01', '' FROM generate_series(1, %s) n
+""")
 
 
 def main(rows: int) -> None:
@@ -34,15 +40,11 @@ def main(rows: int) -> None:
         # A device without its order: this measures the saving of one row, not what it refers to.
         connection.execute("SET session_replication_role = replica")
         for model in MODELS.values():
-            connection.execute(  # noqa: S608 - a table of our own
-                f"INSERT INTO {model._meta.db_table} ({COLUMNS}) SELECT 1, 1, 1, 'S' || n, 'planned', 'imaging', "
-                "false, '', '', '2027-01-01', '' FROM generate_series(1, %s) n",
-                [rows],
-            )
+            connection.execute(INSERT.format(sql.Identifier(model._meta.db_table)), [rows])
         connection.execute("ANALYZE")
 
 
-def _superuser():  # type: ignore[no-untyped-def]
+def _superuser() -> psycopg.Connection:
     layout = Layout(settings.VAR_DIR)
     return roles.connect(
         roles.embedded_address(roles.SUPERUSER, layout, roles.password_file(roles.SUPERUSER, layout))

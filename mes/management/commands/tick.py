@@ -1,4 +1,4 @@
-"""Take the clock's slots until told to stop. Start as many as you like."""
+"""State the rules in force (K-11), then take the clock's slots until told to stop. Start as many as you like."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from mes.eventlog import schedules
+from mes.services.rulesets import state_rules
 from mes.stopping import stop_on_signals
 
 
@@ -14,5 +15,6 @@ class Command(BaseCommand):
     help = __doc__
 
     def handle(self, *args: Any, **options: Any) -> None:
+        state_rules()
         self.stdout.write("tick: ready")
         schedules.run(stop_on_signals())

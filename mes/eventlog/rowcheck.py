@@ -1,0 +1,103 @@
+"""The checks of what the log speaks about: the live rows, the rows under them, and the stored files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby, islice
+from operator import itemgetter
+
+from django.db import connection
+from django.db.models import Q
+
+from mes.artefacts import ArtefactStore
+from mes.eventlog.findings import Bad
+from mes.eventlog.unit import digests_of
+from mes.models import Artefact, EventRecord
+from mes.tables import COVERED, ROOTS, Table
+
+BATCH = 5000
+QUIET = frozenset({"mes.lane", "mes.schedule"})
+"""Roots that come into being without an event: they steer deliveries and clocks and hold nothing of the record."""
+
+LastEvent = tuple[str, int, str, int, str, int]
+"""Stream type, digest schema, stream id, version, digest, position."""
+
+
+def check_rows() -> Iterator[Bad]:
+    """The last digest of every stream against its live row."""
+    newest = EventRecord.objects.order_by("stream_type", "stream_id", "-version").distinct(
+        "stream_type", "stream_id"
+    )
+    rows = newest.values_list("stream_type", "record_schema", "stream_id", "version", "record_digest", "pos")
+    for batch in _batches(rows.iterator(chunk_size=BATCH)):
+        yield from _differing(batch)
+
+
+def _batches(rows: Iterator[LastEvent]) -> Iterator[list[LastEvent]]:
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+
+
+def _differing(batch: list[LastEvent]) -> Iterator[Bad]:
+    live: dict[tuple[str, str], str] = {}
+    by_schema = sorted(batch, key=itemgetter(0, 1))
+    for (kind, schema), group in groupby(by_schema, key=itemgetter(0, 1)):
+        ids = [row[2] for row in group]
+        if kind in ROOTS:
+            live |= {(kind, key): digest for key, digest in digests_of(kind, ids, schema).items()}
+    for kind, _, key, version, digest, pos in batch:
+        name = f"{kind}/{key}@{version}"
+        if kind not in ROOTS:
+            yield Bad("row", f"{name}: no such stream type", pos)
+        elif (kind, key) not in live:
+            yield Bad("row", f"{name}: the row was deleted", pos)
+        elif live[kind, key] != digest:
+            yield Bad("row", f"{name}: the row differs from its event", pos)
+
+
+def check_origins() -> Iterator[Bad]:
+    """Every row of a root came into being with an event: one without a stream was slipped in behind the log."""
+    for kind, table in ROOTS.items():
+        if kind not in QUIET:
+            yield from _slipped_in(kind, table)
+
+
+def _slipped_in(kind: str, table: Table) -> Iterator[Bad]:
+    if table.model is None:
+        raise LookupError(f"{kind} has no model")
+    key = table.model._meta.pk.column
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT t.{key} FROM {table.name} t LEFT JOIN mes_stream s ON s.type = %s AND s.id = t.{key}::text "  # noqa: S608 - names of our own models
+            f"WHERE s.id IS NULL ORDER BY t.{key} LIMIT 1",
+            [kind],
+        )
+        for (found,) in cursor.fetchall():
+            yield Bad("row", f"{kind}/{found}: the row stands without an event")
+
+
+def check_covered() -> Iterator[Bad]:
+    """Rows that stand in the log only through a digest in their root (ADR 0004)."""
+    for root, differing in COVERED.items():
+        for key in differing():
+            yield Bad("covered rows", f"{root}/{key}: the rows under it differ from its digest")
+
+
+def check_files(files: ArtefactStore | None) -> Iterator[Bad]:
+    """Every stored file is there, with the content that its name says (G-INT-01)."""
+    if files is None:
+        return
+    for name in _file_names():
+        if not files.verify(name):
+            state = "altered" if files.path_of(name).is_file() else "missing"
+            yield Bad("file", f"{name}: {state}")
+
+
+def _file_names() -> Iterator[str]:
+    """In the order they were stored, a batch at a time."""
+    rows = Artefact.objects.order_by("created_at", "sha256").values_list("created_at", "sha256")
+    batch = list(rows[:BATCH])
+    while batch:
+        yield from (name for _, name in batch)
+        at, name = batch[-1]
+        batch = list(rows.filter(Q(created_at__gt=at) | Q(created_at=at, sha256__gt=name))[:BATCH])

@@ -1,0 +1,1 @@
+"""Evidence that this version and this installation do what the regulation asks: `make validation`."""

@@ -1,0 +1,74 @@
+"""Rules, the tests that carry their ids, and what the report says of both (11.10(a))."""
+
+from pathlib import Path
+
+import pytest
+
+from mes.validation.matrix import Standing, as_csv, matrix, unknown_ids
+from mes.validation.requirements import Requirement, requirements
+from mes.validation.results import NoResults, read_results
+
+pytestmark = pytest.mark.requirement("P11-10a")
+
+REPORT = """<?xml version="1.0"?><testsuites><testsuite name="pytest" timestamp="2026-11-22T10:00:00.5+00:00">
+<testcase classname="tests.a" name="good"><properties><property name="requirement" value="ES-01"/></properties></testcase>
+<testcase classname="tests.a" name="bad"><properties><property name="requirement" value="ES-02"/>
+<property name="requirement" value="ES-01x"/></properties><failure message="no&#10;more">…</failure></testcase>
+<testcase classname="tests.a" name="idle"><properties><property name="requirement" value="ES-03"/></properties>
+<skipped message="no browser"/></testcase></testsuite></testsuites>"""
+RULES = (
+    Requirement("ES-01", "one"),
+    Requirement("ES-02", "two"),
+    Requirement("ES-03", "three"),
+    Requirement("ES-04", "four"),
+    Requirement("ES-05", "five", procedural="people do it"),
+    Requirement("ES-06", "six", later="not yet"),
+)
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    path = tmp_path / "tests.xml"
+    path.write_text(REPORT)
+    return path
+
+
+def test_each_rule_stands_as_its_tests_ended(report: Path) -> None:
+    rows = matrix(RULES, read_results(report))
+    assert [row.standing for row in rows] == [
+        Standing.SHOWN, Standing.FAILED, Standing.NOT_RUN, Standing.NOT_TESTED, Standing.PROCEDURAL, Standing.NOT_BUILT,
+    ]  # fmt: skip
+    assert [row.is_right for row in rows] == [True, False, False, False, True, False]
+
+
+def test_a_rule_whose_test_fails_is_not_shown_by_another_that_passes(report: Path) -> None:
+    report.write_text(REPORT.replace("ES-02", "ES-01"))
+    assert matrix(RULES, read_results(report))[0].standing == Standing.FAILED
+
+
+def test_an_id_that_no_rule_has_is_named(report: Path) -> None:
+    assert unknown_ids(RULES, read_results(report)) == ("ES-01x",)
+
+
+def test_the_sheet_has_a_line_for_each_rule_and_test(report: Path) -> None:
+    lines = as_csv(matrix(RULES, read_results(report))).splitlines()
+    assert lines[1] == "ES-01,one,,shown,tests.a::good,passed,"
+    assert lines[5] == "ES-05,five,,procedural,,,people do it"
+    assert len(lines) == 1 + len(RULES)
+
+
+@pytest.mark.parametrize("content", ["", "<x", "<testsuites/>"])
+def test_no_report_is_no_evidence(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "tests.xml"
+    with pytest.raises(NoResults):
+        read_results(path)
+    path.write_text(content)
+    with pytest.raises(NoResults):
+        read_results(path)
+
+
+def test_ids_are_unique_and_every_family_is_whole() -> None:
+    ids = [rule.id for rule in requirements()]
+    assert len(ids) == len(set(ids))
+    assert {f"K-{n:02d}" for n in range(1, 16)} | {f"ES-{n:02d}" for n in range(1, 22)} <= set(ids)
+    assert sum(id.startswith("P11-") for id in ids) == 30
