@@ -195,7 +195,7 @@ def test_the_privacy_officer_and_the_manager_get_a_task_and_sign_their_review(
     assert (access.stage, access.justified) == (EmergencyStage.REVIEWED, True)
     assert access.officer_review is not None
     assert "read the label" in access.officer_review.content
-    assert [one.meaning for one in Signature.objects.order_by("pk")] == ["reviewed", "reviewed"]
+    assert Signature.objects.filter(meaning="reviewed").count() == 2
     assert open_tasks(frozenset({Role.PRV})) == personal_tasks(person_of(manager).pk) == []
     with pytest.raises(Conflict):
         review_emergency_access(
