@@ -193,7 +193,7 @@ def slice_build(told: Told) -> None:
     prepared = builder.get(f"builds/{told.build}/")
     assert (prepared["state"], prepared["problems"]) == ("prepared", [])
     assert prepared["layer_count"] == len(prepared["areas_mm2"]) > 10
-    assert builder.refused(f"builds/{told.build}/verify/")
+    assert builder.refused(f"builds/{told.build}/verify/", status=403)
     digest = verifier.get(f"builds/{told.build}/content/")["digest"]
     assert verifier.sign(f"builds/{told.build}/verify/", {"digest": digest})["state"] == "verified"
     told.drain()
