@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from mes.embedded.environment import Environment
 from mes.embedded.roles import VARIABLES, Role
 
-OTHERS = frozenset({"LAMINA_TEST_DATA", "LAMINA_TEST_CHROMIUM"})
+OTHERS = frozenset({"LAMINA_TEST_DATA", "LAMINA_TEST_CHROMIUM", "LAMINA_TEST_PICTURES"})
 
 
 @register("front end")

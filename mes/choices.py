@@ -47,6 +47,38 @@ class Meaning(models.TextChoices):
     ACCEPTED = "accepted", "I accept this statement"
 
 
+class EmergencyStage(models.TextChoices):
+    """The life of an access in an emergency: it ends by itself, and is not over before it was reviewed."""
+
+    OPEN = "open", "Open"
+    ENDED = "ended", "Ended, not reviewed"
+    REVIEWED = "reviewed", "Reviewed"
+
+    @classmethod
+    def starts(cls) -> tuple[str, ...]:
+        return (cls.OPEN.value,)
+
+    @classmethod
+    def pairs(cls) -> tuple[tuple[str, str], ...]:
+        return ((cls.OPEN.value, cls.ENDED.value), (cls.ENDED.value, cls.REVIEWED.value))
+
+
+class ErasureStage(models.TextChoices):
+    """The life of a request for erasure."""
+
+    REQUESTED = "requested", "Waits for its decision"
+    REFUSED = "refused", "Refused"
+    ERASED = "erased", "Erased"
+
+    @classmethod
+    def starts(cls) -> tuple[str, ...]:
+        return (cls.REQUESTED.value,)
+
+    @classmethod
+    def pairs(cls) -> tuple[tuple[str, str], ...]:
+        return ((cls.REQUESTED.value, cls.REFUSED.value), (cls.REQUESTED.value, cls.ERASED.value))
+
+
 class PasskeyState(models.TextChoices):
     """Where a passkey is in its life (21 CFR 11.300(c))."""
 

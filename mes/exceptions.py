@@ -79,6 +79,18 @@ class Conflict(Refused):
     code = "conflict"
 
 
+class TooOften(Refused):
+    """Allowed, but not as often as this."""
+
+    code = "too_often"
+
+
+class IdentityErased(Refused):
+    """The patient's identity was erased: only the token is left (K-13)."""
+
+    code = "identity_erased"
+
+
 class LeaseLost(RuntimeError):
     """A worker came back after its lease ended: its result must not be written."""
 

@@ -20,6 +20,9 @@ from mes.registry import Registry
 
 log = logging.getLogger(__name__)
 
+POINTS = ("patient.erase",)
+"""Moves of the kernel that gates stand before, and that are no row of a lifecycle."""
+
 
 @dataclass(frozen=True)
 class Transition:

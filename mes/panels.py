@@ -175,3 +175,13 @@ def _places(
     if before is not None:
         parts = [part.filter(task_need__lt=before) for part in parts]
     return parts[0].union(*parts[1:], all=True) if parts else None
+
+
+PersonalTasks = Callable[[int], list[Task]]
+PERSONAL: Registry[PersonalTasks] = Registry("personal worklist")
+"""What waits for one person and not for a role: each gives the tasks of a person."""
+
+
+def personal_tasks(person_id: int) -> list[Task]:
+    """What waits for this person by name, whatever their roles."""
+    return [task for worklist in PERSONAL.values() for task in worklist(person_id)]

@@ -27,8 +27,12 @@ from mes.models import (
     ControlledDocument,
     Curriculum,
     DocumentRevision,
+    EmergencyAccess,
+    ErasureRequest,
     Person,
+    ReportingLine,
     RoleGrant,
+    VaultRotation,
 )
 from mes.registry import Registry
 from mes.scope import Viewer, belongs_to_everybody, may_know, viewer_of
@@ -278,6 +282,8 @@ def deciding(viewer: Viewer, actions: Iterable[str]) -> list[Permission]:
 belongs_to_everybody(
     Person, Account, RoleGrant, ControlledDocument, DocumentRevision, Curriculum, AuditReview
 )
+# Their pages ask for a right, or for a part in them; a code says nothing of a patient.
+belongs_to_everybody(EmergencyAccess, ErasureRequest, ReportingLine, VaultRotation)
 
 R = Role
 allow("mes.manage_people", "manage people, accounts and roles", R.SEC, system=True)
@@ -294,6 +300,20 @@ allow("mes.record_training", "record a training", R.QAR, R.QCM, signed=True)
 allow("mes.issue_token", "make keys for programs", R.SEC, system=True)
 allow("mes.register_patient", "register a patient", R.ORD, R.PRE, R.IMG)
 allow("mes.view_identity", "see who a patient is", R.ORD, R.PRE, R.CLR, R.PRV)
+allow("mes.find_patient", "find a patient by an identifier", R.ORD, R.PRE, R.CLR, R.PRV)
+allow("mes.break_glass", "see who a patient is in an emergency", *Role)
+allow("mes.review_emergency", "review an access in an emergency", R.PRV, signed=True)
+allow(
+    "mes.review_as_manager",
+    "review an access in an emergency of somebody they answer for",
+    *Role,
+    signed=True,
+)
+allow("mes.read_views", "see who looked at a patient's identity", R.PRV, R.AUD)
+allow("mes.read_privacy", "see what waits for a decision on privacy", R.PRV, R.QAR, R.AUD)
+allow("mes.name_manager", "say who answers for a person", R.SEC, R.PRV)
+allow("mes.request_erasure", "register a request for erasure", R.PRV, R.ORD)
+allow("mes.decide_erasure", "decide about a request for erasure", R.PRV, R.QAR, signed=True)
 allow("mes.operate_deliveries", "operate the event deliveries", R.SYS)
 allow("mes.read_audit_trail", "read the audit trail", R.AUD, R.QAR, R.QAX, R.RA, R.SEC)
 allow("mes.review_audit_trail", "review the audit trail", R.AUD, R.QAR, R.QAX, signed=True)

@@ -11,9 +11,10 @@ from mes.embedded.connect import django_database
 from mes.embedded.environment import BASE_DIR, identity_provider, read_environment
 from mes.embedded.keyfiles import read_or_create
 from mes.embedded.layout import Layout
-from mes.embedded.roles import address
+from mes.embedded.roles import Role, address
 from mes.embedded.valkey import Valkey, celery_url
 from mes.passwords import SHORTEST
+from mes.vault import Vault
 
 ENVIRONMENT = read_environment()
 LAYOUT = Layout(ENVIRONMENT.var.resolve())
@@ -27,6 +28,9 @@ WITNESS_DIR = LAYOUT.witness
 CACHE_DIR = LAYOUT.cache
 
 SECRET_KEY = read_or_create(KEYS_DIR / "secret_key")
+# No process that reaches patients starts with a vault that it could not open, or that others could.
+if ENVIRONMENT.role is not Role.SEALER:
+    Vault.in_folder(KEYS_DIR)
 DEBUG = ENVIRONMENT.debug
 ALLOWED_HOSTS = ENVIRONMENT.hosts
 CSRF_TRUSTED_ORIGINS = ENVIRONMENT.origins
@@ -107,6 +111,12 @@ DELIVERY_RETRY_FIRST = timedelta(seconds=1)
 DELIVERY_ATTEMPTS = 12
 SEAL_EVERY = timedelta(seconds=10)
 SEAL_EVENTS = 1000
+
+# Patients' identities: how often one person may look or search, and how long an access in an emergency lasts (HIPAA 164.312).
+IDENTITY_VIEWS_PER_HOUR = 30
+IDENTITY_SEARCHES_PER_HOUR = 60
+EMERGENCY_ACCESS = timedelta(minutes=30)
+EMERGENCIES_PER_DAY = 5
 
 AUTH_USER_MODEL = "mes.Account"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
@@ -270,7 +280,9 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {
+        "line": {"()": "mes.logs.Discreet", "format": "{asctime} {levelname} {name} {message}", "style": "{"}
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
     "loggers": {

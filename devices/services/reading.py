@@ -19,7 +19,7 @@ from devices.services.studies import ImagesRead, quarantine_path
 from mes.eventlog.base import plain
 from mes.models import Patient
 from mes.services.artefacts import store_artefact
-from mes.services.patients import vault
+from mes.services.patients import pseudonym_key
 
 VOLUME_TYPE = "application/x-npz"
 SERIES_TYPES = {"DICOM": "application/zip", "NIfTI": "application/x-nifti"}
@@ -63,7 +63,7 @@ def _stored(study: Study, images: ReadImages, source: Path) -> ImagesRead:
 
 def _uid_key(patient: Patient) -> bytes:
     """One key for each patient: their images keep fitting together, and only the vault's holder can go back."""
-    return bytes.fromhex(vault().blind_index(f"uid key of {patient.token}"))
+    return pseudonym_key(patient, "uids of images")
 
 
 def _facts(images: ReadImages) -> dict[str, Any]:

@@ -15,12 +15,14 @@ from mes.api.parsers import TooLarge
 from mes.exceptions import (
     Conflict,
     ContentChanged,
+    IdentityErased,
     InvalidInput,
     NotKnown,
     NotPermitted,
     Refused,
     SignatureRefused,
     SigningStopped,
+    TooOften,
 )
 
 STATUS: dict[type[Refused], int] = {
@@ -31,6 +33,8 @@ STATUS: dict[type[Refused], int] = {
     SigningStopped: 403,
     ContentChanged: 409,
     Conflict: 409,
+    TooOften: 429,
+    IdentityErased: 410,
 }
 CODES = {401: "not_signed_in", 403: "not_permitted", 404: "not_found"}
 CURES = {

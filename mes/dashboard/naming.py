@@ -8,10 +8,11 @@ from typing import Any
 
 from mes.models import Person
 
-PEOPLE = frozenset({"prescriber", "author", "person_id", "author_id"})
+PEOPLE = frozenset({"prescriber", "author", "person_id", "author_id", "manager_id"})
 CODES = {
     "device": "D", "device_id": "D", "devices": "D", "device_ids": "D", "order_id": "O", "lot_id": "L", "build_id": "B",
-    "printer_id": "M", "job_id": "J", "nonconformance_id": "N",
+    "printer_id": "M", "job_id": "J", "nonconformance_id": "N", "access_id": "X",
+    "emergency_id": "X", "request_id": "R",
 }  # fmt: skip
 
 

@@ -38,6 +38,8 @@ ENTRIES = (
     Entry("builds", "Builds", "stack-2", "u"),
     Entry("fleet", "Fleet", "printer", "f"),
     Entry("lots", "Material", "bottle", "l"),
+    Entry("patients", "Patients", "id-badge-2", "i", "mes.find_patient"),
+    Entry("privacy", "Privacy", "shield-check", "v", "mes.read_privacy"),
     Entry("audit-trail", "Audit trail", "history", "a", "mes.read_audit_trail"),
     Entry("exports", "Exports", "package", "e", "quality.export_record"),
     Entry("people", "People", "users", "p", "mes.read_people"),

@@ -20,7 +20,7 @@ from mes.dashboard.routes import is_fragment
 from mes.permissions import may, require
 from mes.scope import visible
 from mes.selectors import events_of, handwritten_of, signatures_of
-from mes.services.patients import view_identity
+from mes.services.viewing import view_identity
 
 PER_PAGE = 100
 ENDED = (OrderStage.CLOSED, OrderStage.REJECTED, OrderStage.CANCELLED, OrderStage.DELIVERED)
@@ -87,6 +87,6 @@ def order_identity(request: HttpRequest, code: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "devices/parts/identity_ask.html", {"order": order})
     identity = view_identity(
-        patient=order.patient, actor=actor_of(request), reason=request.POST.get("reason", "")
+        patient=order.patient, actor=actor_of(request), reason=request.POST.get("reason", ""), about=order
     )
     return render(request, "devices/parts/identity.html", {"order": order, "identity": identity})

@@ -23,9 +23,19 @@ LETTERS = {
     "printing.printer": "M",
     "printing.job": "J",
     "quality.nonconformance": "N",
+    "mes.emergency_access": "X",
+    "mes.erasure_request": "R",
 }
 STREAMS = {letter: kind for kind, letter in LETTERS.items()}
-PAGES = {"D": "device", "O": "order", "L": "lot", "B": "build", "M": "printer"}
+PAGES = {
+    "D": "device",
+    "O": "order",
+    "L": "lot",
+    "B": "build",
+    "M": "printer",
+    "X": "emergency",
+    "R": "erasure",
+}
 ICONS = {
     "refused": "ban", "failed": "circle-x", "rejected": "circle-x", "held": "hand-stop", "approved": "writing-sign",
     "signed": "writing-sign", "released": "shield-check", "reviewed": "eye", "received": "upload", "stage_changed": "arrow-right",

@@ -35,7 +35,9 @@ from mes.dashboard.fleet import fleet, printer_actions, printer_page
 from mes.dashboard.letters import dead_letters, decide_delivery, delivery
 from mes.dashboard.lots import lot_list, lot_page
 from mes.dashboard.orders import order_identity, order_list, order_page
+from mes.dashboard.patients import patient_erasure, patient_identity, patient_page, patient_views, patients
 from mes.dashboard.people import people, person_page, role_decide, role_propose, who_may, why_not
+from mes.dashboard.privacy import emergency_asked, emergency_page, erasure_page, privacy
 from mes.dashboard.provider import provider_callback, provider_start
 from mes.dashboard.routes import page, public
 from mes.dashboard.security import security, security_account, security_act
@@ -98,6 +100,15 @@ urlpatterns = [
     page("lots/", lot_list, "lots"),
     page("lots/<str:code>/", lot_page, "lot"),
     page("lots/<str:code>/files/<str:sha256>/", file_sent, "lot-file", kind="lot"),
+    page("patients/", patients, "patients"),
+    page("patients/<str:token>/", patient_page, "patient"),
+    page("patients/<str:token>/identity/", patient_identity, "patient-identity"),
+    page("patients/<str:token>/erasure/", patient_erasure, "patient-erasure"),
+    page("patients/<str:token>/views.csv", patient_views, "patient-views"),
+    page("emergency/", emergency_asked, "emergency-asked"),
+    page("emergencies/<str:code>/", emergency_page, "emergency"),
+    page("erasures/<str:code>/", erasure_page, "erasure"),
+    page("privacy/", privacy, "privacy"),
     page("audit-trail/", audit_trail, "audit-trail"),
     page("exports/", exports, "exports"),
     page("exports/<str:code>/", export_page, "export"),

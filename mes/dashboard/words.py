@@ -73,6 +73,9 @@ WORDS: dict[str, Word] = {
     "rework": Word("rework", "wait", "repeat"),
     "scrapped": Word("scrapped", "stop", "trash-x"),
     "held": Word("on hold", "wait", "hand-stop"),
+    # patients
+    "erased": Word("erased", "off", "lock"),
+    "ended": Word("ended, not reviewed", "wait", "hourglass"),
     # gates
     "pass": Word("passed", "ok"),
     "block": Word("blocks", "stop", "ban"),

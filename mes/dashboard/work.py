@@ -11,7 +11,7 @@ from django.utils import timezone
 from mes.api.actors import viewer_behind
 from mes.dashboard.navigation import roles_behind
 from mes.dashboard.together import offered_together
-from mes.panels import TASKS_PER_PAGE, count_tasks, open_tasks
+from mes.panels import TASKS_PER_PAGE, Task, count_tasks, open_tasks, personal_tasks
 
 
 def my_work(request: HttpRequest) -> HttpResponse:
@@ -22,13 +22,16 @@ def my_work(request: HttpRequest) -> HttpResponse:
     pages = max(1, -(-count // TASKS_PER_PAGE))
     number = min(_page_asked(request), pages)
     tasks = open_tasks(roles, start=(number - 1) * TASKS_PER_PAGE, viewer=viewer)
+    own = _own(request)
     by_title = [
         (title, list(group))
-        for title, group in groupby(sorted(tasks, key=lambda task: task.title), lambda task: task.title)
+        for title, group in groupby(
+            sorted([*own, *tasks], key=lambda task: task.title), lambda task: task.title
+        )
     ]
     context = {
         "groups": by_title,
-        "count": count,
+        "count": count + len(own),
         "late": count_tasks(roles, before=timezone.localdate(), viewer=viewer),
         "together": offered_together(request),
         "paging": {
@@ -42,6 +45,12 @@ def my_work(request: HttpRequest) -> HttpResponse:
     return render(request, "mes/my_work.html", context)
 
 
+def _own(request: HttpRequest) -> list[Task]:
+    """What waits for this person by name."""
+    person_id = getattr(request.user, "person_id", None)
+    return personal_tasks(person_id) if person_id else []
+
+
 def _page_asked(request: HttpRequest) -> int:
     asked = request.GET.get("page", "1")
     return max(1, int(asked)) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 1
@@ -49,5 +58,5 @@ def _page_asked(request: HttpRequest) -> int:
 
 def my_work_count(request: HttpRequest) -> HttpResponse:
     """The number beside the page's name, empty where nothing waits."""
-    count = count_tasks(roles_behind(request), viewer=viewer_behind(request))
+    count = count_tasks(roles_behind(request), viewer=viewer_behind(request)) + len(_own(request))
     return HttpResponse(str(count) if count else "")

@@ -26,8 +26,9 @@ from mes.models.eventlog import (
     Stream,
 )
 from mes.models.history import AuditReview, FieldChange, HistoryRebase, Operation
-from mes.models.patients import Patient, PatientIdentity
+from mes.models.patients import Patient, PatientIdentity, VaultRotation
 from mes.models.people import AccessToken, Account, Person, RoleGrant
+from mes.models.privacy import EmergencyAccess, ErasureRequest, IdentityView, ReportingLine
 from mes.models.rights import CredentialReview, Reproofing, SigningRight
 from mes.models.rulesets import RuleSet
 from mes.models.signatures import Signature, SignatureWithdrawal, SigningFailure, SigningSeries
@@ -53,7 +54,9 @@ __all__ = [
     "Delivery",
     "DeliveryStatus",
     "DocumentRevision",
+    "EmergencyAccess",
     "Epoch",
+    "ErasureRequest",
     "EventRecord",
     "FederatedIdentity",
     "FieldChange",
@@ -61,6 +64,7 @@ __all__ = [
     "FreshProof",
     "HandwrittenSignature",
     "HistoryRebase",
+    "IdentityView",
     "Inbox",
     "Lane",
     "Leaf",
@@ -69,6 +73,7 @@ __all__ = [
     "Patient",
     "PatientIdentity",
     "Person",
+    "ReportingLine",
     "Reproofing",
     "Reset",
     "RoleGrant",
@@ -87,4 +92,5 @@ __all__ = [
     "StatementAcceptance",
     "Stream",
     "TrainingRecord",
+    "VaultRotation",
 ]

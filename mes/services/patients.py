@@ -1,24 +1,23 @@
-"""Patients: the token goes everywhere, the identity stays in the vault."""
+"""Patients: the token goes everywhere, the identity stays in the vault (K-13)."""
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
 from unicodedata import category
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
-from mes.events import PatientIdentityViewed, PatientRegistered
-from mes.exceptions import Conflict, InvalidInput
+from mes.events import PatientRegistered
+from mes.exceptions import Conflict, IdentityErased, InvalidInput
 from mes.models import Patient, PatientIdentity
 from mes.permissions import require
-from mes.vault import Vault
+from mes.services.vaultkeys import TABLE, data_key_of, sealing_key_id, vault
+from mes.vault import new_key, normal, place
 
 TOKEN_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # noqa: S105 - an alphabet without look-alikes
 UNSEEN = ("Cc", "Cs")  # control characters and half characters; joiners belong to names in some scripts
@@ -34,11 +33,6 @@ class Identity:
     family_name: str = field(repr=False)
     given_name: str = field(repr=False)
     birth_date: str = field(repr=False)
-
-
-@cache
-def vault() -> Vault:
-    return Vault.from_file(settings.KEYS_DIR / "vault.key")
 
 
 @unit_of_work
@@ -57,8 +51,7 @@ def register_patient(*, identity: Identity, actor: Actor) -> Patient:
             rule="G-ORD-05",
         )
     _refuse_impossible_birth(identity.birth_date)
-    index = vault().blind_index(identity.patient_id)
-    return _known(identity, index) or _registered(identity, index, actor)
+    return _known(identity) or _registered(identity, actor)
 
 
 def _refuse_impossible_birth(birth_date: str) -> None:
@@ -75,67 +68,100 @@ def _refuse_impossible_birth(birth_date: str) -> None:
         )
 
 
-def _known(identity: Identity, index: str) -> Patient | None:
-    row = PatientIdentity.objects.filter(patient_id_index=index).select_related("patient").first()
-    if row is None:
+def patient_with(identifier: str) -> Patient | None:
+    """The patient of an exact identifier, found by its keyed hash under any key of the ring."""
+    row = (
+        PatientIdentity.objects.filter(patient_id_index__in=vault().blind_indexes(identifier))
+        .select_related("patient")
+        .first()
+    )
+    return row.patient if row else None
+
+
+def _known(identity: Identity) -> Patient | None:
+    patient = patient_with(identity.patient_id)
+    if patient is None:
         return None
-    if not same_person(open_identity(row.patient), identity):
+    if not same_person(open_identity(patient), identity):
         raise Conflict(
             "This patient identifier is known with another name or birth date.",
             cure="Check both against the source before you go on.",
             rule="G-ORD-05",
         )
-    return row.patient
+    return patient
 
 
 def same_person(one: Identity, other: Identity) -> bool:
     """Two identities with one identifier: family name and birth date agree, without regard to case and spaces."""
-    index = vault().blind_index
     return all(
-        index(getattr(one, name)) == index(getattr(other, name)) for name in ("family_name", "birth_date")
+        normal(getattr(one, name)) == normal(getattr(other, name)) for name in ("family_name", "birth_date")
     )
 
 
-def _registered(identity: Identity, index: str, actor: Actor) -> Patient:
+def _registered(identity: Identity, actor: Actor) -> Patient:
     try:
         with transaction.atomic():
-            patient = _created(identity, index)
+            patient = _created(identity)
     except IntegrityError:
         # Somebody registered this identifier at this moment; whether for the same patient is asked again.
-        if known := _known(identity, index):
+        if known := _known(identity):
             return known
         raise
     publish(patient, PatientRegistered(patient_id=patient.pk), actor=actor)
     return patient
 
 
-def _created(identity: Identity, index: str) -> Patient:
+def _created(identity: Identity) -> Patient:
+    key, wrapping, indexing = new_key(), sealing_key_id("wrap"), sealing_key_id("index")
     patient = Patient.objects.create(token="P" + "".join(secrets.choice(TOKEN_LETTERS) for _ in range(9)))
     sealed = {
-        f"sealed_{name}": vault().seal(getattr(identity, name), bound_to=f"{name}:{patient.pk}")
+        f"sealed_{name}": key.seal(
+            getattr(identity, name).encode(), bound_to=place(TABLE, f"sealed_{name}", patient.pk)
+        )
         for name in FIELDS
     }
-    PatientIdentity.objects.create(patient=patient, patient_id_index=index, **sealed)
+    PatientIdentity.objects.create(
+        patient=patient,
+        data_key=vault().wrap(key, wrapping, bound_to=place(TABLE, "data_key", patient.pk)),
+        data_key_id=wrapping,
+        patient_id_index=vault().blind_index(identity.patient_id, indexing),
+        index_key_id=indexing,
+        **sealed,
+    )
     return patient
 
 
-@unit_of_work
-def view_identity(*, patient: Patient, actor: Actor, reason: str) -> Identity:
-    """Open the vault for a person who has a reason; the view itself is a fact of the record."""
-    require(actor, "mes.view_identity")
-    if not reason.strip():
-        raise InvalidInput("Say why you need to see who this is.", rule="P11-10e")
-    identity = open_identity(patient)
-    publish(patient, PatientIdentityViewed(patient_id=patient.pk), actor=actor, reason=reason)
-    return identity
-
-
 def open_identity(patient: Patient) -> Identity:
-    """For the two-identifier match inside a service. The caller passes on whether it matched, never the values."""
-    row = PatientIdentity.objects.get(patient=patient)
+    """For the two-identifier match inside a service. The caller passes on whether it matched, never the values.
+
+    Raises IdentityErased where the patient's data key was shredded.
+    """
+    row = _sealed(patient)
+    key = data_key_of(row)
     return Identity(
         **{
-            name: vault().open(getattr(row, f"sealed_{name}"), bound_to=f"{name}:{patient.pk}")
+            name: key.open(
+                getattr(row, f"sealed_{name}"), bound_to=place(TABLE, f"sealed_{name}", patient.pk)
+            ).decode()
             for name in FIELDS
         }
     )
+
+
+def _sealed(patient: Patient) -> PatientIdentity:
+    row = PatientIdentity.objects.get(patient=patient)
+    if not row.data_key_id:
+        raise IdentityErased(
+            f"The identity of {patient.token} was erased.",
+            cure="Work with the token: it is all there is.",
+            rule="K-13",
+        )
+    return row
+
+
+def pseudonym_key(patient: Patient, purpose: str) -> bytes:
+    """32 bytes for pseudonyms of this patient alone, such as the UIDs of de-identified images (PS3.15 Annex E).
+
+    The same as long as the data key lives, whatever wraps it; after an erasure nobody can link the pseudonyms again.
+    """
+    return data_key_of(_sealed(patient)).derived(purpose)

@@ -22,7 +22,10 @@ SYMBOLS = {
     "-": "refused with 403 and the reasons",
     ".": "not there: 404",
 }
-POSTED_PAGES = {"role-propose", "role-decide", "sign-in", "sign-out", "order-identity", "delivery-decide"}
+POSTED_PAGES = {
+    "role-propose", "role-decide", "sign-in", "sign-out", "order-identity", "delivery-decide", "patients", "patient-identity",
+    "patient-erasure", "emergency-asked",
+}  # fmt: skip
 LISTS = {"orders": "new", "builds": "new", "lots": "new", "audit-review": "trail"}
 EXPORTS = {"board": ("as=csv", "as=list"), "audit-trail": ("as=csv",), "audit-review": ("as=csv",)}
 SCANS = (
@@ -54,12 +57,14 @@ NAMED = {
     "parameters": "parameters", "nonconformances": "finding", "inspections": "inspection", "studies": "study",
     "masters": "master", "materials": "material", "containers": "container", "commands": "command",
     "deliveries": "delivery", "keys": "key", "people": "person", "roles": "grant", "training": "document",
+    "emergencies": "emergency", "erasures": "erasure",
 }  # fmt: skip
 FIXED = {
     "layer": "1",
     "ending": "pdf",
     "transition": "freeze_design",
     "revision": "A",
+    "token": "{patient}",
     "sha256": "{file}",
 }
 
@@ -86,7 +91,7 @@ def _calls(route: Route) -> Iterator[Call]:
 
 def _actions(name: str) -> Iterator[Call]:
     for action in ACTIONS.values():
-        code = LISTS.get(action.page) or f"{{{NAMED[action.page + 's']}}}"
+        code = LISTS.get(action.page) or f"{{{NAMED.get(action.page + 's', action.page)}}}"
         path = f"/act/{action.page}/{code}/{action.id}/"
         if name == "act":
             yield Call(path, "GET")

@@ -20,9 +20,11 @@ from django.urls import resolve
 from devices.choices import Stage
 from devices.services.assignments import assign_person
 from mes.choices import Role
-from mes.models import Account, Artefact, Delivery
+from mes.models import Account, Artefact, Delivery, EmergencyAccess, ErasureRequest, Patient
 from mes.permissions import PERMISSIONS
 from mes.services.artefacts import store_artefact
+from mes.services.emergency import break_glass, end_emergency_access
+from mes.services.erasure import request_erasure
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.training import approve_document, draft_document
 from printing.choices import CommandKind
@@ -51,7 +53,7 @@ OWN = ("devices", "mes", "printing", "quality")
 CONSOLE = {
     "backup", "catalogue", "demo", "drill", "enrol", "erase_patient", "export_record", "fleet", "prepare_database",
     "rebase_history",
-    "relay", "restore", "rotate_keys", "scrub", "seal", "simulate", "tick", "up", "validation", "verify",
+    "relay", "restore", "rotate_vault_key", "scrub", "seal", "simulate", "tick", "up", "validation", "verify",
 }  # fmt: skip
 """Commands act as the machine's own account, never as a person: whoever may start one holds the machine already."""
 
@@ -93,6 +95,7 @@ def _story() -> Story:
     job = item.build.jobs.get()
     PrinterContact.objects.create(printer=job.printer)
     _document(staff)
+    emergency, erasure = _privacy(staff, device.order.patient)
     command = PrinterCommand.objects.create(job=job, printer=job.printer, kind=CommandKind.START)
     study, design = device.studies.get(), device.current_design
     assert design is not None
@@ -104,6 +107,7 @@ def _story() -> Story:
         "command": str(command.uid), "delivery": str(Delivery.objects.values_list("pk", flat=True).first()),
         "key": "1", "file": str(design.mesh_id), "person": str(staff[Role.OPR].pk),
         "grant": str(staff[Role.OPR].role_grants.get().pk), "document": "WI-1",
+        "patient": device.order.patient.token, "emergency": emergency.code, "erasure": erasure.code,
     }  # fmt: skip
     clients = {column: _signed_in(_account(column, staff)) for column in COLUMNS}
     cookies = {
@@ -111,6 +115,15 @@ def _story() -> Story:
         for column, client in clients.items()
     }
     return Story(names, clients, cookies)
+
+
+def _privacy(staff: Staff, patient: Patient) -> tuple[EmergencyAccess, ErasureRequest]:
+    """An access of the operator's that has ended, and a request that waits."""
+    operator = acting(staff[Role.OPR])
+    access_ = break_glass(patient=patient, actor=operator, reason="The label of the device is torn")
+    emergency = end_emergency_access(access_id=access_.pk, actor=operator)
+    asked = request_erasure(patient=patient, reason="By letter", actor=acting(staff[Role.PRV]))
+    return emergency, asked
 
 
 def _document(staff: Staff) -> None:

@@ -17,7 +17,7 @@ from mes.services.tokens import issue_token
 from printing.models import Build, Container, MaterialLot, PrintJob
 from tests.devices.makers import PASSWORD, Who, make_person
 
-ASIDE = ("printing.printer_state_changed", "mes.signing_failed")
+ASIDE = ("printing.printer_state_changed", "mes.signing_failed", "mes.secret_refused")
 WATCHED: tuple[type[models.Model], ...] = (
     Signature,
     Order,

@@ -144,7 +144,7 @@ def order_device(told: Told, master: str) -> str:
     assert prescriber.sign(f"orders/{order}/submit/", {"digest": digest})["stage"] == "submitted"
     assert coordinator.post(f"orders/{order}/start-review/")["stage"] == "under_review"
     coordinator.sign(f"orders/{order}/approve/")
-    assert coordinator.refused(f"orders/{order}/approve/")
+    assert coordinator.refused(f"orders/{order}/approve/", status=403)
     assert told[Role.RA].sign(f"orders/{order}/approve/")["stage"] == "accepted"
     found = coordinator.get("devices/")["results"]
     return str(next(row["code"] for row in found if row["order"] == order))
@@ -193,7 +193,7 @@ def slice_build(told: Told) -> None:
     prepared = builder.get(f"builds/{told.build}/")
     assert (prepared["state"], prepared["problems"]) == ("prepared", [])
     assert prepared["layer_count"] == len(prepared["areas_mm2"]) > 10
-    assert builder.refused(f"builds/{told.build}/verify/")
+    assert builder.refused(f"builds/{told.build}/verify/", status=403)
     digest = verifier.get(f"builds/{told.build}/content/")["digest"]
     assert verifier.sign(f"builds/{told.build}/verify/", {"digest": digest})["state"] == "verified"
     told.drain()

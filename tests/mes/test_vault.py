@@ -1,70 +1,154 @@
-"""Sealed values and the patients whose identity they hold (K-13)."""
+"""Keys, rings and sealed values (K-13). Nothing here needs a database."""
 
+import os
 import threading
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from django.db import connection, connections
-from django.utils import timezone
 
-from mes.choices import Role
-from mes.eventlog.base import Actor
-from mes.exceptions import Conflict, InvalidInput, NotPermitted
-from mes.models import EventRecord, Patient, PatientIdentity
-from mes.services import patients
-from mes.services.patients import Identity, open_identity, register_patient, view_identity
-from mes.vault import Vault
-from tests.mes.makers import make_person
+from mes.vault import KeyFault, KeyRing, Vault, key_id_of, new_key, normal, place
 
 pytestmark = pytest.mark.requirement("K-13")
-JANE = Identity(patient_id="MRN 4711", family_name="Doe", given_name="Jane", birth_date="1970-01-31")
+HERE = place("mes_patient_identity", "sealed_family_name", 1)
 
 
-@pytest.fixture
-def vault(tmp_path: Path) -> Vault:
-    return Vault.from_file(tmp_path / "vault.key")
+def ring_in(folder: Path, text: str, mode: int = 0o600) -> Path:
+    path = folder / "vault.key"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
 
 
-@pytest.fixture
-def coordinator() -> Actor:
-    return Actor.person(make_person(Role.ORD).pk)
-
-
-def test_a_value_opens_only_where_it_was_sealed(vault: Vault) -> None:
-    sealed = vault.seal("Doe", bound_to="family_name:1")
-    assert vault.open(sealed, bound_to="family_name:1") == "Doe"
-    for moved in ("family_name:2", "given_name:1", ""):
+def test_a_value_opens_only_in_its_table_column_and_row() -> None:
+    key = new_key()
+    sealed = key.seal(b"Doe", bound_to=HERE)
+    assert key.open(sealed, bound_to=HERE) == b"Doe"
+    for moved in (
+        place("mes_patient_identity", "sealed_family_name", 2),
+        place("mes_patient_identity", "sealed_given_name", 1),
+        place("mes_person", "sealed_family_name", 1),
+        "",
+    ):
         with pytest.raises(InvalidTag):
-            vault.open(sealed, bound_to=moved)
+            key.open(sealed, bound_to=moved)
 
 
-def test_an_altered_value_or_another_key_does_not_open(vault: Vault, tmp_path: Path) -> None:
-    sealed = vault.seal("Doe", bound_to="family_name:1")
-    for place in (0, 3, 8, len(sealed) - 1):
+def test_no_byte_of_a_value_can_be_altered() -> None:
+    key = new_key()
+    sealed = key.seal(b"Doe", bound_to=HERE)
+    for position in range(len(sealed)):
         altered = bytearray(sealed)
-        altered[place] ^= 1
+        altered[position] ^= 1
         with pytest.raises(InvalidTag):
-            vault.open(bytes(altered), bound_to="family_name:1")
+            key.open(bytes(altered), bound_to=HERE)
+
+
+def test_another_key_does_not_open_and_the_value_names_its_own() -> None:
+    key = new_key()
+    sealed = key.seal(b"Doe", bound_to=HERE)
+    assert key_id_of(sealed) == key.id
     with pytest.raises(InvalidTag):
-        Vault.from_file(tmp_path / "other.key").open(sealed, bound_to="family_name:1")
+        new_key().open(sealed, bound_to=HERE)
 
 
-def test_equal_values_look_different_and_are_found_by_their_index(vault: Vault) -> None:
-    assert vault.seal("Doe", bound_to="a") != vault.seal("Doe", bound_to="a")
-    assert vault.blind_index("MRN 4711") == vault.blind_index(" mrn4711 ")
-    assert vault.blind_index("MRN 4711") != vault.blind_index("MRN 4712")
+def test_equal_values_look_different_and_are_found_by_their_index(tmp_path: Path) -> None:
+    vault, key = Vault.in_folder(tmp_path), new_key()
+    assert key.seal(b"Doe", bound_to=HERE) != key.seal(b"Doe", bound_to=HERE)
+    found = vault.blind_index("MRN 4711", vault.index.newest.id)
+    assert found in vault.blind_indexes(" mrn4711 ")
+    assert found not in vault.blind_indexes("MRN 4712")
+
+
+def test_the_index_has_a_key_of_its_own(tmp_path: Path) -> None:
+    vault = Vault.in_folder(tmp_path)
+    assert not vault.ring.ids & vault.index.ids
+    assert vault.blind_index("x", vault.index.newest.id) != vault.ring.newest.keyed_hash(normal("x"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "same"),
+    [
+        ("MRN 4711", "mrn4711"),
+        (" MRN\t4711 ", "MRN\N{NO-BREAK SPACE}4711"),
+        ("ＭＲＮ４７１１", "MRN4711"),
+        ("STRASSE-1", "Straße-1"),
+        ("4711\N{ZERO WIDTH SPACE}", "4711"),
+        ("e\N{COMBINING ACUTE ACCENT}1", "É1"),
+    ],
+)
+def test_identifiers_are_compared_by_a_stated_normal_form(typed: str, same: str) -> None:
+    assert normal(typed) == normal(same)
+
+
+@pytest.mark.parametrize(("one", "other"), [("4711", "47-11"), ("O1", "01"), ("4711", "04711"), ("é", "e")])
+def test_what_tells_two_identifiers_apart_is_kept(one: str, other: str) -> None:
+    assert normal(one) != normal(other)
+
+
+def test_a_data_key_opens_where_it_was_wrapped_and_nowhere_else(tmp_path: Path) -> None:
+    vault, key = Vault.in_folder(tmp_path), new_key()
+    wrapped = vault.wrap(key, vault.ring.newest.id, bound_to="mes_patient_identity.data_key:1")
+    assert vault.unwrap(wrapped, bound_to="mes_patient_identity.data_key:1") == key
+    with pytest.raises(InvalidTag):
+        vault.unwrap(wrapped, bound_to="mes_patient_identity.data_key:2")
+
+
+def test_a_new_key_is_the_newest_and_the_older_still_open(tmp_path: Path) -> None:
+    old = KeyRing.from_file(tmp_path / "vault.key")
+    sealed = old.newest.seal(b"Doe", bound_to=HERE)
+    old.with_key(new_key())
+    ring = KeyRing.from_file(tmp_path / "vault.key")
+    assert ring.newest.id not in old.ids
+    assert ring[key_id_of(sealed)].open(sealed, bound_to=HERE) == b"Doe"
+    assert ring.path.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["vault.key"]
+    assert KeyRing.from_file(ring.only([]).path).ids == {ring.newest.id}
+    with pytest.raises(KeyFault, match="does not hold the key"):
+        KeyRing.from_file(ring.path)[old.newest.id]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no key"),
+        ("not hex", "no key"),
+        ("ab" * 16, "16 bytes instead of 32"),
+        ("ab" * 33, "33 bytes instead of 32"),
+        ("00" * 32, "default"),
+        ("0123456789abcdef" * 4, "default"),
+        (bytes(range(32)).hex(), "default"),
+        (b"change me, this is a long secret".hex(), "default"),
+        ("\N{SNOWMAN}", "no key"),
+    ],
+)
+def test_a_bad_key_file_stops_the_start(tmp_path: Path, text: str, says: str) -> None:
+    path = ring_in(tmp_path, text)
+    with pytest.raises(KeyFault, match=says) as fault:
+        KeyRing.from_file(path)
+    assert str(path) in str(fault.value)
+    assert len(text) < 4 or text not in str(fault.value)
+
+
+def test_one_key_twice_is_refused(tmp_path: Path) -> None:
+    line = os.urandom(32).hex()
+    with pytest.raises(KeyFault, match="twice"):
+        KeyRing.from_file(ring_in(tmp_path, f"{line}\n{line}\n"))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
+def test_a_key_file_that_others_may_read_stops_the_start(tmp_path: Path, mode: int) -> None:
+    with pytest.raises(KeyFault, match="chmod 600"):
+        KeyRing.from_file(ring_in(tmp_path, os.urandom(32).hex(), mode))
 
 
 def test_processes_that_come_at_once_agree_on_one_key(tmp_path: Path) -> None:
     together = threading.Barrier(8, timeout=10)
-    ids: list[bytes] = []
+    ids: list[str] = []
 
     def come() -> None:
         together.wait()
-        ids.append(Vault.from_file(tmp_path / "keys" / "vault.key").key_id)
+        ids.append(KeyRing.from_file(tmp_path / "keys" / "vault.key").newest.id)
 
     threads = [threading.Thread(target=come) for _ in range(8)]
     for thread in threads:
@@ -76,105 +160,7 @@ def test_processes_that_come_at_once_agree_on_one_key(tmp_path: Path) -> None:
     assert (tmp_path / "keys" / "vault.key").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.django_db
-def test_the_identity_lies_in_the_vault_and_nowhere_else(coordinator: Actor) -> None:
-    patient = register_patient(identity=JANE, actor=coordinator)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT e::text FROM mes_event e UNION ALL SELECT p::text FROM mes_patient p "
-            "UNION ALL SELECT i::text FROM mes_patient_identity i"
-        )
-        everything = " ".join(row[0] for row in cursor.fetchall())
-    for value in ("MRN 4711", "mrn4711", "Doe", "Jane", "1970-01-31"):
-        assert value not in everything
-        assert value.encode().hex() not in everything
-    assert open_identity(patient) == JANE
-    assert "Doe" not in repr(JANE)
-
-
-@pytest.mark.django_db
-def test_an_identity_moved_to_another_patient_does_not_open(coordinator: Actor) -> None:
-    jane = register_patient(identity=JANE, actor=coordinator)
-    other = register_patient(
-        identity=Identity(patient_id="2", family_name="Roe", given_name="R", birth_date="1980-01-01"),
-        actor=coordinator,
-    )
-    stolen = PatientIdentity.objects.get(patient=jane).sealed_family_name
-    PatientIdentity.objects.filter(patient=other).update(sealed_family_name=stolen)
-    with pytest.raises(InvalidTag):
-        open_identity(other)
-
-
-@pytest.mark.requirement("G-ORD-05")
-@pytest.mark.parametrize("family_name", ["Doe", "Roe"])
-def test_two_people_registered_at_one_moment_do_not_share_a_token(
-    committed_db: None, coordinator: Actor, monkeypatch: pytest.MonkeyPatch, family_name: str
-) -> None:
-    """Another request commits between the look-up and the insert."""
-    create = patients._created
-
-    def create_after_another(identity: Identity, index: str) -> Patient:
-        monkeypatch.setattr(patients, "_created", create)
-        rival = replace(JANE, family_name=family_name)
-        thread = threading.Thread(target=_register, args=(rival, coordinator))
-        thread.start()
-        thread.join(10)
-        return create(identity, index)
-
-    monkeypatch.setattr(patients, "_created", create_after_another)
-    if family_name == JANE.family_name:
-        assert register_patient(identity=JANE, actor=coordinator) == Patient.objects.get()
-    else:
-        with pytest.raises(Conflict, match="another name or birth date"):
-            register_patient(identity=JANE, actor=coordinator)
-    assert Patient.objects.count() == 1
-
-
-def _register(identity: Identity, actor: Actor) -> None:
-    register_patient(identity=identity, actor=actor)
-    connections.close_all()
-
-
-@pytest.mark.django_db
-def test_the_same_patient_keeps_one_token(coordinator: Actor) -> None:
-    first = register_patient(identity=JANE, actor=coordinator)
-    again = Identity(patient_id="mrn4711", family_name="DOE", given_name="J.", birth_date="1970-01-31")
-    assert register_patient(identity=again, actor=coordinator) == first
-    assert EventRecord.objects.filter(type="mes.patient_registered").count() == 1
-
-
-@pytest.mark.django_db
-@pytest.mark.requirement("G-ORD-05")
-@pytest.mark.parametrize("other", [{"family_name": "Roe"}, {"birth_date": "1970-01-30"}])
-def test_a_known_identifier_with_other_particulars_is_refused(
-    coordinator: Actor, other: dict[str, str]
-) -> None:
-    register_patient(identity=JANE, actor=coordinator)
-    with pytest.raises(Conflict, match="another name or birth date") as refused:
-        register_patient(identity=Identity(**(vars(JANE) | other)), actor=coordinator)
-    assert not {"Doe", "Roe", "4711", "1970"} & set(str(refused.value).replace(".", " ").split())
-    assert Patient.objects.count() == 1
-
-
-@pytest.mark.django_db
-@pytest.mark.requirement("G-ORD-05")
-@pytest.mark.parametrize("born", ["1849-12-31", "0001-01-01", "9999-12-31", "31.12.1970", "", "tomorrow"])
-def test_a_birth_date_that_cannot_be_is_refused_without_naming_it(coordinator: Actor, born: str) -> None:
-    if born == "tomorrow":
-        born = (timezone.localdate() + timedelta(days=1)).isoformat()
-    with pytest.raises(InvalidInput, match="no date from 1850 to today") as refused:
-        register_patient(identity=replace(JANE, birth_date=born), actor=coordinator)
-    assert not born or born not in str(refused.value)
-    assert not Patient.objects.exists()
-
-
-@pytest.mark.django_db
-def test_who_looks_at_an_identity_says_why_and_is_recorded(coordinator: Actor) -> None:
-    patient = register_patient(identity=JANE, actor=coordinator)
-    with pytest.raises(InvalidInput):
-        view_identity(patient=patient, actor=coordinator, reason=" ")
-    with pytest.raises(NotPermitted):
-        view_identity(patient=patient, actor=Actor.person(make_person(Role.OPR).pk), reason="curious")
-    assert view_identity(patient=patient, actor=coordinator, reason="call from the clinic") == JANE
-    seen = EventRecord.objects.get(type="mes.patient_identity_viewed")
-    assert (seen.actor, seen.reason) == (str(coordinator), "call from the clinic")
+def test_a_key_is_never_printed() -> None:
+    key = new_key()
+    assert key.secret.hex() not in f"{key!r} {key} {KeyRing(Path('x'), (key,))!r}"
+    assert repr(key.secret) not in repr(key)

@@ -106,7 +106,7 @@ def test_an_untouched_record_is_valid(verify: Verify) -> None:
         "occurred_at = occurred_at + interval '1 microsecond'",
         "recorded_at = 'infinity'",
         "software = software || '.1'",
-        "record_schema = 2",
+        "record_schema = 99",
         "record_digest = repeat('0', 64)",
     ],
 )
@@ -465,7 +465,7 @@ def test_a_row_deleted_behind_the_log(verify: Verify, cluster: Cluster, person: 
 def test_a_row_inserted_behind_the_log(verify: Verify, cluster: Cluster) -> None:
     tamper(
         cluster,
-        "INSERT INTO mes_person (id, full_name, credentials, timezone, active) VALUES (4711, 'Nobody', '', 'UTC', true)",
+        "INSERT INTO mes_person (id, full_name, credentials, timezone, active, external) VALUES (4711, 'Nobody', '', 'UTC', true, false)",
     )
     assert _bad(verify()) == ("row", "mes.person/4711: the row stands without an event", None)
 

@@ -14,13 +14,21 @@ from mes.dashboard.actions.base import Action
 from mes.dashboard.actions.devices import DEVICE_ACTIONS
 from mes.dashboard.actions.orders import ORDER_ACTIONS
 from mes.dashboard.actions.printing import PRINTING_ACTIONS
+from mes.dashboard.actions.privacy import PRIVACY_ACTIONS
 from mes.dashboard.actions.quality import QUALITY_ACTIONS
 from mes.dashboard.navigation import roles_behind
 from mes.permissions import PERMISSIONS, Decision, can
 
 ACTIONS: dict[str, Action] = {
     action.id: action
-    for action in (*ORDER_ACTIONS, *DEVICE_ACTIONS, *PRINTING_ACTIONS, *QUALITY_ACTIONS, *AUDIT_ACTIONS)
+    for action in (
+        *ORDER_ACTIONS,
+        *DEVICE_ACTIONS,
+        *PRINTING_ACTIONS,
+        *QUALITY_ACTIONS,
+        *AUDIT_ACTIONS,
+        *PRIVACY_ACTIONS,
+    )
 }
 
 

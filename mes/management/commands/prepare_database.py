@@ -4,6 +4,7 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connections, transaction
@@ -11,6 +12,8 @@ from django.db import connections, transaction
 from mes.embedded.connect import open_role
 from mes.embedded.roles import Role
 from mes.guards import apply_guards
+from mes.services.vaultkeys import refuse_lost_keys
+from mes.vault import Vault
 
 ONE_AT_A_TIME = 0x1A31A
 
@@ -35,6 +38,8 @@ class Command(BaseCommand):
         )
         with transaction.atomic(using=owner):
             apply_guards(connections[owner])
+        # A key file that was lost, or belongs to another installation, is noticed before anybody needs it.
+        refuse_lost_keys(Vault.in_folder(settings.KEYS_DIR), using=owner)
         if not quiet:
             self.stdout.write(
                 f"The database is ready: schema, grants and triggers, {time.monotonic() - started:.1f} s."

@@ -167,7 +167,7 @@ def test_several_series_are_listed_until_one_is_named(tmp_path: Path) -> None:
     assert "series 1 (CT, 2 mm, 6 images)" in str(refused)
     assert "series 7 (CT, 2 mm, 5 images)" in str(refused)
     wanted = str(dcmread(paths[0]).SeriesInstanceUID)
-    assert read_images(tmp_path / "s", series_uid=wanted).volume.shape[0] == 4
+    assert read_images(tmp_path / "s", series_uid=wanted).volume.shape[0] == 5
     assert refusal(tmp_path / "s", series_uid="1.2.3").codes == ("unknown_series",)
 
 

@@ -1,0 +1,27 @@
+"""What must be true of a patient's orders before the identity is forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from devices.choices import OrderStage
+from devices.models import Order
+from mes.lifecycle import Verdict, blocked, gate, passed
+from mes.models import Patient
+
+OVER = (OrderStage.CLOSED, OrderStage.REJECTED, OrderStage.CANCELLED)
+
+
+@gate("G-PRV-02", "patient.erase")
+def no_order_is_under_way(patient: Patient, **_: Any) -> Verdict:
+    """No order of the patient is under way: images could not be matched, nor a device handed over."""
+    codes = [
+        order.code for order in Order.objects.filter(patient=patient).exclude(stage__in=OVER).order_by("pk")
+    ]
+    if codes:
+        return blocked(
+            f"Orders of this patient are under way: {', '.join(codes)}.",
+            cure="Close or cancel them first.",
+            orders=codes,
+        )
+    return passed()

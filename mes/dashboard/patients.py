@@ -1,0 +1,137 @@
+"""Patients: found by an exact identifier, shown as a token; who it is only with a reason, and who looked (P11-10e)."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
+
+from devices.models import Order
+from mes.api.actors import actor_of, viewer_behind
+from mes.dashboard.routes import gone_to
+from mes.dashboard.sheets import as_csv
+from mes.exceptions import NotPermitted
+from mes.models import IdentityView, Patient
+from mes.permissions import may, require
+from mes.scope import visible
+from mes.services.erasure import request_erasure
+from mes.services.viewing import emergency_of, look_up_patient, view_identity
+
+VIEWS_SHOWN = 50
+SHEET_LIMIT = 100_000
+MAY_OPEN = (
+    "mes.find_patient",
+    "mes.view_identity",
+    "mes.read_views",
+    "mes.request_erasure",
+    "mes.decide_erasure",
+)
+
+
+@sensitive_post_parameters("identifier")
+def patients(request: HttpRequest) -> HttpResponse:
+    """Search by the whole identifier. It is sent in the body: an address would stand in logs and in the history."""
+    require(actor_of(request), "mes.find_patient")
+    if request.method != "POST":
+        return render(request, "mes/patients.html")
+    found = look_up_patient(identifier=request.POST.get("identifier", "")[:200], actor=actor_of(request))
+    if found is None:
+        return render(request, "mes/patients.html", {"nobody": True})
+    return redirect("patient", token=found.token)
+
+
+def patient_by(request: HttpRequest, token: str) -> Patient:
+    """The patient, for somebody who may open the page: by role, or in an emergency that lasts."""
+    actor = actor_of(request)
+    patient = Patient.objects.filter(token=token).first()
+    allowed = any(may(actor, action) for action in MAY_OPEN)
+    if patient is None:
+        if allowed:
+            raise Http404
+        require(actor, "mes.view_identity")
+        raise Http404
+    if not allowed and emergency_of(patient, actor) is None:
+        raise NotPermitted(
+            "Who a patient is, is not part of your work.",
+            cure="Ask an order coordinator; in an emergency, take access and say why.",
+            rule="P11-10d",
+        )
+    return patient
+
+
+def order_behind(request: HttpRequest, patient: Patient) -> Order | None:
+    """On whose account this person may look: an order that they know, else one that they do not, which refuses them."""
+    orders = Order.objects.filter(patient=patient).order_by("-pk")
+    return visible(orders, viewer_behind(request)).first() or orders.first()
+
+
+def patient_page(request: HttpRequest, token: str) -> HttpResponse:
+    actor, patient = actor_of(request), patient_by(request, token)
+    emergency = emergency_of(patient, actor)
+    views = patient.views.select_related("person", "emergency").order_by("-viewed_at", "-pk")
+    context = {
+        "patient": patient,
+        "orders": visible(Order.objects.filter(patient=patient), viewer_behind(request))
+        .select_related("master")
+        .order_by("-pk")[:VIEWS_SHOWN],
+        "emergency": emergency,
+        "may_see": not patient.erased and (emergency is not None or may(actor, "mes.view_identity")),
+        "may_break": not patient.erased and emergency is None and not may(actor, "mes.view_identity"),
+        "may_request": not patient.erased and may(actor, "mes.request_erasure"),
+        "may_read_views": may(actor, "mes.read_views"),
+        "views": views[:VIEWS_SHOWN] if may(actor, "mes.read_views") else None,
+        "views_count": views.count(),
+        "emergencies": patient.emergencies.select_related("person").order_by("-pk")[:VIEWS_SHOWN],
+        "requests": patient.erasure_requests.order_by("-pk")[:VIEWS_SHOWN],
+    }
+    return render(request, "mes/patient.html", context)
+
+
+def patient_identity(request: HttpRequest, token: str) -> HttpResponse:
+    """Asked for with a reason, shown once in a dialog, never kept by a browser, and written down."""
+    patient = patient_by(request, token)
+    if request.method != "POST":
+        return render(request, "mes/parts/patient_identity_ask.html", {"patient": patient})
+    identity = view_identity(
+        patient=patient,
+        actor=actor_of(request),
+        reason=request.POST.get("reason", "")[:2000],
+        about=order_behind(request, patient),
+    )
+    return render(request, "mes/parts/patient_identity.html", {"patient": patient, "identity": identity})
+
+
+def patient_erasure(request: HttpRequest, token: str) -> HttpResponse:
+    """Register that somebody asks for this patient to be forgotten."""
+    patient = patient_by(request, token)
+    require(actor_of(request), "mes.request_erasure")
+    if request.method != "POST":
+        return render(request, "mes/parts/patient_erasure_ask.html", {"patient": patient})
+    made = request_erasure(
+        patient=patient, reason=request.POST.get("reason", "")[:2000], actor=actor_of(request)
+    )
+    messages.success(
+        request, f"{made.code} is registered. The privacy officer and a quality reviewer decide."
+    )
+    return gone_to(request, reverse("erasure", args=[made.code]))
+
+
+def patient_views(request: HttpRequest, token: str) -> HttpResponseBase:
+    """Every look at this patient, for the privacy officer's report (45 CFR 164.312(b))."""
+    require(actor_of(request), "mes.read_views")
+    patient = patient_by(request, token)
+    views = IdentityView.objects.filter(patient=patient).select_related("person", "emergency")
+    head = ("viewed at", "person", "name", "reason", "emergency")
+    rows = (
+        (
+            view.viewed_at.isoformat(),
+            view.person_id,
+            str(view.person),
+            view.reason,
+            view.emergency.code if view.emergency else "",
+        )
+        for view in views.order_by("viewed_at", "pk")[:SHEET_LIMIT]
+    )
+    return as_csv(f"views-{patient.token}", head, rows)

@@ -1,0 +1,212 @@
+"""Access in an emergency: without the right, with a reason, for a limited time, reviewed afterwards by two people
+(45 CFR 164.312(a)(2)(ii); regulatory 1.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Literal
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from mes.choices import EmergencyStage, Meaning, Role
+from mes.eventlog.base import Actor, plain
+from mes.eventlog.unit import publish, unit_of_work
+from mes.events import EmergencyAccessEnded, EmergencyAccessOpened, EmergencyAccessReviewed, ManagerNamed
+from mes.exceptions import Conflict, InvalidInput, NotPermitted, TooOften
+from mes.models import EmergencyAccess, Patient, Person, ReportingLine
+from mes.permissions import require
+from mes.selectors import roles_of
+from mes.services.signatures import Credentials, sign
+
+SHORTEST_REASON = 10
+DAY = timedelta(days=1)
+Reviewer = Literal["officer", "manager"]
+
+
+@unit_of_work
+def name_manager(*, person: Person, manager: Person, actor: Actor) -> ReportingLine:
+    """Say who answers for a person, instead of whoever did. Raises InvalidInput for somebody who would answer to themselves."""
+    require(actor, "mes.name_manager")
+    Person.objects.select_for_update().get(pk=person.pk)
+    if person == manager or not manager.active:
+        raise InvalidInput(
+            "A manager is another person, and active.", cure="Name somebody else.", rule="P11-10d"
+        )
+    for line in ReportingLine.objects.select_for_update().filter(person=person, ended=False):
+        line.ended = True
+        line.save(update_fields=["ended"])
+        publish(line, ManagerNamed(person_id=person.pk, manager_id=manager.pk), actor=actor)
+    line = ReportingLine.objects.create(person=person, manager=manager)
+    publish(line, ManagerNamed(person_id=person.pk, manager_id=manager.pk), actor=actor)
+    return line
+
+
+def manager_of(person: Person) -> Person | None:
+    line = ReportingLine.objects.filter(person=person, ended=False).select_related("manager").first()
+    return line.manager if line and line.manager.active else None
+
+
+@unit_of_work
+def break_glass(*, patient: Patient, actor: Actor, reason: str) -> EmergencyAccess:
+    """Take access to a patient's identity until `settings.EMERGENCY_ACCESS` is over. Every look asks for it again.
+
+    Raises InvalidInput for a reason that says nothing, Conflict while one is open, TooOften.
+    """
+    require(actor, "mes.break_glass")
+    if actor.person_id is None:
+        raise NotPermitted("Only a person has an emergency.", cure="Sign in and do it.", rule="P11-10g")
+    if len(reason.strip()) < SHORTEST_REASON:
+        raise InvalidInput(
+            "Say what the emergency is.",
+            cure="One sentence that the privacy officer can check.",
+            rule="P11-10e",
+        )
+    person = Person.objects.select_for_update().get(pk=actor.person_id)
+    now = timezone.now()
+    _refuse_again(person, patient)
+    manager = manager_of(person)
+    access = EmergencyAccess.objects.create(
+        person=person,
+        patient=patient,
+        reason=reason.strip(),
+        opened_at=now,
+        expires_at=now + settings.EMERGENCY_ACCESS,
+        manager=manager,
+    )
+    opened = EmergencyAccessOpened(
+        access_id=access.pk,
+        patient_id=patient.pk,
+        person_id=person.pk,
+        expires_at=str(plain(access.expires_at)),
+        manager_id=manager.pk if manager else None,
+    )
+    publish(access, opened, actor=actor, reason=access.reason)
+    return access
+
+
+def _refuse_again(person: Person, patient: Patient) -> None:
+    """One at a time for a patient, and few in a day. What is over, but was not closed yet, is closed first."""
+    for over in _over().filter(person=person, patient=patient):
+        end_emergency_access(access_id=over.pk, actor=CLOCK)
+    if EmergencyAccess.objects.filter(person=person, patient=patient, stage=EmergencyStage.OPEN).exists():
+        raise Conflict("Your access in an emergency is still open.", cure="Use it.", rule="P11-10d")
+    today = EmergencyAccess.objects.filter(person=person, opened_at__gt=timezone.now() - DAY).count()
+    if today >= settings.EMERGENCIES_PER_DAY:
+        raise TooOften(
+            f"You have taken access in an emergency {today} times within a day.",
+            cure="Ask the privacy officer for the right that you need.",
+            rule="P11-10d",
+        )
+
+
+CLOCK = Actor.system("tick")
+
+
+def _over() -> QuerySet[EmergencyAccess]:
+    return EmergencyAccess.objects.filter(stage=EmergencyStage.OPEN, expires_at__lte=timezone.now())
+
+
+def end_expired_accesses() -> int:
+    """Close what is over. Nobody could use it any more since the moment it expired. Returns how many."""
+    keys = list(_over().order_by("pk").values_list("pk", flat=True))
+    for key in keys:
+        end_emergency_access(access_id=key, actor=CLOCK)
+    return len(keys)
+
+
+@unit_of_work
+def end_emergency_access(*, access_id: int, actor: Actor) -> EmergencyAccess:
+    """Close an open access: by the clock when its time is up, or earlier by its person or the privacy officer."""
+    access = EmergencyAccess.objects.select_for_update().get(pk=access_id)
+    if access.stage != EmergencyStage.OPEN:
+        return access
+    now = timezone.now()
+    early = now < access.expires_at
+    if actor.person_id != access.person_id and (early or actor.person_id is not None):
+        require(actor, "mes.review_emergency")
+    access.stage, access.ended_at = EmergencyStage.ENDED, now if early else access.expires_at
+    access.save(update_fields=["stage", "ended_at"])
+    publish(access, EmergencyAccessEnded(access_id=access.pk, early=early), actor=actor)
+    return access
+
+
+def review_content(access: EmergencyAccess, finding: str, *, justified: bool) -> Mapping[str, Any]:
+    """What a reviewer signs: who had access to whom, why, when, and what was looked at."""
+    return {
+        "emergency_access": access.code,
+        "person_id": access.person_id,
+        "patient": access.patient.token,
+        "reason": access.reason,
+        "opened_at": access.opened_at,
+        "ended_at": access.ended_at,
+        "views": [
+            {"at": view.viewed_at, "reason": view.reason} for view in access.views.order_by("viewed_at", "pk")
+        ],
+        "justified": justified,
+        "finding": finding,
+    }
+
+
+def reviewer_of(access: EmergencyAccess, person_id: int | None) -> Reviewer | None:
+    """As whom a person still has to review an access, if at all. Nobody reviews their own."""
+    person = Person.objects.filter(pk=person_id or 0, active=True).first()
+    if person is None or person.pk == access.person_id or access.stage != EmergencyStage.ENDED:
+        return None
+    if person.pk == access.manager_id:
+        return "manager" if access.manager_review_id is None else None
+    is_officer = Role.PRV in roles_of(person)
+    return "officer" if is_officer and access.officer_review_id is None else None
+
+
+@unit_of_work
+def review_emergency_access(
+    *, access_id: int, justified: bool, finding: str, actor: Actor, credentials: Credentials
+) -> EmergencyAccess:
+    """Sign what was found. The privacy officer and, where one is named, the person's manager; the last one closes it."""
+    access = EmergencyAccess.objects.select_for_update().get(pk=access_id)
+    if access.stage != EmergencyStage.ENDED:
+        raise Conflict(
+            "Only an access that has ended, and no other, is reviewed.", cure="Look again.", rule="K-06"
+        )
+    if not finding.strip():
+        raise InvalidInput("Say what you found.", cure="One sentence.", rule="P11-10e")
+    reviewer = reviewer_of(access, actor.person_id)
+    if reviewer is None:
+        raise NotPermitted(
+            "This access is not yours to review, or you have done so.",
+            cure="The privacy officer and the person's manager review it, each once, and nobody their own.",
+            rule="G-SOD-01",
+        )
+    content = review_content(access, finding.strip(), justified=justified)
+    signature = sign(
+        subject=access, content=content, meaning=Meaning.REVIEWED, actor=actor, credentials=credentials
+    )
+    if reviewer == "officer":
+        access.officer_review, access.justified = signature, justified
+    else:
+        access.manager_review = signature
+    if access.officer_review_id and (access.manager_review_id or access.manager_id is None):
+        access.stage = EmergencyStage.REVIEWED
+    access.save(update_fields=["officer_review", "manager_review", "justified", "stage"])
+    reviewed = EmergencyAccessReviewed(
+        access_id=access.pk, reviewer=reviewer, justified=justified, signature_id=signature.pk
+    )
+    publish(access, reviewed, actor=actor, reason=finding.strip())
+    return access
+
+
+def emergencies_to_review() -> QuerySet[EmergencyAccess]:
+    """What waits for the privacy officer: open ones too, which may be ended early."""
+    return EmergencyAccess.objects.filter(
+        stage__in=[EmergencyStage.OPEN, EmergencyStage.ENDED], officer_review__isnull=True
+    )
+
+
+def emergencies_of_manager(person_id: int) -> QuerySet[EmergencyAccess]:
+    """What waits for a person as the manager of whoever took access."""
+    return EmergencyAccess.objects.filter(
+        manager_id=person_id, manager_review__isnull=True, stage=EmergencyStage.ENDED
+    )

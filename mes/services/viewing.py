@@ -1,0 +1,133 @@
+"""Looking at who a patient is: with a reason, a right or an emergency, not too often, and always written down."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Model
+from django.utils import timezone
+
+from mes.eventlog.base import Actor
+from mes.eventlog.unit import publish, unit_of_work
+from mes.events import PatientIdentityRefused, PatientIdentityViewed, PatientLookedUp
+from mes.exceptions import InvalidInput, NotPermitted, Refused, TooOften
+from mes.models import EmergencyAccess, EventRecord, IdentityView, Patient, Person
+from mes.permissions import require
+from mes.services.patients import Identity, open_identity, patient_with
+
+HOUR = timedelta(hours=1)
+VIEWING, SEARCHING = 0x1A31D, 0x1A31E
+
+
+def view_identity(*, patient: Patient, actor: Actor, reason: str, about: Model | None = None) -> Identity:
+    """Open the vault for a person who has a reason, and the right or an emergency. The view is a fact of the record.
+
+    about: the order on whose account somebody looks. A refusal is a fact too. Raises InvalidInput without a reason, NotPermitted, TooOften, IdentityErased.
+    """
+    try:
+        return _viewed(patient=patient, actor=actor, reason=reason, about=about)
+    except (NotPermitted, TooOften) as refusal:
+        _refused(patient=patient, actor=actor, refusal=refusal)
+        raise
+
+
+@unit_of_work
+def _viewed(*, patient: Patient, actor: Actor, reason: str, about: Model | None) -> Identity:
+    emergency = _right_or_emergency(patient, actor, about)
+    if not reason.strip():
+        raise InvalidInput(
+            "Say why you need to see who this is.",
+            cure="Type the reason; it stays in the record.",
+            rule="P11-10e",
+        )
+    now = timezone.now()
+    _not_too_often(actor, VIEWING, "looked at identities", settings.IDENTITY_VIEWS_PER_HOUR)
+    identity = open_identity(patient)
+    view = IdentityView.objects.create(
+        patient=patient,
+        person_id=person_behind(actor),
+        emergency=emergency,
+        reason=reason.strip(),
+        viewed_at=now,
+    )
+    seen = PatientIdentityViewed(
+        patient_id=patient.pk, view_id=view.pk, emergency_id=emergency.pk if emergency else None
+    )
+    publish(patient, seen, actor=actor, reason=reason.strip())
+    return identity
+
+
+def person_behind(actor: Actor) -> int:
+    """Raises NotPermitted for a program."""
+    if actor.person_id is None:
+        raise NotPermitted(
+            "Only a person has to do with patients.", cure="Sign in and do it.", rule="P11-10g"
+        )
+    return actor.person_id
+
+
+def _right_or_emergency(patient: Patient, actor: Actor, about: Model | None) -> EmergencyAccess | None:
+    """None for whoever has the right. Raises NotPermitted for somebody with neither."""
+    try:
+        require_need_to_know(actor, "mes.view_identity", about or patient)
+    except NotPermitted:
+        emergency = emergency_of(patient, actor)
+        if emergency is None:
+            raise
+        return emergency
+    return None
+
+
+def require_need_to_know(actor: Actor, action: str, subject: Model) -> None:
+    """The one place that asks whether this order, or a patient without one, is this person's business."""
+    require(actor, action, subject)
+
+
+def emergency_of(patient: Patient, actor: Actor) -> EmergencyAccess | None:
+    """The person's access in an emergency while it lasts: the clock decides, not the row."""
+    return EmergencyAccess.objects.filter(
+        patient=patient, person_id=actor.person_id or 0, stage="open", expires_at__gt=timezone.now()
+    ).first()
+
+
+def _not_too_often(actor: Actor, what: int, words: str, limit: int) -> None:
+    """Counted one after the other for each person, so that requests at once cannot pass together."""
+    person = person_behind(actor)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [what, person % 2**31])
+    since = timezone.now() - HOUR
+    count = (
+        IdentityView.objects.filter(person_id=person, viewed_at__gt=since).count()
+        if what == VIEWING
+        else EventRecord.objects.filter(
+            stream_type="mes.person", stream_id=str(person), type=PatientLookedUp.name, recorded_at__gt=since
+        ).count()
+    )
+    if count >= limit:
+        raise TooOften(
+            f"You have {words} {count} times within an hour.",
+            cure="Wait, or ask the privacy officer.",
+            rule="P11-10d",
+        )
+
+
+@unit_of_work
+def _refused(*, patient: Patient, actor: Actor, refusal: Refused) -> None:
+    rules = sorted({reason.rule for reason in refusal.reasons})
+    publish(patient, PatientIdentityRefused(patient_id=patient.pk, rules=rules), actor=actor)
+
+
+@unit_of_work
+def look_up_patient(*, identifier: str, actor: Actor) -> Patient | None:
+    """The patient of an exact identifier (without regard to case and spaces), or None. Each search is a fact (EV-10)."""
+    require(actor, "mes.find_patient")
+    if not identifier.strip():
+        raise InvalidInput("An identifier is missing.", cure="Type the whole identifier.", rule="G-ORD-05")
+    _not_too_often(actor, SEARCHING, "searched", settings.IDENTITY_SEARCHES_PER_HOUR)
+    patient = patient_with(identifier)
+    person = Person.objects.get(pk=person_behind(actor))
+    event = PatientLookedUp(person_id=person.pk, patient_id=patient.pk if patient else None)
+    publish(person, event, actor=actor)
+    return patient
