@@ -6,6 +6,7 @@ in the events, as they were written. Patients appear by case code alone.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from django.db.models import Field, Model, Q
 
 from devices.models import Device
 from mes.eventlog.base import canonical, plain
+from mes.eventlog.changes import changes_under, digest_of_changes
 from mes.eventlog.leaves import LEAF_FIELDS
 from mes.models import Artefact, EventRecord, Signature
 from mes.selectors import stream_of
@@ -30,6 +32,8 @@ GENEALOGY = (
     "basis", "at",
 )  # fmt: skip
 
+OPEN_TABLES = ("devices_", "printing_", "quality_", "mes_signature")
+
 StreamKey = tuple[str, str]
 
 
@@ -43,6 +47,7 @@ def record_of(device: Device) -> dict[str, Any]:
     events = sorted(
         {event.pk: event for event in (*told, *machines, *given)}.values(), key=lambda one: one.pos
     )
+    changes = changes_under(event.pos for event in events)
     return {
         "schema": SCHEMA,
         "mode": INSPECTION,
@@ -53,7 +58,10 @@ def record_of(device: Device) -> dict[str, Any]:
         "report": report,
         "people": _people(events),
         "streams": _streams(whole, told, machines, given),
-        "events": [_columns(event) for event in events],
+        "events": [_columns(event, changes) for event in events],
+        "changes": [
+            {"pos": pos, "lines": lines} for pos, lines in sorted(changes.items()) if _is_open(lines)
+        ],
         "rows": _rows(whole, told),
         "artefacts": _artefacts(device),
     }
@@ -90,9 +98,17 @@ def _people(events: Iterable[EventRecord]) -> list[dict[str, Any]]:
     return [{"id": key, "name": name} for key, name in sorted(names.items())]
 
 
-def _columns(event: EventRecord) -> dict[str, Any]:
-    """Every column of an event, as its leaf covers it."""
-    return {name: plain(getattr(event, name)) for name in LEAF_FIELDS}
+def _columns(event: EventRecord, changes: Mapping[int, str]) -> dict[str, Any]:
+    """Every column of an event, and the digest of the field changes with it, as its leaf covers them."""
+    columns = {name: plain(getattr(event, name)) for name in LEAF_FIELDS}
+    lines = changes.get(event.pos)
+    return columns if lines is None else {**columns, "changes": digest_of_changes(lines)}
+
+
+def _is_open(lines: str) -> bool:
+    """Whether field changes are of the making of devices alone. People, accounts and patients leave with no bundle: of those
+    the digest stands in the leaf."""
+    return all(json.loads(line)[3].startswith(OPEN_TABLES) for line in lines.split("\n"))
 
 
 def _streams(

@@ -107,7 +107,9 @@ def key_id(public: bytes) -> str:
 
 
 def leaf_of(event: Mapping[str, Any]) -> bytes:
-    return hashlib.sha256(b"\0" + canonical({name: event[name] for name in LEAF})).digest()
+    """Of all columns, and of the digest of the field changes that came with it, if any did."""
+    names = (*LEAF, "changes") if "changes" in event else LEAF
+    return hashlib.sha256(b"\0" + canonical({name: event[name] for name in names})).digest()
 
 
 def node_of(left: bytes, right: bytes) -> bytes:
@@ -336,7 +338,7 @@ class Check:
             if proof is None:
                 yield f"{where} has no proof"
                 continue
-            if sorted(event) != sorted(LEAF):
+            if set(event) - {"changes"} != set(LEAF):
                 yield f"{where} has other columns than an event has"
             leaf = leaf_of(event)
             if leaf.hex() != proof["leaf_hash"]:
@@ -371,8 +373,12 @@ class Check:
             yield f"record.json: events of {kind}/{key}, which the record does not list"
 
     def rows(self) -> Iterator[str]:
-        """The rows as they stand, against the digest on the last event of each."""
+        """The rows as they stand, against the digest on the last event of each; what they were, against the leaves."""
         record = self.json("record.json")
+        bound = {event["pos"]: event.get("changes") for event in record["events"]}
+        for change in record["changes"]:
+            if hashlib.sha256(change["lines"].encode()).hexdigest() != bound.get(change["pos"]):
+                yield f"record.json: the field changes under event {change['pos']} are not those that its leaf covers"
         newest: dict[str, Mapping[str, Any]] = {}
         for event in record["events"]:
             name = f"{event['stream_type']}/{event['stream_id']}"

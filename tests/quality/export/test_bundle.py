@@ -64,7 +64,9 @@ def test_nothing_of_the_record_is_left_out(archive: bytes, request: pytest.Fixtu
         "devices.device", "devices.order", "devices.master", "devices.material", "printing.build", "printing.job",
         "printing.lot",
     }  # fmt: skip
-    assert all(set(event) == set(LEAF_FIELDS) for event in record["events"])
+    assert all(set(event) - {"changes"} == set(LEAF_FIELDS) for event in record["events"])
+    assert record["changes"]
+    assert not [change for change in record["changes"] if "mes_patient" in change["lines"]]
     lines = list(csv.reader(io.StringIO(found["audit.csv"].decode())))
     assert [int(line[0]) for line in lines[1:]] == [event["pos"] for event in record["events"]]
     manifest = json.loads(found["manifest.json"])

@@ -133,6 +133,20 @@ FORGERIES: dict[str, tuple[Forge, str]] = {
         edited("record.json", lambda r: r["rows"][0].update(content=r["rows"][0]["content"] + " ")),
         "is not the one that event",
     ),
+    "a field's history": (
+        edited("record.json", lambda r: r["changes"][0].update(lines="[]")),
+        "are not those that its leaf covers",
+    ),
+    "a field's history and its digest": (
+        edited("record.json", lambda r: next(e for e in r["events"] if "changes" in e).update(changes="0" * 64)),
+        "its columns do not give",
+    ),
+    "a signature's seal": (
+        edited("signatures.json", lambda s: s["signatures"][0].update(seal="00" * 64)), "the server's seal does not"
+    ),
+    "a signature's record": (
+        edited("signatures.json", lambda s: s["signatures"][0].update(subject_id="99")), "another record or another"
+    ),
     "a signature's content": (
         edited("signatures.json", lambda s: s["signatures"][0].update(content="{}")), "is not what was signed"
     ),
