@@ -67,3 +67,15 @@ allow("mes.register_patient", "register a patient", Role.ORD, Role.PRE, Role.IMG
 allow("mes.view_identity", "see who a patient is", Role.ORD, Role.PRE, Role.CLR, Role.PRV)
 allow("mes.operate_deliveries", "operate the event deliveries", Role.SYS)
 allow("mes.read_audit_trail", "read the audit trail", Role.AUD, Role.QAR, Role.QAX, Role.RA, Role.SEC)
+allow("mes.read_retention", "see how long records are kept", *Role)
+allow("mes.keep_clocks", "set how long a record is kept", Role.REC, system=True)
+allow("mes.place_hold", "place a legal hold", Role.REC, Role.RA, Role.QAR)
+allow("mes.propose_hold_release", "propose the end of a legal hold", Role.REC)
+allow("mes.release_hold", "end a legal hold as the second person", Role.QAR)
+allow("mes.propose_disposal", "propose the disposal of a record", Role.REC)
+allow("mes.approve_disposal", "approve the disposal of a record as the second person", Role.QAR)
+allow("mes.carry_out_disposal", "destroy what two people signed for", system=True)
+allow(
+    "mes.read_safekeeping", "see backups, drills and checks", Role.SYS, Role.REC, Role.QAR, Role.AUD, Role.SEC
+)
+allow("mes.keep_safe", "record backups, drills and checks", system=True)

@@ -16,23 +16,32 @@ from mes.models.eventlog import (
 )
 from mes.models.patients import Patient, PatientIdentity
 from mes.models.people import AccessToken, Account, Person, RoleGrant
+from mes.models.retention import Disposal, LegalHold, RetentionClock, RetentionPeriod
 from mes.models.rulesets import RuleSet
+from mes.models.safekeeping import Backup, IntegrityCheck, RestoreDrill
 from mes.models.signatures import Signature
 
 __all__ = [
     "AccessToken",
     "Account",
     "Artefact",
+    "Backup",
     "Delivery",
     "DeliveryStatus",
+    "Disposal",
     "Epoch",
     "EventRecord",
     "Inbox",
+    "IntegrityCheck",
     "Lane",
     "Leaf",
+    "LegalHold",
     "Patient",
     "PatientIdentity",
     "Person",
+    "RestoreDrill",
+    "RetentionClock",
+    "RetentionPeriod",
     "RoleGrant",
     "RuleSet",
     "Schedule",
