@@ -1,0 +1,31 @@
+"""What the kernel does by itself: the nightly check of the whole record and of every stored file (11.10(c))."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from django.conf import settings
+
+from mes.eventlog.base import Recorded
+from mes.eventlog.sealing import public_keys
+from mes.eventlog.subscriptions import Effect, SlotDue, every, on
+from mes.eventlog.verify import verify
+from mes.events import IntegrityCheckDue
+from mes.models import Schedule
+from mes.services.artefacts import store
+from mes.services.safekeeping import ask_for_check, record_check
+
+
+@every(timedelta(days=1), id="mes.nightly_check")
+def ask_for_nightly_check(recorded: Recorded[SlotDue]) -> None:
+    ask_for_check(schedule=Schedule.objects.get(pk=recorded.event.job))
+
+
+@on(IntegrityCheckDue, id="mes.check_integrity", queue="reports")
+def check_integrity(_: Recorded[IntegrityCheckDue]) -> Effect:
+    """Every event, seal, row and file, recomputed; a flipped bit is found within a day."""
+    verdict = verify(
+        keys=public_keys(settings.KEYS_DIR), witness=settings.WITNESS_DIR / "seals.jsonl", files=store()
+    )
+    return partial(record_check, verdict=verdict)
