@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mes.artefacts import ArtefactStore
-from mes.backup.tools import BackupAltered, BackupFailed, check_base
+from mes.backup.manifest import check_base
+from mes.backup.tools import BackupAltered, BackupFailed
 from mes.eventlog.base import canonical
 
 FORMAT = 1

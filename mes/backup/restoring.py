@@ -24,8 +24,8 @@ KEY_MODE = 0o600
 def restore(*, source: Path, into: Path, keys: Path | None = None) -> Contents:
     """Put a backup, or the newest of a folder, into the empty place `into`, ready for `manage.py up`.
 
-    Everything is checked before anything is written: the base by pg_verifybackup, the WAL and every stored file by
-    their digests. Raises BackupAltered, naming what differs, or BackupFailed.
+    Everything is checked before anything is written: the base against PostgreSQL's manifest, the WAL and every
+    stored file by their digests. Raises BackupAltered, naming what differs, or BackupFailed.
     """
     folder = newest_backup(source)
     refuse_used(into)
@@ -65,7 +65,7 @@ def refuse_strange(contents: Contents) -> None:
             f"{contents.name} was taken from PostgreSQL {contents.postgres}; this Lamina brings {POSTGRES}. "
             "Restore it with the version of Lamina that took it, then upgrade."
         )
-    known = {f"{app}.{name}" for app, name in MigrationLoader(None, ignore_no_initial=True).disk_migrations}
+    known = {f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations or ()}
     if unknown := sorted(set(contents.migrations) - known):
         raise BackupFailed(
             f"{contents.name} was taken by Lamina {contents.software}, which is newer: {unknown[0]} is not known here. "

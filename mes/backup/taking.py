@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from mes import VERSION
 from mes.artefacts import ArtefactStore, make_durable
-from mes.backup.contents import FORMAT, POOL, Contents, finished_backups, read_contents, sha256_of
+from mes.backup.contents import FILE, FORMAT, POOL, Contents, finished_backups, read_contents, sha256_of
 from mes.backup.tools import BackupFailed, base_backup, disk_may_fill, refuse_without_room, size_of
 from mes.embedded import roles
 from mes.embedded.layout import Layout
@@ -55,7 +55,7 @@ def take_backup(
             if keys is not None:
                 _copy_keys(layout, keys / name)
             contents.write(partial)
-            os.sync()
+            _write_out(partial)
             partial.rename(out / name)
             make_durable(out)
         except BaseException:
@@ -176,6 +176,14 @@ def _parts(partial: Path) -> dict[str, str]:
     for folder in ("base/pg_wal", "witness", "public"):
         files += sorted(file for file in (partial / folder).rglob("*") if file.is_file())
     return {str(file.relative_to(partial)): sha256_of(file) for file in files}
+
+
+def _write_out(partial: Path) -> None:
+    """pg_basebackup and the store write theirs through; these few are ours."""
+    for file in (partial / FILE, *(partial / "witness").iterdir(), *(partial / "public").iterdir()):
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+    make_durable(partial)
 
 
 def _copy_keys(layout: Layout, target: Path) -> None:
