@@ -74,7 +74,7 @@ def _tried(folder: Path, var: Path, witness: Path) -> tuple[int, Told | None, st
     restore(source=folder, into=var)
     with serving(Layout(var)):
         events, last = _state(Layout(var))
-        problem = _verified(var) or _unknown_to(witness, last)
+        problem = _verified(var) or unknown_to(witness, last)
     return events, last, problem
 
 
@@ -139,7 +139,7 @@ def _verified(var: Path) -> str:
     return f"verify says {verdict['result']}: {bad['what']} at {bad['where']}"
 
 
-def _unknown_to(witness: Path, last: Told | None) -> str:
+def unknown_to(witness: Path, last: Told | None) -> str:
     """The restored record's last seal stands in the living witness as it was told."""
     if last is None:
         return ""

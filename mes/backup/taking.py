@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from django.utils import timezone
 
@@ -48,7 +49,8 @@ def take_backup(
     _refuse_entangled(layout, out, keys)
     with disk_may_fill(out), _one_at_a_time(out):
         name = _free_name(out, began.strftime("%Y%m%dT%H%M%SZ"))
-        partial = out / f".partial-{name}"
+        # Never the place of another one: what a killed backup started may go on writing there for seconds.
+        partial = out / f".partial-{name}-{uuid4().hex[:8]}"
         partial.mkdir(mode=0o700)
         try:
             contents, copied = _filled(partial, name, layout, where, disposed, plain(began))
@@ -86,7 +88,7 @@ def _one_at_a_time(out: Path) -> Iterator[None]:
         except BlockingIOError:
             raise BackupFailed(f"Another backup to {out} is being taken. Wait until it is done.") from None
         for left in out.glob(".partial-*"):
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)
         yield
 
 
@@ -96,7 +98,12 @@ def _free_name(out: Path, name: str) -> str:
 
 
 def _filled(
-    partial: Path, name: str, layout: Layout, where: Mapping[str, str], disposed: set[str], began: str
+    partial: Path,
+    name: str,
+    layout: Layout,
+    where: Mapping[str, str],
+    disposed: set[str],
+    began: str,
 ) -> tuple[Contents, int]:
     """Seals wait while the database is copied, so that the copy of the witness says exactly what the copy's seals say."""
     refuse_without_room(partial, size_of(layout.postgres) + SPARE)

@@ -28,7 +28,7 @@ from mes.exceptions import Conflict, NotPermitted
 from mes.models import Account
 from mes.services.signatures import Credentials, content_digest
 
-LISTS = frozenset({"lots", "builds", "orders"})
+LISTS = frozenset({"lots", "builds", "orders", "retention"})
 LETTER_OF = {page: letter for letter, page in PAGES.items()}
 
 

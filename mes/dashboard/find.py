@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from devices.models import Device, Order
+from mes.models import Disposal, LegalHold
 from printing.models import Build, Container, MaterialLot, Printer, PrintJob
 from quality.models import Nonconformance
 
@@ -18,6 +19,8 @@ KINDS: dict[str, tuple[type[Model], str]] = {
     "L": (MaterialLot, "lot"),
     "B": (Build, "build"),
     "M": (Printer, "printer"),
+    "H": (LegalHold, "hold"),
+    "X": (Disposal, "disposal"),
 }
 CODE = re.compile(r"^\s*([A-Za-z])[\s-]*0*([0-9]{1,12})\s*$")
 

@@ -40,6 +40,8 @@ ENTRIES = (
     Entry("fleet", "Fleet", "printer", "f"),
     Entry("lots", "Material", "bottle", "l"),
     Entry("audit-trail", "Audit trail", "history", "a", "mes.read_audit_trail"),
+    Entry("retention", "Retention", "lock", "r", "mes.place_hold"),
+    Entry("safekeeping", "Safekeeping", "database", "s", "mes.read_safekeeping"),
     Entry("dead-letters", "Deliveries", "inbox", "d", "mes.operate_deliveries"),
 )
 

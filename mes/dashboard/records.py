@@ -22,9 +22,11 @@ LETTERS = {
     "printing.printer": "M",
     "printing.job": "J",
     "quality.nonconformance": "N",
+    "mes.legal_hold": "H",
+    "mes.disposal": "X",
 }
 STREAMS = {letter: kind for kind, letter in LETTERS.items()}
-PAGES = {"D": "device", "O": "order", "L": "lot", "B": "build", "M": "printer"}
+PAGES = {"D": "device", "O": "order", "L": "lot", "B": "build", "M": "printer", "H": "hold", "X": "disposal"}
 ICONS = {
     "refused": "ban", "failed": "circle-x", "rejected": "circle-x", "held": "hand-stop", "approved": "writing-sign",
     "signed": "writing-sign", "released": "shield-check", "reviewed": "eye", "received": "upload", "stage_changed": "arrow-right",

@@ -15,6 +15,10 @@ class Word:
 
 
 WORDS: dict[str, Word] = {
+    "active": Word("holds", "wait", "lock"),
+    "release_proposed": Word("release proposed", "wait", "lock"),
+    "proposed": Word("proposed", "wait", "hourglass"),
+    "carried_out": Word("carried out", "off", "trash-x"),
     # orders and devices
     "draft": Word("draft", "off", "pencil"),
     "submitted": Word("submitted", "wait", "send"),

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +25,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from mes.artefacts import ArtefactStore
 from mes.backup import taking, tools
 from mes.backup.contents import FILE, check_backup, finished_backups, newest_backup, read_contents
-from mes.backup.drilling import drill, serving
+from mes.backup.drilling import drill, serving, unknown_to
 from mes.backup.restoring import missing_keys, restore
 from mes.backup.taking import Taken, forget_older, take_backup
 from mes.backup.tools import BackupAltered, BackupFailed
@@ -32,8 +33,10 @@ from mes.embedded import roles
 from mes.embedded.layout import Layout
 from mes.embedded.postgres import binaries
 from mes.embedded.roles import Role
-from mes.eventlog.sealing import Sealer, load_key
+from mes.eventlog.sealing import Sealer, load_key, public_keys
 from mes.eventlog.unit import open_unit, publish
+from mes.eventlog.verify import verify
+from mes.eventlog.witness import Told, Witness
 from mes.models import Backup, EventRecord, RestoreDrill
 from mes.services.artefacts import store_artefact
 from tests import servers
@@ -44,10 +47,6 @@ from tests.servers import Cluster
 
 pytestmark = [pytest.mark.requirement("P11-10c"), pytest.mark.requirement("R-14")]
 FILES = 3
-MORE = (
-    "from mes.services.people import register_person; from mes.eventlog.base import Actor; "
-    "register_person(full_name='After', actor=Actor.system('test'))"
-)
 
 
 class Site:
@@ -218,8 +217,8 @@ def test_a_killed_backup_counts_for_nothing(site: Site, tmp_path: Path) -> None:
     with pytest.raises(BackupFailed, match="no finished backup"):
         drill(backups=out, witness=site.witness)
     found = site.back_up(out)
-    assert not list(out.glob(".partial-*"))
     assert finished_backups(out) == [found.folder]
+    assert check_backup(found.folder) == found.contents
 
 
 def test_a_full_disk_is_said_before_anything_is_written(
@@ -332,28 +331,30 @@ def test_an_old_backup_put_back_is_named_through_the_witness(
     place = Layout(tmp_path / "var")
     assert {"vault.key", "seal.key"} <= set(missing_keys(place.root))
     with serving(place):
-        assert verified(place)["result"] == "VALID"
-        shutil.copyfile(site.witness, place.witness / "seals.jsonl")
-        bad = verified(place)
-    assert bad["result"] == "ALTERED"
-    assert bad["first_bad"]["what"] == "witness"
-    assert "gone or different" in bad["first_bad"]["where"]
+        assert verified(place, site, place.witness / "seals.jsonl") == ("VALID", None)
+        result, bad = verified(place, site, site.witness)
+    assert (result, bad and bad["what"]) == ("ALTERED", "witness")
+    assert bad is not None
+    assert "gone or different" in bad["where"]
 
 
-def verified(place: Layout) -> dict[str, Any]:
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "LAMINA_"))
-    }
-    ran = subprocess.run(
-        [sys.executable, "manage.py", "verify", "--json"],
-        cwd=servers.BASE,
-        env=inherited | {"LAMINA_VAR": str(place.root), "DJANGO_SETTINGS_MODULE": "mes.settings"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return found
+def verified(place: Cluster | Layout, site: Site, witness: Path) -> tuple[str, dict[str, Any] | None]:
+    """What `verify` says about the record of another place."""
+    layout = place if isinstance(place, Layout) else place.layout
+    with leading_to(layout, site):
+        found = verify(keys=public_keys(layout.keys), witness=witness, files=ArtefactStore(layout.artefacts))
+    return found.result, found.first_bad
+
+
+@contextmanager
+def leading_to(layout: Layout, site: Site, role: Role = Role.APP) -> Iterator[None]:
+    where = roles.embedded_address(role.login, layout, roles.password_file(role.login, layout))
+    back = _where(site.cluster) | {"user": Role.APP.login}
+    try:
+        _lead_to(HOST=where["host"], NAME=where["dbname"], PASSWORD=where["password"], USER=where["user"])
+        yield
+    finally:
+        _lead_to(**{key.upper(): value for key, value in back.items()})
 
 
 # --- drills
@@ -406,16 +407,17 @@ def test_a_drill_of_a_spoilt_backup_fails_and_is_written_down(
     assert "CANNOT be relied on" in capsys.readouterr().err
 
 
-def test_a_drill_against_a_witness_that_knows_otherwise_fails(
-    site: Site, taken: Taken, tmp_path: Path
-) -> None:
+def test_a_drill_against_a_witness_that_knows_otherwise_fails(site: Site, tmp_path: Path) -> None:
     other = tmp_path / "seals.jsonl"
-    lines = [json.loads(line) for line in site.witness.read_text().splitlines()]
-    last = read_contents(taken.folder).tree_size
-    other.write_text("".join(json.dumps(line) + "\n" for line in lines if line["tree_size"] != last))
-    found = drill(backups=taken.folder, witness=other)
-    assert not found.digest_match
-    assert f"tree size {last}" in found.problem
+    told = [line for _, _, line in Witness(site.witness).lines()]
+    last = Told.parse(told[-1])
+    assert unknown_to(site.witness, last) == ""
+    other.write_bytes(b"".join(told[:-1]))
+    assert "the living witness" in unknown_to(other, last)
+    other.write_bytes(b"".join([*told[:-1], replace(last, root="0" * 64).line()]))
+    assert "another seal" in unknown_to(other, last)
+    assert "older than the backup" in unknown_to(site.witness, replace(last, tree_size=last.tree_size + 1))
+    assert "does not know" in unknown_to(tmp_path / "none", last)
 
 
 def test_no_backup_at_all_is_said(tmp_path: Path) -> None:
@@ -449,16 +451,18 @@ def test_a_logical_restore_opens_a_new_epoch(site: Site, tmp_path: Path) -> None
         epochs = "SELECT array_agg(number ORDER BY number) FROM mes_epoch"
         with fresh.connect() as connected:
             assert connected.execute(epochs).fetchone() == ([1],)
-        _manage(fresh, "prepare_database", "--quiet")
+        _prepare(fresh)
         with fresh.connect() as connected:
             assert connected.execute(epochs).fetchone() == ([1, 2],)
             tx = connected.execute(
                 "SELECT max(tx) > pg_current_xact_id()::text::bigint FROM mes_event"
             ).fetchone()
             assert tx == (True,)
-        _manage(fresh, "shell", "-c", MORE)
-        _manage(fresh, "seal", "--once", sealer=True)
-        assert verified(fresh.layout)["result"] == "VALID"
+        with leading_to(fresh.layout, site):
+            make_person()
+        with leading_to(fresh.layout, site, Role.SEALER):
+            assert Sealer(load_key(fresh.layout.keys), fresh.layout.witness / "seals.jsonl").seal_once() == 1
+        assert verified(fresh, site, fresh.layout.witness / "seals.jsonl") == ("VALID", None)
     finally:
         fresh.stop()
 
@@ -469,17 +473,10 @@ def _tool(name: str, where: dict[str, str], *arguments: str) -> None:
     subprocess.run(argv, env=os.environ | {"PGPASSWORD": where["password"]}, check=True)
 
 
-def _manage(cluster: Cluster, *arguments: str, sealer: bool = False) -> None:
+def _prepare(cluster: Cluster) -> None:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "LAMINA_"))
     }
-    role = {"LAMINA_ROLE": "sealer"} if sealer else {}
-    subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=servers.BASE,
-        env=inherited
-        | role
-        | {"LAMINA_VAR": str(cluster.layout.root), "DJANGO_SETTINGS_MODULE": "mes.settings"},
-        check=True,
-        capture_output=True,
-    )
+    place = {"LAMINA_VAR": str(cluster.layout.root), "DJANGO_SETTINGS_MODULE": "mes.settings"}
+    command = [sys.executable, "manage.py", "prepare_database", "--quiet"]
+    subprocess.run(command, cwd=servers.BASE, env=inherited | place, check=True, capture_output=True)

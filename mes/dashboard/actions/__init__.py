@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from mes.choices import Role
 from mes.dashboard.actions.base import Action
 from mes.dashboard.actions.devices import DEVICE_ACTIONS
+from mes.dashboard.actions.keeping import KEEPING_ACTIONS
 from mes.dashboard.actions.orders import ORDER_ACTIONS
 from mes.dashboard.actions.printing import PRINTING_ACTIONS
 from mes.dashboard.actions.quality import QUALITY_ACTIONS
@@ -16,7 +17,8 @@ from mes.dashboard.navigation import roles_behind
 from mes.permissions import PERMISSIONS
 
 ACTIONS: dict[str, Action] = {
-    action.id: action for action in (*ORDER_ACTIONS, *DEVICE_ACTIONS, *PRINTING_ACTIONS, *QUALITY_ACTIONS)
+    action.id: action
+    for action in (*ORDER_ACTIONS, *DEVICE_ACTIONS, *PRINTING_ACTIONS, *QUALITY_ACTIONS, *KEEPING_ACTIONS)
 }
 
 
