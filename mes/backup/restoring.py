@@ -79,8 +79,8 @@ def _fill(place: Layout, folder: Path, contents: Contents, keys: Path | None) ->
     _give_to_server(place.postgres)
     pool, store = ArtefactStore(folder.parent / POOL), ArtefactStore(place.artefacts)
     for name in contents.artefacts:
-        with pool.open(name) as file:
-            store.put(file)
+        with pool.open(name) as content:
+            store.put(content)
     for source, target in (("witness", place.witness), ("public", place.keys)):
         for file in sorted((folder / source).iterdir()):
             shutil.copyfile(file, target / file.name)

@@ -43,6 +43,9 @@ def place_hold(
 ) -> LegalHold:
     """Hold an order, a lot or a patient with everything that belongs to it; or, without a subject, a range of dates."""
     require(actor, "mes.place_hold")
+    placed_by = actor.person_id
+    if placed_by is None:
+        raise NotPermitted("Only a person holds records.", cure="Sign in and do it.", rule="P11-10g")
     _refuse_unusable(subject, reason, requester, review_on, since, until)
     scope, value = _scope_of(subject)
     hold = LegalHold.objects.create(
@@ -54,7 +57,7 @@ def place_hold(
         requester=requester.strip()[:120],
         notified=notified.strip(),
         review_on=review_on,
-        placed_by_id=actor.person_id,
+        placed_by_id=placed_by,
     )
     event = LegalHoldPlaced(
         hold_id=hold.pk,

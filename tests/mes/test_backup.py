@@ -23,7 +23,7 @@ from django.db import connection, connections
 from pytest_django.plugin import DjangoDbBlocker
 
 from mes.artefacts import ArtefactStore
-from mes.backup import taking, tools
+from mes.backup import taking
 from mes.backup.contents import FILE, check_backup, finished_backups, newest_backup, read_contents
 from mes.backup.drilling import drill, serving, unknown_to
 from mes.backup.restoring import missing_keys, restore
@@ -224,7 +224,7 @@ def test_a_killed_backup_counts_for_nothing(site: Site, tmp_path: Path) -> None:
 def test_a_full_disk_is_said_before_anything_is_written(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tools.shutil, "disk_usage", lambda _place: SimpleNamespace(free=1_000_000))
+    monkeypatch.setattr("mes.backup.tools.shutil.disk_usage", lambda _place: SimpleNamespace(free=1_000_000))
     with pytest.raises(BackupFailed, match=r"has 1 MB free.*are needed"):
         site.back_up(tmp_path / "out")
     assert [file.name for file in (tmp_path / "out").iterdir()] == [".lock"]

@@ -36,8 +36,7 @@ from mes.services.recordfiles import files_of_record
 from mes.services.retention import extend_retention, keeping_of, start_clock
 from mes.services.signatures import Credentials
 from printing.models import Build, MaterialLot
-from tests.mes.makers import make_signer
-from tests.quality.makers import CANARY, Staff, make_built_device, move_through
+from tests.quality.makers import CANARY, Staff, acting, make_built_device, make_person, move_through, typed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-15")]
 SYSTEM = Actor.system("test")
@@ -59,6 +58,11 @@ RELEASED = (
     "released",
 )
 SCRAPPED = ("nonconforming", "scrapped")
+
+
+def make_signer(*roles: Role) -> Signer:
+    person = make_person("Somebody", *roles)
+    return acting(person), typed(person)
 
 
 @pytest.fixture
@@ -96,7 +100,7 @@ def on_the_day(day: date) -> Iterator[None]:
 
 
 def hold(subject: Any, manager: Signer, **of: Any) -> LegalHold:
-    given = {
+    given: dict[str, Any] = {
         "reason": "A complaint is in court",
         "requester": "Counsel",
         "review_on": today() + timedelta(30),
