@@ -164,15 +164,26 @@ class DeviceStageChanged(Event, name="devices.device_stage_changed"):
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceHeld(Event, name="devices.device_held", terminal=True):
-    """A hold blocks every forward move. The event's reason says why."""
+    """A hold blocks every forward move. The event's reason says why; `source` names what placed it, if no person did."""
 
     device_id: int
     stage: str
+    hold_id: int
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceHoldLifted(Event, name="devices.device_hold_lifted", terminal=True):
+    """One hold is over; others may still be open."""
+
+    device_id: int
+    hold_id: int
+    source: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceResumed(Event, name="devices.device_resumed", terminal=True):
-    """The hold is over; the device goes on from where it stood."""
+    """No hold is open any more; the device goes on from where it stood."""
 
     device_id: int
     stage: str
@@ -341,3 +352,21 @@ class DesignVoided(Event, name="devices.design_voided"):
     device_id: int
     design_id: int
     mesh_sha256: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonAssigned(Event, name="devices.person_assigned", terminal=True):
+    """A person may know an order from now on, and works on it in a role."""
+
+    order_id: int
+    person_id: int
+    role: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssignmentEnded(Event, name="devices.assignment_ended", terminal=True):
+    """A person no longer works on an order in a role."""
+
+    order_id: int
+    person_id: int
+    role: str

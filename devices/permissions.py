@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from mes.choices import Role
-from mes.permissions import allow
+from django.db.models import Q, QuerySet
+
+from devices.models import (
+    Assignment,
+    Design,
+    Device,
+    DeviceMaster,
+    Material,
+    Order,
+    Segmentation,
+    Study,
+)
+from mes.choices import Meaning, Role
+from mes.models import Patient
+from mes.permissions import Parts, allow, segregated
+from mes.scope import belongs_to_everybody, belongs_to_order, orders_named
+from mes.selectors import performers, signatures_of
 
 R = Role
 
 # fmt: off
 allow("devices.draft_material",         "draft a material specification",       R.MAT, R.DSN, R.QAR)
-allow("devices.specify_material",       "approve a material specification",     R.QAR, R.QAX)
+allow("devices.specify_material",       "approve a material specification",     R.QAR, R.QAX, signed=True)
 allow("devices.draft_master",           "draft a device master",                R.DSN, R.RA, R.QAR)
-allow("devices.publish_master",         "approve a device master",              R.QAR, R.QAX)
+allow("devices.publish_master",         "approve a device master",              R.QAR, R.QAX, signed=True)
 
 allow("devices.create_order",           "create an order",                      R.ORD, R.PRE)
-allow("devices.submit_order",           "prescribe a device",                   R.PRE)
+allow("devices.submit_order",           "prescribe a device",                   R.PRE, signed=True)
 allow("devices.start_order_review",     "start the review of an order",         R.ORD)
 allow("devices.request_order_info",     "ask for missing information",          R.ORD, R.RA)
 allow("devices.supply_order_info",      "supply missing information",           R.ORD, R.PRE)
-allow("devices.approve_order",          "approve an order",                     R.ORD, R.RA)
-allow("devices.reject_order",           "reject an order",                      R.ORD, R.RA)
+allow("devices.approve_order",          "approve an order",                     R.ORD, R.RA, signed=True)
+allow("devices.reject_order",           "reject an order",                      R.ORD, R.RA, signed=True)
 
+allow("devices.assign_person",          "assign somebody to an order",          R.ORD, R.RA, R.QAR)
 allow("devices.receive_study",          "send in images",                       R.IMG, R.ORD)
 allow("devices.start_segmentation",     "start a segmentation",                 R.IMG, R.SEG, system=True)
-allow("devices.approve_segmentation",   "approve a segmentation",               R.CLR)
+allow("devices.approve_segmentation",   "approve a segmentation",               R.CLR, signed=True)
 allow("devices.reject_segmentation",    "reject a segmentation",                R.CLR, R.SEG)
 allow("devices.request_design",         "request a design",                     R.DSN)
-allow("devices.review_design",          "review a design",                      R.DSN)
+allow("devices.review_design",          "review a design",                      R.DSN, signed=True)
 allow("devices.reject_design",          "reject a design",                      R.DSN, R.PRE)
-allow("devices.approve_design",         "approve a design for a patient",       R.PRE)
+allow("devices.approve_design",         "approve a design for a patient",       R.PRE, signed=True)
 allow("devices.read_artefact",          "read the files of a device",           *[role for role in R if role not in (R.SEC, R.SYS)])
 allow("devices.read_history",           "read the history of a device",         *[role for role in R if role not in (R.SEC, R.SYS)])
 
@@ -36,7 +52,7 @@ allow("devices.hold_device",            "hold a device",                        
 allow("devices.resume_device",          "lift a hold",                          R.QAR)
 
 # One action for each move of a device.
-allow("devices.freeze_design",          "approve a design for a patient",       R.PRE)
+allow("devices.freeze_design",          "approve a design for a patient",       R.PRE, signed=True)
 allow("devices.void_design",            "void a design",                        R.DSN, R.PRE, R.QAR, system=True)
 allow("devices.queue",                  "queue a device for building",          R.BLD, system=True)
 allow("devices.unqueue",                "take a device out of the queue",       R.BLD, system=True)
@@ -45,12 +61,12 @@ allow("devices.finish_build",           "finish a build",                       
 allow("devices.fail_build",             "record a failed build",                R.OPR, R.QCM, system=True)
 allow("devices.start_post_processing",  "start post-processing",                R.PST, system=True)
 allow("devices.finish_post_processing", "finish post-processing",               R.PST, system=True)
-allow("devices.pass_inspection",        "pass an inspection",                   R.INS)
+allow("devices.pass_inspection",        "pass an inspection",                   R.INS, signed=True)
 allow("devices.fail_inspection",        "fail an inspection",                   R.INS, system=True)
-allow("devices.label",                  "verify a label",                       R.LBL)
+allow("devices.label",                  "verify a label",                       R.LBL, signed=True)
 allow("devices.complete_record",        "complete the production record",       R.LBL, R.QCM, system=True)
-allow("devices.review",                 "review the production record",         R.QAR)
-allow("devices.release",                "release a device",                     R.QAX)
+allow("devices.review",                 "review the production record",         R.QAR, signed=True)
+allow("devices.release",                "release a device",                     R.QAX, signed=True)
 allow("devices.ship",                   "ship a device",                        R.LBL, R.ORD)
 allow("devices.deliver",                "confirm a delivery",                   R.LBL, R.ORD)
 allow("devices.find_nonconforming",     "call a device nonconforming",          R.INS, R.PST, R.QCM, R.QAR, system=True)
@@ -60,3 +76,83 @@ allow("devices.finish_rework",          "finish a rework",                      
 allow("devices.scrap",                  "scrap a device",                       R.QAR, R.QCM, system=True)
 allow("devices.cancel",                 "cancel a device",                      R.QAR, R.ORD)
 # fmt: on
+
+
+# --- what belongs to which order, and who is named on one
+
+
+belongs_to_order(Order)
+belongs_to_order(Device, "order")
+belongs_to_order(Assignment, "order")
+for _made in (Study, Segmentation, Design):
+    belongs_to_order(_made, "device__order")
+belongs_to_everybody(DeviceMaster, Material, Patient)
+
+
+@orders_named
+def orders_of_person(person_id: int) -> QuerySet[Order]:
+    """The orders that a person prescribes, wrote, or is assigned to."""
+    assigned = Assignment.objects.filter(person=person_id, ended=False).values("order")
+    return Order.objects.filter(Q(prescriber=person_id) | Q(created_by=person_id) | Q(pk__in=assigned))
+
+
+# --- segregation of duties: AUTHORED is never APPROVED, by person and from the record (G-SOD-01)
+
+
+def _prescribers(order: Order) -> Parts:
+    signers = signatures_of(order, Meaning.PRESCRIBED).values_list("person_id", flat=True)
+    return dict.fromkeys((*signers, order.prescriber_id), "prescribed this device")
+
+
+def _known(person_id: int | None) -> tuple[int, ...]:
+    return () if person_id is None else (person_id,)
+
+
+def _designers(device: Device) -> Parts:
+    design = device.current_design
+    return {design.author_id: "are the author of this design"} if design else {}
+
+
+@segregated("devices.specify_material", cure="Somebody else decides on it.")
+def material_is_approved_by_another(material: Material) -> Parts:
+    """Who drafted a material specification does not approve it."""
+    return dict.fromkeys(
+        (*_known(material.author_id), *performers(material, "devices.material_drafted")),
+        "are the author of this specification",
+    )
+
+
+@segregated("devices.publish_master", cure="Somebody else decides on it.")
+def master_is_approved_by_another(master: DeviceMaster) -> Parts:
+    """Who drafted a device master does not approve it."""
+    return dict.fromkeys(
+        (master.author_id, *performers(master, "devices.master_drafted")), "are the author of this master"
+    )
+
+
+@segregated("devices.approve_order", cure="Somebody else approves it.")
+def order_is_approved_by_others_than_its_prescriber(order: Order) -> Parts:
+    """Who prescribes a device does not accept the order for it."""
+    return _prescribers(order)
+
+
+@segregated("devices.approve_segmentation", cure="Another clinical reviewer decides on it.")
+def segmentation_is_approved_by_another(device: Device) -> Parts:
+    """Who made a segmentation does not approve it."""
+    found = device.current_segmentation
+    return {found.author_id: "are the author of this segmentation"} if found else {}
+
+
+@segregated("devices.review_design", cure="A second design engineer decides on it.")
+def design_is_reviewed_by_a_second_engineer(device: Device) -> Parts:
+    """The second engineer neither made the design nor prescribed the device."""
+    return {**_prescribers(device.order), **_designers(device)}
+
+
+@segregated("devices.approve_design", "devices.freeze_design", cure="Another prescriber has to be named.")
+def design_is_approved_by_neither_author_nor_reviewer(device: Device) -> Parts:
+    """The prescriber who approves a design neither made nor reviewed it."""
+    design = device.current_design
+    reviewer = design.reviewer_id if design else None
+    reviewed = {reviewer: "reviewed this design"} if reviewer is not None else {}
+    return {**reviewed, **_designers(device)}

@@ -29,6 +29,7 @@ for _table in ("devices_study", "devices_design"):
     kept_with("devices.device", _table, by="device_id")
 kept_with("devices.device", "devices_segmentation", by="device_id", files=("overlays",))
 retained_for_good("devices.master", "R-830", "R-13485", because="devices were made after it")
+retained_for_good("devices.assignment", "R-AUD", because="it shows who could know of an order")
 retained_for_good("devices.material", "R-13485", because="devices were made of it")
 
 

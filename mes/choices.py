@@ -44,6 +44,58 @@ class Meaning(models.TextChoices):
     DESIGN_APPROVED = "design_approved", "I approve this design for my patient"
     REJECTED = "rejected", "I reject this"
     RELEASED = "released", "I release this"
+    WITHDRAWN = "withdrawn", "I withdraw this signature"
+    ACCEPTED = "accepted", "I accept this statement"
+
+
+class PasskeyState(models.TextChoices):
+    """Where a passkey is in its life (21 CFR 11.300(c))."""
+
+    ISSUED = "issued", "Issued"
+    LOST = "lost", "Reported lost"
+    REVOKED = "revoked", "Revoked"
+    REPLACED = "replaced", "Replaced"
+
+
+class ResetState(models.TextChoices):
+    """Where a reset of a secret is (ES-14)."""
+
+    REQUESTED = "requested", "Waits for a second approver"
+    APPROVED = "approved", "Link sent"
+    USED = "used", "Used"
+    REFUSED = "refused", "Refused"
+
+
+class RightState(models.TextChoices):
+    """Whether a person's right to sign stands (ES-13 to ES-15)."""
+
+    ACTIVE = "active", "May sign"
+    SUSPENDED = "suspended", "Suspended"
+
+
+class DocumentStage(models.TextChoices):
+    """How far a revision of a controlled document is. When it is in force follows from its dates (P11-10k)."""
+
+    DRAFT = "draft", "Draft"
+    APPROVED = "approved", "Approved"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+DOCUMENT_PAIRS = (("draft", "approved"), ("draft", "withdrawn"), ("approved", "withdrawn"))
+
+
+class TrainingMethod(models.TextChoices):
+    """How somebody learned what a document says."""
+
+    READ = "read", "Read and understood"
+    SHOWN = "shown", "Shown at the machine"
+    CLASS = "class", "Class"
+    TESTED = "tested", "Tested"
+
+
+class TrainingResult(models.TextChoices):
+    PASSED = "passed", "Passed"
+    FAILED = "failed", "Failed"
 
 
 class HoldScope(models.TextChoices):

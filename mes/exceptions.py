@@ -45,10 +45,26 @@ class NotPermitted(Refused):
     code = "not_permitted"
 
 
+class NotKnown(NotPermitted):
+    """This person may not know the object: for them there is none (404, never 403)."""
+
+    code = "not_found"
+
+
 class SignatureRefused(Refused):
     """The signature could not be made: wrong components, wrong meaning, or the content changed meanwhile."""
 
     code = "signature_refused"
+
+
+class ContentChanged(SignatureRefused):
+    """What was to be signed is no longer what was shown (ES-19)."""
+
+    code = "content_changed"
+
+
+class SigningStopped(SignatureRefused):
+    """The third failed signing in a row: the session that it came from ends (ES-15)."""
 
 
 class TransitionRefused(Refused):

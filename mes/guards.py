@@ -22,7 +22,8 @@ APP_GRANTS: dict[Kind, frozenset[str]] = {
     "fixed": frozenset({"SELECT"}),
 }
 SEALER_WRITES = ("mes_leaf", "mes_seal")
-SEALER_READS = ("mes_event", "mes_epoch")
+SEALER_READS = ("mes_event", "mes_epoch", "mes_field_change")
+TRIGGER_WRITES = ("mes_field_change",)
 ROLES = ("lamina_app", "lamina_sealer", "lamina_auditor")
 
 REFUSE = """
@@ -31,6 +32,29 @@ BEGIN
     RAISE EXCEPTION 'K-01: % on % is refused: it is part of the record', TG_OP, TG_TABLE_NAME
         USING ERRCODE = 'insufficient_privilege';
 END $$;
+"""
+
+# Keeps a new row (11.10(e)). Arguments: the key column, the columns beside the record, and those kept as a digest.
+# It runs as the owner, since nobody else inserts into the history; whoever writes a row has no say in it: what the
+# text of a value depends on is set here, and so is where names are looked for.
+KEEP = """
+CREATE OR REPLACE FUNCTION mes_keep_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = public, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET intervalstyle = 'iso_8601' AS $$
+DECLARE
+    kept jsonb := to_jsonb(NEW) - TG_ARGV[1]::text[];
+    hidden text;
+BEGIN
+    FOREACH hidden IN ARRAY TG_ARGV[2]::text[] LOOP
+        IF kept->>hidden IS NOT NULL THEN
+            kept := kept || jsonb_build_object(hidden, encode(sha256(convert_to(kept->>hidden, 'UTF8')), 'hex'));
+        END IF;
+    END LOOP;
+    INSERT INTO mes_field_change (table_name, row_id, operation, row)
+        VALUES (TG_TABLE_NAME, kept->>TG_ARGV[0], lower(TG_OP), kept);
+    RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION mes_keep_change() FROM PUBLIC;
 """
 
 # PostgreSQL names its transaction ids modulo nothing (xid8), but a logical restore starts a new counter.
@@ -54,6 +78,7 @@ def guard_statements() -> Iterator[str]:
     yield "SET LOCAL lock_timeout = '30s';"
     yield OPEN_EPOCH
     yield REFUSE
+    yield KEEP
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, {roles};"
     yield f"REVOKE CREATE ON SCHEMA public FROM PUBLIC, {roles};"
     yield f"GRANT USAGE ON SCHEMA public TO {roles};"
@@ -74,6 +99,8 @@ def _grants(declared: Table) -> Iterator[str]:
 def grants_of(declared: Table) -> dict[str, frozenset[str]]:
     """Privileges on the whole table, by role. The test of the real grants compares with this."""
     granted = {"lamina_app": APP_GRANTS[declared.kind]}
+    if declared.name in TRIGGER_WRITES:
+        granted["lamina_app"] = APP_GRANTS["fixed"]
     if declared.name in SEALER_WRITES:
         granted["lamina_app"] = APP_GRANTS["fixed"]
         granted["lamina_sealer"] = APP_GRANTS["record"]
@@ -86,12 +113,14 @@ def grants_of(declared: Table) -> dict[str, frozenset[str]]:
 
 def shown_columns(declared: Table) -> list[str]:
     """The columns of a table with secrets that an auditor reads."""
+    _refuse_unknown(declared)
+    return [column for column in columns_of(declared) if column not in declared.secret]
+
+
+def columns_of(declared: Table) -> list[str]:
     if declared.model is None:
         return []
-    columns = [field.column for field in declared.model._meta.concrete_fields if field.column]
-    if unknown := set(declared.secret) - set(columns):
-        raise RegistrationError(f"{declared.name} has no columns {sorted(unknown)}")
-    return [column for column in columns if column not in declared.secret]
+    return [field.column for field in declared.model._meta.concrete_fields if field.column]
 
 
 def _triggers(declared: Table) -> Iterator[str]:
@@ -102,6 +131,35 @@ def _triggers(declared: Table) -> Iterator[str]:
         yield _refusing(declared.name, "truncate", "BEFORE TRUNCATE", "STATEMENT")
     if declared.stage:
         yield _stage_trigger(declared.name, declared.stage)
+    yield from _keeping(declared)
+
+
+def _keeping(declared: Table) -> Iterator[str]:
+    """Two triggers, so that an update that changes nothing costs nothing."""
+    table = declared.name
+    if not declared.has_history:
+        yield f"DROP TRIGGER IF EXISTS {table}_kept_insert ON {table};"
+        yield f"DROP TRIGGER IF EXISTS {table}_kept_update ON {table};"
+        return
+    _refuse_unknown(declared)
+    beside = _array(declared.beside)
+    changed = "OLD.* IS DISTINCT FROM NEW.*"
+    if declared.beside:
+        changed = f"to_jsonb(OLD) - {beside}::text[] IS DISTINCT FROM to_jsonb(NEW) - {beside}::text[]"
+    keep = f"FOR EACH ROW %s EXECUTE FUNCTION mes_keep_change('{declared.key}', {beside}, {_array(declared.hidden)});"
+    yield f"CREATE OR REPLACE TRIGGER {table}_kept_insert AFTER INSERT ON {table} {keep % ''}"
+    yield f"CREATE OR REPLACE TRIGGER {table}_kept_update AFTER UPDATE ON {table} {keep % f'WHEN ({changed})'}"
+
+
+def _array(columns: tuple[str, ...]) -> str:
+    return f"'{{{','.join(columns)}}}'"
+
+
+def _refuse_unknown(declared: Table) -> None:
+    """A misspelt column would be kept as it is."""
+    columns = set(columns_of(declared))
+    if unknown := {*declared.beside, *declared.hidden} - columns:
+        raise RegistrationError(f"{declared.name} has no columns {sorted(unknown)}")
 
 
 def _refusing(table: str, what: str, when: str, level: str) -> str:

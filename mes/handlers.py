@@ -1,7 +1,9 @@
-"""What the kernel does by itself: the nightly check of the whole record and of every stored file (11.10(c))."""
+"""What the kernel does by itself: tell of misuse at once (21 CFR 11.300(d), ES-15), and check the whole record and every
+stored file each night (11.10(c))."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -11,10 +13,17 @@ from mes.eventlog.base import Recorded
 from mes.eventlog.sealing import public_keys
 from mes.eventlog.subscriptions import Effect, SlotDue, every, on
 from mes.eventlog.verify import verify
-from mes.events import IntegrityCheckDue
+from mes.events import AccountLocked, IntegrityCheckDue
 from mes.models import Schedule
+from mes.services.alerts import send_alert
 from mes.services.artefacts import store
 from mes.services.safekeeping import ask_for_check, record_check
+
+
+@on(AccountLocked, id="mes.alert_security", queue="default")
+def alert_security(fact: Recorded[AccountLocked]) -> Callable[[], None]:
+    """An e-mail to the owner and to every security administrator, sent by a worker within seconds."""
+    return send_alert(fact)
 
 
 @every(timedelta(days=1), id="mes.nightly_check")

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from mes.choices import Meaning
 from mes.eventlog.base import canonical
-from mes.exceptions import Reason, TransitionRefused, described
+from mes.exceptions import Reason, Refused, TransitionRefused, described
 from mes.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -146,6 +146,8 @@ def _ask(gate: Gate, subject: Any, context: Mapping[str, Any]) -> GateResult:
         if not isinstance(verdict, Verdict):
             raise TypeError(f"{gate.id} answered {type(verdict).__name__}, not a verdict")
         canonical(verdict.evidence)
+    except Refused as refusal:
+        verdict = _refusal(refusal)
     except Exception as failure:  # noqa: BLE001 - fails closed: whatever went wrong is a refusal (K-14)
         log.error("gate %s could not be evaluated: %s", gate.id, described(failure))
         verdict = blocked(
@@ -153,6 +155,15 @@ def _ask(gate: Gate, subject: Any, context: Mapping[str, Any]) -> GateResult:
             cure="Ask the system's operator: the log of this moment names the cause.",
         )
     return GateResult(gate.id, gate.title, verdict.outcome, verdict.reason, verdict.cure, verdict.evidence)
+
+
+def _refusal(refusal: Refused) -> Verdict:
+    """What a service refused while a gate looked is the gate's answer, in the service's own words (K-14)."""
+    return blocked(
+        " ".join(reason.text for reason in refusal.reasons),
+        cure=" ".join(reason.cure for reason in refusal.reasons if reason.cure),
+        rules=sorted({reason.rule for reason in refusal.reasons if reason.rule}),
+    )
 
 
 def refuse_blocked(results: Iterable[GateResult]) -> None:

@@ -19,6 +19,7 @@ from django.http import HttpRequest
 
 from mes.choices import Role
 from mes.registry import Registry
+from mes.scope import Viewer, visible
 
 
 @dataclass(frozen=True)
@@ -99,15 +100,18 @@ class Worklist:
         title = self.title if isinstance(self.title, str) else self.title(row)
         return Task(title, *self.shown(row), self.roles, need_by)
 
-    def places(self) -> QuerySet[Any]:
-        """(worklist, key, date) of every row: what the database needs to count and to order them."""
+    def places(self, viewer: Viewer | None = None) -> QuerySet[Any]:
+        """(worklist, key, date) of every row that the viewer may know: what the database needs to count and order them."""
         date_of = F(self.need_by) if isinstance(self.need_by, str) else self.need_by
-        rows: QuerySet[Any] = self.rows().order_by().annotate(
+        rows: QuerySet[Any] = self._known(viewer).order_by().annotate(
             task_list=Value(self.id, CharField()),
             task_key=Cast("pk", BigIntegerField()),
             task_need=Cast(date_of, DateField()),
         )  # fmt: skip
         return rows.values_list("task_list", "task_key", "task_need")
+
+    def _known(self, viewer: Viewer | None) -> QuerySet[Any]:
+        return self.rows() if viewer is None else visible(self.rows(), viewer)
 
 
 WORKLISTS: Registry[Worklist] = Registry("worklist")
@@ -132,13 +136,17 @@ def worklist(
 
 
 def open_tasks(
-    roles: frozenset[Role] | None = None, *, start: int = 0, limit: int = TASKS_PER_PAGE
+    roles: frozenset[Role] | None = None,
+    *,
+    start: int = 0,
+    limit: int = TASKS_PER_PAGE,
+    viewer: Viewer | None = None,
 ) -> list[Task]:
     """A page of what waits, most urgent first; for a person's roles, or for everybody.
 
     One query for the page, and one for each worklist that stands on it.
     """
-    places = _places(roles)
+    places = _places(roles, viewer=viewer)
     if places is None:
         return []
     page = list(places.order_by("task_need", "task_list", "task_key")[start : start + limit])
@@ -151,15 +159,19 @@ def open_tasks(
     ]
 
 
-def count_tasks(roles: frozenset[Role] | None = None, *, before: date | None = None) -> int:
+def count_tasks(
+    roles: frozenset[Role] | None = None, *, before: date | None = None, viewer: Viewer | None = None
+) -> int:
     """How many things wait; with `before`, how many of them were needed before that day. One query."""
-    places = _places(roles, before)
+    places = _places(roles, before, viewer)
     return 0 if places is None else places.count()
 
 
-def _places(roles: frozenset[Role] | None, before: date | None = None) -> QuerySet[Any] | None:
+def _places(
+    roles: frozenset[Role] | None, before: date | None = None, viewer: Viewer | None = None
+) -> QuerySet[Any] | None:
     mine = [one for one in WORKLISTS.values() if roles is None or one.roles & roles]
-    parts = [one.places() for one in mine]
+    parts = [one.places(viewer) for one in mine]
     if before is not None:
         parts = [part.filter(task_need__lt=before) for part in parts]
     return parts[0].union(*parts[1:], all=True) if parts else None

@@ -1,72 +1,311 @@
-"""Who may do what: one place decides, and says why not and what to do about it (21 CFR 11.10(g))."""
+"""Who may do what: one place decides, and says why not, what to do about it and whom to ask (21 CFR 11.10(d), (g)).
+
+`can` = the state of the person and account, and a role held now, and training on the documents in force, and need-to-know,
+and segregation of duties. Services ask `require` inside their transaction, after locking what they act on; screens ask
+`can`. There is no second place: a rule about one action is registered here with `@segregated`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Model
+from django.utils import timezone
 
 from mes.choices import Role
 from mes.eventlog.base import Actor
-from mes.exceptions import NotPermitted
-from mes.models import Person
+from mes.eventlog.unit import in_unit, publish
+from mes.events import InstructionsFollowed
+from mes.exceptions import NotKnown, NotPermitted, Reason
+from mes.models import (
+    Account,
+    AuditReview,
+    ControlledDocument,
+    Curriculum,
+    DocumentRevision,
+    Person,
+    RoleGrant,
+)
 from mes.registry import Registry
-from mes.selectors import roles_of
+from mes.scope import Viewer, belongs_to_everybody, may_know, viewer_of
+from mes.selectors import grants_of, people_with
+from mes.tables import TABLES
+from mes.training import NOTHING_ASKED, Competence, competence
+
+ADMINISTRATION = frozenset({Role.SEC, Role.SYS})
+PRODUCTION = frozenset(Role) - ADMINISTRATION - {Role.AUD, Role.PRV}
+"""Whoever administers people or the system holds none of these: refused when a role is granted (regulatory 4)."""
+NAMES_SHOWN = 2
 
 
 @dataclass(frozen=True)
 class Permission:
-    """An action and the roles that carry it. `system` says that a rule may do it by itself."""
+    """An action and the roles that carry it. `system`: a rule may do it by itself. `signed`: it asks for a signature."""
 
     action: str
     title: str
     roles: frozenset[Role]
     system: bool = False
+    signed: bool = False
 
 
 PERMISSIONS: Registry[Permission] = Registry("permission")
 
 
-def allow(action: str, title: str, *roles: Role, system: bool = False) -> None:
+def allow(action: str, title: str, *roles: Role, system: bool = False, signed: bool = False) -> None:
     """Declare an action ("package.verb_noun") and who may do it. Called in the packages' `permissions` modules."""
-    PERMISSIONS.add(action, Permission(action, title, frozenset(roles), system))
+    PERMISSIONS.add(action, Permission(action, title, frozenset(roles), system, signed))
 
 
-def may(actor: Actor, action: str) -> bool:
-    try:
-        require(actor, action)
-    except NotPermitted:
-        return False
-    return True
+# --- segregation of duties
+
+Parts = Mapping[int, str]
+"""By person: what they did, as the end of a sentence that begins with "You"."""
 
 
-def require(actor: Actor, action: str) -> None:
-    """Refuse, with the reason and the cure, unless the actor may do this now. Asked inside the transaction."""
-    permission = PERMISSIONS[action]
+@dataclass(frozen=True)
+class Segregation:
+    """A rule that some people, by what the record says they did, may not perform an action on a thing."""
+
+    name: str
+    actions: tuple[str, ...]
+    rule: str
+    title: str
+    cure: str
+    parts: Callable[[Any], Parts]
+
+
+SEGREGATIONS: Registry[Segregation] = Registry("segregation")
+Rule = Callable[[Any], Parts]
+
+
+def segregated(*actions: str, cure: str, rule: str = "G-SOD-01") -> Callable[[Rule], Rule]:
+    """Register who may not perform actions on a subject, by person and from the record (events, signatures).
+
+    The function gets the subject and answers with the people who are barred and what they did. Its docstring's first line
+    is its title. An account is no way around it: persons are compared.
+    """
+
+    def declare(parts: Rule) -> Rule:
+        title = (parts.__doc__ or parts.__name__.replace("_", " ")).strip().splitlines()[0].rstrip(".")
+        name = f"{parts.__module__}.{parts.__name__}"
+        SEGREGATIONS.add(name, Segregation(name, actions, rule, title, cure, parts))
+        return parts
+
+    return declare
+
+
+def segregation_of(action: str) -> list[Segregation]:
+    return [rule for rule in SEGREGATIONS.values() if action in rule.actions]
+
+
+def segregation_reasons(actor: Actor, action: str, subject: Any) -> tuple[Reason, ...]:
+    """Why this person may not do this to this thing, by what they did to it before."""
     if actor.person_id is None:
-        if not permission.system:
-            raise NotPermitted(
-                f"Only a person may {permission.title}.", cure="Sign in and do it.", rule="P11-10g"
-            )
+        return ()
+    found = ((rule, rule.parts(subject).get(actor.person_id)) for rule in segregation_of(action))
+    return tuple(Reason(f"You {did}.", rule.cure, rule.rule) for rule, did in found if did)
+
+
+# --- the decision
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer with all its reasons. hidden: the person may not even know that the thing exists.
+
+    competence: the documents in force that the action asks for, with the training that counts (P11-10k).
+    """
+
+    action: str
+    reasons: tuple[Reason, ...] = ()
+    hidden: bool = False
+    competence: Competence = NOTHING_ASKED
+
+    @property
+    def allowed(self) -> bool:
+        return not self.reasons
+
+
+UNKNOWN = Reason(
+    "There is no such thing, or it is not yours to know.",
+    "Look at your list again, or ask an order coordinator to assign you to the order.",
+    "P11-10d",
+)
+
+
+def can(actor: Actor, action: str, subject: Model | None = None, now: datetime | None = None) -> Decision:
+    """Whether somebody may do something to a thing at a moment, by default now, with every reason why not."""
+    permission = PERMISSIONS[action]
+    moment = now or timezone.now()
+    if actor.person_id is None:
+        return Decision(action, () if permission.system else (_only_a_person(permission),))
+    person = Person.objects.filter(pk=actor.person_id).first()
+    if (barred := _state(person)) or person is None:
+        return Decision(action, barred)
+    if subject is not None and not _knows(person, subject, moment):
+        return Decision(action, (UNKNOWN,), hidden=True)
+    known = competence(person.pk, action, moment)
+    apart = segregation_reasons(actor, action, subject) if subject is not None else ()
+    reasons = (*_role_reasons(permission, person, moment), *known.reasons, *apart)
+    return Decision(action, reasons, competence=known)
+
+
+def may(actor: Actor, action: str, subject: Model | None = None) -> bool:
+    return can(actor, action, subject).allowed
+
+
+def require(actor: Actor, action: str, subject: Model | None = None) -> Decision:
+    """Refuse with every reason and cure unless the actor may do this now. Asked inside the transaction.
+
+    Where the action asks for documents, the revisions in force that the person was trained on become a fact on the
+    subject's stream, in the same unit: a step shows what held then, not what holds today (P11-10k).
+    Raises NotKnown where the person may not know the subject, NotPermitted for every other reason.
+    """
+    decision = can(actor, action, subject)
+    if decision.hidden:
+        raise NotKnown(decision.reasons)
+    if not decision.allowed:
+        raise NotPermitted(decision.reasons)
+    if subject is not None and decision.competence.records and in_unit() and _is_root(subject):
+        publish(subject, followed(decision), actor=actor)
+    return decision
+
+
+def followed(decision: Decision) -> InstructionsFollowed:
+    """The documents in force under which an allowed action was done."""
+    return InstructionsFollowed(
+        action=decision.action,
+        documents=[_snapshot(record.revision) for record in decision.competence.records],
+        trainings=[record.pk for record in decision.competence.records],
+    )
+
+
+def _snapshot(revision: DocumentRevision) -> dict[str, Any]:
+    return {
+        "number": revision.document.number,
+        "title": revision.document.title,
+        "revision": revision.revision,
+        "revision_id": revision.pk,
+        "file": revision.file_id,
+    }
+
+
+def _is_root(subject: Model) -> bool:
+    return bool(TABLES[subject._meta.db_table].root)
+
+
+def _knows(person: Person, subject: Model, moment: datetime) -> bool:
+    return may_know(viewer_of(person, moment), subject)
+
+
+def _only_a_person(permission: Permission) -> Reason:
+    return Reason(f"Only a person may {permission.title}.", "Sign in and do it.", "P11-10g")
+
+
+def _state(person: Person | None) -> tuple[Reason, ...]:
+    cure = f"Ask {whom(Role.SEC)}."
+    if person is None or not person.active:
+        return (Reason("This person is not active.", cure, "P11-10d"),)
+    states = list(Account.objects.filter(person=person).values_list("is_active", flat=True))
+    if states and not any(states):
+        return (Reason("Every account of this person is closed.", cure, "P11-10d"),)
+    return ()
+
+
+def _role_reasons(permission: Permission, person: Person, moment: datetime) -> Iterator[Reason]:
+    if not permission.roles:
+        yield Reason(f"Only Lamina itself may {permission.title}.", "Nobody has to do it.", "P11-10g")
         return
-    person = Person.objects.filter(pk=actor.person_id, active=True).first()
-    if person is None:
-        raise NotPermitted(
-            "This person is not active.", cure="Ask the security administrator.", rule="P11-10d"
-        )
-    if not permission.roles & roles_of(person):
-        needed = " or ".join(sorted(role.label for role in permission.roles))
-        raise NotPermitted(
-            f"To {permission.title} needs the role {needed}.",
-            cure="Ask the security administrator for the role, or somebody who has it to do this.",
-            rule="G-OPR-02",
+    carrying = list(grants_of(person, moment).filter(role__in=permission.roles))
+    if not carrying:
+        yield _role_missing(permission, person, moment)
+    elif permission.signed and all(is_overdue(grant, moment) for grant in carrying):
+        yield Reason(
+            f"Your role {Role(carrying[0].role).label} was not confirmed in time: nothing can be signed with it.",
+            f"Ask {whom(Role.SEC)} to review it.",
+            "G-OPR-02",
         )
 
 
-allow("mes.manage_people", "manage people, accounts and roles", Role.SEC, system=True)
-allow("mes.issue_token", "make keys for programs", Role.SEC, system=True)
-allow("mes.register_patient", "register a patient", Role.ORD, Role.PRE, Role.IMG)
-allow("mes.view_identity", "see who a patient is", Role.ORD, Role.PRE, Role.CLR, Role.PRV)
-allow("mes.operate_deliveries", "operate the event deliveries", Role.SYS)
-allow("mes.read_audit_trail", "read the audit trail", Role.AUD, Role.QAR, Role.QAX, Role.RA, Role.SEC)
+def _role_missing(permission: Permission, person: Person, moment: datetime) -> Reason:
+    needed = " or ".join(sorted(str(role.label) for role in permission.roles))
+    over = _lapsed(permission, person, moment)
+    text = f"To {permission.title} needs the role {needed}.{over}"
+    return Reason(
+        text,
+        f"Ask {whom(Role.SEC)} for the role, or {whom(*permission.roles, fallback='somebody who has it')} to do this.",
+        "G-OPR-02",
+    )
+
+
+def _lapsed(permission: Permission, person: Person, moment: datetime) -> str:
+    """What the person has of the role that does not count now."""
+    rows = RoleGrant.objects.filter(person=person, role__in=permission.roles, revoked=False)
+    for grant in rows.order_by("-pk"):
+        label = Role(grant.role).label
+        if not grant.approved:
+            return f" Yours as {label} waits for its second approval."
+        if grant.valid_from > moment:
+            return f" Yours as {label} begins on {grant.valid_from:%d %b %Y}."
+        if grant.valid_until is not None and grant.valid_until <= moment:
+            return f" Yours as {label} ended on {grant.valid_until:%d %b %Y}."
+    return ""
+
+
+def is_overdue(grant: RoleGrant, moment: datetime) -> bool:
+    """Whether nobody confirmed a role within the quarter and its grace (11.10(d), G-OPR-02)."""
+    return grant.reviewed_at + timedelta(days=settings.ROLE_REVIEW_DAYS + settings.ROLE_REVIEW_GRACE) < moment
+
+
+def whom(*roles: Role, fallback: str = "the security administrator") -> str:
+    """Whom to ask, by name where somebody holds a role."""
+    if Role.SEC in roles:
+        fallback = "the security administrator"
+    names = [str(person) for person in people_with(*roles).order_by("full_name")[:NAMES_SHOWN]]
+    return f"{fallback} ({', '.join(names)})" if names else fallback
+
+
+def deciding(viewer: Viewer, actions: Iterable[str]) -> list[Permission]:
+    """The actions, of some, that a viewer's roles carry: what a menu may offer."""
+    return [PERMISSIONS[action] for action in actions if PERMISSIONS[action].roles & viewer.roles]
+
+
+belongs_to_everybody(
+    Person, Account, RoleGrant, ControlledDocument, DocumentRevision, Curriculum, AuditReview
+)
+
+R = Role
+allow("mes.manage_people", "manage people, accounts and roles", R.SEC, system=True)
+allow("mes.propose_role", "propose a role", R.SEC, signed=True)
+allow("mes.approve_role", "approve a role", R.SEC, R.QAR, signed=True)
+allow("mes.review_role", "review who holds which role", R.SEC, R.QAR, signed=True)
+allow("mes.read_people", "read who holds which role", R.SEC, R.QAR, R.AUD, R.RA)
+allow("mes.read_training", "read who is trained for what", R.SEC, *PRODUCTION, R.AUD)
+allow("mes.draft_document", "draft a controlled document", R.QAR, R.QCM, R.DSN)
+allow("mes.approve_document", "approve a controlled document", R.QAR, R.QAX, signed=True)
+allow("mes.withdraw_document", "withdraw a controlled document", R.QAR, R.QAX, signed=True)
+allow("mes.set_curriculum", "decide which training an action needs", R.QAR)
+allow("mes.record_training", "record a training", R.QAR, R.QCM, signed=True)
+allow("mes.issue_token", "make keys for programs", R.SEC, system=True)
+allow("mes.register_patient", "register a patient", R.ORD, R.PRE, R.IMG)
+allow("mes.view_identity", "see who a patient is", R.ORD, R.PRE, R.CLR, R.PRV)
+allow("mes.operate_deliveries", "operate the event deliveries", R.SYS)
+allow("mes.read_audit_trail", "read the audit trail", R.AUD, R.QAR, R.QAX, R.RA, R.SEC)
+allow("mes.review_audit_trail", "review the audit trail", R.AUD, R.QAR, R.QAX, signed=True)
+allow("mes.enrol_signers", "proof who signs", R.SEC, R.RA, system=True)
+allow("mes.record_certification_letter", "record the letter to the FDA", R.RA, system=True)
+allow("mes.withdraw_signature", "withdraw a signature of somebody else", R.QAX, R.RA)
+allow("mes.upload_handwritten", "upload what was signed by hand", R.ORD, R.QAR, R.RA)
+allow("mes.verify_handwritten", "verify a scan as a true copy", R.ORD, R.QAR, R.RA)
+allow("mes.guard_accounts", "decide about accounts, resets and rights to sign", R.SEC, system=True)
+allow("mes.confirm_identity", "confirm who a person is, or a reset", R.SEC, R.QAR, R.SYS, system=True)
+allow("mes.review_credentials", "review accounts and rights to sign", R.SEC, R.QAR, system=True)
+
 allow("mes.read_retention", "see how long records are kept", *Role)
 allow("mes.keep_clocks", "set how long a record is kept", Role.REC, system=True)
 allow("mes.place_hold", "place a legal hold", Role.REC, Role.RA, Role.QAR)
@@ -79,3 +318,30 @@ allow(
     "mes.read_safekeeping", "see backups, drills and checks", Role.SYS, Role.REC, Role.QAR, Role.AUD, Role.SEC
 )
 allow("mes.keep_safe", "record backups, drills and checks", system=True)
+
+
+@segregated("mes.approve_role", cure="Somebody else gives the second approval.")
+def role_is_approved_by_another(grant: RoleGrant) -> Parts:
+    """Who proposed a role, and who is to hold it, do not approve it."""
+    parts = {grant.person_id: "are to hold this role yourself"}
+    if grant.granted_by_id is not None:
+        parts.setdefault(grant.granted_by_id, "proposed this role")
+    return parts
+
+
+@segregated("mes.review_role", cure="Somebody else confirms it.")
+def role_is_reviewed_by_another(grant: RoleGrant) -> Parts:
+    """Nobody confirms their own role."""
+    return {grant.person_id: "hold this role yourself"}
+
+
+@segregated("mes.approve_document", cure="Somebody else approves it.")
+def document_is_approved_by_another(revision: DocumentRevision) -> Parts:
+    """Who wrote a revision does not approve it."""
+    return {revision.author_id: "wrote this revision"}
+
+
+@segregated("mes.record_training", cure="Another trainer trains you.")
+def training_is_by_another(person: Person) -> Parts:
+    """Nobody records their own training."""
+    return {person.pk: "are the one who was trained"}

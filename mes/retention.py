@@ -152,6 +152,20 @@ for _root, _why in (
     ("mes.person", "signatures name people"),
     ("mes.account", "user names are never used again"),
     ("mes.role_grant", "what a person was entitled to stands behind the person's signatures"),
+    ("mes.contact", "it belongs to a person"),
+    ("mes.passkey", "signatures were made with it"),
+    ("mes.federated_identity", "signatures were made after such a sign-in"),
+    ("mes.reproofing", "it shows that a signer's identity was confirmed"),
+    ("mes.certification_letter", "it stands for every signature (11.100(c))"),
+    ("mes.handwritten_signature", "it is a signature"),
+    ("mes.signing_enrolment", "it shows who may sign"),
+    ("mes.signing_right", "it shows who could sign when"),
+    ("mes.signing_series", "signatures were made in it"),
+    ("mes.document", "records were made after it"),
+    ("mes.document_revision", "records were made after it"),
+    ("mes.curriculum", "it says which training an action needed"),
+    ("mes.audit_review", "it shows that the trail was read"),
+    ("mes.history_rebase", "it says why a row's history begins anew"),
     ("mes.ruleset", "records were made under these rules"),
     ("mes.lane", "the log's own deliveries"),
     ("mes.schedule", "the clock's own slots"),
@@ -166,6 +180,18 @@ for _root, _why in (
 for _table in ("mes_event", "mes_leaf", "mes_seal", "mes_inbox", "mes_signature", "mes_artefact", "mes_delivery",
                "mes_stream", "mes_epoch", "mes_slot"):  # fmt: skip
     kept_with(EVERY_RECORD, _table)
+for _root in ("mes.session", "mes.sign_in_source", "mes.reset"):
+    # Security logs: 2 years and 6 years are the least; no rule asks that they go.
+    retained_for_good(_root, "R-SEC", "R-HIPAA-6Y", because="nothing asks that it goes")
+for _table in (
+    "mes_field_change",
+    "mes_signature_withdrawal",
+    "mes_signing_failure",
+    "mes_statement_acceptance",
+):
+    kept_with(EVERY_RECORD, _table)
+for _table in ("mes_credential_review", "mes_former_password", "mes_fresh_proof", "mes_training"):
+    kept_with("mes.person", _table)
 kept_with("mes.patient", "mes_patient_identity", by="patient_id")
 kept_with("mes.account", "mes_access_token", by="account_id")
 kept_with("mes.retention_clock", "mes_retention_period", by="clock_id")

@@ -2,22 +2,85 @@
 
 from __future__ import annotations
 
-from django.db.models import Model, QuerySet
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from mes.choices import Meaning, Role
-from mes.models import Delivery, EventRecord, Person, Signature
+from django.conf import settings
+from django.db.models import Exists, Max, Model, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from mes.choices import Meaning, RightState, Role
+from mes.eventlog.base import Actor
+from mes.exceptions import Reason
+from mes.models import (
+    Account,
+    BrowserSession,
+    Contact,
+    CredentialReview,
+    Delivery,
+    EventRecord,
+    HandwrittenSignature,
+    Person,
+    Reproofing,
+    RoleGrant,
+    Signature,
+    SigningRight,
+)
 from mes.models.eventlog import DeliveryStatus
 from mes.tables import TABLES
 
+SECURITY = "Ask the security administrator."
+SUSPENDED = {
+    "misuse": Reason(
+        "The right to sign is suspended after wrong secrets.",
+        "A security administrator restores it, with a reason.",
+        "ES-15",
+    ),
+    "reset": Reason(
+        "The right to sign is suspended since the secret was reset.",
+        "Have your identity proofed again by two people, then re-enrol under 'Your account'.",
+        "ES-14",
+    ),
+    "review": Reason(
+        "The right to sign is suspended since a review of your credentials.",
+        "A security administrator restores it, with a reason.",
+        "P11-300b",
+    ),
+    "compromise": Reason(
+        "The right to sign is suspended: the secret may be known to others.",
+        "Choose a new password; a security administrator then restores the right.",
+        "ES-16",
+    ),
+}
 
-def roles_of(person: Person) -> frozenset[Role]:
-    return frozenset(
-        Role(role) for role in person.role_grants.filter(revoked=False).values_list("role", flat=True)
-    )
+
+def standing(now: datetime | None = None) -> Q:
+    """Grants that count at a moment: approved, begun, neither over nor revoked."""
+    moment = now or timezone.now()
+    still = Q(valid_until=None) | Q(valid_until__gt=moment)
+    return Q(approved=True, revoked=False, valid_from__lte=moment) & still
 
 
-def people_with(role: Role) -> QuerySet[Person]:
-    return Person.objects.filter(active=True, role_grants__role=role, role_grants__revoked=False)
+def grants_of(person: Person, now: datetime | None = None) -> QuerySet[RoleGrant]:
+    return RoleGrant.objects.filter(standing(now), person=person)
+
+
+def roles_of(person: Person, now: datetime | None = None) -> frozenset[Role]:
+    """The roles that a person holds at a moment, by default now."""
+    return frozenset(Role(role) for role in grants_of(person, now).values_list("role", flat=True))
+
+
+def people_with(*roles: Role, now: datetime | None = None) -> QuerySet[Person]:
+    """Active people who hold one of the roles now."""
+    holders = RoleGrant.objects.filter(standing(now), role__in=roles)
+    return Person.objects.filter(active=True, pk__in=holders.values("person"))
+
+
+def performers(root: Model, *types: str) -> frozenset[int]:
+    """The people who caused events of some types on a root's stream: who did it, as the record has it."""
+    actors = events_of(root).filter(type__in=types).values_list("actor", flat=True)
+    return frozenset(key for key in (Actor.parse(actor).person_id for actor in actors) if key is not None)
 
 
 def stream_of(root: Model) -> tuple[str, str]:
@@ -35,11 +98,105 @@ def signatures_of(root: Model, meaning: Meaning | None = None) -> QuerySet[Signa
     """Signatures over a root, oldest first."""
     kind, key = stream_of(root)
     signatures = (
-        Signature.objects.filter(subject_type=kind, subject_id=key).select_related("person").order_by("pk")
+        Signature.objects.filter(subject_type=kind, subject_id=key)
+        .select_related("person", "withdrawal")
+        .order_by("pk")
     )
     return signatures.filter(meaning=meaning) if meaning else signatures
+
+
+def handwritten_of(root: Model) -> QuerySet[HandwrittenSignature]:
+    """Papers signed by hand about a root, oldest first, with who verified them."""
+    kind, key = stream_of(root)
+    rows = HandwrittenSignature.objects.filter(subject_type=kind, subject_id=key)
+    return rows.select_related("verification").order_by("pk")
 
 
 def dead_deliveries() -> QuerySet[Delivery]:
     """Deliveries given up, oldest first: each holds its own stream and handler."""
     return Delivery.objects.filter(status=DeliveryStatus.DEAD).select_related("event").order_by("pk")
+
+
+def open_sessions(account: Account) -> QuerySet[BrowserSession]:
+    """Sessions that nobody ended and that are not over by age, newest first."""
+    oldest = timezone.now() - settings.SESSION_LONGEST
+    return BrowserSession.objects.filter(
+        account=account, ended_at__isnull=True, started_at__gt=oldest
+    ).order_by("-pk")
+
+
+def session_stands(uid: str, account: Account) -> bool:
+    """Whether the session of this id still opens things for an account: not ended, not locked, not idle (P11-10d)."""
+    try:
+        key = UUID(uid)
+    except ValueError:
+        return False
+    since = timezone.now() - settings.IDLE
+    return (
+        open_sessions(account).filter(uid=key, activity__locked_at=None, activity__seen_at__gt=since).exists()
+    )
+
+
+def contact_of(person: Person) -> Contact | None:
+    """The address that its owner has verified."""
+    return Contact.objects.filter(person=person, closed=False, verified_at__isnull=False).first()
+
+
+def reproofing_of(person: Person) -> Reproofing | None:
+    """The newest look at who a signer is that a second person confirmed."""
+    return Reproofing.objects.filter(person=person, confirmed_at__isnull=False).order_by("-pk").first()
+
+
+def review_due(account: Account) -> datetime:
+    """When an account is to be reviewed: 180 days after it was opened, or after its last review (ES-16)."""
+    last: datetime | None = account.reviews.aggregate(at=Max("reviewed_at"))["at"]
+    return (last or account.opened_at) + settings.CREDENTIAL_REVIEW
+
+
+def reviews_due(within_days: int = 14) -> QuerySet[Account]:
+    """Open accounts of people whose review is overdue or comes within some days."""
+    limit = timezone.now() - settings.CREDENTIAL_REVIEW + timedelta(days=within_days)
+    recent = CredentialReview.objects.filter(account=OuterRef("pk"), reviewed_at__gte=limit)
+    return (
+        Account.objects.filter(~Exists(recent), is_active=True, person__active=True, opened_at__lt=limit)
+        .select_related("person")
+        .order_by("pk")
+    )
+
+
+def password_expired(account: Account) -> bool:
+    """Whether the password is older than the installation allows; never, where ageing is off (ES-16)."""
+    age = settings.PASSWORD_AGE
+    return (
+        bool(age) and account.password_set_at is not None and timezone.now() - account.password_set_at > age
+    )
+
+
+def signing_right_of(person: Person) -> tuple[Reason, ...]:
+    """Why the right to sign of an enrolled person does not stand now, each reason with its cure; empty where it stands
+    (ES-14 to ES-16). What must come before a first signature is asked of the enrolment (ES-13)."""
+    return tuple(_against_signing(person))
+
+
+def _against_signing(person: Person) -> Iterator[Reason]:
+    if not person.active:
+        yield Reason("This person is not active.", SECURITY, "P11-10d")
+    right = SigningRight.objects.filter(person=person).first()
+    if right is not None and right.state == RightState.SUSPENDED:
+        yield SUSPENDED[right.cause]
+    account = Account.objects.filter(enrolment__person=person, enrolment__closed=False).first()
+    if account is not None:
+        yield from _against_account(account)
+
+
+def _against_account(account: Account) -> Iterator[Reason]:
+    if not account.is_active:
+        yield Reason("The account that you sign with is closed.", SECURITY, "P11-10d")
+    if account.locked_until is not None and account.locked_until > timezone.now():
+        yield Reason("Your account is locked after wrong secrets.", "Wait thirty minutes.", "ES-15")
+    if review_due(account) < timezone.now():
+        yield Reason(
+            "The review of your credentials is overdue.", "Ask a security or quality reviewer.", "P11-300b"
+        )
+    if account.must_change or password_expired(account):
+        yield Reason("Your password has to be changed.", "Change it under 'Your account'.", "ES-16")

@@ -8,11 +8,12 @@ from datetime import timedelta
 from csp.constants import NONCE, NONE, SELF
 
 from mes.embedded.connect import django_database
-from mes.embedded.environment import BASE_DIR, read_environment
+from mes.embedded.environment import BASE_DIR, identity_provider, read_environment
 from mes.embedded.keyfiles import read_or_create
 from mes.embedded.layout import Layout
 from mes.embedded.roles import address
 from mes.embedded.valkey import Valkey, celery_url
+from mes.passwords import SHORTEST
 
 ENVIRONMENT = read_environment()
 LAYOUT = Layout(ENVIRONMENT.var.resolve())
@@ -47,6 +48,11 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "csp",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "mes.apps.MesConfig",
     "devices.apps.DevicesConfig",
     "printing.apps.PrintingConfig",
@@ -60,6 +66,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "mes.dashboard.sessions.SessionGuard",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -110,13 +118,54 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
     for name, options in {
         "UserAttributeSimilarityValidator": {},
-        "MinimumLengthValidator": {"min_length": 12},
-        "CommonPasswordValidator": {},
+        "MinimumLengthValidator": {"min_length": SHORTEST},
         "NumericPasswordValidator": {},
     }.items()
 ]
+AUTH_PASSWORD_VALIDATORS.append({"NAME": "mes.passwords.BreachListValidator", "OPTIONS": {}})
+# One door: it only finds who a session belongs to. Secrets are looked at by `mes.services.credentials` alone.
+AUTHENTICATION_BACKENDS = ["mes.api.authentication.SessionBackend"]
+PASSWORD_AGE = timedelta(days=ENVIRONMENT.password_days)
+CREDENTIAL_REVIEW = timedelta(days=180)
+SITE_ADDRESS = ENVIRONMENT.address.rstrip("/")
+IDLE = timedelta(minutes=ENVIRONMENT.idle_minutes)
+
+# django-allauth: the protocols of passkeys and identity providers. Its own pages, limits and tables of people are not used.
+ACCOUNT_ADAPTER = "mes.dashboard.allauth.AccountAdapter"
+SOCIALACCOUNT_ADAPTER = "mes.dashboard.allauth.IdentityAdapter"
+ACCOUNT_USER_MODEL_EMAIL_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_RATE_LIMITS = False
+MFA_SUPPORTED_TYPES = ["webauthn"]
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_STORE_TOKENS = False
+OIDC_ISSUER = ENVIRONMENT.oidc_issuer
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": identity_provider(ENVIRONMENT, KEYS_DIR)}}
+
+# To the addresses that their owners have verified. Without a mail server they wait in `var/mail`.
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = ENVIRONMENT.mail_from
+EMAIL_FILE_PATH = str(LAYOUT.root / "mail")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if ENVIRONMENT.smtp_host else 'filebased'}.EmailBackend"
+EMAIL_HOST, EMAIL_PORT, EMAIL_USE_TLS = ENVIRONMENT.smtp_host, ENVIRONMENT.smtp_port, ENVIRONMENT.smtp_tls
+EMAIL_HOST_USER = ENVIRONMENT.smtp_user
+EMAIL_HOST_PASSWORD = read_or_create(KEYS_DIR / "smtp_password") if ENVIRONMENT.smtp_user else ""
+# Signing (docs/signing.md): when a series ends, what opens one, and what a missing letter to the FDA or an unsynchronised
+# clock does.
+SIGNING_IDLE_MINUTES = ENVIRONMENT.signing_idle_minutes
+SIGNING_LOGIN_OPENS_SERIES = ENVIRONMENT.login_opens_series
+SIGNING_MARKETS = ENVIRONMENT.markets
+SIGNING_LETTER = ENVIRONMENT.fda_letter
+SIGNING_CLOCK = ENVIRONMENT.clock
+
 ENVIRONMENT_NOTE = ENVIRONMENT.note
 LOGIN_URL = "/sign-in/"
+# How often somebody confirms that a person still needs a role, and how many days late that may be before nothing can be
+# signed with it (11.10(d), G-OPR-02).
+ROLE_REVIEW_DAYS, ROLE_REVIEW_GRACE = ENVIRONMENT.role_review_days, ENVIRONMENT.role_review_grace
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = LOGIN_URL
 
@@ -147,7 +196,9 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHand
 FILE_UPLOAD_TEMP_DIR = str(QUARANTINE_DIR)
 FILE_UPLOAD_PERMISSIONS = 0o600
 
-SESSION_COOKIE_AGE = 12 * 3600
+# Longest, whatever happens; `IDLE` locks it long before (P11-10d).
+SESSION_LONGEST = timedelta(hours=12)
+SESSION_COOKIE_AGE = int(SESSION_LONGEST.total_seconds())
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME = "__Host-session" if ENVIRONMENT.https else "session"
@@ -179,7 +230,7 @@ REST_FRAMEWORK = {
         "mes.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "mes.api.permits.Permitted"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["mes.api.parsers.ShallowJSONParser", "rest_framework.parsers.MultiPartParser"],
     "DEFAULT_PAGINATION_CLASS": "mes.api.pages.Pages",
@@ -228,6 +279,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
     "loggers": {
         "django.db.backends": {"level": "INFO"},
+        "fido2": {"level": "WARNING"},
         "fontTools": {"level": "WARNING"},
         "weasyprint": {"level": "ERROR"},
     },

@@ -7,6 +7,9 @@
 
 A working table may be the *root* of a stream: its row's digest then stands on every event of that stream. The digest
 covers the fields that a numbered schema lists; a schema, once used, is kept for ever so that old events can be checked.
+
+Record and working tables have a *history* (`mes.models.FieldChange`, 21 CFR 11.10(e)): a trigger keeps every new row, and
+`manage.py verify` compares. What has none says why, here and nowhere else.
 """
 
 from __future__ import annotations
@@ -43,6 +46,26 @@ class Table:
     digest_schemas: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     stage: StageGuard | None = None
     secret: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    digested: tuple[str, ...] = ()
+    no_history: str = ""
+    without_event: str = ""
+
+    @property
+    def has_history(self) -> bool:
+        return self.kind in ("record", "working") and self.model is not None and not self.no_history
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Columns that stand in the history only as the SHA-256 of their value as text."""
+        return (*self.secret, *self.digested)
+
+    @property
+    def key(self) -> str:
+        """The column that identifies a row."""
+        if self.model is None or not self.model._meta.pk.column:
+            raise RegistrationError(f"{self.name} has no single column that identifies a row")
+        return self.model._meta.pk.column
 
     @property
     def current_schema(self) -> int:
@@ -76,6 +99,16 @@ for _name in (
 ):
     TABLES.add(_name, Table(_name, "fixed"))
 TABLES.add("django_session", Table("django_session", "session"))
+# django-allauth's: it looks into them, and nothing is ever written there. Who is who stands in our own tables.
+for _name in (
+    "account_emailaddress",
+    "account_emailconfirmation",
+    "mfa_authenticator",
+    "socialaccount_socialaccount",
+    "socialaccount_socialapp",
+    "socialaccount_socialtoken",
+):
+    TABLES.add(_name, Table(_name, "fixed"))
 
 
 def table(
@@ -85,16 +118,26 @@ def table(
     digest: Mapping[int, tuple[str, ...]] | None = None,
     stage: StageGuard | None = None,
     secret: tuple[str, ...] = (),
+    beside: tuple[str, ...] = (),
+    digested: tuple[str, ...] = (),
+    no_history: str = "",
+    without_event: str = "",
 ) -> Callable[[M], M]:
     """Class decorator of every model: says what its table is. A root names its stream type and digest schemas.
 
-    `secret` names the columns that an auditor, who reads everything else, does not see.
+    `secret` names the columns that an auditor, who reads everything else, does not see; like `digested` ones, which are
+    only large, they stand in the history as a digest. `beside` names the columns that are no part of the record: they
+    have no history. `no_history` says why a whole table has none, `without_event` why its rows may come to be in a
+    transaction that publishes nothing.
     """
     if bool(root) != bool(digest):
         raise RegistrationError("a root has a digest schema, and nothing else has one")
 
     def declare(model: M) -> M:
-        declared = Table(model._meta.db_table, kind, model, root, dict(digest or {}), stage, secret)
+        declared = Table(
+            model._meta.db_table, kind, model, root, dict(digest or {}), stage, secret, beside, digested, no_history,
+            without_event,
+        )  # fmt: skip
         TABLES.add(declared.name, declared)
         if root:
             ROOTS.add(root, declared)

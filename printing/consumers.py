@@ -19,6 +19,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from mes.models import Account
+from mes.scope import viewer_of
+from mes.selectors import session_stands
 from printing.live import GROUP, Telemetry
 from printing.selectors import fleet_process, fleet_state, printer_versions
 
@@ -224,7 +226,7 @@ class FleetConsumer(AsyncJsonWebsocketConsumer):
                 self._take(self._moved, key)
 
     async def _may_look(self) -> bool:
-        """Asked of the database each time: the session that opened the socket still stands for an active person."""
+        """Asked of the database each time: the session that opened the socket still stands for a person who may know."""
         session = self.scope.get("session")
         if session is None or not session.session_key:
             return False
@@ -240,7 +242,11 @@ def _stands(session_key: str) -> bool:
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     account = get_user(request)
-    return isinstance(account, Account) and (account.person is None or account.person.active)
+    return (
+        isinstance(account, Account)
+        and session_stands(str(request.session.get("lamina_session", "")), account)
+        and viewer_of(account.person).every_order
+    )
 
 
 def _keys(codes: Any) -> set[int] | None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from devices.choices import Stage
-from devices.services.lifecycle import advance_device
+from devices.events import DesignVoided
+from devices.services.lifecycle import advance_device, locked_device
 from mes.eventlog.base import Actor, Recorded
 from mes.eventlog.subscriptions import SlotDue, every, on
 from printing.events import (
@@ -21,6 +22,8 @@ from printing.events import (
 from printing.selectors import is_in_build, lots_due_to_expire, stage_of
 from printing.services.lots import expire_lot
 from printing.services.preparation import prepare_build
+from printing.services.standing import stands_in_build, verified_elsewhere
+from printing.services.superseding import supersede_builds
 
 PRINTING = Actor.system("printing")
 SOURCES = {
@@ -44,38 +47,55 @@ def slice_reopened_build(recorded: Recorded[BuildReopened]) -> Callable[[], obje
 
 @on(DeviceBuildVerified, id="printing.queue_device")
 def queue_device(recorded: Recorded[DeviceBuildVerified]) -> None:
-    """A build that was cancelled meanwhile queues nobody."""
+    """A build that was cancelled meanwhile, or whose design of the device was voided, queues nobody."""
     event = recorded.event
-    if is_in_build(event.device_id, event.build_id):
+    locked_device(event.device_id)
+    if is_in_build(event.device_id, event.build_id) and stands_in_build(event.device_id, event.build_id):
         _carry(event.device_id, "queue")
 
 
 @on(DeviceBuildCancelled, id="printing.unqueue_device")
 def unqueue_device(recorded: Recorded[DeviceBuildCancelled]) -> None:
     """A build that was given up before its verification never queued its devices."""
-    if stage_of(recorded.event.device_id) == Stage.QUEUED:
-        _advance(recorded.event.device_id, "unqueue")
+    event = recorded.event
+    if stage_of(event.device_id) == Stage.QUEUED and not verified_elsewhere(event.device_id, event.build_id):
+        _advance(event.device_id, "unqueue")
+
+
+@on(DesignVoided, id="printing.supersede_builds")
+def supersede_builds_of(recorded: Recorded[DesignVoided]) -> None:
+    """No build of a voided design goes on."""
+    event = recorded.event
+    supersede_builds(device_id=event.device_id, design_id=event.design_id, actor=PRINTING)
 
 
 @on(DevicePrintStarted, id="printing.start_device_build")
 def start_device_build(recorded: Recorded[DevicePrintStarted]) -> None:
-    _carry(recorded.event.device_id, "queue", "start_build")
+    _carry_in(recorded.event, "queue", "start_build")
 
 
 @on(DevicePrintFinished, id="printing.finish_device_build")
 def finish_device_build(recorded: Recorded[DevicePrintFinished]) -> None:
-    _carry(recorded.event.device_id, "queue", "start_build", "finish_build")
+    _carry_in(recorded.event, "queue", "start_build", "finish_build")
 
 
 @on(DevicePrintFailed, id="printing.fail_device_build")
 def fail_device_build(recorded: Recorded[DevicePrintFailed]) -> None:
-    _carry(recorded.event.device_id, "queue", "start_build", "fail_build", reason=recorded.event.text)
+    _carry_in(recorded.event, "queue", "start_build", "fail_build", reason=recorded.event.text)
 
 
 @every(timedelta(hours=1), id="printing.expire_lots")
 def expire_lots(_recorded: Recorded[SlotDue]) -> None:
     for lot in lots_due_to_expire():
         expire_lot(lot_id=lot.pk, actor=PRINTING)
+
+
+def _carry_in(
+    event: DevicePrintStarted | DevicePrintFinished | DevicePrintFailed, *moves: str, reason: str = ""
+) -> None:
+    """A device goes on with a build of its approved design. Made of another, its part is for a nonconformance."""
+    if stands_in_build(event.device_id, event.build_id):
+        _carry(event.device_id, *moves, reason=reason)
 
 
 def _carry(device_id: int, *moves: str, reason: str = "") -> None:

@@ -75,3 +75,33 @@ class Source(models.TextChoices):
     INSPECTION = "inspection", "Inspection"
     PRINTING = "printing", "Printing"
     PERSON = "person", "Reported by a person"
+
+
+class ExportKind(models.TextChoices):
+    """Whose records are asked for."""
+
+    DEVICE = "device", "One device"
+    ORDER = "order", "The devices of an order"
+    LOT = "lot", "Every device with material of a lot"
+    RANGE = "range", "Every device that something happened to between two days"
+
+
+class ExportStage(models.TextChoices):
+    """How far an export is."""
+
+    REQUESTED = "requested", "Requested"
+    RUNNING = "running", "Running"
+    FINISHED = "finished", "Finished"
+    CANCELLED = "cancelled", "Cancelled"
+    FAILED = "failed", "Failed"
+
+
+EXPORT_PAIRS = (
+    ("requested", "running"),
+    ("requested", "finished"),
+    ("requested", "cancelled"),
+    ("requested", "failed"),
+    ("running", "finished"),
+    ("running", "cancelled"),
+    ("running", "failed"),
+)

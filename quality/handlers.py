@@ -8,8 +8,13 @@ from devices.choices import Stage
 from devices.events import DeviceResumed, DeviceStageChanged
 from mes.eventlog.base import Recorded
 from mes.eventlog.subscriptions import on
-from quality.events import DeviceReleased, ScanReceived
-from quality.services.inspection import measure_scan
+from printing.events import DeviceBuildOutdated
+from quality.choices import Source
+from quality.events import DeviceReleased, RecordExported, RecordExportRequested, ScanReceived
+from quality.services.export import export_next
+from quality.services.measurement import measure_scan
+from quality.services.nonconformance import SYSTEM as NONCONFORMANCE
+from quality.services.nonconformance import open_nonconformance
 from quality.services.postprocessing import start_post_processing
 from quality.services.release import complete_record
 from quality.services.reports import render_production_record
@@ -41,7 +46,33 @@ def complete_after_hold(recorded: Recorded[DeviceResumed]) -> None:
     complete_record(device_id=recorded.event.device_id)
 
 
+@on(DeviceBuildOutdated, id="quality.flag_outdated_build")
+def flag_outdated_build(recorded: Recorded[DeviceBuildOutdated]) -> None:
+    """A part that a machine may have made from a voided design is for a nonconformance."""
+    event = recorded.event
+    open_nonconformance(
+        device_id=event.device_id,
+        source=Source.PRINTING,
+        requirement="A part is printed from the approved design of its device (G-BLD-01)",
+        description=f"Build B{event.build_id:07d} was with its machine when the design in it was voided.",
+        actor=NONCONFORMANCE,
+        evidence={"build": event.build_id, "design": event.design_id},
+    )
+
+
 @on(DeviceReleased, id="quality.render_production_record", queue="reports")
 def render_record(recorded: Recorded[DeviceReleased]) -> Callable[[], object]:
     """A released device gets its production record as PDF and JSON."""
     return render_production_record(recorded.event.device_id, last_pos=recorded.pos)
+
+
+@on(RecordExportRequested, id="quality.export_first_record", queue="reports")
+def export_first(recorded: Recorded[RecordExportRequested]) -> Callable[[], object]:
+    """The first device of an export gets its bundle."""
+    return export_next(recorded.event.export_id)
+
+
+@on(RecordExported, id="quality.export_next_record", queue="reports")
+def export_following(recorded: Recorded[RecordExported]) -> Callable[[], object]:
+    """After each bundle the next is written, until there is none or somebody stops it."""
+    return export_next(recorded.event.export_id)

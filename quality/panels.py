@@ -12,11 +12,13 @@ from devices.models import Device
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.panels import PanelContent, page_of, panel, worklist
+from mes.permissions import may
 from quality.catalog.routing import read_routing
 from quality.choices import ENDED_STAGES, NonconformanceStage
 from quality.models import Nonconformance
 from quality.selectors import (
     devices_at,
+    devices_to_answer_for,
     devices_to_inspect,
     inspections_of,
     latest_report,
@@ -67,6 +69,16 @@ def release_panel(request: HttpRequest, device: Device) -> PanelContent | None:
     return PanelContent("quality/panels/release.html", {"decision": None, "gates": gates})
 
 
+@panel("quality.integrity", page="device", title="Integrity of the record", order=95)
+def integrity_panel(request: HttpRequest, device: Device) -> PanelContent | None:
+    """A button that recomputes the record, for who may ask."""
+    person_id = getattr(getattr(request, "user", None), "person_id", None)
+    if not person_id or not may(Actor.person(person_id), "quality.verify_integrity"):
+        return None
+    may_export = may(Actor.person(person_id), "quality.export_record")
+    return PanelContent("quality/panels/integrity.html", {"device": device, "may_export": may_export})
+
+
 @panel("quality.record", page="device", title="Production record", order=90)
 def record_panel(_: HttpRequest, device: Device) -> PanelContent | None:
     if device.stage not in (Stage.RELEASED, Stage.SHIPPED, Stage.DELIVERED):
@@ -85,6 +97,8 @@ def steps_to_do() -> QuerySet[Device]:
 
 
 def _inspecting(device: Any) -> str:
+    if device.measuring:
+        return "Wait for the measurement of the scan"
     return "Sign the inspection" if device.judged else "Scan and inspect the part"
 
 
@@ -95,8 +109,8 @@ def scans_to_send_or_sign() -> QuerySet[Device]:
 
 @worklist("quality.answer_measurements", "Answer a failed measurement", Role.QCM, Role.QAR, need_by="need_by")
 def measurements_to_answer() -> QuerySet[Device]:
-    """A failed measurement that a later one has overtaken needs a second person."""
-    return devices_to_inspect().filter(overtaken=True)
+    """A failed measurement that a later one has overtaken, or that came after the decision, needs a second person."""
+    return devices_to_answer_for()
 
 
 @worklist(

@@ -2,22 +2,107 @@
 
 from __future__ import annotations
 
+from devices.models import Device
 from mes.choices import Role
-from mes.permissions import allow
+from mes.permissions import Parts, allow, segregated
+from mes.scope import belongs_to_everybody, belongs_to_order
+from quality.models import (
+    Export,
+    ExportedRecord,
+    Inspection,
+    Measurement,
+    Nonconformance,
+    PostProcessStep,
+    RecordReview,
+    ReleaseDecision,
+    Report,
+)
+from quality.selectors import makers_of, took_part
 
 MAKERS_AND_CHECKERS = (Role.OPR, Role.PST, Role.INS, Role.QCM, Role.QAR, Role.QAX, Role.RA)
 
-allow("quality.record_post_process_step", "record a post-processing step", Role.PST)
+allow("quality.record_post_process_step", "record a post-processing step", Role.PST, signed=True)
 allow("quality.receive_scan", "hand in a scan of a part", Role.INS, Role.QCM)
 allow("quality.record_measurement", "record a measurement", system=True)
-allow("quality.sign_inspection", "sign an inspection", Role.INS)
-allow("quality.set_aside_inspection", "set a failed measurement aside", Role.QCM, Role.QAR)
+allow("quality.sign_inspection", "sign an inspection", Role.INS, signed=True)
+allow("quality.set_aside_inspection", "set a failed measurement aside", Role.QCM, Role.QAR, signed=True)
 allow("quality.open_nonconformance", "open a nonconformance", *MAKERS_AND_CHECKERS, system=True)
 allow("quality.move_nonconformance", "move a nonconformance on", Role.QCM, Role.QAR)
-allow("quality.propose_disposition", "propose a disposition", Role.QCM, Role.INS, Role.PST)
-allow("quality.dispose_nonconformance", "approve a disposition", Role.QAR)
-allow("quality.void_nonconformance", "void a nonconformance", Role.QAR)
+allow("quality.propose_disposition", "propose a disposition", Role.QCM, Role.INS, Role.PST, signed=True)
+allow("quality.dispose_nonconformance", "approve a disposition", Role.QAR, signed=True)
+allow("quality.void_nonconformance", "void a nonconformance", Role.QAR, signed=True)
 allow("quality.complete_record", "complete a production record", system=True)
-allow("quality.review_record", "review a production record", Role.QAR)
-allow("quality.release_device", "release a device", Role.QAX)
+allow("quality.review_record", "review a production record", Role.QAR, signed=True)
+allow("quality.release_device", "release a device", Role.QAX, signed=True)
 allow("quality.render_report", "write a report", Role.QAR, Role.QAX, Role.RA, system=True)
+allow("quality.export_record", "export records", Role.AUD, Role.QAR, Role.QAX, Role.RA, system=True)
+allow("quality.verify_integrity", "verify the integrity of a record", *MAKERS_AND_CHECKERS, Role.AUD)
+
+
+# --- what belongs to which order
+
+
+for _model in (
+    ExportedRecord,
+    Inspection,
+    Nonconformance,
+    PostProcessStep,
+    RecordReview,
+    ReleaseDecision,
+    Report,
+):
+    belongs_to_order(_model, "device__order")
+# An export names devices by code; whoever may export knows every order, or none of its devices is theirs to take.
+belongs_to_everybody(Export)
+belongs_to_order(Measurement, "inspection__device__order")
+
+
+# --- segregation of duties, from the events and signatures of the device and of what it was made of
+
+
+@segregated(
+    "quality.sign_inspection",
+    "devices.pass_inspection",
+    "devices.fail_inspection",
+    rule="G-INS-01",
+    cure="An inspector who did not make it signs.",
+)
+def inspector_is_no_maker(device: Device) -> Parts:
+    """Who printed or post-processed a device does not inspect it."""
+    return dict.fromkeys(makers_of(device), "took part in making this device")
+
+
+@segregated("quality.set_aside_inspection", cure="A second person from quality decides.")
+def measurement_is_set_aside_by_another(inspection: Inspection) -> Parts:
+    """Who sent a scan does not set its measurement aside."""
+    sender = inspection.received_by_id
+    return {sender: "sent this scan"} if sender is not None else {}
+
+
+@segregated("quality.dispose_nonconformance", cure="A second person from quality approves.")
+def disposition_is_approved_by_another(found: Nonconformance) -> Parts:
+    """Who owns and proposed a disposition does not approve it."""
+    owner = found.proposed_by_id
+    return {owner: "proposed this disposition"} if owner is not None else {}
+
+
+@segregated("quality.review_record", "devices.review", cure="A reviewer who did neither reads the record.")
+def reviewer_is_no_maker(device: Device) -> Parts:
+    """Who printed, post-processed or inspected a device does not review its record."""
+    made = dict.fromkeys(makers_of(device), "took part in making this device")
+    decided = device.inspections.filter(verdict__decision__in=("passed", "failed"))
+    inspected = decided.values_list("verdict__decided_by_id", flat=True)
+    return {**dict.fromkeys(inspected, "inspected this device"), **made}
+
+
+@segregated(
+    "quality.release_device",
+    "devices.release",
+    rule="G-REL-02",
+    cure="A quality releaser who took no part signs.",
+)
+def releaser_performed_nothing(device: Device) -> Parts:
+    """Who ordered, designed, made or inspected a device does not release it."""
+    return {
+        person: f"took part in making this device ({facts[0]})" for person, facts in took_part(device).items()
+    }

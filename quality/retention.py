@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from devices.retention import device_facts, order_tags
-from mes.retention import Facts, Tag, kept_with, reached_by, retained
+from mes.retention import Facts, Tag, kept_with, reached_by, retained, retained_for_good
 from quality.models import Nonconformance
 
 for _table in ("inspection", "post_process_step", "record_review", "release_decision", "report"):
     kept_with("devices.device", f"quality_{_table}", by="device_id")
+retained_for_good("quality.export", "R-AUD", because="it shows who took which record out of the house")
+kept_with("quality.export", "quality_exported_record", by="export_id")
 for _table in ("measurement", "verdict"):
     kept_with("devices.device", f"quality_{_table}", by="inspection__device_id")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, ForeignObjectRel, Model, OuterRef, Q, QuerySet, Subquery
 
 from devices.choices import Stage
 from devices.models import Device
@@ -30,6 +30,8 @@ NOT_MAKING = frozenset(
 )
 """Facts whose actor neither made nor inspected the device. Everything else counts as taking part (fails closed)."""
 NOT_MAKING_MOVES = frozenset({"complete_record", "review", "release", "ship", "deliver"})
+GONE_ON = (Stage.INSPECTED_PASS, Stage.LABELLED, Stage.READY_FOR_REVIEW, Stage.REVIEWED)
+"""Where a device stands after its inspection, on the way to its release."""
 HEX = frozenset("0123456789abcdef")
 
 
@@ -76,6 +78,11 @@ def judged_inspection(device: Device) -> Inspection | None:
     """The measurement that a verdict would be about: the last one measured, while nobody decided on it."""
     last = inspections_of(device).filter(measurement__outcome=Outcome.MEASURED).last()
     return None if last is None or hasattr(last, "verdict") else last
+
+
+def unmeasured_scans(device: Device) -> list[Inspection]:
+    """Scans that arrived and say nothing yet: the worker still measures them, or could not."""
+    return list(inspections_of(device).filter(measurement__isnull=True))
 
 
 def unanswered_failures(device: Device) -> list[Inspection]:
@@ -153,6 +160,11 @@ def trail_of(device: Device, last_pos: int | None = None) -> Trail:
     return Trail(len(rows), rows[-1][0] if rows else 0, digest_of(rows))
 
 
+REVIEWING = frozenset(
+    {"quality.review_record", "quality.release_device", "devices.review", "devices.release"}
+)
+
+
 def unreviewed_events(device: Device, review: RecordReview) -> list[EventRecord]:
     """What happened after a review, apart from the review itself."""
     later = events_in(streams_of(device)).filter(pos__gt=review.last_pos)
@@ -162,6 +174,8 @@ def unreviewed_events(device: Device, review: RecordReview) -> list[EventRecord]
 def _is_review(event: EventRecord) -> bool:
     if event.type == "quality.record_reviewed":
         return True
+    if event.type == "mes.instructions_followed":
+        return json.loads(event.payload)["action"] in REVIEWING
     return (
         event.type == "devices.device_stage_changed"
         and json.loads(event.payload).get("transition") in NOT_MAKING_MOVES
@@ -241,6 +255,15 @@ def _files_of_rows(device: Device) -> Iterator[tuple[str, str]]:
             yield f"devices.segmentation: overlays {path}", digest
 
 
+def is_used(artefact: Artefact) -> bool:
+    """Whether any row of any record has this file."""
+    return any(
+        relation.related_model._base_manager.filter(**{relation.field.name: artefact}).exists()
+        for relation in Artefact._meta.get_fields(include_hidden=True)
+        if isinstance(relation, ForeignObjectRel) and not isinstance(relation.related_model, str)
+    )
+
+
 def digests_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Everything in a payload that has the form of a SHA-256, with the path of fields to it."""
     if isinstance(value, str):
@@ -281,18 +304,34 @@ def devices_at(*stages: Stage) -> QuerySet[Device]:
 
 
 def devices_to_inspect() -> QuerySet[Any]:
-    """Devices that wait for an inspector. `judged`: the last measurement waits for a verdict; `overtaken`: one before it
-    failed and nobody answered it."""
-    measured = Inspection.objects.filter(device=OuterRef("pk"), measurement__outcome=Outcome.MEASURED)
-    last = measured.order_by("-number")
-    failed = measured.filter(
-        measurement__passed=False, verdict__isnull=True, number__lt=OuterRef("last_measured")
-    )
+    """Devices that wait for an inspector. `judged`: the last measurement waits for a verdict; `measuring`: a scan is not
+    measured yet."""
+    scans = Inspection.objects.filter(device=OuterRef("pk"))
+    measured = _measured_of_device().filter(number=OuterRef("last_measured"), verdict__isnull=True)
     return (
         devices_at(Stage.AWAITING_INSPECTION)
-        .annotate(last_measured=Subquery(last.values("number")[:1]))
-        .annotate(
-            judged=Exists(measured.filter(number=OuterRef("last_measured"), verdict__isnull=True)),
-            overtaken=Exists(failed),
-        )
+        .annotate(last_measured=_last_measured())
+        .annotate(judged=Exists(measured), measuring=Exists(scans.filter(measurement__isnull=True)))
     )
+
+
+def devices_to_answer_for() -> QuerySet[Any]:
+    """Devices with a failed measurement that only a second person can answer, most urgent first: a later measurement has
+    overtaken it, or the device had gone on when it came."""
+    failed = _measured_of_device().filter(measurement__passed=False, verdict__isnull=True)
+    overtaken = Exists(failed.filter(number__lt=OuterRef("last_measured")))
+    awaiting = Q(stage=Stage.AWAITING_INSPECTION, held=False) & Q(overtaken)
+    return (
+        Device.objects.annotate(last_measured=_last_measured())
+        .filter(awaiting | (Q(stage__in=GONE_ON) & Q(Exists(failed))))
+        .select_related("master", "order")
+        .order_by("need_by", "pk")
+    )
+
+
+def _measured_of_device() -> QuerySet[Inspection]:
+    return Inspection.objects.filter(device=OuterRef("pk"), measurement__outcome=Outcome.MEASURED)
+
+
+def _last_measured() -> Subquery:
+    return Subquery(_measured_of_device().order_by("-number").values("number")[:1])

@@ -14,11 +14,13 @@ from quality.api.devices import (
     ScansView,
     StepsView,
 )
+from quality.api.exports import ExportViewSet, IntegrityView
 from quality.api.findings import InspectionViewSet, NonconformanceViewSet
 
 router = SimpleRouter()
 router.register("inspections", InspectionViewSet, basename="api-inspection")
 router.register("nonconformances", NonconformanceViewSet, basename="api-nonconformance")
+router.register("exports", ExportViewSet, basename="api-export")
 
 of_device: list[URLPattern | URLResolver] = [
     path("post-process-steps/", StepsView.as_view(), name="api-device-steps"),
@@ -26,6 +28,7 @@ of_device: list[URLPattern | URLResolver] = [
     path("nonconformances/", FindingsView.as_view(), name="api-device-nonconformances"),
     path("review-record/", ReviewView.as_view(), name="api-device-review"),
     path("release/", ReleaseView.as_view(), name="api-device-release"),
+    path("integrity/", IntegrityView.as_view(), name="api-device-integrity"),
     path("reports/", ReportsView.as_view(), name="api-device-reports"),
     re_path(r"^record\.(?P<ending>pdf|json)$", RecordView.as_view(), name="api-device-record"),
 ]

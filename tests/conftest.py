@@ -11,10 +11,13 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connections
-from django.test import TransactionTestCase
+from django.test import Client, TransactionTestCase
 from pytest_django.plugin import DjangoDbBlocker
 
+from mes.dashboard.sessions import KEPT
 from mes.eventlog import delivery, relay
+from mes.services.sessions import open_session
+from mes.terminals import Terminal, digest_of_key
 from tests import servers
 from tests.servers import Cluster
 
@@ -77,6 +80,19 @@ class _Fresh:
 monkey = pytest.MonkeyPatch()
 monkey.setattr(TransactionTestCase, "_fixture_setup", classmethod(lambda _cls: _Fresh.enter()))
 monkey.setattr(TransactionTestCase, "_fixture_teardown", lambda _self: _Fresh.leave())
+
+
+def _sign_in(client: Client, account: Any, backend: str | None = None) -> None:
+    """A client's `force_login`, recorded as every session is: one that is not opens nothing."""
+    _login_without_record(client, account, backend)
+    session = client.session
+    place = Terminal(digest_of_key(session.session_key), "127.0.0.1", "")
+    session[KEPT] = str(open_session(account=account, method="test", terminal=place).uid)
+    session.save()
+
+
+_login_without_record = Client.force_login
+monkey.setattr(Client, "force_login", _sign_in)
 
 
 def _point_at(**where: str) -> None:

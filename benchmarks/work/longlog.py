@@ -22,7 +22,8 @@ from django.db import connection, transaction  # noqa: E402
 
 from mes.eventlog.base import canonical  # noqa: E402
 from mes.eventlog.sealing import Sealer, load_key  # noqa: E402
-from mes.eventlog.unit import record_digests  # noqa: E402
+from mes.eventlog.unit import digests_of  # noqa: E402
+from mes.tables import ROOTS  # noqa: E402
 
 EVENTS_EACH = 30
 TOGETHER = 1000
@@ -64,14 +65,15 @@ def main(events: int) -> None:
 
 def _write(keys: list[str], numbers: range) -> None:
     """Neighbouring events belong to many streams, as those of a busy site do."""
-    known = record_digests({("mes.person", keys[number % len(keys)]) for number in numbers})
+    people = {keys[number % len(keys)] for number in numbers}
+    known = digests_of("mes.person", people, ROOTS["mes.person"].current_schema)
     statement = f"COPY mes_event ({', '.join(COLUMNS)}) FROM STDIN"
     with transaction.atomic(), connection.cursor() as cursor, cursor.copy(statement) as copy:
         for number in numbers:
             copy.write_row(_event(number, keys[number % len(keys)], number // len(keys) + 1, known))
 
 
-def _event(number: int, key: str, version: int, known: dict[tuple[str, str], str]) -> tuple[object, ...]:
+def _event(number: int, key: str, version: int, known: dict[str, str]) -> tuple[object, ...]:
     uid = UUID(hashlib.sha256(str(number).encode()).hexdigest()[:32])
     payload = canonical(
         {
@@ -88,7 +90,7 @@ def _event(number: int, key: str, version: int, known: dict[tuple[str, str], str
     return (
         uid, "mes.person", key, version, "devices.device_stage_changed", 1, payload, f"person:{number % 40}",
         "as planned", uid, uid if number % 2 else None, STARTED + timedelta(milliseconds=137 * number), "1.0", 1,
-        known["mes.person", key],
+        known[key],
     )  # fmt: skip
 
 

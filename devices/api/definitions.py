@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -25,11 +26,15 @@ class DraftInput(serializers.Serializer[Any]):
 class MasterViewSet(NumberViewSet):
     """Every revision of every device master."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "draft": "devices.draft_master",
+        "publish": "devices.publish_master",
+    }
     serializer_class = MasterOutput
     filterset_fields = ("code", "status", "intended_use")
     queryset = DeviceMaster.objects.none()
 
-    def get_queryset(self) -> QuerySet[DeviceMaster]:
+    def rows(self) -> QuerySet[DeviceMaster]:
         return masters()
 
     @extend_schema(request=DraftInput, responses={201: MasterOutput})
@@ -50,9 +55,16 @@ class MasterViewSet(NumberViewSet):
 class MaterialViewSet(NumberViewSet):
     """Material specifications."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "draft": "devices.draft_material",
+        "approve": "devices.specify_material",
+    }
     serializer_class = MaterialOutput
     filterset_fields = ("code", "status", "process")
-    queryset = Material.objects.order_by("code")
+    queryset = Material.objects.none()
+
+    def rows(self) -> QuerySet[Material]:
+        return Material.objects.order_by("code")
 
     @extend_schema(request=DraftInput, responses={201: MaterialOutput})
     @action(detail=False, methods=["post"])
@@ -73,4 +85,7 @@ class StudyViewSet(NumberViewSet):
 
     serializer_class = StudyOutput
     filterset_fields = ("status", "device", "modality")
-    queryset = Study.objects.order_by("-pk")
+    queryset = Study.objects.none()
+
+    def rows(self) -> QuerySet[Study]:
+        return Study.objects.order_by("-pk")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
@@ -20,12 +21,13 @@ from devices.models import Device
 from devices.selectors.devices import devices
 from devices.selectors.history import device_timeline
 from devices.services.designs import approve_design, reject_design, request_design, review_design
-from devices.services.lifecycle import check_transition, hold_device, resume_device
+from devices.services.holds import hold_device, resume_device
+from devices.services.lifecycle import check_transition
 from devices.services.segmentations import approve_segmentation, reject_segmentation, start_segmentation
 from devices.services.signing import SIGNED_VERBS, content_to_sign
 from devices.services.studies import receive_study
 from devices.services.voiding import void_design
-from mes.api.base import ReasonInput, SigningInput, ValuesField, credentials_in, given
+from mes.api.base import LiftInput, ReasonInput, SigningInput, ValuesField, credentials_in, given
 from mes.api.files import FilesViewSet
 from mes.eventlog.base import plain
 from mes.permissions import require
@@ -52,13 +54,28 @@ class DesignInput(serializers.Serializer[Any]):
 class DeviceViewSet(FilesViewSet):
     """Devices, their images, segmentations and designs."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "studies": "devices.receive_study",
+        "start_segmentation": "devices.start_segmentation",
+        "approve_segmentation": "devices.approve_segmentation",
+        "reject_segmentation": "devices.reject_segmentation",
+        "request_design": "devices.request_design",
+        "review_design": "devices.review_design",
+        "reject_design": "devices.reject_design",
+        "approve_design": "devices.approve_design",
+        "void_design": "devices.void_design",
+        "hold": "devices.hold_device",
+        "resume": "devices.resume_device",
+        "events": "devices.read_history",
+        "artefacts": "devices.read_artefact",
+    }
     letter = "D"
     page = "device"
     serializer_class = DeviceOutput
     filterset_fields = ("stage", "phase", "held", "order", "need_by")
     queryset = Device.objects.none()
 
-    def get_queryset(self) -> QuerySet[Device]:
+    def rows(self) -> QuerySet[Device]:
         return devices()
 
     @extend_schema(responses=DeviceDetail)
@@ -76,7 +93,7 @@ class DeviceViewSet(FilesViewSet):
                 upload=upload,
                 actor=self.actor,
                 link_confirmed=values["link_confirmed"],
-                credentials=credentials_in(values) if values["username"] else None,
+                credentials=credentials_in(values) if values["username"] or values["password"] else None,
             )
         return Response(StudyOutput(study).data, status=202)
 
@@ -143,10 +160,11 @@ class DeviceViewSet(FilesViewSet):
         hold_device(device_id=self.key(), actor=self.actor, reason=given(ReasonInput, request)["reason"])
         return self._detail()
 
-    @extend_schema(request=ReasonInput, responses=DeviceDetail)
+    @extend_schema(request=LiftInput, responses=DeviceDetail)
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, code: str) -> Response:
-        resume_device(device_id=self.key(), actor=self.actor, reason=given(ReasonInput, request)["reason"])
+        """Lift one hold; `hold` is its id, needed where several are open."""
+        resume_device(device_id=self.key(), actor=self.actor, **given(LiftInput, request))
         return self._detail()
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})

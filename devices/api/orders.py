@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
+from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -12,8 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices.choices import Side
-from devices.models import Order
-from devices.selectors.orders import orders
+from devices.models import Assignment, Order
+from devices.selectors.orders import assignments_of, orders
+from devices.services.assignments import assign_person, end_assignment
 from devices.services.orders import (
     approval_content,
     approve_order,
@@ -81,15 +84,45 @@ class ApprovalInput(SigningInput):
     role = serializers.ChoiceField(choices=[Role.ORD.value, Role.RA.value], required=False, default=None)
 
 
+class AssignmentInput(serializers.Serializer[Any]):
+    person_id = serializers.IntegerField(min_value=1)
+    role = serializers.ChoiceField(choices=Role.choices)
+    reason = serializers.CharField(max_length=2000, required=False, default="", allow_blank=True)
+
+
+class EndInput(ReasonInput):
+    assignment = serializers.IntegerField(min_value=1)
+
+
+class AssignmentOutput(serializers.ModelSerializer[Assignment]):
+    person = serializers.StringRelatedField[Person]()
+
+    class Meta:
+        model = Assignment
+        fields = ("id", "person_id", "person", "role", "assigned_at", "ended")
+        read_only_fields = fields
+
+
 class OrderViewSet(CodeViewSet):
     """Orders: prescribed by signature, approved twice, and then devices."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "create": "devices.create_order",
+        "submit": "devices.submit_order",
+        "start_review": "devices.start_order_review",
+        "request_info": "devices.request_order_info",
+        "supply_info": "devices.supply_order_info",
+        "approve": "devices.approve_order",
+        "reject": "devices.reject_order",
+        "assign": "devices.assign_person",
+        "unassign": "devices.assign_person",
+    }
     letter = "O"
     serializer_class = OrderOutput
     filterset_fields = ("stage", "side", "need_by")
     queryset = Order.objects.none()
 
-    def get_queryset(self) -> QuerySet[Order]:
+    def rows(self) -> QuerySet[Order]:
         return orders()
 
     @extend_schema(request=OrderInput, responses={201: OrderOutput})
@@ -153,6 +186,36 @@ class OrderViewSet(CodeViewSet):
         role = verb.partition("-")[2]
         content = approval_content(order, Role(role)) if role else prescription_content(order)
         return Response({"content": plain(content), "digest": content_digest(content)})
+
+    @extend_schema(responses=AssignmentOutput(many=True))
+    @action(detail=True, methods=["get"])
+    def assignments(self, request: Request, code: str) -> Response:
+        """Who is assigned to the order."""
+        return Response(AssignmentOutput(assignments_of(self.get_object()), many=True).data)
+
+    @extend_schema(request=AssignmentInput, responses={201: AssignmentOutput})
+    @action(detail=True, methods=["post"])
+    def assign(self, request: Request, code: str) -> Response:
+        """Let a person know the order and work on it in one of their roles."""
+        values = given(AssignmentInput, request)
+        row = assign_person(
+            order_id=self.key(),
+            person_id=values["person_id"],
+            role=Role(values["role"]),
+            actor=self.actor,
+            reason=values["reason"],
+        )
+        return Response(AssignmentOutput(row).data, status=201)
+
+    @extend_schema(request=EndInput, responses=AssignmentOutput)
+    @action(detail=True, methods=["post"])
+    def unassign(self, request: Request, code: str) -> Response:
+        values = given(EndInput, request)
+        found = assignments_of(self.get_object()).filter(pk=values["assignment"]).first()
+        if found is None:
+            raise Http404
+        row = end_assignment(assignment_id=found.pk, actor=self.actor, reason=values["reason"])
+        return Response(AssignmentOutput(row).data)
 
     def _answer(self, order: Order) -> Response:
         return Response(OrderOutput(order).data)

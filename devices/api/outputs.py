@@ -119,6 +119,7 @@ class DeviceOutput(serializers.ModelSerializer[Device]):
             "phase",
             "held",
             "hold_reason",
+            "holds",
             "need_by",
             "changed_at",
             "waits_for",

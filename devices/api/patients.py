@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -27,6 +28,10 @@ class PatientOutput(serializers.Serializer[Any]):
 
 class PatientViewSet(Acting, ViewSet):
     """Patients are written here and never read: see the vault's own page."""
+
+    permits: ClassVar[Mapping[str, str]] = {
+        "create": "mes.register_patient",
+    }
 
     @extend_schema(request=PatientInput, responses={201: PatientOutput})
     def create(self, request: Request) -> Response:

@@ -49,6 +49,8 @@ from devices.imaging.sources import SourceFile, opened
 
 CT_ONLY = frozenset({"CT"})
 NO_AIR_HU = -300
+MINIMUM_SLICES = 5
+MINIMUM_EXTENT_MM = 5.0
 EXPECTED_JUNK = {"localiser", "secondary_capture", "dicomdir", "not_a_slice", "not_dicom"}
 
 
@@ -167,6 +169,7 @@ def _volume(series: Series, findings: list[Finding]) -> tuple[Volume, tuple[str,
     stack = stacked(frames)
     found = [*doubled, *stack.findings, *_uncalibrated(series.modality, stack.frames)]
     refuse_on_error([*findings, *found])
+    refuse_on_error([*findings, *found, *_too_thin(stack.frames)])
     voxels, said = hounsfield(stack.frames)
     refuse_on_error([*findings, *found, *said])
     first = stack.frames[0]
@@ -180,6 +183,21 @@ def _volume(series: Series, findings: list[Finding]) -> tuple[Volume, tuple[str,
         acquisition=_acquisition(stack.frames, used),
     )
     return volume, used, [*found, *said, *_said_of_volume(volume)]
+
+
+def _too_thin(frames: list[Frame]) -> list[Finding]:
+    """A few slices are pictures of a place and no volume: no surface of a bone can be drawn through them (G-IMG-01)."""
+    normal = np.cross(frames[0].row, frames[0].column)
+    extent = float(np.ptp(np.array([frame.position for frame in frames]) @ normal))
+    if len(frames) >= MINIMUM_SLICES and extent >= MINIMUM_EXTENT_MM:
+        return []
+    message = (
+        f"The series has {len(frames)} slices over {extent:.1f} mm; at least {MINIMUM_SLICES} over "
+        f"{MINIMUM_EXTENT_MM:g} mm are a volume."
+    )
+    return [
+        Finding("too_few_slices", "error", message, "Upload the whole series, as the scanner exported it.")
+    ]
 
 
 def _uncalibrated(modality: str, frames: list[Frame]) -> list[Finding]:

@@ -147,7 +147,29 @@ def _checked_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
             raise refused(
                 "hostile_zip", f"Entry {number} of the zip {reason}.", "Zip the plain files of one series."
             )
+    _refuse_declared(members)
     return members
+
+
+def _refuse_declared(members: list[zipfile.ZipInfo]) -> None:
+    """What a zip says of its own size is believed where it says too much: nothing is inflated to find out."""
+    if sum(info.file_size for info in members) > MAX_TOTAL_BYTES:
+        raise _too_large()
+    for info in members:
+        if info.file_size > MAX_FILE_BYTES:
+            raise _too_large()
+        if info.file_size > _allowed(info):
+            raise _bomb()
+
+
+def _allowed(info: zipfile.ZipInfo) -> int:
+    return max(RATIO_GRACE_BYTES, info.compress_size * MAX_INFLATION_RATIO)
+
+
+def _bomb() -> ImagingRefused:
+    return refused(
+        "zip_bomb", "A zip entry inflates out of all proportion.", "Zip the plain files of one series."
+    )
 
 
 def _hostile(info: zipfile.ZipInfo) -> str:
@@ -171,7 +193,7 @@ def _inflate_all(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], scrat
 
 def _inflate(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room: int) -> int:
     room = min(room, MAX_FILE_BYTES)
-    allowed = max(RATIO_GRACE_BYTES, info.compress_size * MAX_INFLATION_RATIO)
+    allowed = _allowed(info)
     written = 0
     with archive.open(info) as packed, target.open("xb") as plain:
         while chunk := packed.read(CHUNK_BYTES):
@@ -179,11 +201,7 @@ def _inflate(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room
             if written > room:
                 raise _too_large()
             if written > allowed:
-                raise refused(
-                    "zip_bomb",
-                    "A zip entry inflates out of all proportion.",
-                    "Zip the plain files of one series.",
-                )
+                raise _bomb()
             plain.write(chunk)
     return written
 

@@ -1,5 +1,6 @@
 """Data and constraints of what is made, one file per concept."""
 
+from devices.models.assignments import Assignment
 from devices.models.designs import Design
 from devices.models.devices import Device
 from devices.models.masters import DeviceMaster
@@ -8,4 +9,4 @@ from devices.models.orders import Order
 from devices.models.segmentations import Segmentation
 from devices.models.studies import Study
 
-__all__ = ["Design", "Device", "DeviceMaster", "Material", "Order", "Segmentation", "Study"]
+__all__ = ["Assignment", "Design", "Device", "DeviceMaster", "Material", "Order", "Segmentation", "Study"]

@@ -32,14 +32,15 @@ FIELDS = (
 @table(
     "working",
     root="devices.device",
-    digest={1: FIELDS},
+    digest={1: FIELDS, 2: (*FIELDS, "holds")},
     stage=StageGuard("stage", ("planned",), DEVICE_PAIRS),
 )
 class Device(models.Model):
     """A unit on its way. Only `devices.services.lifecycle.advance_device` writes `stage`.
 
     master, material: frozen when the device is planned.  phase: projection of stage and progress for the board.
-    resume_to: the stage that a hold began at.  evidence_digest: SHA-256 over the rows of its studies, segmentations and
+    holds: every hold there was, see `mes.holds`; held, hold_reason: projection of the open ones.
+    resume_to: the stage that the first open hold began at.  evidence_digest: SHA-256 over the rows of its studies, segmentations and
     designs, so that the log covers them too (see `devices.selectors.evidence.evidence_digest`).
     """
 
@@ -51,6 +52,7 @@ class Device(models.Model):
     phase = models.CharField(max_length=20, choices=Phase, default=Phase.IMAGING)
     held = models.BooleanField(default=False)
     hold_reason = models.TextField(default="")
+    holds = models.JSONField(default=list)
     resume_to = models.CharField(max_length=30, default="")
     need_by = models.DateField()
     current_study = models.ForeignKey("devices.Study", on_delete=models.PROTECT, related_name="+", null=True)

@@ -11,7 +11,7 @@ from devices.choices import (
     OrderStage,
     Side,
 )
-from devices.models import Device, Order
+from devices.models import Assignment, Device, Order
 from devices.selectors.devices import devices
 from mes.choices import Meaning
 from mes.models import Signature
@@ -38,7 +38,9 @@ def approval_signatures(found: QuerySet[Order]) -> dict[int, list[Signature]]:
     keys = found.order_by().annotate(text=Cast("pk", CharField())).values("text")
     by_order: dict[int, list[Signature]] = defaultdict(list)
     kind = TABLES[Order._meta.db_table].root
-    signatures = Signature.objects.filter(subject_type=kind, subject_id__in=keys, meaning=Meaning.APPROVED)
+    signatures = Signature.objects.filter(
+        subject_type=kind, subject_id__in=keys, meaning=Meaning.APPROVED
+    ).select_related("withdrawal")
     for signature in signatures.order_by("pk"):
         by_order[int(signature.subject_id)].append(signature)
     return by_order
@@ -47,3 +49,8 @@ def approval_signatures(found: QuerySet[Order]) -> dict[int, list[Signature]]:
 def expected_side(order: Order) -> str:
     """The side a design must lie on, or "" where the order names none or both (G-LAT-01)."""
     return str(order.side) if order.side in (Side.LEFT, Side.RIGHT) else ""
+
+
+def assignments_of(order: Order) -> QuerySet[Assignment]:
+    """Who is assigned to an order now."""
+    return order.assignments.filter(ended=False).select_related("person").order_by("pk")

@@ -1,4 +1,4 @@
-"""Who made a thing, and who may therefore not decide on it (G-SOD-01)."""
+"""Who is the author of a thing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,3 @@ def author_of(actor: Actor) -> int:
             "Only a person can be the author of this.", cure="Sign in and do it.", rule="P11-10g"
         )
     return actor.person_id
-
-
-def refuse_author(actor: Actor, author_id: int | None, what: str) -> None:
-    """Nobody approves their own work, through whichever of their accounts (G-SOD-01)."""
-    if actor.person_id is not None and actor.person_id == author_id:
-        raise NotPermitted(
-            f"You are the author of {what}.", cure="Somebody else decides on it.", rule="G-SOD-01"
-        )

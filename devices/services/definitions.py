@@ -21,7 +21,7 @@ from devices.models import DeviceMaster, Material
 from devices.models.masters import SPECIFICATION
 from devices.segmentation.base import SEGMENTERS
 from devices.selectors.definitions import as_facts, effective_material, next_master_revision
-from devices.services.authors import author_of, refuse_author
+from devices.services.authors import author_of
 from mes.choices import Meaning
 from mes.eventlog.base import Actor, plain
 from mes.eventlog.unit import publish, unit_of_work
@@ -58,12 +58,11 @@ def draft_material(*, definition: MaterialDefinition | str, actor: Actor) -> Mat
 @unit_of_work
 def specify_material(*, material_id: int, actor: Actor, credentials: Credentials) -> Material:
     """Approve a drafted material by signature. Raises NotPermitted for its author (G-SOD-01)."""
-    require(actor, "devices.specify_material")
     material = Material.objects.select_for_update().filter(pk=material_id).first()
     if material is None:
         raise InvalidInput("There is no such material.")
+    require(actor, "devices.specify_material", material)
     _refuse_not_draft(material.status, material.code)
-    refuse_author(actor, material.author_id, "this specification")
     signature = sign(
         subject=material,
         content=material_content(material),
@@ -96,12 +95,11 @@ def draft_master(*, definition: MasterDefinition | str, actor: Actor) -> DeviceM
 @unit_of_work
 def publish_master(*, master_id: int, actor: Actor, credentials: Credentials) -> DeviceMaster:
     """Approve a drafted revision by signature: it takes the place of the one before. Not by its author (G-SOD-01)."""
-    require(actor, "devices.publish_master")
     master = DeviceMaster.objects.select_for_update().filter(pk=master_id).first()
     if master is None:
         raise InvalidInput("There is no such device master.")
+    require(actor, "devices.publish_master", master)
     _refuse_not_draft(master.status, str(master))
-    refuse_author(actor, master.author_id, "this master")
     _refuse_unapproved_materials(master)
     signature = sign(
         subject=master,

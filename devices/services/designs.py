@@ -20,7 +20,7 @@ from devices.generators.base import GENERATORS, DesignGenerator, Value, check_va
 from devices.lifecycle import DEVICE
 from devices.models import Design, Device, DeviceMaster, Material, Segmentation
 from devices.selectors.definitions import next_design_revision
-from devices.services.authors import author_of, refuse_author
+from devices.services.authors import author_of
 from devices.services.lifecycle import locked_device, move_content, move_device, record_progress, refuse_held
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning
@@ -57,8 +57,8 @@ def request_design(*, device_id: int, values: Mapping[str, Any], actor: Actor) -
     Raises InvalidInput with every value that is unknown or outside the limits of the generator, the master's envelope or
     the material (G-DES-01), TransitionRefused where a gate of `device.request_design` blocks.
     """
-    require(actor, "devices.request_design")
     device = locked_device(device_id)
+    require(actor, "devices.request_design", device)
     refuse_held(device, "request_design")
     segmentation = _designable(device)
     gates = ask_gates("device.request_design", device, actor=actor)
@@ -196,11 +196,10 @@ def approval_content(device: Device, design: Design) -> dict[str, Any]:
 @unit_of_work
 def review_design(*, device_id: int, actor: Actor, credentials: Credentials) -> Design:
     """A second engineer signs the design (REVIEWED). Not its author (G-SOD-01)."""
-    require(actor, "devices.review_design")
     device = locked_device(device_id)
+    require(actor, "devices.review_design", device)
     refuse_held(device, "review_design")
     design = _current(device, DesignStatus.GENERATED)
-    refuse_author(actor, design.author_id, "this design")
     signature = sign(
         subject=device,
         content=design_content(device, design),
@@ -218,10 +217,10 @@ def review_design(*, device_id: int, actor: Actor, credentials: Credentials) -> 
 @unit_of_work
 def reject_design(*, device_id: int, actor: Actor, reason: str) -> Design:
     """Send the design back, before it is approved, saying what to change. Anyone who may review or approve it."""
-    require(actor, "devices.reject_design")
+    device = locked_device(device_id)
+    require(actor, "devices.reject_design", device)
     if not reason.strip():
         raise InvalidInput("Say what to change.", rule="P11-10e")
-    device = locked_device(device_id)
     design = _current(device, DesignStatus.GENERATED, DesignStatus.REVIEWED)
     design.status = DesignStatus.REJECTED
     design.reasons = [{"code": "rejected", "text": reason.strip(), "cure": "Request a new design."}]
@@ -238,8 +237,8 @@ def approve_design(*, device_id: int, actor: Actor, credentials: Credentials) ->
     Raises TransitionRefused with every blocking gate of `device.freeze_design`, SignatureRefused where the content is no
     longer the one that was shown.
     """
-    require(actor, "devices.approve_design")
     device = locked_device(device_id)
+    require(actor, "devices.approve_design", device)
     design = _current(device, DesignStatus.REVIEWED)
     if device.order.prescriber_id != actor.person_id:
         raise NotPermitted(

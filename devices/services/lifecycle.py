@@ -9,16 +9,16 @@ from typing import Any
 from django.utils import timezone
 
 from devices.choices import Stage
-from devices.events import DeviceHeld, DeviceResumed, DeviceStageChanged
+from devices.events import DeviceStageChanged
 from devices.lifecycle import DEVICE, PHASES, POINTS, UNHELD
 from devices.models import Device
-from devices.selectors.devices import FINAL_STAGES
 from devices.selectors.evidence import evidence_digest
 from devices.selectors.progress import phase_of
 from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Refused, SignatureRefused, TransitionRefused
 from mes.lifecycle import GateResult, Transition, ask_gates, refuse_blocked
+from mes.locking import locked_row
 from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
@@ -39,19 +39,15 @@ class Move:
 
 def locked_device(device_id: int) -> Device:
     """The device, its row locked for this unit. Raises InvalidInput where there is none."""
-    device = (
-        Device.objects.select_for_update(of=("self",))
-        .select_related(
-            "order__patient",
-            "master",
-            "material",
-            "current_study",
-            "current_segmentation",
-            "current_design",
-        )
-        .filter(pk=device_id)
-        .first()
+    whole = Device.objects.select_related(
+        "order__patient",
+        "master",
+        "material",
+        "current_study",
+        "current_segmentation",
+        "current_design",
     )
+    device = locked_row(whole, device_id)
     if device is None:
         raise InvalidInput("There is no such device.", cure="Look at the list of devices.")
     return device
@@ -97,7 +93,7 @@ def move_device(
 ) -> Move:
     """As `advance_device`, for a device that the calling service has locked."""
     known_transition(transition)
-    require(actor, f"devices.{transition}")
+    require(actor, f"devices.{transition}", device)
     row = DEVICE.row(transition, device.stage)
     refuse_held(device, row.name)
     gates = ask_gates(f"device.{transition}", device, actor=actor)
@@ -214,40 +210,3 @@ def _plain_refusals(device: Device, transition: str) -> list[Refused]:
 def _as_result(refusal: Refused) -> GateResult:
     reason = refusal.reasons[0]
     return GateResult(reason.rule, "The lifecycle allows the move", "block", reason.text, reason.cure, {})
-
-
-@unit_of_work
-def hold_device(*, device_id: int, actor: Actor, reason: str) -> Device:
-    """Stop a device where it stands. A second hold adds its reason to the first."""
-    require(actor, "devices.hold_device")
-    if not reason.strip():
-        raise InvalidInput("Say why the device must wait.", rule="P11-10e")
-    device = locked_device(device_id)
-    if device.stage in FINAL_STAGES:
-        raise TransitionRefused(
-            f"{device.code} is {Stage(device.stage).label.lower()}: there is nothing left to hold.",
-            rule="K-06",
-        )
-    if not device.held:
-        device.resume_to = device.stage
-    device.hold_reason = f"{device.hold_reason}; {reason.strip()}" if device.held else reason.strip()
-    device.held = True
-    event = DeviceHeld(device_id=device.pk, stage=device.stage)
-    record_progress(device, event, "held", "hold_reason", "resume_to", actor=actor, reason=reason)
-    return device
-
-
-@unit_of_work
-def resume_device(*, device_id: int, actor: Actor, reason: str) -> Device:
-    """Lift a hold. Raises TransitionRefused where there is none, or the gates of `device.resume` block."""
-    require(actor, "devices.resume_device")
-    if not reason.strip():
-        raise InvalidInput("Say why the device may go on.", rule="P11-10e")
-    device = locked_device(device_id)
-    if not device.held:
-        raise TransitionRefused(f"{device.code} is not on hold.", rule="K-06")
-    refuse_blocked(ask_gates("device.resume", device, actor=actor))
-    device.held, device.hold_reason, device.resume_to = False, "", ""
-    event = DeviceResumed(device_id=device.pk, stage=device.stage)
-    record_progress(device, event, "held", "hold_reason", "resume_to", actor=actor, reason=reason)
-    return device

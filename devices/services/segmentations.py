@@ -16,7 +16,6 @@ from devices.events import (
     SegmentationRequested,
 )
 from devices.models import Device, Segmentation, Study
-from devices.services.authors import refuse_author
 from devices.services.lifecycle import locked_device, record_progress, refuse_held
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning
@@ -51,8 +50,8 @@ def start_segmentation(*, device_id: int, actor: Actor) -> Device:
 
     Raises TransitionRefused with every blocking gate of `device.start_segmentation`.
     """
-    require(actor, "devices.start_segmentation")
     device = locked_device(device_id)
+    require(actor, "devices.start_segmentation", device)
     study = _segmentable(device)
     refuse_held(device, "start_segmentation")
     gates = ask_gates("device.start_segmentation", device, actor=actor)
@@ -162,11 +161,10 @@ def segmentation_content(device: Device, segmentation: Segmentation) -> dict[str
 @unit_of_work
 def approve_segmentation(*, device_id: int, actor: Actor, credentials: Credentials) -> Segmentation:
     """A clinical reviewer who is not the author signs (APPROVED). G-SEG-01, G-SOD-01."""
-    require(actor, "devices.approve_segmentation")
     device = locked_device(device_id)
+    require(actor, "devices.approve_segmentation", device)
     refuse_held(device, "approve_segmentation")
     segmentation = _current(device, SegmentationStatus.RECORDED)
-    refuse_author(actor, segmentation.author_id, "this segmentation")
     gates = ask_gates("device.approve_segmentation", device, actor=actor)
     refuse_blocked(gates)
     signature = sign(
@@ -192,10 +190,10 @@ def approve_segmentation(*, device_id: int, actor: Actor, credentials: Credentia
 @unit_of_work
 def reject_segmentation(*, device_id: int, actor: Actor, reason: str) -> Segmentation:
     """Say why the segmentation may not be used, before or after its approval; a design made on it is voided."""
-    require(actor, "devices.reject_segmentation")
+    device = locked_device(device_id)
+    require(actor, "devices.reject_segmentation", device)
     if not reason.strip():
         raise InvalidInput("Say what is wrong with the segmentation.", rule="P11-10e")
-    device = locked_device(device_id)
     segmentation = _current(device, *COUNTING)
     if device.current_design is not None:
         void_design_work(device, device.current_design, actor=actor, reason="Its segmentation was rejected.")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from devices.models import Design, Device, Segmentation
+from devices.models import Design, Device, DeviceMaster, Material, Order, Segmentation
+from devices.services import orders
+from devices.services.definitions import master_content, material_content
 from devices.services.designs import approval_content, design_content
 from devices.services.segmentations import segmentation_content
+from mes.choices import Role
 from mes.exceptions import InvalidInput
+from mes.services.signing_seal import signed_content
 
 
 def _segmentation(device: Device) -> dict[str, Any]:
@@ -43,3 +47,51 @@ def content_to_sign(device: Device, verb: str) -> dict[str, Any]:
             f"Nothing is signed for '{verb[:40]}'.", cure=f"Signed are: {', '.join(SIGNED_VERBS)}."
         )
     return SIGNED_VERBS[verb](device)
+
+
+NOTHING: dict[str, Any] = {}
+"""What was signed is gone from the record: whatever a signature covered, it is not this."""
+
+
+@signed_content("devices.order", "order")
+def _prescribed(order: Order, signed: Mapping[str, Any]) -> dict[str, Any]:
+    return orders.prescription_content(order)
+
+
+@signed_content("devices.order", "order approval")
+def _order_approved(order: Order, signed: Mapping[str, Any]) -> dict[str, Any]:
+    return orders.approval_content(order, Role(signed["approved_as"]))
+
+
+@signed_content("devices.order", "order rejection")
+def _order_rejected(order: Order, signed: Mapping[str, Any]) -> dict[str, Any]:
+    return orders.rejection_content(order, signed["reason"])
+
+
+@signed_content("devices.device", "segmentation")
+def _segmented(device: Device, signed: Mapping[str, Any]) -> dict[str, Any]:
+    found = device.current_segmentation
+    return segmentation_content(device, found) if found else NOTHING
+
+
+@signed_content("devices.device", "design")
+def _designed(device: Device, signed: Mapping[str, Any]) -> dict[str, Any]:
+    return design_content(device, device.current_design) if device.current_design else NOTHING
+
+
+@signed_content("devices.device", "device move")
+def _moved(device: Device, signed: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The approval of a design stands for the design; any other move is over once it is made."""
+    if signed["move"] != "freeze_design":
+        return None
+    return approval_content(device, device.current_design) if device.current_design else NOTHING
+
+
+@signed_content("devices.master", "device master")
+def _master(master: DeviceMaster, signed: Mapping[str, Any]) -> dict[str, Any]:
+    return master_content(master)
+
+
+@signed_content("devices.material", "material specification")
+def _material(material: Material, signed: Mapping[str, Any]) -> dict[str, Any]:
+    return material_content(material)

@@ -125,8 +125,8 @@ def _record_received(
     link_confirmed: bool,
     credentials: Credentials | None,
 ) -> Study:
-    require(actor, "devices.receive_study")
     device = locked_device(device_id)
+    require(actor, "devices.receive_study", device)
     _refuse_out_of_time(device)
     signature = _confirmation(device, digest, actor, credentials) if link_confirmed else None
     study = Study.objects.create(

@@ -35,10 +35,10 @@ def void_design_work(device: Device, design: Design, *, actor: Actor, reason: st
 @unit_of_work
 def void_design(*, device_id: int, actor: Actor, reason: str) -> Device:
     """Void the current design and everything signed about it, with a reason."""
-    require(actor, "devices.void_design")
+    device = locked_device(device_id)
+    require(actor, "devices.void_design", device)
     if not reason.strip():
         raise InvalidInput("Say why the design no longer holds.", rule="P11-10e")
-    device = locked_device(device_id)
     design = device.current_design
     if design is None or design.status not in OPEN:
         raise TransitionRefused(f"{device.code} has no design to void.", rule="K-06")

@@ -1,7 +1,8 @@
-"""`Authorization: Bearer mes_…`: a key instead of a session. Without a session there is no CSRF to check."""
+"""Who a request comes from: a session's account, or `Authorization: Bearer mes_…`, a key instead of a session. Without a session there is no CSRF to check."""
 
 from __future__ import annotations
 
+from django.contrib.auth.backends import BaseBackend
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
@@ -9,6 +10,14 @@ from rest_framework.request import Request
 
 from mes.models import Account
 from mes.services.tokens import account_of_token
+
+
+class SessionBackend(BaseBackend):
+    """Whose session it is, while account and person are active. It authenticates nobody: `check_secret` is the one door."""
+
+    def get_user(self, user_id: int) -> Account | None:
+        account = Account.objects.filter(pk=user_id, is_active=True).select_related("person").first()
+        return account if account and (account.person is None or account.person.active) else None
 
 
 class TokenAuthentication(BaseAuthentication):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from django.http import Http404
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, series_of, viewer_behind
 from mes.api.parsers import TOO_DEEP, fault_of
 from mes.eventlog.base import Actor
+from mes.scope import Viewer, visible
 from mes.services.signatures import Credentials
 
 LONGEST_NUMBER = 18
@@ -35,20 +38,43 @@ def row_of(queryset: Any, code: str, letter: str) -> Any:
 
 
 class Acting(APIView):
-    """A view whose actor is the signed-in person."""
+    """A view whose actor is the signed-in person. permits: verb of the view to action of `mes.permissions`."""
+
+    permits: ClassVar[Mapping[str, str]] = {}
 
     @property
     def actor(self) -> Actor:
         return actor_of(self.request)
 
+    @property
+    def viewer(self) -> Viewer:
+        return viewer_behind(self.request)
 
-class NumberViewSet(Acting, ReadOnlyModelViewSet[Any]):
+
+class Scoped(Acting):
+    """Rows of a table, narrowed to what the viewer may know. Subclasses say which in `rows`."""
+
+    def rows(self) -> QuerySet[Any]:
+        raise NotImplementedError
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return visible(self.rows(), self.viewer)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """What somebody may not know is not there, before anything that was sent is read."""
+        super().initial(request, *args, **kwargs)
+        field = getattr(self, "lookup_url_kwarg", None) or getattr(self, "lookup_field", "")
+        if field in self.kwargs and getattr(self, "action", None) is not None:
+            self.get_object()  # type: ignore[attr-defined]  # of the generic views that this is mixed into
+
+
+class NumberViewSet(Scoped, ReadOnlyModelViewSet[Any]):
     """A list, and details found by their number."""
 
     lookup_value_regex = "[0-9]{1,18}"
 
 
-class CodeViewSet(Acting, ReadOnlyModelViewSet[Any]):
+class CodeViewSet(Scoped, ReadOnlyModelViewSet[Any]):
     """A list, and details found by public code. `letter` is the code's first."""
 
     letter: ClassVar[str]
@@ -94,16 +120,27 @@ class NoInput(serializers.Serializer[Any]):
 
 
 class SigningInput(serializers.Serializer[Any]):
-    """The two components of a signature, and the digest of the content that was shown, if it was."""
+    """The two components of a signature, and the digest of the content that was shown, if it was.
 
-    username = serializers.CharField(max_length=150)
-    password = serializers.CharField(max_length=1000, trim_whitespace=False, write_only=True)
+    Within a running series of a session the user id may be left out. A client with a key always sends both.
+    """
+
+    username = serializers.CharField(max_length=150, required=False, default="", allow_blank=True)
+    password = serializers.CharField(
+        max_length=1000, trim_whitespace=False, write_only=True, required=False, default="", allow_blank=True
+    )
+    assertion = serializers.CharField(max_length=20_000, write_only=True, required=False, default="")
+    meaning = serializers.CharField(max_length=20, required=False, default="", allow_blank=True)
     digest = serializers.RegexField(r"^[0-9a-f]{64}$", required=False, default="")
     comment = serializers.CharField(max_length=2000, required=False, default="", allow_blank=True)
 
 
 class ReasonInput(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=2000)
+
+
+class LiftInput(ReasonInput):
+    hold = serializers.IntegerField(min_value=1, max_value=10**6, required=False, help_text="Id of the hold")
 
 
 class SignedReasonInput(SigningInput):
@@ -114,8 +151,10 @@ def given(serializer: type[serializers.Serializer[Any]], request: Request) -> di
     """The request's body, in shape. Raises DRF's ValidationError (400)."""
     parsed = serializer(data=request.data)
     parsed.is_valid(raise_exception=True)
-    return dict(parsed.validated_data)
+    values = dict(parsed.validated_data)
+    return values | {"series": series_of(request)} if issubclass(serializer, SigningInput) else values
 
 
 def credentials_in(values: dict[str, Any]) -> Credentials:
-    return Credentials(values["username"], values["password"], values["digest"], values["comment"])
+    names = ("username", "password", "digest", "comment", "series", "assertion", "meaning")
+    return Credentials(**{name: values[name] for name in names})

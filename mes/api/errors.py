@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.contrib.auth import logout
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from rest_framework.exceptions import ParseError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from mes.api.parsers import TooLarge
-from mes.exceptions import Conflict, InvalidInput, NotPermitted, Refused, SignatureRefused
+from mes.exceptions import (
+    Conflict,
+    ContentChanged,
+    InvalidInput,
+    NotKnown,
+    NotPermitted,
+    Refused,
+    SignatureRefused,
+    SigningStopped,
+)
 
 STATUS: dict[type[Refused], int] = {
     InvalidInput: 422,
+    NotKnown: 404,
     NotPermitted: 403,
     SignatureRefused: 403,
+    SigningStopped: 403,
+    ContentChanged: 409,
     Conflict: 409,
 }
 CODES = {401: "not_signed_in", 403: "not_permitted", 404: "not_found"}
@@ -45,6 +58,8 @@ def as_json(refusal: Refused) -> dict[str, Any]:
 
 def handle(failure: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: our refusals and DRF's own become 4xx in the one shape, everything else is a fault."""
+    if isinstance(failure, SigningStopped):
+        logout(context["request"])
     if isinstance(failure, Refused):
         return Response(as_json(failure), status=status_of(failure))
     if isinstance(failure, RequestDataTooBig):

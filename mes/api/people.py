@@ -11,12 +11,15 @@ from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from mes.api.base import Acting, NoInput, given
+from mes.choices import Role
 from mes.models import AccessToken, Account, Person
+from mes.selectors import roles_of
 from mes.services.tokens import issue_token, revoke_token
 
 
@@ -28,14 +31,19 @@ class PersonOutput(serializers.ModelSerializer[Person]):
         fields = ("id", "full_name", "roles")
 
     def get_roles(self, person: Person) -> list[str]:
-        return sorted(grant.role for grant in person.role_grants.all() if not grant.revoked)
+        return sorted(roles_of(person))
 
 
-class PersonViewSet(ListModelMixin, GenericViewSet[Person]):
-    """The active people and their roles: whom an order may name as its prescriber."""
+class PersonViewSet(Acting, ListModelMixin, GenericViewSet[Person]):
+    """The active people and their roles: whom an order may name as its prescriber. Others see themselves only."""
 
     serializer_class = PersonOutput
-    queryset = Person.objects.filter(active=True).prefetch_related("role_grants").order_by("pk")
+    queryset = Person.objects.none()
+
+    def get_queryset(self) -> QuerySet[Person]:
+        found = Person.objects.filter(active=True).order_by("pk")
+        everybody = self.viewer.every_order or Role.SEC in self.viewer.roles
+        return found if everybody else found.filter(pk__in=[self.viewer.person_id or 0])
 
 
 class KeyInput(serializers.Serializer[Any]):
@@ -57,6 +65,7 @@ class KeyViewSet(Acting, ListModelMixin, GenericViewSet[AccessToken]):
     """The own keys. A key opens no further keys: these routes ask for a session."""
 
     authentication_classes = (SessionAuthentication,)
+    permission_classes = (IsAuthenticated,)
     serializer_class = KeyOutput
     queryset = AccessToken.objects.none()
     lookup_value_regex = "[0-9]{1,18}"

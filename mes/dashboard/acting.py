@@ -15,31 +15,33 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from mes.api.actors import actor_of
-from mes.dashboard.actions import ACTIONS, permitted
+from mes.api.actors import actor_of, viewer_behind
+from mes.choices import Role
+from mes.dashboard.actions import ACTIONS, about, permitted
 from mes.dashboard.actions.base import Action, Doing, Done, Field, Next, read_values
 from mes.dashboard.find import KINDS, number_of
-from mes.dashboard.naming import with_names
 from mes.dashboard.navigation import roles_behind
 from mes.dashboard.records import PAGES
 from mes.dashboard.routes import asked_next, gone_to
-from mes.eventlog.base import plain
-from mes.exceptions import Conflict, NotPermitted
+from mes.dashboard.signing import shown_content, signing_context, typed_credentials
+from mes.exceptions import Conflict, NotKnown, NotPermitted, Reason
 from mes.models import Account
-from mes.services.signatures import Credentials, content_digest
+from mes.permissions import can, whom
+from mes.scope import visible
 
-LISTS = frozenset({"lots", "builds", "orders", "retention"})
+LISTS = frozenset({"lots", "builds", "orders", "audit-review", "retention"})
 LETTER_OF = {page: letter for letter, page in PAGES.items()}
 
 
-def _subject(page: str, code: str) -> Model | None:
+def _subject(request: HttpRequest, page: str, code: str) -> Model | None:
     """The row that an action is about; none for actions of a list, such as receiving a lot."""
     if page in LISTS:
         return None
     if page not in LETTER_OF:
         raise Http404
     model = KINDS[LETTER_OF[page]][0]
-    found = model._default_manager.filter(pk=number_of(code, LETTER_OF[page])).first()
+    known = visible(model._default_manager.all(), viewer_behind(request))
+    found = known.filter(pk=number_of(code, LETTER_OF[page])).first()
     if found is None:
         raise Http404
     return found
@@ -54,14 +56,28 @@ def _action(page: str, name: str) -> Action:
 
 def _asked(request: HttpRequest, page: str, code: str, name: str) -> tuple[Action, Model | None]:
     """The action and what it is about, for somebody who may do it, while it can be done."""
-    action, subject = _action(page, name), _subject(page, code)
-    if not permitted(action, roles_behind(request)):
-        raise NotPermitted("You may not do this.", cure="Ask somebody who has the role.", rule="G-OPR-02")
+    action, subject = _action(page, name), _subject(request, page, code)
+    refuse_unpermitted(request, action, subject)
     if not action.applies(subject):
         raise Conflict(
             "This is no longer possible: the state has changed.", cure="Reload the page and look again."
         )
     return action, subject
+
+
+def refuse_unpermitted(request: HttpRequest, action: Action, subject: Model | None) -> None:
+    """Every reason why this person may not do this to this thing now. The service asks again, inside its transaction."""
+    name, _, only = action.permission.partition(":")
+    decision = can(actor_of(request), name, about(action, subject))
+    reasons = list(decision.reasons)
+    if not reasons and not permitted(action, roles_behind(request)):
+        needed = Role(only)
+        cure = f"Ask {whom(Role.SEC)} for the role, or {whom(needed, fallback='somebody who has it')} to do this."
+        reasons = [Reason(f"This needs the role {needed.label}.", cure, "G-OPR-02")]
+    if decision.hidden:
+        raise NotKnown(reasons)
+    if reasons:
+        raise NotPermitted(reasons)
 
 
 @sensitive_post_parameters("password")
@@ -71,7 +87,8 @@ def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     fields = [_started(asked, request) for asked in action.fields(subject)]
     if request.method != "POST":
         return render(request, "mes/parts/act.html", _context(request, action, subject, code, fields))
-    doing = Doing(subject, read_values(fields, request), actor_of(request), _credentials(request, action))
+    typed = typed_credentials(request, shown=action.content is not None)
+    doing = Doing(subject, read_values(fields, request), actor_of(request), typed)
     done = action.do(doing)
     if isinstance(done, Next):
         return asked_next(
@@ -88,18 +105,6 @@ def _started(asked: Field, request: HttpRequest) -> Field:
     return replace(asked, initial=request.GET.get(asked.name, "")) if asked.kind == "carried" else asked
 
 
-def _credentials(request: HttpRequest, action: Action) -> Credentials:
-    """Where the dialog shows what is signed, a signature without its digest is over something that nobody saw."""
-    typed = request.POST
-    unseen = "nothing was shown" if action.content is not None else ""
-    return Credentials(
-        username=typed.get("username", "").strip(),
-        password=typed.get("password", ""),
-        digest=typed.get("digest", "") or unseen,
-        comment=typed.get("comment", "").strip()[:2000],
-    )
-
-
 def _context(
     request: HttpRequest, action: Action, subject: Model | None, code: str, fields: Any
 ) -> dict[str, Any]:
@@ -110,7 +115,13 @@ def _context(
         "fields": fields,
         "has_files": any(asked.kind in ("file", "files") for asked in fields),
         **(signed_context(request, action, subject, {asked.name: asked.initial for asked in fields})),
+        **_meaning(request, action, frozenset(asked.name for asked in fields)),
     }
+
+
+def _meaning(request: HttpRequest, action: Action, asked: frozenset[str]) -> dict[str, Any]:
+    """The signing part of the dialog."""
+    return signing_context(request, action.meaning, asked) if action.meaning else {}
 
 
 def signed_context(
@@ -126,9 +137,7 @@ def signed_context(
     return {
         "signs": True,
         "facts": action.facts(subject, values, actor) if action.facts else {},
-        "content": with_names([plain(content)])[0],
-        "digest": content_digest(content),
-        "signer": person,
+        **shown_content(content),
         "now": timezone.now(),
         "zone": person.timezone if person else "UTC",
     }
@@ -139,6 +148,8 @@ def signed_context(
 def preview(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     """What would be signed with the values typed so far."""
     action, subject = _asked(request, page, code, name)
+    if action.content is None:
+        raise Http404
     fields: list[Field] = [asked for asked in action.fields(subject) if asked.kind not in ("file", "files")]
     values = read_values([replace(asked, required=False) for asked in fields], request)
     return render(

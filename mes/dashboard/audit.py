@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, viewer_behind
+from mes.dashboard.changes import Changes, changes_of
 from mes.dashboard.find import CODE
 from mes.dashboard.records import STREAMS, names_of_actors, subject_of, told
 from mes.dashboard.routes import is_fragment
 from mes.dashboard.sheets import as_csv
 from mes.eventlog.base import EVENT_TYPES
-from mes.models import EventRecord, Person
-from mes.permissions import require
+from mes.models import AuditReview, EventRecord, Person
+from mes.permissions import may, require
+from mes.scope import visible_events
+from mes.services.reviews import unreviewed
 
 PER_PAGE = 50
 SHEET_LIMIT = 100_000
+SHEET_BATCH = 1000
 LONG_AGO, FAR_AHEAD = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -87,63 +93,98 @@ def events_shown(filters: Filters) -> QuerySet[EventRecord]:
 
 
 def audit_trail(request: HttpRequest) -> HttpResponseBase:
-    """Pages by position, so that events arriving meanwhile move nothing."""
+    """Every event, page by page."""
     require(actor_of(request), "mes.read_audit_trail")
     filters = Filters.of(request)
-    shown = events_shown(filters)
+    return _shown(request, "mes/audit_trail.html", filters, events_shown(filters))
+
+
+def audit_review(request: HttpRequest) -> HttpResponseBase:
+    """What was sealed since the reader's last review, to be read and signed. It ends at a seal, so it stands still."""
+    actor = actor_of(request)
+    require(actor, "mes.review_audit_trail")
+    span = unreviewed(actor.person_id, _whole(request.GET.get("up_to", "")))
+    filters = Filters.of(request)
+    shown = events_shown(filters).filter(leaf__index__gte=span.first_leaf, leaf__index__lt=span.tree_size)
+    last = AuditReview.objects.filter(reviewer=actor.person_id).order_by("-tree_size").first()
+    return _shown(request, "mes/audit_review.html", filters, shown, {"span": span, "last": last})
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _shown(
+    request: HttpRequest,
+    template: str,
+    filters: Filters,
+    shown: QuerySet[EventRecord],
+    more: dict[str, Any] | None = None,
+) -> HttpResponseBase:
+    """Pages by position, so that events arriving meanwhile move nothing."""
+    shown = visible_events(shown, viewer_behind(request))
     if request.GET.get("as") == "csv":
-        return _csv(shown)
-    before = request.GET.get("before", "")
-    if before.isascii() and before.isdigit() and len(before) < 19:
-        shown = shown.filter(pos__lt=int(before))
-    records = list(shown[: PER_PAGE + 1])
-    more, records = len(records) > PER_PAGE, records[:PER_PAGE]
+        return as_csv("audit-trail", HEAD, _lines(shown))
+    before = _whole(request.GET.get("before", ""))
+    page = shown if before is None else shown.filter(pos__lt=before)
+    records = list(page[: PER_PAGE + 1])
     query = request.GET.copy()
     for key in ("before", "as"):
         query.pop(key, None)
+    if more:
+        # Older pages of a review end at the same seal as its first one.
+        query["up_to"] = str(more["span"].tree_size)
     context = {
         "filters": filters,
-        "events": told(records),
+        "events": told(records[:PER_PAGE]),
         "query": query.urlencode(),
-        "next": records[-1].pos if more else 0,
-        "first_page": not before,
+        "next": records[PER_PAGE - 1].pos if len(records) > PER_PAGE else 0,
+        "first_page": before is None,
         "people": Person.objects.order_by("full_name"),
         "actions": list(EVENT_TYPES),
+        "may_review": may(actor_of(request), "mes.review_audit_trail"),
+        **(more or {}),
     }
-    template = "mes/parts/audit_rows.html" if is_fragment(request) else "mes/audit_trail.html"
-    return render(request, template, context)
+    return render(request, "mes/parts/audit_rows.html" if is_fragment(request) else template, context)
 
 
-def _csv(shown: QuerySet[EventRecord]) -> HttpResponseBase:
-    records = list(shown[:SHEET_LIMIT])
-    names = names_of_actors(records)
-    head = (
-        "position",
-        "recorded at",
-        "occurred at",
-        "record",
-        "version",
-        "action",
-        "actor",
-        "name",
-        "reason",
-        "payload",
-        "uid",
+HEAD = (
+    "position", "recorded at", "occurred at", "record", "version", "action", "actor", "name", "reason", "payload", "uid",
+    "changes",
+)  # fmt: skip
+
+
+def _lines(shown: QuerySet[EventRecord]) -> Iterator[Sequence[Any]]:
+    """Every event, a batch at a time: the sheet of a long trail needs no more memory than that of a short one."""
+    left, batch = SHEET_LIMIT, list(shown[:SHEET_BATCH])
+    while batch:
+        names, changes = names_of_actors(batch), changes_of(batch)
+        yield from (_line(record, names, changes.get(record.pos, Changes())) for record in batch[:left])
+        left -= len(batch)
+        batch = list(shown.filter(pos__lt=batch[-1].pos)[:SHEET_BATCH]) if left > 0 else []
+
+
+def _line(record: EventRecord, names: dict[str, str], changes: Changes) -> Sequence[Any]:
+    return (
+        record.pos,
+        record.recorded_at.isoformat(),
+        record.occurred_at.isoformat(),
+        subject_of(record.stream_type, record.stream_id).text,
+        record.version,
+        record.type,
+        record.actor,
+        names.get(record.actor, ""),
+        record.reason,
+        record.payload,
+        record.uid,
+        "\n".join(_change_lines(changes)),
     )
-    rows = (
-        (
-            record.pos,
-            record.recorded_at.isoformat(),
-            record.occurred_at.isoformat(),
-            subject_of(record.stream_type, record.stream_id).text,
-            record.version,
-            record.type,
-            record.actor,
-            names.get(record.actor, ""),
-            record.reason,
-            record.payload,
-            record.uid,
-        )
-        for record in records
-    )
-    return as_csv("audit-trail", head, rows)
+
+
+def _change_lines(changes: Changes) -> Iterator[str]:
+    for row in changes.rows:
+        for field in row.fields:
+            old = "" if row.written else f"{field.old} → "
+            yield f"{row.title}: {field.label}: {old}{field.new}"
+    if changes.more:
+        yield "…"

@@ -16,9 +16,11 @@ from django.utils import timezone
 from devices.choices import Phase, Stage
 from devices.models import Device, DeviceMaster
 from devices.selectors.progress import waits_for
+from mes.api.actors import viewer_behind
 from mes.dashboard.find import CODE
 from mes.dashboard.routes import is_fragment
 from mes.dashboard.sheets import as_csv
+from mes.scope import visible
 
 PER_COLUMN = 60
 PER_LIST = 100
@@ -160,7 +162,7 @@ def columns_of(shown: QuerySet[Device]) -> list[Column]:
 
 def board(request: HttpRequest) -> HttpResponseBase:
     filters = Filters.of(request)
-    shown = devices_shown(filters)
+    shown = visible(devices_shown(filters), viewer_behind(request))
     if request.GET.get("as") == "csv":
         return _csv(shown)
     if request.GET.get("as") == "list":

@@ -9,7 +9,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.actions import offered
 from mes.dashboard.devices import shown_panels
 from mes.dashboard.files import files_shown
@@ -17,7 +17,8 @@ from mes.dashboard.find import CODE, number_of
 from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
 from mes.permissions import require
-from mes.selectors import events_of, signatures_of
+from mes.scope import visible
+from mes.selectors import events_of, handwritten_of, signatures_of
 from printing.choices import ENDED_BUILDS, BuildState
 from printing.models import Build, BuildItem
 from printing.services.layers import layer_mask
@@ -55,9 +56,8 @@ def curve_of(areas_mm2: Sequence[float]) -> Curve | None:
 
 
 def builds_shown(request: HttpRequest) -> QuerySet[Build]:
-    shown = (
-        Build.objects.select_related("material", "parameters").annotate(parts=Count("items")).order_by("-pk")
-    )
+    known = visible(Build.objects.select_related("material", "parameters"), viewer_behind(request))
+    shown = known.annotate(parts=Count("items")).order_by("-pk")
     state = request.GET.get("state", "")
     if state in BuildState.values:
         shown = shown.filter(state=state)
@@ -89,9 +89,10 @@ def build_list(request: HttpRequest) -> HttpResponse:
     )
 
 
-def build_by(code: str) -> Build:
+def build_by(request: HttpRequest, code: str) -> Build:
     found = (
-        Build.objects.select_related("material", "parameters", "created_by", "verified_by", "file")
+        visible(Build.objects.all(), viewer_behind(request))
+        .select_related("material", "parameters", "created_by", "verified_by", "file")
         .filter(pk=number_of(code, "B"))
         .first()
     )
@@ -101,7 +102,7 @@ def build_by(code: str) -> Build:
 
 
 def build_page(request: HttpRequest, code: str) -> HttpResponse:
-    build = build_by(code)
+    build = build_by(request, code)
     context = {
         "build": build,
         "items": BuildItem.objects.filter(build=build)
@@ -115,6 +116,7 @@ def build_page(request: HttpRequest, code: str) -> HttpResponse:
         "panels": shown_panels(request, "build", build),
         "files": files_shown(request, "build", build),
         "signatures": signatures_of(build),
+        "handwritten": handwritten_of(build),
         "events": told(list(events_of(build).order_by("-version")[:50])),
     }
     return render(request, "printing/build.html", context)
@@ -122,8 +124,9 @@ def build_page(request: HttpRequest, code: str) -> HttpResponse:
 
 def build_layer(request: HttpRequest, code: str, layer: int) -> HttpResponse:
     """The mask of one layer as the printer shows it, PNG. Layers count from 1."""
-    require(actor_of(request), "devices.read_artefact")
-    mask = layer_mask(build_by(code), layer)
+    build = build_by(request, code)
+    require(actor_of(request), "devices.read_artefact", build)
+    mask = layer_mask(build, layer)
     if mask is None:
         raise Http404
     return HttpResponse(mask, content_type="image/png")

@@ -19,7 +19,7 @@ from devices.selectors.devices import devices
 from devices.selectors.history import device_timeline
 from devices.selectors.progress import PhaseStep, phase_line, waits_for
 from devices.services.lifecycle import check_transition
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.actions import offered
 from mes.dashboard.board import is_late
 from mes.dashboard.files import files_shown, shapes_of
@@ -28,7 +28,8 @@ from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
 from mes.panels import panels_of
 from mes.permissions import may, require
-from mes.selectors import signatures_of
+from mes.scope import visible
+from mes.selectors import handwritten_of, signatures_of
 
 EVENTS_SHOWN = 12
 EVENTS_PER_PAGE = 100
@@ -81,8 +82,8 @@ class ShownPanel:
         return f"panel-{self.id.replace('.', '-').replace('_', '-')}"
 
 
-def device_by(code: str) -> Device:
-    found = devices().filter(pk=number_of(code, "D")).first()
+def device_by(request: HttpRequest, code: str) -> Device:
+    found = visible(devices(), viewer_behind(request)).filter(pk=number_of(code, "D")).first()
     if found is None:
         raise Http404
     return found
@@ -110,9 +111,9 @@ def _next_before_freeze(device: Device) -> str:
 
 
 def device_page(request: HttpRequest, code: str) -> HttpResponse:
-    device = device_by(code)
+    device = device_by(request, code)
     panels = shown_panels(request, "device", device)
-    told_to = may(actor_of(request), "devices.read_history")
+    told_to = may(actor_of(request), "devices.read_history", device)
     records = list(device_timeline(device).order_by("-version")[: EVENTS_SHOWN + 1]) if told_to else []
     context: dict[str, Any] = {
         "device": device,
@@ -125,6 +126,7 @@ def device_page(request: HttpRequest, code: str) -> HttpResponse:
         "shapes": shapes_of(device),
         "files": files_shown(request, "device", device),
         "signatures": signatures_of(device),
+        "handwritten": handwritten_of(device),
         "events": told(records[:EVENTS_SHOWN]),
         "more_events": len(records) > EVENTS_SHOWN,
     }
@@ -150,7 +152,7 @@ def shown_panels(request: HttpRequest, page: str, subject: Any) -> list[ShownPan
 
 def device_gates(request: HttpRequest, code: str) -> HttpResponse:
     """What stands between a device and its next step, asked afresh."""
-    device = device_by(code)
+    device = device_by(request, code)
     move = next_move(device)
     gates = check_transition(device, move, actor_of(request)) if move else ()
     blocked = sum(1 for gate in gates if not gate.passed)
@@ -164,8 +166,8 @@ def device_gates(request: HttpRequest, code: str) -> HttpResponse:
 
 def device_history(request: HttpRequest, code: str) -> HttpResponse:
     """Every event of a device, newest first, page by page. Not for those who administer the system."""
-    require(actor_of(request), "devices.read_history")
-    device = device_by(code)
+    device = device_by(request, code)
+    require(actor_of(request), "devices.read_history", device)
     before = request.GET.get("before", "")
     records = device_timeline(device).order_by("-version")
     if before.isascii() and before.isdigit() and len(before) < 10:

@@ -10,10 +10,11 @@ from django.urls import reverse
 
 from devices.models import Device
 from devices.selectors.devices import devices
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.find import number_of
 from mes.exceptions import NotPermitted
 from mes.files import File, file_of, files_of, sent
+from mes.scope import visible
 from printing.selectors import builds, lots
 from quality.selectors import inspections_of
 
@@ -54,7 +55,7 @@ def files_shown(request: HttpRequest, page: str, subject: Any) -> list[Listed] |
 def file_sent(request: HttpRequest, code: str, sha256: str, kind: str) -> FileResponse:
     """A file of a device, build or lot, checked against its digest before it leaves (G-INT-01)."""
     letter, rows = SUBJECTS[kind]
-    subject = rows().filter(pk=number_of(code, letter)).first()
+    subject = visible(rows(), viewer_behind(request)).filter(pk=number_of(code, letter)).first()
     if subject is None:
         raise Http404
     return sent(file_of(kind, subject, sha256, actor_of(request)), inline="view" in request.GET)

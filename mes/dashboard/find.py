@@ -9,7 +9,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from devices.models import Device, Order
+from mes.api.actors import viewer_behind
 from mes.models import Disposal, LegalHold
+from mes.scope import Viewer, visible
 from printing.models import Build, Container, MaterialLot, Printer, PrintJob
 from quality.models import Nonconformance
 
@@ -36,33 +38,35 @@ def number_of(code: str, letter: str) -> int:
 def find(request: HttpRequest) -> HttpResponse:
     """Go to what a code names. Reads serial numbers and container labels too, as a scanner sends them."""
     code = request.GET.get("code", "").strip()[:40]
-    target = _page_of(code)
+    target = _page_of(code, viewer_behind(request))
     if target:
         return redirect(target[0], code=target[1])
     return render(request, "mes/not_found.html", {"code": code}, status=404)
 
 
-def _page_of(code: str) -> tuple[str, str] | None:
+def _page_of(code: str, viewer: Viewer) -> tuple[str, str] | None:
     found = CODE.match(code)
     if found:
-        return _by_number(found[1].upper(), int(found[2]))
-    device = Device.objects.filter(serial=code.upper()).first() if code else None
+        return _by_number(found[1].upper(), int(found[2]), viewer)
+    device = visible(Device.objects.filter(serial=code.upper()), viewer).first() if code else None
     if device:
         return "device", device.code
-    container = Container.objects.filter(label=code.upper()).select_related("lot").first() if code else None
+    containers = Container.objects.filter(label=code.upper()).select_related("lot")
+    container = visible(containers, viewer).first() if code else None
     return ("lot", container.lot.code) if container else None
 
 
-def _by_number(letter: str, number: int) -> tuple[str, str] | None:
+def _by_number(letter: str, number: int, viewer: Viewer) -> tuple[str, str] | None:
     if letter == "J":
-        job = PrintJob.objects.filter(pk=number).select_related("build").first()
+        job = visible(PrintJob.objects.filter(pk=number), viewer).select_related("build").first()
         return ("build", job.build.code) if job else None
     if letter == "N":
-        finding = Nonconformance.objects.filter(pk=number).select_related("device").first()
+        findings = visible(Nonconformance.objects.filter(pk=number), viewer)
+        finding = findings.select_related("device").first()
         return ("device", finding.device.code) if finding else None
     if letter not in KINDS:
         return None
     model, name = KINDS[letter]
-    if not model._default_manager.filter(pk=number).exists():
+    if not visible(model._default_manager.filter(pk=number), viewer).exists():
         return None
     return name, f"{letter}{number:07d}"

@@ -6,27 +6,30 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from mes.api.actors import viewer_behind
 from mes.dashboard.actions import offered
 from mes.dashboard.devices import shown_panels
 from mes.dashboard.find import number_of
 from mes.dashboard.records import told
+from mes.scope import visible
 from mes.selectors import events_of
 from printing.models import Printer
 from printing.selectors import fleet_state
 
 
-def printers() -> QuerySet[Printer]:
-    return Printer.objects.select_related("contact", "container__lot__material").order_by("name")
+def printers(request: HttpRequest) -> QuerySet[Printer]:
+    known = visible(Printer.objects.all(), viewer_behind(request))
+    return known.select_related("contact", "container__lot__material").order_by("name")
 
 
 def fleet(request: HttpRequest) -> HttpResponse:
     shown = {state["code"]: state for state in fleet_state()}
-    tiles = [(printer, shown[printer.code]) for printer in printers() if printer.code in shown]
+    tiles = [(printer, shown[printer.code]) for printer in printers(request) if printer.code in shown]
     return render(request, "printing/fleet.html", {"tiles": tiles})
 
 
 def printer_page(request: HttpRequest, code: str) -> HttpResponse:
-    printer = printers().filter(pk=number_of(code, "M")).first()
+    printer = printers(request).filter(pk=number_of(code, "M")).first()
     if printer is None:
         raise Http404
     context = {
@@ -44,7 +47,7 @@ def printer_page(request: HttpRequest, code: str) -> HttpResponse:
 
 def printer_actions(request: HttpRequest, code: str) -> HttpResponse:
     """The buttons of a tile, asked again whenever its state changes."""
-    printer = printers().filter(pk=number_of(code, "M")).first()
+    printer = printers(request).filter(pk=number_of(code, "M")).first()
     if printer is None:
         raise Http404
     context = {"code": printer.code, "actions": offered(request, "printer", printer), "small": True}

@@ -11,13 +11,15 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from devices.models import Device
+from mes.api.actors import viewer_behind
 from mes.dashboard.actions import offered
 from mes.dashboard.devices import shown_panels
 from mes.dashboard.files import files_shown
 from mes.dashboard.find import CODE, number_of
 from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
-from mes.selectors import events_of, signatures_of
+from mes.scope import visible
+from mes.selectors import events_of, handwritten_of, signatures_of
 from printing.choices import LotState
 from printing.models import BuildItem, Consumption, MaterialLot, PrintJob
 from printing.selectors import jobs_of_lot
@@ -35,7 +37,8 @@ class Used:
 
 
 def lots_shown(request: HttpRequest) -> QuerySet[MaterialLot]:
-    shown = MaterialLot.objects.select_related("material").annotate(boxes=Count("containers")).order_by("-pk")
+    known = visible(MaterialLot.objects.select_related("material"), viewer_behind(request))
+    shown = known.annotate(boxes=Count("containers")).order_by("-pk")
     state = request.GET.get("state", "")
     if state in LotState.values:
         shown = shown.filter(state=state)
@@ -64,9 +67,10 @@ def lot_list(request: HttpRequest) -> HttpResponse:
     )
 
 
-def lot_by(code: str) -> MaterialLot:
+def lot_by(request: HttpRequest, code: str) -> MaterialLot:
     found = (
-        MaterialLot.objects.select_related("material", "received_by", "released_by")
+        visible(MaterialLot.objects.all(), viewer_behind(request))
+        .select_related("material", "received_by", "released_by")
         .filter(pk=number_of(code, "L"))
         .first()
     )
@@ -89,7 +93,7 @@ def uses_of(lot: MaterialLot) -> list[Used]:
 
 
 def lot_page(request: HttpRequest, code: str) -> HttpResponse:
-    lot = lot_by(code)
+    lot = lot_by(request, code)
     context = {
         "lot": lot,
         "containers": lot.containers.select_related("printer").order_by("pk"),
@@ -99,6 +103,7 @@ def lot_page(request: HttpRequest, code: str) -> HttpResponse:
         "panels": shown_panels(request, "lot", lot),
         "files": files_shown(request, "lot", lot),
         "signatures": signatures_of(lot),
+        "handwritten": handwritten_of(lot),
         "events": told(list(events_of(lot).order_by("-version")[:50])),
     }
     return render(request, "printing/lot.html", context)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from django.urls import reverse
 
+from mes.api.actors import viewer_behind
 from mes.choices import Role
-from mes.models import Account
 from mes.permissions import PERMISSIONS
-from mes.selectors import roles_of
 
 
 @dataclass(frozen=True)
@@ -40,24 +39,27 @@ ENTRIES = (
     Entry("fleet", "Fleet", "printer", "f"),
     Entry("lots", "Material", "bottle", "l"),
     Entry("audit-trail", "Audit trail", "history", "a", "mes.read_audit_trail"),
+    Entry("exports", "Exports", "package", "e", "quality.export_record"),
+    Entry("people", "People", "users", "p", "mes.read_people"),
+    Entry("skills", "Training", "school", "t", "mes.read_training"),
     Entry("retention", "Retention", "lock", "r", "mes.place_hold"),
     Entry("safekeeping", "Safekeeping", "database", "s", "mes.read_safekeeping"),
     Entry("dead-letters", "Deliveries", "inbox", "d", "mes.operate_deliveries"),
+)
+# Beside the person's own name: the top bar has no room for what is seldom opened.
+MENU = (
+    Entry("my-signature", "My signature", "signature", ""),
+    Entry("handwritten", "Papers signed by hand", "writing-sign", "", "mes.upload_handwritten"),
+    Entry("signers", "Signers", "fingerprint", "", "mes.enrol_signers"),
 )
 
 
 def roles_behind(request: HttpRequest) -> frozenset[Role]:
     """Roles of the person behind the request; none for a program's account."""
-    known: frozenset[Role] | None = getattr(request, "lamina_roles", None)
-    if known is None:
-        account = request.user
-        person = account.person if isinstance(account, Account) else None
-        known = roles_of(person) if person else frozenset()
-        request.lamina_roles = known  # type: ignore[attr-defined] # asked several times in one answer
-    return known
+    return viewer_behind(request).roles
 
 
-def links_for(request: HttpRequest) -> list[Link]:
+def links_for(request: HttpRequest, entries: tuple[Entry, ...] = ENTRIES) -> list[Link]:
     roles = roles_behind(request)
     current = request.resolver_match.view_name if request.resolver_match else ""
     return [
@@ -69,6 +71,6 @@ def links_for(request: HttpRequest) -> list[Link]:
             current == entry.name,
             entry.name == "my-work",
         )
-        for entry in ENTRIES
+        for entry in entries
         if not entry.action or PERMISSIONS[entry.action].roles & roles
     ]

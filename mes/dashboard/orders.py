@@ -11,29 +11,30 @@ from devices.choices import OrderStage
 from devices.models import Order
 from devices.selectors.orders import order_devices, orders
 from devices.selectors.progress import waits_for
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.actions import offered
 from mes.dashboard.devices import shown_panels
 from mes.dashboard.find import CODE, number_of
 from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
-from mes.permissions import may
-from mes.selectors import events_of, signatures_of
+from mes.permissions import may, require
+from mes.scope import visible
+from mes.selectors import events_of, handwritten_of, signatures_of
 from mes.services.patients import view_identity
 
 PER_PAGE = 100
 ENDED = (OrderStage.CLOSED, OrderStage.REJECTED, OrderStage.CANCELLED, OrderStage.DELIVERED)
 
 
-def order_by(code: str) -> Order:
-    found = orders().filter(pk=number_of(code, "O")).first()
+def order_by(request: HttpRequest, code: str) -> Order:
+    found = visible(orders(), viewer_behind(request)).filter(pk=number_of(code, "O")).first()
     if found is None:
         raise Http404
     return found
 
 
 def orders_shown(request: HttpRequest) -> QuerySet[Order]:
-    shown = orders()
+    shown = visible(orders(), viewer_behind(request))
     stage = request.GET.get("stage", "")
     if stage in OrderStage.values:
         shown = shown.filter(stage=stage)
@@ -65,22 +66,24 @@ def order_list(request: HttpRequest) -> HttpResponse:
 
 
 def order_page(request: HttpRequest, code: str) -> HttpResponse:
-    order = order_by(code)
+    order = order_by(request, code)
     context = {
         "order": order,
         "devices": [(device, waits_for(device)) for device in order_devices(order)],
         "actions": offered(request, "order", order),
         "panels": shown_panels(request, "order", order),
         "signatures": signatures_of(order),
+        "handwritten": handwritten_of(order),
         "events": told(list(events_of(order).order_by("-version")[:50])),
-        "may_see_identity": may(actor_of(request), "mes.view_identity"),
+        "may_see_identity": may(actor_of(request), "mes.view_identity", order),
     }
     return render(request, "devices/order.html", context)
 
 
 def order_identity(request: HttpRequest, code: str) -> HttpResponse:
     """Who the patient is: asked for with a reason, shown once in a dialog, and written down (P11-10e)."""
-    order = order_by(code)
+    order = order_by(request, code)
+    require(actor_of(request), "mes.view_identity", order)
     if request.method != "POST":
         return render(request, "devices/parts/identity_ask.html", {"order": order})
     identity = view_identity(

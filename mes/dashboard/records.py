@@ -9,6 +9,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from mes.dashboard.changes import Changes, changes_of
 from mes.dashboard.naming import with_names
 from mes.dashboard.words import word_for
 from mes.eventlog.base import EVENT_TYPES, Actor
@@ -56,6 +57,7 @@ class Told:
     details: dict[str, Any]
     gates: list[dict[str, Any]]
     icon: str
+    changes: Changes
 
 
 def subject_of(stream_type: str, stream_id: str) -> Subject:
@@ -76,10 +78,14 @@ def names_of_actors(records: Iterable[EventRecord]) -> dict[str, str]:
 def told(records: Sequence[EventRecord]) -> list[Told]:
     names = names_of_actors(records)
     payloads = with_names([json.loads(record.payload) for record in records])
-    return [_told(record, payload, names) for record, payload in zip(records, payloads, strict=True)]
+    changes = changes_of(records)
+    return [
+        _told(record, payload, names, changes.get(record.pos, Changes()))
+        for record, payload in zip(records, payloads, strict=True)
+    ]
 
 
-def _told(record: EventRecord, payload: dict[str, Any], names: dict[str, str]) -> Told:
+def _told(record: EventRecord, payload: dict[str, Any], names: dict[str, str], changes: Changes) -> Told:
     gates = payload.pop("gates", None) or []
     kind = EVENT_TYPES.get(record.type)
     words = record.type.rpartition(".")[2]
@@ -93,6 +99,7 @@ def _told(record: EventRecord, payload: dict[str, Any], names: dict[str, str]) -
         details=payload,
         gates=[gate for gate in gates if isinstance(gate, dict)],
         icon=next((icon for part, icon in ICONS.items() if part in words), "circle-dot"),
+        changes=changes,
     )
 
 

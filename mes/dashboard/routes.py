@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -13,7 +14,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 
 from mes.api.errors import status_of
-from mes.exceptions import InvalidInput, NotPermitted, Refused
+from mes.exceptions import InvalidInput, NotPermitted, Refused, SigningStopped
 
 View = Callable[..., HttpResponseBase]
 
@@ -61,6 +62,8 @@ def refusing(view: View) -> View:
 
 
 def refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
+    if isinstance(refusal, SigningStopped):
+        logout(request)
     template = "mes/parts/refusal.html" if is_fragment(request) else "mes/refused.html"
     title = "You may not do this. Nothing was changed." if isinstance(refusal, NotPermitted) else ""
     return render(request, template, {"reasons": refusal.reasons, "title": title}, status=status_of(refusal))

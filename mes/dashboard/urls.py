@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from mes.dashboard.access import sign_in, sign_out
+from mes.dashboard.access import (
+    lock,
+    locked,
+    lost_secret,
+    passkey_challenge,
+    reset,
+    second_factor,
+    session_active,
+    sign_in,
+    sign_out,
+)
+from mes.dashboard.account import (
+    account_page,
+    account_password,
+    account_statement,
+    contact_name,
+    contact_verify,
+    passkey_enrol,
+    passkey_lost,
+    session_end,
+)
 from mes.dashboard.acting import act, preview
-from mes.dashboard.audit import audit_trail
+from mes.dashboard.audit import audit_review, audit_trail
 from mes.dashboard.board import board
 from mes.dashboard.builds import build_layer, build_list, build_page
 from mes.dashboard.devices import device_gates, device_history, device_page
+from mes.dashboard.exports import device_integrity, export_bundle, export_cancel, export_page, exports
 from mes.dashboard.files import file_sent
 from mes.dashboard.find import find
 from mes.dashboard.fleet import fleet, printer_actions, printer_page
@@ -15,12 +36,47 @@ from mes.dashboard.keeping import disposal_page, hold_page, retention, safekeepi
 from mes.dashboard.letters import dead_letters, decide_delivery, delivery
 from mes.dashboard.lots import lot_list, lot_page
 from mes.dashboard.orders import order_identity, order_list, order_page
+from mes.dashboard.people import people, person_page, role_decide, role_propose, who_may, why_not
+from mes.dashboard.provider import provider_callback, provider_start
 from mes.dashboard.routes import page, public
+from mes.dashboard.security import security, security_account, security_act
+from mes.dashboard.signatures import (
+    handwritten,
+    handwritten_scan,
+    handwritten_upload,
+    handwritten_verify,
+    signature_page,
+    signature_withdraw,
+    signature_withdraw_preview,
+)
+from mes.dashboard.signing import end_my_series, enrol_signer, my_signature, signers
+from mes.dashboard.together import together
+from mes.dashboard.training import document_file, document_page, skills
 from mes.dashboard.work import my_work, my_work_count
 
 urlpatterns = [
     public("sign-in/", sign_in, "sign-in"),
+    public("sign-in/second/", second_factor, "sign-in-second"),
+    public("sign-in/passkey/", passkey_challenge, "passkey-challenge"),
+    public("sign-in/provider/", provider_start, "provider-start"),
+    public("sign-in/provider/answer/", provider_callback, "provider-callback"),
+    public("sign-in/lost/", lost_secret, "lost-secret"),
+    public("reset/", reset, "reset"),
     page("sign-out/", sign_out, "sign-out"),
+    page("locked/", locked, "locked"),
+    page("lock/", lock, "lock"),
+    page("session/active/", session_active, "session-active"),
+    page("account/", account_page, "account"),
+    page("account/password/", account_password, "account-password"),
+    page("account/statement/", account_statement, "account-statement"),
+    page("account/passkeys/", passkey_enrol, "passkey-enrol"),
+    page("account/passkeys/<int:number>/lost/", passkey_lost, "passkey-lost"),
+    page("account/sessions/<int:number>/end/", session_end, "session-end"),
+    page("account/address/", contact_name, "contact-name"),
+    page("account/address/<int:number>/", contact_verify, "contact-verify"),
+    page("security/", security, "security"),
+    page("security/accounts/<int:number>/", security_account, "security-account"),
+    page("security/accounts/<int:number>/<str:verb>/", security_act, "security-act"),
     page("", board, "board"),
     page("find/", find, "find"),
     page("my-work/", my_work, "my-work"),
@@ -32,6 +88,7 @@ urlpatterns = [
     page("devices/<str:code>/gates/", device_gates, "device-gates"),
     page("devices/<str:code>/history/", device_history, "device-history"),
     page("devices/<str:code>/files/<str:sha256>/", file_sent, "device-file", kind="device"),
+    page("devices/<str:code>/integrity/", device_integrity, "device-integrity"),
     page("builds/", build_list, "builds"),
     page("builds/<str:code>/", build_page, "build"),
     page("builds/<str:code>/layers/<int:layer>/", build_layer, "build-layer"),
@@ -43,6 +100,20 @@ urlpatterns = [
     page("lots/<str:code>/", lot_page, "lot"),
     page("lots/<str:code>/files/<str:sha256>/", file_sent, "lot-file", kind="lot"),
     page("audit-trail/", audit_trail, "audit-trail"),
+    page("exports/", exports, "exports"),
+    page("exports/<str:code>/", export_page, "export"),
+    page("exports/<str:code>/cancel/", export_cancel, "export-cancel"),
+    page("exports/<str:code>/bundles/<str:sha256>/", export_bundle, "export-bundle"),
+    page("audit-trail/review/", audit_review, "audit-review"),
+    page("people/", people, "people"),
+    page("people/<int:number>/", person_page, "person"),
+    page("people/<int:number>/propose/", role_propose, "role-propose"),
+    page("roles/", who_may, "who-may"),
+    page("roles/<int:number>/<str:decision>/", role_decide, "role-decide"),
+    page("why/", why_not, "why-not"),
+    page("training/", skills, "skills"),
+    page("training/<str:number>/", document_page, "document"),
+    page("training/<str:number>/<str:revision>/", document_file, "document-file"),
     page("retention/", retention, "retention"),
     page("legal-holds/<str:code>/", hold_page, "hold"),
     page("disposals/<str:code>/", disposal_page, "disposal"),
@@ -50,6 +121,20 @@ urlpatterns = [
     page("deliveries/", dead_letters, "dead-letters"),
     page("deliveries/<int:number>/", delivery, "delivery"),
     page("deliveries/<int:number>/<str:decision>/", decide_delivery, "delivery-decide"),
+    page("my-signature/", my_signature, "my-signature"),
+    page("my-signature/end/", end_my_series, "my-signature-end"),
+    page("signers/", signers, "signers"),
+    page("signers/<str:step>/", enrol_signer, "signers-step"),
+    page("signatures/<int:number>/", signature_page, "signature"),
+    page("signatures/<int:number>/withdraw/", signature_withdraw, "signature-withdraw"),
+    page(
+        "signatures/<int:number>/withdraw/preview/", signature_withdraw_preview, "signature-withdraw-preview"
+    ),
+    page("sign-together/<str:name>/", together, "sign-together"),
+    page("handwritten/", handwritten, "handwritten"),
+    page("handwritten/upload/", handwritten_upload, "handwritten-upload"),
+    page("handwritten/<int:number>/verify/", handwritten_verify, "handwritten-verify"),
+    page("handwritten/<int:number>/scan/", handwritten_scan, "handwritten-scan"),
     page("act/<str:page>/<str:code>/<str:name>/", act, "act"),
     page("act/<str:page>/<str:code>/<str:name>/preview/", preview, "act-preview"),
 ]

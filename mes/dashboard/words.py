@@ -15,9 +15,7 @@ class Word:
 
 
 WORDS: dict[str, Word] = {
-    "active": Word("holds", "wait", "lock"),
     "release_proposed": Word("release proposed", "wait", "lock"),
-    "proposed": Word("proposed", "wait", "hourglass"),
     "carried_out": Word("carried out", "off", "trash-x"),
     # orders and devices
     "draft": Word("draft", "off", "pencil"),
@@ -33,6 +31,14 @@ WORDS: dict[str, Word] = {
     "ready_to_ship": Word("ready to ship", "ok", "package"),
     "in_use": Word("in use", "ok", "droplet"),
     "on_hold": Word("on hold", "wait", "hand-stop"),
+    "proposed": Word("waits for a second approval", "wait", "writing-sign"),
+    "active": Word("active", "ok"),
+    "inactive": Word("inactive", "off", "circle-minus"),
+    "effective": Word("in force", "ok"),
+    "obsolete": Word("obsolete", "off", "circle-minus"),
+    "trained": Word("trained", "ok"),
+    "grace": Word("trained on the revision before: grace", "wait", "clock"),
+    "none": Word("not trained", "off", "circle-minus"),
     "sealed": Word("sealed", "off", "lock"),
     "empty": Word("empty", "off", "circle-minus"),
     "unprepared": Word("could not be prepared", "stop", "circle-x"),
@@ -117,6 +123,19 @@ WORDS: dict[str, Word] = {
     "done": Word("done", "ok"),
     "dead": Word("given up", "stop", "skull"),
     "skipped": Word("skipped", "off", "player-skip-forward"),
+    # signatures
+    "valid": Word("valid", "ok", "writing-sign"),
+    "superseded": Word("superseded", "off", "repeat"),
+    "altered": Word("altered – do not use", "stop", "alert-circle"),
+    "invalid_binding": Word("of another record – do not use", "stop", "alert-circle"),
+    "handwritten": Word("handwritten, true copy", "ok", "signature"),
+    "unverified": Word("not verified", "wait", "hourglass"),
+    "may_sign": Word("may sign", "ok", "writing-sign"),
+    "may_not_sign": Word("may not sign yet", "wait", "hand-stop"),
+    "proofed": Word("proofed", "ok", "id-badge-2"),
+    "not_proofed": Word("not proofed", "off", "id-badge-2"),
+    "waits_for_second": Word("waits for a second person", "wait", "hourglass"),
+    "missing": Word("missing", "stop", "alert-circle"),
     # validation and fields of use
     "training": Word("training", "wait", "school"),
     "clinical": Word("clinical", "ok", "stethoscope"),

@@ -8,17 +8,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from mes.api.actors import viewer_behind
 from mes.dashboard.navigation import roles_behind
+from mes.dashboard.together import offered_together
 from mes.panels import TASKS_PER_PAGE, count_tasks, open_tasks
 
 
 def my_work(request: HttpRequest) -> HttpResponse:
     """A page of what waits, most urgent first; the same number of queries however much waits."""
     roles = roles_behind(request)
-    count = count_tasks(roles)
+    viewer = viewer_behind(request)
+    count = count_tasks(roles, viewer=viewer)
     pages = max(1, -(-count // TASKS_PER_PAGE))
     number = min(_page_asked(request), pages)
-    tasks = open_tasks(roles, start=(number - 1) * TASKS_PER_PAGE)
+    tasks = open_tasks(roles, start=(number - 1) * TASKS_PER_PAGE, viewer=viewer)
     by_title = [
         (title, list(group))
         for title, group in groupby(sorted(tasks, key=lambda task: task.title), lambda task: task.title)
@@ -26,7 +29,8 @@ def my_work(request: HttpRequest) -> HttpResponse:
     context = {
         "groups": by_title,
         "count": count,
-        "late": count_tasks(roles, before=timezone.localdate()),
+        "late": count_tasks(roles, before=timezone.localdate(), viewer=viewer),
+        "together": offered_together(request),
         "paging": {
             "page": number,
             "pages": pages,
@@ -45,5 +49,5 @@ def _page_asked(request: HttpRequest) -> int:
 
 def my_work_count(request: HttpRequest) -> HttpResponse:
     """The number beside the page's name, empty where nothing waits."""
-    count = count_tasks(roles_behind(request))
+    count = count_tasks(roles_behind(request), viewer=viewer_behind(request))
     return HttpResponse(str(count) if count else "")

@@ -17,6 +17,7 @@ from django.utils import timezone
 from devices.choices import DesignStatus, OrderStage, SegmentationStatus, StudyStatus
 from devices.mesh.io import read_mesh
 from devices.models import Device, DeviceMaster, Material, Order
+from devices.services.assignments import assign_person
 from devices.services.definitions import draft_master, draft_material, publish_master, specify_material
 from devices.services.designs import approve_design, request_design, review_design
 from devices.services.orders import approve_order, create_order, start_order_review, submit_order
@@ -98,6 +99,13 @@ def place_order(teller: Teller, master: str) -> Case:
             ),
             unless=lambda: step() != OrderStage.UNDER_REVIEW,
         )
+    teller.act(
+        f"{order.code}: a clinical reviewer is assigned; until then the case did not exist for her.",
+        lambda: assign_person(
+            order_id=order.pk, person_id=person("clinical").pk, role=Role.CLR, actor=actor("coordinator")
+        ),
+        unless=lambda: order.assignments.filter(ended=False).exists(),
+    )
     device = teller.wait("The device is planned.", lambda: Device.objects.filter(order=order).first())
     return Case(order, device)
 

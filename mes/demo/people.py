@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import date
 
 from django.conf import settings
 
@@ -11,9 +13,15 @@ from mes.choices import Role
 from mes.embedded.keyfiles import read_or_create
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import unit_of_work
-from mes.models import Account, Person
+from mes.models import Account, CertificationLetter, Person
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.signatures import Credentials
+from mes.services.signing_enrolment import (
+    accept_statement,
+    confirm_identity,
+    prove_identity,
+    record_certification_letter,
+)
 
 DEMO = Actor.system("demo")
 
@@ -59,11 +67,28 @@ def password() -> str:
 
 
 def enrol() -> None:
-    """Register whoever is not there yet. Safe to repeat."""
+    """Register whoever is not there yet, with the right to sign. Safe to repeat."""
+    if not CertificationLetter.objects.exists():
+        record_certification_letter(
+            sha256=hashlib.sha256(b"The demo's letter").hexdigest(),
+            sent_on=date(2026, 1, 5),
+            signatory="Mareike Lund",
+            actor=DEMO,
+        )
     known = set(Account.objects.values_list("username", flat=True))
     for job in STAFF:
         if job.username not in known:
             enrol_one(job=job)
+    for account in Account.objects.filter(username__in=[job.username for job in STAFF], enrolment=None):
+        enrol_signer(account=account)
+
+
+@unit_of_work
+def enrol_signer(*, account: Account) -> None:
+    """What stands before a first signature (ES-13)."""
+    enrolment = prove_identity(account_id=account.pk, document="demo pass", method="demo", actor=DEMO)
+    confirm_identity(enrolment_id=enrolment.pk, actor=DEMO)
+    accept_statement(actor=actor(account.username), credentials=typed(account.username))
 
 
 @unit_of_work

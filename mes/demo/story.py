@@ -9,7 +9,7 @@ from django.conf import settings
 from devices.models import Device
 from devices.services.lifecycle import check_transition
 from mes.demo import case as first_half
-from mes.demo import people, plant, production
+from mes.demo import people, plant, production, training
 from mes.demo.case import CLINICAL, TRAINING, Case
 from mes.demo.dataset import demo_images
 from mes.demo.teller import Teller
@@ -35,6 +35,8 @@ def tell(teller: Teller) -> Told:
     with teller.timed("setup"):
         images = demo_images(settings.CACHE_DIR, teller.say)
         teller.steadily(people.enrol)
+        teller.steadily(training.train)
+        teller.say("Work instructions are in force, and whoever works by one is trained on it.")
         first_half.publish_definitions(teller)
         plant.equip(teller)
     case = first_half.place_order(teller, TRAINING)

@@ -1,4 +1,5 @@
-"""What a leaf covers: the canonical text (RFC 8785) of every column of its event.
+"""What a leaf covers: the canonical text (RFC 8785) of every column of its event, and the digest of the field changes that
+came with it (`mes.eventlog.changes`).
 
 The sealer and `verify` read the columns as text and put the same canonical text together several times faster than
 the general encoder (ADR 0009). A test holds both against `canonical` for any values.
@@ -12,6 +13,7 @@ from json.encoder import encode_basestring as quoted  # type: ignore[attr-define
 from typing import Any
 
 from mes.eventlog.base import plain
+from mes.eventlog.changes import CHANGES_TEXT, digest_of_changes
 
 LEAF_FIELDS = (
     "pos", "tx", "epoch", "uid", "stream_type", "stream_id", "version", "type", "schema_version", "payload", "actor",
@@ -19,8 +21,8 @@ LEAF_FIELDS = (
     "record_digest",
 )  # fmt: skip
 
-EventText = tuple[str, ...]
-"""The columns of an event as `EVENT_TEXT` gives them; `causation` alone may be None."""
+EventText = tuple[Any, ...]
+"""The columns of an event as `EVENT_TEXT` gives them, and the changes under it; these and `causation` may be None."""
 
 
 def _as_text(column: str) -> str:
@@ -29,17 +31,19 @@ def _as_text(column: str) -> str:
     return f"e.{column}::text"
 
 
-EVENT_TEXT = ", ".join(_as_text(column) for column in sorted(LEAF_FIELDS))
-"""SQL: every column of the event `e` as its canonical text has it, in the order of their names."""
-COLUMNS = len(LEAF_FIELDS)
+EVENT_TEXT = ", ".join([*(_as_text(column) for column in sorted(LEAF_FIELDS)), CHANGES_TEXT])
+"""SQL: every column of the event `e` as its canonical text has it, in the order of their names; then its changes."""
+COLUMNS = len(LEAF_FIELDS) + 1
 
 
-def leaf_content(event: Mapping[str, Any]) -> bytes:
-    """What a leaf covers, from the columns by name.
+def leaf_content(event: Mapping[str, Any], changes: str | None = None) -> bytes:
+    """What a leaf covers, from the columns by name and the lines of its changes (`changes_under`), if there are any.
 
     There are no floating-point numbers among the columns, so the standard library's encoder gives the canonical form.
     """
     columns = {name: plain(event[name]) for name in LEAF_FIELDS}
+    if changes is not None:
+        columns["changes"] = digest_of_changes(changes)
     return json.dumps(columns, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -47,12 +51,13 @@ def leaf_text(columns: EventText) -> bytes:
     """What a leaf covers, from the columns that `EVENT_TEXT` gives."""
     (
         actor, causation, correlation, epoch, occurred_at, payload, pos, reason, record_digest, record_schema,
-        recorded_at, schema_version, software, stream_id, stream_type, tx, type_, uid, version,
+        recorded_at, schema_version, software, stream_id, stream_type, tx, type_, uid, version, changes,
     ) = columns  # fmt: skip
     # Numbers, UUIDs and moments hold nothing that JSON escapes.
     cause = f'"{causation}"' if causation else "null"
+    bound = f'"changes":"{digest_of_changes(changes)}",' if changes is not None else ""
     return (
-        f'{{"actor":{quoted(actor)},"causation":{cause},"correlation":"{correlation}","epoch":{epoch},'
+        f'{{"actor":{quoted(actor)},"causation":{cause},{bound}"correlation":"{correlation}","epoch":{epoch},'
         f'"occurred_at":"{occurred_at}","payload":{quoted(payload)},"pos":{pos},"reason":{quoted(reason)},'
         f'"record_digest":{quoted(record_digest)},"record_schema":{record_schema},"recorded_at":"{recorded_at}",'
         f'"schema_version":{schema_version},"software":{quoted(software)},"stream_id":{quoted(stream_id)},'

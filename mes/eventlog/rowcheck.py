@@ -19,8 +19,9 @@ from mes.models import Artefact, Disposal, EventRecord
 from mes.tables import COVERED, ROOTS, Table
 
 BATCH = 5000
-QUIET = frozenset({"mes.lane", "mes.schedule"})
-"""Roots that come into being without an event: they steer deliveries and clocks and hold nothing of the record."""
+QUIET = frozenset({"mes.lane", "mes.schedule", "mes.sign_in_source"})
+"""Roots that come into being without an event: they steer deliveries, clocks and waits, and hold nothing
+of the record."""
 
 LastEvent = tuple[str, int, str, int, str, int]
 """Stream type, digest schema, stream id, version, digest, position."""

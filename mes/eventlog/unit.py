@@ -7,6 +7,7 @@ service called by another joins its unit. Serialisation failures and deadlocks r
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID, uuid4
 
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Field, Model
 from django.utils import timezone
 
@@ -37,6 +38,9 @@ StreamKey = tuple[str, str]
 
 RETRIED = {"40001", "40P01"}
 RETRIES = 5
+UNIQUE_VIOLATION = "23505"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Unit:
     """What was published so far, and the cause of whatever nothing else caused."""
 
     pending: list[Pending] = field(default_factory=list)
+    afterwards: list[Callable[[], object]] = field(default_factory=list)
     cause: Cause = field(default_factory=lambda: Cause(uuid4()))
 
 
@@ -94,6 +99,17 @@ def running_unit(what: str) -> Unit:
     if unit is None:
         raise PublishOutsideUnit(f"{what} outside a unit of work")
     return unit
+
+
+def in_unit() -> bool:
+    """Whether a unit is open that a fact could become part of."""
+    return _unit.get() is not None
+
+
+def afterwards(what: str, act: Callable[[], object]) -> None:
+    """Do `act` once the running unit has ended, however it ended: for what must stand though a change was refused,
+    such as a wrong secret. It opens a unit of its own. Raises PublishOutsideUnit where no unit is open."""
+    running_unit(what).afterwards.append(act)
 
 
 def publish(
@@ -129,14 +145,18 @@ def open_unit() -> Iterator[Unit]:
             yield outer
         return
     unit = Unit()
-    with transaction.atomic():
-        token = _unit.set(unit)
-        try:
-            yield unit
-        finally:
-            # Closed before the commit: whatever runs on commit opens a unit of its own.
-            _unit.reset(token)
-        _flush(unit.pending)
+    try:
+        with transaction.atomic():
+            token = _unit.set(unit)
+            try:
+                yield unit
+            finally:
+                # Closed before the commit: whatever runs on commit opens a unit of its own.
+                _unit.reset(token)
+            _flush(unit.pending)
+    finally:
+        for act in unit.afterwards:
+            act()
 
 
 @contextmanager
@@ -152,11 +172,21 @@ def _joined(unit: Unit) -> Iterator[None]:
 
 
 def unit_of_work(service: Callable[P, R]) -> Callable[P, R]:
-    """Run a service as one unit. Retried as a whole after a serialisation failure or a deadlock."""
+    """Run a service as one unit. Retried as a whole after a serialisation failure or a deadlock.
+
+    Raises Conflict where the row is there already: somebody wrote it between our look and our writing.
+    """
 
     @wraps(service)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        if _unit.get() is not None or connection.in_atomic_block:
+        if _unit.get() is not None:
+            with open_unit():
+                return service(*args, **kwargs)
+        with _first_come():
+            return alone(*args, **kwargs)
+
+    def alone(*args: P.args, **kwargs: P.kwargs) -> R:
+        if connection.in_atomic_block:
             with open_unit():
                 return service(*args, **kwargs)
         for attempt in range(1, RETRIES + 1):
@@ -171,6 +201,22 @@ def unit_of_work(service: Callable[P, R]) -> Callable[P, R]:
             return service(*args, **kwargs)
 
     return run
+
+
+@contextmanager
+def _first_come() -> Iterator[None]:
+    """Of several who write the same at once one does, and the others are told."""
+    try:
+        yield
+    except IntegrityError as failure:
+        if getattr(failure.__cause__, "sqlstate", None) != UNIQUE_VIOLATION:
+            raise
+        diagnostics = getattr(failure.__cause__, "diag", None)
+        log.warning("refused a second row: %s", getattr(diagnostics, "constraint_name", "unknown"))
+        raise Conflict(
+            "Somebody wrote one with the same name or number at the same moment.",
+            cure="Look at the list again; give yours another name or number if it is another one.",
+        ) from None
 
 
 # Locks the streams in the order of the rows and adds the events; each root's row is read after its stream is locked.

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("mes", "0002_ledger"),
+        ("mes", "0007_history"),
     ]
 
     operations = [

@@ -1,6 +1,17 @@
 """Data and constraints of the kernel, one file per concept."""
 
 from mes.models.artefacts import Artefact
+from mes.models.credentials import (
+    BrowserSession,
+    Contact,
+    FederatedIdentity,
+    FormerPassword,
+    FreshProof,
+    Passkey,
+    Reset,
+    SessionActivity,
+    SignInSource,
+)
 from mes.models.eventlog import (
     Delivery,
     DeliveryStatus,
@@ -14,31 +25,58 @@ from mes.models.eventlog import (
     Slot,
     Stream,
 )
+from mes.models.history import AuditReview, FieldChange, HistoryRebase, Operation
 from mes.models.patients import Patient, PatientIdentity
 from mes.models.people import AccessToken, Account, Person, RoleGrant
 from mes.models.retention import Disposal, LegalHold, RetentionClock, RetentionPeriod
+from mes.models.rights import CredentialReview, Reproofing, SigningRight
 from mes.models.rulesets import RuleSet
 from mes.models.safekeeping import Backup, IntegrityCheck, RestoreDrill
-from mes.models.signatures import Signature
+from mes.models.signatures import Signature, SignatureWithdrawal, SigningFailure, SigningSeries
+from mes.models.signing import (
+    CertificationLetter,
+    HandwrittenSignature,
+    SigningEnrolment,
+    StatementAcceptance,
+)
+from mes.models.training import ControlledDocument, Curriculum, DocumentRevision, TrainingRecord
 
 __all__ = [
     "AccessToken",
     "Account",
     "Artefact",
+    "AuditReview",
     "Backup",
+    "BrowserSession",
+    "CertificationLetter",
+    "Contact",
+    "ControlledDocument",
+    "CredentialReview",
+    "Curriculum",
     "Delivery",
     "DeliveryStatus",
     "Disposal",
+    "DocumentRevision",
     "Epoch",
     "EventRecord",
+    "FederatedIdentity",
+    "FieldChange",
+    "FormerPassword",
+    "FreshProof",
+    "HandwrittenSignature",
+    "HistoryRebase",
     "Inbox",
     "IntegrityCheck",
     "Lane",
     "Leaf",
     "LegalHold",
+    "Operation",
+    "Passkey",
     "Patient",
     "PatientIdentity",
     "Person",
+    "Reproofing",
+    "Reset",
     "RestoreDrill",
     "RetentionClock",
     "RetentionPeriod",
@@ -46,7 +84,16 @@ __all__ = [
     "RuleSet",
     "Schedule",
     "Seal",
+    "SessionActivity",
+    "SignInSource",
     "Signature",
+    "SignatureWithdrawal",
+    "SigningEnrolment",
+    "SigningFailure",
+    "SigningRight",
+    "SigningSeries",
     "Slot",
+    "StatementAcceptance",
     "Stream",
+    "TrainingRecord",
 ]

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from mes.tables import table
 
 
-@table("record")
+@table("record", without_event="an unreferenced file is harmless; the event that names it comes later")
 class Artefact(models.Model):
     """A file stored once under its SHA-256. Records hold the digest, never a path."""
 

@@ -7,12 +7,20 @@ from typing import ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower, Now
+from django.utils.timezone import now
 
 from mes.choices import Role
 from mes.tables import table
 
 
-@table("working", root="mes.person", digest={1: ("full_name", "credentials", "timezone", "active")})
+@table(
+    "working",
+    root="mes.person",
+    digest={
+        1: ("full_name", "credentials", "timezone", "active"),
+        2: ("full_name", "credentials", "timezone", "active", "external"),
+    },
+)
 class Person(models.Model):
     """A human being known to the record. Deactivated, never deleted."""
 
@@ -24,6 +32,9 @@ class Person(models.Model):
         max_length=50, default="UTC", help_text="IANA zone of the person's signatures"
     )
     active = models.BooleanField(default=True)
+    external = models.BooleanField(
+        default=False, help_text="Of another company: knows only the orders that the person is named on"
+    )
 
     class Meta:
         db_table = "mes_person"
@@ -41,8 +52,12 @@ class AccountManager(BaseUserManager["Account"]):
 @table(
     "working",
     root="mes.account",
-    digest={1: ("username", "person_id", "is_active", "is_service")},
+    digest={
+        1: ("username", "person_id", "is_active", "is_service"),
+        2: ("username", "person_id", "is_active", "is_service", "locked_until", "must_change"),
+    },
     secret=("password",),
+    beside=("last_login", "failures"),
 )
 class Account(AbstractBaseUser):
     """A way to sign in. User names are unique without regard to case and are never used again."""
@@ -51,6 +66,16 @@ class Account(AbstractBaseUser):
     person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="accounts")
     is_active = models.BooleanField(default=True)
     is_service = models.BooleanField(default=False, help_text="A program: may read and send, never sign")
+    opened_at = models.DateTimeField(db_default=Now())
+    failures = models.IntegerField(
+        default=0, help_text="Wrong secrets in a row, at sign-in and at signing (ES-15)"
+    )
+    locked_until = models.DateTimeField(null=True)
+    password_set_at = models.DateTimeField(null=True)
+    password_short = models.BooleanField(
+        default=False, help_text="Too short to be the only factor: needs a passkey beside it (ES-01)"
+    )
+    must_change = models.BooleanField(default=False, help_text="A new password before anything else (ES-16)")
 
     objects: ClassVar[AccountManager] = AccountManager()
 
@@ -58,20 +83,59 @@ class Account(AbstractBaseUser):
 
     class Meta:
         db_table = "mes_account"
-        constraints = [models.UniqueConstraint(Lower("username"), name="account_username_any_case")]
+        constraints = [
+            models.UniqueConstraint(Lower("username"), name="account_username_any_case"),
+            models.CheckConstraint(
+                condition=models.Q(is_service=False) | models.Q(person=None), name="account_service_is_nobody"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.username
 
 
-@table("working", root="mes.role_grant", digest={1: ("person_id", "role", "granted_by_id", "revoked")})
+@table(
+    "working",
+    root="mes.role_grant",
+    digest={
+        1: ("person_id", "role", "granted_by_id", "revoked"),
+        2: (
+            "person_id",
+            "role",
+            "granted_by_id",
+            "revoked",
+            "reason",
+            "valid_from",
+            "valid_until",
+            "approved",
+            "first_approval_id",
+            "second_approval_id",
+            "reviewed_at",
+            "reviewed_by_id",
+        ),
+    },
+)
 class RoleGrant(models.Model):
-    """A role of a person: revoked, never deleted."""
+    """A role of a person, from a day until a day: proposed, approved by two others, reviewed, revoked, never deleted.
+
+    approved: both approvals stand, or the console of the machine gave it.  valid_until: exclusive, null for no end.
+    reviewed_at: when somebody last confirmed that the person still needs it (11.10(d)).
+    """
 
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="role_grants")
     role = models.CharField(max_length=3, choices=Role)
+    reason = models.TextField(default="")
     granted_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
     granted_at = models.DateTimeField(db_default=Now())
+    valid_from = models.DateTimeField(default=now)
+    valid_until = models.DateTimeField(null=True)
+    approved = models.BooleanField(default=False)
+    first_approval = models.ForeignKey("mes.Signature", on_delete=models.PROTECT, null=True, related_name="+")
+    second_approval = models.ForeignKey(
+        "mes.Signature", on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    reviewed_at = models.DateTimeField(default=now)
+    reviewed_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
     revoked = models.BooleanField(default=False)
 
     class Meta:
@@ -81,6 +145,10 @@ class RoleGrant(models.Model):
                 fields=["person", "role"], condition=models.Q(revoked=False), name="role_once"
             ),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="role_known"),
+            models.CheckConstraint(
+                condition=models.Q(valid_until=None) | models.Q(valid_until__gt=models.F("valid_from")),
+                name="role_has_time",
+            ),
         ]
 
     def __str__(self) -> str:

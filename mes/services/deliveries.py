@@ -9,6 +9,7 @@ from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import DeliveryReplayed, DeliveryRetried, DeliverySkipped
 from mes.exceptions import Conflict, InvalidInput, Refused
+from mes.locking import locked_row
 from mes.models import Delivery, DeliveryStatus, Lane
 from mes.permissions import require
 
@@ -59,7 +60,7 @@ def _locked(delivery_id: int, status: DeliveryStatus, actor: Actor) -> Delivery:
     delivery = found.first()
     if delivery is not None:
         Lane.objects.select_for_update().get(pk=_lane(delivery).pk)
-        delivery = found.select_for_update(of=("self",)).first()
+        delivery = locked_row(Delivery.objects.select_related("event"), delivery.pk)
     if delivery is None or delivery.status != status:
         raise Refused(f"Delivery {delivery_id} is not {status.label}.", cure="Look at the list again.")
     at_work = Delivery.objects.filter(

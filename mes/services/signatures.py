@@ -1,31 +1,89 @@
-"""Electronic signatures: two components, a meaning, and the exact content that was shown (ES-01, ES-07 to ES-10)."""
+"""Electronic signatures: two components, a meaning, and the exact content that was shown (ES-01 to ES-12, ES-19)."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
+from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
+from mes import VERSION
 from mes.choices import Meaning
+from mes.clock import clock_faults
 from mes.eventlog.base import Actor, canonical
-from mes.eventlog.unit import running_unit
-from mes.exceptions import SignatureRefused
-from mes.models import Account, Signature, Stream
+from mes.eventlog.unit import afterwards, publish, running_unit
+from mes.events import SignatureGiven
+from mes.exceptions import ContentChanged, Reason, SignatureRefused, SigningStopped
+from mes.models import Account, Person, Signature, SigningSeries, Stream
 from mes.selectors import roles_of, stream_of
+from mes.services.signing_policy import (
+    COMMENTED,
+    DECIDED_ALONE,
+    NEVER_TOGETHER,
+    STATEMENT_VERSION,
+    config_version,
+)
+from mes.services.signing_rights import require_right
+from mes.services.signing_seal import CANON, Standing, hash_of, manifest_digest, seal, verify_signature
+from mes.services.signing_secret import check_signing_secret
+from mes.services.signing_series import (
+    NO_TERMINAL,
+    SeriesContext,
+    end_series,
+    is_last_try,
+    new_series,
+    record_failure,
+    series_for_signing,
+)
+
+EXPLAINED = ("reason", "justification")
+
+
+@dataclass
+class Signer:
+    """Who was recognised by which components, and the series that the next signature is part of."""
+
+    account: Account
+    person: Person
+    series: SigningSeries
+    method: str
+    components: int
+
+
+@dataclass
+class Together:
+    """Several signatures of one act and one meaning (ES-05). `signer` is known from the first on: the secret is asked
+    for once."""
+
+    meaning: Meaning
+    uid: UUID = field(default_factory=uuid4)
+    signer: Signer | None = None
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a signer types: user id and password. `digest` is that of the content the dialog showed, if it showed one."""
+    """What a signer types: user id and secret. `digest` is that of the content the dialog showed, if it showed one.
+
+    `series`: the session it comes from; within a running series the user id may be left out. `assertion`: a passkey's
+    answer in place of the password. `meaning`: the one that was chosen, which must be the transition's.
+    """
 
     username: str
     password: str = field(repr=False)
     digest: str = ""
     comment: str = ""
+    series: SeriesContext | None = None
+    assertion: str = field(default="", repr=False)
+    meaning: str = ""
+    together: Together | None = field(default=None, repr=False)
 
 
 def content_digest(content: Mapping[str, Any]) -> str:
@@ -37,64 +95,227 @@ def sign(
 ) -> Signature:
     """Sign `content` about a root. Part of the calling service's unit: the signature stands with its change, or not at all.
 
-    Raises SignatureRefused where the components are wrong, belong to somebody else, or the content is no longer the
-    one that was shown (ES-19).
+    Raises SignatureRefused where the components are wrong or belong to somebody else (ES-01 to ES-03, ES-12), the
+    account has no right to sign (ES-13), the clock is wrong (G-CLK-01) or the meaning is another one (ES-06), and
+    ContentChanged where the content is no longer the one that was shown (ES-19).
     """
     running_unit("A signature was made")
-    account = _authenticated(actor, credentials)
-    text = canonical(content)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    if credentials.digest and credentials.digest != digest:
-        raise SignatureRefused(
+    now = timezone.now()
+    _refuse_wrong_clock(now, credentials)
+    _refuse_alone(subject, meaning, credentials.together)
+    signer = _signer(actor, credentials, meaning, now)
+    require_right(signer.account, meaning, now)
+    _refuse_other_meaning(meaning, content, credentials)
+    if credentials.digest and credentials.digest != content_digest(content):
+        raise ContentChanged(
             "The content changed after it was shown.", cure="Read it again, then sign.", rule="ES-19"
         )
-    person = account.person
-    if person is None:
+    row = _row(subject, canonical(content), meaning, signer, credentials, now)
+    seal(row)
+    row.save(force_insert=True)
+    _count(row, signer.series, actor)
+    return row
+
+
+def _refuse_wrong_clock(now: datetime, credentials: Credentials) -> None:
+    newest = Signature.objects.order_by("-pk").values_list("signed_at", flat=True).first()
+    if faults := clock_faults(now=now, newest=newest):
+        if credentials.series:
+            over = partial(end_series, account_id=credentials.series.account_id, because="clock fault")
+            afterwards("A series ended", over)
+        raise SignatureRefused(faults)
+
+
+def _refuse_other_meaning(meaning: Meaning, content: Mapping[str, Any], credentials: Credentials) -> None:
+    if credentials.meaning and credentials.meaning != meaning:
+        raise SignatureRefused(
+            f"This step is signed as “{meaning.label}”, not as what was chosen.",
+            cure="Open the dialog again and choose from its list.",
+            rule="ES-06",
+        )
+    explained = credentials.comment.strip() or any(content.get(name) for name in EXPLAINED)
+    if meaning in COMMENTED and not explained:
+        raise SignatureRefused("Who refuses or withdraws says why.", cure="Write a comment.", rule="P11-10e")
+
+
+def _refuse_alone(subject: Model, meaning: Meaning, together: Together | None) -> None:
+    """Releases, design approvals and dispositions are decided one at a time (ES-05)."""
+    if together is None:
+        return
+    if meaning in NEVER_TOGETHER or stream_of(subject)[0] in DECIDED_ALONE:
+        raise SignatureRefused(
+            f"“{meaning.label}” is signed for one record at a time.",
+            cure="Open it and sign it there.",
+            rule="ES-05",
+        )
+
+
+def _signer(actor: Actor, credentials: Credentials, meaning: Meaning, now: datetime) -> Signer:
+    """Who signs, once for everything that is signed together."""
+    together = credentials.together
+    if together is None:
+        return _recognised(actor, credentials, now)
+    if meaning != together.meaning:
+        raise SignatureRefused(
+            "What is signed together has one meaning.", cure="Sign the others by themselves.", rule="ES-05"
+        )
+    together.signer = together.signer or _recognised(actor, credentials, now)
+    return together.signer
+
+
+def _recognised(actor: Actor, credentials: Credentials, now: datetime) -> Signer:
+    series = series_for_signing(credentials.series, now)
+    _refuse_missing(credentials, series)
+    account = _account(credentials, series)
+    try:
+        used = check_signing_secret(
+            account,
+            password=credentials.password,
+            assertion=credentials.assertion,
+            terminal=credentials.series.terminal if credentials.series else NO_TERMINAL,
+        )
+        account, person = _owner(account, actor)
+    except SignatureRefused as refusal:
+        raise _remembered(refusal, actor, credentials) from None
+    goes_on = series is not None and series.account_id == account.pk
+    if series is None or not goes_on:
+        if series is not None:
+            end_series(account_id=series.account_id, because="another account", only=series.pk)
+        series = new_series(account, credentials.series, now)
+    return Signer(account, person, series, used.method, 1 if goes_on else 2)
+
+
+def _refuse_missing(credentials: Credentials, series: SigningSeries | None) -> None:
+    if series is None and not credentials.username:
+        raise SignatureRefused(
+            "The first signing of a series needs user id and secret.", cure="Type both.", rule="ES-02"
+        )
+    if series is not None and not credentials.password and not credentials.assertion:
+        raise SignatureRefused(
+            "Every signing needs your password or passkey.",
+            cure="Type the password, or use the passkey.",
+            rule="ES-03",
+        )
+
+
+def _account(credentials: Credentials, series: SigningSeries | None) -> Account | None:
+    if not credentials.username:
+        return series.account if series else None
+    named = Account.objects.filter(username__iexact=credentials.username, is_active=True)
+    return named.select_related("person").first()
+
+
+def _owner(account: Account | None, actor: Actor) -> tuple[Account, Person]:
+    """The account and its person, who must be the one who acts."""
+    if account is None or account.person is None or account.is_service:
         raise SignatureRefused("A program cannot sign.", cure="A person signs.", rule="ES-12")
-    kind, key = stream_of(subject)
-    version = Stream.objects.filter(type=kind, id=key).values_list("version", flat=True).first()
-    return Signature.objects.create(
-        subject_type=kind,
-        subject_id=key,
-        subject_version=version or 0,
-        content=text,
-        content_digest=digest,
-        meaning=meaning,
-        statement=meaning.label,
-        comment=credentials.comment,
-        account=account,
-        person=person,
-        printed_name=str(person),
-        roles=" ".join(sorted(roles_of(person))),
-        signed_at=timezone.now(),
-        timezone=person.timezone,
-        method="user id + password",
-    )
-
-
-def _authenticated(actor: Actor, credentials: Credentials) -> Account:
-    account = (
-        Account.objects.filter(username__iexact=credentials.username, is_active=True)
-        .select_related("person")
-        .first()
-    )
-    if account is None:
-        # The same work as for a known name, so that timing does not tell which names exist.
-        Account().set_password(credentials.password)
-    if account is None or not account.check_password(credentials.password):
-        raise SignatureRefused("User id or password is wrong.", cure="Type both again.", rule="ES-01")
     if account.person_id != actor.person_id:
         raise SignatureRefused(
             "This account belongs to somebody else.", cure="Sign as yourself.", rule="ES-12"
         )
-    if account.person is None or not account.person.active:
+    if not account.is_active or not account.person.active:
         raise SignatureRefused(
             "This person is not active.", cure="Ask the security administrator.", rule="P11-10d"
         )
-    return account
+    return account, account.person
+
+
+def _remembered(refusal: SignatureRefused, actor: Actor, credentials: Credentials) -> SignatureRefused:
+    """The refusal, on record whatever becomes of the unit; the third of a session in a row ends that session."""
+    if actor.person_id is None:
+        return refusal
+    terminal = credentials.series.terminal if credentials.series else NO_TERMINAL
+    last = is_last_try(actor.person_id, terminal)
+    failed = partial(
+        record_failure,
+        person_id=actor.person_id,
+        account_id=credentials.series.account_id if credentials.series else None,
+        terminal=terminal,
+        rule=refusal.reasons[0].rule,
+        ends=last,
+    )
+    afterwards("A signing failed", failed)
+    if not last:
+        return refusal
+    stopped = Reason("This was the third failed signing: the session ends.", "Sign in again.", "ES-15")
+    return SigningStopped((*refusal.reasons, stopped))
+
+
+def _row(
+    subject: Model, content: str, meaning: Meaning, signer: Signer, credentials: Credentials, now: datetime
+) -> Signature:
+    kind, key = stream_of(subject)
+    version = Stream.objects.filter(type=kind, id=key).values_list("version", flat=True).first()
+    before = _last_of(kind, key)
+    series, person = signer.series, signer.person
+    return Signature(
+        uid=uuid4(),
+        seq=before.seq + 1 if before else 1,
+        subject_type=kind,
+        subject_id=key,
+        subject_version=version or 0,
+        content=content,
+        content_digest=hashlib.sha256(content.encode()).hexdigest(),
+        canon_id=CANON,
+        attachments_digest=manifest_digest(content),
+        meaning=meaning,
+        statement=meaning.label,
+        statement_version=STATEMENT_VERSION,
+        comment=credentials.comment,
+        account=signer.account,
+        username=signer.account.username,
+        person=person,
+        printed_name=str(person),
+        title=person.credentials,
+        roles=" ".join(sorted(roles_of(person))),
+        signed_at=now,
+        timezone=person.timezone,
+        utc_offset=offset_in(now, person.timezone),
+        method=signer.method,
+        components=signer.components,
+        series=series,
+        position=series.signed + 1,
+        batch=credentials.together.uid if credentials.together else None,
+        session_digest=series.session_digest,
+        address=series.address,
+        agent=series.agent,
+        app_version=VERSION,
+        config_version=config_version(),
+        prev_hash=hash_of(before) if before else "",
+    )
+
+
+def offset_in(at: datetime, zone: str) -> str:
+    """±HH:MM of a moment in an IANA zone (ES-08)."""
+    text = at.astimezone(ZoneInfo(zone)).strftime("%z")
+    return f"{text[:3]}:{text[3:5]}"
+
+
+def _last_of(kind: str, key: str) -> Signature | None:
+    """The newest signature of a record. Who asks holds the place of the next one until the unit ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"signature {kind}/{key}"])
+    return Signature.objects.filter(subject_type=kind, subject_id=key).order_by("-seq").first()
+
+
+def _count(row: Signature, series: SigningSeries, actor: Actor) -> None:
+    series.signed, series.last_at = row.position, row.signed_at
+    series.save(update_fields=["signed", "last_at"])
+    given = SignatureGiven(
+        signature=str(row.uid),
+        hash=hash_of(row),
+        subject=f"{row.subject_type}/{row.subject_id}",
+        meaning=row.meaning,
+        position=row.position,
+    )
+    publish(series, given, actor=actor)
+
+
+def is_withdrawn(signature: Signature) -> bool:
+    return hasattr(signature, "withdrawal")
 
 
 def stands_for(signature: Signature, content: Mapping[str, Any]) -> bool:
-    """Whether a signature is over exactly this content. A changed content voids it (ES-10)."""
-    recomputed = hashlib.sha256(signature.content.encode()).hexdigest()
-    return recomputed == signature.content_digest == content_digest(content)
+    """Whether a signature is intact, over exactly this content, and not withdrawn. A changed content voids it (ES-10)."""
+    standing = verify_signature(signature, content=content)
+    return standing is Standing.VALID and not is_withdrawn(signature)

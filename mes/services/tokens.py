@@ -15,6 +15,7 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import TokenIssued, TokenRevoked
 from mes.exceptions import InvalidInput, Refused
+from mes.locking import locked_row
 from mes.models import AccessToken, Account
 from mes.permissions import require
 
@@ -57,12 +58,7 @@ def issue_token(*, account: Account, name: str, valid_for: timedelta, actor: Act
 @unit_of_work
 def revoke_token(*, token_id: int, actor: Actor) -> None:
     """Close a key at once. Own keys by their owner, any key by a security administrator."""
-    token = (
-        AccessToken.objects.select_for_update(of=("self",))
-        .select_related("account")
-        .filter(pk=token_id)
-        .first()
-    )
+    token = locked_row(AccessToken.objects.select_related("account"), token_id)
     if token is None or token.revoked:
         raise Refused("There is no such open key.", cure="Look at the list again.")
     if actor.person_id is None or token.account.person_id != actor.person_id:

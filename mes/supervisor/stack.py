@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,19 @@ class Stack:
     supervisor: int
     address: str
     run_folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the supervisor is gone, whoever stopped it."""
+        return self.process.poll() is not None
+
+    def await_end(self, seconds: float | None = None) -> None:
+        """Wait until the supervisor is gone. Raises StackFailed where it still runs after that time."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise StackFailed(f"Lamina still ran after {seconds} s") from None
 
     @property
     def processes(self) -> Mapping[str, int]:
@@ -68,22 +81,25 @@ def running_stack(
     var = Path(environment.get("LAMINA_VAR", settings.VAR_DIR)).resolve()
     log = var / "log" / "up.log"
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Another Lamina may run here and own the log: ours takes its place once this one has the place.
+    fresh = log.with_name(f"{log.name}.{os.getpid()}")
     command = [sys.executable, str(MANAGE), "up", "--port", str(port), "--quiet"]
     command += ["--servers"] if servers_only else []
-    with log.open("wb") as output:
+    with fresh.open("wb") if quiet else nullcontext() as output:
         process = subprocess.Popen(  # noqa: S603  # our own command
             bound(command, on_parent_death=signal.SIGTERM),
             stdin=subprocess.DEVNULL,
-            stdout=output if quiet else None,
+            stdout=output,
             stderr=subprocess.STDOUT if quiet else None,
             env=dict(environment),
             # Ctrl-C reaches the caller alone, which leaves this context and so stops the stack in order.
             start_new_session=True,
         )
     try:
-        yield _once_running(process, var / "run", log if quiet else None, tell or (lambda _line: None))
+        yield _once_running(process, var / "run", fresh if quiet else None, tell or (lambda _line: None))
     finally:
         _stop(process)
+        fresh.unlink(missing_ok=True)
 
 
 def _once_running(
@@ -92,13 +108,22 @@ def _once_running(
     deadline = time.monotonic() + START_TIMEOUT
     told = 0
     while process.poll() is None and time.monotonic() < deadline:
-        told += _pass_on(log, told, tell)
         found = status.read(run_folder)
+        if found and found.supervisor == process.pid:
+            log = _in_its_place(log)
+        told += _pass_on(log, told, tell)
         if found and found.supervisor == process.pid and found.state == "running":
-            return Stack(process.pid, found.address, run_folder)
+            return Stack(process.pid, found.address, run_folder, process)
         time.sleep(POLL)
     last = log.read_text(encoding="utf-8", errors="replace")[-3000:] if log else "See what stands above."
     raise StackFailed(f"Lamina did not start.\n{last}")
+
+
+def _in_its_place(log: Path | None) -> Path | None:
+    """The log of a stack that owns the place, under the name that people look for."""
+    if log is None or log.suffix == ".log":
+        return log
+    return log.replace(log.with_suffix(""))
 
 
 def _pass_on(log: Path | None, told: int, tell: Callable[[str], None]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,10 +17,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from mes.choices import Meaning, Role
-from mes.dashboard.navigation import Link, links_for
+from mes.dashboard.navigation import MENU, Link, links_for, roles_behind
 from mes.dashboard.words import Word, word_for
+from mes.models import Signature
+from mes.permissions import PERMISSIONS
 from mes.services.holds import held_by
 from mes.services.retention import keeping_of
+from mes.services.signatures import is_withdrawn
+from mes.services.signing_seal import Standing, verify_signature
 
 register = template.Library()
 
@@ -146,6 +150,13 @@ def statement(meaning: str) -> str:
 
 
 @register.filter
+def standing(signature: Signature) -> str:
+    """What a signature is worth where it is shown: "valid", "superseded", "withdrawn" or what was tampered with."""
+    found = verify_signature(signature)
+    return "withdrawn" if found is Standing.VALID and is_withdrawn(signature) else found.value.lower()
+
+
+@register.filter
 def label(name: object) -> str:
     """A field's name as a label: `maximum_p95_mm` → `Maximum p95 (mm)`."""
     words = str(name).replace("_", " ").strip()
@@ -192,9 +203,37 @@ def environment_note() -> str:
 
 
 @register.simple_tag(takes_context=True)
+def sees_security(context: template.Context) -> bool:
+    """Whether the page of accounts opens for this person. Its link stands in the menu: few have it."""
+    roles = roles_behind(context["request"])
+    return bool(
+        (PERMISSIONS["mes.confirm_identity"].roles | PERMISSIONS["mes.review_credentials"].roles) & roles
+    )
+
+
+@register.simple_tag
+def provider_name() -> str:
+    """What the identity provider is called here; empty where there is none."""
+    apps = settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"]
+    return str(apps[0]["name"]) if settings.OIDC_ISSUER and apps else ""
+
+
+@register.simple_tag
+def idle_seconds() -> int:
+    """After how long without a touch a page locks itself."""
+    return int(settings.IDLE.total_seconds())
+
+
+@register.simple_tag(takes_context=True)
 def navigation(context: template.Context) -> list[Link]:
     """The pages this person may open, with the current one marked."""
     return links_for(context["request"])
+
+
+@register.simple_tag(takes_context=True)
+def menu(context: template.Context) -> list[Link]:
+    """The pages beside this person's name."""
+    return links_for(context["request"], MENU)
 
 
 @register.filter
@@ -210,6 +249,12 @@ def moment_in(value: datetime, zone: str) -> SafeString:
         value.isoformat(),
         f"{value.astimezone(ZoneInfo(zone)):%d %b %Y, %H:%M:%S %Z} ({zone})",
     )
+
+
+@register.filter
+def utc(value: datetime) -> str:
+    """The same instant in UTC, to the minute, beside a local time."""
+    return f"{value.astimezone(UTC):%d %b %Y, %H:%M UTC}"
 
 
 @register.filter

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
@@ -56,13 +57,21 @@ class DecisionInput(SignedReasonInput):
 class BuildViewSet(FilesViewSet):
     """Builds. POST puts frozen devices on a plate, which a worker slices."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "create": "printing.create_build",
+        "verify": "printing.verify_build",
+        "retry": "printing.create_build",
+        "cancel": "printing.cancel_build",
+        "decide": "printing.decide_interruption",
+        "dispatch_to": "printing.dispatch_build",
+    }
     letter = "B"
     page = "build"
     serializer_class = BuildOutput
     filterset_fields = ("state", "printer_kind")
     queryset = Build.objects.none()
 
-    def get_queryset(self) -> QuerySet[Build]:
+    def rows(self) -> QuerySet[Build]:
         return builds()
 
     def get_serializer_class(self) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -12,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from mes.api.base import Acting, CodeViewSet, NoInput, ReasonInput, given
+from mes.api.base import CodeViewSet, NoInput, ReasonInput, Scoped, given
 from printing.api.outputs import CommandOutput, JobOutput
 from printing.models import PrinterCommand, PrintJob
 from printing.selectors import commands, jobs
@@ -31,12 +32,19 @@ class HappenedInput(ReasonInput):
 class JobViewSet(CodeViewSet):
     """Print jobs. They are made by dispatching a build."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "start": "printing.operate_printer",
+        "pause": "printing.operate_printer",
+        "resume": "printing.operate_printer",
+        "cancel": "printing.operate_printer",
+        "settle": "printing.operate_printer",
+    }
     letter = "J"
     serializer_class = JobOutput
     filterset_fields = ("state", "printer", "build")
     queryset = PrintJob.objects.none()
 
-    def get_queryset(self) -> QuerySet[PrintJob]:
+    def rows(self) -> QuerySet[PrintJob]:
         return jobs()
 
     @extend_schema(request=NoInput, responses=JobOutput)
@@ -75,16 +83,19 @@ class JobViewSet(CodeViewSet):
         return Response(JobOutput(self.get_object()).data)
 
 
-class CommandViewSet(Acting, ReadOnlyModelViewSet[PrinterCommand]):
+class CommandViewSet(Scoped, ReadOnlyModelViewSet[PrinterCommand]):
     """Physical commands and what became of them."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "settle": "printing.operate_printer",
+    }
     serializer_class = CommandOutput
     lookup_field = "uid"
     lookup_value_regex = "[0-9a-f-]{36}"
     filterset_fields = ("state", "kind", "printer", "job")
     queryset = PrinterCommand.objects.none()
 
-    def get_queryset(self) -> QuerySet[PrinterCommand]:
+    def rows(self) -> QuerySet[PrinterCommand]:
         return commands()
 
     @extend_schema(request=HappenedInput, responses=CommandOutput)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404
@@ -17,9 +17,9 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from mes.api.base import (
-    Acting,
     JSONTextField,
     ReasonInput,
+    Scoped,
     SignedReasonInput,
     SigningInput,
     credentials_in,
@@ -60,6 +60,14 @@ class LotInput(serializers.Serializer[Any]):
 class LotViewSet(FilesViewSet):
     """Material lots. POST receives one into quarantine."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "create": "printing.receive_lot",
+        "certificate": "printing.read_certificate",
+        "release": "printing.release_lot",
+        "reject": "printing.reject_lot",
+        "hold": "printing.hold_lot",
+        "release_hold": "printing.release_lot_hold",
+    }
     letter = "L"
     page = "lot"
     serializer_class = LotOutput
@@ -67,7 +75,7 @@ class LotViewSet(FilesViewSet):
     parser_classes = (ShallowJSONParser, MultiPartParser)
     queryset = MaterialLot.objects.none()
 
-    def get_queryset(self) -> QuerySet[MaterialLot]:
+    def rows(self) -> QuerySet[MaterialLot]:
         return lots()
 
     def get_serializer_class(self) -> Any:
@@ -151,16 +159,19 @@ class WithdrawalInput(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=2000)
 
 
-class ContainerViewSet(Acting, ReadOnlyModelViewSet[Container]):
+class ContainerViewSet(Scoped, ReadOnlyModelViewSet[Container]):
     """Containers, by the label on them."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "withdraw": "printing.withdraw_material",
+    }
     serializer_class = ContainerOutput
     lookup_field = "label"
     lookup_value_regex = "[0-9A-Z]{1,18}"
     filterset_fields = ("state", "lot")
     queryset = Container.objects.none()
 
-    def get_queryset(self) -> QuerySet[Container]:
+    def rows(self) -> QuerySet[Container]:
         return containers()
 
     @extend_schema(request=WithdrawalInput, responses=ContainerOutput)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -49,12 +50,16 @@ class ParametersInput(serializers.Serializer[Any]):
 class ParametersViewSet(CodeViewSet):
     """Parameter sets. POST writes one down; another person approves it."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "create": "printing.define_parameters",
+        "approve": "printing.approve_parameters",
+    }
     letter = "S"
     serializer_class = ParametersOutput
     filterset_fields = ("state", "printer_kind", "material__code")
     queryset = ParameterSet.objects.none()
 
-    def get_queryset(self) -> QuerySet[ParameterSet]:
+    def rows(self) -> QuerySet[ParameterSet]:
         return parameter_sets()
 
     @extend_schema(request=ParametersInput, responses={201: ParametersOutput})
@@ -101,12 +106,25 @@ class LabelInput(serializers.Serializer[Any]):
 class PrinterViewSet(CodeViewSet):
     """Printers. POST registers one."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "create": "printing.register_printer",
+        "approve_step": "printing.qualify_printer",
+        "qualify": "printing.qualify_printer",
+        "calibrate": "printing.calibrate_printer",
+        "require_requalification": "printing.suspend_printer",
+        "suspend": "printing.suspend_printer",
+        "hold": "printing.hold_printer",
+        "release_hold": "printing.release_printer_hold",
+        "load": "printing.load_container",
+        "unload": "printing.load_container",
+        "confirm_plate_clear": "printing.clear_plate",
+    }
     letter = "M"
     serializer_class = PrinterOutput
     filterset_fields = ("kind", "qualification", "operation", "held")
     queryset = Printer.objects.none()
 
-    def get_queryset(self) -> QuerySet[Printer]:
+    def rows(self) -> QuerySet[Printer]:
         return printers()
 
     @extend_schema(request=PrinterInput, responses={201: PrinterOutput})

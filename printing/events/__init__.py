@@ -19,6 +19,7 @@ from printing.events.builds import (
 )
 from printing.events.devices import (
     DeviceBuildCancelled,
+    DeviceBuildOutdated,
     DeviceBuildVerified,
     DevicePrintFailed,
     DevicePrintFinished,
@@ -97,6 +98,7 @@ __all__ = [
     "ContainerRegistered",
     "ContainerUnloaded",
     "DeviceBuildCancelled",
+    "DeviceBuildOutdated",
     "DeviceBuildVerified",
     "DevicePrintFailed",
     "DevicePrintFinished",

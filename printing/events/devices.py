@@ -24,6 +24,15 @@ class DeviceBuildCancelled(Event, name="printing.device_build_cancelled"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeviceBuildOutdated(Event, name="printing.device_build_outdated"):
+    """A machine may be printing this device from a design that was voided meanwhile."""
+
+    device_id: int
+    build_id: int
+    design_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class DevicePrintStarted(Event, name="printing.device_print_started"):
     """The machine prints this device."""
 

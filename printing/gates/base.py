@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date, timedelta
 from decimal import Decimal
 
+from django.db.models import Model
 from django.utils import timezone
 
 from devices.models import Device
 from mes.eventlog.base import Actor
 from mes.lifecycle import Verdict, blocked, passed
+from mes.permissions import segregation_of, segregation_reasons
 from printing.choices import (
     USABLE_LOTS,
 )
@@ -21,10 +23,12 @@ NO_CONTAINER = "No container is loaded."
 LOAD = "Load a container of the right material by its label."
 
 
-def another_person(actor: Actor, first: int | None, did: str) -> Verdict:
-    if actor.person_id == first:
-        return blocked(f"You {did} yourself.", cure="Somebody else signs.", person=first)
-    return passed(person=actor.person_id, other=first)
+def apart(actor: Actor, action: str, subject: Model) -> Verdict:
+    """Whether the registered rules of segregation let this person do it (G-SOD-01)."""
+    reasons = segregation_reasons(actor, action, subject)
+    if reasons:
+        return blocked(reasons[0].text, cure=reasons[0].cure, person=actor.person_id)
+    return passed(person=actor.person_id, rules=[rule.title for rule in segregation_of(action)])
 
 
 def lasts_until(lot: MaterialLot, needed_until: date) -> Verdict:

@@ -20,7 +20,7 @@ from printing.gates.base import (
     DISPATCH,
     START,
     allows_material,
-    another_person,
+    apart,
     devices_on,
 )
 from printing.models import Build, ParameterSet, PrintJob
@@ -29,6 +29,7 @@ from printing.selectors import (
     items_content,
 )
 from printing.services.jobs import Placement
+from printing.services.standing import outdated_parts
 
 
 @gate("G-DES-02", "build.create")
@@ -144,7 +145,21 @@ def build_file_intact(subject: Build | Placement, **_: Any) -> Verdict:
 @gate("G-SOD-01", "build.verify")
 def verifier_is_not_author(build: Build, *, actor: Actor, **_: Any) -> Verdict:
     """Who verifies the build did not make it."""
-    return another_person(actor, build.created_by_id, "made this build")
+    return apart(actor, "printing.verify_build", build)
+
+
+@gate("G-BLD-01", DISPATCH, START, "build.complete", "build.accept")
+def designs_still_stand(subject: Placement | PrintJob, **_: Any) -> Verdict:
+    """Every part on the plate is the approved design that its device has now."""
+    build = subject.build
+    outdated = outdated_parts(build)
+    if outdated:
+        return blocked(
+            f"{build.code} holds a design of {', '.join(outdated)} that does not stand any more.",
+            cure="Give the build up and make a new one from the approved designs.",
+            parts=outdated,
+        )
+    return passed(items_digest=build.items_digest)
 
 
 @gate("G-BLD-01", DISPATCH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from mes.eventlog.base import Actor
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.services.artefacts import require_intact
 from mes.services.signatures import stands_for
+from printing.choices import JobState
 from printing.gates.base import (
     DISPATCH,
     LOAD,
@@ -18,7 +20,7 @@ from printing.gates.base import (
     NO_CONTAINER,
     START,
     allows_material,
-    another_person,
+    apart,
     devices_on,
     is_released,
     lasts_until,
@@ -43,12 +45,39 @@ def certificate_in_spec(lot: MaterialLot, **_: Any) -> Verdict:
             cure="Ask the supplier for the certificate and receive the lot with it.",
             results=len(lot.certificate),
         )
+    faults = _unusable(lot.certificate)
+    if faults:
+        return blocked(
+            " ".join(faults),
+            cure="Ask the supplier for a certificate with each characteristic once and its limits, and receive the lot with it.",
+            certificate=lot.certificate,
+        )
     outside = [result["characteristic"] for result in lot.certificate if not _within(result)]
     if outside:
         return blocked(
             f"Outside the limits: {', '.join(outside)}.", cure="Reject the lot.", certificate=lot.certificate
         )
     return passed(certificate=lot.certificate, file=lot.certificate_file_id)
+
+
+def _unusable(certificate: list[dict[str, Any]]) -> list[str]:
+    """Why a certificate proves nothing: a value without a limit, limits that exclude each other, a result given twice."""
+    unlimited = [
+        row["characteristic"] for row in certificate if row["minimum"] is None and row["maximum"] is None
+    ]
+    crossed = [
+        row["characteristic"]
+        for row in certificate
+        if None not in (row["minimum"], row["maximum"]) and row["minimum"] > row["maximum"]
+    ]
+    names = Counter(row["characteristic"].casefold() for row in certificate)
+    doubled = [name for name, count in names.items() if count > 1]
+    said = (
+        ("No limit is given for", unlimited),
+        ("The limits exclude each other for", crossed),
+        ("Given more than once:", doubled),
+    )
+    return [f"{text} {', '.join(found)}." for text, found in said if found]
 
 
 def _within(result: dict[str, Any]) -> bool:
@@ -74,7 +103,7 @@ def lot_not_expired(lot: MaterialLot, **_: Any) -> Verdict:
 @gate("G-SOD-01", "lot.release")
 def releaser_did_not_receive(lot: MaterialLot, *, actor: Actor, **_: Any) -> Verdict:
     """Who releases the lot did not receive it."""
-    return another_person(actor, lot.received_by_id, "received this lot")
+    return apart(actor, "printing.release_lot", lot)
 
 
 @gate("G-MAT-01", "printer.load")
@@ -112,8 +141,13 @@ def container_free_and_reserved(loading: Loading, **_: Any) -> Verdict:
     job = job_holding(printer)
     if job is None:
         return passed(label=container.label)
-    if job.started_at is not None and job.ended_at is None:
-        return blocked(f"{job.code} is running on {printer.code}.", cure="Wait until it ends.", job=job.code)
+    if job.ended_at is None and job.state != JobState.CLAIMED:
+        return blocked(
+            f"{job.code} is {job.get_state_display().lower()} on {printer.code} with {job.container.label}.",
+            cure="Wait until it ends; the machine prints from the container that it was started with.",
+            job=job.code,
+            started_with=job.container.label,
+        )
     reserved = job.container.lot
     if job.ended_at is None and reserved.pk != container.lot_id:
         return blocked(

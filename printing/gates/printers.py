@@ -19,7 +19,7 @@ from printing.choices import (
 from printing.gates.base import (
     DISPATCH,
     START,
-    another_person,
+    apart,
     planned_end,
 )
 from printing.models import ParameterSet, Printer
@@ -36,13 +36,13 @@ from printing.services.jobs import Placement
 @gate("G-SOD-01", "parameters.approve")
 def approver_is_not_author(parameters: ParameterSet, *, actor: Actor, **_: Any) -> Verdict:
     """Who approves the parameter set did not write it."""
-    return another_person(actor, parameters.authored_by_id, "wrote this parameter set")
+    return apart(actor, "printing.approve_parameters", parameters)
 
 
 @gate("G-SOD-01", "printer.approve_installation", "printer.approve_operation", "printer.qualify")
 def qualifier_did_not_register(printer: Printer, *, actor: Actor, **_: Any) -> Verdict:
     """Who approves the qualification did not register the printer."""
-    return another_person(actor, printer.registered_by_id, "registered this printer")
+    return apart(actor, "printing.qualify_printer", printer)
 
 
 @gate("G-PRN-01", DISPATCH, START)

@@ -102,7 +102,7 @@ class BuildItem(models.Model):
         return f"{self.device_id} in {self.build_id}"
 
 
-@table("working")
+@table("working", no_history="a hint for the screen, overwritten as it goes")
 class Preparation(models.Model):
     """How far the slicing is. A hint for the screen, overwritten as it goes; no part of the record."""
 

@@ -7,7 +7,7 @@ from django.db import models
 from mes.tables import table
 
 
-@table("working")
+@table("working", no_history="who drives the printers now; what they did is published")
 class FleetLease(models.Model):
     """One process drives a group of printers. `epoch` grows with each holder and fences one that lost it."""
 
@@ -23,7 +23,7 @@ class FleetLease(models.Model):
         return f"{self.group}@{self.epoch}"
 
 
-@table("working")
+@table("working", no_history="the last answer of a printer, every second; what follows from it is published")
 class PrinterContact(models.Model):
     """The last time the printer itself answered, and what the answer was (`snapshot`, see `drivers.base.Snapshot`)."""
 

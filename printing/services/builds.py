@@ -11,6 +11,7 @@ from mes.eventlog.base import Actor, Event, digest_of
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput
 from mes.lifecycle import ask_gates, refuse_blocked
+from mes.locking import locked_rows
 from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
@@ -45,6 +46,8 @@ def create_build(*, device_ids: Sequence[int], printer_kind: str, parameters: in
     require(actor, "printing.create_build")
     chosen = _approved(parameters, printer_kind)
     devices = _locked_devices(device_ids)
+    for device in devices:
+        require(actor, "printing.create_build", device)
     refuse_blocked(ask_gates("build.create", tuple(devices), parameters=chosen, actor=actor))
     build = Build.objects.create(
         printer_kind=printer_kind,
@@ -76,12 +79,8 @@ def _locked_devices(device_ids: Sequence[int]) -> list[Device]:
     keys = sorted(set(device_ids))
     if not 1 <= len(keys) <= MOST_DEVICES or len(keys) != len(device_ids):
         raise InvalidInput(f"A build holds 1 to {MOST_DEVICES} different devices.", cure="Choose them again.")
-    devices = list(
-        Device.objects.select_for_update(of=("self",))
-        .select_related("order", "master", "material", "current_design")
-        .filter(pk__in=keys)
-        .order_by("pk")
-    )
+    whole = Device.objects.select_related("order", "master", "material", "current_design")
+    devices = locked_rows(whole, keys)
     if len(devices) != len(keys):
         raise InvalidInput("Not every device exists.", cure="Look at the list again.")
     return devices
@@ -97,8 +96,8 @@ def _add_item(build: Build, device: Device) -> None:
 @unit_of_work
 def retry_preparation(*, build_id: int, actor: Actor, reason: str) -> None:
     """Slice a build again that could not be prepared."""
-    require(actor, "printing.create_build")
     build = locked(Build, build_id, what="build")
+    require(actor, "printing.create_build", build)
     move(build, BUILD, "reopen", problems=[])
     publish(build, BuildReopened(build_id=build.pk), actor=actor, reason=reason)
 
@@ -106,8 +105,8 @@ def retry_preparation(*, build_id: int, actor: Actor, reason: str) -> None:
 @unit_of_work
 def verify_build(*, build_id: int, actor: Actor, credentials: Credentials) -> Signature:
     """Verify the build file by signature (G-BLD-01, G-BLD-02, G-SOD-01). Its devices are queued by their events."""
-    require(actor, "printing.verify_build")
     build = locked(Build, build_id, what="build")
+    require(actor, "printing.verify_build", build)
     BUILD.row("verify", build.state)
     results = ask_gates("build.verify", build, actor=actor)
     refuse_blocked(results)
@@ -131,12 +130,17 @@ def verify_build(*, build_id: int, actor: Actor, credentials: Credentials) -> Si
 @unit_of_work
 def cancel_build(*, build_id: int, actor: Actor, reason: str) -> None:
     """Give a build up before it is printed. A slicing that runs stops at its next layer."""
-    require(actor, "printing.cancel_build")
+    build = locked(Build, build_id, what="build")
+    require(actor, "printing.cancel_build", build)
     if not reason.strip():
         raise InvalidInput("Say why the build is given up.", rule="P11-10e")
-    build = locked(Build, build_id, what="build")
+    give_build_up(build, actor=actor, reason=reason)
+
+
+def give_build_up(build: Build, *, actor: Actor, reason: str, **changes: Any) -> None:
+    """Cancel a locked build and free its devices. Part of the calling unit. Raises TransitionRefused once it is scheduled."""
     devices = devices_of(build)
-    move(build, BUILD, "cancel")
+    move(build, BUILD, "cancel", **changes)
     _free_items(build)
     publish(build, BuildCancelled(build_id=build.pk), actor=actor, reason=reason)
     for device in devices:
@@ -149,14 +153,16 @@ def decide_interruption(
     *, build_id: int, accept: bool, actor: Actor, credentials: Credentials, reason: str
 ) -> None:
     """Say by signature whether an interrupted build is as good as it was verified (G-PRT-01)."""
-    require(actor, "printing.decide_interruption")
+    build = locked(Build, build_id, what="build")
+    require(actor, "printing.decide_interruption", build)
     if not reason.strip():
         raise InvalidInput("Say what was looked at.", rule="G-PRT-01")
-    build = locked(Build, build_id, what="build")
     name = "accept" if accept else "discard"
     meaning = Meaning.APPROVED if accept else Meaning.REJECTED
     BUILD.row(name, build.state)
     job = _ended_job(build)
+    if accept:
+        refuse_blocked(ask_gates("build.accept", job, actor=actor))
     content = interruption_content(build, accept=accept, reason=reason)
     signature = sign(subject=build, content=content, meaning=meaning, actor=actor, credentials=credentials)
     move(build, BUILD, name, decision=reason)

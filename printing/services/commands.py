@@ -170,10 +170,10 @@ def settle_command(*, command_id: int, happened: bool, actor: Actor, reason: str
 
     A start that happened lets the job go on; one that did not gives the claim back, to be started again by a person.
     """
-    require(actor, "printing.operate_printer")
+    command = locked_command(command_id)
+    require(actor, "printing.operate_printer", command)
     if not reason.strip():
         raise InvalidInput("Say what you saw at the machine.", rule="P11-10e")
-    command = locked_command(command_id)
     if command.state != CommandState.UNCERTAIN:
         raise TransitionRefused("This command is not uncertain.", cure="Look at the printer again.")
     if not command.evidence:

@@ -56,12 +56,12 @@ def withdraw_material(
     *, container_id: int, quantity: Decimal, withdrawal: str, actor: Actor, reason: str
 ) -> Consumption:
     """Take a sample from a container, or throw material away."""
-    require(actor, "printing.withdraw_material")
+    container, lot = _locked_pair(container_id)
+    require(actor, "printing.withdraw_material", lot)
     if withdrawal not in Withdrawal.values or not reason.strip():
         raise InvalidInput("Say whether it is a sample or waste, and why.", rule="P11-10e")
     if not quantity.is_finite() or quantity <= 0 or quantity != quantity.quantize(STEP):
         raise InvalidInput(f"A quantity of {quantity} cannot be taken.", cure="Give a number above 0.")
-    container, lot = _locked_pair(container_id)
     if quantity > container.remaining:
         raise InvalidInput(
             f"{container.label} holds {container.remaining} {lot.unit}.", cure="Count again.", rule="G-MAT-06"

@@ -63,8 +63,8 @@ def dispatch_build(*, build_id: int, printer_id: int | None = None, actor: Actor
     The printer's row is locked while the gates are asked, so that two dispatchers never get the same one; the database
     refuses a second claim as well. Raises TransitionRefused with the reasons of every printer that was looked at.
     """
-    require(actor, "printing.dispatch_build")
     build = locked(Build, build_id, what="build")
+    require(actor, "printing.dispatch_build", build)
     BUILD.row("schedule", build.state)
     printer, results = _choose(build, printer_id, actor)
     job = _claim(build, printer)
@@ -126,8 +126,8 @@ def _claim(build: Build, printer: Printer) -> PrintJob:
 @unit_of_work
 def start_job(*, job_id: int, actor: Actor) -> PrinterCommand:
     """Ask the machine to start. Every gate is asked again, on what is loaded and what the printer says now."""
-    require(actor, "printing.operate_printer")
     job = locked_job(job_id)
+    require(actor, "printing.operate_printer", job)
     JOB.row("start", job.state)
     if job.printer.container_id:
         loaded = locked(Container, job.printer.container_id, what="container")
@@ -156,9 +156,9 @@ def resume_job(*, job_id: int, actor: Actor, reason: str) -> PrinterCommand:
 
 
 def _ask(job_id: int, state: JobState, kind: CommandKind, actor: Actor, reason: str) -> PrinterCommand:
-    require(actor, "printing.operate_printer")
-    _need(reason)
     job = locked_job(job_id)
+    require(actor, "printing.operate_printer", job)
+    _need(reason)
     if job.state != state:
         raise TransitionRefused(
             f"{job.code} is {job.get_state_display()}.",
@@ -173,16 +173,12 @@ def _ask(job_id: int, state: JobState, kind: CommandKind, actor: Actor, reason: 
 @unit_of_work
 def cancel_job(*, job_id: int, actor: Actor, reason: str) -> PrintJob:
     """Give a claim back, or ask the machine to stop. What was begun cannot be continued."""
-    require(actor, "printing.operate_printer")
-    _need(reason)
     job = locked_job(job_id)
-    waiting = open_command(job.printer)
-    if waiting and waiting.state == CommandState.REQUESTED and waiting.job_id == job.pk:
-        waiting.job, waiting.printer = job, job.printer
-        withdraw(waiting, actor, "cancelled before it was sent")
-    if job.state == JobState.CLAIMED:
-        _give_back(job, actor, reason)
-    elif job.state in (JobState.PRINTING, JobState.PAUSED):
+    require(actor, "printing.operate_printer", job)
+    _need(reason)
+    if withdraw_job(job, actor, reason):
+        return job
+    if job.state in (JobState.PRINTING, JobState.PAUSED):
         command = request_command(job, CommandKind.CANCEL, actor)
         asked = JobCommandAsked(job_id=job.pk, kind=command.kind, command_id=command.pk)
         publish(job, asked, actor=actor, reason=reason)
@@ -193,6 +189,18 @@ def cancel_job(*, job_id: int, actor: Actor, reason: str) -> PrintJob:
             rule="K-06",
         )
     return job
+
+
+def withdraw_job(job: PrintJob, actor: Actor, reason: str) -> bool:
+    """Give a locked job's claim back where no start was sent. Part of the calling unit; False where the machine may know it."""
+    waiting = open_command(job.printer)
+    if waiting and waiting.state == CommandState.REQUESTED and waiting.job_id == job.pk:
+        waiting.job, waiting.printer = job, job.printer
+        withdraw(waiting, actor, "cancelled before it was sent")
+    if job.state != JobState.CLAIMED:
+        return False
+    _give_back(job, actor, reason)
+    return True
 
 
 def _give_back(job: PrintJob, actor: Actor, reason: str) -> None:
@@ -207,11 +215,11 @@ def _give_back(job: PrintJob, actor: Actor, reason: str) -> None:
 @unit_of_work
 def settle_job(*, job_id: int, outcome: str, actor: Actor, reason: str) -> PrintJob:
     """Say what became of an uncertain print, after looking at the machine: printing, finished, failed or cancelled."""
-    require(actor, "printing.operate_printer")
+    job = locked_job(job_id)
+    require(actor, "printing.operate_printer", job)
     _need(reason)
     if outcome not in SETTLED:
         raise InvalidInput(f"'{outcome[:20]}' is no outcome.", cure=f"Choose one of: {', '.join(SETTLED)}.")
-    job = locked_job(job_id)
     if job.state != JobState.UNCERTAIN:
         raise TransitionRefused(f"{job.code} is {job.get_state_display()}.", cure="Nothing to settle.")
     waiting = open_command(job.printer)
@@ -233,10 +241,10 @@ def settle_job(*, job_id: int, outcome: str, actor: Actor, reason: str) -> Print
 @unit_of_work
 def confirm_plate_clear(*, printer_id: int, actor: Actor) -> None:
     """Confirm that the parts are off, the plate is clear and the line is clean (G-PRN-06). Frees the printer."""
-    require(actor, "printing.clear_plate")
     held = PrintJob.objects.filter(printer_id=printer_id, plate_cleared_at__isnull=True).first()
     job = locked_job(held.pk) if held else None
     printer = job.printer if job else locked(Printer, printer_id, what="printer")
+    require(actor, "printing.clear_plate", job or printer)
     if job is None and (holding := job_holding(printer)):
         raise Conflict(f"{holding.code} claimed {printer.code} meanwhile.", cure="Look at the printer again.")
     _refuse_unclear(printer, job)

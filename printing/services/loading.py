@@ -33,9 +33,9 @@ class Loading:
 @unit_of_work
 def load_container(*, printer_id: int, scanned_code: str, actor: Actor) -> Container:
     """Put a container on a printer (G-MAT-01, G-MAT-02, G-MAT-08). The one that was there is taken off."""
-    require(actor, "printing.load_container")
-    label = read_label(scanned_code)
     printer = locked(Printer, printer_id, what="printer")
+    require(actor, "printing.load_container", printer)
+    label = read_label(scanned_code)
     container = _find(label)
     if printer.container_id == container.pk:
         return container
@@ -91,8 +91,8 @@ def _open(container: Container, actor: Actor) -> None:
 @unit_of_work
 def unload_container(*, printer_id: int, actor: Actor) -> None:
     """Take the container off a printer that no job holds."""
-    require(actor, "printing.load_container")
     printer = locked(Printer, printer_id, what="printer")
+    require(actor, "printing.load_container", printer)
     if job := job_holding(printer):
         raise Refused(f"{job.code} holds this printer.", cure="End the job and clear the plate first.")
     if printer.container_id is None:

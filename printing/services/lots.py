@@ -68,7 +68,9 @@ def receive_lot(
     quantities = _check_quantities(quantity, containers)
     _check_words(supplier, supplier_lot, unit, expires_precision)
     specified = _specified(material)
-    if MaterialLot.objects.filter(material=specified, supplier=supplier, supplier_lot=supplier_lot).exists():
+    if MaterialLot.objects.filter(
+        material=specified, supplier=supplier.strip(), supplier_lot=supplier_lot
+    ).exists():
         raise InvalidInput(
             f"Lot {supplier_lot} of this material was received before.",
             cure="Look it up by its number; a second delivery needs a number of its own.",
@@ -182,8 +184,8 @@ def _register_container(lot: MaterialLot, quantity: Decimal, actor: Actor) -> st
 @unit_of_work
 def release_lot(*, lot_id: int, actor: Actor, credentials: Credentials) -> Signature:
     """Release a lot from quarantine by signature over its certificate (G-MAT-02, G-MAT-03, G-SOD-01)."""
-    require(actor, "printing.release_lot")
     lot = locked(MaterialLot, lot_id, what="lot")
+    require(actor, "printing.release_lot", lot)
     LOT.row("release", lot.state)
     results = ask_gates("lot.release", lot, actor=actor)
     refuse_blocked(results)
@@ -201,9 +203,9 @@ def release_lot(*, lot_id: int, actor: Actor, credentials: Credentials) -> Signa
 @unit_of_work
 def reject_lot(*, lot_id: int, actor: Actor, credentials: Credentials, reason: str) -> None:
     """Reject a lot for good."""
-    require(actor, "printing.reject_lot")
-    _need(reason, "Say why the lot is rejected.")
     lot = locked(MaterialLot, lot_id, what="lot")
+    require(actor, "printing.reject_lot", lot)
+    _need(reason, "Say why the lot is rejected.")
     LOT.row("reject", lot.state)
     content = {**lot_content(lot), "reason": reason}
     signature = sign(
@@ -216,9 +218,9 @@ def reject_lot(*, lot_id: int, actor: Actor, credentials: Credentials, reason: s
 @unit_of_work
 def hold_lot(*, lot_id: int, actor: Actor, reason: str) -> None:
     """Keep a lot from being used. The event names the devices that contain it already."""
-    require(actor, "printing.hold_lot")
-    _need(reason, "Say why the lot is held.")
     lot = locked(MaterialLot, lot_id, what="lot")
+    require(actor, "printing.hold_lot", lot)
+    _need(reason, "Say why the lot is held.")
     source = move(lot, LOT, "hold", held_from=lot.state, hold_reason=reason)
     devices = sorted(devices_made_from(lot).values_list("pk", flat=True))
     publish(lot, LotHeld(lot_id=lot.pk, held_from=source, devices=devices), actor=actor, reason=reason)
@@ -227,9 +229,9 @@ def hold_lot(*, lot_id: int, actor: Actor, reason: str) -> None:
 @unit_of_work
 def release_lot_hold(*, lot_id: int, actor: Actor, credentials: Credentials, reason: str) -> None:
     """Let a held lot stand again where it stood."""
-    require(actor, "printing.release_lot_hold")
-    _need(reason, "Say why the hold can go.")
     lot = locked(MaterialLot, lot_id, what="lot")
+    require(actor, "printing.release_lot_hold", lot)
+    _need(reason, "Say why the hold can go.")
     if lot.state != LotState.ON_HOLD:
         raise TransitionRefused(f"{lot.code} is not on hold.", cure="Nothing to release.", rule="K-06")
     content = {**lot_content(lot), "reason": reason}

@@ -38,7 +38,7 @@ def define_parameters(
         raise InvalidInput(
             f"No material specification '{material[:40]}'.", cure="Have it specified first.", rule="G-MAT-07"
         )
-    newest = ParameterSet.objects.filter(name=name).order_by("-revision").first()
+    newest = ParameterSet.objects.filter(name=name.strip()).order_by("-revision").first()
     parameters = ParameterSet.objects.create(
         name=name.strip(),
         revision=newest.revision + 1 if newest else 1,
@@ -84,8 +84,8 @@ def slice_settings(values: Mapping[str, Any]) -> SliceSettings:
 @unit_of_work
 def approve_parameters(*, parameters_id: int, actor: Actor, credentials: Credentials) -> None:
     """Approve a parameter set by signature; its author cannot (G-SOD-01)."""
-    require(actor, "printing.approve_parameters")
     parameters = locked(ParameterSet, parameters_id, what="parameter set")
+    require(actor, "printing.approve_parameters", parameters)
     PARAMETERS.row("approve", parameters.state)
     refuse_blocked(ask_gates("parameters.approve", parameters, actor=actor))
     signature = sign(

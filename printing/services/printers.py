@@ -87,10 +87,10 @@ def register_printer(
 @unit_of_work
 def approve_printer_step(*, printer_id: int, step: str, actor: Actor, credentials: Credentials) -> Signature:
     """Approve the "installation" (IQ), then the "operation" (OQ) of a printer by signature."""
-    require(actor, "printing.qualify_printer")
+    printer = locked(Printer, printer_id, what="printer")
+    require(actor, "printing.qualify_printer", printer)
     if step not in STEPS:
         raise InvalidInput(f"No step '{step[:20]}'.", cure=f"Choose one of: {', '.join(STEPS)}.")
-    printer = locked(Printer, printer_id, what="printer")
     PRINTER.row(STEPS[step], printer.qualification)
     refuse_blocked(ask_gates(f"printer.{STEPS[step]}", printer, actor=actor))
     content = {"printer": printer.code, "kind": printer.kind, "serial": printer.serial, "step": step}
@@ -114,8 +114,8 @@ def qualify_printer(
 
     Raises TransitionRefused unless installation and operation were approved.
     """
-    require(actor, "printing.qualify_printer")
     printer = locked(Printer, printer_id, what="printer")
+    require(actor, "printing.qualify_printer", printer)
     PRINTER.row("qualify", printer.qualification)
     refuse_blocked(ask_gates("printer.qualify", printer, actor=actor))
     if valid_until <= timezone.localdate():
@@ -175,17 +175,18 @@ def _triple(
 @unit_of_work
 def require_requalification(*, printer_id: int, actor: Actor, reason: str) -> None:
     """After a move, a repair or a change: nothing is printed until it is qualified again."""
-    require(actor, "printing.suspend_printer")
-    _need(reason)
     printer = locked(Printer, printer_id, what="printer")
+    require(actor, "printing.suspend_printer", printer)
+    _need(reason)
     _move(printer, "require_requalification", actor, reason=reason)
 
 
 @unit_of_work
 def suspend_printer(*, printer_id: int, actor: Actor, reason: str) -> None:
-    require(actor, "printing.suspend_printer")
+    printer = locked(Printer, printer_id, what="printer")
+    require(actor, "printing.suspend_printer", printer)
     _need(reason)
-    _move(locked(Printer, printer_id, what="printer"), "suspend", actor, reason=reason)
+    _move(printer, "suspend", actor, reason=reason)
 
 
 def _move(
@@ -202,10 +203,10 @@ def _move(
 @unit_of_work
 def record_calibration(*, printer_id: int, valid_until: date, actor: Actor, reason: str = "") -> None:
     """Record that a printer was calibrated, and until when that holds (G-PRN-02)."""
-    require(actor, "printing.calibrate_printer")
+    printer = locked(Printer, printer_id, what="printer")
+    require(actor, "printing.calibrate_printer", printer)
     if valid_until <= timezone.localdate():
         raise InvalidInput("The calibration would be over already.", cure="Give a later date.")
-    printer = locked(Printer, printer_id, what="printer")
     write(printer, calibrated_until=valid_until)
     done = PrinterCalibrated(printer_id=printer.pk, valid_until=valid_until.isoformat())
     publish(printer, done, actor=actor, reason=reason)
@@ -215,9 +216,9 @@ def record_calibration(*, printer_id: int, valid_until: date, actor: Actor, reas
 @unit_of_work
 def hold_printer(*, printer_id: int, actor: Actor, reason: str) -> None:
     """Give a printer no new work. A print that runs goes on; end it with `cancel_job`."""
-    require(actor, "printing.hold_printer")
-    _need(reason)
     printer = locked(Printer, printer_id, what="printer")
+    require(actor, "printing.hold_printer", printer)
+    _need(reason)
     write(printer, held=True, hold_reason=reason)
     publish(printer, PrinterHeld(printer_id=printer.pk), actor=actor, reason=reason)
     tell_after_commit(printer.pk)
@@ -225,9 +226,9 @@ def hold_printer(*, printer_id: int, actor: Actor, reason: str) -> None:
 
 @unit_of_work
 def release_printer_hold(*, printer_id: int, actor: Actor, reason: str) -> None:
-    require(actor, "printing.release_printer_hold")
-    _need(reason)
     printer = locked(Printer, printer_id, what="printer")
+    require(actor, "printing.release_printer_hold", printer)
+    _need(reason)
     if not printer.held:
         raise Refused(f"{printer.code} is not held.", cure="Nothing to release.")
     if printer.foreign_run and printer.link == Link.UP:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import FileResponse, Http404
 from drf_spectacular.types import OpenApiTypes
@@ -67,6 +68,9 @@ class FindingInput(serializers.Serializer[Any]):
 class StepsView(DeviceView):
     """Post-processing steps of a device."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "post": "quality.record_post_process_step",
+    }
     serializer_class = StepOutput
 
     @extend_schema(responses=StepOutput(many=True))
@@ -94,6 +98,9 @@ class StepsView(DeviceView):
 class ScansView(DeviceView):
     """Scans of a device's part, each with what it measured."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "post": "quality.receive_scan",
+    }
     serializer_class = InspectionOutput
     parser_classes = (MultiPartParser,)
 
@@ -112,6 +119,9 @@ class ScansView(DeviceView):
 class FindingsView(DeviceView):
     """Nonconformances of a device."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "post": "quality.open_nonconformance",
+    }
     serializer_class = NonconformanceOutput
 
     @extend_schema(responses=NonconformanceOutput(many=True))
@@ -137,6 +147,9 @@ class FindingsView(DeviceView):
 class ReviewView(DeviceView):
     """The review of a device's record."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "post": "quality.review_record",
+    }
     serializer_class = ReviewInput
 
     @extend_schema(request=ReviewInput, responses=StageOutput)
@@ -155,6 +168,10 @@ class ReviewView(DeviceView):
 class ReleaseView(DeviceView):
     """The release of a device: its checklist, and the signature."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "get": "devices.read_artefact",
+        "post": "quality.release_device",
+    }
     serializer_class = ChecklistOutput
 
     @extend_schema(responses=ChecklistOutput)
@@ -197,6 +214,9 @@ class ReportsView(DeviceView):
 class RecordView(DeviceView):
     """The production record as a file."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "get": "devices.read_artefact",
+    }
     serializer_class = ReportOutput
 
     @extend_schema(responses={(200, "application/pdf"): OpenApiTypes.BINARY})

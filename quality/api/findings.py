@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -28,11 +31,15 @@ class ProposalInput(JustifiedInput):
 class InspectionViewSet(NumberViewSet):
     """Scans and what they measured."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "sign": "quality.sign_inspection",
+        "set_aside": "quality.set_aside_inspection",
+    }
     serializer_class = InspectionOutput
     filterset_fields = ("device",)
     queryset = Inspection.objects.none()
 
-    def get_queryset(self) -> QuerySet[Inspection]:
+    def rows(self) -> QuerySet[Inspection]:
         return inspections()
 
     @extend_schema(request=SigningInput, responses=InspectionOutput)
@@ -60,12 +67,17 @@ class InspectionViewSet(NumberViewSet):
 class NonconformanceViewSet(CodeViewSet):
     """Nonconformances and their dispositions."""
 
+    permits: ClassVar[Mapping[str, str]] = {
+        "propose": "quality.propose_disposition",
+        "dispose": "quality.dispose_nonconformance",
+        "void": "quality.void_nonconformance",
+    }
     letter = "N"
     serializer_class = NonconformanceOutput
     filterset_fields = ("device", "stage", "source", "severity")
     queryset = Nonconformance.objects.none()
 
-    def get_queryset(self) -> QuerySet[Nonconformance]:
+    def rows(self) -> QuerySet[Nonconformance]:
         return nonconformances()
 
     @extend_schema(request=ProposalInput, responses=NonconformanceOutput)

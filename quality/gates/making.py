@@ -12,6 +12,7 @@ from quality.catalog.routing import read_routing
 from quality.choices import ENDED_STAGES
 from quality.models import Nonconformance, PostProcessStep
 from quality.selectors import (
+    GONE_ON,
     judged_inspection,
     latest_steps,
     lots_of,
@@ -20,6 +21,7 @@ from quality.selectors import (
     next_step,
     open_nonconformances,
     unanswered_failures,
+    unmeasured_scans,
 )
 
 BARRED_LOTS = (LotState.QUARANTINE, LotState.ON_HOLD, LotState.REJECTED)
@@ -90,7 +92,24 @@ def the_scan_is_within_the_plan(device: Device, **_: Any) -> Verdict:
     return passed(**evidence)
 
 
-@gate("G-INS-01", "device.pass_inspection")
+TO_THE_PATIENT = ("device.pass_inspection", "device.complete_record", "device.review", "device.release")
+
+
+@gate("G-INS-01", *TO_THE_PATIENT)
+def every_scan_is_measured(device: Device, **_: Any) -> Verdict:
+    """Every scan that arrived is measured: none is passed over because it takes longer."""
+    waiting = [inspection.number for inspection in unmeasured_scans(device)]
+    if waiting:
+        named = ", ".join(map(str, waiting))
+        return blocked(
+            f"Scan {named} is not measured yet.",
+            cure="Wait for its measurement; where none comes, ask the system's operator to run it again.",
+            waiting=waiting,
+        )
+    return passed(scans=device.inspections.count())
+
+
+@gate("G-INS-01", *TO_THE_PATIENT)
 def no_measurement_is_left_out(device: Device, **_: Any) -> Verdict:
     """Every failed measurement is answered: nothing was measured until it fitted."""
     failed = unanswered_failures(device)
@@ -102,6 +121,14 @@ def no_measurement_is_left_out(device: Device, **_: Any) -> Verdict:
             unanswered=[inspection.number for inspection in failed],
         )
     return passed(measured=device.inspections.count())
+
+
+@gate("G-INS-01", "device.resume")
+def a_late_failure_is_answered(device: Device, **_: Any) -> Verdict:
+    """A measurement that failed after the device had gone on is answered before the hold is lifted."""
+    if device.stage not in GONE_ON:
+        return not_applicable("The device has not gone on from its inspection.")
+    return no_measurement_is_left_out(device)
 
 
 @gate("G-INS-01", "device.pass_inspection", "device.fail_inspection")

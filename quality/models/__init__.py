@@ -1,11 +1,14 @@
 """Data and constraints of quality, one file per concept."""
 
+from quality.models.exports import Export, ExportedRecord
 from quality.models.inspection import Inspection, Measurement, Verdict
 from quality.models.nonconformance import Nonconformance
 from quality.models.postprocessing import PostProcessStep
 from quality.models.release import RecordReview, ReleaseDecision, Report
 
 __all__ = [
+    "Export",
+    "ExportedRecord",
     "Inspection",
     "Measurement",
     "Nonconformance",

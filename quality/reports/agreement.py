@@ -16,6 +16,7 @@ from devices.models import Device
 from mes.eventlog.base import Actor, digest_of
 from mes.models import EventRecord, Signature
 from mes.selectors import stream_of
+from mes.services.signing_seal import integrity_of
 from printing.models import Consumption, MaterialLot
 from printing.selectors import items_content
 from quality.choices import Decision, Outcome
@@ -68,9 +69,7 @@ def _signatures(device: Device, facts: list[Fact]) -> Iterator[str]:
 
 def _faults(row: Signature, event: EventRecord | None) -> Iterator[str]:
     if not intact(row):
-        yield "the content"
-    if row.printed_name != str(row.person):
-        yield "the printed name"
+        yield f"the content, the binding or the seal ({integrity_of(row)})"
     signer = Actor.parse(event.actor).person_id if event else None
     if row.account.person_id != row.person_id or signer not in (None, row.person_id):
         yield "the person"

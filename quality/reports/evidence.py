@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,8 @@ from devices.services.designs import approval_content, design_content
 from devices.services.orders import APPROVERS, prescription_content, standing_approvals
 from devices.services.segmentations import segmentation_content
 from mes.models import Signature
-from mes.services.signatures import stands_for
+from mes.services.signatures import is_withdrawn, stands_for
+from mes.services.signing_seal import Standing, integrity_of
 from printing.choices import BuildState
 from quality.selectors import builds_of, inspections_of, latest_steps, passed_inspection
 
@@ -27,10 +27,8 @@ class Required:
 
 
 def intact(signature: Signature | None) -> bool:
-    """Whether a signature's content is what was hashed when it was signed (ES-09)."""
-    if signature is None:
-        return False
-    return hashlib.sha256(signature.content.encode()).hexdigest() == signature.content_digest
+    """Whether a signature's row is what was sealed when it was signed, and it was not withdrawn (ES-09, ES-18)."""
+    return signature is not None and integrity_of(signature) is Standing.VALID and not is_withdrawn(signature)
 
 
 def covers(signature: Signature | None, *digests: str | None) -> bool:

@@ -9,6 +9,7 @@ from devices.models import Design, Device, Segmentation, Study
 from mes.models import EventRecord
 from quality.reports.base import NOT_YET, Fact, Grid, Picture, Section
 from quality.reports.completeness import quantities_of
+from quality.selectors import names_of
 
 UDI_NOTE = "No UDI carrier: a patient-specific device is identified by its serial number and case code."
 
@@ -52,8 +53,9 @@ def header(device: Device, events: list[EventRecord]) -> Section:
 def prescription(device: Device) -> Section:
     order = device.order
     signature = order.prescription
+    names = names_of(row["author"] for row in order.characteristics if isinstance(row.get("author"), int))
     rows = tuple(
-        (row.get("attribute"), row.get("value"), row.get("unit"), row.get("author"))
+        (row.get("attribute"), row.get("value"), row.get("unit"), names.get(row.get("author"), NOT_YET))
         for row in order.characteristics
     )
     facts = (

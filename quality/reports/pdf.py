@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -34,8 +35,11 @@ class SignatureLeftOut(ValueError):
     """A page would not show every signature of its record (21 CFR 11.50)."""
 
 
-def write_pdf(html: str, *, record: Mapping[str, Any], attached: bytes, title: str) -> bytes:
-    """PDF/A-3b of a page, the record attached as JSON.
+def write_pdf(
+    html: str, *, record: Mapping[str, Any], attached: bytes, title: str, dated: datetime | None = None
+) -> bytes:
+    """PDF/A-3b of a page, the record attached as JSON. `dated` is the time of the attachment: now, if left out; given, the
+    same page gives the same bytes.
 
     Raises SignatureLeftOut where the page lacks a signature of the record, AddressRefused where it wants to fetch.
     """
@@ -43,7 +47,12 @@ def write_pdf(html: str, *, record: Mapping[str, Any], attached: bytes, title: s
     if missing:
         raise SignatureLeftOut(f"The page of {title} lacks the signatures {missing}.")
     attachment = WEASYPRINT.Attachment(
-        string=attached, name="record.json", description=title, relationship="Source"
+        string=attached,
+        name="record.json",
+        description=title,
+        relationship="Source",
+        created=dated,
+        modified=dated,
     )
     try:
         document = WEASYPRINT.HTML(string=html, url_fetcher=data_only())

@@ -6,7 +6,6 @@ Patients appear by token alone.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,6 +15,7 @@ from zoneinfo import ZoneInfo
 from devices.models import Device
 from mes.eventlog.base import Actor, plain
 from mes.models import Artefact, EventRecord, Signature
+from mes.services.signing_seal import Standing, verify_signature
 from quality.reports.base import report
 from quality.reports.finishing import finishing_sections
 from quality.reports.making import making_sections
@@ -110,9 +110,11 @@ def gate_answers(events: list[EventRecord]) -> list[dict[str, Any]]:
 
 def signature_block(signature: Signature) -> dict[str, Any]:
     """What 21 CFR 11.50 asks for, and whether the signature still covers what was signed (11.70)."""
-    recomputed = hashlib.sha256(signature.content.encode()).hexdigest()
+    standing = verify_signature(signature)
+    withdrawal = getattr(signature, "withdrawal", None)
     return {
         "id": signature.pk,
+        "uid": signature.uid,
         "printed_name": signature.printed_name,
         "user_id": signature.account.username,
         "person_id": signature.person_id,
@@ -123,12 +125,24 @@ def signature_block(signature: Signature) -> dict[str, Any]:
         "signed_at_utc": signature.signed_at,
         "signed_at_local": local_time(signature.signed_at, signature.timezone),
         "timezone": signature.timezone,
+        "utc_offset": signature.utc_offset,
         "method": signature.method,
+        "components": signature.components,
+        "series": signature.series_id,
+        "position": signature.position,
+        "software": signature.app_version,
+        "configuration": signature.config_version,
         "subject": f"{signature.subject_type}/{signature.subject_id}",
         "subject_version": signature.subject_version,
         "content": json.loads(signature.content),
         "content_digest": signature.content_digest,
-        "intact": recomputed == signature.content_digest,
+        "attachments_digest": signature.attachments_digest,
+        "prev_hash": signature.prev_hash,
+        "key_id": signature.key_id,
+        "seal": signature.seal,
+        "standing": str(standing),
+        "withdrawn_because": withdrawal.reason if withdrawal else None,
+        "intact": standing in (Standing.VALID, Standing.SUPERSEDED),
     }
 
 

@@ -6,65 +6,56 @@ with a reason. Nothing is chosen (G-INS-01, 21 CFR 820.80).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from devices.choices import Stage
-from devices.mesh.compare import Deviation, inspect_scan
-from devices.mesh.io import read_mesh, write_deviation_ply
-from devices.mesh.picture import render_deviation_png
 from devices.models import Device
 from devices.services.lifecycle import locked_device, move_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
-from mes.exceptions import InvalidInput, Reason, Refused, TransitionRefused
+from mes.exceptions import InvalidInput, TransitionRefused
 from mes.lifecycle import ask_gates, refuse_blocked
 from mes.models import Artefact, Signature
 from mes.permissions import require
-from mes.services.artefacts import artefact_path, require_intact, store_artefact
+from mes.services.artefacts import store_artefact
 from mes.services.signatures import Credentials, sign
-from quality.catalog.plan import InspectionPlan, read_plan
 from quality.choices import Decision, Outcome, Severity, Source
 from quality.events import (
-    InspectionMeasured,
-    InspectionRefused,
     InspectionSetAside,
     InspectionSigned,
     ScanReceived,
 )
-from quality.models import Inspection, Measurement, Verdict
-from quality.selectors import judged_inspection
+from quality.models import Inspection, Verdict
+from quality.selectors import is_used, judged_inspection, unmeasured_scans
+from quality.services.measurement import SYSTEM
 from quality.services.nonconformance import open_nonconformance
 from quality.services.scanfile import require_scan_file
 
-SYSTEM = Actor.system("quality.inspection")
 RULE = "G-INS-01"
+SETTLED = (Stage.RELEASED, Stage.SHIPPED, Stage.DELIVERED, Stage.SCRAPPED, Stage.CANCELLED)
 SCAN_LIMIT = 512 * 1024 * 1024
-PICTURE_SIZE = (900, 640)
-SEED = 0
 
 
 @unit_of_work
 def receive_scan(*, device_id: int, upload: BinaryIO | bytes | Path, actor: Actor) -> Inspection:
     """Take in a scan of the part. Its bytes are stored under their digest and read by a worker later.
 
-    Raises InvalidInput for an empty or oversized file and for one that is neither STL nor PLY: nothing is kept of it.
+    Raises InvalidInput for an empty or oversized file, for one that is neither STL nor PLY, and for the bytes of a file
+    that a record holds already, a scan or any other: nothing is kept of it.
     Raises TransitionRefused where the device waits for no inspection.
     """
-    require(actor, "quality.receive_scan")
     device = locked_device(device_id)
+    require(actor, "quality.receive_scan", device)
     if device.stage != Stage.AWAITING_INSPECTION:
         raise TransitionRefused(
             f"{device.code} is at '{device.stage}' and waits for no inspection.",
             cure="Send the scan once post-processing is complete.",
             rule=RULE,
         )
-    require_scan_file(upload)
-    scan = store_artefact(upload, media_type="application/octet-stream", limit=SCAN_LIMIT)
+    scan = store_artefact(upload, media_type=require_scan_file(upload), limit=SCAN_LIMIT)
+    _refuse_copy(scan)
     number = device.inspections.count() + 1
     inspection = Inspection.objects.create(
         device=device, number=number, scan=scan, received_by_id=actor.person_id
@@ -83,158 +74,12 @@ def receive_scan(*, device_id: int, upload: BinaryIO | bytes | Path, actor: Acto
     return inspection
 
 
-def measure_scan(inspection_id: int) -> Callable[[], Measurement]:
-    """Register the scan to the nominal surface and compare. Computes outside any transaction; returns the effect.
-
-    A scan that says nothing about the part is an answer too: the effect then records the refusal with its reasons.
-    """
-    inspection = Inspection.objects.select_related(
-        "device__master", "device__current_design__mesh", "scan"
-    ).get(pk=inspection_id)
-    plan = read_plan(inspection.device.master.inspection)
-    nominal = nominal_of(inspection.device)
-    require_intact(nominal)
-    require_intact(inspection.scan)
-    try:
-        scan = read_mesh(artefact_path(inspection.scan))
-        deviation = inspect_scan(
-            read_mesh(artefact_path(nominal)), scan, tolerance_mm=plan.tolerance_mm, seed=SEED
-        )
-    except InvalidInput as refusal:
-        reasons = refusal.reasons
-        return lambda: record_refusal(inspection_id=inspection_id, reasons=reasons)
-    files = _stored_maps(deviation)
-    return lambda: record_measurement(
-        inspection_id=inspection_id, deviation=deviation, plan=plan, nominal=nominal, files=files
-    )
-
-
-def nominal_of(device: Device) -> Artefact:
-    """The surface that was approved for this patient and printed. Raises Refused where there is none."""
-    design = device.current_design
-    if design is None or design.mesh is None or design.approval_id is None:
-        raise Refused(
-            f"{device.code} has no approved design to compare with.", cure="Approve a design.", rule=RULE
-        )
-    return design.mesh
-
-
-def _stored_maps(deviation: Deviation) -> tuple[Artefact, Artefact]:
-    surface = deviation.surface
-    coloured = write_deviation_ply(surface, deviation.distances, deviation.tolerance_mm)
-    picture = render_deviation_png(surface, deviation.distances, deviation.tolerance_mm, size=PICTURE_SIZE)
-    return (
-        store_artefact(coloured, media_type="model/ply"),
-        store_artefact(picture, media_type="image/png"),
-    )
-
-
-@unit_of_work
-def record_measurement(
-    *,
-    inspection_id: int,
-    deviation: Deviation,
-    plan: InspectionPlan,
-    nominal: Artefact,
-    files: tuple[Artefact, Artefact],
-) -> Measurement:
-    """Write down what a scan measured, judged against the plan."""
-    require(SYSTEM, "quality.record_measurement")
-    inspection = Inspection.objects.get(pk=inspection_id)
-    device = locked_device(inspection.device_id)
-    figures = figures_of(deviation)
-    characteristics = [item.judged(figures[item.code]) for item in plan.characteristics]
-    row = Measurement.objects.create(
-        inspection=inspection,
-        outcome=Outcome.MEASURED,
-        figures=figures,
-        limits=plan.limits,
-        characteristics=characteristics,
-        passed=all(item["passed"] for item in characteristics),
-        pose=[[float(value) for value in line] for line in deviation.pose],
-        nominal=nominal,
-        deviation_map=files[0],
-        picture=files[1],
-        tool=tool_used(plan),
-    )
-    publish(
-        device,
-        InspectionMeasured(
-            device_id=device.pk,
-            inspection_id=inspection.pk,
-            figures=row.figures,
-            limits=row.limits,
-            characteristics=row.characteristics,
-            passed=row.passed,
-            pose=row.pose,
-            nominal_sha256=nominal.sha256,
-            map_sha256=files[0].sha256,
-            picture_sha256=files[1].sha256,
-            tool=row.tool,
-        ),
-        actor=SYSTEM,
-    )
-    return row
-
-
-@unit_of_work
-def record_refusal(*, inspection_id: int, reasons: tuple[Reason, ...]) -> Measurement:
-    """Write down why a scan says nothing about the part. The scan stays; another may be sent."""
-    require(SYSTEM, "quality.record_measurement")
-    inspection = Inspection.objects.get(pk=inspection_id)
-    device = locked_device(inspection.device_id)
-    listed = [asdict(reason) for reason in reasons]
-    row = Measurement.objects.create(inspection=inspection, outcome=Outcome.REFUSED, reasons=listed)
-    publish(
-        device,
-        InspectionRefused(device_id=device.pk, inspection_id=inspection.pk, reasons=listed),
-        actor=SYSTEM,
-    )
-    return row
-
-
-def figures_of(deviation: Deviation) -> dict[str, float]:
-    """The figures as they are recorded: mm and shares (0..1), rounded to a nanometre and a millionth."""
-    figures = {
-        "mean_mm": deviation.mean_mm,
-        "rms_mm": deviation.rms_mm,
-        "p95_mm": deviation.p95_mm,
-        "maximum_mm": deviation.maximum_mm,
-        "share_in_tolerance": deviation.share_in_tolerance,
-        "coverage": deviation.coverage,
-        "registration_fitness": deviation.registration_fitness,
-        "scale_estimate": deviation.scale_estimate,
-        "points": float(len(deviation.points)),
-    }
-    return {name: round(float(value), 6) for name, value in figures.items()}
-
-
-def tool_used(plan: InspectionPlan) -> dict[str, Any]:
-    """What measured: nobody has qualified it for clinical use yet, and the record says so (G-SW-01)."""
-    return {
-        "name": "lamina.inspect_scan",
-        "version": "1",
-        "libraries": {"open3d": _version_of("open3d", "open3d-cpu")},
-        "parameters": {"alignment": "rigid best fit", "tolerance_mm": plan.tolerance_mm, "seed": SEED},
-        "validation": "research_only",
-    }
-
-
-def _version_of(*names: str) -> str:
-    for name in names:
-        try:
-            return version(name)
-        except ModuleNotFoundError:
-            continue
-    raise LookupError(f"none of {', '.join(names)} is installed")
-
-
 @unit_of_work
 def sign_inspection(*, inspection_id: int, actor: Actor, credentials: Credentials) -> Inspection:
     """An inspector signs the measurement: the device passes, or becomes nonconforming and a nonconformance opens."""
-    require(actor, "quality.sign_inspection")
     device = locked_device(_device_of(inspection_id))
     inspection = Inspection.objects.select_related("measurement").get(pk=inspection_id)
+    require(actor, "quality.sign_inspection", device)
     _refuse_undecidable(device, inspection)
     content = verdict_content(inspection)
     if inspection.measurement.passed:
@@ -268,6 +113,22 @@ def set_aside_content(inspection: Inspection, justification: str) -> dict[str, A
     }
 
 
+def _refuse_copy(scan: Artefact) -> None:
+    """A scan is a new look at a part: it is neither a scan sent before nor the file that the part was made from."""
+    if Inspection.objects.filter(scan=scan).exists():
+        raise InvalidInput(
+            "This very file was sent before, as a scan of this or another device.",
+            cure="Scan this part, and send what the scanner wrote.",
+            rule=RULE,
+        )
+    if is_used(scan):
+        raise InvalidInput(
+            "This is a file of a record already, a design for example, and no scan.",
+            cure="Scan the part, and send what the scanner wrote.",
+            rule=RULE,
+        )
+
+
 def _device_of(inspection_id: int) -> int:
     device_id = Inspection.objects.filter(pk=inspection_id).values_list("device_id", flat=True).first()
     if device_id is None:
@@ -276,6 +137,13 @@ def _device_of(inspection_id: int) -> int:
 
 
 def _refuse_undecidable(device: Device, inspection: Inspection) -> None:
+    waiting = [row.number for row in unmeasured_scans(device)]
+    if waiting:
+        raise TransitionRefused(
+            f"Scan {', '.join(map(str, waiting))} of {device.code} is not measured yet.",
+            cure="Wait for its measurement; where none comes, ask the system's operator to run it again.",
+            rule=RULE,
+        )
     judged = judged_inspection(device)
     if judged is None or judged.pk != inspection.pk:
         which = f"Inspection {judged.number} is the one to decide on." if judged else "Send a scan first."
@@ -356,12 +224,13 @@ def set_aside_inspection(
 ) -> Inspection:
     """A second person signs why a failed measurement says nothing about the part, a blurred scan for example.
 
-    The measurement stays in the record with its justification; another scan must then be measured.
+    The measurement stays in the record with its justification; while the device awaits its inspection, another scan must
+    then be measured. Possible until the device is released, for a measurement may arrive late.
     """
-    require(actor, "quality.set_aside_inspection")
     device = locked_device(_device_of(inspection_id))
     inspection = Inspection.objects.select_related("measurement").get(pk=inspection_id)
-    _refuse_set_aside(device, inspection, justification, actor)
+    require(actor, "quality.set_aside_inspection", inspection)
+    _refuse_set_aside(device, inspection, justification)
     signature = sign(
         subject=device,
         content=set_aside_content(inspection, justification),
@@ -373,11 +242,17 @@ def set_aside_inspection(
     return inspection
 
 
-def _refuse_set_aside(device: Device, inspection: Inspection, justification: str, actor: Actor) -> None:
+def _refuse_set_aside(device: Device, inspection: Inspection, justification: str) -> None:
     if not justification.strip():
         raise InvalidInput("Say why this measurement says nothing.", cure="Write the reason.", rule=RULE)
     measured = getattr(inspection, "measurement", None)
-    if device.stage != Stage.AWAITING_INSPECTION or inspection.status != Outcome.MEASURED or measured is None:
+    if device.stage in SETTLED:
+        raise TransitionRefused(
+            f"{device.code} is {Stage(device.stage).label.lower()}: its measurements stand.",
+            cure="Report a nonconformance.",
+            rule=RULE,
+        )
+    if inspection.status != Outcome.MEASURED or measured is None:
         raise TransitionRefused(
             f"Inspection {inspection.number} is {inspection.status.replace('_', ' ')}.",
             cure="Only a measurement that nobody decided on can be set aside.",
@@ -386,10 +261,4 @@ def _refuse_set_aside(device: Device, inspection: Inspection, justification: str
     if measured.passed:
         raise TransitionRefused(
             "A measurement within its limits needs no justification.", cure="Sign it.", rule=RULE
-        )
-    if inspection.received_by_id == actor.person_id:
-        raise TransitionRefused(
-            "Who sent the scan cannot set its measurement aside.",
-            cure="A second person from quality decides.",
-            rule="G-SOD-01",
         )

@@ -8,7 +8,8 @@ from typing import Any
 from devices.choices import Stage
 from devices.lifecycle import DEVICE
 from devices.models import Device
-from devices.services.lifecycle import advance_device, hold_device, locked_device, resume_device
+from devices.services.holds import hold_device, lift_holds
+from devices.services.lifecycle import advance_device, locked_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
@@ -25,7 +26,6 @@ from quality.events import (
 )
 from quality.lifecycle import NONCONFORMANCE, PROPOSAL_PATH
 from quality.models import Nonconformance
-from quality.selectors import open_nonconformances
 
 SYSTEM = Actor.system("quality.nonconformance")
 RULE = "G-NC-01"
@@ -43,10 +43,10 @@ def open_nonconformance(
     evidence: Mapping[str, Any] | None = None,
 ) -> Nonconformance:
     """Write down that a requirement is not met, and hold the device wherever it could still go forward."""
-    require(actor, "quality.open_nonconformance")
+    device = locked_device(device_id)
+    require(actor, "quality.open_nonconformance", device)
     if not requirement.strip() or not description.strip():
         raise InvalidInput("Say what was required and what was found.", cure="Fill in both.", rule=RULE)
-    device = locked_device(device_id)
     found = Nonconformance.objects.create(
         device=device,
         source=source,
@@ -71,8 +71,13 @@ def open_nonconformance(
         ),
         actor=actor,
     )
-    if not device.held and device.stage not in (Stage.NONCONFORMING, Stage.SCRAPPED):
-        hold_device(device_id=device.pk, actor=SYSTEM, reason=f"Nonconformance {found.code} is open")
+    if device.stage not in (Stage.NONCONFORMING, Stage.SCRAPPED):
+        hold_device(
+            device_id=device.pk,
+            actor=SYSTEM,
+            reason=f"Nonconformance {found.code} is open",
+            source=hold_source(found),
+        )
     return found
 
 
@@ -86,8 +91,8 @@ def propose_disposition(
     credentials: Credentials,
 ) -> Nonconformance:
     """The owner evaluates and proposes, by signature, what happens to the device."""
-    require(actor, "quality.propose_disposition")
     found = _locked(nonconformance_id)
+    require(actor, "quality.propose_disposition", found)
     if disposition == Disposition.NONE or not justification.strip():
         raise InvalidInput("Choose a disposition and justify it.", cure="Fill in both.", rule=RULE)
     for target in PROPOSAL_PATH[PROPOSAL_PATH.index(_proposable(found)) + 1 :]:
@@ -121,16 +126,10 @@ def dispose_nonconformance(
     *, nonconformance_id: int, actor: Actor, credentials: Credentials
 ) -> Nonconformance:
     """A second person approves the proposed disposition by signature; it is carried out at once and the file closes."""
-    require(actor, "quality.dispose_nonconformance")
     device = locked_device(nonconformance_device(nonconformance_id))
     found = _locked(nonconformance_id)
+    require(actor, "quality.dispose_nonconformance", found)
     NONCONFORMANCE.row("approve_disposition", found.stage)
-    if found.proposed_by_id == actor.person_id:
-        raise TransitionRefused(
-            "Who proposed a disposition cannot approve it.",
-            cure="A second person from quality approves.",
-            rule="G-SOD-01",
-        )
     signature = sign(
         subject=found,
         content=disposition_content(found),
@@ -163,9 +162,9 @@ def void_nonconformance(
     *, nonconformance_id: int, justification: str, actor: Actor, credentials: Credentials
 ) -> Nonconformance:
     """Quality signs that a nonconformance was opened in error; the device goes on where nothing else holds it."""
-    require(actor, "quality.void_nonconformance")
     device = locked_device(nonconformance_device(nonconformance_id))
     found = _locked(nonconformance_id)
+    require(actor, "quality.void_nonconformance", found)
     if not justification.strip():
         raise InvalidInput("Say why this was no nonconformance.", cure="Write the reason.", rule="P11-10e")
     _refuse_final_void(device, found)
@@ -190,9 +189,18 @@ def void_nonconformance(
         ),
         actor=actor,
     )
-    if device.held and found.code in device.hold_reason and not open_nonconformances(device).exists():
-        resume_device(device_id=device.pk, actor=actor, reason=f"{found.code} is void: {found.justification}")
+    lift_holds(
+        device_id=device.pk,
+        source=hold_source(found),
+        actor=actor,
+        reason=f"{found.code} is void: {found.justification}",
+    )
     return found
+
+
+def hold_source(found: Nonconformance) -> str:
+    """What the hold that a nonconformance places is marked with; void ends that hold and no other."""
+    return f"nonconformance {found.pk}"
 
 
 def proposal_content(found: Nonconformance, disposition: Disposition, justification: str) -> dict[str, Any]:
@@ -287,7 +295,7 @@ def _scrap(device: Device, found: Nonconformance, actor: Actor, credentials: Cre
         device_id=device.pk,
         transition="scrap",
         actor=actor,
-        credentials=Credentials(credentials.username, credentials.password, comment=credentials.comment),
+        credentials=credentials,
         reason=f"{found.code}: {found.justification}",
         content={
             "record": "nonconformance disposition",

@@ -56,8 +56,8 @@ def record_post_process_step(
     value, for times that contradict the duration, for a time before the device was built, before the step before it
     ended or in the future, and TransitionRefused out of order.
     """
-    require(actor, "quality.record_post_process_step")
     device = locked_device(device_id)
+    require(actor, "quality.record_post_process_step", device)
     routing = read_routing(device.master.routing)
     wanted = routing.step(step)
     _require_turn(device, routing, wanted)

@@ -55,8 +55,8 @@ def review_record(
     *, device_id: int, actor: Actor, credentials: Credentials, findings: str = ""
 ) -> RecordReview:
     """A reviewer has read the audit trail and signs what was read. Again, where something happened after a review."""
-    require(actor, "quality.review_record")
     device = locked_device(device_id)
+    require(actor, "quality.review_record", device)
     content = review_content(device) | {"findings": findings.strip()}
     trail = Trail(content["events"], content["last_pos"], content["trail_digest"])
     if device.stage == Stage.REVIEWED:
@@ -129,8 +129,8 @@ def release_device(*, device_id: int, actor: Actor, credentials: Credentials) ->
 
     Raises TransitionRefused with the reason and cure of every gate that blocks; nothing is written then.
     """
-    require(actor, "quality.release_device")
     device = locked_device(device_id)
+    require(actor, "quality.release_device", device)
     if device.stage == Stage.RELEASED:
         raise TransitionRefused(f"{device.code} is released already.", cure="Open its record.", rule="K-06")
     DEVICE.row("release", device.stage)

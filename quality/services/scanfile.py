@@ -20,17 +20,16 @@ STL_HEAD, STL_TRIANGLE = 84, 50
 BEGINNING = MAXIMUM_HEADER_BYTES
 
 
-def require_scan_file(upload: BinaryIO | bytes | Path) -> None:
-    """Raise InvalidInput where the content is neither STL nor PLY, or its size is not the one its header names.
+def require_scan_file(upload: BinaryIO | bytes | Path) -> str:
+    """The media type of a scan, by its content. Raises InvalidInput where the content is neither STL nor PLY, or its size is not the one its header names.
 
     Reads the beginning only, and leaves a stream where it stood.
     """
     if isinstance(upload, Path):
         with upload.open("rb") as file:
-            _require(*_look(file))
-        return
+            return _required(*_look(file))
     with BytesIO(upload) if isinstance(upload, bytes) else nullcontext(upload) as file:
-        _require(*_look(file))
+        return _required(*_look(file))
 
 
 def _look(file: BinaryIO) -> tuple[bytes, int]:
@@ -41,13 +40,15 @@ def _look(file: BinaryIO) -> tuple[bytes, int]:
     return head, size
 
 
-def _require(head: bytes, size: int) -> None:
+def _required(head: bytes, size: int) -> str:
     if not head.strip(b"\0 \t\r\n"):
         raise InvalidInput("The file is empty.", cure="Export the scan again.", rule=RULE)
     if head[:4] in (b"ply\n", b"ply\r"):
         _require_ply(head)
-    elif not _is_text_stl(head) and size != (told := _binary_size(head)):
+        return "model/ply"
+    if not _is_text_stl(head) and size != (told := _binary_size(head)):
         raise _no_scan(head, told, size)
+    return "model/stl"
 
 
 def _require_ply(head: bytes) -> None:

@@ -181,3 +181,12 @@ def test_selectors_answer_one_question_a_module() -> None:
     lengths = {path: text.count("\n") for path, text in sources() if path.startswith("devices/selectors")}
     assert len(lengths) > 1
     assert {path: lines for path, lines in lengths.items() if lines >= 300} == {}
+
+
+def test_no_statement_locks_a_row_and_reads_another() -> None:
+    """After a wait for the lock the joined row would be the one of before; see `mes.locking`."""
+    for name, text in sources():
+        for chain in ast.walk(ast.parse(text)):
+            if isinstance(chain, ast.Call) and isinstance(chain.func, ast.Attribute):
+                called = set(re.findall(r"\.(select_for_update|select_related)\(", ast.unparse(chain)))
+                assert len(called) < 2, f"{name}:{chain.lineno}"

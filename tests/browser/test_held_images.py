@@ -31,7 +31,7 @@ def test_the_digest_of_what_was_sent_stands_in_the_dialog_before_it_is_signed(
     page.locator("input[type=file]").set_input_files(tmp_path / "head.nii.gz")
     page.get_by_label("These images carry no identifiers").check()
     page.locator("#dialog .dialog-foot button:not([type=button])").click()
-    expect(page.locator("#dialog h2")).to_have_text("Confirm whose images these are")
+    expect(page.locator("#dialog h2")).to_have_text("Sign: Confirm whose images these are")
     expect(page.locator("#dialog")).to_contain_text("NIfTI, 49 slices of 49 × 49")
     seen_to_sign(page, device.code, device.order.patient.token, "Upload")
     assert faults_of(page) == []

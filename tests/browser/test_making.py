@@ -13,7 +13,7 @@ from devices.choices import Stage
 from devices.mesh.base import Mesh
 from devices.mesh.io import write_stl
 from devices.models import Device
-from devices.services.lifecycle import hold_device, resume_device
+from devices.services.holds import hold_device, resume_device
 from mes.choices import Role
 from mes.demo.scan import simulate_scan
 from printing.models import Build, Container, MaterialLot, ParameterSet, Printer

@@ -87,6 +87,12 @@ def test_from_the_order_to_the_frozen_design(open_as: Open, drain: Callable[[], 
     told(images, "The images arrived")
     drain()
 
+    coordinator.goto(f"/orders/{order.code}/")
+    dialog(coordinator, "Assign somebody")
+    coordinator.locator("#dialog [name=person]").select_option(f"{staff[Role.CLR].person.pk}:CLR")
+    confirm(coordinator)
+    told(coordinator, "may know the order now")
+
     reviewer = open_as(staff[Role.CLR])
     reviewer.goto(f"/devices/{device.code}/")
     expect(reviewer.locator("[data-viewer] canvas")).to_be_visible()

@@ -22,6 +22,7 @@ from devices.mesh.io import write_stl
 from devices.models import Design, Device, DeviceMaster, Material, Order, Segmentation, Study
 from devices.selectors.definitions import effective_master
 from devices.selectors.evidence import evidence_digest
+from devices.services.assignments import assign_person
 from devices.services.definitions import draft_master, draft_material, publish_master, specify_material
 from devices.services.designs import approval_content, design_content
 from devices.services.orders import approve_order, create_order, start_order_review, submit_order
@@ -35,6 +36,7 @@ from mes.services.artefacts import store_artefact
 from mes.services.patients import Identity, register_patient
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.signatures import Credentials, sign
+from tests.mes.makers import enrol
 
 SETUP = Actor.system("setup")
 PASSWORD = "a long enough password"
@@ -64,7 +66,7 @@ def make_person(*roles: Role, name: str = "") -> Who:
     for role in roles:
         grant_role(person=person, role=role, actor=SETUP)
     username = f"user{number}"
-    open_account(username=username, password=PASSWORD, person=person, actor=SETUP)
+    enrol(open_account(username=username, password=PASSWORD, person=person, actor=SETUP), PASSWORD)
     return Who(person, username)
 
 
@@ -140,6 +142,9 @@ def accepted(order: Order, staff: Staff) -> list[Device]:
     under_review(order, staff)
     for role in (Role.ORD, Role.RA):
         approve_order(order_id=order.pk, actor=staff[role].actor, credentials=staff[role].typed())
+    assign_person(
+        order_id=order.pk, person_id=staff[Role.CLR].person.pk, role=Role.CLR, actor=staff[Role.ORD].actor
+    )
     return list(Device.objects.filter(order=order).order_by("pk"))
 
 

@@ -120,7 +120,11 @@ def test_the_story_from_patient_to_frozen_design(drain: Drain, tmp_path: Path) -
     drain()
     detail = coordinator.get(f"devices/{device}/")
     assert (detail["study"]["status"], detail["waits_for"]) == ("accepted", "A clinical reviewer")
-    people[Role.CLR].sign(f"devices/{device}/approve-segmentation/")
+    clinician = people[Role.CLR]
+    clinician.sign(f"devices/{device}/approve-segmentation/", expected=404)
+    assigned = {"person_id": clinician.who.person.pk, "role": "CLR"}
+    coordinator.post(f"orders/{order}/assign/", assigned, 201)
+    clinician.sign(f"devices/{device}/approve-segmentation/")
     people[Role.DSN].post(f"devices/{device}/request-design/", {"values": GUIDE_VALUES}, 202)
     drain()
     second = Client(make_person(Role.DSN))

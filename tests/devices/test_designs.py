@@ -25,7 +25,8 @@ from devices.services.designs import (
     review_design,
 )
 from devices.services.generating import lateral_offset_mm
-from devices.services.lifecycle import check_transition, hold_device
+from devices.services.holds import hold_device
+from devices.services.lifecycle import check_transition
 from devices.services.signing import content_to_sign
 from mes.choices import Role
 from mes.eventlog.base import Actor
@@ -239,7 +240,7 @@ def test_the_prescriber_signs_exactly_the_mesh_that_was_shown() -> None:
 def test_another_prescriber_or_another_content_freezes_nothing() -> None:
     staff = Staff()
     device, other = reviewed(staff), make_person(Role.PRE)
-    with pytest.raises(NotPermitted, match="named prescriber decides"):
+    with pytest.raises(NotPermitted, match="not yours to know"):
         approve(device, other)
     with pytest.raises(SignatureRefused, match="changed after it was shown"):
         approve(device, staff[Role.PRE], digest="0" * 64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -17,7 +18,8 @@ from devices.lifecycle import DEVICE, ORDER, PASSED_BEFORE, PHASES, POINTS, UNHE
 from devices.models import Device
 from devices.selectors.devices import devices
 from devices.selectors.progress import phase_line, waits_for
-from devices.services.lifecycle import advance_device, check_transition, hold_device, resume_device
+from devices.services.holds import hold_device, resume_device
+from devices.services.lifecycle import advance_device, check_transition
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
@@ -245,7 +247,19 @@ def test_a_hold_blocks_forward_moves_and_not_backward_ones() -> None:
     assert phase_line(held)[list(Phase).index(Phase.SLICING)].state == "blocked"
     with pytest.raises(NotPermitted):
         resume_device(device_id=device.pk, actor=staff[Role.QCM].actor, reason="fine again")
-    resume_device(device_id=device.pk, actor=staff[Role.QAR].actor, reason="replaced")
+    lift = partial(resume_device, device_id=device.pk, actor=staff[Role.QAR].actor)
+    with pytest.raises(InvalidInput, match="2 holds are open"):
+        lift(reason="replaced")
+    lift(reason="replaced", hold=1)
+    held.refresh_from_db()
+    assert (held.held, held.hold_reason) == (True, "and the prescriber called")
+    with pytest.raises(InvalidInput, match="Hold 1 is not open"):
+        lift(reason="replaced", hold=1)
+    with pytest.raises(TransitionRefused, match="the prescriber called"):
+        advance_device(device_id=device.pk, transition="queue", actor=SYSTEM)
+    lift(reason="answered")
+    held.refresh_from_db()
+    assert [hold["lifted"]["reason"] for hold in held.holds] == ["replaced", "answered"]
     advance_device(device_id=device.pk, transition="queue", actor=SYSTEM)
     assert stage_of(device) == "queued"
 

@@ -71,6 +71,7 @@ def test_an_accepted_order_plans_its_devices() -> None:
         "devices.order_approved",
         "devices.order_approved",
         "devices.order_accepted",
+        "devices.person_assigned",
     ]
 
 
@@ -99,7 +100,7 @@ def test_a_characteristic_needs_an_attribute_and_a_value(row: dict[str, Any]) ->
 def test_only_the_named_prescriber_prescribes() -> None:
     staff = Staff()
     order, other = make_order(staff), make_person(Role.PRE)
-    with pytest.raises(NotPermitted, match="Another prescriber"):
+    with pytest.raises(NotPermitted, match="not yours to know"):
         submit_order(order_id=order.pk, actor=other.actor, credentials=other.typed())
     with pytest.raises(NotPermitted, match="needs the role Prescriber"):
         submit_order(order_id=order.pk, actor=staff[Role.ORD].actor, credentials=staff[Role.ORD].typed())

@@ -16,7 +16,8 @@ from devices.mesh.io import read_mesh
 from devices.models import Device, Segmentation, Study
 from devices.selectors.history import refused_segmentation
 from devices.selectors.waiting import devices_awaiting_segmentation, devices_awaiting_segmentation_approval
-from devices.services.lifecycle import check_transition, hold_device
+from devices.services.holds import hold_device
+from devices.services.lifecycle import check_transition
 from devices.services.segmentations import (
     NotSegmented,
     SegmentationMade,

@@ -19,7 +19,7 @@ from devices.choices import DesignStatus, Stage
 from devices.imaging.nifti import write_nifti
 from devices.imaging.storage import load_volume
 from devices.models import Design, Device, Segmentation, Study
-from devices.services.lifecycle import hold_device
+from devices.services.holds import hold_device
 from devices.services.reading import read_study
 from devices.services.studies import (
     discard_upload,

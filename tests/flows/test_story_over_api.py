@@ -138,7 +138,7 @@ def order_device(told: Told, master: str) -> str:
     }
     order = coordinator.post("orders/", wanted, 201)["code"]
     assert prescriber.refused(f"orders/{order}/submit/", {"password": "wrong"}, status=403) == {"ES-01"}
-    stale = prescriber.refused(f"orders/{order}/submit/", {"digest": "0" * 64}, status=403)
+    stale = prescriber.refused(f"orders/{order}/submit/", {"digest": "0" * 64}, status=409)
     assert stale == {"ES-19"}
     digest = prescriber.get(f"orders/{order}/to-sign/submit/")["digest"]
     assert prescriber.sign(f"orders/{order}/submit/", {"digest": digest})["stage"] == "submitted"
@@ -162,6 +162,10 @@ def approve_bone(told: Told) -> None:
     url = f"devices/{told.device}/"
     assert told[Role.IMG].get(url)["segmentation"]["status"] == "recorded"
     assert told[Role.IMG].refused(f"{url}approve-segmentation/", status=403)
+    order = told[Role.ORD].get(url)["order"]
+    clinician = {"person_id": told[Role.CLR].who.person.pk, "role": "CLR"}
+    assert told[Role.CLR].refused(f"{url}approve-segmentation/", status=404) == {""}
+    told[Role.ORD].post(f"orders/{order}/assign/", clinician, 201)
     assert told[Role.CLR].sign(f"{url}approve-segmentation/")["status"] == "approved"
 
 

@@ -1,13 +1,20 @@
 """People, accounts and patients for tests, made by the same services as the real ones."""
 
 import itertools
+from datetime import date
 
 from mes.choices import Role
 from mes.eventlog.base import Actor
-from mes.models import Account, Patient, Person
+from mes.models import Account, CertificationLetter, Patient, Person, SigningEnrolment
 from mes.services.patients import Identity, register_patient
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.signatures import Credentials
+from mes.services.signing_enrolment import (
+    accept_statement,
+    confirm_identity,
+    prove_identity,
+    record_certification_letter,
+)
 
 SYSTEM = Actor.system("test")
 PASSWORD = "correct horse battery staple"
@@ -21,10 +28,33 @@ def make_person(*roles: Role, full_name: str = "") -> Person:
     return person
 
 
-def make_account(person: Person | None, username: str = "") -> Account:
-    return open_account(
-        username=username or f"user{next(_numbers)}", password=PASSWORD, person=person, actor=SYSTEM
+def make_account(person: Person | None, username: str = "", *, signs: bool = True) -> Account:
+    """An account, enrolled for signing where its person has no other one."""
+    account = open_account(
+        username=username or f"member{next(_numbers)}", password=PASSWORD, person=person, actor=SYSTEM
     )
+    if person is not None and signs and not person.enrolments.filter(closed=False).exists():
+        enrol(account)
+    return account
+
+
+def enrol(account: Account, password: str = PASSWORD) -> SigningEnrolment:
+    """Everything that stands before a first signature (ES-13), through the services."""
+    record_letter()
+    enrolment = prove_identity(account_id=account.pk, document="passport", method="in person", actor=SYSTEM)
+    confirm_identity(enrolment_id=enrolment.pk, actor=SYSTEM)
+    assert account.person is not None
+    accept_statement(
+        actor=Actor.person(account.person.pk), credentials=Credentials(account.username, password)
+    )
+    return enrolment
+
+
+def record_letter() -> None:
+    if not CertificationLetter.objects.exists():
+        record_certification_letter(
+            sha256="1e" * 32, sent_on=date(2026, 1, 5), signatory="Q. Lead", actor=SYSTEM
+        )
 
 
 def make_signer(*roles: Role) -> tuple[Actor, Credentials]:

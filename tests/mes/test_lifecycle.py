@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from mes.eventlog.base import canonical
-from mes.exceptions import TransitionRefused
+from mes.exceptions import Reason, Refused, TransitionRefused
 from mes.lifecycle import (
     GATES,
     Lifecycle,
@@ -138,3 +138,29 @@ def test_two_gates_of_one_id_and_name_refuse_to_start(gates: None) -> None:
     gate("G-TST-01", "thing.make")(once)
     with pytest.raises(RegistrationError, match="G-TST-01:once"):
         gate("G-TST-01", "thing.make")(once)
+
+
+@pytest.mark.django_db
+@pytest.mark.requirement("K-14")
+def test_a_refusal_inside_a_gate_blocks_with_its_own_reasons_and_cures(
+    gates: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    @gate("G-TST-10", "thing.make")
+    def file_is_intact(thing: object, **_: object) -> Verdict:
+        """The file is intact."""
+        make_person()
+        raise Refused(
+            [
+                Reason("File 12ab is missing or altered.", "Restore it from a backup.", "G-INT-01"),
+                Reason("It is older than its record.", "Ask who changed it."),
+            ]
+        )
+
+    people = Person.objects.count()
+    (result,) = ask_gates("thing.make", object())
+    assert not result.passed
+    assert result.reason == "File 12ab is missing or altered. It is older than its record."
+    assert result.cure == "Restore it from a backup. Ask who changed it."
+    assert result.evidence == {"rules": ["G-INT-01"]}
+    assert caplog.records == []
+    assert Person.objects.count() == people, "what the gate wrote before it refused stays out"

@@ -1,5 +1,6 @@
 """The sealer: every settled event once, in one order, signed, however often it restarts."""
 
+import hashlib
 import json
 import os
 import random
@@ -70,6 +71,8 @@ def happen(person: Person, times: int = 1) -> None:
 def test_a_leaf_covers_the_canonical_text_of_every_column(values: list[object]) -> None:
     event = dict(zip(LEAF_FIELDS, values, strict=True))
     assert leaf_content(event) == canonical(event).encode()
+    digest = hashlib.sha256(b"lines").hexdigest()
+    assert leaf_content(event, "lines") == canonical({**event, "changes": digest}).encode()
 
 
 def test_a_leaf_covers_every_column_of_an_event() -> None:
@@ -400,7 +403,8 @@ def test_after_a_logical_restore_a_new_epoch_goes_on(
     """Old events carry larger transaction ids than the new cluster gives: they count as settled, new ones follow."""
     person = make_person()
     happen(person, 2)
-    tamper(cluster, "UPDATE mes_event SET tx = tx + 1000000000")
+    for table in ("mes_event", "mes_field_change"):
+        tamper(cluster, f"UPDATE {table} SET tx = tx + 1000000000")
     for _ in range(2):
         with cluster.connect(Role.OWNER.login, connections.settings["default"]["NAME"]) as owner:
             owner.execute(OPEN_EPOCH.encode())

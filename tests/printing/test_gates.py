@@ -155,6 +155,7 @@ def test_each_gate_blocks_the_dispatch_and_the_start(floor: Floor, case: str) ->
         start_job(job_id=job.pk, actor=floor.operator)
     assert rule in rules(refusal)
     assert all(reason.cure for reason in refusal.value.reasons)
+    assert "could not be evaluated" not in str(refusal.value)
     assert refreshed(job).state == JobState.CLAIMED
     assert not PrinterCommand.objects.exists()
 

@@ -129,6 +129,11 @@ def test_release_is_signed_against_the_certificate(staff: Staff) -> None:
         {"certificate_file": None},
         {"certificate": [{**GOOD[0], "value": 700}]},
         {"certificate": [{**GOOD[0], "value": 1101}]},
+        {"certificate": [{"characteristic": "v", "value": 1}]},
+        {"certificate": [*GOOD, {"characteristic": "colour", "value": 1}]},
+        {"certificate": [*GOOD, {**GOOD[0], "value": 901}]},
+        {"certificate": [*GOOD, {**GOOD[0], "characteristic": "Viscosity "}]},
+        {"certificate": [{**GOOD[0], "minimum": 1100, "maximum": 800}]},
     ],
 )
 def test_a_missing_or_bad_certificate_blocks_release(staff: Staff, fields: dict[str, Any]) -> None:

@@ -20,6 +20,8 @@ from django.utils import timezone
 
 from mes.choices import Role
 from mes.models import Account, Person
+from mes.services.sessions import open_session
+from mes.terminals import Terminal, digest_of_key
 from printing import consumers
 from printing.consumers import FleetConsumer
 from printing.live import Telemetry
@@ -54,6 +56,9 @@ def signed_in(account: Account) -> SessionStore:
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     session[HASH_SESSION_KEY] = account.get_session_auth_hash()
     session.create()
+    place = Terminal(digest_of_key(session.session_key), "127.0.0.1", "")
+    session["lamina_session"] = str(open_session(account=account, method="test", terminal=place).uid)
+    session.save()
     return session
 
 

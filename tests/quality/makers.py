@@ -69,7 +69,9 @@ from printing.models import (
 from printing.selectors import items_content
 from quality.catalog.plan import read_plan
 from quality.models import Inspection
-from quality.services.inspection import receive_scan, record_measurement
+from quality.services.inspection import receive_scan
+from quality.services.measurement import record_measurement
+from tests.mes.makers import enrol
 
 SYSTEM = Actor.system("test")
 PASSWORD = "a long pass phrase"
@@ -93,7 +95,7 @@ WAY = ("design_frozen", "queued", "in_build", "built")
 
 def make_person(name: str, *roles: Role, zone: str = "Europe/Berlin") -> Person:
     person = register_person(full_name=name, actor=SYSTEM, credentials="MSc", timezone=zone)
-    open_account(username=f"user{person.pk}", password=PASSWORD, person=person, actor=SYSTEM)
+    enrol(open_account(username=f"user{person.pk}", password=PASSWORD, person=person, actor=SYSTEM), PASSWORD)
     for role in roles:
         grant_role(person=person, role=role, actor=SYSTEM)
     return person
@@ -591,17 +593,28 @@ def deviation_of(offset_mm: float) -> Deviation:
 
 def make_measured(staff: Staff, device: Device, *, offset_mm: float = 0.0) -> Inspection:
     """A scan that was received and measured. Beyond 0.3 mm of offset it is out of tolerance."""
-    upload = f"solid scan {device.pk} {device.inspections.count()} {offset_mm} facet".encode()
-    inspection = receive_scan(device_id=device.pk, upload=upload, actor=acting(staff[Role.INS]))
-    design = device.current_design
+    return measured(make_received(staff, device), offset_mm=offset_mm)
+
+
+def make_received(staff: Staff, device: Device) -> Inspection:
+    """A scan that arrived and is still to be measured."""
+    upload = f"solid scan {device.pk} {device.inspections.count()} facet".encode()
+    return receive_scan(device_id=device.pk, upload=upload, actor=acting(staff[Role.INS]))
+
+
+def measured(inspection: Inspection, *, offset_mm: float = 0.0) -> Inspection:
+    """The same inspection, once a worker has measured its scan."""
+    design = inspection.device.current_design
     assert design is not None
     assert design.mesh is not None
-    picture = make_picture(inspection.pk)
     record_measurement(
         inspection_id=inspection.pk,
         deviation=deviation_of(offset_mm),
-        plan=read_plan(device.master.inspection),
+        plan=read_plan(inspection.device.master.inspection),
         nominal=design.mesh,
-        files=(store_artefact(upload + b" map", media_type="model/ply"), picture),
+        files=(
+            store_artefact(f"map {inspection.pk}".encode(), media_type="model/ply"),
+            make_picture(inspection.pk),
+        ),
     )
     return Inspection.objects.get(pk=inspection.pk)

@@ -25,7 +25,7 @@ HARMS = (
     ("UPDATE quality_record_review SET findings = 'none'", "the review of the record", "findings"),
     ("UPDATE printing_consumption SET quantity = 1", "the material that job", "container"),
     ("UPDATE printing_build_item SET transform = '[[2]]'", "on the plate of", "its digest"),
-    ("UPDATE mes_signature SET printed_name = 'Nobody' WHERE meaning = 'reviewed'", "printed name", "signature"),
+    ("UPDATE mes_signature SET printed_name = 'Nobody' WHERE meaning = 'reviewed'", "ALTERED", "signature"),
     (
         "UPDATE mes_signature SET signed_at = signed_at - interval '1 day' WHERE meaning = 'verified'",
         "the time of signature",

@@ -13,8 +13,10 @@ from rest_framework.test import APIClient
 from devices.choices import Stage
 from devices.models import Device
 from mes.choices import Role
+from mes.exceptions import Reason
 from mes.models import EventRecord, Person
 from quality.models import Inspection, Nonconformance, PostProcessStep, ReleaseDecision
+from quality.services.measurement import record_refusal
 from quality.services.postprocessing import start_post_processing
 from quality.services.release import complete_record
 from quality.services.reports import record_report
@@ -75,6 +77,9 @@ def test_the_story_is_told_over_http(staff: Staff, device: Device) -> None:
 
     received = inspector.send(f"devices/{code}/scans/", b"solid x facet", f"{CANARY}.stl", 202)
     assert (received["number"], received["status"]) == (1, "received")
+    # It says nothing about the part; the next one does.
+    reasons = (Reason("No surface.", "Scan again.", "G-INS-01"),)
+    record_refusal(inspection_id=Inspection.objects.get().pk, reasons=reasons)
     device.refresh_from_db()
     measured = make_measured(staff, device)
     passed = inspector.sign(f"inspections/{measured.pk}/sign/")

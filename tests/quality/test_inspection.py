@@ -23,12 +23,12 @@ from mes.services.artefacts import artefact_path
 from mes.services.people import grant_role
 from quality.models import Inspection, Nonconformance, Verdict
 from quality.services.inspection import (
-    measure_scan,
     receive_scan,
     set_aside_inspection,
     sign_inspection,
     verdict_content,
 )
+from quality.services.measurement import measure_scan
 from tests.quality.makers import (
     CURE,
     SYSTEM,

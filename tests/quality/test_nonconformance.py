@@ -7,7 +7,7 @@ from django.db import DatabaseError, transaction
 
 from devices.choices import Stage
 from devices.models import Device
-from devices.services.lifecycle import resume_device
+from devices.services.holds import hold_device, resume_device
 from mes.choices import Role
 from mes.exceptions import InvalidInput, NotPermitted, TransitionRefused
 from mes.selectors import events_of
@@ -144,6 +144,26 @@ def test_voiding_is_quality_s_and_lifts_the_hold_it_made(staff: Staff, device: D
     device.refresh_from_db()
     found.refresh_from_db()
     assert (device.held, found.stage) == (False, NonconformanceStage.VOID)
+
+
+@pytest.mark.requirement("G-NC-01")
+@pytest.mark.parametrize("held_first", [True, False])
+def test_voiding_leaves_a_hold_of_somebody_else(staff: Staff, device: Device, held_first: bool) -> None:
+    quality = staff[Role.QAR]
+    if held_first:
+        hold_device(device_id=device.pk, actor=acting(quality), reason="Recall of the lot")
+    found = opened(staff, device)
+    if not held_first:
+        hold_device(device_id=device.pk, actor=acting(quality), reason=f"Recall of the lot, see {found.code}")
+    void_nonconformance(
+        nonconformance_id=found.pk,
+        justification="It was dust.",
+        actor=acting(quality),
+        credentials=typed(quality),
+    )
+    device.refresh_from_db()
+    assert device.held
+    assert device.hold_reason.startswith("Recall of the lot")
 
 
 def test_a_second_open_nonconformance_keeps_the_hold(staff: Staff, device: Device) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from devices.choices import Stage
 from devices.events import DeviceHeld
 from devices.models import Design, Device
-from devices.services.lifecycle import hold_device
+from devices.services.holds import hold_device
 from mes.choices import Meaning, Role
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import NotPermitted, SignatureRefused, TransitionRefused
@@ -100,7 +100,7 @@ def test_a_complete_device_is_reviewed_and_released(staff: Staff) -> None:
     checklist = release_checklist(device, acting(staff[Role.QAX]))
     assert all(result.passed for result in checklist)
     assert {result.gate for result in checklist} == {
-        "G-IMG-02", "G-INT-01", "G-LAT-01", "G-NC-01", "G-REL-01", "G-REL-02", "G-SIG-01", "G-SW-01",
+        "G-IMG-02", "G-INS-01", "G-INT-01", "G-LAT-01", "G-NC-01", "G-REL-01", "G-REL-02", "G-SIG-01", "G-SW-01",
     }  # fmt: skip
     shown = shown_record(device)
     decision = release(staff, device)
@@ -315,7 +315,7 @@ def test_images_too_old_at_the_planned_use_block(staff: Staff) -> None:
 def move_need_by(device: Device) -> None:
     device.need_by = timezone.localdate() + timedelta(days=400)
     device.save()
-    publish(device, DeviceHeld(device_id=device.pk, stage=device.stage), actor=SYSTEM)
+    publish(device, DeviceHeld(device_id=device.pk, stage=device.stage, hold_id=1, source=""), actor=SYSTEM)
 
 
 @pytest.mark.requirement("G-SIG-01")

@@ -14,11 +14,13 @@ from django.template.loader import render_to_string
 
 from devices.choices import Stage
 from devices.models import Device
+from mes.choices import Role
 from mes.eventlog.base import digest_of
 from mes.models import EventRecord
 from mes.services.artefacts import artefact_path
 from quality.models import Report
 from quality.reports.base import NOT_APPLICABLE, NOT_YET, REPORTS, record_bytes
+from quality.reports.origin import prescription
 from quality.reports.page import page_of, text_of
 from quality.reports.pdf import AddressRefused, SignatureLeftOut, write_pdf
 from quality.services.reports import render_production_record
@@ -185,8 +187,8 @@ def test_a_page_that_wants_to_fetch_is_refused(address: str) -> None:
         assert "root:" not in str(refusal.value)
 
 
-@pytest.mark.requirement("P11-50a")
-def test_a_page_without_a_signature_block_is_not_written(staff: Staff) -> None:
+@pytest.mark.requirement("P11-50a", "P11-50b")
+def test_print_without_signature_block_impossible(staff: Staff) -> None:
     record = gathered(make_built_device(staff))
     pictures = dict.fromkeys(
         [item["sha256"] for section in record["sections"].values() for item in section["pictures"]], "data:,"
@@ -226,3 +228,10 @@ def test_text_from_the_record_cannot_become_markup(staff: Staff) -> None:
 )
 def test_values_become_text(value: Any, text: str) -> None:
     assert text_of(value) == text
+
+
+@pytest.mark.requirement("P11-10e")
+def test_who_stated_a_characteristic_is_named_and_not_numbered(staff: Staff) -> None:
+    device = make_built_device(staff)
+    (grid,) = prescription(device).grids
+    assert [row[-1] for row in grid.rows] == [str(staff[Role.PRE])]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Model
 from django.http import HttpRequest
 
+from mes.api.actors import actor_of
 from mes.choices import Role
+from mes.dashboard.actions.audit import AUDIT_ACTIONS
 from mes.dashboard.actions.base import Action
 from mes.dashboard.actions.devices import DEVICE_ACTIONS
 from mes.dashboard.actions.keeping import KEEPING_ACTIONS
@@ -14,11 +17,18 @@ from mes.dashboard.actions.orders import ORDER_ACTIONS
 from mes.dashboard.actions.printing import PRINTING_ACTIONS
 from mes.dashboard.actions.quality import QUALITY_ACTIONS
 from mes.dashboard.navigation import roles_behind
-from mes.permissions import PERMISSIONS
+from mes.permissions import PERMISSIONS, Decision, can
 
 ACTIONS: dict[str, Action] = {
     action.id: action
-    for action in (*ORDER_ACTIONS, *DEVICE_ACTIONS, *PRINTING_ACTIONS, *QUALITY_ACTIONS, *KEEPING_ACTIONS)
+    for action in (
+        *ORDER_ACTIONS,
+        *DEVICE_ACTIONS,
+        *PRINTING_ACTIONS,
+        *QUALITY_ACTIONS,
+        *AUDIT_ACTIONS,
+        *KEEPING_ACTIONS,
+    )
 }
 
 
@@ -29,8 +39,25 @@ def permitted(action: Action, roles: frozenset[Role]) -> bool:
     return bool(needed & roles)
 
 
+def about(action: Action, subject: Any) -> Model | None:
+    """The thing that the service will ask about: an inspection of a device, or the device itself."""
+    found: Model | None = action.about(subject) if subject is not None else None
+    return found
+
+
+def decided(request: HttpRequest, page: str, subject: Any) -> list[tuple[Action, Decision]]:
+    """Every action that the state of a thing allows, with whether this person may do it and why not."""
+    actor = actor_of(request)
+    possible = [a for a in ACTIONS.values() if a.page == page and a.applies(subject)]
+    return [(a, can(actor, a.permission.partition(":")[0], about(a, subject))) for a in possible]
+
+
 def offered(request: HttpRequest, page: str, subject: Any) -> list[Action]:
-    """What this person may do now with a thing, the main steps first. The services decide again."""
+    """What this person may do now with a thing, the main steps first. The services decide again.
+
+    Whoever holds the role but lacks something else, such as training, is offered the action too: its dialog says what is
+    missing and whom to ask, which a missing button would not.
+    """
     roles = roles_behind(request)
     here = (a for a in ACTIONS.values() if a.page == page and not a.follows)
     found = [a for a in here if permitted(a, roles) and a.applies(subject)]

@@ -96,6 +96,10 @@ class Done:
     code: str = ""
 
 
+def itself(subject: Any) -> Any:
+    return subject
+
+
 @dataclass(frozen=True)
 class Next:
     """Nothing is done yet: another dialog asks for the rest. `carried`: what it is opened with."""
@@ -106,7 +110,7 @@ class Next:
 
 @dataclass(frozen=True)
 class Action:
-    """A verb of a page. `content` is what a signature covers: the same mapping that the service signs.
+    """A verb of a page. `about` gives the thing that the service asks `mes.permissions` about. `content` is what a signature covers: the same mapping that the service signs.
 
     `facts` is what is shown beside it. One that `follows` another is opened by it alone, and has no button.
     `permission` is the action of `mes.permissions`; the service asks for it again. `do` calls one service and returns
@@ -124,6 +128,7 @@ class Action:
     fields: Callable[[Any], Sequence[Field]] = nothing_asked
     meaning: Meaning | None = None
     content: Callable[[Any, Values, Actor], Mapping[str, Any]] | None = None
+    about: Callable[[Any], Any] = itself
     facts: Callable[[Any, Values, Actor], Mapping[str, Any]] | None = None
     follows: str = ""
     danger: bool = False

@@ -26,7 +26,8 @@ from devices.services.designs import (
     request_design,
     review_design,
 )
-from devices.services.lifecycle import advance_device, hold_device, move_content, resume_device
+from devices.services.holds import hold_device, resume_device
+from devices.services.lifecycle import advance_device, move_content
 from devices.services.segmentations import (
     approve_segmentation,
     reject_segmentation,
@@ -36,6 +37,7 @@ from devices.services.segmentations import (
 from devices.services.studies import link_content, receive_study, upload_digest
 from mes.choices import Meaning
 from mes.dashboard.actions.base import Action, Doing, Field, Next, Upload, Values, why
+from mes.dashboard.actions.holds import held_choices
 from mes.dashboard.held import held_upload, hold_upload, shown_upload
 from mes.eventlog.base import Actor
 
@@ -243,7 +245,13 @@ def _hold(doing: Doing) -> str:
 
 
 def _resume(doing: Doing) -> str:
-    resume_device(device_id=doing.subject.pk, actor=doing.actor, reason=doing.reason)
+    chosen = doing.values.get("hold")
+    resume_device(
+        device_id=doing.subject.pk,
+        actor=doing.actor,
+        reason=doing.reason,
+        hold=int(chosen) if chosen else None,
+    )
     return "The hold is lifted."
 
 
@@ -263,6 +271,10 @@ def _moving(name: str, told: str) -> Callable[[Doing], str]:
 
 def _move_signs(name: str) -> Callable[[Device, Values, Actor], dict[str, Any]]:
     return lambda device, values, actor: move_content(device, DEVICE.row(name, device.stage))
+
+
+def _which_hold(device: Device) -> tuple[Field, ...]:
+    return (*held_choices(device.holds), *_because(device))
 
 
 def _because(device: Device) -> tuple[Field, ...]:
@@ -338,6 +350,6 @@ DEVICE_ACTIONS = (
     ),
     Action(
         "resume-device", "device", "Lift the hold", "Lift the hold", "devices.resume_device", "player-play",
-        lambda device: device.held, _resume, fields=_because, main=True,
+        lambda device: device.held, _resume, fields=_which_hold, main=True,
     ),
 )  # fmt: skip

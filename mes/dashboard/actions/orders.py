@@ -7,6 +7,8 @@ from typing import Any
 
 from devices.choices import DefinitionStatus, OrderStage, Side
 from devices.models import DeviceMaster, Order
+from devices.selectors.orders import assignments_of
+from devices.services.assignments import assign_person, end_assignment
 from devices.services.orders import (
     approval_content,
     approve_order,
@@ -23,8 +25,9 @@ from mes.choices import Meaning, Role
 from mes.dashboard.actions.base import Action, Doing, Done, Field, Values, why
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import open_unit
-from mes.models import Person
-from mes.selectors import people_with
+from mes.models import Person, RoleGrant
+from mes.permissions import ADMINISTRATION
+from mes.selectors import people_with, standing
 from mes.services.patients import Identity, register_patient
 
 
@@ -133,7 +136,51 @@ def _create(doing: Doing) -> Done:
     return Done(f"{order.code} is written. The prescriber signs it next.", "order", order.code)
 
 
+def _assignable(order: Any) -> tuple[Field, ...]:
+    grants = RoleGrant.objects.filter(standing(), person__active=True).exclude(role__in=ADMINISTRATION)
+    rows = grants.select_related("person").order_by("person__full_name", "role")
+    choices = [(f"{row.person_id}:{row.role}", f"{row.person} · {Role(row.role).label}") for row in rows]
+    return (Field("person", "Who, in which role", "select", choices=choices), why(required=False))
+
+
+def _assign(doing: Doing) -> str:
+    person, _, role = str(doing.values["person"]).partition(":")
+    made = assign_person(
+        order_id=doing.subject.pk,
+        person_id=int(person),
+        role=Role(role),
+        actor=doing.actor,
+        reason=doing.reason,
+    )
+    return f"{made.person} may know the order now."
+
+
+def _assigned(order: Any) -> tuple[Field, ...]:
+    rows = assignments_of(order)
+    choices = [(str(row.pk), f"{row.person} · {Role(row.role).label}") for row in rows]
+    return (Field("assignment", "Whose", "select", choices=choices), why())
+
+
+def _unassign(doing: Doing) -> str:
+    ended = end_assignment(
+        assignment_id=int(doing.values["assignment"]), actor=doing.actor, reason=doing.reason
+    )
+    return f"{ended.person} is no longer assigned."
+
+
+ENDED = (OrderStage.CLOSED, OrderStage.REJECTED, OrderStage.CANCELLED, OrderStage.DELIVERED)
+
+
 ORDER_ACTIONS = (
+    Action(
+        "assign-person", "order", "Assign somebody", "Assign somebody to this order", "devices.assign_person",
+        "user-plus", lambda order: order.stage not in ENDED, _assign, fields=_assignable,
+        help="Clinical reviewers, and people of other companies, know an order only once they are assigned to it.",
+    ),
+    Action(
+        "end-assignment", "order", "End an assignment", "End an assignment", "devices.assign_person", "user-minus",
+        lambda order: assignments_of(order).exists(), _unassign, fields=_assigned,
+    ),
     Action(
         "create-order", "orders", "New order", "Write an order", "devices.create_order", "clipboard-list",
         lambda _: True, _create, fields=_order_fields, main=True,

@@ -17,7 +17,7 @@ from mes.exceptions import Refused
 from quality.catalog.routing import Step, read_routing
 from quality.choices import Disposition, NonconformanceStage, Severity, Source
 from quality.models import Inspection, Nonconformance
-from quality.selectors import judged_inspection, next_step, open_nonconformances, unanswered_failures
+from quality.selectors import GONE_ON, judged_inspection, next_step, open_nonconformances, unanswered_failures
 from quality.services.inspection import (
     receive_scan,
     set_aside_content,
@@ -52,6 +52,7 @@ OPENABLE = (
     Stage.INSPECTED_PASS,
     Stage.READY_FOR_REVIEW,
 )
+ANSWERABLE = (Stage.AWAITING_INSPECTION, *GONE_ON)
 PROPOSABLE = (NonconformanceStage.OPEN, NonconformanceStage.CONTAINED, NonconformanceStage.UNDER_EVALUATION)
 
 
@@ -173,12 +174,12 @@ def _set_aside(doing: Doing) -> str:
         actor=doing.actor,
         credentials=doing.credentials,
     )
-    return "The measurement is set aside; another scan must be measured."
+    return "The measurement is set aside."
 
 
 def _unanswered(device: Device) -> Inspection | None:
     """The first failure that nobody answered: a better measurement after it does not take its place."""
-    failures = unanswered_failures(device) if device.stage == Stage.AWAITING_INSPECTION else []
+    failures = unanswered_failures(device) if device.stage in ANSWERABLE else []
     return failures[0] if failures else None
 
 
@@ -329,7 +330,7 @@ QUALITY_ACTIONS = (
     ),
     Action(
         "set-aside-inspection", "device", "Set the measurement aside", "Set the failed measurement aside",
-        "quality.set_aside_inspection", "circle-minus", lambda device: _unanswered(device) is not None, _set_aside, fields=_because, meaning=Meaning.REVIEWED,
+        "quality.set_aside_inspection", "circle-minus", lambda device: _unanswered(device) is not None, _set_aside, about=_unanswered, fields=_because, meaning=Meaning.REVIEWED,
         content=_set_aside_signs, danger=True,
     ),
     Action(
@@ -344,6 +345,7 @@ QUALITY_ACTIONS = (
     Action(
         "dispose-nonconformance", "device", "Approve the disposition", "Approve the disposition",
         "quality.dispose_nonconformance", "gavel", lambda device: open_finding(device, *APPROVABLE) is not None, _dispose,
+        about=lambda device: open_finding(device, *APPROVABLE),
         meaning=Meaning.APPROVED, content=_disposition_signs, main=True,
     ),
     Action(

@@ -19,7 +19,7 @@ from mes.eventlog.verify import verify
 from mes.services.artefacts import artefact_path, store
 from mes.stopping import stop_on_signals
 from mes.supervisor.port import add_port
-from mes.supervisor.stack import StackFailed, running_stack
+from mes.supervisor.stack import POLL, Stack, StackFailed, running_stack
 
 
 class Command(BaseCommand):
@@ -39,14 +39,15 @@ class Command(BaseCommand):
                 told = tell(teller)
                 result = summary(teller, told)
                 if not options["exit"]:
-                    self._leave_running(stack.address, told, stop_on_signals())
+                    self._leave_running(stack, told, stop_on_signals())
         except (StoryBroken, StackFailed) as failure:
             raise CommandError(str(failure)) from None
         self.stdout.write(json.dumps(result))
         if result["ledger"] != "VALID":
             raise SystemExit(1)
 
-    def _leave_running(self, address: str, told: Told, stop: threading.Event) -> None:
+    def _leave_running(self, stack: Stack, told: Told, stop: threading.Event) -> None:
+        address = stack.address
         self.stdout.write(f"\nThe site is at {address}/")
         self.stdout.write(f"   released   {address}/devices/{told.device.code}/")
         self.stdout.write(f"   refused    {address}/devices/{told.refused.code}/")
@@ -55,7 +56,13 @@ class Command(BaseCommand):
             roles = ", ".join(role.label for role in job.roles)
             self.stdout.write(f"   {job.username:<12} {job.full_name:<20} {roles}")
         self.stdout.write("\nCtrl-C stops it.")
-        stop.wait()
+        await_stop(stack, stop)
+
+
+def await_stop(stack: Stack, stop: threading.Event) -> None:
+    """Wait until this command is asked to stop, or the stack was stopped by somebody else."""
+    while not stop.wait(POLL) and not stack.ended:
+        pass
 
 
 def summary(teller: Teller, told: Told) -> dict[str, Any]:

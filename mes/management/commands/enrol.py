@@ -14,6 +14,7 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import open_unit
 from mes.exceptions import Refused
 from mes.services.people import grant_role, open_account, register_person
+from mes.services.signing_enrolment import confirm_identity, prove_identity
 
 CONSOLE = Actor.system("console")
 
@@ -28,6 +29,11 @@ class Command(BaseCommand):
         )
         parser.add_argument("--credentials", default="", help="printed after the name: MD, MSc")
         parser.add_argument("--timezone", default="UTC", help="IANA zone of the person's signatures")
+        parser.add_argument(
+            "--document",
+            default="",
+            help="kind of the document that proved who this is: then the person may sign",
+        )
         parser.add_argument("--roles", default="SEC", help=f"comma-separated, of {', '.join(Role.values)}")
 
     def handle(self, *, username: str, name: str, roles: str, **options: Any) -> None:
@@ -47,7 +53,15 @@ class Command(BaseCommand):
                     grant_role(
                         person=person, role=Role(role), actor=CONSOLE, reason="enrolled from the console"
                     )
-                open_account(username=username, password=password, person=person, actor=CONSOLE)
+                account = open_account(username=username, password=password, person=person, actor=CONSOLE)
+                if options["document"]:
+                    enrolment = prove_identity(
+                        account_id=account.pk,
+                        document=options["document"],
+                        method="at the console",
+                        actor=CONSOLE,
+                    )
+                    confirm_identity(enrolment_id=enrolment.pk, actor=CONSOLE)
         except Refused as refusal:
             raise CommandError(str(refusal)) from None
         self.stdout.write(f"{name} may sign in as {username}.")

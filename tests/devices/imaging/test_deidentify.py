@@ -129,6 +129,7 @@ def test_a_niftis_free_text_is_blanked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["totalsegmentator-ct/example_ct_dicom", "dcmqi-seg/segmentations/24x38x3/multiframe/mf.dcm"]
 )
+@pytest.mark.usefixtures("tiny_series")
 def test_real_compressed_and_multi_frame_images_stay_readable(
     real_data: RealData, tmp_path: Path, name: str
 ) -> None:

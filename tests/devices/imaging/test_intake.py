@@ -155,16 +155,17 @@ def test_one_identifier_for_two_pictures_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "s").codes == ("conflicting_images",)
 
 
+@pytest.mark.usefixtures("tiny_series")
 def test_several_series_are_listed_until_one_is_named(tmp_path: Path) -> None:
     make_series(tmp_path / "s" / "a")
-    paths = make_series(tmp_path / "s" / "b", make_volume((4, 7, 5)))
+    paths = make_series(tmp_path / "s" / "b", make_volume((5, 7, 5)))
     study = dcmread(next((tmp_path / "s" / "a").iterdir())).StudyInstanceUID
     for path in paths:
         change(path, StudyInstanceUID=study, SeriesNumber=7)
     refused = refusal(tmp_path / "s")
     assert refused.codes == ("several_series",)
     assert "series 1 (CT, 2 mm, 6 images)" in str(refused)
-    assert "series 7 (CT, 2 mm, 4 images)" in str(refused)
+    assert "series 7 (CT, 2 mm, 5 images)" in str(refused)
     wanted = str(dcmread(paths[0]).SeriesInstanceUID)
     assert read_images(tmp_path / "s", series_uid=wanted).volume.shape[0] == 4
     assert refusal(tmp_path / "s", series_uid="1.2.3").codes == ("unknown_series",)
@@ -442,7 +443,7 @@ def test_a_stated_spacing_that_positions_contradict_is_said_and_not_used(tmp_pat
 def test_two_studies_of_one_patient_are_named(tmp_path: Path) -> None:
     make_series(tmp_path / "s" / "a")
     other = new_uid()
-    for path in make_series(tmp_path / "s" / "b", make_volume((4, 7, 5))):
+    for path in make_series(tmp_path / "s" / "b", make_volume((5, 7, 5))):
         change(path, StudyInstanceUID=new_uid(), SeriesInstanceUID=other)
     assert "several_studies" in codes(read_images(tmp_path / "s", series_uid=other))
 
@@ -473,3 +474,12 @@ def test_values_that_are_said_to_be_no_hounsfield_units_are_named(tmp_path: Path
     for path in make_series(tmp_path / "s"):
         change(path, RescaleType="US")
     assert "rescale_not_hu" in codes(read_images(tmp_path / "s"))
+
+
+@pytest.mark.requirement("G-IMG-01")
+@pytest.mark.parametrize(("slices", "step"), [(2, 2.0), (4, 2.0), (6, 0.5)])
+def test_a_few_slices_are_no_volume(tmp_path: Path, slices: int, step: float) -> None:
+    make_series(tmp_path / "s", make_volume((slices, 7, 5), step=step))
+    said = refusal(tmp_path / "s")
+    assert said.codes == ("too_few_slices",)
+    assert all(finding.cure for finding in said.findings if finding.severity == "error")

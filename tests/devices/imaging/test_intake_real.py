@@ -95,6 +95,7 @@ def test_mixed_orientations_are_refused(real_data: RealData) -> None:
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.usefixtures("tiny_series")
 def test_every_lossless_syntax_gives_the_same_values(real_data: RealData, syntax: str) -> None:
     other = read_images(real_data(f"{GEOMETRY}/generic/compressed_rle/001"), modalities={"MR"})
     packed = read_images(real_data(f"{GEOMETRY}/generic/{syntax}/001"), modalities={"MR"})
@@ -102,6 +103,7 @@ def test_every_lossless_syntax_gives_the_same_values(real_data: RealData, syntax
     assert not packed.volume.acquisition.lossy
 
 
+@pytest.mark.usefixtures("tiny_series")
 def test_multi_frame_gives_the_volume_of_its_single_frames(real_data: RealData) -> None:
     single = read_images(real_data("dcmqi-seg/segmentations/24x38x3/image")).volume
     multi = read_images(real_data("dcmqi-seg/segmentations/24x38x3/multiframe/mf.dcm")).volume

@@ -64,6 +64,19 @@ def test_a_bomb_is_stopped_while_inflating(tmp_path: Path) -> None:
     assert refusal(packed).codes == ("zip_bomb",)
 
 
+def test_a_bomb_that_tells_its_size_is_not_inflated_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inflate(*_: object) -> int:
+        raise AssertionError("nothing is inflated")
+
+    monkeypatch.setattr(sources, "_inflate", inflate)
+    packed = _zip(tmp_path / "u.zip", {"first": b"x", "zeros": bytes(64 * 1024**2)})
+    assert refusal(packed).codes == ("zip_bomb",)
+    monkeypatch.setattr(sources, "MAX_TOTAL_BYTES", 1000)
+    assert refusal(packed).codes == ("too_large",)
+
+
 def test_a_size_that_lies_does_not_help_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "MAX_TOTAL_BYTES", 1000)
     data = bytearray(_zip(tmp_path / "u.zip", {"a": bytes(5000)}, zipfile.ZIP_STORED).read_bytes())

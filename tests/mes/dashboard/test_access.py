@@ -64,7 +64,7 @@ def test_signing_out_needs_a_post(coordinator: Client) -> None:
 
 
 @pytest.mark.requirement("P11-10d")
-@pytest.mark.parametrize(("role", "status"), [(Role.SYS, 403), (Role.SEC, 403), (Role.QAR, 200)])
+@pytest.mark.parametrize(("role", "status"), [(Role.SYS, 404), (Role.SEC, 404), (Role.QAR, 200)])
 def test_who_administers_the_system_does_not_read_what_happened_to_a_device(
     staff: Staff, as_: Visit, role: Role, status: int
 ) -> None:

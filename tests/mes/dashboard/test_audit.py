@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from mes.choices import Role
 from mes.dashboard import audit
-from mes.models import EventRecord
+from mes.eventlog.unit import open_unit, publish
+from mes.models import EventRecord, PatientIdentity, Person
 from tests.devices.makers import Staff, make_planned
 from tests.mes.dashboard.conftest import Visit
+from tests.mes.events import Happened
+from tests.mes.makers import SYSTEM
 
 
 @pytest.fixture
@@ -72,3 +78,40 @@ def test_the_ends_of_the_calendar_are_no_days_of_a_record(auditor: Client, name:
     for kind in ("", "&as=csv"):
         assert auditor.get(f"/audit-trail/?{name}={day}{kind}").status_code == 200
     assert "is no date such as" in auditor.get(f"/audit-trail/?{name}={day}").content.decode()
+
+
+@pytest.mark.requirement("P11-10e")
+def test_every_page_of_a_long_trail_costs_the_same_queries(
+    staff: Staff, auditor: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_planned(staff)
+    auditor.get("/audit-trail/")
+    counts = []
+    for size in (1, 5, 20):
+        monkeypatch.setattr(audit, "PER_PAGE", size)
+        with CaptureQueriesContext(connection) as queries:
+            auditor.get("/audit-trail/")
+        counts.append(len(queries))
+    assert counts[1] == counts[2]
+    assert counts[0] <= counts[1]
+
+
+@pytest.mark.requirement("P11-10e")
+def test_old_and_new_values_stand_in_the_sheet(staff: Staff, auditor: Client) -> None:
+    person = staff[Role.PRE].person
+    with open_unit():
+        Person.objects.filter(pk=person.pk).update(credentials="DDS, PhD")
+        publish(person, Happened(), actor=SYSTEM)
+    answer = auditor.get("/audit-trail/?action=test.happened&as=csv")
+    (row,) = csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode()))  # type: ignore[attr-defined]
+    assert f"person {person.pk}: credentials: {person.credentials} → DDS, PhD" in row["changes"]
+
+
+@pytest.mark.requirement("K-13")
+def test_no_identity_of_a_patient_is_shown_with_the_changes(staff: Staff, auditor: Client) -> None:
+    make_planned(staff)
+    identity = PatientIdentity.objects.get()
+    html = auditor.get("/audit-trail/?action=mes.patient_registered").content.decode()
+    assert "patient identity" in html
+    assert identity.patient_id_index not in html
+    assert hashlib.sha256(identity.patient_id_index.encode()).hexdigest() not in html

@@ -114,7 +114,7 @@ def test_a_step_signs_what_was_shown_and_no_other_step(staff: Staff, as_: Visit)
     changed = client.post(path, wash | digest | {"equipment": "Washer 3"}, headers=HTMX)
     unseen = client.post(path, wash, headers=HTMX)
     for answer in (changed, unseen):
-        assert (answer.status_code, "ES-19" in answer.content.decode()) == (403, True)
+        assert (answer.status_code, "ES-19" in answer.content.decode()) == (409, True)
     assert not PostProcessStep.objects.exists()
     assert client.post(path, wash | digest, headers=HTMX).status_code == 204
     assert PostProcessStep.objects.get().signature.content_digest == digest["digest"]
@@ -140,7 +140,7 @@ def test_a_disposition_is_shown_before_it_is_proposed_and_before_it_is_approved(
     typed = typed_by(owner) | {"disposition": "scrap", "reason": "It cannot be mended"}
     digest = seen(client, path, typed)
     other = client.post(path, typed | digest | {"reason": "It can be mended"}, headers=HTMX)
-    assert (other.status_code, "ES-19" in other.content.decode()) == (403, True)
+    assert (other.status_code, "ES-19" in other.content.decode()) == (409, True)
     assert client.post(path, typed | digest, headers=HTMX).status_code == 204
     assert found.code in Signature.objects.get(content_digest=digest["digest"]).content
 
@@ -149,7 +149,7 @@ def test_a_disposition_is_shown_before_it_is_proposed_and_before_it_is_approved(
     assert "A crack at the first tube" in page
     assert "It cannot be mended" in page
     stale = client.post(path, typed_by(second) | {"digest": "0" * 64}, headers=HTMX)
-    assert stale.status_code == 403
+    assert stale.status_code == 409
     assert Nonconformance.objects.get().stage == NonconformanceStage.DISPOSITION_PROPOSED
     answer = client.post(path, typed_by(second) | seen(client, path, {}), headers=HTMX)
     assert answer.status_code == 204
@@ -170,7 +170,7 @@ def test_voiding_shows_the_finding_and_the_reason(staff: Staff, as_: Visit) -> N
     assert "A shadow taken for a crack" in client.get(path, headers=HTMX).content.decode()
     typed = typed_by(quality) | {"reason": "It was a shadow"}
     digest = seen(client, path, typed)
-    assert client.post(path, typed | {"digest": "0" * 64}, headers=HTMX).status_code == 403
+    assert client.post(path, typed | {"digest": "0" * 64}, headers=HTMX).status_code == 409
     assert client.post(path, typed | digest, headers=HTMX).status_code == 204
     assert Signature.objects.get(subject_type="quality.nonconformance").content_digest == digest["digest"]
 
@@ -188,7 +188,7 @@ def test_a_failure_can_be_set_aside_though_a_better_scan_followed(as_: Visit) ->
     assert better.scan_id[:12] not in shown
     typed = {"username": reviewer.username, "password": WORDS, "reason": "The scanner was not calibrated"}
     digest = seen(client, path, typed)
-    assert client.post(path, typed | {"digest": "0" * 64}, headers=HTMX).status_code == 403
+    assert client.post(path, typed | {"digest": "0" * 64}, headers=HTMX).status_code == 409
     assert client.post(path, typed | digest, headers=HTMX).status_code == 204
     verdict = Verdict.objects.select_related("signature").get()
     assert (verdict.inspection_id, verdict.signature.content_digest) == (failed.pk, digest["digest"])

@@ -178,6 +178,6 @@ def test_who_decides_about_an_interruption_sees_what_is_signed(floor: Floor, as_
         client.post(path, typed | {"digest": given}, headers={"HX-Request": "true"}).status_code
         for given in ("", "0" * 64, digest)
     ]
-    assert answers == [403, 403, 204]
+    assert answers == [409, 409, 204]
     assert Signature.objects.get(subject_type="printing.build", meaning="approved").content_digest == digest
     assert Build.objects.get(pk=build.pk).state == BuildState.COMPLETED

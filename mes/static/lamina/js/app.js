@@ -13,7 +13,7 @@ body.addEventListener("htmx:after:swap", (event) => {
 
 // A scanner types and presses Enter at once: what it types belongs into the first field, in place of what stands
 // there, and never on the close button.
-const FIELDS = "input:not([type=hidden], :disabled), textarea:not(:disabled), select:not(:disabled)";
+const FIELDS = "input:not([type=hidden], [type=radio], :disabled), textarea:not(:disabled), select:not(:disabled)";
 const FIRST = ["[autofocus]", `:is(${FIELDS}):not([hidden] *)`, ".dialog-foot button", ".dialog-head h2"];
 
 function openDialog(which) {
@@ -135,3 +135,4 @@ if (document.querySelector("[data-viewer]")) import("lamina/viewer.js");
 if (document.querySelector("[data-fleet]")) import("lamina/fleet.js");
 if (document.querySelector("[data-layers]")) import("lamina/layers.js");
 import("lamina/upload.js");
+import("lamina/passkey.js");

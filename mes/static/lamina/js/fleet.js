@@ -28,7 +28,7 @@ class Fleet {
     this.wait = 500;
     this.icons = document.getElementById("icon-url").dataset.url;
     this.connect();
-    setInterval(() => this.tick(), 1000);
+    this.clock = setInterval(() => this.tick(), 1000);
   }
 
   connect() {
@@ -45,13 +45,31 @@ class Fleet {
   closed(event) {
     this.asked = false;
     if (event.code === 4403) {
-      this.say("stale", "You were signed out. Reload the page to sign in.");
+      this.signedOut();
       return;
     }
     this.say("stale", "Connection lost. Trying again…");
     const pause = Math.random() * this.wait; // full jitter: a room of screens does not come back at once
     this.wait = Math.min(this.wait * 2, 30_000);
     setTimeout(() => this.connect(), Math.max(500, pause));
+  }
+
+  /** The rights are gone: what they showed goes too, and no clock ticks on over an empty page. */
+  signedOut() {
+    clearInterval(this.clock);
+    this.states.clear();
+    this.values.clear();
+    const link = document.createElement("a");
+    link.href = `/sign-in/?next=${encodeURIComponent(location.pathname)}`;
+    link.textContent = "Sign in";
+    const said = document.createElement("p");
+    said.setAttribute("role", "alert");
+    said.append("You are signed out. ", link, ".");
+    this.root.replaceChildren(said);
+    this.root.classList.remove("is-stale");
+    if (!this.live) return;
+    this.live.dataset.live = "stale";
+    this.live.textContent = "You are signed out";
   }
 
   send(message) {

@@ -1,0 +1,297 @@
+"""People: who holds which role and who may do what, why somebody may not, and who is trained for what."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from mes.api.actors import actor_of, viewer_behind
+from mes.choices import Role
+from mes.dashboard.find import KINDS, number_of
+from mes.dashboard.routes import gone_to
+from mes.eventlog.base import Actor
+from mes.exceptions import InvalidInput
+from mes.models import Person, RoleGrant
+from mes.permissions import (
+    ADMINISTRATION,
+    PERMISSIONS,
+    PRODUCTION,
+    Decision,
+    Permission,
+    can,
+    is_overdue,
+    may,
+    require,
+    segregation_of,
+)
+from mes.scope import EVERY_ORDER, visible
+from mes.selectors import grants_of, people_with
+from mes.services.roles import approve_role, grant_content, propose_role, review_role, revoke_role
+from mes.services.signatures import Credentials, content_digest
+from mes.training import Competence, competence
+
+DAYS_AHEAD = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A grant with what its state means now."""
+
+    grant: RoleGrant
+    state: str
+    review_due: datetime
+    overdue: bool
+
+
+def held_by(person: Person, now: datetime) -> list[Held]:
+    rows = person.role_grants.filter(revoked=False).select_related("first_approval__person").order_by("role")
+    return [_held(grant, now) for grant in rows]
+
+
+def _held(grant: RoleGrant, now: datetime) -> Held:
+    due = grant.reviewed_at + timedelta(days=settings.ROLE_REVIEW_DAYS)
+    return Held(grant, _state(grant, now), due, is_overdue(grant, now))
+
+
+def _state(grant: RoleGrant, now: datetime) -> str:
+    if not grant.approved:
+        return "proposed"
+    if grant.valid_from > now:
+        return "planned"
+    if grant.valid_until is not None and grant.valid_until <= now:
+        return "expired"
+    return "active"
+
+
+def people(request: HttpRequest) -> HttpResponse:
+    """Everybody with their roles, and which grants wait for an approval or a review."""
+    require(actor_of(request), "mes.read_people")
+    now = timezone.now()
+    search = request.GET.get("q", "").strip()[:60]
+    found = Person.objects.filter(full_name__icontains=search).order_by("-active", "full_name")
+    rows = [(person, held_by(person, now)) for person in found]
+    every = [held for _, several in rows for held in several]
+    context = {
+        "rows": rows,
+        "search": search,
+        "proposed": [held for held in every if held.state == "proposed"],
+        "due": [held for held in every if held.state == "active" and held.review_due < now + DAYS_AHEAD],
+    }
+    return render(request, "mes/people.html", context)
+
+
+def person_page(request: HttpRequest, number: int) -> HttpResponse:
+    """One person: roles, training, and what they may do."""
+    actor = actor_of(request)
+    if actor.person_id != number:
+        require(actor, "mes.read_people")
+    person = get_object_or_404(Person, pk=number)
+    now = timezone.now()
+    context = {
+        "person": person,
+        "held": held_by(person, now),
+        "allowed": [one for one in PERMISSIONS.values() if _roles(person, now) & one.roles],
+        "trainings": person.trainings.select_related("revision__document", "trainer").order_by("-pk")[:50],
+        "may_propose": may(actor, "mes.propose_role") and actor.person_id != person.pk,
+        "may_approve": may(actor, "mes.approve_role"),
+        "may_revoke": may(actor, "mes.manage_people"),
+        "roles": Role.choices,
+    }
+    return render(request, "mes/person.html", context)
+
+
+def _roles(person: Person, now: datetime) -> frozenset[Role]:
+    return frozenset(Role(grant.role) for grant in grants_of(person, now))
+
+
+@dataclass(frozen=True)
+class Line:
+    """An action with who carries it and which rules keep people apart from it."""
+
+    permission: Permission
+    roles: tuple[Role, ...]
+    apart: tuple[str, ...]
+    documents: tuple[str, ...]
+
+
+def who_may(request: HttpRequest) -> HttpResponse:
+    """Who may do what: every action, its roles, its rules of segregation, the documents that it asks for."""
+    require(actor_of(request), "mes.read_training")
+    now = timezone.now()
+    holders = {role: people_with(role, now=now).count() for role in Role}
+    lines: dict[str, list[Line]] = defaultdict(list)
+    for permission in PERMISSIONS.values():
+        asked = competence(0, permission.action, now).required
+        lines[permission.action.partition(".")[0]].append(
+            Line(
+                permission,
+                tuple(sorted(permission.roles)),
+                tuple(rule.title for rule in segregation_of(permission.action)),
+                tuple(str(one.in_force or one.document) for one in asked),
+            )
+        )
+    context = {
+        "packages": dict(lines),
+        "holders": [(role, count, role in EVERY_ORDER) for role, count in holders.items()],
+        "administration": sorted(role.label for role in ADMINISTRATION),
+        "production": sorted(role.label for role in PRODUCTION),
+    }
+    return render(request, "mes/who_may.html", context)
+
+
+@dataclass(frozen=True)
+class Why:
+    """The question of the page "why can't I?"."""
+
+    person: Person
+    action: str
+    code: str
+    subject: Model | None
+
+
+def why_not(request: HttpRequest) -> HttpResponse:
+    """Whether a person may do something to a thing now, with every reason, as a page or as JSON (`?as=json`).
+
+    Everybody asks for themselves; for others, whoever may read who holds which role.
+    """
+    asked = _asked_why(request)
+    decision = can(Actor.person(asked.person.pk), asked.action, asked.subject) if asked.action else None
+    if request.GET.get("as") == "json":
+        return JsonResponse(_as_json(asked, decision))
+    context = {
+        "asked": asked,
+        "decision": decision,
+        "title": PERMISSIONS[asked.action].title if asked.action else "",
+        "actions": [(name, one.title) for name, one in PERMISSIONS.items() if one.roles],
+        "people": Person.objects.filter(active=True).order_by("full_name") if _may_ask(request) else [],
+    }
+    return render(request, "mes/why_not.html", context)
+
+
+def _may_ask(request: HttpRequest) -> bool:
+    return may(actor_of(request), "mes.read_people")
+
+
+def _asked_why(request: HttpRequest) -> Why:
+    own = actor_of(request).person_id
+    number = request.GET.get("person", "") or str(own)
+    if number != str(own):
+        require(actor_of(request), "mes.read_people")
+    if not number.isascii() or not number.isdigit() or len(number) > 18:
+        raise InvalidInput("This is no person.", cure="Choose one of the list.")
+    person = get_object_or_404(Person, pk=int(number))
+    action = request.GET.get("action", "")
+    if action and action not in PERMISSIONS:
+        raise InvalidInput("There is no such action.", cure="Choose one of the list.")
+    code = request.GET.get("code", "").strip()[:40]
+    return Why(person, action, code, _thing(request, code) if code else None)
+
+
+def _thing(request: HttpRequest, code: str) -> Model:
+    """What whoever asks may know; they learn nothing about other things by asking (11.10(d))."""
+    letter = code[:1].upper()
+    if letter not in KINDS:
+        raise Http404
+    known = visible(KINDS[letter][0]._default_manager.all(), viewer_behind(request))
+    return get_object_or_404(known, pk=number_of(code, letter))
+
+
+def _as_json(asked: Why, decision: Decision | None) -> dict[str, Any]:
+    return {
+        "person": asked.person.pk,
+        "action": asked.action,
+        "object": asked.code,
+        "allowed": decision.allowed if decision else None,
+        "reasons": [
+            {"rule": reason.rule, "text": reason.text, "cure": reason.cure}
+            for reason in (decision.reasons if decision else ())
+        ],
+        "documents": _documents(decision.competence) if decision else [],
+    }
+
+
+def _documents(known: Competence) -> list[str]:
+    return [str(one.in_force) for one in known.required if one.in_force]
+
+
+# --- acting on roles
+
+
+@require_POST
+@sensitive_post_parameters("password")
+def role_propose(request: HttpRequest, number: int) -> HttpResponse:
+    """Propose a role, signed: the first of two approvals."""
+    require(actor_of(request), "mes.propose_role")
+    role = request.POST.get("role", "")
+    if role not in Role.values:
+        raise InvalidInput("This is no role.", cure="Choose one of the list.")
+    get_object_or_404(Person, pk=number)
+    propose_role(
+        person_id=number,
+        role=Role(role),
+        reason=request.POST.get("reason", ""),
+        valid_from=_moment(request, "valid_from"),
+        valid_until=_moment(request, "valid_until"),
+        actor=actor_of(request),
+        credentials=_typed(request),
+    )
+    messages.success(request, f"{Role(role).label} is proposed. Somebody else approves it.")
+    return gone_to(request, reverse("person", args=[number]))
+
+
+@require_POST
+@sensitive_post_parameters("password")
+def role_decide(request: HttpRequest, number: int, decision: str) -> HttpResponse:
+    """Approve, confirm or revoke a grant."""
+    grant = get_object_or_404(RoleGrant.objects.select_related("person"), pk=number)
+    actor = actor_of(request)
+    if decision == "approve":
+        approve_role(grant_id=number, actor=actor, credentials=_typed(request, grant))
+        told = "approved"
+    elif decision == "review":
+        review_role(grant_id=number, actor=actor, credentials=_typed(request, grant))
+        told = "confirmed"
+    elif decision == "revoke":
+        reason = request.POST.get("reason", "").strip()
+        if not reason:
+            raise InvalidInput("Say why.", cure="Write the reason.", rule="P11-10e")
+        revoke_role(person=grant.person, role=Role(grant.role), actor=actor, reason=reason)
+        told = "revoked"
+    else:
+        raise Http404
+    messages.success(request, f"{Role(grant.role).label} is {told}.")
+    return gone_to(request, reverse("person", args=[grant.person_id]))
+
+
+def _typed(request: HttpRequest, grant: RoleGrant | None = None) -> Credentials:
+    typed = request.POST
+    digest = content_digest(grant_content(grant)) if grant is not None and typed.get("digest") else ""
+    return Credentials(
+        typed.get("username", "").strip(),
+        typed.get("password", ""),
+        typed.get("digest", "") or digest,
+        typed.get("comment", "").strip()[:2000],
+    )
+
+
+def _moment(request: HttpRequest, name: str) -> datetime | None:
+    text = request.POST.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        day = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput("This is no date.", cure="Type it as 2026-11-22.") from None
+    return timezone.make_aware(day) if timezone.is_naive(day) else day

@@ -1,0 +1,162 @@
+"""Need-to-know: whether a person may know that a thing exists, asked by every door alike (21 CFR 11.10(d), (g)).
+
+Every table that a door shows is registered here once: it belongs to orders (and by which path), to the plant, or to
+everybody. Pages, API, sockets, exports, search, scans and files narrow their rows with `visible`; services ask
+`may_know` through `mes.permissions.require`. What somebody may not know is not there: the door answers 404, never 403.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db.models import Model, Q, QuerySet
+
+from mes.choices import Role
+from mes.models import EventRecord, Person
+from mes.registry import RegistrationError, Registry
+from mes.selectors import roles_of
+from mes.tables import ROOTS, TABLES
+
+R = Role
+M = TypeVar("M", bound=Model)
+
+EVERY_ORDER = frozenset({
+    R.ORD,  # takes every order in, and answers for its way
+    R.RA,  # decides on the pathway of every order
+    R.IMG, R.SEG, R.DSN, R.BLD,  # work the pool of images, bones, designs and plates; external ones see only their own
+    R.MAT, R.OPR, R.PST, R.INS, R.LBL,  # whoever stands at the machine makes whatever lies on it
+    R.QCM, R.QAR, R.QAX,  # nonconformance, review and release
+    R.CAL,  # a machine out of calibration reaches back over every order
+    R.AUD,  # reads everything, changes nothing
+    R.PRV,  # answers a patient's request, whichever order it is about
+})  # fmt: skip
+"""The roles that know every order. PRE and CLR know those that they are named on or assigned to; SEC and SYS none."""
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks: the person, and what their roles let them know. Without a person (a program): nothing."""
+
+    person_id: int | None
+    roles: frozenset[Role]
+    external: bool = False
+
+    @property
+    def every_order(self) -> bool:
+        return not self.external and bool(self.roles & EVERY_ORDER)
+
+
+NOBODY = Viewer(None, frozenset())
+
+
+def viewer_of(person: Person | None, now: datetime | None = None) -> Viewer:
+    """What a person may know at a moment. An inactive one nothing (K-14)."""
+    if person is None or not person.active:
+        return NOBODY
+    return Viewer(person.pk, roles_of(person, now), person.external)
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """What a table belongs to. kind: "order" (by `path` from its rows to their orders), "everybody", or
+    "plant" (printers, material, parameter sets), which whoever knows every order knows too."""
+
+    kind: str
+    path: str = ""
+
+
+BELONGINGS: Registry[Belonging] = Registry("belonging")
+OrdersOf = Callable[[int], QuerySet[Any]]
+_orders: list[OrdersOf] = []
+
+
+def orders_named(rule: OrdersOf) -> OrdersOf:
+    """Register what gives the orders that a person is named on or assigned to. There is one such rule."""
+    if _orders and _orders[0] is not rule:
+        raise RegistrationError("the orders of a person are decided twice")
+    _orders[:] = [rule]
+    return rule
+
+
+def belongs_to_order(model: type[Model], path: str = "") -> None:
+    """Declare the lookup from a table to its order (or orders): "" for the order itself, "device__order"."""
+    BELONGINGS.add(model._meta.db_table, Belonging("order", path))
+
+
+def belongs_to_plant(*models: type[Model]) -> None:
+    for model in models:
+        BELONGINGS.add(model._meta.db_table, Belonging("plant"))
+
+
+def belongs_to_everybody(*models: type[Model]) -> None:
+    """Definitions, documents and people: known to whoever is signed in."""
+    for model in models:
+        BELONGINGS.add(model._meta.db_table, Belonging("everybody"))
+
+
+def visible(rows: QuerySet[M], viewer: Viewer) -> QuerySet[M]:
+    """The rows that the viewer may know. Raises RegistrationError for a table that nobody declared (K-14).
+
+    A row of several orders, such as a build, is known to whoever may know all of them.
+    """
+    belonging = BELONGINGS[rows.model._meta.db_table]
+    if belonging.kind == "everybody" or viewer.every_order:
+        return rows
+    if belonging.kind == "plant" or viewer.person_id is None:
+        return rows.none()
+    return rows.filter(pk__in=_among(rows.model, belonging.path, viewer.person_id))
+
+
+def _among(model: type[Model], path: str, person_id: int) -> QuerySet[Any]:
+    known = _orders[0](person_id).values("pk")
+    rows = model._default_manager
+    to_order = f"{path}__in" if path else "pk__in"
+    mine = rows.filter(**{to_order: known})
+    if path:
+        others = _orders[0](person_id).model._default_manager.exclude(pk__in=known).values("pk")
+        mine = mine.exclude(pk__in=rows.filter(**{to_order: others}).values("pk"))
+    return mine.values("pk")
+
+
+def may_know(viewer: Viewer, thing: Model) -> bool:
+    """Whether a thing exists for a viewer."""
+    belonging = BELONGINGS[thing._meta.db_table]
+    if belonging.kind == "everybody" or viewer.every_order:
+        return True
+    return visible(type(thing)._default_manager.filter(pk=thing.pk), viewer).exists()
+
+
+def orders_of(thing: Model) -> frozenset[int]:
+    """The keys of the orders that a thing belongs to; none for a thing of the plant."""
+    belonging = BELONGINGS[thing._meta.db_table]
+    if belonging.kind != "order":
+        return frozenset()
+    found = type(thing)._default_manager.filter(pk=thing.pk).values_list(belonging.path or "pk", flat=True)
+    return frozenset(key for key in found if key is not None)
+
+
+def visible_events(events: QuerySet[EventRecord], viewer: Viewer) -> QuerySet[EventRecord]:
+    """The events about what the viewer may know: those of a hidden root are left out."""
+    if viewer.every_order:
+        return events
+    shown = Q(stream_type__in=[root for root in ROOTS if _belonging_of(root).kind == "everybody"])
+    for root in ROOTS:
+        if _belonging_of(root).kind == "everybody":
+            continue
+        shown |= Q(stream_type=root, stream_id__in=visible_ids(root, viewer))
+    return events.filter(shown)
+
+
+def _belonging_of(root: str) -> Belonging:
+    return BELONGINGS.get(ROOTS[root].name) or Belonging("plant")
+
+
+def visible_ids(root: str, viewer: Viewer) -> Iterable[str]:
+    """Ids, as streams have them, of the roots of a type that the viewer may know."""
+    model = TABLES[ROOTS[root].name].model
+    if model is None or ROOTS[root].name not in BELONGINGS:
+        return ()
+    return [str(key) for key in visible(model._default_manager.all(), viewer).values_list("pk", flat=True)]

@@ -1,0 +1,80 @@
+"""Taking a signature back: by another one with a reason, and both stay (ES-18)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Model
+
+from mes.choices import Meaning
+from mes.eventlog.base import Actor
+from mes.eventlog.unit import publish, unit_of_work
+from mes.events import SignatureWithdrawn
+from mes.exceptions import Conflict, InvalidInput
+from mes.models import Signature, SignatureWithdrawal
+from mes.permissions import require
+from mes.services.signatures import Credentials, is_withdrawn, sign
+from mes.services.signing_seal import hash_of
+from mes.tables import ROOTS
+
+LASTING = frozenset({Meaning.WITHDRAWN, Meaning.ACCEPTED})
+
+
+def subject_of(signature: Signature) -> Model:
+    """The row that a signature is about. Raises InvalidInput where its kind is unknown or it is gone."""
+    model = ROOTS[signature.subject_type].model if signature.subject_type in ROOTS else None
+    found = model._default_manager.filter(pk=signature.subject_id).first() if model else None
+    if found is None:
+        raise InvalidInput("What this signature is about is not there.", cure="Run manage.py verify.")
+    return found
+
+
+def can_be_withdrawn(signature: Signature) -> bool:
+    """A withdrawal itself, and the acceptance of the statement, stay as they are."""
+    return signature.meaning not in LASTING and not is_withdrawn(signature)
+
+
+def withdrawal_content(signature: Signature, reason: str) -> dict[str, Any]:
+    """What a withdrawal signs: which signature, by its hash, and why."""
+    return {
+        "record": "withdrawal of a signature",
+        "signature": str(signature.uid),
+        "signature_hash": hash_of(signature),
+        "of": f"{signature.subject_type}/{signature.subject_id}",
+        "meaning": signature.meaning,
+        "signed_by": signature.printed_name,
+        "signed_at": signature.signed_at,
+        "reason": reason.strip(),
+    }
+
+
+@unit_of_work
+def withdraw_signature(
+    *, signature_id: int, reason: str, actor: Actor, credentials: Credentials
+) -> SignatureWithdrawal:
+    """Withdraw one's own signature, or with the right to, somebody's. What stood on it is blocked by its gates."""
+    signature = Signature.objects.filter(pk=signature_id).first()
+    if signature is None:
+        raise InvalidInput("There is no such signature.", cure="Look at the record again.")
+    if signature.person_id != actor.person_id:
+        require(actor, "mes.withdraw_signature")
+    if not can_be_withdrawn(signature):
+        raise Conflict(
+            "This signature cannot be withdrawn, or was already.", cure="Look again.", rule="ES-18"
+        )
+    if not reason.strip():
+        raise InvalidInput("Say why the signature is withdrawn.", rule="P11-10e")
+    subject = subject_of(signature)
+    taken_back = sign(
+        subject=subject,
+        content=withdrawal_content(signature, reason),
+        meaning=Meaning.WITHDRAWN,
+        actor=actor,
+        credentials=credentials,
+    )
+    withdrawal = SignatureWithdrawal.objects.create(
+        withdrawn=signature, signature=taken_back, reason=reason.strip()
+    )
+    told = SignatureWithdrawn(withdrawn_id=signature.pk, signature_id=taken_back.pk)
+    publish(subject, told, actor=actor, reason=reason.strip())
+    return withdrawal

@@ -1,0 +1,56 @@
+"""From where somebody acts: which session, which address, which program (21 CFR 11.10(h), 11.300(d))."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A browser's or a program's place. `session_key_digest` is the SHA-256 of the session's key, empty where there is
+    none; `address` is the client's IP address; `agent` is what the program says of itself, cut to 200 characters."""
+
+    session_key_digest: str
+    address: str
+    agent: str
+
+    @property
+    def network(self) -> str:
+        """What one client can hold many addresses of: an IPv6 /64, an IPv4 address by itself."""
+        try:
+            address = ipaddress.ip_address(self.address)
+        except ValueError:
+            return self.address
+        if address.version == 4:
+            return str(address)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+
+    def as_payload(self) -> dict[str, str]:
+        return {"session": self.session_key_digest, "address": self.address, "agent": self.agent}
+
+
+CONSOLE = Terminal("", "console", "")
+_terminal: ContextVar[Terminal] = ContextVar("lamina_terminal", default=CONSOLE)
+
+
+def digest_of_key(session_key: str | None) -> str:
+    return hashlib.sha256(session_key.encode()).hexdigest() if session_key else ""
+
+
+def terminal() -> Terminal:
+    """From where the running request came; the console, where no request runs."""
+    return _terminal.get()
+
+
+@contextmanager
+def at_terminal(place: Terminal) -> Iterator[None]:
+    token = _terminal.set(place)
+    try:
+        yield
+    finally:
+        _terminal.reset(token)

@@ -1,0 +1,139 @@
+"""Who is trained for what, now: the documents an action asks for, their revision in force, and the record of a person.
+
+A revision comes into force at its moment, without a clock job: whoever was trained on the one before lapses at that
+very moment, or after its days of grace (P11-10i, P11-10k, G-OPR-01).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mes.choices import DocumentStage, TrainingResult
+from mes.exceptions import Reason
+from mes.models import ControlledDocument, Curriculum, DocumentRevision, TrainingRecord
+
+RULE = "G-OPR-01"
+IN_FORCE_ONCE = (DocumentStage.APPROVED, DocumentStage.WITHDRAWN)
+
+
+@dataclass(frozen=True)
+class Required:
+    """A document that an action asks for. in_force: its revision now; before: the one that this ended."""
+
+    document: ControlledDocument
+    in_force: DocumentRevision | None
+    before: DocumentRevision | None
+
+    def accepted(self, now: datetime) -> tuple[DocumentRevision, ...]:
+        """The revisions on which training counts now: the one in force, and during its grace the one before."""
+        if self.in_force is None:
+            return ()
+        start = self.in_force.effective_from
+        in_grace = start is not None and now < start + timedelta(days=self.in_force.grace_days)
+        return (self.in_force, self.before) if self.before and in_grace else (self.in_force,)
+
+
+def required_for(action: str, now: datetime) -> tuple[Required, ...]:
+    """What an action asks to be known at a moment, in the order of the documents' numbers."""
+    documents = [
+        curriculum.document
+        for curriculum in Curriculum.objects.filter(action=action, dropped=False)
+        .select_related("document")
+        .order_by("document__number")
+    ]
+    return required_of(documents, now)
+
+
+def required_of(documents: Sequence[ControlledDocument], now: datetime) -> tuple[Required, ...]:
+    history = revisions_until(documents, now) if documents else {}
+    return tuple(_required(document, history.get(document.pk, [])) for document in documents)
+
+
+def _required(document: ControlledDocument, newest_first: list[DocumentRevision]) -> Required:
+    current = newest_first[0] if newest_first else None
+    if current is not None and current.stage == DocumentStage.WITHDRAWN:
+        current = None
+    before = newest_first[1] if current is not None and len(newest_first) > 1 else None
+    return Required(document, current, before if before and before.stage == DocumentStage.APPROVED else None)
+
+
+def revisions_until(
+    documents: Iterable[ControlledDocument], moment: datetime
+) -> dict[int, list[DocumentRevision]]:
+    """The revisions that had come into force by a moment, newest first, by document: what held then (as-of query)."""
+    found: dict[int, list[DocumentRevision]] = {}
+    rows = DocumentRevision.objects.filter(
+        document__in=documents, stage__in=IN_FORCE_ONCE, effective_from__lte=moment
+    ).select_related("document")
+    for row in rows.order_by("document_id", "-effective_from", "-pk"):
+        found.setdefault(row.document_id, []).append(row)
+    return found
+
+
+def revision_in_force(document: ControlledDocument, moment: datetime) -> DocumentRevision | None:
+    return required_of([document], moment)[0].in_force
+
+
+@dataclass(frozen=True)
+class Competence:
+    """How a person stands to an action: the revisions in force that were followed, and every reason why not."""
+
+    required: tuple[Required, ...]
+    records: tuple[TrainingRecord, ...]
+    reasons: tuple[Reason, ...]
+
+
+NOTHING_ASKED = Competence((), (), ())
+
+
+def competence(person_id: int, action: str, now: datetime) -> Competence:
+    """Whether a person is trained for an action at a moment."""
+    required = required_for(action, now)
+    if not required:
+        return NOTHING_ASKED
+    newest = _newest_records(person_id, [rev for one in required for rev in one.accepted(now)])
+    records, reasons = [], []
+    for one in required:
+        answer = _judged(one, newest, now)
+        if isinstance(answer, Reason):
+            reasons.append(answer)
+        else:
+            records.append(answer)
+    return Competence(required, tuple(records), tuple(reasons))
+
+
+def _newest_records(person_id: int, revisions: Sequence[DocumentRevision]) -> dict[int, TrainingRecord]:
+    rows = TrainingRecord.objects.filter(person_id=person_id, revision__in=revisions).order_by("pk")
+    return {row.revision_id: row for row in rows}
+
+
+def _judged(one: Required, newest: dict[int, TrainingRecord], now: datetime) -> TrainingRecord | Reason:
+    if one.in_force is None:
+        text = f"{one.document.number} has no revision in force."
+        return Reason(text, "Ask a quality reviewer to approve one.", RULE)
+    found = [newest[rev.pk] for rev in one.accepted(now) if rev.pk in newest]
+    counting = [record for record in found if counts(record, now)]
+    if counting:
+        return counting[0]
+    return _lack(one.in_force, found[0] if found else None)
+
+
+def counts(record: TrainingRecord, now: datetime) -> bool:
+    """Passed, and neither before it was given nor after it expired."""
+    if record.result != TrainingResult.PASSED or now < record.trained_at:
+        return False
+    return record.expires_at is None or now < record.expires_at
+
+
+def _lack(revision: DocumentRevision, record: TrainingRecord | None) -> Reason:
+    title = revision.document.title
+    cure = (
+        f"Be trained on {revision} and have it recorded by a trainer: /training/{revision.document.number}/"
+    )
+    if record is None:
+        return Reason(f"Not trained on {revision}, {title}, which is in force.", cure, RULE)
+    if record.result != TrainingResult.PASSED:
+        return Reason(f"The training on {revision}, {title}, was not passed.", cure, RULE)
+    return Reason(f"The training on {revision}, {title}, expired.", cure, RULE)

@@ -1,0 +1,58 @@
+"""What happens to the builds of a design that was voided: none of them is printed (G-BLD-01)."""
+
+from __future__ import annotations
+
+from devices.models import Device
+from mes.eventlog.base import Actor
+from mes.eventlog.unit import publish, unit_of_work
+from mes.exceptions import Conflict
+from mes.permissions import require
+from printing.choices import BuildState
+from printing.events import DeviceBuildOutdated
+from printing.models import Build, PrintJob
+from printing.services.builds import give_build_up
+from printing.services.commands import locked_job
+from printing.services.jobs import withdraw_job
+from printing.services.moves import locked
+from printing.services.standing import open_builds_of, open_job_of
+
+BEFORE_CLAIM = (BuildState.DRAFT, BuildState.UNPREPARED, BuildState.PREPARED, BuildState.VERIFIED)
+
+
+@unit_of_work
+def supersede_builds(*, device_id: int, design_id: int, actor: Actor) -> None:
+    """Give up every open build that holds this design of the device.
+
+    A claim that was not sent to its machine is withdrawn. What the machine may be printing already is only marked, by a
+    fact on the device's stream: a nonconformance decides about the part.
+    """
+    require(actor, "printing.supersede_build")
+    for build_id in open_builds_of(device_id, design_id):
+        _supersede(build_id, device_id, design_id, actor)
+
+
+def _supersede(build_id: int, device_id: int, design_id: int, actor: Actor) -> None:
+    device = Device.objects.get(pk=device_id)
+    reason = f"The design of {device.code} that it was made from was voided."
+    build, job = _locked_with_job(build_id)
+    if job and withdraw_job(job, actor, reason):
+        build = job.build
+    if build.state in BEFORE_CLAIM:
+        cure = "Make a new build once its new design is approved."
+        problems = [{"text": reason, "cure": cure, "rule": "G-BLD-01"}]
+        give_build_up(build, actor=actor, reason=reason, problems=problems)
+    elif build.state in (BuildState.SCHEDULED, BuildState.STARTED, BuildState.INTERRUPTED):
+        outdated = DeviceBuildOutdated(device_id=device_id, build_id=build.pk, design_id=design_id)
+        publish(device, outdated, actor=actor, reason=reason)
+
+
+def _locked_with_job(build_id: int) -> tuple[Build, PrintJob | None]:
+    """The build and its open job, the job locked first as everywhere. Raises Conflict where it was claimed meanwhile."""
+    found = open_job_of(build_id)
+    if found is not None:
+        job = locked_job(found)
+        return job.build, job
+    build = locked(Build, build_id, what="build")
+    if build.state in (BuildState.SCHEDULED, BuildState.STARTED):
+        raise Conflict(f"{build.code} was claimed meanwhile.", cure="It is tried again.")
+    return build, None

@@ -1,0 +1,192 @@
+"""What a bundle tells of one device: the record, its signatures and where its material came from.
+
+Everything is read in one snapshot and nothing is left out: superseded designs, failed measurements and voided steps stand
+in the events, as they were written. Patients appear by case code alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from django.db.models import Field, Model, Q
+
+from devices.models import Device
+from mes.eventlog.base import canonical, plain
+from mes.eventlog.leaves import LEAF_FIELDS
+from mes.models import Artefact, EventRecord, Signature
+from mes.selectors import stream_of
+from mes.tables import ROOTS
+from printing.models import BuildItem, Consumption, Printer
+from quality.reports.base import REPORTS
+from quality.selectors import events_in, files_of, jobs_of, names_of, streams_of, supply_streams_of
+
+SCHEMA = "lamina.device_record/1"
+INSPECTION = "inspection"
+"""The one mode: pseudonymised. Who the patient is stands in the vault and leaves it in no bundle."""
+GIVEN = "mes.signature_given"
+GENEALOGY = (
+    "device", "serial", "order", "build", "job", "printer", "container", "lot", "supplier_lot", "material", "quantity", "unit",
+    "basis", "at",
+)  # fmt: skip
+
+StreamKey = tuple[str, str]
+
+
+def record_of(device: Device) -> dict[str, Any]:
+    """The record of a device as the log has it now. The same log gives the same record (21 CFR 11.10(b))."""
+    whole = [*streams_of(device), *supply_streams_of(device)]
+    told = list(events_in(whole))
+    report = plain(REPORTS["production_record"].gather(device, told[-1].pos))
+    machines = _machines(device, told)
+    given = _given(report["signatures"])
+    events = sorted(
+        {event.pk: event for event in (*told, *machines, *given)}.values(), key=lambda one: one.pos
+    )
+    return {
+        "schema": SCHEMA,
+        "mode": INSPECTION,
+        "device": device.code,
+        "serial": device.serial,
+        "order": device.order.code,
+        "case": device.order.patient.token,
+        "report": report,
+        "people": _people(events),
+        "streams": _streams(whole, told, machines, given),
+        "events": [_columns(event) for event in events],
+        "rows": _rows(whole, told),
+        "artefacts": _artefacts(device),
+    }
+
+
+def _machines(device: Device, told: Sequence[EventRecord]) -> list[EventRecord]:
+    """The printers' streams from their beginning until the device's last print was over: what came after has no part in it."""
+    jobs = {str(job.pk): job.printer for job in jobs_of(device)}
+    until: dict[int, int] = {}
+    for event in told:
+        if event.stream_type == "printing.job" and event.stream_id in jobs:
+            until[jobs[event.stream_id].pk] = event.pos
+    wanted = Q(pk__in=[])
+    for printer in Printer.objects.filter(pk__in=until):
+        kind, key = stream_of(printer)
+        wanted |= Q(stream_type=kind, stream_id=key, pos__lte=until[printer.pk])
+    return list(EventRecord.objects.filter(wanted).order_by("pos"))
+
+
+def _given(signatures: Iterable[Mapping[str, Any]]) -> list[EventRecord]:
+    """The events that hold the hash of each signature; they stand on the signers' streams."""
+    uids = {item["uid"] for item in signatures if "uid" in item}
+    if not uids:
+        return []
+    wanted = Q(pk__in=[])
+    for uid in sorted(uids):
+        wanted |= Q(payload__contains=uid)
+    return list(EventRecord.objects.filter(wanted, type=GIVEN).order_by("pos"))
+
+
+def _people(events: Iterable[EventRecord]) -> list[dict[str, Any]]:
+    actors = {event.actor for event in events}
+    names = names_of(int(actor.partition(":")[2]) for actor in actors if actor.startswith("person:"))
+    return [{"id": key, "name": name} for key, name in sorted(names.items())]
+
+
+def _columns(event: EventRecord) -> dict[str, Any]:
+    """Every column of an event, as its leaf covers it."""
+    return {name: plain(getattr(event, name)) for name in LEAF_FIELDS}
+
+
+def _streams(
+    whole: Iterable[StreamKey],
+    told: Sequence[EventRecord],
+    machines: Sequence[EventRecord],
+    given: Sequence[EventRecord],
+) -> list[dict[str, Any]]:
+    """What is told of each stream: `whole`, its `beginning` up to a version, or an `extract` of some."""
+    last: dict[StreamKey, int] = {}
+    for event in (*told, *machines):
+        last[event.stream_type, event.stream_id] = event.version
+    kept = set(whole)
+    found = [
+        {"type": kind, "id": key, "part": "whole" if (kind, key) in kept else "beginning", "last": version}
+        for (kind, key), version in sorted(last.items())
+    ]
+    extracts: dict[StreamKey, list[int]] = {}
+    for event in given:
+        extracts.setdefault((event.stream_type, event.stream_id), []).append(event.version)
+    return found + [
+        {"type": kind, "id": key, "part": "extract", "versions": sorted(versions)}
+        for (kind, key), versions in sorted(extracts.items())
+    ]
+
+
+def _rows(whole: Iterable[StreamKey], told: Sequence[EventRecord]) -> list[dict[str, Any]]:
+    """The canonical text of each root as it stands, whose digest is on the last event of its stream."""
+    schema = {(event.stream_type, event.stream_id): event.record_schema for event in told}
+    return [
+        {"stream": f"{kind}/{key}", "content": _content(kind, key, schema[kind, key])}
+        for kind, key in sorted(set(whole))
+        if (kind, key) in schema
+    ]
+
+
+def _content(kind: str, key: str, schema: int) -> str:
+    table = ROOTS[kind]
+    row: Model | None = table.model._default_manager.filter(pk=key).first() if table.model else None
+    if row is None:
+        raise LookupError(f"{kind}/{key} has no row")
+    values = {
+        name: getattr(row, cast("Field[Any, Any]", row._meta.get_field(name)).attname)
+        for name in table.digest_schemas[schema]
+    }
+    return canonical({"type": kind, "id": key, "schema": schema, **values})
+
+
+def _artefacts(device: Device) -> list[dict[str, Any]]:
+    named = files_of(device)
+    known = Artefact.objects.in_bulk(list(named))
+    return [
+        {"sha256": key, "size": row.size, "media_type": row.media_type, "named_by": named[key]}
+        for key, row in sorted(known.items())
+    ]
+
+
+def signatures_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Every column of every signature that the record shows."""
+    rows = Signature.objects.filter(pk__in=[item["id"] for item in record["report"]["signatures"]]).order_by(
+        "pk"
+    )
+    fields = [field.attname for field in Signature._meta.concrete_fields]
+    return {"signatures": [{name: plain(getattr(row, name)) for name in fields} for row in rows]}
+
+
+def genealogy_of(device: Device) -> dict[str, Any]:
+    """Which material, out of which container and lot, went through which build into the device, and what lay beside it."""
+    jobs = list(jobs_of(device))
+    used = Consumption.objects.filter(job__in=jobs).select_related(
+        "container", "lot", "lot__material", "job", "job__build", "job__printer"
+    )
+    beside = BuildItem.objects.filter(build__in=[job.build_id for job in jobs]).select_related(
+        "device", "build"
+    )
+    return {
+        "device": device.code,
+        "columns": list(GENEALOGY),
+        "links": [_link(device, one) for one in used.order_by("pk")],
+        "plates": sorted({(item.build.code, item.device.code) for item in beside}),
+    }
+
+
+def _link(device: Device, used: Consumption) -> dict[str, Any]:
+    job = used.job
+    if job is None:
+        raise LookupError(f"consumption {used.pk} has no job")
+    values = (
+        device.code, device.serial, device.order.code, job.build.code, job.code, job.printer.code, used.container.label,
+        used.lot.code, used.lot.supplier_lot, used.lot.material.name, used.quantity, used.lot.unit, used.basis, used.at,
+    )  # fmt: skip
+    return {name: plain(value) for name, value in zip(GENEALOGY, values, strict=True)}
+
+
+def newest_moment(record: Mapping[str, Any]) -> str:
+    """When the newest fact of a record happened: a bundle carries no other time."""
+    return str(max(event["occurred_at"] for event in record["events"]))

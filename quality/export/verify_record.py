@@ -1,0 +1,536 @@
+"""Check an exported device record: `python verify_record.py FILE [--key PUBKEY] [--fingerprint HEX]`.
+
+Exit status 0: nothing was changed. 1: something was, and every finding says where. Python 3.9 or newer and the package
+`cryptography` are all it needs; nothing of Lamina, no network and no database (21 CFR 11.10(a) and (b), 11.70).
+
+A bundle is a ZIP archive written in one way only: entries stored, no dates, no comments, in the order of its manifest. The
+archive is compared byte for byte with what that way gives, so there is no byte in it that nothing checks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import struct
+import sys
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Callable, NamedTuple, Optional
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+VERSION = "1"
+SCHEMA = "lamina.export/1"
+CHUNK = 1 << 20
+MOST_ENTRIES = 20_000
+LARGEST_DOCUMENT = 512 << 20
+"""Bytes. Larger than any record; what is larger is named and not read into memory."""
+MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+DOCUMENTS = (
+    "audit.csv", "genealogy.csv", "genealogy.json", "proofs.json", "record.json", "record.pdf", "signatures.json",
+    "verify_record.py",
+)  # fmt: skip
+NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(/[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?")
+HEX64 = re.compile("[0-9a-f]{64}")
+LEAF = (
+    "pos", "tx", "epoch", "uid", "stream_type", "stream_id", "version", "type", "schema_version", "payload", "actor",
+    "reason", "correlation", "causation", "occurred_at", "recorded_at", "software", "record_schema", "record_digest",
+)  # fmt: skip
+EMPTY_ROOT = hashlib.sha256().hexdigest()
+FAULTS = (
+    ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError, struct.error, zlib.error
+)  # fmt: skip
+
+
+# --- the one way in which a bundle is written
+
+
+def local_header(name: bytes, size: int, crc: int) -> bytes:
+    """Of a stored entry of 1 January 1980, as PKWARE's APPNOTE 4.3.7 has it."""
+    return struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 0x21, crc, size, size, len(name), 0) + name
+
+
+def directory_entry(name: bytes, size: int, crc: int, offset: int) -> bytes:
+    fixed = struct.pack("<4s6H3I", b"PK\1\2", 0x314, 20, 0, 0, 0, 0x21, crc, size, size)
+    return fixed + struct.pack("<5H2I", len(name), 0, 0, 0, 0, 0o100644 << 16, offset) + name
+
+
+def directory_end(entries: int, size: int, offset: int) -> bytes:
+    return struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, entries, entries, size, offset, 0)
+
+
+def canonical(value: Any) -> bytes:
+    """JSON as it is hashed. There are only texts and integers where this is used, so it is that of RFC 8785."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def as_csv(head: Sequence[str], rows: Any) -> bytes:
+    """A table that a spreadsheet shows and never runs: a cell that begins like a formula gets an apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(head)
+    for row in rows:
+        cells = ["" if cell is None else str(cell) for cell in row]
+        writer.writerow(["'" + cell if cell[:1] in tuple("=+-@\t\r") else cell for cell in cells])
+    return out.getvalue().encode()
+
+
+AUDIT = (
+    "pos", "recorded_at", "occurred_at", "stream_type", "stream_id", "version", "type", "actor", "name", "reason", "payload",
+    "uid", "record_digest",
+)  # fmt: skip
+
+
+def audit_csv(record: Mapping[str, Any]) -> bytes:
+    """The audit trail of a record as a table: every event, oldest first, with the name of who acted."""
+    names = {f"person:{person['id']}": person["name"] for person in record["people"]}
+    events = ({**event, "name": names.get(event["actor"], "Lamina")} for event in record["events"])
+    return as_csv(AUDIT, ([event[column] for column in AUDIT] for event in events))
+
+
+def genealogy_csv(genealogy: Mapping[str, Any]) -> bytes:
+    head = genealogy["columns"]
+    return as_csv(head, ([link[column] for column in head] for link in genealogy["links"]))
+
+
+def key_id(public: bytes) -> str:
+    return hashlib.sha256(public).hexdigest()[:16]
+
+
+# --- Merkle trees, RFC 6962
+
+
+def leaf_of(event: Mapping[str, Any]) -> bytes:
+    return hashlib.sha256(b"\0" + canonical({name: event[name] for name in LEAF})).digest()
+
+
+def node_of(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def climbs(start: bytes, node: int, last: int, path: Sequence[bytes]) -> Optional[tuple[bytes, bytes]]:
+    """Both roots that a path leads to (RFC 9162 2.1.4.2): of the older tree and of the newer; None if it leads nowhere."""
+    before = after = start
+    for other in path:
+        if last == 0:
+            return None
+        if node & 1 or node == last:
+            before, after = node_of(other, before), node_of(other, after)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            after = node_of(after, other)
+        node, last = node >> 1, last >> 1
+    return (before, after) if last == 0 else None
+
+
+def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
+    found = climbs(leaf, index, size - 1, path) if 0 <= index < size else None
+    return found is not None and found[1] == root
+
+
+def is_continued(old: int, new: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]) -> bool:
+    """Whether the tree of `new` leaves begins with the one of `old` (0 < old < new)."""
+    steps = [*([old_root] if old & (old - 1) == 0 else []), *path]
+    node, last = old - 1, new - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    return bool(steps) and climbs(steps[0], node, last, steps[1:]) == (old_root, new_root)
+
+
+# --- the archive
+
+
+class Entry(NamedTuple):
+    offset: int
+    size: int
+    crc: int
+
+
+class Unreadable(Exception):
+    """The archive is not one that Lamina wrote: nothing in it can be found by its name."""
+
+
+def entries_of(file: BinaryIO, length: int) -> dict[str, Entry]:
+    """Every entry by name, the archive's own bytes checked. Raises Unreadable, which says where it is otherwise."""
+    found: dict[str, Entry] = {}
+    directory, at = b"", 0
+    while file.seek(at) == at and (head := file.read(30))[:4] == b"PK\3\4":
+        name, entry = _entry(file, head, at, length)
+        if name in found:
+            raise Unreadable(f"entry {name} stands in the archive twice")
+        if len(found) == MOST_ENTRIES:
+            raise Unreadable(f"there are more than {MOST_ENTRIES} entries")
+        found[name] = entry
+        directory += directory_entry(name.encode(), entry.size, entry.crc, at)
+        at = entry.offset + entry.size
+    expected = directory + directory_end(len(found), len(directory), at)
+    file.seek(at)
+    rest = file.read(len(expected) + 1)
+    if rest != expected:
+        wrong = next((n for n, (one, two) in enumerate(zip(rest, expected)) if one != two), len(expected))
+        raise Unreadable(
+            f"zip directory: byte {at + wrong} is not as Lamina writes it, or entries are missing"
+        )
+    return found
+
+
+def _entry(file: BinaryIO, head: bytes, at: int, length: int) -> tuple[str, Entry]:
+    if len(head) < 30:
+        raise Unreadable(f"zip header at byte {at} is cut off")
+    crc, size, _, name_length = struct.unpack("<3IH", head[14:28])
+    raw = file.read(name_length)
+    name = raw.decode("ascii", "backslashreplace")
+    shown = repr(name[:120])
+    if not NAME.fullmatch(name):
+        raise Unreadable(f"zip header at byte {at}: the name {shown} is none that Lamina gives")
+    if head + raw != local_header(raw, size, crc):
+        raise Unreadable(f"zip header of {name} at byte {at} is not as Lamina writes it")
+    offset = at + 30 + name_length
+    if offset + size > length:
+        raise Unreadable(f"entry {name} is cut off, or its size in the zip header was changed")
+    return name, Entry(offset, size, crc)
+
+
+# --- the checks
+
+
+class Check:
+    """One run over one bundle. `bad` collects what is wrong; `said` what a reader should know besides."""
+
+    def __init__(self, file: BinaryIO, trusted: Sequence[str] = ()) -> None:
+        self.file, self.trusted = file, [text.strip().lower() for text in trusted]
+        self.bad: list[str] = []
+        self.said: list[str] = []
+        self.entries: dict[str, Entry] = {}
+        self.digests: dict[str, str] = {}
+        self.texts: dict[str, bytes] = {}
+
+    def run(self) -> list[str]:
+        length = self.file.seek(0, os.SEEK_END)
+        try:
+            self.entries = entries_of(self.file, length)
+        except Unreadable as reason:
+            return [str(reason)]
+        for name, entry in self.entries.items():
+            self._read(name, entry)
+        self.bad += self.findings(
+            self.manifest, self.artefacts, self.events, self.streams, self.rows, self.seals, self.signatures, self.documents
+        )  # fmt: skip
+        return self.bad
+
+    def findings(self, *checks: Callable[[], Iterator[str]]) -> list[str]:
+        """What some checks find; one that cannot even read its part says that."""
+        found: list[str] = []
+        for check in checks:
+            try:
+                found.extend(check())
+            except FAULTS as fault:
+                found.append(f"{check.__name__}: cannot be read ({type(fault).__name__}: {str(fault)[:120]})")
+        return found
+
+    def _read(self, name: str, entry: Entry) -> None:
+        """Hash an entry; keep what is no artefact."""
+        digest, crc, left = hashlib.sha256(), 0, entry.size
+        kept: list[bytes] = []
+        keep = not name.startswith("artefacts/") and entry.size <= LARGEST_DOCUMENT
+        self.file.seek(entry.offset)
+        while left and (chunk := self.file.read(min(CHUNK, left))):
+            digest.update(chunk)
+            crc, left = zlib.crc32(chunk, crc), left - len(chunk)
+            if keep:
+                kept.append(chunk)
+        self.digests[name] = digest.hexdigest()
+        if keep:
+            self.texts[name] = b"".join(kept)
+        if crc != entry.crc:
+            self.bad.append(f"{name}: its content is not that of the checksum in the zip header")
+
+    def json(self, name: str) -> Any:
+        if name not in self.texts:
+            raise ValueError(f"{name} is missing")
+        return json.loads(self.texts[name].decode())
+
+    def public(self, kind: str, identifier: str) -> Ed25519PublicKey:
+        """A key of the bundle whose id is what its name says. Raises ValueError."""
+        text = self.texts.get(f"keys/{kind}-{identifier}.pub", b"").decode("ascii", "replace")
+        raw = bytes.fromhex(text.strip()) if HEX64.fullmatch(text.strip()) else b""
+        if text != raw.hex() + "\n" or key_id(raw) != identifier:
+            raise ValueError(f"keys/{kind}-{identifier}.pub is missing or not the key of that name")
+        return Ed25519PublicKey.from_public_bytes(raw)
+
+    def is_signed(self, kind: str, identifier: str, signature: str, content: bytes) -> bool:
+        try:
+            raw = bytes.fromhex(signature)
+            self.public(kind, identifier).verify(raw, content)
+        except (InvalidSignature, ValueError):
+            return False
+        return raw.hex() == signature
+
+    def manifest(self) -> Iterator[str]:
+        """The signature over the manifest, and every file against it."""
+        manifest = self.json(MANIFEST)
+        signature = self.texts.get(SIGNATURE, b"").decode("ascii", "replace")
+        signed = self.is_signed("signing", manifest["key_id"], signature[:-1], self.texts[MANIFEST])
+        if not signed or signature[-1:] != "\n":
+            yield f"{SIGNATURE}: the signature is not over this manifest, or the key is not the one that signed"
+        if manifest["schema"] != SCHEMA:
+            yield f"{MANIFEST}: schema {manifest['schema']!r} is unknown; use the verifier that came with Lamina then"
+        yield from self.key_known(manifest["key_id"])
+        stated = {item["path"]: item for item in manifest["files"]}
+        order = [*sorted(stated), MANIFEST, SIGNATURE]
+        for name in sorted({*order, *self.entries, *DOCUMENTS}):
+            if name not in self.entries:
+                yield f"{name}: missing"
+            elif name not in order:
+                yield f"{name}: the manifest does not state it"
+        for name, item in stated.items():
+            if name in self.entries and item["sha256"] != self.digests[name]:
+                yield f"{name}: altered (its SHA-256 is not the one that the manifest states)"
+            elif name in self.entries and item["size"] != self.entries[name].size:
+                yield f"{name}: its size is not the one that the manifest states"
+        if list(self.entries) != order and set(self.entries) == set(order):
+            yield f"{MANIFEST}: the entries stand in another order"
+
+    def key_known(self, identifier: str) -> Iterator[str]:
+        raw = self.public("signing", identifier).public_bytes_raw()
+        fingerprint = hashlib.sha256(raw).hexdigest()
+        self.said.append(f"Signed with the Ed25519 key of fingerprint {fingerprint}.")
+        if not self.trusted:
+            self.said.append(
+                "NOTE: that key came from the bundle itself. Compare its fingerprint with the one that the manufacturer\n"
+                "published, or give it with --fingerprint or --key; otherwise anybody could have made this bundle."
+            )
+        elif not any(text in (raw.hex(), fingerprint) for text in self.trusted):
+            yield f"keys/signing-{identifier}.pub: this is not the key that you gave: the bundle is by somebody else"
+
+    def artefacts(self) -> Iterator[str]:
+        """Files stand under their own SHA-256; every file that the record names is there, and no other."""
+        named = {item["sha256"]: item for item in self.json("record.json")["artefacts"]}
+        there = {name[10:]: name for name in self.entries if name.startswith("artefacts/")}
+        for digest, name in sorted(there.items()):
+            if self.digests[name] != digest:
+                yield f"{name}: altered (its content is not what its name says)"
+            if digest not in named:
+                yield f"{name}: the record does not name it"
+        for digest, item in sorted(named.items()):
+            if digest not in there:
+                yield f"artefacts/{digest}: missing, and named by {item['named_by']}"
+            elif self.entries[there[digest]].size != item["size"]:
+                yield f"artefacts/{digest}: its size is not the one that the record states"
+
+    def events(self) -> Iterator[str]:
+        """Each event's leaf from its columns, and the path from it to a signed seal."""
+        proofs = self.json("proofs.json")
+        by_pos = {proof["pos"]: proof for proof in proofs["proofs"]}
+        last = (0, 0, 0), -1
+        for event in self.json("record.json")["events"]:
+            where = f"record.json: event {event['pos']} ({event['type']})"
+            proof = by_pos.pop(event["pos"], None)
+            if proof is None:
+                yield f"{where} has no proof"
+                continue
+            if sorted(event) != sorted(LEAF):
+                yield f"{where} has other columns than an event has"
+            leaf = leaf_of(event)
+            if leaf.hex() != proof["leaf_hash"]:
+                yield f"{where}: altered (its columns do not give the hash of its leaf)"
+            seal = json.loads(proofs["seals"][str(proof["tree_size"])]["text"])
+            path = [bytes.fromhex(step) for step in proof["path"]]
+            root = bytes.fromhex(seal["root"])
+            if not is_included(leaf, proof["leaf_index"], proof["tree_size"], path, root):
+                yield f"{where}: its proof does not lead to the seal over {proof['tree_size']} events"
+            here = (event["epoch"], event["tx"], event["pos"]), proof["leaf_index"]
+            if (here[0] > last[0]) != (here[1] > last[1]):
+                yield f"{where}: its place in the log is not that of its leaf"
+            last = max(last, here)
+        for pos in sorted(by_pos):
+            yield f"proofs.json: event {pos} is missing from record.json"
+
+    def streams(self) -> Iterator[str]:
+        """Versions without gaps, as far as the record says that it tells them."""
+        record = self.json("record.json")
+        told: dict[tuple[str, str], list[int]] = {}
+        for event in record["events"]:
+            told.setdefault((event["stream_type"], event["stream_id"]), []).append(event["version"])
+        for stream in record["streams"]:
+            name = f"{stream['type']}/{stream['id']}"
+            versions = sorted(told.pop((stream["type"], stream["id"]), []))
+            stated = stream["versions"] if stream["part"] == "extract" else range(1, stream["last"] + 1)
+            for version in sorted(set(stated) ^ set(versions)):
+                yield f"record.json: {name}@{version} is {'missing' if version in stated else 'one too many'}"
+            if len(versions) != len(set(versions)):
+                yield f"record.json: {name} has a version twice"
+        for kind, key in sorted(told):
+            yield f"record.json: events of {kind}/{key}, which the record does not list"
+
+    def rows(self) -> Iterator[str]:
+        """The rows as they stand, against the digest on the last event of each."""
+        record = self.json("record.json")
+        newest: dict[str, Mapping[str, Any]] = {}
+        for event in record["events"]:
+            name = f"{event['stream_type']}/{event['stream_id']}"
+            if name not in newest or event["version"] > newest[name]["version"]:
+                newest[name] = event
+        for row in record["rows"]:
+            event = newest[row["stream"]]
+            if hashlib.sha256(row["content"].encode()).hexdigest() != event["record_digest"]:
+                yield f"record.json: the row {row['stream']} is not the one that event {event['pos']} left"
+
+    def seals(self) -> Iterator[str]:
+        """Each seal's signature, and that each tree begins with the one before."""
+        proofs = self.json("proofs.json")
+        sizes = sorted(int(size) for size in proofs["seals"])
+        texts = {size: json.loads(proofs["seals"][str(size)]["text"]) for size in sizes}
+        for size in sizes:
+            seal = proofs["seals"][str(size)]
+            if not self.is_signed("seal", seal["key_id"], seal["signature"], seal["text"].encode()):
+                yield f"proofs.json: the seal over {size} events is not signed by its key"
+            if (texts[size]["tree_size"], texts[size]["key_id"]) != (size, seal["key_id"]):
+                yield f"proofs.json: the seal over {size} events says otherwise of itself"
+        paths = {(step["from"], step["to"]): step["path"] for step in proofs["consistency"]}
+        for old, new in zip(sizes[:-1], sizes[1:]):
+            roots = bytes.fromhex(texts[old]["root"]), bytes.fromhex(texts[new]["root"])
+            path = [bytes.fromhex(step) for step in paths.pop((old, new), ())]
+            if not is_continued(old, new, roots[0], roots[1], path):
+                yield f"proofs.json: nothing shows that the tree of {new} events begins with that of {old}"
+        for old, new in sorted(paths):
+            yield f"proofs.json: a proof from {old} to {new} events, of which there is no seal"
+
+    def signatures(self) -> Iterator[str]:
+        """Each signature over its content, by its signer, in the event that it was given with."""
+        record, signatures = self.json("record.json"), self.json("signatures.json")["signatures"]
+        shown = {item["id"]: item for item in record["report"]["signatures"]}
+        cited: dict[int, list[Mapping[str, Any]]] = {}
+        given: dict[str, str] = {}
+        for event in record["events"]:
+            told = json.loads(event["payload"])
+            if isinstance(told.get("signature_id"), int):
+                cited.setdefault(told["signature_id"], []).append(event)
+            if event["type"] == "mes.signature_given":
+                given[told["signature"]] = told["hash"]
+        for row in signatures:
+            where = f"signatures.json: signature {row['id']} of {row['printed_name']}"
+            for fault in (*signature_faults(row, cited.pop(row["id"], []), shown.pop(row["id"], {})),
+                          *self.seal_faults(row, given)):  # fmt: skip
+                yield f"{where}: {fault}"
+        for number in sorted({*shown, *cited}):
+            yield f"signatures.json: signature {number}, which the record names, is missing"
+
+    def seal_faults(self, row: Mapping[str, Any], given: Mapping[str, str]) -> Iterator[str]:
+        """Of a signature that the server sealed: binding, seal and the event that tells of it."""
+        if "seal" not in row:
+            return
+        sealed = canonical({name: row[name] for name in SEALED})
+        if hashlib.sha256(canonical({name: row[name] for name in BOUND})).hexdigest() != row["binding"]:
+            yield "it belongs to another record or another version"
+        if not self.is_signed("signing", row["key_id"], row["seal"], sealed):
+            yield "altered (the server's seal does not cover these columns)"
+        if given.get(row["uid"]) != hashlib.sha256(sealed + row["seal"].encode()).hexdigest():
+            yield "no event tells of it as it stands"
+
+    def documents(self) -> Iterator[str]:
+        """The tables and the PDF tell what the JSON tells."""
+        record, genealogy = self.json("record.json"), self.json("genealogy.json")
+        self.said.append(
+            f"Device {record['device']}, serial {record['serial']}: {len(record['events'])} events, "
+            f"{len(record['artefacts'])} files, mode {record['mode']}."
+        )
+        if self.texts["audit.csv"] != audit_csv(record):
+            yield "audit.csv: does not tell the events of record.json"
+        if self.texts["genealogy.csv"] != genealogy_csv(genealogy):
+            yield "genealogy.csv: does not tell what genealogy.json tells"
+        if genealogy["device"] != record["device"] or record["schema"] != "lamina.device_record/1":
+            yield "genealogy.json or record.json: of another device, or of an unknown schema"
+        yield from self.pdf()
+
+    def pdf(self) -> Iterator[str]:
+        """The PDF carries record.json and states its SHA-256 in its description."""
+        text = self.texts["record.json"]
+        digest = self.digests["record.json"].encode()
+        carries = states = False
+        for stream in unpacked(self.texts["record.pdf"], len(text) + 1):
+            carries = carries or stream == text
+            states = states or (b"<?xpacket" in stream[:20] and digest in stream)
+        if not carries:
+            yield "record.pdf: does not carry record.json"
+        if not states:
+            yield "record.pdf: does not name the SHA-256 of record.json"
+
+
+# What the server's seal on a signature covers, and what its binding does.
+BOUND = ("uid", "seq", "subject_type", "subject_id", "subject_version", "content_digest")
+SEALED = (
+    "canon_id", "attachments_digest", "meaning", "statement", "statement_version", "comment", "account_id", "username",
+    "person_id", "printed_name", "title", "roles", "signed_at", "timezone", "utc_offset", "method", "components",
+    "series_id", "position", "batch", "session_digest", "address", "agent", "app_version", "config_version",
+    "prev_hash", "binding", "key_id",
+)  # fmt: skip
+SHOWN = ("printed_name", "meaning", "statement", "comment", "content_digest", "timezone", "person_id")
+
+
+def signature_faults(
+    row: Mapping[str, Any], events: Sequence[Mapping[str, Any]], shown: Mapping[str, Any]
+) -> Iterator[str]:
+    """Of one signature against its own content, the events that cite it and what the record shows of it."""
+    if hashlib.sha256(row["content"].encode()).hexdigest() != row["content_digest"]:
+        yield "altered (its content is not what was signed)"
+    if any(event["actor"] != f"person:{row['person_id']}" for event in events[:1]):
+        yield "the event that cites it is by somebody else"
+    if not shown:
+        yield "record.json and record.pdf do not show it (21 CFR 11.50(b))"
+    elif {name: row[name] for name in SHOWN} != {name: shown[name] for name in SHOWN}:
+        yield "record.json shows it otherwise"
+    elif shown["content"] != json.loads(row["content"]) or shown["signed_at_utc"] != row["signed_at"]:
+        yield "record.json shows another content or another time"
+
+
+def unpacked(pdf: bytes, most: int) -> Iterator[bytes]:
+    """The compressed streams of a PDF, up to `most` bytes of each."""
+    for found in re.finditer(rb"stream\r?\n", pdf):
+        try:
+            yield zlib.decompressobj().decompress(pdf[found.end() : found.end() + most + CHUNK], most)
+        except zlib.error:
+            continue
+
+
+def given_key(text: str) -> str:
+    """A public key: 64 hexadecimal digits, or a file that holds them."""
+    if HEX64.fullmatch(text.strip().lower()):
+        return text
+    with open(text, encoding="ascii") as file:
+        return file.read(200)
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    parser = argparse.ArgumentParser(description="Check an exported device record of Lamina.")
+    parser.add_argument("file", metavar="FILE", help="the bundle, DHR_<serial>.zip")
+    parser.add_argument(
+        "--key", action="append", default=[], help="the manufacturer's public key: a file, or hex"
+    )
+    parser.add_argument("--fingerprint", action="append", default=[], help="the SHA-256 of that key")
+    asked = parser.parse_args(arguments)
+    try:
+        trusted = [*map(given_key, asked.key), *asked.fingerprint]
+        with open(asked.file, "rb") as file:
+            check = Check(file, trusted)
+            bad = check.run()
+    except (OSError, ValueError) as failure:
+        sys.stdout.write(f"UNVERIFIABLE: {failure}\n")
+        return 1
+    for line in (*check.said, *(f"BAD  {finding}" for finding in bad)):
+        sys.stdout.write(line + "\n")
+    sys.stdout.write(
+        f"{'ALTERED' if bad else 'VALID'}: {os.path.basename(asked.file)}, {len(bad)} findings\n"
+    )
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

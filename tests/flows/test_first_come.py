@@ -1,0 +1,61 @@
+"""Of two who create the same thing at the same moment one does, and the other is told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from django.db import connection, transaction
+
+from devices.services.definitions import draft_master
+from mes.choices import Role
+from mes.exceptions import Conflict
+from tests.devices.makers import TRAINING, Staff
+from tests.printing.makers import make_lot, make_parameters, make_printer
+
+CREATE: dict[str, Callable[[Staff], object]] = {
+    "lot": lambda staff: make_lot(staff, supplier_lot="RC-1"),
+    "master": lambda staff: draft_master(definition=TRAINING, actor=staff[Role.DSN].actor),
+    "parameters": lambda staff: make_parameters(staff, name="fast", approved=False),
+    "printer": lambda staff: make_printer(staff, name="Left"),
+}
+
+
+@pytest.mark.parametrize("kind", CREATE)
+def test_the_second_of_two_is_told_that_somebody_was_quicker(committed_db: None, kind: str) -> None:
+    staff = Staff()
+    for role in (Role.MAT, Role.DSN, Role.BLD, Role.CAL):
+        assert staff[role].person.pk
+    make_lot(staff, supplier_lot="before")
+    outcomes: list[object] = []
+
+    def work() -> None:
+        try:
+            outcomes.append(CREATE[kind](staff))
+        except Exception as failure:  # noqa: BLE001 - judged below
+            outcomes.append(failure)
+        finally:
+            connection.close()
+
+    second = threading.Thread(target=work)
+    with transaction.atomic():
+        CREATE[kind](staff)
+        second.start()
+        _await_waiting()
+    second.join(20.0)
+    (outcome,) = outcomes
+    assert isinstance(outcome, Conflict), repr(outcome)
+    assert "same moment" in str(outcome)
+
+
+def _await_waiting() -> None:
+    ends = time.monotonic() + 20.0
+    with connection.cursor() as cursor:
+        while time.monotonic() < ends:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.02)
+    raise AssertionError("the second did not wait for the first")

@@ -1,0 +1,269 @@
+"""Sign-in at a real OpenID Connect provider: who is who by issuer and subject, and signing only on a fresh sign-in there."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import jwt
+import pytest
+import requests
+import time_machine
+from allauth.socialaccount.providers.oauth2.client import OAuth2Client
+from django.conf import settings as site
+from django.test import Client
+from django.utils import timezone
+
+from mes.choices import Role
+from mes.eventlog.base import Actor
+from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused
+from mes.models import Account, EventRecord
+from mes.services.credentials import check_secret
+from mes.services.federation import bind_identity, unbind_identity
+from mes.terminals import Terminal, digest_of_key
+from tests.mes.makers import make_account, make_person
+from tests.servers import BASE
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    """The issuer's address."""
+    if not shutil.which("node") or not (BASE / "node_modules" / "oidc-provider").is_dir():
+        pytest.skip("no Node, or oidc-provider is not installed: run `npm ci`")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["node", "tests/mes/provider.mjs", str(port)]
+    with subprocess.Popen(
+        command, cwd=BASE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        assert server.stdout
+        try:
+            said = iter(server.stdout.readline, "")
+            assert any(line.strip() == "ready" for line in said), "the provider did not start"
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.kill()
+
+
+@pytest.fixture
+def issuer(provider: str, settings: Any) -> str:
+    app = {
+        "provider_id": "sso",
+        "name": "the clinic's sign-in",
+        "client_id": "lamina",
+        "secret": "a secret of the client",
+        "settings": {
+            "server_url": provider,
+            "oauth_pkce_enabled": True,
+            "fetch_userinfo": False,
+            "scope": ["openid"],
+        },
+    }
+    settings.OIDC_ISSUER = provider
+    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [app]}}
+    control(provider, account="subject-1", ago="0")
+    return provider
+
+
+def control(provider: str, **values: str) -> list[dict[str, str]]:
+    asked: list[dict[str, str]] = requests.post(f"{provider}/control", params=values, timeout=10).json()[
+        "asked"
+    ]
+    return asked
+
+
+def through(client: Client, purpose: str = "sign-in", browser: requests.Session | None = None) -> str:
+    """Go to the provider, sign in there, and return the address that it sends the browser back to."""
+    leaves = client.get(f"/sign-in/provider/?for={purpose}")
+    assert leaves.status_code == 302
+    browser = browser or requests.Session()
+    where = leaves["Location"]
+    while not where.startswith("http://testserver/"):
+        answer = browser.get(where, allow_redirects=False, timeout=10)
+        assert answer.is_redirect, answer.text[:500]
+        where = urljoin(where, answer.headers["Location"])
+    parts = urlsplit(where)
+    return f"{parts.path}?{parts.query}"
+
+
+def bound(issuer: str, subject: str = "subject-1", username: str = "jane") -> Account:
+    account = make_account(make_person(Role.ORD), username)
+    administrator = Actor.person(make_person(Role.SEC).pk)
+    bind_identity(account=account, issuer=issuer, subject=subject, actor=administrator, reason="hired")
+    return account
+
+
+def signed_in(client: Client) -> bool:
+    return client.get("/my-work/").status_code == 200
+
+
+def test_the_provider_signs_in_who_is_bound_to_its_subject(issuer: str) -> None:
+    account, client = bound(issuer), Client()
+    answer = client.get(through(client))
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+    assert client.get("/account/").context["account"] == account
+    asked = control(issuer)[-1]
+    assert asked["code_challenge_method"] == "S256"
+    assert asked["nonce"]
+    assert asked["state"]
+    assert asked["scope"] == "openid"
+    (opened,) = EventRecord.objects.filter(type="mes.signed_in")
+    assert '"method":"user id + provider"' in opened.payload
+
+
+@pytest.mark.requirement("ES-12")
+def test_an_unknown_subject_is_refused_though_its_address_is_known(issuer: str) -> None:
+    """The provider says that `subject-2` has the address of somebody here: that is nobody's proof."""
+    bound(issuer)
+    control(issuer, account="subject-2")
+    client = Client()
+    answer = client.get(through(client))
+    assert answer.status_code == 422
+    assert not signed_in(client)
+    assert EventRecord.objects.filter(type="mes.unknown_name_refused").count() == 1
+
+
+def test_another_issuer_with_the_same_subject_opens_nothing(issuer: str) -> None:
+    bound("https://other.example", "subject-1")
+    client = Client()
+    assert client.get(through(client)).status_code == 422
+
+
+@pytest.mark.requirement("P11-10d")
+def test_closed_locked_and_unbound_accounts_stay_out(issuer: str) -> None:
+    account = bound(issuer)
+    Account.objects.filter(pk=account.pk).update(locked_until=timezone.now() + timedelta(minutes=5))
+    client = Client()
+    assert client.get(through(client)).status_code == 422
+    Account.objects.filter(pk=account.pk).update(locked_until=None, is_active=False)
+    assert client.get(through(client)).status_code == 422
+    Account.objects.filter(pk=account.pk).update(is_active=True)
+    identity = account.identities.get()
+    unbind_identity(identity=identity, actor=Actor.system("test"), reason="left")
+    assert client.get(through(client)).status_code == 422
+
+
+def test_an_answer_belongs_to_the_browser_that_asked_and_counts_once(issuer: str) -> None:
+    bound(issuer)
+    mine, thief = Client(), Client()
+    back = through(mine)
+    assert thief.get(back).status_code == 422
+    assert not signed_in(thief)
+    assert mine.get(back).status_code == 302
+    assert Client().get(back).status_code == 422
+    assert mine.get("/sign-in/provider/answer/?error=access_denied&state=x").status_code == 422
+
+
+def test_a_token_of_another_nonce_is_refused(issuer: str) -> None:
+    bound(issuer)
+    client = Client()
+    back = through(client)
+    session = client.session
+    for state in session["socialaccount_states"].values():
+        state[0]["data"]["nonce"] = "another"
+    session.save()
+    assert client.get(back).status_code == 422
+    assert not signed_in(client)
+
+
+def word_in(answer: Any) -> str:
+    text: str = answer.content.decode()
+    return text.split('data-provider-word="')[1].split('"')[0]
+
+
+def place_of(client: Client) -> Terminal:
+    return Terminal(digest_of_key(client.session.session_key), "127.0.0.1", "")
+
+
+@pytest.mark.requirement("P11-200a1")
+def test_a_fresh_sign_in_there_signs_once_here(issuer: str) -> None:
+    account, client = bound(issuer), Client()
+    browser = requests.Session()
+    client.get(through(client, browser=browser))
+    answer = client.get(through(client, "signing", browser))
+    word, place = word_in(answer), place_of(client)
+    asked = control(issuer)[-1]
+    assert (asked["prompt"], asked["max_age"]) == ("login", "0")
+    stolen = Terminal(digest_of_key("another session"), "127.0.0.1", "")
+    for wrong_word, where in ((word, stolen), ("fresh:x", place)):
+        with pytest.raises(SignatureRefused):
+            check_secret(account, assertion=wrong_word, purpose="signing", terminal=where)
+    secret = check_secret(account, assertion=word, purpose="signing", terminal=place)
+    assert secret.method == "user id + provider"
+    with pytest.raises(SignatureRefused):
+        check_secret(account, assertion=word, purpose="signing", terminal=place)
+
+
+@pytest.mark.requirement("P11-200a1")
+def test_sso_stale_auth_time_refused(issuer: str) -> None:
+    account, client = bound(issuer), Client()
+    client.get(through(client))
+    control(issuer, ago="90")
+    refused = client.get(through(client, "signing"))
+    assert (refused.status_code, "too long ago" in refused.content.decode()) == (422, True)
+    control(issuer, ago="0")
+    word = word_in(client.get(through(client, "signing")))
+    with time_machine.travel(timezone.now() + timedelta(seconds=70)), pytest.raises(SignatureRefused):
+        check_secret(account, assertion=word, purpose="signing", terminal=place_of(client))
+
+
+@pytest.mark.requirement("ES-12")
+def test_somebody_elses_sign_in_there_does_not_sign_here(issuer: str) -> None:
+    bound(issuer)
+    bound(issuer, "subject-2", "john")
+    client = Client()
+    client.get(through(client))
+    control(issuer, account="subject-2")
+    refused = client.get(through(client, "signing"))
+    assert (refused.status_code, "somebody else" in refused.content.decode()) == (422, True)
+
+
+@pytest.mark.requirement("P11-200a3")
+def test_who_binds_is_security_and_never_the_owner(issuer: str) -> None:
+    account = bound(issuer)
+    administrator = make_account(make_person(Role.SEC))
+    binding: dict[str, Any] = {"issuer": issuer, "subject": "subject-3", "reason": "mine"}
+    for who, whose in ((account, account), (administrator, administrator)):
+        with pytest.raises(NotPermitted):
+            bind_identity(account=whose, actor=Actor.person(who.person_id or 0), **binding)
+    with pytest.raises(InvalidInput, match="P11-100a"):
+        bind_identity(
+            account=account, issuer=issuer, subject="subject-1", actor=Actor.system("test"), reason="twice"
+        )
+
+
+def test_without_a_provider_the_door_is_not_there(db: None) -> None:
+    assert not site.OIDC_ISSUER
+    assert Client().get("/sign-in/provider/").status_code == 404
+    assert Client().get("/sign-in/provider/answer/?code=x&state=y").status_code == 404
+
+
+def test_a_forged_token_is_refused(issuer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same token, signed by nobody or by the client's secret: the signature is looked at although TLS brought it."""
+    bound(issuer)
+    honest = OAuth2Client.get_access_token
+
+    def forged(algorithm: str, key: str) -> Any:
+        def answer(self: Any, *args: Any, **kwargs: Any) -> Any:
+            given = honest(self, *args, **kwargs)
+            claims = jwt.decode(given["id_token"], options={"verify_signature": False})
+            kid = jwt.get_unverified_header(given["id_token"])["kid"]
+            return given | {"id_token": jwt.encode(claims, key, algorithm=algorithm, headers={"kid": kid})}
+
+        return answer
+
+    for algorithm, key in (("none", ""), ("HS256", "a secret of the client and some more of it")):
+        client = Client()
+        back = through(client)
+        monkeypatch.setattr(OAuth2Client, "get_access_token", forged(algorithm, key))
+        assert client.get(back).status_code == 422
+        assert not signed_in(client)
+        monkeypatch.setattr(OAuth2Client, "get_access_token", honest)

@@ -1,0 +1,116 @@
+"""Signing over the API: by session in a series, by key with both components each time (ES-02, ES-03, ES-11)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from rest_framework.test import APIClient
+
+from devices.models import Order
+from devices.services.orders import prescription_content
+from mes.choices import Role
+from mes.exceptions import TransitionRefused
+from mes.models import Signature, SigningFailure
+from mes.services.signatures import content_digest
+from printing.services.builds import verify_build
+from tests.devices.makers import PASSWORD, Staff, Who, make_order
+from tests.flows.clients import Client
+from tests.printing.makers import make_build
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff() -> Staff:
+    return Staff()
+
+
+def url(order: Order) -> str:
+    return f"orders/{order.code}/submit/"
+
+
+def rules(answer: dict[str, list[dict[str, str]]]) -> set[str]:
+    return {reason["rule"] for reason in answer["reasons"]}
+
+
+@pytest.mark.requirement("ES-02", "ES-03")
+def test_a_series_over_the_api(staff: Staff) -> None:
+    orders = [make_order(staff) for _ in range(2)]
+    client = Client(staff[Role.PRE])
+    assert rules(client.post(url(orders[0]), {"password": PASSWORD}, 403)) == {"ES-02"}
+    client.sign(url(orders[0]))
+    assert rules(client.post(url(orders[1]), {}, 403)) == {"ES-03"}
+    assert rules(client.post(url(orders[1]), {"username": staff[Role.PRE].username}, 403)) == {"ES-03"}
+    client.post(url(orders[1]), {"password": PASSWORD})
+    rows = Signature.objects.filter(subject_type="devices.order").order_by("pk")
+    assert [(row.components, row.position) for row in rows] == [(2, 1), (1, 2)]
+    assert len({row.session_digest for row in rows} - {""}) == 1
+
+
+@pytest.mark.requirement("ES-02")
+def test_a_key_only_client_always_gives_both(staff: Staff) -> None:
+    orders = [make_order(staff) for _ in range(2)]
+    client = Client(staff[Role.PRE], key=True)
+    client.sign(url(orders[0]))
+    assert rules(client.post(url(orders[1]), {"password": PASSWORD}, 403)) == {"ES-02"}
+    client.sign(url(orders[1]))
+    rows = Signature.objects.filter(subject_type="devices.order")
+    assert [(row.components, row.session_digest) for row in rows] == [(2, ""), (2, "")]
+
+
+@pytest.mark.requirement("ES-02")
+def test_a_key_beside_a_cookie_has_no_part_in_the_series(staff: Staff) -> None:
+    """The header wins: whoever holds a key and a stolen cookie does not go on with somebody's series."""
+    orders = [make_order(staff) for _ in range(2)]
+    client, keyed = Client(staff[Role.PRE]), Client(staff[Role.PRE], key=True)
+    client.sign(url(orders[0]))
+    keyed.http.cookies = client.http.cookies
+    assert rules(keyed.post(url(orders[1]), {"password": PASSWORD}, 403)) == {"ES-02"}
+
+
+@pytest.mark.requirement("ES-01")
+def test_a_session_cookie_alone_signs_nothing(staff: Staff) -> None:
+    order = make_order(staff)
+    client = Client(staff[Role.PRE])
+    assert rules(client.post(url(order), {}, 403)) == {"ES-02"}
+    assert rules(client.post(url(order), {"username": staff[Role.PRE].username}, 403)) == {"ES-01"}
+    assert not Signature.objects.filter(subject_type="devices.order").exists()
+    assert SigningFailure.objects.count() == 1
+
+
+@pytest.mark.requirement("ES-06")
+def test_the_meaning_is_that_of_the_step(staff: Staff) -> None:
+    order, client = make_order(staff), Client(staff[Role.PRE])
+    typed = {"username": staff[Role.PRE].username, "password": PASSWORD}
+    assert rules(client.post(url(order), typed | {"meaning": "released"}, 403)) == {"ES-06"}
+    client.post(url(order), typed | {"meaning": "prescribed"})
+
+
+@pytest.mark.requirement("ES-19")
+def test_a_stale_digest_is_a_conflict(staff: Staff) -> None:
+    order, client = make_order(staff), Client(staff[Role.PRE])
+    digest = content_digest(prescription_content(order))
+    Order.objects.filter(pk=order.pk).update(need_by=date(2027, 3, 1))
+    assert rules(client.sign(url(order), {"digest": digest}, 409)) == {"ES-19"}
+    assert client.sign(url(order), {"digest": "0" * 64}, 409)["code"] == "content_changed"
+
+
+@pytest.mark.requirement("ES-04", "ES-15")
+def test_the_third_failed_signing_ends_the_session(staff: Staff) -> None:
+    order, client = make_order(staff), Client(staff[Role.PRE])
+    wrong = {"password": "not the one it is"}
+    for _ in range(2):
+        client.sign(url(order), wrong, 403)
+    assert rules(client.sign(url(order), wrong, 403)) == {"ES-01", "ES-15"}
+    assert isinstance(client.http, APIClient)
+    assert client.http.get("/api/orders/").status_code == 401
+
+
+@pytest.mark.requirement("ES-11")
+def test_author_cannot_approve(staff: Staff) -> None:
+    build = make_build(staff)
+    author = Who(build.created_by, staff[Role.BLD].username)
+    with pytest.raises(TransitionRefused, match="G-SOD-01"):
+        verify_build(build_id=build.pk, actor=author.actor, credentials=author.typed())
+    assert not Signature.objects.filter(subject_type="printing.build").exists()

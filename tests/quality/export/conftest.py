@@ -1,0 +1,89 @@
+"""A released device whose record is sealed, and its bundle."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+
+from devices.models import Device
+from mes.choices import Role
+from mes.eventlog.sealing import Sealer, load_key
+from mes.models import EventRecord, Person
+from quality.services.bundle import Bundle, bundle_of
+from quality.services.reports import render_production_record
+from tests.mes.logins import acting_as
+from tests.quality.makers import Staff, make_person, make_staff
+from tests.quality.test_release import release, reviewed
+from tests.servers import Cluster
+
+_archives: dict[str, bytes] = {}
+
+
+def seal(cluster: Cluster, folder: Path) -> None:
+    """What the sealer does, as its own role."""
+    sealer = Sealer(load_key(django_settings.KEYS_DIR), folder / "seals.jsonl")
+    with acting_as(cluster, "lamina_sealer"):
+        sealer.seal_once()
+
+
+def archive_of(bundle: Bundle) -> bytes:
+    target = io.BytesIO()
+    bundle.write(target)
+    return target.getvalue()
+
+
+@pytest.fixture
+def keys(tmp_path: Path, settings: Any) -> Path:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    settings.KEYS_DIR = folder
+    return folder
+
+
+@pytest.fixture
+def staff(committed_db: None) -> Staff:
+    return make_staff()
+
+
+@pytest.fixture
+def auditor(staff: Staff) -> Person:
+    return make_person("Person AUD", Role.AUD)
+
+
+@pytest.fixture
+def released(staff: Staff) -> Device:
+    device = reviewed(staff)
+    release(staff, device)
+    fact = EventRecord.objects.get(type="quality.device_released")
+    render_production_record(device.pk, last_pos=fact.pos)()
+    return Device.objects.get(pk=device.pk)
+
+
+@pytest.fixture
+def sealed(cluster: Cluster, keys: Path, tmp_path: Path, released: Device) -> Device:
+    seal(cluster, tmp_path)
+    return released
+
+
+@pytest.fixture
+def bundle(sealed: Device) -> Bundle:
+    return bundle_of(sealed)
+
+
+@pytest.fixture
+def archive(request: pytest.FixtureRequest, committed_db: None) -> bytes:
+    """The bytes of a bundle, written once for every test that only reads it, with its signing key."""
+    if not _archives:
+        bundle: Bundle = request.getfixturevalue("bundle")
+        _archives["zip"] = archive_of(bundle)
+        _archives["key"] = (django_settings.KEYS_DIR / "signing.key").read_bytes()
+    return _archives["zip"]
+
+
+@pytest.fixture
+def signing_key(archive: bytes) -> bytes:
+    return bytes.fromhex(_archives["key"].decode())

@@ -1,0 +1,221 @@
+"""The bundle: whole, the same each time, for nobody but who may have it, and never of events without a seal."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from devices.models import Device
+from mes.choices import Role
+from mes.eventlog.leaves import LEAF_FIELDS
+from mes.exceptions import InvalidInput, NotPermitted, Refused
+from mes.models import EventRecord, Person, Signature
+from mes.services.artefacts import artefact_path
+from quality.choices import ExportKind, ExportStage
+from quality.export import verify_record
+from quality.models import Export
+from quality.selectors import events_in, streams_of
+from quality.services.bundle import Bundle, bundle_of
+from quality.services.export import (
+    cancel_export,
+    devices_asked,
+    export_next,
+    export_to_folder,
+    request_export,
+    take_bundle,
+)
+from tests.quality.export.conftest import archive_of, seal
+from tests.quality.makers import CANARY, SYSTEM, Staff, acting
+from tests.servers import Cluster
+
+
+def contents(archive: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+@pytest.mark.requirement("P11-10b")
+def test_the_same_record_gives_the_same_bytes_even_after_it_was_exported(
+    bundle: Bundle, sealed: Device, tmp_path: Path
+) -> None:
+    first = archive_of(bundle)
+    (path,) = export_to_folder(
+        kind=ExportKind.DEVICE, subject=sealed.code, folder=tmp_path / "out", actor=SYSTEM
+    )
+    assert path.name == f"DHR_{sealed.serial}.zip"
+    assert path.read_bytes() == first
+
+
+@pytest.mark.requirement("P11-10b")
+def test_nothing_of_the_record_is_left_out(archive: bytes, request: pytest.FixtureRequest) -> None:
+    found = contents(archive)
+    record = json.loads(found["record.json"])
+    own = [event for event in record["events"] if event["stream_type"] == "devices.device"]
+    assert [event["version"] for event in own] == list(range(1, len(own) + 1))
+    assert {stream["type"] for stream in record["streams"]} >= {
+        "devices.device", "devices.order", "devices.master", "devices.material", "printing.build", "printing.job",
+        "printing.lot",
+    }  # fmt: skip
+    assert all(set(event) == set(LEAF_FIELDS) for event in record["events"])
+    lines = list(csv.reader(io.StringIO(found["audit.csv"].decode())))
+    assert [int(line[0]) for line in lines[1:]] == [event["pos"] for event in record["events"]]
+    manifest = json.loads(found["manifest.json"])
+    assert {item["path"] for item in manifest["files"]} == set(found) - {"manifest.json", "manifest.sig"}
+    for item in manifest["files"]:
+        assert item["sha256"] == hashlib.sha256(found[item["path"]]).hexdigest()
+    assert [link["device"] for link in json.loads(found["genealogy.json"])["links"]] == [record["device"]]
+    assert found["verify_record.py"] == Path(verify_record.__file__).read_bytes()
+
+
+@pytest.mark.requirement("K-13")
+def test_no_bundle_says_who_the_patient_is(archive: bytes) -> None:
+    for name, content in contents(archive).items():
+        assert CANARY.encode() not in content, name
+    pdf = contents(archive)["record.pdf"]
+    assert not [1 for stream in verify_record.unpacked(pdf, len(pdf) * 20) if CANARY.encode() in stream]
+
+
+@pytest.mark.requirement("P11-10b")
+def test_every_signature_row_stands_in_the_bundle_with_every_column(bundle: Bundle) -> None:
+    found = contents(archive_of(bundle))
+    rows = json.loads(found["signatures.json"])["signatures"]
+    shown = [item["id"] for item in json.loads(found["record.json"])["report"]["signatures"]]
+    assert [row["id"] for row in rows] == shown
+    assert rows
+    for row in rows:
+        assert set(row) == {field.attname for field in Signature._meta.concrete_fields}
+
+
+@pytest.mark.requirement("P11-10b")
+def test_what_no_seal_covers_is_named_and_not_exported(released: Device, keys: Path, tmp_path: Path) -> None:
+    positions = list(events_in(streams_of(released)).values_list("pos", flat=True))
+    with pytest.raises(Refused, match="UNSEALED") as refusal:
+        export_to_folder(kind=ExportKind.DEVICE, subject=released.code, folder=tmp_path / "out", actor=SYSTEM)
+    (reason,) = refusal.value.reasons
+    assert str(positions[0]) in reason.text
+    assert "--wait" in reason.cure
+    assert not (tmp_path / "out").exists()
+    failed = EventRecord.objects.get(type="quality.record_export_failed")
+    assert "UNSEALED" in failed.payload
+
+
+@pytest.mark.requirement("G-INT-01")
+def test_an_altered_original_is_not_exported(sealed: Device, bundle: Bundle, tmp_path: Path) -> None:
+    name = next(one.path for one in bundle.members if one.path.startswith("artefacts/")).partition("/")[2]
+    path = artefact_path(name)
+    before = path.read_bytes()
+    path.chmod(0o640)
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    try:
+        with pytest.raises(Refused, match=f"{name[:12]}.*altered"):
+            bundle_of(sealed)
+        path.rename(tmp_path / "away")
+        with pytest.raises(Refused, match=f"{name[:12]}.*missing"):
+            bundle_of(sealed)
+    finally:
+        path.write_bytes(before)
+
+
+@pytest.mark.requirement("EV-10")
+def test_an_export_is_a_chain_of_facts_written_one_device_at_a_time(sealed: Device, auditor: Person) -> None:
+    export = request_export(
+        kind=ExportKind.DEVICE, subject=sealed.code.lower(), actor=acting(auditor), reason="inspection"
+    )
+    assert (export.stage, export.done, export.total) == (ExportStage.REQUESTED, 0, 1)
+    export_next(export.pk)()
+    export.refresh_from_db()
+    assert (export.stage, export.done) == (ExportStage.FINISHED, 1)
+    row = take_bundle(export=export, sha256=export.records.get().bundle_id, actor=acting(auditor))
+    assert row.name == f"DHR_{sealed.serial}.zip"
+    told = EventRecord.objects.filter(stream_type="quality.export").order_by("pos")
+    assert [event.type.partition(".")[2] for event in told] == [
+        "record_export_requested", "record_exported", "record_export_finished", "record_bundle_taken",
+    ]  # fmt: skip
+    assert told[0].actor == told[3].actor == f"person:{auditor.pk}"
+    assert told[0].reason == "inspection"
+    assert json.loads(told[1].payload)["bundle_sha256"] == row.bundle_id
+    assert export_next(export.pk)() is None
+
+
+@pytest.mark.requirement("P11-10g")
+def test_records_are_for_auditors_and_quality_alone(sealed: Device, staff: Staff, auditor: Person) -> None:
+    export = request_export(kind=ExportKind.DEVICE, subject=sealed.code, actor=acting(auditor))
+    for role in (Role.OPR, Role.PRE, Role.DSN, Role.MAT, Role.INS):
+        for forbidden in (
+            lambda who: request_export(kind=ExportKind.DEVICE, subject=sealed.code, actor=who),
+            lambda who: cancel_export(export_id=export.pk, actor=who),
+            lambda who: take_bundle(export=export, sha256="0" * 64, actor=who),
+        ):
+            with pytest.raises(NotPermitted):
+                forbidden(acting(staff[role]))
+    for role in (Role.QAR, Role.QAX, Role.RA):
+        request_export(kind=ExportKind.DEVICE, subject=sealed.code, actor=acting(staff[role]))
+
+
+def test_a_stopped_export_writes_no_more(sealed: Device, auditor: Person) -> None:
+    export = request_export(kind=ExportKind.DEVICE, subject=sealed.code, actor=acting(auditor))
+    effect = export_next(export.pk)
+    cancel_export(export_id=export.pk, actor=acting(auditor))
+    assert effect() is None
+    export.refresh_from_db()
+    assert (export.stage, export.records.count()) == (ExportStage.CANCELLED, 0)
+    with pytest.raises(Refused, match="is over"):
+        cancel_export(export_id=export.pk, actor=acting(auditor))
+
+
+def test_devices_are_found_by_order_lot_and_days(sealed: Device) -> None:
+    today = f"{sealed.created_at:%Y-%m-%d}"
+    lot = sealed.build_items.get().build.jobs.get().consumptions.get().lot
+    for kind, subject in (
+        (ExportKind.ORDER, sealed.order.code),
+        (ExportKind.LOT, lot.code),
+        (ExportKind.RANGE, f"{today}/2999-01-01"),
+    ):
+        assert devices_asked(kind, subject, SYSTEM) == [sealed]
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"),
+    [
+        (ExportKind.DEVICE, "D0000099"),
+        (ExportKind.DEVICE, "../etc"),
+        (ExportKind.DEVICE, "O0000001"),
+        (ExportKind.DEVICE, "D" + "9" * 40),
+        (ExportKind.ORDER, "O٣"),
+        (ExportKind.LOT, ""),
+        (ExportKind.RANGE, "2026-02-01/2026-01-01"),
+        (ExportKind.RANGE, "2026-02-01"),
+        (ExportKind.RANGE, "2026-02-30/2026-03-01"),
+        (ExportKind.RANGE, "1999-01-01/1999-12-31"),
+        (ExportKind.RANGE, "1999-01-01/9999-12-31"),
+    ],
+)
+def test_a_subject_that_is_none_is_refused_with_a_cure(db: None, kind: ExportKind, subject: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        devices_asked(kind, subject, SYSTEM)
+    assert refusal.value.reasons[0].cure
+
+
+def test_the_command_writes_into_a_folder_and_says_why_not(
+    released: Device, cluster: Cluster, keys: Path, tmp_path: Path, capsys: Any
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as ended:
+        call_command("export_record", released.code, "--out", str(out))
+    assert ended.value.code == 1
+    assert "P11-10b: UNSEALED" in capsys.readouterr().err
+    seal(cluster, tmp_path)
+    call_command("export_record", "--order", released.order.code, "--out", str(out))
+    path = out / f"DHR_{released.serial}.zip"
+    assert capsys.readouterr().out == f"{path}\n"
+    assert [file.name for file in out.iterdir()] == [path.name]
+    assert verify_record.main([str(path)]) == 0
+    assert Export.objects.get(kind="order").stage == ExportStage.FINISHED

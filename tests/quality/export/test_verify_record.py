@@ -1,0 +1,312 @@
+"""One byte changed anywhere in a bundle: the verifier names it. So it does with every way to forge one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import random
+import struct
+import subprocess
+import sys
+import venv
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from quality.export import verify_record
+from quality.export.archive import member, stated, write_archive
+from quality.export.verify_record import Check
+
+FLIPS = int(os.environ.get("LAMINA_FLIPS", "400"))
+
+
+def findings(archive: bytes, *trusted: str) -> list[str]:
+    return Check(io.BytesIO(archive), trusted).run()
+
+
+def contents(archive: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def forged(archive: bytes, key: bytes, changes: Mapping[str, bytes | None], **manifest: Any) -> bytes:
+    """The bundle with other files, its manifest made to fit and signed with `key`: what only its holder could do."""
+    files = {**contents(archive), **changes}
+    stale = json.loads(files.pop("manifest.json") or b"")
+    files.pop("manifest.sig")
+    members = [member(name, files[name] or b"") for name in sorted(files) if files[name] is not None]
+    text = verify_record.canonical({**stale, "files": stated(members), **manifest})
+    signature = Ed25519PrivateKey.from_private_bytes(key).sign(text).hex().encode() + b"\n"
+    target = io.BytesIO()
+    write_archive(target, [*members, member("manifest.json", text), member("manifest.sig", signature)])
+    return target.getvalue()
+
+
+def flipped(archive: bytes, at: int, bit: int = 0) -> bytes:
+    return archive[:at] + bytes([archive[at] ^ (1 << bit)]) + archive[at + 1 :]
+
+
+def test_a_bundle_is_valid_and_its_key_can_be_given(archive: bytes, signing_key: bytes) -> None:
+    raw = Ed25519PrivateKey.from_private_bytes(signing_key).public_key().public_bytes_raw()
+    assert findings(archive) == []
+    assert findings(archive, raw.hex()) == []
+    assert findings(archive, hashlib.sha256(raw).hexdigest().upper()) == []
+    (other,) = findings(archive, "0" * 64)
+    assert "by somebody else" in other
+
+
+@pytest.mark.requirement("P11-10a")
+def test_one_bit_changed_anywhere_is_named(archive: bytes) -> None:
+    rng = random.Random(20261122)  # noqa: S311 - positions, no secrets
+    for at in rng.sample(range(len(archive)), FLIPS):
+        assert findings(flipped(archive, at, rng.randrange(8))), f"byte {at}"
+
+
+@pytest.mark.requirement("P11-10a")
+def test_one_byte_changed_in_a_file_names_that_file(archive: bytes) -> None:
+    rng = random.Random(7)  # noqa: S311 - positions, no secrets
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        for entry in file.infolist():
+            start = entry.header_offset + 30 + len(entry.filename)
+            for at in {start, start + entry.file_size - 1, start + rng.randrange(entry.file_size)}:
+                found = findings(flipped(archive, at, rng.randrange(8)))
+                assert any(entry.filename in one or "manifest" in one for one in found), (
+                    entry.filename,
+                    found,
+                )
+
+
+@pytest.mark.requirement("P11-10a")
+def test_every_byte_of_the_archive_s_own_structure_is_checked(archive: bytes) -> None:
+    """Headers, directory and end record: every byte of the first, a middle and the last of each."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        entries, directory = file.infolist(), file.start_dir
+    places = set(range(directory, directory + 120)) | set(range(len(archive) - 120, len(archive)))
+    for entry in (entries[0], entries[len(entries) // 2], entries[-1]):
+        places |= set(range(entry.header_offset, entry.header_offset + 30 + len(entry.filename)))
+    for at in sorted(places):
+        (found,) = findings(flipped(archive, at, at % 8))[:1]
+        assert "zip" in found or "entry" in found, (at, found)
+
+
+Forge = Callable[[dict[str, bytes]], dict[str, bytes | None]]
+
+
+def edited(name: str, change: Callable[[Any], None]) -> Forge:
+    def forge(files: dict[str, bytes]) -> dict[str, bytes | None]:
+        value = json.loads(files[name])
+        change(value)
+        return {name: verify_record.canonical(value)}
+
+    return forge
+
+
+def first_of(files: dict[str, bytes], start: str) -> str:
+    return next(name for name in files if name.startswith(start))
+
+
+def swap_versions(record: Any) -> None:
+    one, two = [event for event in record["events"] if event["stream_type"] == "devices.device"][:2]
+    one["version"], two["version"] = two["version"], one["version"]
+
+
+FORGERIES: dict[str, tuple[Forge, str]] = {
+    "an event's payload": (edited("record.json", lambda r: r["events"][3].update(payload="{}")), "its columns do not give"),
+    "an event's actor": (edited("record.json", lambda r: r["events"][3].update(actor="person:1")), "its columns do not give"),
+    "an event's time": (
+        edited("record.json", lambda r: r["events"][0].update(recorded_at="2020-01-01T00:00:00.000000Z")),
+        "its columns do not give",
+    ),
+    "an event more": (edited("record.json", lambda r: r["events"][0].update(extra=1)), "other columns"),
+    "an event gone": (edited("record.json", lambda r: r["events"].pop(5)), "is missing"),
+    "two versions swapped": (edited("record.json", swap_versions), "its columns do not give"),
+    "a stream gone": (edited("record.json", lambda r: r["streams"].pop()), "which the record does not list"),
+    "a row": (
+        edited("record.json", lambda r: r["rows"][0].update(content=r["rows"][0]["content"] + " ")),
+        "is not the one that event",
+    ),
+    "a signature's content": (
+        edited("signatures.json", lambda s: s["signatures"][0].update(content="{}")), "is not what was signed"
+    ),
+    "a signature's name": (
+        edited("signatures.json", lambda s: s["signatures"][0].update(printed_name="Somebody Else")), "shows it otherwise"
+    ),
+    "a signature's person": (
+        edited("signatures.json", lambda s: s["signatures"][0].update(person_id=99999)), "somebody else"
+    ),
+    "a signature's time": (
+        edited("signatures.json", lambda s: s["signatures"][0].update(signed_at="2020-01-01T00:00:00.000000Z")),
+        "another time",
+    ),
+    "a signature gone": (edited("signatures.json", lambda s: s["signatures"].pop(0)), "is missing"),
+    "a path": (edited("proofs.json", lambda p: p["proofs"][0]["path"].reverse()), "does not lead to the seal"),
+    "a leaf's place": (
+        edited("proofs.json", lambda p: p["proofs"][0].update(leaf_index=p["proofs"][0]["leaf_index"] + 1)),
+        "does not lead to the seal",
+    ),
+    "a proof gone": (edited("proofs.json", lambda p: p["proofs"].pop(0)), "has no proof"),
+    "a seal's signature": (
+        edited("proofs.json", lambda p: next(iter(p["seals"].values())).update(signature="00" * 64)), "is not signed"
+    ),
+    "a consistency proof too many": (
+        edited("proofs.json", lambda p: p["consistency"].append({"from": 1, "to": 2, "path": []})), "no seal"
+    ),
+    "the audit trail": (lambda files: {"audit.csv": files["audit.csv"] + b"x\r\n"}, "audit.csv: does not tell"),
+    "the genealogy": (lambda files: {"genealogy.csv": b""}, "genealogy.csv: does not tell"),
+    "the PDF": (lambda files: {"record.pdf": b"%PDF-1.7"}, "record.pdf: does not carry"),
+    "an original": (lambda files: {first_of(files, "artefacts/"): b"other"}, "is not what its name says"),
+    "an original gone": (lambda files: {first_of(files, "artefacts/"): None}, "missing, and named by"),
+    "an original too many": (
+        lambda files: {f"artefacts/{hashlib.sha256(b'x').hexdigest()}": b"x"}, "the record does not name it"
+    ),
+    "a document gone": (lambda files: {"audit.csv": None}, "audit.csv: missing"),
+    "a seal's key": (lambda files: {first_of(files, "keys/seal-"): b"0" * 64 + b"\n"}, "is not signed by its key"),
+    "no JSON": (lambda files: {"record.json": b"["}, "cannot be read"),
+    "JSON too deep": (lambda files: {"record.json": b"[" * 200_000}, "cannot be read"),
+    "JSON of another shape": (lambda files: {"proofs.json": b"[]"}, "cannot be read"),
+}  # fmt: skip
+
+
+@pytest.mark.requirement("P11-10a")
+@pytest.mark.parametrize("what", FORGERIES)
+def test_a_forged_bundle_is_named_even_with_the_server_s_own_key(
+    archive: bytes, signing_key: bytes, what: str
+) -> None:
+    forge, named = FORGERIES[what]
+    found = findings(forged(archive, signing_key, forge(contents(archive))))
+    assert any(named in one for one in found), found
+    assert not any("manifest.sig" in one for one in found), "the forgery itself should be signed"
+
+
+@pytest.mark.requirement("P11-10a")
+def test_another_key_s_bundle_is_known_by_the_fingerprint_alone(archive: bytes, signing_key: bytes) -> None:
+    mine = Ed25519PrivateKey.generate()
+    raw = mine.public_key().public_bytes_raw()
+    name = verify_record.key_id(raw)
+    bundle = forged(
+        archive,
+        mine.private_bytes_raw(),
+        {f"keys/signing-{name}.pub": raw.hex().encode() + b"\n"},
+        key_id=name,
+    )
+    assert findings(bundle) == []
+    known = Ed25519PrivateKey.from_private_bytes(signing_key).public_key().public_bytes_raw().hex()
+    assert "by somebody else" in findings(bundle, known)[0]
+
+
+def zipped(*entries: tuple[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", method) as file, contextlib.suppress(UserWarning):
+        for name, content in entries:
+            file.writestr(zipfile.ZipInfo(name), content, compress_type=method)
+    return target.getvalue()
+
+
+def as_ours(*entries: tuple[str, bytes]) -> bytes:
+    out, directory = b"", b""
+    for name, content in entries:
+        raw, crc = name.encode(), zlib.crc32(content)
+        directory += verify_record.directory_entry(raw, len(content), crc, len(out))
+        out += verify_record.local_header(raw, len(content), crc) + content
+    return out + directory + verify_record.directory_end(len(entries), len(directory), len(out))
+
+
+@pytest.mark.parametrize(
+    ("hostile", "named"),
+    [
+        (b"", "zip directory"),
+        (b"not a zip at all" * 9, "zip directory"),
+        (b"PK\3\4", "cut off"),
+        (as_ours(("../../etc/passwd", b"x")), "../../etc/passwd"),
+        (as_ours(("/etc/passwd", b"x")), "/etc/passwd"),
+        (as_ours(("a\\b", b"x")), "a\\\\b"),
+        (as_ours(("keys/../record.json", b"x")), "none that Lamina gives"),
+        (as_ours(("a\nb", b"x")), "none that Lamina gives"),
+        (as_ours(("record.json", b"1"), ("record.json", b"2")), "record.json stands in the archive twice"),
+        (zipped(("record.json", b"0" * (50 << 20)), method=zipfile.ZIP_DEFLATED), "record.json"),
+        (zipped(("record.json", b"{}")), "zip directory"),
+        (as_ours(("record.json", b"{}")) + b"tail", "zip directory"),
+        (b"head" + as_ours(("record.json", b"{}")), "zip directory"),
+        (as_ours(("record.json", b"{}")), "manifest"),
+    ],
+)  # fmt: skip
+def test_a_hostile_archive_is_named(hostile: bytes, named: str) -> None:
+    found = findings(hostile)
+    assert any(named in one for one in found), found
+
+
+def test_a_size_beyond_the_file_is_not_read() -> None:
+    name = b"record.json"
+    huge = verify_record.local_header(name, 0xFFFFFFFF, 0) + b"x"
+    assert "cut off" in findings(huge)[0]
+
+
+def test_too_many_entries_are_not_read() -> None:
+    many = b"".join(
+        verify_record.local_header(b"a%d" % n, 0, 0) for n in range(verify_record.MOST_ENTRIES + 1)
+    )
+    assert "more than" in findings(many)[0]
+
+
+def test_a_truncated_bundle_is_named(archive: bytes) -> None:
+    for length in (1, 29, 31, len(archive) // 2, len(archive) - 1):
+        assert findings(archive[:length]), length
+
+
+@pytest.fixture(scope="session")
+def clean_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with nothing but `cryptography`, taken from here."""
+    place = tmp_path_factory.mktemp("clean")
+    venv.create(place, with_pip=False)
+    packages = next((place / "lib").glob("python3*")) / "site-packages"
+    ours = Path(sys.modules["cryptography"].__file__ or "").parents[1]
+    for name in ("cryptography", "cffi", "_cffi_backend", "pycparser"):
+        for path in [*ours.glob(name), *ours.glob(f"{name}.*.so")]:
+            (packages / path.name).symlink_to(path)
+    return place / "bin" / "python"
+
+
+@pytest.mark.requirement("P11-10b")
+def test_the_verifier_runs_alone(archive: bytes, clean_python: Path, tmp_path: Path) -> None:
+    bundle, program = tmp_path / "DHR_x.zip", tmp_path / "verify_record.py"
+    program.write_bytes(contents(archive)["verify_record.py"])
+    bundle.write_bytes(archive)
+
+    def said(*more: str) -> subprocess.CompletedProcess[str]:
+        command = [str(clean_python), "-I", str(program), str(bundle), *more]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    good = said()
+    assert (good.returncode, good.stderr) == (0, "")
+    assert "VALID: DHR_x.zip, 0 findings" in good.stdout
+    assert "that key came from the bundle itself" in good.stdout
+    wrong = said("--fingerprint", "0" * 64)
+    assert (wrong.returncode, wrong.stderr) == (1, "")
+    assert "by somebody else" in wrong.stdout
+    bundle.write_bytes(flipped(archive, len(archive) // 3))
+    bad = said()
+    assert (bad.returncode, bad.stderr) == (1, "")
+    assert "BAD  " in bad.stdout
+    bundle.unlink()
+    assert said().returncode == 1
+
+
+def test_the_csv_of_a_record_cannot_run() -> None:
+    text = verify_record.as_csv(("a",), [["=1+1"], ["+1"], ["@x"], ["-1"], ["plain"], [None]]).decode()
+    assert text.split("\r\n") == ["a", "'=1+1", "'+1", "'@x", "'-1", "plain", '""', ""]
+
+
+def test_the_layout_is_that_of_other_programs(archive: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        assert file.testzip() is None
+        assert {entry.date_time for entry in file.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert {entry.compress_type for entry in file.infolist()} == {zipfile.ZIP_STORED}
+    assert struct.calcsize("<4s5H3I2H") == 30
