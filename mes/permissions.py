@@ -26,7 +26,9 @@ from mes.models import (
     AuditReview,
     ControlledDocument,
     Curriculum,
+    Disposal,
     DocumentRevision,
+    LegalHold,
     Person,
     RoleGrant,
 )
@@ -276,7 +278,15 @@ def deciding(viewer: Viewer, actions: Iterable[str]) -> list[Permission]:
 
 
 belongs_to_everybody(
-    Person, Account, RoleGrant, ControlledDocument, DocumentRevision, Curriculum, AuditReview
+    Person,
+    Account,
+    RoleGrant,
+    ControlledDocument,
+    DocumentRevision,
+    Curriculum,
+    AuditReview,
+    LegalHold,
+    Disposal,
 )
 
 R = Role

@@ -190,8 +190,9 @@ for _table in (
     "mes_statement_acceptance",
 ):
     kept_with(EVERY_RECORD, _table)
-for _table in ("mes_credential_review", "mes_former_password", "mes_fresh_proof", "mes_training"):
+for _table in ("mes_credential_review", "mes_former_password", "mes_fresh_proof"):
     kept_with("mes.person", _table)
+kept_with("mes.person", "mes_training", by="person_id")
 kept_with("mes.patient", "mes_patient_identity", by="patient_id")
 kept_with("mes.account", "mes_access_token", by="account_id")
 kept_with("mes.retention_clock", "mes_retention_period", by="clock_id")

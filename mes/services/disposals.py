@@ -205,12 +205,7 @@ def patients_without_records(disposal: Disposal) -> list[Patient]:
 
 
 def _locked(disposal_id: int, *stages: DisposalStage) -> Disposal:
-    disposal = (
-        Disposal.objects.select_for_update(of=("self",))
-        .select_related("proposal")
-        .filter(pk=disposal_id)
-        .first()
-    )
+    disposal = Disposal.objects.select_for_update().filter(pk=disposal_id).first()
     if disposal is None:
         raise InvalidInput("There is no such disposal.", cure="Look at the list again.")
     if disposal.stage not in stages:

@@ -194,7 +194,7 @@ def refuse_release(*, hold_id: int, reason: str, actor: Actor) -> LegalHold:
 
 
 def _locked(hold_id: int, stage: HoldStage) -> LegalHold:
-    hold = LegalHold.objects.select_for_update(of=("self",)).select_related("proposal").get(pk=hold_id)
+    hold = LegalHold.objects.select_for_update().get(pk=hold_id)
     if hold.stage != stage:
         raise Conflict(
             f"Hold {hold.code} stands at “{hold.get_stage_display()}”.", cure="Look again.", rule="K-06"

@@ -23,7 +23,7 @@ SYMBOLS = {
     ".": "not there: 404",
 }
 POSTED_PAGES = {"role-propose", "role-decide", "sign-in", "sign-out", "order-identity", "delivery-decide"}
-LISTS = {"orders": "new", "builds": "new", "lots": "new", "audit-review": "trail"}
+LISTS = {"orders": "new", "builds": "new", "lots": "new", "audit-review": "trail", "retention": "new"}
 EXPORTS = {"board": ("as=csv", "as=list"), "audit-trail": ("as=csv",), "audit-review": ("as=csv",)}
 SCANS = (
     "{device}",

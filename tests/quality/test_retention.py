@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import time_machine
 from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
@@ -95,7 +94,9 @@ def end_of(row: Any) -> date:
 
 @contextmanager
 def on_the_day(day: date) -> Iterator[None]:
-    with time_machine.travel(datetime.combine(day, time(12), UTC), tick=True):
+    """The calendar alone: a clock that jumps would stop every signature (G-CLK-01)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.utils.timezone.localdate", lambda *_: day)
         yield
 
 
@@ -266,17 +267,17 @@ def test_nothing_is_destroyed_before_its_day_is_over(device: Device, manager: Si
 
 def test_nothing_is_destroyed_under_a_hold(device: Device, manager: Signer, reviewer: Signer) -> None:
     with on_the_day(end_of(device) + timedelta(days=1)):
-        found = hold(device.order, manager, review_on=today())
+        found = hold(device.order, manager, review_on=date(2999, 1, 1))
         with pytest.raises(Refused, match=f"{found.code}.*in court"):
             propose(device, manager)
         let_go(found, manager, reviewer)
         disposal = propose(device, manager)
-        second = hold(device.order, manager, review_on=today())
+        second = hold(device.order, manager, review_on=date(2999, 1, 1))
         with pytest.raises(Refused, match=second.code):
             approve_disposal(disposal_id=disposal.pk, actor=reviewer[0], credentials=reviewer[1])
         let_go(second, manager, reviewer)
         approve_disposal(disposal_id=disposal.pk, actor=reviewer[0], credentials=reviewer[1])
-        third = hold(MaterialLot.objects.get(), manager, review_on=today())
+        third = hold(MaterialLot.objects.get(), manager, review_on=date(2999, 1, 1))
         with pytest.raises(Refused, match=third.code):
             carry_out_disposal(disposal_id=disposal.pk)
     for name in files_of_record(device).going:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import time_machine
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
@@ -21,7 +20,7 @@ from mes.services.holds import held_by, release_content
 from mes.services.retention import keeping_of, start_clock
 from mes.services.signatures import content_digest
 from tests.quality.makers import CANARY, PASSWORD, Staff, make_built_device, make_person, move_through
-from tests.quality.test_retention import RELEASED
+from tests.quality.test_retention import RELEASED, on_the_day
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-15")]
 
@@ -111,7 +110,7 @@ def test_a_disposal_is_offered_after_its_time_and_signed_by_two(device: Device) 
     assert client.get(button).status_code == 409
     until = keeping_of(device).until
     assert until is not None
-    with time_machine.travel(timezone.now() + (until - timezone.localdate()) + timedelta(days=1)):
+    with on_the_day(until + timedelta(days=1)):
         client, manager = signed_in(Role.REC)
         assert device.code in client.get("/retention/").content.decode()
         assert button in client.get(f"/devices/{device.code}/").content.decode()
