@@ -54,6 +54,7 @@ NAMED = {
     "parameters": "parameters", "nonconformances": "finding", "inspections": "inspection", "studies": "study",
     "masters": "master", "materials": "material", "containers": "container", "commands": "command",
     "deliveries": "delivery", "keys": "key", "people": "person", "roles": "grant", "training": "document",
+    "legal-holds": "hold", "holds": "hold", "disposals": "disposal",
 }  # fmt: skip
 FIXED = {
     "layer": "1",
