@@ -57,7 +57,7 @@ class ArtefactStore:
             place.parent.mkdir(exist_ok=True)
             os.chmod(name, 0o440)
             os.replace(name, place)
-            _make_durable(place.parent)
+            make_durable(place.parent)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -67,6 +67,15 @@ class ArtefactStore:
     def open(self, sha256: str) -> Iterator[BinaryIO]:
         with self.path_of(sha256).open("rb") as file:
             yield file
+
+    def remove(self, sha256: str) -> bool:
+        """Take a file out of the store, for good. False where it was gone already."""
+        path = self.path_of(sha256)
+        if not path.exists():
+            return False
+        path.unlink()
+        make_durable(path.parent)
+        return True
 
     def verify(self, sha256: str, progress: Callable[[int], None] | None = None) -> bool:
         """Whether the file still has the content that its name says."""
@@ -82,7 +91,7 @@ class ArtefactStore:
         return digest.hexdigest() == sha256
 
 
-def _make_durable(folder: Path) -> None:
+def make_durable(folder: Path) -> None:
     """A new name survives a power cut only when its folder is written out too."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -29,6 +29,7 @@ class Role(models.TextChoices):
     SYS = "SYS", "System administrator"
     AUD = "AUD", "Auditor"
     PRV = "PRV", "Privacy officer"
+    REC = "REC", "Records manager"
 
 
 class Meaning(models.TextChoices):
@@ -127,3 +128,42 @@ class TrainingMethod(models.TextChoices):
 class TrainingResult(models.TextChoices):
     PASSED = "passed", "Passed"
     FAILED = "failed", "Failed"
+
+
+class HoldScope(models.TextChoices):
+    """What a legal hold reaches."""
+
+    ORDER = "order", "One order and what was made for it"
+    LOT = "lot", "One material lot and what was made of it"
+    PATIENT = "patient", "Everything of one patient"
+    DATES = "dates", "Everything of a range of dates"
+
+
+class HoldStage(models.TextChoices):
+    """A legal hold holds until the second signature of its release."""
+
+    ACTIVE = "active", "Holds"
+    RELEASE_PROPOSED = "release_proposed", "Release proposed"
+    RELEASED = "released", "Released"
+
+
+class DisposalStage(models.TextChoices):
+    """Destroying what a record no longer has to keep: two signatures, then a command of the machine's owner."""
+
+    PROPOSED = "proposed", "Proposed"
+    APPROVED = "approved", "Approved"
+    CARRIED_OUT = "carried_out", "Carried out"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+HOLD_PAIRS: tuple[tuple[str, str], ...] = (
+    ("active", "release_proposed"),
+    ("release_proposed", "active"),
+    ("release_proposed", "released"),
+)
+DISPOSAL_PAIRS: tuple[tuple[str, str], ...] = (
+    ("proposed", "approved"),
+    ("proposed", "withdrawn"),
+    ("approved", "withdrawn"),
+    ("approved", "carried_out"),
+)

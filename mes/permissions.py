@@ -26,9 +26,11 @@ from mes.models import (
     AuditReview,
     ControlledDocument,
     Curriculum,
+    Disposal,
     DocumentRevision,
     EmergencyAccess,
     ErasureRequest,
+    LegalHold,
     Person,
     ReportingLine,
     RoleGrant,
@@ -280,7 +282,15 @@ def deciding(viewer: Viewer, actions: Iterable[str]) -> list[Permission]:
 
 
 belongs_to_everybody(
-    Person, Account, RoleGrant, ControlledDocument, DocumentRevision, Curriculum, AuditReview
+    Person,
+    Account,
+    RoleGrant,
+    ControlledDocument,
+    DocumentRevision,
+    Curriculum,
+    AuditReview,
+    LegalHold,
+    Disposal,
 )
 # Their pages ask for a right, or for a part in them; a code says nothing of a patient.
 belongs_to_everybody(EmergencyAccess, ErasureRequest, ReportingLine, VaultRotation)
@@ -325,6 +335,19 @@ allow("mes.verify_handwritten", "verify a scan as a true copy", R.ORD, R.QAR, R.
 allow("mes.guard_accounts", "decide about accounts, resets and rights to sign", R.SEC, system=True)
 allow("mes.confirm_identity", "confirm who a person is, or a reset", R.SEC, R.QAR, R.SYS, system=True)
 allow("mes.review_credentials", "review accounts and rights to sign", R.SEC, R.QAR, system=True)
+
+allow("mes.read_retention", "see how long records are kept", *Role)
+allow("mes.keep_clocks", "set how long a record is kept", Role.REC, system=True)
+allow("mes.place_hold", "place a legal hold", Role.REC, Role.RA, Role.QAR)
+allow("mes.propose_hold_release", "propose the end of a legal hold", Role.REC)
+allow("mes.release_hold", "end a legal hold as the second person", Role.QAR)
+allow("mes.propose_disposal", "propose the disposal of a record", Role.REC)
+allow("mes.approve_disposal", "approve the disposal of a record as the second person", Role.QAR)
+allow("mes.carry_out_disposal", "destroy what two people signed for", system=True)
+allow(
+    "mes.read_safekeeping", "see backups, drills and checks", Role.SYS, Role.REC, Role.QAR, Role.AUD, Role.SEC
+)
+allow("mes.keep_safe", "record backups, drills and checks", system=True)
 
 
 @segregated("mes.approve_role", cure="Somebody else gives the second approval.")

@@ -111,6 +111,10 @@ DELIVERY_RETRY_FIRST = timedelta(seconds=1)
 DELIVERY_ATTEMPTS = 12
 SEAL_EVERY = timedelta(seconds=10)
 SEAL_EVENTS = 1000
+# How often somebody has to have done what keeps the record safe; the page of safekeeping says what is overdue.
+BACKUP_EVERY = timedelta(days=1, hours=12)
+DRILL_EVERY = timedelta(days=30)
+CHECK_EVERY = timedelta(days=1)
 
 # Patients' identities: how often one person may look or search, and how long an access in an emergency lasts (HIPAA 164.312).
 IDENTITY_VIEWS_PER_HOUR = 30

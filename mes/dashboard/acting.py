@@ -29,7 +29,7 @@ from mes.models import Account
 from mes.permissions import can, whom
 from mes.scope import visible
 
-LISTS = frozenset({"lots", "builds", "orders", "audit-review"})
+LISTS = frozenset({"lots", "builds", "orders", "audit-review", "retention"})
 LETTER_OF = {page: letter for letter, page in PAGES.items()}
 
 

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 
 from devices.models import Device, Order
 from mes.api.actors import viewer_behind
-from mes.models import EmergencyAccess, ErasureRequest
+from mes.models import Disposal, EmergencyAccess, ErasureRequest, LegalHold
 from mes.scope import Viewer, visible
 from printing.models import Build, Container, MaterialLot, Printer, PrintJob
 from quality.models import Nonconformance
@@ -21,8 +21,10 @@ KINDS: dict[str, tuple[type[Model], str]] = {
     "L": (MaterialLot, "lot"),
     "B": (Build, "build"),
     "M": (Printer, "printer"),
-    "X": (EmergencyAccess, "emergency"),
+    "E": (EmergencyAccess, "emergency"),
     "R": (ErasureRequest, "erasure"),
+    "H": (LegalHold, "hold"),
+    "Z": (Disposal, "disposal"),
 }
 CODE = re.compile(r"^\s*([A-Za-z])[\s-]*0*([0-9]{1,12})\s*$")
 

@@ -44,6 +44,8 @@ ENTRIES = (
     Entry("exports", "Exports", "package", "e", "quality.export_record"),
     Entry("people", "People", "users", "p", "mes.read_people"),
     Entry("skills", "Training", "school", "t", "mes.read_training"),
+    Entry("retention", "Retention", "lock", "r", "mes.place_hold"),
+    Entry("safekeeping", "Safekeeping", "database", "s", "mes.read_safekeeping"),
     Entry("dead-letters", "Deliveries", "inbox", "d", "mes.operate_deliveries"),
 )
 # Beside the person's own name: the top bar has no room for what is seldom opened.

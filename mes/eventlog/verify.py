@@ -25,7 +25,7 @@ from mes.artefacts import ArtefactStore
 from mes.eventlog.findings import Bad
 from mes.eventlog.historycheck import check_history
 from mes.eventlog.logcheck import check_leaves, check_streams, check_witness
-from mes.eventlog.rowcheck import check_covered, check_files, check_origins, check_rows
+from mes.eventlog.rowcheck import check_covered, check_files, check_origins, check_rows, disposed_files
 from mes.eventlog.witness import Witness
 from mes.models import EventRecord, Leaf
 
@@ -34,7 +34,10 @@ __all__ = ["Bad", "Verdict", "check_covered", "verify"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """`per_second` counts events over the time that the log alone took; `seconds` is that of everything."""
+    """`per_second` counts events over the time that the log alone took; `seconds` is that of everything.
+
+    `disposed`: files that certificates of destruction explain.
+    """
 
     result: str
     events: int
@@ -42,6 +45,7 @@ class Verdict:
     per_second: int
     seconds: float
     first_bad: dict[str, Any] | None
+    disposed: int = 0
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -63,8 +67,9 @@ def verify(
         bad = _first(check_leaves(keys), check_witness(told, heard) if told else (), check_streams())
         log_took = time.monotonic() - started
         bad = bad or _first(check_rows(), check_origins(), check_covered(), check_history())
+        disposed = disposed_files() if files else set()
     # Outside the snapshot: hashing every file takes long, and a file never changes.
-    bad = bad or _first(check_files(files))
+    bad = bad or _first(check_files(files, disposed))
     return Verdict(
         result="ALTERED" if bad else "VALID",
         events=events,
@@ -72,6 +77,7 @@ def verify(
         per_second=int(events / max(log_took, 1e-6)),
         seconds=round(time.monotonic() - started, 3),
         first_bad=asdict(bad) if bad else None,
+        disposed=len(disposed),
     )
 
 

@@ -29,8 +29,10 @@ from mes.models.history import AuditReview, FieldChange, HistoryRebase, Operatio
 from mes.models.patients import Patient, PatientIdentity, VaultRotation
 from mes.models.people import AccessToken, Account, Person, RoleGrant
 from mes.models.privacy import EmergencyAccess, ErasureRequest, IdentityView, ReportingLine
+from mes.models.retention import Disposal, LegalHold, RetentionClock, RetentionPeriod
 from mes.models.rights import CredentialReview, Reproofing, SigningRight
 from mes.models.rulesets import RuleSet
+from mes.models.safekeeping import Backup, IntegrityCheck, RestoreDrill
 from mes.models.signatures import Signature, SignatureWithdrawal, SigningFailure, SigningSeries
 from mes.models.signing import (
     CertificationLetter,
@@ -45,6 +47,7 @@ __all__ = [
     "Account",
     "Artefact",
     "AuditReview",
+    "Backup",
     "BrowserSession",
     "CertificationLetter",
     "Contact",
@@ -53,6 +56,7 @@ __all__ = [
     "Curriculum",
     "Delivery",
     "DeliveryStatus",
+    "Disposal",
     "DocumentRevision",
     "EmergencyAccess",
     "Epoch",
@@ -66,8 +70,10 @@ __all__ = [
     "HistoryRebase",
     "IdentityView",
     "Inbox",
+    "IntegrityCheck",
     "Lane",
     "Leaf",
+    "LegalHold",
     "Operation",
     "Passkey",
     "Patient",
@@ -76,6 +82,9 @@ __all__ = [
     "ReportingLine",
     "Reproofing",
     "Reset",
+    "RestoreDrill",
+    "RetentionClock",
+    "RetentionPeriod",
     "RoleGrant",
     "RuleSet",
     "Schedule",

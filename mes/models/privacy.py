@@ -83,7 +83,7 @@ class EmergencyAccess(models.Model):
 
     @property
     def code(self) -> str:
-        return f"X{self.pk:07d}"
+        return f"E{self.pk:07d}"
 
 
 @table("record")

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from django.conf import settings
 
 from mes.artefacts import ArtefactStore
+from mes.eventlog.rowcheck import disposed_files
 from mes.exceptions import Refused
 from mes.models import Artefact
 
@@ -48,6 +49,12 @@ def open_artefact(artefact: Artefact | str) -> Iterator[BinaryIO]:
 def require_intact(artefact: Artefact) -> None:
     """G-INT-01: the bytes are those that the record names."""
     if not store().verify(artefact.sha256):
+        if artefact.sha256 in disposed_files():
+            raise Refused(
+                f"File {artefact.sha256[:12]} was disposed of after its time.",
+                cure="The certificate of destruction keeps its digest.",
+                rule="K-15",
+            )
         raise Refused(
             f"File {artefact.sha256[:12]} is missing or altered.",
             cure="Restore it from a backup; do not use the record meanwhile.",

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django import template
 from django.conf import settings
+from django.db.models import Model
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
@@ -20,6 +21,8 @@ from mes.dashboard.navigation import MENU, Link, links_for, roles_behind
 from mes.dashboard.words import Word, word_for
 from mes.models import Signature
 from mes.permissions import PERMISSIONS
+from mes.services.holds import held_by
+from mes.services.retention import keeping_of
 from mes.services.signatures import is_withdrawn
 from mes.services.signing_seal import Standing, verify_signature
 
@@ -51,6 +54,12 @@ def state(value: str, tone: str = "", name: str = "") -> SafeString:
     word = word_for(str(value))
     shown = Word(name or word.text, tone or word.tone, word.icon or TONE_ICONS.get(tone or word.tone, ""))
     return format_html('<span class="state tone-{}">{}{}</span>', shown.tone, icon(shown.icon), shown.text)
+
+
+@register.inclusion_tag("mes/parts/kept.html")
+def kept(record: Model) -> dict[str, object]:
+    """Until when a record is kept, and a padlock for each legal hold that reaches it (11.10(c))."""
+    return {"keeping": keeping_of(record), "holds": held_by(record)}
 
 
 @register.filter

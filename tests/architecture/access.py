@@ -26,7 +26,7 @@ POSTED_PAGES = {
     "role-propose", "role-decide", "sign-in", "sign-out", "order-identity", "delivery-decide", "patients", "patient-identity",
     "patient-erasure", "emergency-asked",
 }  # fmt: skip
-LISTS = {"orders": "new", "builds": "new", "lots": "new", "audit-review": "trail"}
+LISTS = {"orders": "new", "builds": "new", "lots": "new", "audit-review": "trail", "retention": "new"}
 EXPORTS = {"board": ("as=csv", "as=list"), "audit-trail": ("as=csv",), "audit-review": ("as=csv",)}
 SCANS = (
     "{device}",
@@ -58,6 +58,7 @@ NAMED = {
     "masters": "master", "materials": "material", "containers": "container", "commands": "command",
     "deliveries": "delivery", "keys": "key", "people": "person", "roles": "grant", "training": "document",
     "emergencies": "emergency", "erasures": "erasure",
+    "legal-holds": "hold", "holds": "hold", "disposals": "disposal",
 }  # fmt: skip
 FIXED = {
     "layer": "1",

@@ -51,7 +51,7 @@ STRANGERS = ("other-PRE", "other-CLR", "external-DSN", "no-role", "program")
 COLUMNS = [*(role.value for role in Role), *STRANGERS]
 OWN = ("devices", "mes", "printing", "quality")
 CONSOLE = {
-    "backup", "catalogue", "demo", "drill", "enrol", "erase_patient", "export_record", "fleet", "prepare_database",
+    "backup", "catalogue", "demo", "dispose", "drill", "enrol", "erase_patient", "export_record", "fleet", "prepare_database",
     "rebase_history",
     "relay", "restore", "rotate_vault_key", "scrub", "seal", "simulate", "tick", "up", "validation", "verify",
 }  # fmt: skip

@@ -26,6 +26,10 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{verdict.result}: {verdict.events} events, {verdict.sealed} sealed, {verdict.per_second} per second"
         )
+        if verdict.disposed:
+            self.stdout.write(
+                f"disposed: {verdict.disposed} files, as signed certificates of destruction say"
+            )
         if verdict.first_bad:
             self.stdout.write(f"first bad: {verdict.first_bad['what']} at {verdict.first_bad['where']}")
         if options["json"]:

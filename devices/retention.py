@@ -1,0 +1,106 @@
+"""How long what is made is kept: the clock of a device starts with its release, or with the end of a failed one (7.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+
+from devices.choices import OrderStage, Stage
+from devices.events import DeviceStageChanged
+from devices.models import Device, DeviceMaster, Order
+from mes.models import EventRecord, Patient
+from mes.retention import (
+    IMPLANT_LIFETIME_YEARS,
+    LIFETIME_YEARS,
+    Facts,
+    Tag,
+    kept_with,
+    reached_by,
+    retained,
+    retained_for_good,
+)
+
+ENDED = frozenset({Stage.RELEASED, Stage.SHIPPED, Stage.DELIVERED, Stage.SCRAPPED, Stage.CANCELLED})
+ORDER_ENDED = frozenset({OrderStage.CLOSED, OrderStage.REJECTED, OrderStage.CANCELLED})
+IMPLANTED = frozenset({"tissue_bone_long_term"})
+"""Contact categories of what stays in the body (ISO 10993-1: more than 30 days)."""
+
+for _table in ("devices_study", "devices_design"):
+    kept_with("devices.device", _table, by="device_id")
+kept_with("devices.device", "devices_segmentation", by="device_id", files=("overlays",))
+retained_for_good("devices.master", "R-830", "R-13485", because="devices were made after it")
+retained_for_good("devices.assignment", "R-AUD", because="it shows who could know of an order")
+retained_for_good("devices.material", "R-13485", because="devices were made of it")
+
+
+@retained("devices.device", "R-13485", disposable=True)
+def device_facts(device: Device) -> Facts:
+    """Release or last shipment starts the clock; a scrapped or cancelled device is kept just as long (ISO 13485 4.2.5)."""
+    rules, lifetime = _rules_of(device.master), _lifetime_of(device.master)
+    if device.stage not in ENDED:
+        return Facts(None, f"{device.code} is not released, scrapped or cancelled", lifetime, rules)
+    return Facts(last_happened("devices.device", device.pk, DeviceStageChanged.name), "", lifetime, rules)
+
+
+def _rules_of(master: DeviceMaster) -> tuple[str, ...]:
+    """Images are kept of every device; what a clinical one asks for depends on whether it stays in the body."""
+    if not master.clinical:
+        return ("R-RT",)
+    return ("R-RT", "R-MDR-15" if master.contact_category in IMPLANTED else "R-MDR-10")
+
+
+def _lifetime_of(master: DeviceMaster) -> int:
+    """Years, by default: nothing in a master says it yet."""
+    return IMPLANT_LIFETIME_YEARS if master.contact_category in IMPLANTED else LIFETIME_YEARS
+
+
+def last_happened(root: str, key: int, *types: str) -> date | None:
+    """The day (UTC) of the last event of a stream, or of the last of some types. The log itself says when."""
+    events = EventRecord.objects.filter(stream_type=root, stream_id=str(key)).order_by("-version")
+    last = (events.filter(type__in=types) if types else events).values_list("recorded_at", flat=True).first()
+    return last.date() if last else None
+
+
+def latest(facts: Iterable[Facts]) -> Facts | None:
+    """What several records that are kept together say: all of them must have ended, and the last one counts."""
+    found = list(facts)
+    if not found:
+        return None
+    waiting = next((one for one in found if one.begins is None), None)
+    begins = None if waiting else max(one.begins for one in found if one.begins)
+    rules = tuple(dict.fromkeys(rule for one in found for rule in one.rules))
+    lifetime = max(one.lifetime_years for one in found)
+    return Facts(begins, waiting.waits if waiting else "", lifetime, rules)
+
+
+@retained("devices.order", "R-13485", disposable=True)
+def _order_facts(order: Order) -> Facts:
+    """Kept with its last device. One that was rejected before there was a device is kept from that day on."""
+    devices = order.devices.select_related("master").order_by("pk")
+    found = latest(device_facts(device) for device in devices)
+    if found is not None:
+        return found
+    rules, lifetime = _rules_of(order.master), _lifetime_of(order.master)
+    if order.stage not in ORDER_ENDED:
+        return Facts(None, f"{order.code} is not closed", lifetime, rules)
+    return Facts(last_happened("devices.order", order.pk), "", lifetime, rules)
+
+
+# --- what a legal hold on an order or a patient reaches
+
+
+@reached_by("devices.orders", "devices.order")
+def order_tags(order: Order) -> Iterator[Tag]:
+    yield "order", str(order.pk)
+    yield "patient", order.patient.token
+
+
+@reached_by("devices.devices", "devices.device")
+def _device_tags(device: Device) -> Iterator[Tag]:
+    yield from order_tags(device.order)
+
+
+@reached_by("devices.patients", "mes.patient")
+def _patient_tags(patient: Patient) -> Iterator[Tag]:
+    for pk in Order.objects.filter(patient=patient).order_by("pk").values_list("pk", flat=True):
+        yield "order", str(pk)

@@ -1,0 +1,382 @@
+"""Keeping, holding and destroying the record of a real device, end to end (K-15, 21 CFR 11.10(c))."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.utils import timezone
+
+from devices.models import Device
+from mes.choices import DisposalStage, HoldStage, Role
+from mes.eventlog.base import Actor
+from mes.eventlog.rowcheck import check_files, disposed_files
+from mes.exceptions import Conflict, InvalidInput, NotPermitted, Refused
+from mes.models import Artefact, Disposal, EventRecord, LegalHold, RetentionClock
+from mes.retention import years_after
+from mes.services.artefacts import artefact_path, require_intact, store
+from mes.services.disposals import (
+    approve_disposal,
+    carry_out_disposal,
+    certificate_of,
+    propose_disposal,
+    reasons_to_keep,
+    signed_certificate,
+    withdraw_disposal,
+)
+from mes.services.holds import held_by, place_hold, propose_release, refuse_release, release_hold
+from mes.services.recordfiles import files_of_record
+from mes.services.retention import extend_retention, keeping_of, start_clock
+from mes.services.signatures import Credentials
+from printing.models import Build, MaterialLot
+from tests.quality.makers import CANARY, Staff, acting, make_built_device, make_person, move_through, typed
+
+pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-15")]
+SYSTEM = Actor.system("test")
+Signer = tuple[Actor, Credentials]
+
+
+@pytest.fixture(autouse=True)
+def artefacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store of the test's own: it removes files for good."""
+    monkeypatch.setattr(settings, "ARTEFACTS_DIR", tmp_path / "artefacts")
+
+
+RELEASED = (
+    "post_processing",
+    "awaiting_inspection",
+    "inspected_pass",
+    "ready_for_review",
+    "reviewed",
+    "released",
+)
+SCRAPPED = ("nonconforming", "scrapped")
+
+
+def make_signer(*roles: Role) -> Signer:
+    person = make_person("Somebody", *roles)
+    return acting(person), typed(person)
+
+
+@pytest.fixture
+def device(staff: Staff) -> Device:
+    """Released today, with images, a segmentation, a design and a build."""
+    made = make_built_device(staff)
+    move_through(made, RELEASED)
+    return Device.objects.get(pk=made.pk)
+
+
+@pytest.fixture
+def manager(db: None) -> Signer:
+    return make_signer(Role.REC)
+
+
+@pytest.fixture
+def reviewer(db: None) -> Signer:
+    return make_signer(Role.QAR)
+
+
+def today() -> date:
+    return timezone.now().date()
+
+
+def end_of(row: Any) -> date:
+    until = keeping_of(row).until
+    assert until is not None
+    return until
+
+
+@contextmanager
+def on_the_day(day: date) -> Iterator[None]:
+    """The calendar alone: a clock that jumps would stop every signature (G-CLK-01)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.utils.timezone.localdate", lambda *_: day)
+        yield
+
+
+def hold(subject: Any, manager: Signer, **of: Any) -> LegalHold:
+    given: dict[str, Any] = {
+        "reason": "A complaint is in court",
+        "requester": "Counsel",
+        "review_on": today() + timedelta(30),
+    }
+    return place_hold(subject=subject, actor=manager[0], **given | of)
+
+
+def let_go(found: LegalHold, manager: Signer, reviewer: Signer) -> None:
+    propose_release(hold_id=found.pk, reason="Settled", actor=manager[0], credentials=manager[1])
+    release_hold(hold_id=found.pk, actor=reviewer[0], credentials=reviewer[1])
+
+
+def propose(row: Any, manager: Signer) -> Disposal:
+    return propose_disposal(row=row, reason="Its time is over", actor=manager[0], credentials=manager[1])
+
+
+def approved(row: Any, manager: Signer, reviewer: Signer) -> Disposal:
+    found = propose(row, manager)
+    return approve_disposal(disposal_id=found.pk, actor=reviewer[0], credentials=reviewer[1])
+
+
+def refusal(row: Any) -> str:
+    return " ".join(str(reason) for reason in reasons_to_keep(row))
+
+
+# --- the clock
+
+
+def test_a_released_device_is_kept_ten_years_from_its_release(device: Device) -> None:
+    keeping = keeping_of(device)
+    assert keeping.until == years_after(today(), 10)
+    assert keeping.rules == ("R-13485", "R-RT")
+    assert (keeping_of(device.order).until, keeping_of(Build.objects.get()).until) == (keeping.until,) * 2
+
+
+def test_one_that_is_still_made_has_no_end(staff: Staff) -> None:
+    made = make_built_device(staff)
+    assert keeping_of(made).until is None
+    assert "not released" in keeping_of(made).waits
+    assert "No end is set" in refusal(made)
+
+
+def test_what_failed_is_kept_as_long_as_what_succeeded(staff: Staff) -> None:
+    made = make_built_device(staff)
+    move_through(made, SCRAPPED)
+    assert keeping_of(made).until == years_after(today(), 10)
+    assert keeping_of(Build.objects.get()).until == years_after(today(), 10)
+
+
+@pytest.mark.parametrize(("contact", "years", "rule"), [("tissue_bone_24h", 10, "R-MDR-10"), ("tissue_bone_long_term", 15, "R-MDR-15")])  # fmt: skip
+def test_an_implant_is_kept_fifteen_years(staff: Staff, contact: str, years: int, rule: str) -> None:
+    made = make_built_device(staff, clinical=True)
+    move_through(made, RELEASED)
+    made.master.contact_category = contact
+    made.master.save()
+    keeping = keeping_of(made)
+    assert keeping.periods[rule] == years_after(today(), years)
+    assert keeping.until == years_after(today(), years)
+
+
+def test_a_clock_only_ever_moves_forward(device: Device, manager: Signer) -> None:
+    started = start_clock(row=device, actor=SYSTEM)
+    assert started is not None
+    first = started.retain_until
+    device.master.contact_category = "tissue_bone_long_term"
+    device.master.save()
+    start_clock(row=device, actor=SYSTEM)
+    assert end_of(device) == years_after(today(), 15) > first
+    device.master.contact_category = "none"
+    device.master.save()
+    start_clock(row=device, actor=SYSTEM)
+    assert end_of(device) == years_after(today(), 15)
+    clock = RetentionClock.objects.get()
+    assert clock.periods.count() == 2
+    # Even behind the service's back: the settings themselves cannot be taken back.
+    RetentionClock.objects.update(retain_until=today())
+    assert end_of(device) == years_after(today(), 15)
+    facts = EventRecord.objects.filter(stream_type="mes.retention_clock", type="mes.retention_set")
+    assert facts.count() == 2
+
+
+def test_it_is_extended_by_hand_with_a_reason_and_never_shortened(device: Device, manager: Signer) -> None:
+    later = end_of(device) + timedelta(days=1)
+    with pytest.raises(InvalidInput, match="only ever extended"):
+        extend_retention(row=device, until=end_of(device), reason="shorter", actor=manager[0])
+    with pytest.raises(InvalidInput, match="Say why"):
+        extend_retention(row=device, until=later, reason=" ", actor=manager[0])
+    extend_retention(row=device, until=later, reason="A registry asks for it", actor=manager[0])
+    assert end_of(device) == later
+
+
+# --- legal holds
+
+
+@pytest.mark.parametrize("of", ["order", "patient", "lot", "dates"])
+def test_a_hold_reaches_what_belongs_to_its_scope(device: Device, manager: Signer, of: str) -> None:
+    lot = MaterialLot.objects.get()
+    subject = {"order": device.order, "patient": device.order.patient, "lot": lot, "dates": None}[of]
+    dates = {} if subject else {"since": today(), "until": today()}
+    found = hold(subject, manager, **dates)
+    build = Build.objects.get()
+    for row in (device, device.order, build, *build.jobs.all(), lot, device.order.patient):
+        assert held_by(row) == (found,), row
+
+
+def test_a_hold_does_not_reach_others(staff: Staff, device: Device, manager: Signer) -> None:
+    other = make_built_device(staff)
+    hold(device.order, manager)
+    hold(None, manager, since=today() - timedelta(9), until=today() - timedelta(1))
+    assert held_by(other) == ()
+    assert held_by(other.order.patient) == ()
+
+
+def test_a_hold_is_released_by_two_people(device: Device, manager: Signer, reviewer: Signer) -> None:
+    found = hold(device.order, manager)
+    both = make_signer(Role.REC, Role.QAR)
+    propose_release(hold_id=found.pk, reason="Settled", actor=both[0], credentials=both[1])
+    assert held_by(device) == (found,)
+    with pytest.raises(NotPermitted, match="two people"):
+        release_hold(hold_id=found.pk, actor=both[0], credentials=both[1])
+    refuse_release(hold_id=found.pk, reason="The other case is open", actor=reviewer[0])
+    assert held_by(device) == (found,)
+    let_go(found, manager, reviewer)
+    assert held_by(device) == ()
+    found.refresh_from_db()
+    assert found.stage == HoldStage.RELEASED
+    facts = EventRecord.objects.filter(stream_type="mes.legal_hold").order_by("version")
+    assert [fact.type.partition(".")[2] for fact in facts] == [
+        "legal_hold_placed", "legal_hold_release_proposed", "legal_hold_release_refused",
+        "legal_hold_release_proposed", "legal_hold_released",
+    ]  # fmt: skip
+
+
+def test_a_hold_names_every_fault_at_once(device: Device, manager: Signer) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        hold(None, manager, reason="", review_on=today() - timedelta(1))
+    assert len(refused.value.reasons) == 3
+    with pytest.raises(InvalidInput, match="order, a lot or a patient"):
+        hold(device, manager)
+    assert LegalHold.objects.count() == 0
+
+
+def test_not_everybody_holds_and_releases(device: Device, manager: Signer) -> None:
+    other = make_signer(Role.SEC, Role.SYS)
+    with pytest.raises(NotPermitted):
+        hold(device.order, other)
+    found = hold(device.order, manager)
+    with pytest.raises(NotPermitted):
+        propose_release(hold_id=found.pk, reason="x", actor=other[0], credentials=other[1])
+
+
+# --- disposal
+
+
+def test_nothing_is_destroyed_before_its_day_is_over(device: Device, manager: Signer) -> None:
+    with pytest.raises(Refused, match=r"R-13485.*kept until"):
+        propose(device, manager)
+    with on_the_day(end_of(device)), pytest.raises(Refused, match="kept until"):
+        propose(device, manager)
+    with on_the_day(end_of(device) + timedelta(days=1)):
+        assert propose(device, manager).stage == DisposalStage.PROPOSED
+
+
+def test_nothing_is_destroyed_under_a_hold(device: Device, manager: Signer, reviewer: Signer) -> None:
+    with on_the_day(end_of(device) + timedelta(days=1)):
+        found = hold(device.order, manager, review_on=date(2999, 1, 1))
+        with pytest.raises(Refused, match=f"{found.code}.*in court"):
+            propose(device, manager)
+        let_go(found, manager, reviewer)
+        disposal = propose(device, manager)
+        second = hold(device.order, manager, review_on=date(2999, 1, 1))
+        with pytest.raises(Refused, match=second.code):
+            approve_disposal(disposal_id=disposal.pk, actor=reviewer[0], credentials=reviewer[1])
+        let_go(second, manager, reviewer)
+        approve_disposal(disposal_id=disposal.pk, actor=reviewer[0], credentials=reviewer[1])
+        third = hold(MaterialLot.objects.get(), manager, review_on=date(2999, 1, 1))
+        with pytest.raises(Refused, match=third.code):
+            carry_out_disposal(disposal_id=disposal.pk)
+    for name in files_of_record(device).going:
+        assert store().verify(name)
+
+
+def test_two_signatures_and_the_files_go_and_their_digests_stay(
+    device: Device, manager: Signer, reviewer: Signer
+) -> None:
+    build_file = Build.objects.get().file_id
+    with on_the_day(end_of(device) + timedelta(days=1)):
+        disposal = approved(device, manager, reviewer)
+        names = [one["sha256"] for one in signed_certificate(disposal)["destroyed"]]
+        assert len(names) > 3
+        assert build_file not in names
+        carried = carry_out_disposal(disposal_id=disposal.pk)
+    assert carried == len(names)
+    assert not any(artefact_path(name).exists() for name in names)
+    assert store().verify(str(build_file))
+    assert disposed_files() == set(names)
+    assert list(check_files(store(), disposed_files())) == []
+    assert {bad.where for bad in check_files(store())} == {f"{name}: missing" for name in names}
+    with pytest.raises(Refused, match="certificate of destruction"):
+        require_intact(Artefact.objects.get(pk=names[0]))
+    assert carry_out_disposal(disposal_id=disposal.pk) == 0
+    assert Device.objects.filter(pk=device.pk).exists()
+
+
+def test_a_certificate_without_two_people_explains_no_missing_file(
+    device: Device, manager: Signer, reviewer: Signer
+) -> None:
+    with on_the_day(end_of(device) + timedelta(days=1)):
+        disposal = approved(device, manager, reviewer)
+        carry_out_disposal(disposal_id=disposal.pk)
+    names = disposed_files()
+    Disposal.objects.update(approval=disposal.proposal)
+    assert disposed_files() == set()
+    Disposal.objects.update(approval=disposal.approval, certificate=disposal.certificate + " ")
+    assert disposed_files() == set()
+    assert len(list(check_files(store(), disposed_files()))) == len(names)
+
+
+def test_a_file_that_another_record_needs_stays(
+    staff: Staff, device: Device, manager: Signer, reviewer: Signer
+) -> None:
+    """The mesh stands on the build's plate too: it goes when the build has gone, or with it."""
+    before = files_of_record(device)
+    mesh = device.current_design.mesh_id if device.current_design else ""
+    assert before.staying[str(mesh)].startswith("printing.build/")
+    with on_the_day(end_of(device) + timedelta(days=1)):
+        of_build = approved(Build.objects.get(), manager, reviewer)
+        assert mesh not in [one["sha256"] for one in signed_certificate(of_build)["destroyed"]]
+        carry_out_disposal(disposal_id=of_build.pk)
+    assert mesh in files_of_record(device).going
+
+
+def test_one_person_cannot_destroy(device: Device, manager: Signer) -> None:
+    both = make_signer(Role.REC, Role.QAR)
+    with on_the_day(end_of(device) + timedelta(days=1)):
+        disposal = propose(device, both)
+        with pytest.raises(NotPermitted, match="two people"):
+            approve_disposal(disposal_id=disposal.pk, actor=both[0], credentials=both[1])
+        with pytest.raises(NotPermitted):
+            approve_disposal(disposal_id=disposal.pk, actor=manager[0], credentials=manager[1])
+        with pytest.raises(Conflict, match="Proposed"):
+            carry_out_disposal(disposal_id=disposal.pk)
+        with pytest.raises(Conflict, match="stands already"):
+            propose(device, manager)
+        withdraw_disposal(disposal_id=disposal.pk, reason="Not yet", actor=manager[0])
+        assert propose(device, manager).pk != disposal.pk
+
+
+def test_a_certificate_over_a_record_that_changed_is_not_signed(
+    device: Device, manager: Signer, reviewer: Signer
+) -> None:
+    with on_the_day(end_of(device) + timedelta(days=1)):
+        disposal = propose(device, manager)
+        move_through(device, ("shipped",))
+    with on_the_day(end_of(device) + timedelta(days=1)), pytest.raises(Refused, match="changed"):
+        approve_disposal(disposal_id=disposal.pk, actor=reviewer[0], credentials=reviewer[1])
+
+
+def test_what_others_rest_on_is_never_destroyed(device: Device, manager: Signer) -> None:
+    with pytest.raises(Refused, match="never destroyed"):
+        propose(device.master, manager)
+
+
+def test_the_certificate_says_nothing_about_who_the_patient_is(device: Device) -> None:
+    told = str(certificate_of(device, "Its time is over"))
+    assert device.order.patient.token in told
+    assert CANARY not in told
+
+
+def test_the_command_carries_out_what_two_people_signed(
+    device: Device, manager: Signer, reviewer: Signer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with on_the_day(end_of(device) + timedelta(days=1)):
+        disposal = approved(device, manager, reviewer)
+        call_command("dispose", disposal.code)
+    assert "files removed" in capsys.readouterr().out
+    disposal.refresh_from_db()
+    assert disposal.stage == DisposalStage.CARRIED_OUT
