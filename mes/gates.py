@@ -6,13 +6,26 @@ from collections.abc import Callable
 from typing import Any
 
 from mes.exceptions import Reason
-from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
+from mes.lifecycle import Verdict, blocked, gate, passed
 from mes.models import Patient
 from mes.registry import Registry
+from mes.services.holds import held_by
 
 Keeping = Callable[[Patient], Reason | None]
 KEEPING: Registry[Keeping] = Registry("duty to keep an identity")
 """Who answers whether a patient's identity has to be kept: legal holds and retention register here."""
+
+
+def legal_hold(patient: Patient) -> Reason | None:
+    """A legal hold that reaches a patient keeps the identity too, until two people release it."""
+    holds = held_by(patient)
+    if not holds:
+        return None
+    codes = ", ".join(hold.code for hold in holds)
+    return Reason(f"Legal hold {codes} reaches this patient.", "Wait until it is released.", "K-15")
+
+
+KEEPING.add("legal hold", legal_hold)
 
 
 def duties_to_keep(patient: Patient) -> list[Reason]:
@@ -22,8 +35,6 @@ def duties_to_keep(patient: Patient) -> list[Reason]:
 @gate("G-PRV-01", "patient.erase")
 def nothing_has_to_be_kept(patient: Patient, **_: Any) -> Verdict:
     """No legal hold and no retention rule keeps the patient's identity (K-15)."""
-    if not len(KEEPING):
-        return not_applicable("Nothing here knows of legal holds and retention.")
     reasons = duties_to_keep(patient)
     if reasons:
         return blocked(

@@ -79,6 +79,7 @@ def test_every_move_of_a_device_has_a_permission_and_every_gate_a_move() -> None
     assert asked <= known
 
 
+@pytest.mark.requirement("EV-02")
 def test_a_signed_move_is_never_made_by_the_system() -> None:
     for row in DEVICE.table:
         if row.meaning is not None:
@@ -97,7 +98,7 @@ def test_each_stage_after_planned_has_a_phase_or_is_an_end() -> None:
     assert set(Stage.values) - set(PHASES) == {"planned", "scrapped", "cancelled"}
 
 
-@pytest.mark.requirement("K-06")
+@pytest.mark.requirement("K-06", "P11-10f")
 @given(choices=st.lists(st.integers(min_value=0, max_value=10), min_size=1, max_size=60))
 def test_no_walk_reaches_released_without_every_stage_before_it(choices: list[int]) -> None:
     """Random walks over the table: released stands at the end of an unbroken chain, whatever the detours."""

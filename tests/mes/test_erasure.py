@@ -136,6 +136,7 @@ def test_nobody_decides_in_a_role_that_is_not_theirs(
 
 
 @pytest.mark.requirement("K-15")
+@pytest.mark.requirement("G-PRV-01")
 def test_a_legal_hold_blocks_it_until_it_is_lifted(
     patient: Patient, request_: ErasureRequest, hold: list[int]
 ) -> None:
@@ -165,6 +166,7 @@ def test_a_duty_that_cannot_be_asked_blocks(patient: Patient, request_: ErasureR
         KEEPING._things.pop("tests.broken")
 
 
+@pytest.mark.requirement("G-PRV-02")
 def test_a_patient_with_an_order_under_way_is_not_forgotten() -> None:
     order = make_order(Staff())
     officer, typed = make_signer(Role.PRV)

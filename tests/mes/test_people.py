@@ -99,7 +99,7 @@ def test_a_role_is_held_once() -> None:
         RoleGrant.objects.create(person=person, role="XXX")
 
 
-@pytest.mark.requirement("K-04")
+@pytest.mark.requirement("K-04", "P11-300a")
 @pytest.mark.parametrize("again", ["jane", "JANE", "Jane"])
 def test_a_user_name_is_never_given_again(again: str) -> None:
     make_account(make_person(), "jane")

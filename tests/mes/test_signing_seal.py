@@ -73,7 +73,7 @@ def test_a_row_holds_all_that_a_signature_is() -> None:
     assert len(row.seal) == 128
 
 
-@pytest.mark.requirement("ES-08")
+@pytest.mark.requirement("ES-08", "K-03")
 def test_tz_rendered_local_and_utc() -> None:
     winter, summer = datetime(2026, 1, 5, 8, tzinfo=UTC), datetime(2026, 7, 5, 8, tzinfo=UTC)
     assert [offset_in(at, "Europe/Berlin") for at in (winter, summer)] == ["+01:00", "+02:00"]

@@ -75,7 +75,7 @@ def desk() -> At:
     return at
 
 
-@pytest.mark.requirement("ES-02")
+@pytest.mark.requirement("ES-02", "P11-200a1i")
 def test_first_sign_requires_both() -> None:
     at = At()
     at.refused(at.secret, "ES-02")
@@ -92,7 +92,7 @@ def test_signing_in_does_not_open_a_series_unless_the_installation_says_so(setti
     assert at.sign(at.secret).components == 1
 
 
-@pytest.mark.requirement("ES-03")
+@pytest.mark.requirement("ES-03", "P11-200a1i")
 def test_second_sign_secret_only(desk: At) -> None:
     second, third = desk.sign(desk.secret), desk.sign(desk.both)
     assert [(row.components, row.position) for row in (second, third)] == [(1, 2), (1, 3)]
@@ -116,7 +116,7 @@ def test_without_a_session_each_signing_needs_both() -> None:
     assert not SigningSeries.objects.filter(account=at.account, ended_at=None).exists()
 
 
-@pytest.mark.requirement("ES-04")
+@pytest.mark.requirement("ES-04", "P11-200a1ii")
 @pytest.mark.parametrize(("minutes", "goes_on"), [(9.9, True), (10.1, False)])
 def test_idle_ends_series(desk: At, minutes: float, goes_on: bool) -> None:
     desk.later(minutes=minutes)

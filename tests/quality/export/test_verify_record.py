@@ -54,6 +54,7 @@ def flipped(archive: bytes, at: int, bit: int = 0) -> bytes:
     return archive[:at] + bytes([archive[at] ^ (1 << bit)]) + archive[at + 1 :]
 
 
+@pytest.mark.requirement("P11-10")
 def test_a_bundle_is_valid_and_its_key_can_be_given(archive: bytes, signing_key: bytes) -> None:
     raw = Ed25519PrivateKey.from_private_bytes(signing_key).public_key().public_bytes_raw()
     assert findings(archive) == []
