@@ -234,8 +234,9 @@ class Floor:
         self.printer = make_printer(self.staff, self.parameters)
         self.lot = make_released_lot(self.staff)
         self.load(self.lot)
-        hear(self.printer, idle())
         self.build = make_verified_build(self.staff, parameters=self.parameters)
+        # Last: what was heard is fresh for seconds only, and slicing takes some.
+        hear(self.printer, idle())
 
     def load(self, lot: MaterialLot, printer: Printer | None = None) -> Container:
         chosen = printer or self.printer
@@ -251,8 +252,9 @@ class Floor:
         """One more qualified, idle printer with a container of its own lot, and one more verified build."""
         printer = make_printer(self.staff, self.parameters, connection=self.printer.connection)
         self.load(make_released_lot(self.staff), printer)
+        build = make_verified_build(self.staff, parameters=self.parameters)
         hear(printer, idle())
-        return printer, make_verified_build(self.staff, parameters=self.parameters)
+        return printer, build
 
     @property
     def operator(self) -> Actor:

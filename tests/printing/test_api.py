@@ -78,7 +78,8 @@ def test_a_lot_is_received_released_and_traced() -> None:
     lot = make_lot(staff)
     shown = client_of(staff[Role.QCM]).get(f"/api/lots/{lot.code}/content/").json()
     wrong = signed(staff[Role.QCM], digest="0" * 64)
-    assert post(staff[Role.QCM], f"lots/{lot.code}/release", **wrong).status_code == 403
+    changed = post(staff[Role.QCM], f"lots/{lot.code}/release", **wrong)
+    assert (changed.status_code, changed.json()["code"]) == (409, "content_changed")
     right = signed(staff[Role.QCM], digest=shown["digest"])
     assert post(staff[Role.QCM], f"lots/{lot.code}/release", **right).json()["state"] == "released"
     trace = client_of(staff[Role.QCM]).get(f"/api/lots/{lot.code}/trace/").json()

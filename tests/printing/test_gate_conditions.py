@@ -186,7 +186,7 @@ def test_a_plate_that_is_not_what_was_frozen_is_not_verified(case: str) -> None:
 def test_nothing_is_loaded_while_a_print_runs(floor: Floor) -> None:
     job = floor.start()
     assert job.state == JobState.PRINTING
-    with pytest.raises(TransitionRefused, match="is running on"):
+    with pytest.raises(TransitionRefused, match="is printing on"):
         load_container(
             printer_id=floor.printer.pk,
             scanned_code=container_of(make_released_lot(floor.staff)).label,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -428,4 +429,4 @@ def test_an_item_edited_behind_the_back_of_its_build_is_found_by_verify() -> Non
     build.items.update(mesh_sha256="0" * 64)
     where = f"printing.build/{build.pk}: the rows under it differ from its digest"
     assert list(check_covered()) == [Bad("covered rows", where)]
-    assert verify(keys={}, witness=None).first_bad == {"what": "covered rows", "where": where}
+    assert verify(keys={}, witness=None).first_bad == asdict(Bad("covered rows", where))

@@ -94,7 +94,7 @@ def test_two_people_scrap_a_device(staff: Staff, device: Device) -> None:
 def test_one_person_cannot_propose_and_approve(staff: Staff, device: Device) -> None:
     grant_role(person=staff[Role.QCM], role=Role.QAR, actor=SYSTEM)
     found, person = proposed(staff, device), staff[Role.QCM]
-    with pytest.raises(TransitionRefused, match="second person"):
+    with pytest.raises(NotPermitted, match="proposed this disposition"):
         dispose_nonconformance(nonconformance_id=found.pk, actor=acting(person), credentials=typed(person))
     device.refresh_from_db()
     found.refresh_from_db()
