@@ -336,7 +336,7 @@ allow("mes.guard_accounts", "decide about accounts, resets and rights to sign", 
 allow("mes.confirm_identity", "confirm who a person is, or a reset", R.SEC, R.QAR, R.SYS, system=True)
 allow("mes.review_credentials", "review accounts and rights to sign", R.SEC, R.QAR, system=True)
 
-allow("mes.read_retention", "see how long records are kept", *Role)
+allow("mes.read_retention", "see how long records are kept", R.REC, R.RA, R.QAR, R.QAX, R.AUD, R.PRV)
 allow("mes.keep_clocks", "set how long a record is kept", Role.REC, system=True)
 allow("mes.place_hold", "place a legal hold", Role.REC, Role.RA, Role.QAR)
 allow("mes.propose_hold_release", "propose the end of a legal hold", Role.REC)

@@ -32,6 +32,7 @@ EVERY_ORDER = frozenset({
     R.CAL,  # a machine out of calibration reaches back over every order
     R.AUD,  # reads everything, changes nothing
     R.PRV,  # answers a patient's request, whichever order it is about
+    R.REC,  # keeps, holds and disposes of the records of every order
 })  # fmt: skip
 """The roles that know every order. PRE and CLR know those that they are named on or assigned to; SEC and SYS none."""
 
@@ -127,6 +128,19 @@ def may_know(viewer: Viewer, thing: Model) -> bool:
     if belonging.kind == "everybody" or viewer.every_order:
         return True
     return visible(type(thing)._default_manager.filter(pk=thing.pk), viewer).exists()
+
+
+def may_know_record(viewer: Viewer, root: str, key: str) -> bool:
+    """Whether what is said about a record, named as streams are, is the viewer's to know.
+
+    Of what belongs to everybody (a hold, a request) a signature or a fact may name orders: only who knows every order.
+    """
+    if viewer.every_order:
+        return True
+    model = TABLES[ROOTS[root].name].model if root in ROOTS else None
+    if model is None or _belonging_of(root).kind != "order":
+        return False
+    return visible(model._default_manager.filter(pk=key), viewer).exists()
 
 
 def orders_of(thing: Model) -> frozenset[int]:

@@ -258,6 +258,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         f"{name}Enum": f"{package}.choices.{name}"
         for package, names in {
+            "mes": ("Role",),
             "devices": (
                 "OrderStage",
                 "Stage",
@@ -272,9 +273,10 @@ SPECTACULAR_SETTINGS = {
                 "ParametersState",
                 "BuildState",
                 "JobState",
+                "CommandKind",
                 "CommandState",
             ),
-            "quality": ("NonconformanceStage",),
+            "quality": ("NonconformanceStage", "ExportKind"),
         }.items()
         for name in names
     },

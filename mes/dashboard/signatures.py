@@ -8,13 +8,13 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Model
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, viewer_behind
 from mes.choices import Meaning
 from mes.dashboard.find import CODE, KINDS
 from mes.dashboard.naming import with_names
@@ -25,6 +25,7 @@ from mes.dashboard.signing import shown_content, signing_context, typed_credenti
 from mes.exceptions import InvalidInput
 from mes.models import HandwrittenSignature, Signature
 from mes.permissions import PERMISSIONS, may, require
+from mes.scope import may_know_record
 from mes.services.artefacts import artefact_path
 from mes.services.signing_handwritten import (
     SELDOM,
@@ -39,13 +40,19 @@ from mes.services.signing_withdrawal import can_be_withdrawn, withdraw_signature
 PER_PAGE = 100
 
 
-def _signature(number: int) -> Signature:
-    return get_object_or_404(Signature.objects.select_related("withdrawal__signature"), pk=number)
+def _signature(request: HttpRequest, number: int) -> Signature:
+    """A signature, for who gave it and for those who may know what it is about. Raises Http404 (P11-10d)."""
+    row = get_object_or_404(Signature.objects.select_related("withdrawal__signature"), pk=number)
+    viewer = viewer_behind(request)
+    own = viewer.person_id is not None and row.person_id == viewer.person_id
+    if not own and not may_know_record(viewer, row.subject_type, row.subject_id):
+        raise Http404
+    return row
 
 
 def signature_page(request: HttpRequest, number: int) -> HttpResponse:
     """What was signed, by whom and how, and what it is worth today."""
-    row = _signature(number)
+    row = _signature(request, number)
     own = getattr(request.user, "person_id", None) == row.person_id
     may_withdraw = own or may(actor_of(request), "mes.withdraw_signature")
     context: dict[str, Any] = {
@@ -93,7 +100,7 @@ def signature_withdraw_preview(request: HttpRequest, number: int) -> HttpRespons
 
 
 def _to_withdraw(request: HttpRequest, number: int) -> Signature:
-    row = _signature(number)
+    row = _signature(request, number)
     if row.person_id != actor_of(request).person_id:
         require(actor_of(request), "mes.withdraw_signature")
     return row
@@ -104,7 +111,9 @@ def _roles_for(action: str, request: HttpRequest) -> bool:
 
 
 def handwritten(request: HttpRequest) -> HttpResponse:
-    """Every scan of a signed paper: those that wait for a second person first."""
+    """Every scan of a signed paper: those that wait for a second person first. They are of every order (P11-10d)."""
+    if not viewer_behind(request).every_order:
+        require(actor_of(request), "mes.upload_handwritten")
     rows = HandwrittenSignature.objects.select_related("uploaded_by", "verification", "scan").order_by(
         "-verification_id", "-pk"
     )

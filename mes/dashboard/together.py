@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -14,13 +15,14 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from devices.choices import DesignStatus, SegmentationStatus
 from devices.models import Device
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.actions import ACTIONS, permitted
 from mes.dashboard.actions.base import Action, Doing
 from mes.dashboard.navigation import roles_behind
 from mes.dashboard.routes import gone_to
 from mes.dashboard.signing import shown_content, signing_context, typed_credentials
 from mes.exceptions import InvalidInput, NotPermitted
+from mes.scope import visible
 from mes.services.signing_batch import Deed, sign_together
 from mes.services.signing_policy import TOGETHER
 from printing.choices import BuildState
@@ -32,7 +34,7 @@ class Batch:
     """A list of what waits for the same signature. `waiting` narrows what the action's own `applies` is asked about."""
 
     title: str
-    waiting: Callable[[], Iterable[Any]]
+    waiting: Callable[[], QuerySet[Any]]
 
 
 BATCHES = {
@@ -66,7 +68,8 @@ def _asked(request: HttpRequest, name: str) -> tuple[Action, Batch]:
 def together(request: HttpRequest, name: str) -> HttpResponse:
     """GET lists what waits, each with what would be signed; POST signs the chosen ones, all of them or none."""
     action, batch = _asked(request, name)
-    waiting = [row for row in batch.waiting() if action.applies(row)]
+    mine = visible(batch.waiting(), viewer_behind(request))
+    waiting = [row for row in mine if action.applies(row)]
     assert action.meaning is not None and action.content is not None, name  # noqa: S101, PT018 - of every batch
     if request.method == "POST":
         chosen = set(request.POST.getlist("chosen"))
