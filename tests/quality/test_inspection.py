@@ -259,11 +259,11 @@ def test_setting_aside_needs_a_second_person_a_reason_and_a_failure(staff: Staff
     failed = make_measured(staff, device, offset_mm=0.6)
     inspector, quality = staff[Role.INS], staff[Role.QAR]
     grant_role(person=inspector, role=Role.QCM, actor=SYSTEM)
-    for person, reason, refusal in (
-        (inspector, "It was blurred.", (NotPermitted, "sent this scan")),
-        (quality, "  ", (InvalidInput, "Say why")),
+    for person, reason, refusal, said in (
+        (inspector, "It was blurred.", NotPermitted, "sent this scan"),
+        (quality, "  ", InvalidInput, "Say why"),
     ):
-        with pytest.raises(refusal[0], match=refusal[1]):
+        with pytest.raises(refusal, match=said):
             set_aside_inspection(
                 inspection_id=failed.pk, justification=reason, actor=acting(person), credentials=typed(person)
             )
