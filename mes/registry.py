@@ -79,4 +79,7 @@ def discover(package: str, *modules: str) -> None:
 def _exists(name: str) -> bool:
     """Whether a module is there. Its package may be missing too, which `find_spec` takes for a fault."""
     parent = name.rpartition(".")[0]
-    return not (parent and importlib.util.find_spec(parent) is None) and importlib.util.find_spec(name) is not None
+    return (
+        not (parent and importlib.util.find_spec(parent) is None)
+        and importlib.util.find_spec(name) is not None
+    )
