@@ -69,8 +69,17 @@ def discover(package: str, *modules: str) -> None:
     """
     for module in modules:
         name = f"{package}.{module}"
-        if importlib.util.find_spec(name) is None:
+        if not _exists(name):
             continue
         found = importlib.import_module(name)
         for child in pkgutil.iter_modules(getattr(found, "__path__", ())):
             importlib.import_module(f"{name}.{child.name}")
+
+
+def _exists(name: str) -> bool:
+    """Whether a module is there. Its package may be missing too, which `find_spec` takes for a fault."""
+    parent = name.rpartition(".")[0]
+    return (
+        not (parent and importlib.util.find_spec(parent) is None)
+        and importlib.util.find_spec(name) is not None
+    )

@@ -39,17 +39,17 @@ ENTRIES = (
     Entry("fleet", "Fleet", "printer", "f"),
     Entry("lots", "Material", "bottle", "l"),
     Entry("patients", "Patients", "id-badge-2", "i", "mes.find_patient"),
-    Entry("privacy", "Privacy", "shield-check", "v", "mes.read_privacy"),
     Entry("audit-trail", "Audit trail", "history", "a", "mes.read_audit_trail"),
+)
+# Beside the name of the person: the top bar has no room for what is seldom opened.
+MENU = (
     Entry("exports", "Exports", "package", "e", "quality.export_record"),
     Entry("people", "People", "users", "p", "mes.read_people"),
     Entry("skills", "Training", "school", "t", "mes.read_training"),
+    Entry("privacy", "Privacy", "shield-check", "v", "mes.read_privacy"),
     Entry("retention", "Retention", "lock", "r", "mes.place_hold"),
     Entry("safekeeping", "Safekeeping", "database", "s", "mes.read_safekeeping"),
     Entry("dead-letters", "Deliveries", "inbox", "d", "mes.operate_deliveries"),
-)
-# Beside the person's own name: the top bar has no room for what is seldom opened.
-MENU = (
     Entry("my-signature", "My signature", "signature", ""),
     Entry("handwritten", "Papers signed by hand", "writing-sign", "", "mes.upload_handwritten"),
     Entry("signers", "Signers", "fingerprint", "", "mes.enrol_signers"),

@@ -40,7 +40,8 @@ COVERED = """() => [...document.querySelectorAll(".top a, .top summary, .top inp
 
 @pytest.mark.parametrize("width", [320, 390, 801, 820, 1181, 1280, 1401])
 def test_nothing_in_the_top_bar_covers_another(open_as: Open, width: int) -> None:
-    page = open_as(make_person(*Role, name="Wilhelmine Anna-Katharina von Hohenstein"), width=width)
+    everywhere = set(Role) - ADMINISTRATION
+    page = open_as(make_person(*everywhere, name="Wilhelmine Anna-Katharina von Hohenstein"), width=width)
     for path in ("/", "/audit-trail/"):
         page.goto(path)
         page.wait_for_load_state("networkidle")
@@ -49,13 +50,13 @@ def test_nothing_in_the_top_bar_covers_another(open_as: Open, width: int) -> Non
 
 
 def test_on_a_phone_the_navigation_opens_over_the_page_and_closes_again(open_as: Open) -> None:
-    page = open_as(make_person(*Role), width=390)
+    page = open_as(make_person(*(set(Role) - ADMINISTRATION)), width=390)
     button = page.locator(".nav-fold > summary")
     links = page.get_by_role("navigation", name="Main").get_by_role("link")
     expect(button).to_have_accessible_name("Main menu")
     expect(links).to_have_count(0)
     button.press("Enter")
-    for title in ("Board", "My work", "Orders", "Builds", "Fleet", "Material", "Audit trail", "Deliveries"):
+    for title in ("Board", "My work", "Orders", "Builds", "Fleet", "Material", "Patients", "Audit trail"):
         expect(links.filter(has_text=title)).to_be_in_viewport(ratio=1)
     assert page.evaluate(COVERED) == []
     page.keyboard.press("Escape")
@@ -67,6 +68,23 @@ def test_on_a_phone_the_navigation_opens_over_the_page_and_closes_again(open_as:
     button.click()
     links.filter(has_text="Material").click()
     expect(page.locator("h1")).to_have_text("Material")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_is_seldom_opened_stands_in_the_menu_of_the_person(open_as: Open, width: int) -> None:
+    page = open_as(make_person(*(set(Role) - ADMINISTRATION)), width=width)
+    page.locator(".menu > summary").click()
+    links = page.locator(".menu-list").get_by_role("link")
+    for title in ("Exports", "People", "Training", "Privacy", "Retention", "Safekeeping", "Your account"):
+        link = links.filter(has_text=title)
+        link.scroll_into_view_if_needed()
+        expect(link).to_be_in_viewport(ratio=1)
+    assert page.evaluate(COVERED) == []
+    assert faults_of(page) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("t")
+    expect(page.locator("h1")).to_have_text("Training")
 
 
 def test_the_keyboard_is_enough(open_as: Open) -> None:

@@ -209,7 +209,7 @@ def test_only_files_of_the_device_leave_and_not_to_administrators() -> None:
     mesh = mine.current_design.mesh_id if mine.current_design else ""
     assert b"".join(people[Role.DSN].get(f"devices/{mine.code}/artefacts/{mesh}/").streaming_content)
     people[Role.DSN].get(f"devices/{other.code}/artefacts/{mesh}/", 404)
-    people[Role.SYS].get(f"devices/{mine.code}/artefacts/{mesh}/", 403)
+    people[Role.SYS].get(f"devices/{mine.code}/artefacts/{mesh}/", 404)
 
 
 def test_the_history_of_a_device_is_not_for_administrators() -> None:

@@ -427,7 +427,12 @@ def test_leaves_stand_in_the_order_of_numbers_not_of_their_digits(
 ) -> None:
     happen(make_person(), 11)
     first = EventRecord.objects.order_by("pos").values_list("pos", flat=True)[0]
-    tamper(cluster, f"UPDATE mes_event SET tx = 8 + pos - {first}")
+    # The history of rows names the transaction that its event names.
+    tamper(
+        cluster,
+        f"UPDATE mes_field_change c SET tx = 8 + e.pos - {first} FROM mes_event e WHERE e.tx = c.tx",
+        f"UPDATE mes_event SET tx = 8 + pos - {first}",
+    )
     assert seal() == 12
     order = list(Leaf.objects.order_by("index").values_list("event__tx", flat=True))
     assert order == list(range(8, 20))
