@@ -24,9 +24,10 @@ from mes.dashboard.navigation import roles_behind
 from mes.dashboard.records import PAGES
 from mes.dashboard.routes import asked_next, gone_to
 from mes.dashboard.signing import shown_content, signing_context, typed_credentials
+from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, NotKnown, NotPermitted, Reason
-from mes.models import Account
-from mes.permissions import can, whom
+from mes.models import Account, EmergencyAccess
+from mes.permissions import can, require, whom
 from mes.scope import visible
 
 LISTS = frozenset({"lots", "builds", "orders", "audit-review", "retention"})
@@ -44,7 +45,15 @@ def _subject(request: HttpRequest, page: str, code: str) -> Model | None:
     found = known.filter(pk=number_of(code, LETTER_OF[page])).first()
     if found is None:
         raise Http404
+    if isinstance(found, EmergencyAccess):
+        refuse_uninvolved(found, actor_of(request))
     return found
+
+
+def refuse_uninvolved(access: EmergencyAccess, actor: Actor) -> None:
+    """An access in an emergency is its person's, the manager's and the privacy office's alone (P11-10d)."""
+    if actor.person_id is None or actor.person_id not in (access.person_id, access.manager_id):
+        require(actor, "mes.read_privacy")
 
 
 def _action(page: str, name: str) -> Action:

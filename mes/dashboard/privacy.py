@@ -15,6 +15,7 @@ from django.utils import timezone
 from devices.models import Order
 from mes.api.actors import actor_of
 from mes.choices import ErasureStage
+from mes.dashboard.acting import refuse_uninvolved
 from mes.dashboard.actions import offered
 from mes.dashboard.find import CODE, number_of
 from mes.dashboard.records import told
@@ -95,8 +96,7 @@ def emergency_page(request: HttpRequest, code: str) -> HttpResponse:
     access = accesses.filter(pk=number_of(code, "E")).first()
     if access is None:
         raise Http404
-    if actor.person_id not in (access.person_id, access.manager_id):
-        require(actor, "mes.read_privacy")
+    refuse_uninvolved(access, actor)
     context = {
         "access": access,
         "views": access.views.order_by("viewed_at", "pk"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ SYMBOLS = {
 }
 POSTED_PAGES = {
     "role-propose", "role-decide", "sign-in", "sign-out", "order-identity", "delivery-decide", "patients", "patient-identity",
-    "patient-erasure", "emergency-asked",
+    "patient-erasure", "emergency-asked", "exports", "export-cancel", "security-act", "handwritten-upload", "handwritten-verify",
+    "signature-withdraw", "sign-together",
 }  # fmt: skip
 LISTS = {"orders": "new", "builds": "new", "lots": "new", "audit-review": "trail", "retention": "new"}
 EXPORTS = {"board": ("as=csv", "as=list"), "audit-trail": ("as=csv",), "audit-review": ("as=csv",)}
@@ -58,7 +60,8 @@ NAMED = {
     "masters": "master", "materials": "material", "containers": "container", "commands": "command",
     "deliveries": "delivery", "keys": "key", "people": "person", "roles": "grant", "training": "document",
     "emergencies": "emergency", "erasures": "erasure",
-    "legal-holds": "hold", "holds": "hold", "disposals": "disposal",
+    "legal-holds": "hold", "holds": "hold", "disposals": "disposal", "exports": "export", "signatures": "signature",
+    "handwritten": "handwritten", "accounts": "account", "address": "key", "passkeys": "key", "sessions": "key",
 }  # fmt: skip
 FIXED = {
     "layer": "1",
@@ -66,8 +69,11 @@ FIXED = {
     "transition": "freeze_design",
     "revision": "A",
     "token": "{patient}",
-    "sha256": "{file}",
+    "step": "letter",
+    "name": "verify-build",
 }
+
+VERBS = {"orders": "submit", "accounts": "end-sessions"}
 
 
 def every_call() -> list[Call]:
@@ -118,8 +124,9 @@ def _filled(route: Route) -> str:
         filled = filled.replace(f"{{{name}}}", f"{{{NAMED.get(kind, 'device')}}}")
     for name, value in FIXED.items():
         filled = filled.replace(f"{{{name}}}", value)
+    filled = filled.replace("{sha256}", "{bundle}" if kind == "exports" else "{file}")
     filled = filled.replace("{decision}", "review" if kind == "roles" else "retry")
-    return filled.replace("{verb}", "submit" if kind == "orders" else "approve-design")
+    return filled.replace("{verb}", VERBS.get(kind, "approve-design"))
 
 
 def read() -> tuple[list[str], dict[str, str]]:
@@ -131,10 +138,18 @@ def read() -> tuple[list[str], dict[str, str]]:
 
 
 def write(columns: list[str], rows: dict[str, str]) -> None:
-    """rows: by call, its symbols in the order of the columns."""
-    head = [
-        "# Who may come through which door. Columns in this order; generated, then reviewed: see access.py."
-    ]
-    head += [f"# {symbol}  {meaning}" for symbol, meaning in SYMBOLS.items()]
-    body = [f"{symbols}  {row}" for row, symbols in rows.items()]
-    FILE.write_text("\n".join([*head, " ".join(columns), *body]) + "\n")
+    """Put rows (by call, its symbols in the order of the columns) in the place of their old ones; those of calls that
+    are no more go. Several processes may write at once."""
+    with FILE.open("r+") as file:
+        flock(file, LOCK_EX)
+        old = read()[1]
+        head = [
+            "# Who may come through which door. Columns in this order; generated, then reviewed: see access.py."
+        ]
+        head += [f"# {symbol}  {meaning}" for symbol, meaning in SYMBOLS.items()]
+        body = [
+            f"{(old | rows).get(str(call), '')}  {call}" for call in every_call() if str(call) in old | rows
+        ]
+        file.seek(0)
+        file.truncate()
+        file.write("\n".join([*head, " ".join(columns), *body]) + "\n")
