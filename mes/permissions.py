@@ -365,6 +365,14 @@ def role_is_reviewed_by_another(grant: RoleGrant) -> Parts:
     return {grant.person_id: "hold this role yourself"}
 
 
+@segregated(
+    "mes.review_emergency", "mes.review_as_manager", cure="The privacy officer or your manager reviews it."
+)
+def emergency_is_reviewed_by_another(access: EmergencyAccess) -> Parts:
+    """Nobody reviews their own access in an emergency."""
+    return {access.person_id: "took this access yourself"}
+
+
 @segregated("mes.approve_document", cure="Somebody else approves it.")
 def document_is_approved_by_another(revision: DocumentRevision) -> Parts:
     """Who wrote a revision does not approve it."""

@@ -17,7 +17,7 @@ from mes.eventlog.unit import publish, unit_of_work
 from mes.events import EmergencyAccessEnded, EmergencyAccessOpened, EmergencyAccessReviewed, ManagerNamed
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, TooOften
 from mes.models import EmergencyAccess, Patient, Person, ReportingLine
-from mes.permissions import require
+from mes.permissions import require, segregation_reasons
 from mes.selectors import roles_of
 from mes.services.signatures import Credentials, sign
 
@@ -153,7 +153,9 @@ def review_content(access: EmergencyAccess, finding: str, *, justified: bool) ->
 def reviewer_of(access: EmergencyAccess, person_id: int | None) -> Reviewer | None:
     """As whom a person still has to review an access, if at all. Nobody reviews their own."""
     person = Person.objects.filter(pk=person_id or 0, active=True).first()
-    if person is None or person.pk == access.person_id or access.stage != EmergencyStage.ENDED:
+    if person is None or access.stage != EmergencyStage.ENDED:
+        return None
+    if segregation_reasons(Actor.person(person.pk), "mes.review_emergency", access):
         return None
     if person.pk == access.manager_id:
         return "manager" if access.manager_review_id is None else None

@@ -21,6 +21,7 @@ from mes.selectors import stream_of
 from mes.tables import ROOTS
 from printing.models import BuildItem, Consumption, Printer
 from quality.reports.base import REPORTS
+from quality.reports.production_record import signature_block
 from quality.selectors import events_in, files_of, jobs_of, names_of, streams_of, supply_streams_of
 
 SCHEMA = "lamina.device_record/1"
@@ -43,6 +44,7 @@ def record_of(device: Device) -> dict[str, Any]:
     told = list(events_in(whole))
     report = plain(REPORTS["production_record"].gather(device, told[-1].pos))
     machines = _machines(device, told)
+    report["signatures"] = _with_those_of(machines, report["signatures"])
     given = _given(report["signatures"])
     events = sorted(
         {event.pk: event for event in (*told, *machines, *given)}.values(), key=lambda one: one.pos
@@ -79,6 +81,17 @@ def _machines(device: Device, told: Sequence[EventRecord]) -> list[EventRecord]:
         kind, key = stream_of(printer)
         wanted |= Q(stream_type=kind, stream_id=key, pos__lte=until[printer.pk])
     return list(EventRecord.objects.filter(wanted).order_by("pos"))
+
+
+def _with_those_of(
+    machines: Iterable[EventRecord], shown: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The signatures that the record shows, and those that the printers' events cite: how each was qualified (11.50(b))."""
+    known = {item["id"]: item for item in shown}
+    cited = {json.loads(event.payload).get("signature_id") for event in machines} - {None, *known}
+    rows = Signature.objects.filter(pk__in=cited).select_related("person", "account")
+    known |= {row.pk: plain(signature_block(row)) for row in rows}
+    return [item for _, item in sorted(known.items())]
 
 
 def _given(signatures: Iterable[Mapping[str, Any]]) -> list[EventRecord]:

@@ -16,13 +16,16 @@ from django.core.management import call_command
 from devices.models import Device
 from mes.choices import Role
 from mes.eventlog.leaves import LEAF_FIELDS
+from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Refused
 from mes.models import EventRecord, Person, Signature
 from mes.services.artefacts import artefact_path
+from printing.events import JobFinished
+from printing.services.printers import approve_printer_step
 from quality.choices import ExportKind, ExportStage
 from quality.export import verify_record
 from quality.models import Export
-from quality.selectors import events_in, streams_of
+from quality.selectors import events_in, jobs_of, streams_of
 from quality.services.bundle import Bundle, bundle_of
 from quality.services.export import (
     cancel_export,
@@ -33,7 +36,7 @@ from quality.services.export import (
     take_bundle,
 )
 from tests.quality.export.conftest import archive_of, seal
-from tests.quality.makers import CANARY, SYSTEM, Staff, acting
+from tests.quality.makers import CANARY, SYSTEM, Staff, acting, typed
 from tests.servers import Cluster
 
 
@@ -75,6 +78,26 @@ def test_nothing_of_the_record_is_left_out(archive: bytes, request: pytest.Fixtu
         assert item["sha256"] == hashlib.sha256(found[item["path"]]).hexdigest()
     assert [link["device"] for link in json.loads(found["genealogy.json"])["links"]] == [record["device"]]
     assert found["verify_record.py"] == Path(verify_record.__file__).read_bytes()
+
+
+@pytest.mark.requirement("P11-10b")
+@pytest.mark.requirement("G-PRN-01")
+def test_who_qualified_the_printer_by_signature_stands_in_the_bundle(
+    cluster: Cluster, keys: Path, tmp_path: Path, released: Device, staff: Staff
+) -> None:
+    job, control = jobs_of(released).get(), staff[Role.QCM]
+    approved = approve_printer_step(
+        printer_id=job.printer_id, step="installation", actor=acting(control), credentials=typed(control)
+    )
+    fact = JobFinished(job_id=job.pk, build_id=job.build_id, layers=400, observed_late=True)
+    unit_of_work(lambda: publish(job, fact, actor=SYSTEM))()
+    seal(cluster, tmp_path)
+    archive = archive_of(bundle_of(released))
+    found = contents(archive)
+    assert approved.pk in {row["id"] for row in json.loads(found["signatures.json"])["signatures"]}
+    shown = json.loads(found["record.json"])["report"]["signatures"]
+    assert approved.pk in {item["id"] for item in shown}
+    assert verify_record.Check(io.BytesIO(archive), []).run() == []
 
 
 @pytest.mark.requirement("K-13")
