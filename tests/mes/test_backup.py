@@ -445,7 +445,7 @@ def test_a_logical_restore_opens_a_new_epoch(site: Site, tmp_path: Path) -> None
         _tool(
             "pg_restore", fresh.address(roles.SUPERUSER), "--single-transaction", "--dbname=lamina", str(dump)
         )
-        for folder, source in ((fresh.layout.witness, site.witness), *((fresh.layout.keys, key) for key in site.layout.keys.glob("seal*"))):  # fmt: skip
+        for folder, source in ((fresh.layout.witness, site.witness), *((fresh.layout.keys, key) for pattern in ("seal*", "vault*") for key in site.layout.keys.glob(pattern))):  # fmt: skip
             shutil.copy(source, folder)
         shutil.copytree(site.layout.artefacts, fresh.layout.artefacts, dirs_exist_ok=True)
         epochs = "SELECT array_agg(number ORDER BY number) FROM mes_epoch"
