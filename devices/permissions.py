@@ -86,7 +86,8 @@ belongs_to_order(Device, "order")
 belongs_to_order(Assignment, "order")
 for _made in (Study, Segmentation, Design):
     belongs_to_order(_made, "device__order")
-belongs_to_everybody(DeviceMaster, Material, Patient)
+belongs_to_everybody(DeviceMaster, Material)
+belongs_to_everybody(Patient, names_orders=True)
 
 
 @orders_named

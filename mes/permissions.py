@@ -289,11 +289,11 @@ belongs_to_everybody(
     DocumentRevision,
     Curriculum,
     AuditReview,
-    LegalHold,
-    Disposal,
+    ReportingLine,
+    VaultRotation,
 )
 # Their pages ask for a right, or for a part in them; a code says nothing of a patient.
-belongs_to_everybody(EmergencyAccess, ErasureRequest, ReportingLine, VaultRotation)
+belongs_to_everybody(LegalHold, Disposal, EmergencyAccess, ErasureRequest, names_orders=True)
 
 R = Role
 allow("mes.manage_people", "manage people, accounts and roles", R.SEC, system=True)

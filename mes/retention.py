@@ -194,6 +194,9 @@ for _table in ("mes_credential_review", "mes_former_password", "mes_fresh_proof"
     kept_with("mes.person", _table)
 kept_with("mes.person", "mes_training", by="person_id")
 kept_with("mes.patient", "mes_patient_identity", by="patient_id")
+kept_with("mes.patient", "mes_identity_view", by="patient_id")
+for _root in ("mes.emergency_access", "mes.erasure_request", "mes.reporting_line", "mes.vault_rotation"):
+    retained_for_good(_root, "R-SEC", "R-HIPAA-6Y", because="it shows who could see whom, and who decided")
 kept_with("mes.account", "mes_access_token", by="account_id")
 kept_with("mes.retention_clock", "mes_retention_period", by="clock_id")
 

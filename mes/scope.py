@@ -63,10 +63,12 @@ def viewer_of(person: Person | None, now: datetime | None = None) -> Viewer:
 @dataclass(frozen=True)
 class Belonging:
     """What a table belongs to. kind: "order" (by `path` from its rows to their orders), "everybody", or
-    "plant" (printers, material, parameter sets), which whoever knows every order knows too."""
+    "plant" (printers, material, parameter sets), which whoever knows every order knows too. `names_orders`: what happens
+    to its rows tells of orders, so its events are for those who know every order."""
 
     kind: str
     path: str = ""
+    names_orders: bool = False
 
 
 BELONGINGS: Registry[Belonging] = Registry("belonging")
@@ -92,10 +94,10 @@ def belongs_to_plant(*models: type[Model]) -> None:
         BELONGINGS.add(model._meta.db_table, Belonging("plant"))
 
 
-def belongs_to_everybody(*models: type[Model]) -> None:
-    """Definitions, documents and people: known to whoever is signed in."""
+def belongs_to_everybody(*models: type[Model], names_orders: bool = False) -> None:
+    """Definitions, documents and people: known to whoever is signed in. Requests that name orders say so."""
     for model in models:
-        BELONGINGS.add(model._meta.db_table, Belonging("everybody"))
+        BELONGINGS.add(model._meta.db_table, Belonging("everybody", names_orders=names_orders))
 
 
 def visible(rows: QuerySet[M], viewer: Viewer) -> QuerySet[M]:
@@ -156,7 +158,8 @@ def visible_events(events: QuerySet[EventRecord], viewer: Viewer) -> QuerySet[Ev
     """The events about what the viewer may know: those of a hidden root are left out."""
     if viewer.every_order:
         return events
-    shown = Q(stream_type__in=[root for root in ROOTS if _belonging_of(root).kind == "everybody"])
+    open_ones = [root for root in ROOTS if _belonging_of(root) == Belonging("everybody")]
+    shown = Q(stream_type__in=open_ones)
     for root in ROOTS:
         if _belonging_of(root).kind == "everybody":
             continue

@@ -53,7 +53,7 @@ for _model in (
 ):
     belongs_to_order(_model, "device__order")
 # An export names devices by code; whoever may export knows every order, or none of its devices is theirs to take.
-belongs_to_everybody(Export)
+belongs_to_everybody(Export, names_orders=True)
 belongs_to_order(Measurement, "inspection__device__order")
 
 

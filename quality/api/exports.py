@@ -120,9 +120,6 @@ class ExportViewSet(CodeViewSet):
 class IntegrityView(DeviceView):
     """Whether a device's record is as it was written (21 CFR 11.10(a))."""
 
-    permits: ClassVar[Mapping[str, str]] = {
-        "get": "quality.verify_integrity",
-    }
     serializer_class = IntegrityOutput
 
     @extend_schema(responses=IntegrityOutput)
