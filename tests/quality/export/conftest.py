@@ -45,7 +45,7 @@ def keys(tmp_path: Path, settings: Any) -> Path:
 
 
 @pytest.fixture
-def staff(committed_db: None) -> Staff:
+def staff(committed_db: None, keys: Path) -> Staff:
     return make_staff()
 
 
