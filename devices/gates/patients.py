@@ -15,9 +15,8 @@ OVER = (OrderStage.CLOSED, OrderStage.REJECTED, OrderStage.CANCELLED)
 @gate("G-PRV-02", "patient.erase")
 def no_order_is_under_way(patient: Patient, **_: Any) -> Verdict:
     """No order of the patient is under way: images could not be matched, nor a device handed over."""
-    codes = [
-        order.code for order in Order.objects.filter(patient=patient).exclude(stage__in=OVER).order_by("pk")
-    ]
+    under_way = Order.objects.filter(patient_id=patient.pk).exclude(stage__in=OVER)
+    codes = [order.code for order in under_way.order_by("pk")]
     if codes:
         return blocked(
             f"Orders of this patient are under way: {', '.join(codes)}.",

@@ -103,11 +103,9 @@ def _scope_of(subject: Model | None) -> tuple[HoldScope, str]:
 
 def held_by(subject: Model) -> tuple[LegalHold, ...]:
     """Every hold that reaches a record now, the oldest first. A release that is only proposed still holds."""
-    holds = list(LegalHold.objects.exclude(stage=HoldStage.RELEASED).order_by("pk"))
-    if not holds:
-        return ()
     kind, key = stream_of(subject)
-    tags = tags_of(kind, subject)
+    holds = list(LegalHold.objects.exclude(stage=HoldStage.RELEASED).order_by("pk"))
+    tags = tags_of(kind, subject) if holds else set()
     return tuple(hold for hold in holds if (hold.scope, hold.value) in tags or _in_range(hold, kind, key))
 
 

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 from devices.models import Order
 from devices.services.orders import prescription_content
 from mes.choices import Role
-from mes.exceptions import TransitionRefused
+from mes.exceptions import NotPermitted
 from mes.models import Signature, SigningFailure
 from mes.services.signatures import content_digest
 from printing.services.builds import verify_build
@@ -111,6 +111,6 @@ def test_the_third_failed_signing_ends_the_session(staff: Staff) -> None:
 def test_author_cannot_approve(staff: Staff) -> None:
     build = make_build(staff)
     author = Who(build.created_by, staff[Role.BLD].username)
-    with pytest.raises(TransitionRefused, match="G-SOD-01"):
+    with pytest.raises(NotPermitted, match="G-SOD-01"):
         verify_build(build_id=build.pk, actor=author.actor, credentials=author.typed())
     assert not Signature.objects.filter(subject_type="printing.build").exists()

@@ -25,6 +25,9 @@ from tests.quality.export.conftest import seal
 from tests.quality.makers import Staff, acting
 from tests.servers import Cluster
 
+ON_THE_ORDER = "id = (SELECT min(id) FROM mes_signature WHERE subject_type = 'devices.order')"
+ON_THE_DEVICE = "id = (SELECT min(id) FROM mes_signature WHERE subject_type = 'devices.device')"
+
 
 def page_of(person: Person) -> Client:
     client = Client()
@@ -171,11 +174,8 @@ def test_integrity_says_valid_unverifiable_or_altered_and_where(
     ("statement", "named"),
     [
         ("UPDATE devices_device SET hold_reason = 'x'", "the row devices.device/"),
-        (
-            "UPDATE mes_signature SET printed_name = 'Somebody' WHERE id = (SELECT min(id) FROM mes_signature)",
-            "name",
-        ),
-        ("UPDATE mes_signature SET content = '{}' WHERE id = (SELECT min(id) FROM mes_signature)", "content"),
+        (f"UPDATE mes_signature SET printed_name = 'Somebody' WHERE {ON_THE_ORDER}", "name"),
+        (f"UPDATE mes_signature SET content = '{{}}' WHERE {ON_THE_DEVICE}", "content"),
         ("UPDATE mes_seal SET signature = repeat('0', 128)", "is not signed by its key"),
         ("UPDATE mes_leaf SET hash = repeat('0', 64) WHERE index = 3", "seal"),
         ("DELETE FROM mes_event WHERE stream_type = 'devices.device' AND version = 4", "devices.device/"),
