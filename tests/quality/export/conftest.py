@@ -71,7 +71,9 @@ RELEASED = Scene("released", PEOPLE.make, story=_released, upon=REVIEWED)
 @pytest.fixture
 def released(staff: Staff) -> Device:
     """A released device with its production record: the scene of the tests that ask for it."""
-    return Device.objects.get(pk=told("released"))
+    number = told("released")
+    assert isinstance(number, int)
+    return Device.objects.get(pk=number)
 
 
 @pytest.fixture
