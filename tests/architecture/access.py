@@ -19,6 +19,7 @@ from mes.dashboard.find import KINDS
 from mes.dashboard.letters import DECISIONS
 from mes.dashboard.security import VERBS
 from mes.dashboard.together import BATCHES
+from mes.permissions import PERMISSIONS
 from printing.routing import websocket_urlpatterns
 from tests.flows.routes import Route, every_route
 
@@ -39,7 +40,10 @@ SCANS = (*sorted(name for _, name in KINDS.values()), "serial", "container", "jo
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """One row. `template` names the story's objects in braces."""
+    """One row. `template` names the story's objects in braces.
+
+    method: as in HTTP; SOCKET; or MAY, for an action of `mes.permissions` whichever door asks for it.
+    """
 
     template: str
     method: str
@@ -80,6 +84,7 @@ VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
 
 def every_call() -> list[Call]:
     found = {call for route in every_route() for call in _calls(route)}
+    found |= {Call(action, "MAY") for action in PERMISSIONS}
     found |= {Call("/roles/{proposed}/approve/", "POST")}
     found |= {Call(f"/{pattern.pattern}", "SOCKET") for pattern in websocket_urlpatterns}
     return sorted(found)

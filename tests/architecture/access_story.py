@@ -58,6 +58,7 @@ from quality.choices import ExportKind, Severity, Source
 from quality.models import ExportedRecord, Report
 from quality.services.export import request_export
 from quality.services.nonconformance import open_nonconformance
+from tests.mes.makers import enrol
 from tests.quality.makers import (
     PASSWORD,
     SYSTEM,
@@ -69,7 +70,7 @@ from tests.quality.makers import (
     typed,
 )
 
-STRANGERS = ("other-PRE", "other-CLR", "external-DSN", "no-role", "program")
+STRANGERS = ("other-PRE", "other-CLR", "external-DSN", "external-QAR", "no-role", "program")
 COLUMNS = [*(role.value for role in Role), *STRANGERS]
 LABEL = "CX78KCDMJ2"
 REASON = "For the matrix of who may do what"
@@ -319,7 +320,9 @@ def _own(makers: Staff, person: Person) -> dict[str, str]:
 
 def _credential() -> bytes:
     """What an authenticator of nobody attested."""
-    public = ES256.from_cryptography_key(generate_private_key(SECP256R1()).public_key())
+    public = ES256.from_cryptography_key(  # type: ignore[no-untyped-call]
+        generate_private_key(SECP256R1()).public_key()
+    )
     return AttestedCredentialData.create(Aaguid(bytes(16)), b"x", public)
 
 
@@ -331,7 +334,9 @@ def _account(column: str, askers: Staff) -> Account:
     person = register_person(full_name=column, actor=SYSTEM, external=column.startswith("external"))
     if column != "no-role":
         grant_role(person=person, role=Role(column[-3:]), actor=SYSTEM)
-    return open_account(username=column, password=PASSWORD, person=person, actor=SYSTEM)
+    account = open_account(username=column, password=PASSWORD, person=person, actor=SYSTEM)
+    enrol(account, PASSWORD)
+    return account
 
 
 def _signed_in(account: Account) -> Client:
