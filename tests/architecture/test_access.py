@@ -17,7 +17,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from mes.choices import Role
 from mes.dashboard.actions import ACTIONS
-from mes.permissions import PERMISSIONS
+from mes.permissions import PERMISSIONS, Permission
 from printing.consumers import _stands
 from tests.architecture import access
 from tests.architecture.access import Call, every_call
@@ -54,7 +54,7 @@ def story(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
 def _outcome(story: Story, column: str, call: Call) -> str:
     """What one person gets at one door. A refusal by state or input (409, 422 …) stands behind the door: it counts as in."""
     if call.method == "MAY":
-        return "+" if column[-3:] in PERMISSIONS[call.template].roles else "-"
+        return "+" if _named(PERMISSIONS[call.template], column) else "-"
     client = story.clients[column]
     client.cookies = SimpleCookie(dict(story.cookies[column]))
     if call.method == "SOCKET":
@@ -73,6 +73,12 @@ def _outcome(story: Story, column: str, call: Call) -> str:
         return "+"
     is_file = any(name in call.template for name in FILES)
     return "+" if status < 400 and (is_file or _tells(story, told)) else "o"
+
+
+def _named(permission: Permission, column: str) -> bool:
+    """Whether an action is for the role, or the stranger's role, of a column."""
+    apart = permission.every_order and column.startswith("external")
+    return column[-3:] in permission.roles and not apart
 
 
 def _answer(story: Story, column: str, call: Call, address: str) -> tuple[int, bytes]:
