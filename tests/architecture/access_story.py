@@ -79,7 +79,7 @@ TYPED = {
     "document": "passport", "method": "in person", "address": "y@example.org",
     "sha256": "0" * 64, "sent_on": "2026-01-05", "signatory": "x", "issuer": "https://example.org", "subject": "y",
     "kind": ExportKind.DEVICE.value, "name": "x", "days": "1", "role": "", "outcome": "finished", "accept": "true",
-    "label": LABEL, "executed_on": "2026-01-05", "meaning": Meaning.REVIEWED.value, "printed_name": "x",
+    "label": LABEL, "executed_on": "2026-01-05", "printed_name": "x",
 }  # fmt: skip
 NAMED_FIELDS = {"code": "device", "patient": "patient", "about": "patient"}
 NUMBERED = {
@@ -112,6 +112,7 @@ class Story:
         """What is sent with a POST: the column's own credentials, and enough that only rights and states refuse it."""
         verb = address.rstrip("/").rpartition("/")[2]
         signed = {"digest": self.statements.get(column, "")} if verb in STATEMENTS else {}
+        signed |= {"meaning": Meaning.REVIEWED.value} if verb == "upload" else {}
         named = {field: self.names[name] for field, name in NAMED_FIELDS.items()}
         number = {"number": self.names[NUMBERED.get(verb, "account")]}
         return {
