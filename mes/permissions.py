@@ -66,14 +66,7 @@ class Permission:
 PERMISSIONS: Registry[Permission] = Registry("permission")
 
 
-def allow(
-    action: str,
-    title: str,
-    *roles: Role,
-    system: bool = False,
-    signed: bool = False,
-    every_order: bool = False,
-) -> None:
+def allow(action: str, title: str, *roles: Role, system: bool = False, signed: bool = False, every_order: bool = False) -> None:  # fmt: skip
     """Declare an action ("package.verb_noun") and who may do it. Called in the packages' `permissions` modules."""
     PERMISSIONS.add(action, Permission(action, title, frozenset(roles), system, signed, every_order))
 
@@ -353,28 +346,13 @@ allow("mes.guard_accounts", "decide about accounts, resets and rights to sign", 
 allow("mes.confirm_identity", "confirm who a person is, or a reset", R.SEC, R.QAR, R.SYS, system=True)
 allow("mes.review_credentials", "review accounts and rights to sign", R.SEC, R.QAR, system=True)
 
-allow(
-    "mes.read_retention",
-    "see how long records are kept",
-    R.REC,
-    R.RA,
-    R.QAR,
-    R.QAX,
-    R.AUD,
-    R.PRV,
-    every_order=True,
-)
+allow("mes.read_retention", "see how long records are kept", R.REC, R.RA, R.QAR, R.QAX, R.AUD, R.PRV, every_order=True)  # fmt: skip
 allow("mes.keep_clocks", "set how long a record is kept", Role.REC, system=True)
 allow("mes.place_hold", "place a legal hold", Role.REC, Role.RA, Role.QAR, every_order=True)
 allow("mes.propose_hold_release", "propose the end of a legal hold", Role.REC, every_order=True)
 allow("mes.release_hold", "end a legal hold as the second person", Role.QAR, every_order=True)
 allow("mes.propose_disposal", "propose the disposal of a record", Role.REC, every_order=True)
-allow(
-    "mes.approve_disposal",
-    "approve the disposal of a record as the second person",
-    Role.QAR,
-    every_order=True,
-)
+allow("mes.approve_disposal", "approve the disposal of a record as the second person", R.QAR, every_order=True)  # fmt: skip
 allow("mes.carry_out_disposal", "destroy what two people signed for", system=True)
 allow(
     "mes.read_safekeeping", "see backups, drills and checks", Role.SYS, Role.REC, Role.QAR, Role.AUD, Role.SEC
