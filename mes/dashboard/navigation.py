@@ -44,6 +44,7 @@ ENTRIES = (
 # Beside the name of the person: the top bar has no room for what is seldom opened.
 MENU = (
     Entry("exports", "Exports", "package", "e", "quality.export_record"),
+    Entry("gauges", "Gauges", "ruler-measure", "g", "quality.read_gauges"),
     Entry("people", "People", "users", "p", "mes.read_people"),
     Entry("skills", "Training", "school", "t", "mes.read_training"),
     Entry("privacy", "Privacy", "shield-check", "v", "mes.read_privacy"),

@@ -32,6 +32,7 @@ from mes.dashboard.exports import device_integrity, export_bundle, export_cancel
 from mes.dashboard.files import file_sent
 from mes.dashboard.find import find
 from mes.dashboard.fleet import fleet, printer_actions, printer_page
+from mes.dashboard.gauges import gauge_list, gauge_page
 from mes.dashboard.keeping import disposal_page, hold_page, retention, safekeeping
 from mes.dashboard.letters import dead_letters, decide_delivery, delivery
 from mes.dashboard.lots import lot_list, lot_page
@@ -101,6 +102,9 @@ urlpatterns = [
     page("lots/", lot_list, "lots"),
     page("lots/<str:code>/", lot_page, "lot"),
     page("lots/<str:code>/files/<str:sha256>/", file_sent, "lot-file", kind="lot"),
+    page("gauges/", gauge_list, "gauges"),
+    page("gauges/<str:code>/", gauge_page, "gauge"),
+    page("gauges/<str:code>/files/<str:sha256>/", file_sent, "gauge-file", kind="gauge"),
     page("patients/", patients, "patients"),
     page("patients/<str:token>/", patient_page, "patient"),
     page("patients/<str:token>/identity/", patient_identity, "patient-identity"),

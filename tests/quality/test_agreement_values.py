@@ -17,7 +17,7 @@ from quality.reports.agreement import disagreements
 from quality.services.inspection import receive_scan, set_aside_inspection
 from quality.services.measurement import record_refusal
 from tests.mes.logins import tamper
-from tests.quality.makers import Staff, acting, make_built_device, make_measured, typed
+from tests.quality.makers import Staff, acting, make_built_device, make_measured, the_gauge, typed
 from tests.quality.test_release import inspected, reviewed
 from tests.servers import Cluster
 
@@ -127,7 +127,12 @@ def test_reasons_of_a_refused_scan_and_of_a_set_aside_one_are_compared(
         actor=acting(quality),
         credentials=typed(quality),
     )
-    refused = receive_scan(device_id=device.pk, upload=b"solid nothing facet", actor=acting(staff[Role.INS]))
+    refused = receive_scan(
+        device_id=device.pk,
+        upload=b"solid nothing facet",
+        gauge_id=the_gauge().pk,
+        actor=acting(staff[Role.INS]),
+    )
     record_refusal(inspection_id=refused.pk, reasons=(Reason("No surface.", "Scan again.", "G-INS-01"),))
     assert disagreements(device) == []
     tamper(
