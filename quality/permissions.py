@@ -23,8 +23,14 @@ from quality.selectors import makers_of, took_part
 
 MAKERS_AND_CHECKERS = (Role.OPR, Role.PST, Role.INS, Role.QCM, Role.QAR, Role.QAX, Role.RA)
 
-allow("quality.record_post_process_step", "record a post-processing step", Role.PST, signed=True)
-allow("quality.receive_scan", "hand in a scan of a part", Role.INS, Role.QCM)
+allow(
+    "quality.record_post_process_step",
+    "record a post-processing step",
+    Role.PST,
+    signed=True,
+    at_station=True,
+)
+allow("quality.receive_scan", "hand in a scan of a part", Role.INS, Role.QCM, at_station=True)
 allow("quality.record_measurement", "record a measurement", system=True)
 allow("quality.sign_inspection", "sign an inspection", Role.INS, signed=True)
 allow("quality.set_aside_inspection", "set a failed measurement aside", Role.QCM, Role.QAR, signed=True)

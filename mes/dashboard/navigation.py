@@ -47,6 +47,7 @@ MENU = (
     Entry("gauges", "Gauges", "ruler-measure", "g", "quality.read_gauges"),
     Entry("people", "People", "users", "p", "mes.read_people"),
     Entry("skills", "Training", "school", "t", "mes.read_training"),
+    Entry("stations", "Stations", "plug-connected", "", "mes.read_stations"),
     Entry("privacy", "Privacy", "shield-check", "v", "mes.read_privacy"),
     Entry("retention", "Retention", "lock", "r", "mes.place_hold"),
     Entry("safekeeping", "Safekeeping", "database", "s", "mes.read_safekeeping"),

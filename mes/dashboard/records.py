@@ -28,6 +28,7 @@ LETTERS = {
     "mes.legal_hold": "H",
     "mes.disposal": "Z",
     "quality.gauge": "G",
+    "mes.station": "T",
 }
 STREAMS = {letter: kind for kind, letter in LETTERS.items()}
 PAGES = {

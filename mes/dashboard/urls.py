@@ -53,6 +53,7 @@ from mes.dashboard.signatures import (
     signature_withdraw_preview,
 )
 from mes.dashboard.signing import end_my_series, enrol_signer, my_signature, signers
+from mes.dashboard.stations import station_revoke, station_rule, stations
 from mes.dashboard.together import together
 from mes.dashboard.training import document_file, document_page, skills
 from mes.dashboard.work import my_work, my_work_count
@@ -113,6 +114,9 @@ urlpatterns = [
     page("emergency/", emergency_asked, "emergency-asked"),
     page("emergencies/<str:code>/", emergency_page, "emergency"),
     page("erasures/<str:code>/", erasure_page, "erasure"),
+    page("stations/", stations, "stations"),
+    page("stations/rule/", station_rule, "station-rule"),
+    page("stations/<str:code>/revoke/", station_revoke, "station-revoke"),
     page("privacy/", privacy, "privacy"),
     page("audit-trail/", audit_trail, "audit-trail"),
     page("exports/", exports, "exports"),
