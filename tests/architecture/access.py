@@ -26,9 +26,16 @@ SYMBOLS = {
 POSTED_PAGES = {
     "role-propose", "role-decide", "sign-in", "sign-out", "order-identity", "delivery-decide", "patients", "patient-identity",
     "patient-erasure", "emergency-asked", "exports", "export-cancel", "security-act", "handwritten-upload", "handwritten-verify",
-    "signature-withdraw", "sign-together",
+    "signature-withdraw", "sign-together", "stations", "station-rule", "station-revoke",
 }  # fmt: skip
-LISTS = {"orders": "new", "builds": "new", "lots": "new", "audit-review": "trail", "retention": "new"}
+LISTS = {
+    "gauges": "new",
+    "orders": "new",
+    "builds": "new",
+    "lots": "new",
+    "audit-review": "trail",
+    "retention": "new",
+}
 EXPORTS = {"board": ("as=csv", "as=list"), "audit-trail": ("as=csv",), "audit-review": ("as=csv",)}
 SCANS = (
     "{device}",
@@ -59,7 +66,7 @@ NAMED = {
     "parameters": "parameters", "nonconformances": "finding", "inspections": "inspection", "studies": "study",
     "masters": "master", "materials": "material", "containers": "container", "commands": "command",
     "deliveries": "delivery", "keys": "key", "people": "person", "roles": "grant", "training": "document",
-    "emergencies": "emergency", "erasures": "erasure",
+    "emergencies": "emergency", "erasures": "erasure", "gauges": "gauge", "stations": "station",
     "legal-holds": "hold", "holds": "hold", "disposals": "disposal", "exports": "export", "signatures": "signature",
     "handwritten": "handwritten", "accounts": "account", "address": "key", "passkeys": "key", "sessions": "key",
 }  # fmt: skip

@@ -40,13 +40,14 @@ from mes.services.erasure import request_erasure
 from mes.services.holds import place_hold
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.signing_handwritten import upload_handwritten
+from mes.services.stations import register_station
 from mes.services.training import approve_document, draft_document
 from printing.choices import CommandKind
 from printing.consumers import _stands
 from printing.models import Build, PrinterCommand, PrinterContact
 from printing.slicing.buildfile import mask_name
 from quality.choices import ExportKind, Severity, Source
-from quality.models import ExportedRecord
+from quality.models import ExportedRecord, Inspection
 from quality.services.export import request_export
 from quality.services.nonconformance import open_nonconformance
 from tests.architecture import access
@@ -127,7 +128,7 @@ def _story() -> Story:
         "key": "1", "file": str(design.mesh_id), "person": str(staff[Role.OPR].pk),
         "grant": str(staff[Role.OPR].role_grants.get().pk), "document": "WI-1",
         "patient": device.order.patient.token, "emergency": emergency.code, "erasure": erasure.code,
-        "account": str(staff[Role.OPR].accounts.get().pk), **kept,
+        "account": str(staff[Role.OPR].accounts.get().pk), **kept, **_sources(staff, measured),
     }  # fmt: skip
     clients = {column: _signed_in(_account(column, staff)) for column in COLUMNS}
     cookies = {
@@ -135,6 +136,15 @@ def _story() -> Story:
         for column, client in clients.items()
     }
     return Story(names, clients, cookies)
+
+
+def _sources(staff: Staff, measured: Inspection) -> dict[str, str]:
+    """What measured, and a station that nobody sits at."""
+    assert measured.gauge is not None
+    station, _ = register_station(
+        name="Bench", location="x", actions=["quality.receive_scan"], actor=acting(staff[Role.SYS])
+    )
+    return {"gauge": measured.gauge.code, "station": station.code}
 
 
 def _privacy(staff: Staff, patient: Patient) -> tuple[EmergencyAccess, ErasureRequest]:
@@ -328,7 +338,8 @@ def _needed(row: str) -> frozenset[Role] | None:
     if not template.startswith("/api/") or method == "SOCKET":
         return None
     names = dict.fromkeys(
-        ("device", "order", "build", "job", "lot", "printer", "parameters", "finding", "export"), "D0000001"
+        ("device", "order", "build", "job", "lot", "printer", "parameters", "finding", "export", "gauge"),
+        "D0000001",
     )
     names |= dict.fromkeys(("inspection", "study", "master", "material", "key"), "1")
     names |= {
