@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -368,12 +369,13 @@ def test_the_lifecycle_is_the_databases() -> None:
 @pytest.mark.requirement("K-01")
 def test_the_database_refuses_what_the_services_would(staff: Staff) -> None:
     gauge = make_gauge()
-    for forbidden in (
+    attempts: tuple[Callable[[], object], ...] = (
         lambda: Gauge.objects.update(stage="registered"),
         lambda: Calibration.objects.update(due_on=timezone.localdate() + 999 * DAY),
         lambda: Calibration.objects.all()._raw_delete("default"),
         lambda: Gauge.objects.filter(pk=gauge.pk)._raw_delete("default"),
-    ):
+    )
+    for forbidden in attempts:
         with pytest.raises(Error), transaction.atomic():
             forbidden()
 
