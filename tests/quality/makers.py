@@ -104,7 +104,9 @@ WAY = ("design_frozen", "queued", "in_build", "built")
 
 def make_person(name: str, *roles: Role, zone: str = "Europe/Berlin") -> Person:
     person = register_person(full_name=name, actor=SYSTEM, credentials="MSc", timezone=zone)
-    enrol(open_account(username=f"user{person.pk}", password=PASSWORD, person=person, actor=SYSTEM), PASSWORD)
+    enrol(
+        open_account(username=f"member{person.pk}", password=PASSWORD, person=person, actor=SYSTEM), PASSWORD
+    )
     for role in roles:
         grant_role(person=person, role=role, actor=SYSTEM)
     return person
