@@ -105,7 +105,7 @@ WAY = ("design_frozen", "queued", "in_build", "built")
 def make_person(name: str, *roles: Role, zone: str = "Europe/Berlin") -> Person:
     person = register_person(full_name=name, actor=SYSTEM, credentials="MSc", timezone=zone)
     enrol(
-        open_account(username=f"member{person.pk}", password=PASSWORD, person=person, actor=SYSTEM), PASSWORD
+        open_account(username=f"staff{person.pk}", password=PASSWORD, person=person, actor=SYSTEM), PASSWORD
     )
     for role in roles:
         grant_role(person=person, role=role, actor=SYSTEM)
