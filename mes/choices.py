@@ -167,3 +167,13 @@ DISPOSAL_PAIRS: tuple[tuple[str, str], ...] = (
     ("approved", "withdrawn"),
     ("approved", "carried_out"),
 )
+
+
+class StationStage(models.TextChoices):
+    """Whether a computer counts as a station."""
+
+    ACTIVE = "active", "Active"
+    REVOKED = "revoked", "Revoked"
+
+
+STATION_PAIRS = (("active", "revoked"),)

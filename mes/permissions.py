@@ -19,7 +19,6 @@ from django.utils import timezone
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import in_unit, publish
-from mes.events import InstructionsFollowed
 from mes.exceptions import NotKnown, NotPermitted, Reason
 from mes.models import (
     Account,
@@ -34,13 +33,16 @@ from mes.models import (
     Person,
     ReportingLine,
     RoleGrant,
+    Station,
+    StationRule,
     VaultRotation,
 )
 from mes.registry import Registry
 from mes.scope import Viewer, belongs_to_everybody, may_know, viewer_of
 from mes.selectors import grants_of, people_with
+from mes.stations import acted_at, place_reasons, station_here
 from mes.tables import TABLES
-from mes.training import NOTHING_ASKED, Competence, competence
+from mes.training import NOTHING_ASKED, Competence, competence, followed
 
 ADMINISTRATION = frozenset({Role.SEC, Role.SYS})
 PRODUCTION = frozenset(Role) - ADMINISTRATION - {Role.AUD, Role.PRV}
@@ -52,6 +54,7 @@ NAMES_SHOWN = 2
 class Permission:
     """An action and the roles that carry it. `system`: a rule may do it by itself. `signed`: it asks for a signature.
 
+    `at_station`: it is done on the shop floor, and its record names the station it was done at (11.10(h)).
     `every_order`: its doors name orders whoever they belong to, so it is not for people of other companies (11.10(d)).
     """
 
@@ -61,14 +64,21 @@ class Permission:
     system: bool = False
     signed: bool = False
     every_order: bool = False
+    at_station: bool = False
 
 
 PERMISSIONS: Registry[Permission] = Registry("permission")
 
 
-def allow(action: str, title: str, *roles: Role, system: bool = False, signed: bool = False, every_order: bool = False) -> None:  # fmt: skip
-    """Declare an action ("package.verb_noun") and who may do it. Called in the packages' `permissions` modules."""
-    PERMISSIONS.add(action, Permission(action, title, frozenset(roles), system, signed, every_order))
+def allow(action: str, title: str, *roles: Role, **marks: bool) -> None:
+    """Declare an action ("package.verb_noun"), who may do it, and its marks: `system`, `signed`, `every_order`,
+    `at_station`. Called in the packages' `permissions` modules."""
+    PERMISSIONS.add(action, Permission(action, title, frozenset(roles), **marks))
+
+
+def at_station_actions() -> dict[str, str]:
+    """The actions that are done at a station, with what they are called."""
+    return {action: found.title for action, found in PERMISSIONS.items() if found.at_station}
 
 
 # --- segregation of duties
@@ -129,12 +139,14 @@ class Decision:
     """The answer with all its reasons. hidden: the person may not even know that the thing exists.
 
     competence: the documents in force that the action asks for, with the training that counts (P11-10k).
+    station: the registered station that an action of the shop floor is done at, where it is done at one (P11-10h).
     """
 
     action: str
     reasons: tuple[Reason, ...] = ()
     hidden: bool = False
     competence: Competence = NOTHING_ASKED
+    station: Station | None = None
 
     @property
     def allowed(self) -> bool:
@@ -161,8 +173,10 @@ def can(actor: Actor, action: str, subject: Model | None = None, now: datetime |
         return Decision(action, (UNKNOWN,), hidden=True)
     known = competence(person.pk, action, moment)
     apart = segregation_reasons(actor, action, subject) if subject is not None else ()
-    reasons = (*_role_reasons(permission, person, moment), *known.reasons, *apart)
-    return Decision(action, reasons, competence=known)
+    station = station_here() if permission.at_station else None
+    place = place_reasons(action, permission.title, station) if permission.at_station else ()
+    reasons = (*_role_reasons(permission, person, moment), *known.reasons, *apart, *place)
+    return Decision(action, reasons, competence=known, station=station)
 
 
 def may(actor: Actor, action: str, subject: Model | None = None) -> bool:
@@ -181,28 +195,12 @@ def require(actor: Actor, action: str, subject: Model | None = None) -> Decision
         raise NotKnown(decision.reasons)
     if not decision.allowed:
         raise NotPermitted(decision.reasons)
-    if subject is not None and decision.competence.records and in_unit() and _is_root(subject):
-        publish(subject, followed(decision), actor=actor)
+    if subject is not None and in_unit() and _is_root(subject):
+        if decision.competence.records:
+            publish(subject, followed(action, decision.competence), actor=actor)
+        if decision.station is not None:
+            publish(subject, acted_at(decision.action, decision.station), actor=actor)
     return decision
-
-
-def followed(decision: Decision) -> InstructionsFollowed:
-    """The documents in force under which an allowed action was done."""
-    return InstructionsFollowed(
-        action=decision.action,
-        documents=[_snapshot(record.revision) for record in decision.competence.records],
-        trainings=[record.pk for record in decision.competence.records],
-    )
-
-
-def _snapshot(revision: DocumentRevision) -> dict[str, Any]:
-    return {
-        "number": revision.document.number,
-        "title": revision.document.title,
-        "revision": revision.revision,
-        "revision_id": revision.pk,
-        "file": revision.file_id,
-    }
 
 
 def _is_root(subject: Model) -> bool:
@@ -300,6 +298,8 @@ belongs_to_everybody(
     Curriculum,
     AuditReview,
     ReportingLine,
+    Station,
+    StationRule,
     VaultRotation,
 )
 # Their pages ask for a right, or for a part in them; a code says nothing of a patient.
@@ -318,6 +318,9 @@ allow("mes.withdraw_document", "withdraw a controlled document", R.QAR, R.QAX, s
 allow("mes.set_curriculum", "decide which training an action needs", R.QAR)
 allow("mes.record_training", "record a training", R.QAR, R.QCM, signed=True)
 allow("mes.issue_token", "make keys for programs", R.SEC, system=True)
+allow("mes.register_station", "register and revoke stations", R.SEC, R.SYS)
+allow("mes.set_station_rule", "decide what takes a registered station", R.QAR)
+allow("mes.read_stations", "see the stations", R.SEC, R.SYS, *PRODUCTION, R.AUD)
 allow("mes.register_patient", "register a patient", R.ORD, R.PRE, R.IMG)
 allow("mes.view_identity", "see who a patient is", R.ORD, R.PRE, R.CLR, R.PRV)
 allow("mes.find_patient", "find a patient by an identifier", R.ORD, R.PRE, R.CLR, R.PRV)

@@ -166,6 +166,8 @@ for _root, _why in (
     ("mes.curriculum", "it says which training an action needed"),
     ("mes.audit_review", "it shows that the trail was read"),
     ("mes.history_rebase", "it says why a row's history begins anew"),
+    ("mes.station", "records say what was done at it"),
+    ("mes.station_rule", "it says what took a station when"),
     ("mes.ruleset", "records were made under these rules"),
     ("mes.lane", "the log's own deliveries"),
     ("mes.schedule", "the clock's own slots"),

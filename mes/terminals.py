@@ -13,11 +13,13 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Terminal:
     """A browser's or a program's place. `session_key_digest` is the SHA-256 of the session's key, empty where there is
-    none; `address` is the client's IP address; `agent` is what the program says of itself, cut to 200 characters."""
+    none; `address` is the client's IP address; `agent` is what the program says of itself, cut to 200 characters.
+    `station` is the number of the registered station that its key proved it to be, 0 where it is none."""
 
     session_key_digest: str
     address: str
     agent: str
+    station: int = 0
 
     @property
     def network(self) -> str:

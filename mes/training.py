@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from mes.choices import DocumentStage, TrainingResult
+from mes.events import InstructionsFollowed
 from mes.exceptions import Reason
 from mes.models import ControlledDocument, Curriculum, DocumentRevision, TrainingRecord
 
@@ -137,3 +139,22 @@ def _lack(revision: DocumentRevision, record: TrainingRecord | None) -> Reason:
     if record.result != TrainingResult.PASSED:
         return Reason(f"The training on {revision}, {title}, was not passed.", cure, RULE)
     return Reason(f"The training on {revision}, {title}, expired.", cure, RULE)
+
+
+def followed(action: str, known: Competence) -> InstructionsFollowed:
+    """The documents in force under which an allowed action was done."""
+    return InstructionsFollowed(
+        action=action,
+        documents=[_snapshot(record.revision) for record in known.records],
+        trainings=[record.pk for record in known.records],
+    )
+
+
+def _snapshot(revision: DocumentRevision) -> dict[str, Any]:
+    return {
+        "number": revision.document.number,
+        "title": revision.document.title,
+        "revision": revision.revision,
+        "revision_id": revision.pk,
+        "file": revision.file_id,
+    }

@@ -28,7 +28,7 @@ allow("printing.release_lot_hold",      "release a hold on material",           
 allow("printing.expire_lot",            "record that material expired",            system=True)
 allow("printing.withdraw_material",     "take a sample or throw material away",    R.MAT, R.QCM)
 allow("printing.read_certificate",      "read the certificates of material",       *[role for role in R if role not in (R.SEC, R.SYS)])
-allow("printing.load_container",        "load material on a printer",              R.OPR, R.MAT)
+allow("printing.load_container",        "load material on a printer",              R.OPR, R.MAT, at_station=True)
 
 allow("printing.define_parameters",     "define a parameter set",                  R.BLD)
 allow("printing.approve_parameters",    "approve a parameter set",                 R.QCM, R.QAR, signed=True)
@@ -48,8 +48,8 @@ allow("printing.supersede_build",       "give up a build of a voided design",   
 allow("printing.dispatch_build",        "dispatch a build to a printer",           R.BLD, R.OPR)
 allow("printing.decide_interruption",   "decide about an interrupted build",       R.QAR, signed=True)
 
-allow("printing.operate_printer",       "operate a printer",                       R.OPR)
-allow("printing.clear_plate",           "confirm that a plate is clear",           R.OPR)
+allow("printing.operate_printer",       "operate a printer",                       R.OPR, at_station=True)
+allow("printing.clear_plate",           "confirm that a plate is clear",           R.OPR, at_station=True)
 allow("printing.record_fleet_word",     "record what a printer says",              system=True)
 allow("printing.simulate_fault",        "make a simulated printer fail",           R.SYS, R.CAL, system=True)
 # fmt: on

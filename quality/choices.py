@@ -74,6 +74,7 @@ class Source(models.TextChoices):
     POST_PROCESSING = "post_processing", "Post-processing step out of its limits"
     INSPECTION = "inspection", "Inspection"
     PRINTING = "printing", "Printing"
+    GAUGE = "gauge", "Gauge found out of tolerance"
     PERSON = "person", "Reported by a person"
 
 
@@ -105,3 +106,37 @@ EXPORT_PAIRS = (
     ("running", "cancelled"),
     ("running", "failed"),
 )
+
+
+class GaugeKind(models.TextChoices):
+    """What measures."""
+
+    SURFACE_SCANNER = "surface_scanner", "3D scanner"
+    CT_SCANNER = "ct_scanner", "CT scanner for parts"
+    COORDINATE = "coordinate", "Coordinate measuring machine"
+    CALIPER = "caliper", "Caliper"
+    MICROMETER = "micrometer", "Micrometer"
+    OTHER = "other", "Other"
+
+
+class GaugeStage(models.TextChoices):
+    """SM-gauge: whether a piece of measuring equipment may be used at all."""
+
+    REGISTERED = "registered", "Registered"
+    IN_SERVICE = "in_service", "In service"
+    OUT_OF_SERVICE = "out_of_service", "Out of service"
+
+
+GAUGE_PAIRS = (
+    ("registered", "in_service"),
+    ("registered", "out_of_service"),
+    ("in_service", "out_of_service"),
+    ("out_of_service", "in_service"),
+)
+
+
+class AsFound(models.TextChoices):
+    """How a calibration found a gauge, before anything was adjusted."""
+
+    IN_TOLERANCE = "in_tolerance", "In tolerance"
+    OUT_OF_TOLERANCE = "out_of_tolerance", "Out of tolerance"

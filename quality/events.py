@@ -5,8 +5,9 @@ Facts about a device stand on the device's stream; those about a nonconformance 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from mes.eventlog.base import Event
 
@@ -34,13 +35,29 @@ class PostProcessStepRecorded(Event, name="quality.post_process_step_recorded", 
 
 @dataclass(frozen=True, kw_only=True)
 class ScanReceived(Event, name="quality.scan_received"):
-    """A scan of the part arrived and lies in the store, unread: nothing has looked at its content yet."""
+    """A scan of the part arrived and lies in the store, unread: nothing has looked at its content yet.
+
+    It names the gauge that measured, the calibration in force on that day, and the day. All are null where the scan came
+    before gauges were registered.
+    """
+
+    schema_version: ClassVar[int] = 2
 
     device_id: int
     inspection_id: int
     number: int
     scan_sha256: str
     size_bytes: int
+    gauge_id: int | None
+    calibration_id: int | None
+    measured_on: str | None
+
+    @classmethod
+    def upcast(cls, payload: Mapping[str, Any], schema_version: int) -> Mapping[str, Any]:
+        """Version 1 named no gauge."""
+        if schema_version == 1:
+            return {"gauge_id": None, "calibration_id": None, "measured_on": None, **payload}
+        return super().upcast(payload, schema_version)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +108,55 @@ class InspectionSetAside(Event, name="quality.inspection_set_aside", terminal=Tr
     inspection_id: int
     justification: str
     signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaugeRegistered(Event, name="quality.gauge_registered", terminal=True):
+    """A piece of measuring equipment became known. It measures nothing before it is calibrated and put into service."""
+
+    gauge_id: int
+    kind: str
+    maker: str
+    model: str
+    serial: str
+    accuracy_mm: str
+    location: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaugeStageChanged(Event, name="quality.gauge_stage_changed", terminal=True):
+    """A gauge was put into service or taken out of it."""
+
+    gauge_id: int
+    source: str
+    target: str
+    gates: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaugeCalibrated(Event, name="quality.gauge_calibrated", terminal=True):
+    """A calibration was recorded by signature, with its certificate: until when it counts, and how the gauge was found."""
+
+    gauge_id: int
+    calibration_id: int
+    number: int
+    calibrated_on: str
+    due_on: str
+    as_found: str
+    laboratory: str
+    certificate_sha256: str
+    signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaugeFoundOut(Event, name="quality.gauge_found_out", terminal=True):
+    """A calibration found a gauge out of tolerance: each device measured since `since`, the last good calibration, got a
+    nonconformance and a hold. How many there were; which ones, each nonconformance says."""
+
+    gauge_id: int
+    calibration_id: int
+    since: str | None
+    devices: int
 
 
 @dataclass(frozen=True, kw_only=True)

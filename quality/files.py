@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from devices.models import Device
 from mes.files import Named, files
+from quality.models import Gauge
 from quality.selectors import inspections_of
 
 
@@ -24,3 +25,9 @@ def report_files(device: Device) -> Iterator[Named]:
     for report in device.reports.order_by("pk"):
         yield report.json_id, f"{device.code}-{report.name}-{report.pk}"
         yield report.pdf_id, f"{device.code}-{report.name}-{report.pk}"
+
+
+@files("quality.gauges", page="gauge", permission="quality.read_gauges")
+def gauge_files(gauge: Gauge) -> Iterator[Named]:
+    for calibration in gauge.calibrations.order_by("pk"):
+        yield calibration.certificate_id, f"{gauge.code}-calibration-{calibration.number}"

@@ -1,10 +1,11 @@
-"""The life of a nonconformance, as a table (regulatory record 4.6)."""
+"""The lives of a nonconformance and of a gauge, as tables (regulatory record 4.6)."""
 
 from __future__ import annotations
 
 from mes.choices import Meaning
 from mes.lifecycle import Lifecycle
 from mes.lifecycle import Transition as Row
+from quality.choices import GaugeStage
 from quality.choices import NonconformanceStage as Stage
 
 # fmt: off
@@ -24,6 +25,14 @@ NONCONFORMANCE = Lifecycle("nonconformance", (
     Row("void",                 Stage.OPEN,                  Stage.VOID,                  "person", Meaning.APPROVED),
     Row("void",                 Stage.CONTAINED,             Stage.VOID,                  "person", Meaning.APPROVED),
     Row("void",                 Stage.UNDER_EVALUATION,      Stage.VOID,                  "person", Meaning.APPROVED),
+))
+
+GAUGE = Lifecycle("gauge", (
+    #  name                    source                     target                     trigger
+    Row("put_in_service",      GaugeStage.REGISTERED,     GaugeStage.IN_SERVICE,     "person"),
+    Row("put_in_service",      GaugeStage.OUT_OF_SERVICE, GaugeStage.IN_SERVICE,     "person"),
+    Row("take_out_of_service", GaugeStage.REGISTERED,     GaugeStage.OUT_OF_SERVICE, "person"),
+    Row("take_out_of_service", GaugeStage.IN_SERVICE,     GaugeStage.OUT_OF_SERVICE, "person"),
 ))
 # fmt: on
 

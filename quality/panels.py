@@ -15,11 +15,12 @@ from mes.panels import PanelContent, page_of, panel, worklist
 from mes.permissions import may
 from quality.catalog.routing import read_routing
 from quality.choices import ENDED_STAGES, NonconformanceStage
-from quality.models import Nonconformance
+from quality.models import Gauge, Nonconformance
 from quality.selectors import (
     devices_at,
     devices_to_answer_for,
     devices_to_inspect,
+    gauges_to_calibrate,
     inspections_of,
     latest_report,
     latest_steps,
@@ -150,3 +151,13 @@ def records_to_review() -> QuerySet[Device]:
 @worklist("quality.release", "Release the device", Role.QAX, need_by="need_by")
 def devices_to_release() -> QuerySet[Device]:
     return devices_at(Stage.REVIEWED)
+
+
+def _calibrating(gauge: Any) -> str:
+    return "Calibrate the gauge before its day" if gauge.due else "Calibrate the new gauge"
+
+
+@worklist("quality.calibrate", _calibrating, Role.CAL, need_by="due")
+def gauges_due() -> QuerySet[Gauge]:
+    """What is due within a month, or overdue. An overdue gauge is not only listed: what it measures is refused."""
+    return gauges_to_calibrate()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from devices.models import Device
 from mes.choices import Role
 from mes.permissions import Parts, allow, segregated
-from mes.scope import belongs_to_everybody, belongs_to_order
+from mes.scope import belongs_to_everybody, belongs_to_order, belongs_to_plant
 from quality.models import (
+    Calibration,
     Export,
     ExportedRecord,
+    Gauge,
     Inspection,
     Measurement,
     Nonconformance,
@@ -21,11 +23,28 @@ from quality.selectors import makers_of, took_part
 
 MAKERS_AND_CHECKERS = (Role.OPR, Role.PST, Role.INS, Role.QCM, Role.QAR, Role.QAX, Role.RA)
 
-allow("quality.record_post_process_step", "record a post-processing step", Role.PST, signed=True)
-allow("quality.receive_scan", "hand in a scan of a part", Role.INS, Role.QCM)
+allow(
+    "quality.record_post_process_step",
+    "record a post-processing step",
+    Role.PST,
+    signed=True,
+    at_station=True,
+)
+allow("quality.receive_scan", "hand in a scan of a part", Role.INS, Role.QCM, at_station=True)
 allow("quality.record_measurement", "record a measurement", system=True)
 allow("quality.sign_inspection", "sign an inspection", Role.INS, signed=True)
 allow("quality.set_aside_inspection", "set a failed measurement aside", Role.QCM, Role.QAR, signed=True)
+allow("quality.register_gauge", "register measuring equipment", Role.CAL, Role.QCM)
+allow("quality.calibrate_gauge", "record the calibration of a gauge", Role.CAL, signed=True)
+allow("quality.move_gauge", "put a gauge into or out of service", Role.CAL, Role.QCM, Role.QAR)
+allow(
+    "quality.read_gauges",
+    "read about measuring equipment",
+    *MAKERS_AND_CHECKERS,
+    Role.CAL,
+    Role.AUD,
+    Role.REC,
+)
 allow("quality.open_nonconformance", "open a nonconformance", *MAKERS_AND_CHECKERS, system=True)
 allow("quality.move_nonconformance", "move a nonconformance on", Role.QCM, Role.QAR)
 allow("quality.propose_disposition", "propose a disposition", Role.QCM, Role.INS, Role.PST, signed=True)
@@ -63,6 +82,8 @@ for _model in (
     belongs_to_order(_model, "device__order")
 # An export names devices by code; whoever may export knows every order, or none of its devices is theirs to take.
 belongs_to_everybody(Export, names_orders=True)
+# Equipment serves every order, and what is said of it names none.
+belongs_to_plant(Calibration, Gauge)
 belongs_to_order(Measurement, "inspection__device__order")
 
 

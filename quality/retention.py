@@ -12,6 +12,8 @@ for _table in ("inspection", "post_process_step", "record_review", "release_deci
     kept_with("devices.device", f"quality_{_table}", by="device_id")
 retained_for_good("quality.export", "R-AUD", because="it shows who took which record out of the house")
 kept_with("quality.export", "quality_exported_record", by="export_id")
+retained_for_good("quality.gauge", "R-AUD", because="measurements of every device rest on it")
+kept_with("quality.gauge", "quality_calibration", by="gauge_id")
 for _table in ("measurement", "verdict"):
     kept_with("devices.device", f"quality_{_table}", by="inspection__device_id")
 

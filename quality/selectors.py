@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from django.db.models import Exists, ForeignObjectRel, Model, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
 
 from devices.choices import Stage
 from devices.models import Device
@@ -16,8 +18,16 @@ from mes.models import Artefact, EventRecord, Person, Signature
 from mes.selectors import stream_of
 from printing.models import Build, MaterialLot, PrinterCommand, PrintJob
 from quality.catalog.routing import Routing, Step, read_routing
-from quality.choices import ENDED_STAGES, Decision, Outcome
-from quality.models import Inspection, Nonconformance, PostProcessStep, RecordReview, Report
+from quality.choices import ENDED_STAGES, Decision, GaugeStage, Outcome, Source
+from quality.models import (
+    Calibration,
+    Gauge,
+    Inspection,
+    Nonconformance,
+    PostProcessStep,
+    RecordReview,
+    Report,
+)
 
 NOT_MAKING = frozenset(
     {
@@ -32,6 +42,8 @@ NOT_MAKING = frozenset(
 NOT_MAKING_MOVES = frozenset({"complete_record", "review", "release", "ship", "deliver"})
 GONE_ON = (Stage.INSPECTED_PASS, Stage.LABELLED, Stage.READY_FOR_REVIEW, Stage.REVIEWED)
 """Where a device stands after its inspection, on the way to its release."""
+DUE_SOON = timedelta(days=30)
+LONGEST_NUMBER = 18
 HEX = frozenset("0123456789abcdef")
 
 
@@ -64,7 +76,9 @@ def inspections_of(device: Device) -> QuerySet[Inspection]:
     """Every scan of a device, oldest first, with what it measured and what was decided."""
     return (
         Inspection.objects.filter(device=device)
-        .select_related("measurement", "verdict", "scan", "received_by", "verdict__decided_by")
+        .select_related(
+            "measurement", "verdict", "scan", "received_by", "verdict__decided_by", "gauge", "calibration"
+        )
         .order_by("number")
     )
 
@@ -93,6 +107,49 @@ def unanswered_failures(device: Device) -> list[Inspection]:
 
 def open_nonconformances(device: Device) -> QuerySet[Nonconformance]:
     return Nonconformance.objects.filter(device=device).exclude(stage__in=ENDED_STAGES)
+
+
+# --- measuring equipment
+
+
+def gauges() -> QuerySet[Any]:
+    """Every gauge, newest first. `due`: the last day of its last calibration."""
+    last = Calibration.objects.filter(gauge=OuterRef("pk")).order_by("-calibrated_on", "-pk")
+    rows = Gauge.objects.annotate(due=Subquery(last.values("due_on")[:1])).order_by("-pk")
+    return rows.prefetch_related("calibrations__recorded_by")
+
+
+def gauges_to_calibrate() -> QuerySet[Any]:
+    """Gauges that were never calibrated, or whose calibration is over within a month; none that is out of service."""
+    soon = timezone.localdate() + DUE_SOON
+    due = Q(due__isnull=True) | Q(due__lte=soon)
+    return gauges().exclude(stage=GaugeStage.OUT_OF_SERVICE).filter(due)
+
+
+def gauge_id_of(code: str) -> int | None:
+    """The key behind a gauge's public code, as a person or a scanner sends it; None where no gauge has it."""
+    digits = code.strip().upper().removeprefix("G")
+    known = digits.isascii() and digits.isdigit() and len(digits) <= LONGEST_NUMBER
+    return Gauge.objects.filter(pk=int(digits)).values_list("pk", flat=True).first() if known else None
+
+
+def calibration_on(gauge: Gauge, day: date) -> Calibration | None:
+    """The last calibration made by a day: whatever came before it counts no longer."""
+    made = gauge.calibrations.filter(calibrated_on__lte=day)
+    return made.order_by("calibrated_on", "pk").last()
+
+
+def measured_since(gauge: Gauge, day: date | None) -> QuerySet[Inspection]:
+    """What a gauge measured on a day or later; all that it ever measured, where no day is given. What was scrapped or
+    cancelled reaches nobody, and is left out."""
+    gone = (Stage.SCRAPPED, Stage.CANCELLED)
+    found = gauge.inspections.exclude(device__stage__in=gone).order_by("device_id", "pk")
+    return found if day is None else found.filter(measured_on__gte=day)
+
+
+def gauge_findings(gauge: Gauge) -> QuerySet[Nonconformance]:
+    """What was opened because this gauge was found out of tolerance: its reach."""
+    return nonconformances().filter(source=Source.GAUGE, evidence__gauge=gauge.code)
 
 
 # --- the record: streams, events, people, files
@@ -127,9 +184,15 @@ def streams_of(device: Device) -> list[tuple[str, str]]:
     return [stream_of(row) for row in rows]
 
 
+def gauges_of(device: Device) -> QuerySet[Gauge]:
+    """The gauges that measured the device."""
+    return Gauge.objects.filter(inspections__device=device).distinct().order_by("pk")
+
+
 def supply_streams_of(device: Device) -> list[tuple[str, str]]:
-    """What the device stands on and shares with others: master, material, lots."""
-    return [stream_of(row) for row in (device.master, device.material, *lots_of(device))]
+    """What the device stands on and shares with others: master, material, lots, and the gauges that measured it."""
+    rows = (device.master, device.material, *lots_of(device), *gauges_of(device))
+    return [stream_of(row) for row in rows]
 
 
 def events_in(streams: Iterable[tuple[str, str]], last_pos: int | None = None) -> QuerySet[EventRecord]:
@@ -282,7 +345,8 @@ def digests_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def inspections() -> QuerySet[Inspection]:
     """Every inspection, newest first."""
-    return Inspection.objects.select_related("device", "measurement", "verdict").order_by("-pk")
+    rows = Inspection.objects.select_related("device", "measurement", "verdict", "gauge", "calibration")
+    return rows.order_by("-pk")
 
 
 def nonconformances() -> QuerySet[Nonconformance]:

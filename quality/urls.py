@@ -16,10 +16,12 @@ from quality.api.devices import (
 )
 from quality.api.exports import ExportViewSet, IntegrityView
 from quality.api.findings import InspectionViewSet, NonconformanceViewSet
+from quality.api.gauges import GaugeViewSet
 
 router = SimpleRouter()
 router.register("inspections", InspectionViewSet, basename="api-inspection")
 router.register("nonconformances", NonconformanceViewSet, basename="api-nonconformance")
+router.register("gauges", GaugeViewSet, basename="api-gauge")
 router.register("exports", ExportViewSet, basename="api-export")
 
 of_device: list[URLPattern | URLResolver] = [

@@ -30,7 +30,7 @@ from mes.models import Account, EmergencyAccess
 from mes.permissions import can, require, whom
 from mes.scope import visible
 
-LISTS = frozenset({"lots", "builds", "orders", "audit-review", "retention"})
+LISTS = frozenset({"gauges", "lots", "builds", "orders", "audit-review", "retention"})
 LETTER_OF = {page: letter for letter, page in PAGES.items()}
 
 

@@ -16,9 +16,14 @@ from mes.exceptions import NotPermitted
 from mes.files import File, file_of, files_of, sent
 from mes.scope import visible
 from printing.selectors import builds, lots
-from quality.selectors import inspections_of
+from quality.selectors import gauges, inspections_of
 
-SUBJECTS: dict[str, tuple[str, Any]] = {"device": ("D", devices), "build": ("B", builds), "lot": ("L", lots)}
+SUBJECTS: dict[str, tuple[str, Any]] = {
+    "device": ("D", devices),
+    "build": ("B", builds),
+    "lot": ("L", lots),
+    "gauge": ("G", gauges),
+}
 """The letter of each page's codes, and its rows."""
 
 

@@ -44,8 +44,10 @@ ENTRIES = (
 # Beside the name of the person: the top bar has no room for what is seldom opened.
 MENU = (
     Entry("exports", "Exports", "package", "e", "quality.export_record"),
+    Entry("gauges", "Gauges", "ruler-measure", "g", "quality.read_gauges"),
     Entry("people", "People", "users", "p", "mes.read_people"),
     Entry("skills", "Training", "school", "t", "mes.read_training"),
+    Entry("stations", "Stations", "plug-connected", "", "mes.read_stations"),
     Entry("privacy", "Privacy", "shield-check", "v", "mes.read_privacy"),
     Entry("retention", "Retention", "lock", "r", "mes.place_hold"),
     Entry("safekeeping", "Safekeeping", "database", "s", "mes.read_safekeeping"),

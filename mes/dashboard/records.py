@@ -27,6 +27,8 @@ LETTERS = {
     "mes.erasure_request": "R",
     "mes.legal_hold": "H",
     "mes.disposal": "Z",
+    "quality.gauge": "G",
+    "mes.station": "T",
 }
 STREAMS = {letter: kind for kind, letter in LETTERS.items()}
 PAGES = {
@@ -39,6 +41,7 @@ PAGES = {
     "R": "erasure",
     "H": "hold",
     "Z": "disposal",
+    "G": "gauge",
 }
 ICONS = {
     "refused": "ban", "failed": "circle-x", "rejected": "circle-x", "held": "hand-stop", "approved": "writing-sign",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from mes.api.actors import terminal_of
 from mes.dashboard.routes import is_fragment
+from mes.dashboard.stationkeys import keep_exchanged, station_of
 from mes.models import Account, BrowserSession
 from mes.selectors import password_expired
 from mes.services.credentials import CheckedSecret
@@ -47,8 +49,13 @@ class SessionGuard:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        with at_terminal(terminal_of(request)):
-            return self._guarded(request) or self.get_response(request)
+        place = terminal_of(request)
+        station = station_of(request, place)
+        with at_terminal(replace(place, station=station.pk if station else 0)):
+            answer = self._guarded(request) or self.get_response(request)
+        if station is not None:
+            keep_exchanged(answer, station)
+        return answer
 
     def _guarded(self, request: HttpRequest) -> HttpResponseBase | None:
         if not isinstance(request.user, Account):

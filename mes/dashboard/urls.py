@@ -32,6 +32,7 @@ from mes.dashboard.exports import device_integrity, export_bundle, export_cancel
 from mes.dashboard.files import file_sent
 from mes.dashboard.find import find
 from mes.dashboard.fleet import fleet, printer_actions, printer_page
+from mes.dashboard.gauges import gauge_list, gauge_page
 from mes.dashboard.keeping import disposal_page, hold_page, retention, safekeeping
 from mes.dashboard.letters import dead_letters, decide_delivery, delivery
 from mes.dashboard.lots import lot_list, lot_page
@@ -52,6 +53,7 @@ from mes.dashboard.signatures import (
     signature_withdraw_preview,
 )
 from mes.dashboard.signing import end_my_series, enrol_signer, my_signature, signers
+from mes.dashboard.stations import station_revoke, station_rule, stations
 from mes.dashboard.together import together
 from mes.dashboard.training import document_file, document_page, skills
 from mes.dashboard.work import my_work, my_work_count
@@ -101,6 +103,9 @@ urlpatterns = [
     page("lots/", lot_list, "lots"),
     page("lots/<str:code>/", lot_page, "lot"),
     page("lots/<str:code>/files/<str:sha256>/", file_sent, "lot-file", kind="lot"),
+    page("gauges/", gauge_list, "gauges"),
+    page("gauges/<str:code>/", gauge_page, "gauge"),
+    page("gauges/<str:code>/files/<str:sha256>/", file_sent, "gauge-file", kind="gauge"),
     page("patients/", patients, "patients"),
     page("patients/<str:token>/", patient_page, "patient"),
     page("patients/<str:token>/identity/", patient_identity, "patient-identity"),
@@ -109,6 +114,9 @@ urlpatterns = [
     page("emergency/", emergency_asked, "emergency-asked"),
     page("emergencies/<str:code>/", emergency_page, "emergency"),
     page("erasures/<str:code>/", erasure_page, "erasure"),
+    page("stations/", stations, "stations"),
+    page("stations/rule/", station_rule, "station-rule"),
+    page("stations/<str:code>/revoke/", station_revoke, "station-revoke"),
     page("privacy/", privacy, "privacy"),
     page("audit-trail/", audit_trail, "audit-trail"),
     page("exports/", exports, "exports"),

@@ -119,6 +119,12 @@ WORDS: dict[str, Word] = {
     "failed": Word("failed", "stop", "circle-x"),
     "uncertain": Word("uncertain", "stop", "help-circle"),
     "aborted": Word("aborted", "stop", "circle-x"),
+    # measuring equipment
+    "registered": Word("registered", "off", "circle-dashed"),
+    "in_service": Word("in service", "ok"),
+    "out_of_service": Word("out of service", "stop", "ban"),
+    "in_tolerance": Word("in tolerance", "ok"),
+    "out_of_tolerance": Word("out of tolerance", "stop", "alert-triangle"),
     # deliveries
     "pending": Word("waiting", "wait"),
     "sent": Word("in the queue", "busy", "send"),

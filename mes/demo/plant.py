@@ -23,6 +23,15 @@ from printing.services.printers import (
     record_calibration,
     register_printer,
 )
+from quality.choices import AsFound, GaugeKind
+from quality.models import Gauge
+from quality.services.gauges import (
+    Certified,
+    calibrate_gauge,
+    put_gauge_in_service,
+    register_gauge,
+    store_calibration_certificate,
+)
 
 KIND = "LCD 120"
 NAMES = ("Aurora", "Borealis", "Corona")
@@ -49,6 +58,8 @@ def equip(teller: Teller) -> None:
     """Whatever of the plant is not there yet."""
     teller.steadily(install_missing)
     teller.say(f"Three simulated printers are qualified and calibrated: {', '.join(NAMES)}.")
+    teller.steadily(calibrate_scanner)
+    teller.say("The 3D scanner is registered, calibrated against its certificate, and in service.")
     usable = MaterialLot.objects.filter(state__in=(LotState.RELEASED, LotState.IN_USE))
     if not teller.steadily(usable.exists):
         stock(teller)
@@ -107,6 +118,34 @@ def install(*, name: str, number: int, parameters: ParameterSet) -> Printer:
         actor=actor("calibration"),
     )
     return printer
+
+
+@unit_of_work
+def calibrate_scanner() -> None:
+    """The scanner that inspection measures with. Safe to repeat."""
+    if Gauge.objects.exists():
+        return
+    gauge = register_gauge(
+        kind=GaugeKind.SURFACE_SCANNER,
+        maker="Example Optics",
+        model="Desk Scan",
+        serial="DEMO-1",
+        accuracy_mm=Decimal("0.05"),
+        location="Inspection",
+        actor=actor("calibration"),
+    )
+    made = timezone.localdate() - timedelta(days=30)
+    file = store_calibration_certificate(
+        file=b"Certificate of calibration of a demonstration scanner\n", actor=actor("calibration")
+    )
+    calibrate_gauge(
+        gauge_id=gauge.pk,
+        certified=Certified(made, made + timedelta(days=365), AsFound.IN_TOLERANCE, "Example Metrology"),
+        certificate=file.sha256,
+        actor=actor("calibration"),
+        credentials=typed("calibration"),
+    )
+    put_gauge_in_service(gauge_id=gauge.pk, actor=actor("calibration"))
 
 
 def stock(teller: Teller) -> None:

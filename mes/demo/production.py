@@ -18,7 +18,7 @@ from printing.services.builds import create_build, verify_build
 from printing.services.commands import settle_command
 from printing.services.jobs import confirm_plate_clear, dispatch_build, start_job
 from quality.catalog.routing import read_routing
-from quality.models import Inspection, Report
+from quality.models import Gauge, Inspection, Report
 from quality.selectors import next_step
 from quality.services.inspection import receive_scan, sign_inspection
 from quality.services.postprocessing import record_post_process_step
@@ -147,8 +147,13 @@ def inspect(teller: Teller, case: Case) -> None:
     """Step 9: a scan of the part is compared with the approved surface, and an inspector signs what was measured."""
     with teller.timed("inspection"):
         inspection = teller.once(
-            "A scan of the part is handed in.",
-            lambda: receive_scan(device_id=case.device.pk, upload=_scan(case), actor=actor("inspector")),
+            "A scan of the part is handed in, with the scanner that it came from.",
+            lambda: receive_scan(
+                device_id=case.device.pk,
+                upload=_scan(case),
+                gauge_id=Gauge.objects.values_list("pk", flat=True).first(),
+                actor=actor("inspector"),
+            ),
             found=lambda: case.device.inspections.order_by("-pk").first(),
         )
         measured = teller.wait(

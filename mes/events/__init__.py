@@ -99,6 +99,13 @@ from mes.events.signing import (
     SigningSeriesOpened,
     StatementAccepted,
 )
+from mes.events.stations import (
+    ActedAtStation,
+    StationKeyRefused,
+    StationRegistered,
+    StationRevoked,
+    StationRuleSet,
+)
 from mes.events.training import (
     CurriculumDropped,
     CurriculumRequired,
@@ -113,6 +120,7 @@ __all__ = [
     "AccountClosed",
     "AccountLocked",
     "AccountOpened",
+    "ActedAtStation",
     "AlertSent",
     "AuditTrailReviewed",
     "BackupTaken",
@@ -195,6 +203,10 @@ __all__ = [
     "SigningSeriesOpened",
     "SourceSlowed",
     "StatementAccepted",
+    "StationKeyRefused",
+    "StationRegistered",
+    "StationRevoked",
+    "StationRuleSet",
     "TokenIssued",
     "TokenRevoked",
     "TrainingRecorded",

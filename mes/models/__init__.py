@@ -40,6 +40,7 @@ from mes.models.signing import (
     SigningEnrolment,
     StatementAcceptance,
 )
+from mes.models.stations import Station, StationRule
 from mes.models.training import ControlledDocument, Curriculum, DocumentRevision, TrainingRecord
 
 __all__ = [
@@ -99,6 +100,8 @@ __all__ = [
     "SigningSeries",
     "Slot",
     "StatementAcceptance",
+    "Station",
+    "StationRule",
     "Stream",
     "TrainingRecord",
     "VaultRotation",

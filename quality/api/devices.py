@@ -29,7 +29,7 @@ from quality.api.outputs import (
     StepOutput,
 )
 from quality.choices import Severity, Source
-from quality.selectors import inspections_of, latest_report
+from quality.selectors import gauge_id_of, inspections_of, latest_report
 from quality.services.inspection import receive_scan
 from quality.services.nonconformance import open_nonconformance
 from quality.services.postprocessing import record_post_process_step
@@ -52,7 +52,11 @@ class StepInput(SigningInput):
 
 
 class ScanInput(serializers.Serializer[Any]):
+    """`gauge`: the code of what measured, G0000001. `measured_on`: the day at the site, by default today."""
+
     scan = serializers.FileField(allow_empty_file=True)
+    gauge = serializers.CharField(max_length=20, required=False, default="", allow_blank=True)
+    measured_on = serializers.DateField(required=False, default=None)
 
 
 class ReviewInput(SigningInput):
@@ -112,7 +116,13 @@ class ScansView(DeviceView):
     def post(self, request: Request, code: str) -> Response:
         """Send a scan, STL or PLY. The answer comes before it is measured; the file's name is never used."""
         device, values = self.device(), given(ScanInput, request)
-        row = receive_scan(device_id=device.pk, upload=values["scan"].file, actor=self.actor)
+        row = receive_scan(
+            device_id=device.pk,
+            upload=values["scan"].file,
+            gauge_id=gauge_id_of(values["gauge"]),
+            measured_on=values["measured_on"],
+            actor=self.actor,
+        )
         return Response(InspectionOutput(row).data, status=202)
 
 

@@ -8,7 +8,15 @@ from rest_framework import serializers
 
 from devices.models import Device
 from mes.models import Person
-from quality.models import Inspection, Measurement, Nonconformance, PostProcessStep, Report
+from quality.models import (
+    Calibration,
+    Gauge,
+    Inspection,
+    Measurement,
+    Nonconformance,
+    PostProcessStep,
+    Report,
+)
 
 
 class StepOutput(serializers.ModelSerializer[PostProcessStep]):
@@ -33,14 +41,47 @@ class MeasurementOutput(serializers.ModelSerializer[Measurement]):
         read_only_fields = fields
 
 
+class CalibrationOutput(serializers.ModelSerializer[Calibration]):
+    recorded_by = serializers.StringRelatedField[Person]()
+
+    class Meta:
+        model = Calibration
+        fields = (
+            "number", "calibrated_on", "due_on", "as_found", "laboratory", "certificate_id", "recorded_by", "recorded_at",
+            "signature_id",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class GaugeOutput(serializers.ModelSerializer[Gauge]):
+    """`due`: the last day of its last calibration."""
+
+    due = serializers.DateField(read_only=True)
+    calibrations = CalibrationOutput(many=True, read_only=True)
+
+    class Meta:
+        model = Gauge
+        fields = (
+            "code", "kind", "maker", "model", "serial", "accuracy_mm", "location", "stage", "due", "calibrations",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
 class InspectionOutput(serializers.ModelSerializer[Inspection]):
     device = serializers.StringRelatedField[Device]()
     status = serializers.CharField(read_only=True)
     measurement = MeasurementOutput(read_only=True, required=False)
+    gauge = serializers.CharField(source="gauge.code", read_only=True, default=None, allow_null=True)
+    calibration = serializers.IntegerField(
+        source="calibration.number", read_only=True, default=None, allow_null=True
+    )
 
     class Meta:
         model = Inspection
-        fields = ("id", "device", "number", "scan_id", "received_at", "status", "measurement")
+        fields = (
+            "id", "device", "number", "scan_id", "gauge", "calibration", "measured_on", "received_at", "status",
+            "measurement",
+        )  # fmt: skip
         read_only_fields = fields
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
+
 from devices.models import Device
 from mes.eventlog.base import Actor
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from printing.choices import LotState
+from quality.catalog.plan import read_plan
 from quality.catalog.routing import read_routing
 from quality.choices import ENDED_STAGES
-from quality.models import Nonconformance, PostProcessStep
+from quality.models import Gauge, Nonconformance, PostProcessStep
 from quality.selectors import (
     GONE_ON,
     judged_inspection,
@@ -20,9 +23,12 @@ from quality.selectors import (
     names_of,
     next_step,
     open_nonconformances,
+    passed_inspection,
     unanswered_failures,
     unmeasured_scans,
 )
+from quality.services.gauges import LEAST_RATIO, calibration_faults, gauge_faults
+from quality.services.inspection import gauge_content
 
 BARRED_LOTS = (LotState.QUARANTINE, LotState.ON_HOLD, LotState.REJECTED)
 
@@ -93,6 +99,47 @@ def the_scan_is_within_the_plan(device: Device, **_: Any) -> Verdict:
 
 
 TO_THE_PATIENT = ("device.pass_inspection", "device.complete_record", "device.review", "device.release")
+
+
+@gate("G-INS-01", *TO_THE_PATIENT)
+def the_gauge_was_fit(device: Device, **_: Any) -> Verdict:
+    """What measured is a registered gauge, in calibration on the day of measuring and fine enough for the tolerance."""
+    inspection = passed_inspection(device) or judged_inspection(device)
+    if inspection is None:
+        return not_applicable("No measurement waits for a decision, and none was passed.")
+    gauge, day = inspection.gauge, inspection.measured_on
+    if gauge is None or day is None:
+        return blocked(
+            f"Scan {inspection.number} names no gauge.",
+            cure="Have it set aside, and measure the part with a registered gauge.",
+            inspection=inspection.number,
+        )
+    tolerance = read_plan(device.master.inspection).tolerance_mm
+    evidence = {
+        **(gauge_content(inspection) or {}),
+        "tolerance_mm": tolerance,
+        "least_ratio": str(LEAST_RATIO),
+        "inspection": inspection.number,
+    }
+    faults = gauge_faults(gauge, day, tolerance)
+    if faults:
+        return blocked(
+            " ".join(fault.text for fault in faults),
+            cure=" ".join(dict.fromkeys(fault.cure for fault in faults)),
+            **evidence,
+        )
+    return passed(**evidence)
+
+
+@gate("G-INS-01", "gauge.put_in_service")
+def the_gauge_is_calibrated(gauge: Gauge, **_: Any) -> Verdict:
+    """The last calibration of a gauge found it in tolerance, and is not over."""
+    faults = calibration_faults(gauge, timezone.localdate())
+    last = gauge.calibrations.order_by("calibrated_on", "pk").last()
+    evidence = {"calibration": last.number, "due_on": last.due_on.isoformat()} if last else {}
+    if faults:
+        return blocked(faults[0].text, cure="Record a calibration that found it in tolerance.", **evidence)
+    return passed(**evidence)
 
 
 @gate("G-INS-01", *TO_THE_PATIENT)

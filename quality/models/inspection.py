@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from mes.models import Artefact, Person, Signature
 from mes.tables import table
 from quality.choices import Decision, Outcome
+from quality.models.gauges import Calibration, Gauge
 
 
 @table("record")
@@ -17,6 +18,17 @@ class Inspection(models.Model):
     device = models.ForeignKey("devices.Device", on_delete=models.PROTECT, related_name="inspections")
     number = models.PositiveIntegerField(help_text="1 for the device's first scan; repetitions are all kept")
     scan = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+")
+    gauge = models.ForeignKey(
+        Gauge, on_delete=models.PROTECT, null=True, related_name="inspections",
+        help_text="What measured; null only where it came before gauges were registered, and then it is not accepted",
+    )  # fmt: skip
+    calibration = models.ForeignKey(
+        Calibration, on_delete=models.PROTECT, null=True, related_name="inspections",
+        help_text="In force on the day of measuring",
+    )  # fmt: skip
+    measured_on = models.DateField(
+        null=True, help_text="The day, at the site, on which the part was measured"
+    )
     received_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
     received_at = models.DateTimeField(db_default=Now())
 

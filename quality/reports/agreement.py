@@ -20,11 +20,12 @@ from mes.services.signing_seal import integrity_of
 from printing.models import Consumption, MaterialLot
 from printing.selectors import items_content
 from quality.choices import Decision, Outcome
-from quality.models import Inspection, Measurement, PostProcessStep, Verdict
+from quality.models import Calibration, Inspection, Measurement, PostProcessStep, Verdict
 from quality.reports.evidence import intact
 from quality.selectors import (
     builds_of,
     events_in,
+    gauges_of,
     inspections_of,
     jobs_of,
     lots_of,
@@ -48,6 +49,7 @@ def disagreements(device: Device) -> list[str]:
         _signatures,
         _steps,
         _inspections,
+        _calibrations,
         _reviews,
         _material,
         _places,
@@ -147,12 +149,41 @@ def _inspections(device: Device, facts: list[Fact]) -> Iterator[str]:
     yield from (f"inspection {number} is missing" for number in sorted(received.keys() - rows.keys()))
     for key, row in rows.items():
         what = f"inspection {row.number}"
-        scan = {"number": row.number, "scan_sha256": row.scan_id, "person": row.received_by_id}
-        yield from _differences(what, scan, _told(received.get(key)))
+        yield from _differences(what, _scan_values(row), _told(received.get(key)))
         if key in measured or key in refused or hasattr(row, "measurement"):
             yield from _measurement(what, row, measured.get(key) or refused.get(key))
         if key in signed or hasattr(row, "verdict"):
             yield from _verdict(what, row, signed.get(key))
+
+
+def _scan_values(row: Inspection) -> dict[str, Any]:
+    return {
+        "number": row.number,
+        "scan_sha256": row.scan_id,
+        "gauge_id": row.gauge_id,
+        "calibration_id": row.calibration_id,
+        "measured_on": row.measured_on.isoformat() if row.measured_on else None,
+        "person": row.received_by_id,
+    }
+
+
+def _calibrations(device: Device, facts: list[Fact]) -> Iterator[str]:
+    """What a calibration says of the gauges that measured the device, against its event."""
+    told = _by(facts, "quality.gauge_calibrated", "calibration_id")
+    rows = {row.pk: row for row in Calibration.objects.filter(gauge__in=gauges_of(device))}
+    yield from (f"calibration {number} is missing" for number in sorted(told.keys() - rows.keys()))
+    for key, row in rows.items():
+        values = {
+            "number": row.number,
+            "calibrated_on": row.calibrated_on.isoformat(),
+            "due_on": row.due_on.isoformat(),
+            "as_found": row.as_found,
+            "laboratory": row.laboratory,
+            "certificate_sha256": row.certificate_id,
+            "signature_id": row.signature_id,
+            "person": row.recorded_by_id,
+        }
+        yield from _differences(f"calibration {row.number}", values, _told(told.get(key)))
 
 
 def _measurement(what: str, row: Inspection, fact: Fact | None) -> Iterator[str]:

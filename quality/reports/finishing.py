@@ -42,7 +42,8 @@ def inspection(device: Device) -> Section:
         Fact("method", "Method", "Surface scan registered to the approved surface by rigid best fit"),
         Fact("measurements", "Scans received, all kept", len(found)),
     )
-    grids = [Grid("Every scan", ("no.", "received", "by", "scan", "state", "answer"), _scans(found))]
+    columns = ("no.", "received", "by", "scan", "measured", "gauge", "state", "answer")
+    grids = [Grid("Every scan", columns, _scans(found)), _gauges(found)]
     pictures: tuple[Picture, ...] = ()
     shown = signed or _last_measured(found)
     if shown is not None:
@@ -59,11 +60,37 @@ def _scans(found: list[Inspection]) -> tuple[tuple[object, ...], ...]:
             item.received_at,
             str(item.received_by) if item.received_by else None,
             item.scan_id,
+            item.measured_on,
+            item.gauge.code if item.gauge else None,
             item.status.replace("_", " "),
             _answer(item),
         )
         for item in found
     )
+
+
+def _gauges(found: list[Inspection]) -> Grid:
+    """What measured, with the calibration in force then (21 CFR 820.72)."""
+    columns = (
+        "gauge", "kind", "maker and model", "serial", "accuracy (mm)", "calibration", "calibrated", "due", "by", "certificate",
+    )  # fmt: skip
+    used = {item.calibration: item.gauge for item in found if item.gauge and item.calibration}
+    rows = tuple(
+        (
+            gauge.code,
+            gauge.get_kind_display(),
+            f"{gauge.maker} {gauge.model}",
+            gauge.serial,
+            gauge.accuracy_mm,
+            calibration.number,
+            calibration.calibrated_on,
+            calibration.due_on,
+            calibration.laboratory,
+            calibration.certificate_id,
+        )
+        for calibration, gauge in used.items()
+    )
+    return Grid("Measuring equipment", columns, rows)
 
 
 def _answer(item: Inspection) -> str:

@@ -6,10 +6,15 @@ with a reason. Nothing is chosen (G-INS-01, 21 CFR 820.80).
 
 from __future__ import annotations
 
+import json
+from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from django.utils import timezone
+
 from devices.choices import Stage
+from devices.events import DeviceStageChanged
 from devices.models import Device
 from devices.services.lifecycle import locked_device, move_device
 from mes.choices import Meaning
@@ -19,8 +24,10 @@ from mes.exceptions import InvalidInput, TransitionRefused
 from mes.lifecycle import ask_gates, refuse_blocked
 from mes.models import Artefact, Signature
 from mes.permissions import require
+from mes.selectors import events_of
 from mes.services.artefacts import store_artefact
 from mes.services.signatures import Credentials, sign
+from quality.catalog.plan import read_plan
 from quality.choices import Decision, Outcome, Severity, Source
 from quality.events import (
     InspectionSetAside,
@@ -29,6 +36,7 @@ from quality.events import (
 )
 from quality.models import Inspection, Verdict
 from quality.selectors import is_used, judged_inspection, unmeasured_scans
+from quality.services.gauges import usable_gauge
 from quality.services.measurement import SYSTEM
 from quality.services.nonconformance import open_nonconformance
 from quality.services.scanfile import require_scan_file
@@ -39,12 +47,22 @@ SCAN_LIMIT = 512 * 1024 * 1024
 
 
 @unit_of_work
-def receive_scan(*, device_id: int, upload: BinaryIO | bytes | Path, actor: Actor) -> Inspection:
+def receive_scan(
+    *,
+    device_id: int,
+    upload: BinaryIO | bytes | Path,
+    gauge_id: int | None,
+    actor: Actor,
+    measured_on: date | None = None,
+) -> Inspection:
     """Take in a scan of the part. Its bytes are stored under their digest and read by a worker later.
+
+    `gauge_id` is the scanner; `measured_on` the day of measuring at the site, by default today.
 
     Raises InvalidInput for an empty or oversized file, for one that is neither STL nor PLY, and for the bytes of a file
     that a record holds already, a scan or any other: nothing is kept of it.
-    Raises TransitionRefused where the device waits for no inspection.
+    Raises TransitionRefused where the device waits for no inspection, and where the gauge is unknown, out of service, was
+    out of calibration on that day or is too coarse for the tolerance (P11-10h).
     """
     device = locked_device(device_id)
     require(actor, "quality.receive_scan", device)
@@ -54,11 +72,20 @@ def receive_scan(*, device_id: int, upload: BinaryIO | bytes | Path, actor: Acto
             cure="Send the scan once post-processing is complete.",
             rule=RULE,
         )
+    day = measured_on or timezone.localdate()
+    _refuse_day(device, day)
+    gauge, calibration = usable_gauge(gauge_id, day, read_plan(device.master.inspection).tolerance_mm)
     scan = store_artefact(upload, media_type=require_scan_file(upload), limit=SCAN_LIMIT)
     _refuse_copy(scan)
     number = device.inspections.count() + 1
     inspection = Inspection.objects.create(
-        device=device, number=number, scan=scan, received_by_id=actor.person_id
+        device=device,
+        number=number,
+        scan=scan,
+        gauge=gauge,
+        calibration=calibration,
+        measured_on=day,
+        received_by_id=actor.person_id,
     )
     publish(
         device,
@@ -68,6 +95,9 @@ def receive_scan(*, device_id: int, upload: BinaryIO | bytes | Path, actor: Acto
             number=number,
             scan_sha256=scan.sha256,
             size_bytes=scan.size,
+            gauge_id=gauge.pk,
+            calibration_id=calibration.pk,
+            measured_on=day.isoformat(),
         ),
         actor=actor,
     )
@@ -96,11 +126,28 @@ def verdict_content(inspection: Inspection) -> dict[str, Any]:
         "record": "inspection",
         "inspection": inspection.number,
         "scan_sha256": inspection.scan_id,
+        "measured_with": gauge_content(inspection),
         "nominal_sha256": measurement.nominal_id,
         "map_sha256": measurement.deviation_map_id,
         "figures": measurement.figures,
         "characteristics": measurement.characteristics,
         "decision": str(Decision.PASSED if measurement.passed else Decision.FAILED),
+    }
+
+
+def gauge_content(inspection: Inspection) -> dict[str, Any] | None:
+    """What measured, as it is signed: the gauge, its calibration then, and the day. None where no gauge is named."""
+    gauge, calibration, day = inspection.gauge, inspection.calibration, inspection.measured_on
+    if gauge is None or calibration is None or day is None:
+        return None
+    return {
+        "gauge": gauge.code,
+        "serial": gauge.serial,
+        "accuracy_mm": str(gauge.accuracy_mm),
+        "calibration": calibration.number,
+        "due_on": calibration.due_on.isoformat(),
+        "certificate_sha256": calibration.certificate_id,
+        "measured_on": day.isoformat(),
     }
 
 
@@ -111,6 +158,29 @@ def set_aside_content(inspection: Inspection, justification: str) -> dict[str, A
         "decision": str(Decision.SET_ASIDE),
         "justification": justification.strip(),
     }
+
+
+def _refuse_day(device: Device, day: date) -> None:
+    """A part is measured after it was finished and not tomorrow: no other day's calibration counts for it."""
+    if day > timezone.localdate():
+        raise InvalidInput("The day of measuring lies in the future.", cure="Look at it again.", rule=RULE)
+    since = _awaited_since(device)
+    if since is not None and day < since:
+        raise InvalidInput(
+            f"{device.code} waits for its inspection since {since:%d %b %Y}: it was not measured before.",
+            cure="Give the day on which the part was measured.",
+            rule=RULE,
+        )
+
+
+def _awaited_since(device: Device) -> date | None:
+    moves = events_of(device).filter(type=DeviceStageChanged.name)
+    came = [
+        event.occurred_at
+        for event in moves
+        if json.loads(event.payload)["target"] == Stage.AWAITING_INSPECTION
+    ]
+    return timezone.localdate(max(came)) if came else None
 
 
 def _refuse_copy(scan: Artefact) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from devices.choices import Stage
 from devices.lifecycle import DEVICE
 from devices.models import Device
+from devices.selectors.devices import FINAL_STAGES
 from devices.services.holds import hold_device, lift_holds
 from devices.services.lifecycle import advance_device, locked_device
 from mes.choices import Meaning
@@ -71,7 +72,7 @@ def open_nonconformance(
         ),
         actor=actor,
     )
-    if device.stage not in (Stage.NONCONFORMING, Stage.SCRAPPED):
+    if device.stage not in (Stage.NONCONFORMING, *FINAL_STAGES):
         hold_device(
             device_id=device.pk,
             actor=SYSTEM,

@@ -30,7 +30,14 @@ SYMBOLS = {
     "-": "refused with 403 and the reasons",
     ".": "not there: 404",
 }
-LISTS = {"orders": "new", "builds": "new", "lots": "new", "audit-review": "trail", "retention": "new"}
+LISTS = {
+    "gauges": "new",
+    "orders": "new",
+    "builds": "new",
+    "lots": "new",
+    "audit-review": "trail",
+    "retention": "new",
+}
 EXPORTS = {"board": ("as=csv", "as=list"), "audit-trail": ("as=csv",), "audit-review": ("as=csv",)}
 SUBJECTS = {"end-emergency": "lasting"}
 """Actions that need another object of the story than their page's own."""
@@ -57,7 +64,7 @@ NAMED = {
     "parameters": "parameters", "nonconformances": "finding", "inspections": "inspection", "studies": "study",
     "masters": "master", "materials": "material", "containers": "container", "commands": "command",
     "deliveries": "delivery", "keys": "key", "people": "person", "roles": "grant", "training": "document",
-    "emergencies": "emergency", "erasures": "erasure",
+    "emergencies": "emergency", "erasures": "erasure", "gauges": "gauge", "stations": "station",
     "legal-holds": "hold", "holds": "hold", "disposals": "disposal", "exports": "export", "signatures": "signature",
     "handwritten": "handwritten", "accounts": "account", "address": "contact", "passkeys": "passkey", "sessions": "session",
 }  # fmt: skip

@@ -49,6 +49,7 @@ from mes.services.roles import propose_role
 from mes.services.signatures import content_digest
 from mes.services.signing_enrolment import statement_content
 from mes.services.signing_handwritten import upload_handwritten
+from mes.services.stations import register_station
 from mes.services.tokens import issue_token
 from mes.services.training import approve_document, draft_document
 from printing.choices import CommandKind
@@ -67,6 +68,7 @@ from tests.quality.makers import (
     make_built_device,
     make_measured,
     make_person,
+    the_gauge,
     typed,
 )
 
@@ -144,6 +146,7 @@ def make_story() -> Story:
     names |= _filed(makers, device)
     names |= _kept(makers, device)
     names |= _exported(makers, device)
+    names |= _sources(makers)
     names |= _private(makers, askers, order.patient)
     names |= _made(makers, device)
     return Story(names, clients, _cookies(clients), _usernames(accounts), _statements(accounts))
@@ -266,6 +269,13 @@ def _exported(staff: Staff, device: Device) -> dict[str, str]:
         export=export, device=device, bundle=bundle, record_sha256="0" * 64, name="x.zip", events=1
     )
     return {"export": export.code, "bundle": bundle.pk}
+
+
+def _sources(makers: Staff) -> dict[str, str]:
+    """What measured the device, and a station that nobody sits at."""
+    actions = ["quality.receive_scan"]
+    station, _ = register_station(name="Bench", location="x", actions=actions, actor=acting(makers[Role.SYS]))
+    return {"gauge": the_gauge().code, "station": station.code}
 
 
 def _private(makers: Staff, askers: Staff, patient: Patient) -> dict[str, str]:

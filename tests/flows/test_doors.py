@@ -22,6 +22,7 @@ from printing.models import MaterialLot, ParameterSet
 from quality.models import Inspection
 from tests.devices.makers import PASSWORD, Staff, Who, make_device, make_material, make_person, make_planned
 from tests.flows.routes import Route, every_route
+from tests.quality.makers import make_gauge
 
 pytestmark = pytest.mark.django_db
 PUBLIC = {
@@ -230,7 +231,9 @@ def test_an_upload_needs_a_form_and_something_in_it() -> None:
 def test_a_scan_that_is_none_is_refused_with_its_reason(drain: Callable[[], int], data: bytes) -> None:
     device, client = make_device("awaiting_inspection"), everybody()
     scan = SimpleUploadedFile("../../../tmp/scan.stl", data)
-    answer = client.post(f"/api/devices/{device.code}/scans/", {"scan": scan}, format="multipart")
+    answer = client.post(
+        f"/api/devices/{device.code}/scans/", {"scan": scan, "gauge": make_gauge().code}, format="multipart"
+    )
     if answer.status_code == 202:
         drain()
         measured = client.get(f"/api/inspections/{answer.json()['id']}/").json()["measurement"]

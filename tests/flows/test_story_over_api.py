@@ -17,7 +17,7 @@ from devices.mesh.io import read_mesh, write_stl
 from mes.choices import Role
 from mes.demo.scan import simulate_scan
 from printing.services.fleet.session import Pace
-from tests.devices.makers import GUIDE_VALUES, IDENTITY, make_person, make_upload
+from tests.devices.makers import GUIDE_VALUES, IDENTITY, PASSWORD, make_person, make_upload
 from tests.flows.clients import Client, People, until
 from tests.printing.conftest import Running
 
@@ -57,6 +57,7 @@ class Told:
         self.people, self.drain, self.folder = People(), drain, folder
         self.second = Client(make_person(Role.DSN))
         self.patient = self.parameters = self.printer = self.label = self.device = self.build = ""
+        self.gauge = ""
 
     def __getitem__(self, role: Role) -> Client:
         return self.people[role]
@@ -217,7 +218,35 @@ def equip(told: Told) -> None:
     told[Role.QAR].sign(f"printers/{told.printer}/qualify/", qualified)
     told[Role.CAL].post(f"printers/{told.printer}/calibrate/", {"valid_until": in_days(60)})
     until(lambda: told[Role.OPR].get(f"printers/{told.printer}/live/")["operation"] == "ready")
+    told.gauge = calibrate_scanner(told)
     stock(told)
+
+
+def calibrate_scanner(told: Told) -> str:
+    """A scanner is registered; it goes into service only once it is calibrated."""
+    scanner = {
+        "kind": "surface_scanner",
+        "maker": "Example Optics",
+        "model": "Scan 3",
+        "serial": "EX-1",
+        "accuracy_mm": "0.05",
+        "location": "Inspection",
+    }
+    gauge: str = told[Role.CAL].post("gauges/", scanner, 201)["code"]
+    into_service = f"gauges/{gauge}/put-in-service/"
+    assert told[Role.CAL].refused(into_service, signed=False) == {"G-INS-01"}
+    calibration = {
+        "username": told[Role.CAL].who.username,
+        "password": PASSWORD,
+        "calibrated_on": in_days(-10),
+        "due_on": in_days(300),
+        "as_found": "in_tolerance",
+        "laboratory": "Example Metrology",
+        "certificate": SimpleUploadedFile("certificate.txt", b"Certificate of a scanner"),
+    }
+    assert told[Role.CAL].send(f"gauges/{gauge}/calibrate/", calibration, 201)["number"] == 1
+    assert told[Role.CAL].post(into_service)["stage"] == "in_service"
+    return gauge
 
 
 def stock(told: Told) -> None:
@@ -277,7 +306,9 @@ def inspect(told: Told) -> None:
     mesh.write_bytes(inspector.file(f"{url}artefacts/{mesh_id}/"))
     assert hashlib.sha256(mesh.read_bytes()).hexdigest() == mesh_id
     scan = write_stl(simulate_scan(read_mesh(mesh), seed=7, resolution_mm=0.8).mesh)
-    sent = inspector.send(f"{url}scans/", {"scan": SimpleUploadedFile("scan.stl", scan)})
+    file = SimpleUploadedFile("scan.stl", scan)
+    sent = inspector.send(f"{url}scans/", {"scan": file, "gauge": told.gauge})
+    assert (sent["gauge"], sent["calibration"]) == (told.gauge, 1)
     told.drain()
     measured = inspector.get(f"inspections/{sent['id']}/")["measurement"]
     assert measured["passed"], measured

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from functools import cache
 from io import BytesIO
 from typing import Any
@@ -68,7 +69,15 @@ from printing.models import (
 )
 from printing.selectors import items_content
 from quality.catalog.plan import read_plan
-from quality.models import Inspection
+from quality.choices import AsFound, GaugeKind, GaugeStage
+from quality.models import Calibration, Gauge, Inspection
+from quality.services.gauges import (
+    Certified,
+    calibrate_gauge,
+    put_gauge_in_service,
+    register_gauge,
+    store_calibration_certificate,
+)
 from quality.services.inspection import receive_scan
 from quality.services.measurement import record_measurement
 from tests.mes.makers import enrol
@@ -96,7 +105,9 @@ WAY = ("design_frozen", "queued", "in_build", "built")
 
 def make_person(name: str, *roles: Role, zone: str = "Europe/Berlin") -> Person:
     person = register_person(full_name=name, actor=SYSTEM, credentials="MSc", timezone=zone)
-    enrol(open_account(username=f"user{person.pk}", password=PASSWORD, person=person, actor=SYSTEM), PASSWORD)
+    enrol(
+        open_account(username=f"staff{person.pk}", password=PASSWORD, person=person, actor=SYSTEM), PASSWORD
+    )
     for role in roles:
         grant_role(person=person, role=role, actor=SYSTEM)
     return person
@@ -593,6 +604,57 @@ def _lot(staff: Staff, material: Material) -> tuple[MaterialLot, Container]:
     return lot, container
 
 
+# --- measuring equipment
+
+
+def make_gauge(
+    *, accuracy_mm: str = "0.05", in_service: bool = True, calibrated_on: date | None = None
+) -> Gauge:
+    """A 3D scanner: calibrated 30 days ago for a year, and in service."""
+    metrologist = _metrologist()
+    gauge = register_gauge(
+        kind=GaugeKind.SURFACE_SCANNER,
+        maker="Example Optics",
+        model="Scan 3",
+        serial=f"EX-{Gauge.objects.count()}",
+        accuracy_mm=Decimal(accuracy_mm),
+        location="Inspection",
+        actor=acting(metrologist),
+    )
+    if in_service:
+        day = calibrated_on or timezone.localdate() - timedelta(days=30)
+        make_calibration(gauge, day, day + timedelta(days=365))
+        put_gauge_in_service(gauge_id=gauge.pk, actor=acting(metrologist))
+        gauge.refresh_from_db()
+    return gauge
+
+
+def make_calibration(
+    gauge: Gauge, made: date, due: date, as_found: AsFound = AsFound.IN_TOLERANCE
+) -> Calibration:
+    metrologist = _metrologist()
+    text = f"Certificate {gauge.calibrations.count() + 1} of {gauge.code}\n".encode()
+    certificate = store_calibration_certificate(file=text, actor=acting(metrologist))
+    return calibrate_gauge(
+        gauge_id=gauge.pk,
+        certified=Certified(made, due, as_found, "Example Metrology"),
+        certificate=certificate.sha256,
+        actor=acting(metrologist),
+        credentials=typed(metrologist),
+    )
+
+
+def the_gauge() -> Gauge:
+    """The scanner of a test that does not look at gauges."""
+    found = Gauge.objects.filter(stage=GaugeStage.IN_SERVICE).order_by("pk").first()
+    return found or make_gauge()
+
+
+def _metrologist() -> Person:
+    found = Person.objects.filter(role_grants__role=Role.CAL).order_by("pk").first()
+    return found or make_person("Person CAL", Role.CAL)
+
+
 # --- inspections
 
 
@@ -611,7 +673,9 @@ def make_measured(staff: Staff, device: Device, *, offset_mm: float = 0.0) -> In
 def make_received(staff: Staff, device: Device) -> Inspection:
     """A scan that arrived and is still to be measured."""
     upload = f"solid scan {device.pk} {device.inspections.count()} facet".encode()
-    return receive_scan(device_id=device.pk, upload=upload, actor=acting(staff[Role.INS]))
+    return receive_scan(
+        device_id=device.pk, upload=upload, gauge_id=the_gauge().pk, actor=acting(staff[Role.INS])
+    )
 
 
 def measured(inspection: Inspection, *, offset_mm: float = 0.0) -> Inspection:

@@ -17,7 +17,7 @@ from quality.reports.agreement import disagreements
 from quality.services.inspection import receive_scan, set_aside_inspection
 from quality.services.measurement import record_refusal
 from tests.mes.logins import tamper
-from tests.quality.makers import Staff, acting, make_built_device, make_measured, typed
+from tests.quality.makers import Staff, acting, make_built_device, make_measured, the_gauge, typed
 from tests.quality.test_release import inspected, reviewed
 from tests.servers import Cluster
 
@@ -27,7 +27,8 @@ OTHER_SIGNATURE = "(SELECT max(id) + 1000 FROM mes_signature)"
 OTHER_PERSON = "(SELECT max(id) + 1000 FROM mes_person)"
 ANOTHER = f"signature_id = {OTHER_SIGNATURE}"
 EVERY_VALUE = (
-    "UPDATE quality_inspection SET number = 7, scan_id = (SELECT min(sha256) FROM mes_artefact WHERE sha256 <> scan_id), received_by_id = NULL",
+    "UPDATE quality_inspection SET number = 7, scan_id = (SELECT min(sha256) FROM mes_artefact WHERE sha256 <> scan_id), "
+    "received_by_id = NULL, gauge_id = NULL, calibration_id = NULL, measured_on = '1990-01-01'",
     "UPDATE quality_measurement SET figures = '{}', limits = '{}', characteristics = '[]', passed = NOT passed, "
     "pose = '[]', nominal_id = NULL, deviation_map_id = NULL, picture_id = NULL, tool = '{}'",
     "UPDATE quality_record_review SET events = 1, last_pos = 1, trail_digest = repeat('0', 64), findings = 'none', "
@@ -57,7 +58,7 @@ def test_every_value_of_a_row_is_compared(staff: Staff, cluster: Cluster) -> Non
         "signature id, person",
         f"the signature of Wash #8 {DIFFERS}step, attempt, values, equipment",
         "Wash #8 names another person than its signature",
-        f"inspection 7 {DIFFERS}number, scan sha256, person",
+        f"inspection 7 {DIFFERS}number, scan sha256, gauge id, calibration id, measured on, person",
         f"the measurement of inspection 7 {DIFFERS}figures, limits, characteristics, passed, pose, "
         "nominal sha256, map sha256, picture sha256, tool",
         f"the decision on inspection 7 {DIFFERS}signature id, person, decision",
@@ -65,6 +66,22 @@ def test_every_value_of_a_row_is_compared(staff: Staff, cluster: Cluster) -> Non
         "the decision on inspection 7 names another person than its signature",
         f"the review of the record {DIFFERS}events, last pos, trail digest, findings, signature id, person",
     }
+
+
+@pytest.mark.requirement("P11-10h")
+def test_every_value_of_a_calibration_is_compared(staff: Staff, cluster: Cluster) -> None:
+    device = reviewed(staff)
+    assert disagreements(device) == []
+    tamper(
+        cluster,
+        "UPDATE quality_calibration SET number = 9, calibrated_on = '1990-01-01', due_on = '2990-01-01', "
+        "as_found = 'out_of_tolerance', laboratory = 'Nobody', certificate_id = (SELECT max(sha256) FROM mes_artefact "
+        f"WHERE sha256 <> certificate_id), recorded_by_id = {staff[Role.RA].pk}, {ANOTHER}",
+    )
+    said = "number, calibrated on, due on, as found, laboratory, certificate sha256, signature id, person"
+    assert f"calibration 9 {DIFFERS}{said}" in disagreements(device)
+    tamper(cluster, "DELETE FROM quality_calibration")
+    assert any("calibration" in text and "is missing" in text for text in disagreements(device))
 
 
 def test_rows_that_are_gone_are_named(staff: Staff, cluster: Cluster) -> None:
@@ -127,7 +144,12 @@ def test_reasons_of_a_refused_scan_and_of_a_set_aside_one_are_compared(
         actor=acting(quality),
         credentials=typed(quality),
     )
-    refused = receive_scan(device_id=device.pk, upload=b"solid nothing facet", actor=acting(staff[Role.INS]))
+    refused = receive_scan(
+        device_id=device.pk,
+        upload=b"solid nothing facet",
+        gauge_id=the_gauge().pk,
+        actor=acting(staff[Role.INS]),
+    )
     record_refusal(inspection_id=refused.pk, reasons=(Reason("No surface.", "Scan again.", "G-INS-01"),))
     assert disagreements(device) == []
     tamper(

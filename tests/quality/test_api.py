@@ -29,6 +29,7 @@ from tests.quality.makers import (
     make_built_device,
     make_measured,
     make_picture,
+    the_gauge,
 )
 
 
@@ -48,7 +49,7 @@ class Browser:
         return self._said(self.http.post(f"/api/{path}", typed, format="json"), expected)
 
     def send(self, path: str, content: bytes, name: str, expected: int) -> Any:
-        body = {"scan": SimpleUploadedFile(name, content)}
+        body = {"scan": SimpleUploadedFile(name, content), "gauge": the_gauge().code}
         return self._said(self.http.post(f"/api/{path}", body, format="multipart"), expected)
 
     @staticmethod

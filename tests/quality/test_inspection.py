@@ -39,6 +39,7 @@ from tests.quality.makers import (
     make_measured,
     make_part,
     make_scan,
+    the_gauge,
     typed,
 )
 from tests.quality.test_postprocessing import record
@@ -53,7 +54,9 @@ def device(staff: Staff) -> Device:
 
 def scanned(staff: Staff, device: Device, scan: bytes) -> Inspection:
     """A scan, received and measured."""
-    inspection = receive_scan(device_id=device.pk, upload=scan, actor=acting(staff[Role.INS]))
+    inspection = receive_scan(
+        device_id=device.pk, upload=scan, gauge_id=the_gauge().pk, actor=acting(staff[Role.INS])
+    )
     measure_scan(inspection.pk)()
     return Inspection.objects.get(pk=inspection.pk)
 
@@ -136,7 +139,9 @@ def test_a_scan_that_says_nothing_is_refused_with_reasons_and_kept(
 def test_an_empty_file_is_refused_at_the_door(staff: Staff, device: Device) -> None:
     for empty in (b"", BytesIO(b"")):
         with pytest.raises(InvalidInput, match="empty"):
-            receive_scan(device_id=device.pk, upload=empty, actor=acting(staff[Role.INS]))
+            receive_scan(
+                device_id=device.pk, upload=empty, gauge_id=the_gauge().pk, actor=acting(staff[Role.INS])
+            )
     assert Inspection.objects.count() == 0
 
 
@@ -168,7 +173,9 @@ def test_what_is_no_scan_is_refused_at_the_door_and_not_kept(
     digest = hashlib.sha256(content).hexdigest()
     for upload in (content, BytesIO(content), path):
         with pytest.raises(InvalidInput, match=said):
-            receive_scan(device_id=device.pk, upload=upload, actor=acting(staff[Role.INS]))
+            receive_scan(
+                device_id=device.pk, upload=upload, gauge_id=the_gauge().pk, actor=acting(staff[Role.INS])
+            )
     assert not Artefact.objects.filter(pk=digest).exists()
     assert not artefact_path(digest).exists()
     assert Inspection.objects.count() == 0
@@ -179,7 +186,9 @@ def test_a_scan_in_text_or_from_the_middle_of_a_stream_is_taken(staff: Staff, de
     stream = BytesIO(b"before" + make_scan(make_part()))
     stream.seek(6)
     for upload in (text, stream):
-        receive_scan(device_id=device.pk, upload=upload, actor=acting(staff[Role.INS]))
+        receive_scan(
+            device_id=device.pk, upload=upload, gauge_id=the_gauge().pk, actor=acting(staff[Role.INS])
+        )
     assert Inspection.objects.latest("pk").scan_id == hashlib.sha256(make_scan(make_part())).hexdigest()
 
 
@@ -188,7 +197,9 @@ def test_a_file_with_a_hostile_name_is_stored_by_digest_alone(
 ) -> None:
     path = tmp_path / "..%2f..%2fZZCANARY.stl"
     path.write_bytes(make_scan(make_part()))
-    inspection = receive_scan(device_id=device.pk, upload=path, actor=acting(staff[Role.INS]))
+    inspection = receive_scan(
+        device_id=device.pk, upload=path, gauge_id=the_gauge().pk, actor=acting(staff[Role.INS])
+    )
     payloads = "".join(events_of(device).values_list("payload", flat=True))
     assert "ZZCANARY" not in payloads
     assert artefact_path(inspection.scan).name == inspection.scan_id
@@ -199,9 +210,9 @@ def test_a_scan_comes_only_when_it_is_awaited_and_only_from_an_inspector(
 ) -> None:
     early = make_built_device(staff)
     with pytest.raises(TransitionRefused):
-        receive_scan(device_id=early.pk, upload=b"x", actor=acting(staff[Role.INS]))
+        receive_scan(device_id=early.pk, upload=b"x", gauge_id=the_gauge().pk, actor=acting(staff[Role.INS]))
     with pytest.raises(NotPermitted):
-        receive_scan(device_id=device.pk, upload=b"x", actor=acting(staff[Role.OPR]))
+        receive_scan(device_id=device.pk, upload=b"x", gauge_id=the_gauge().pk, actor=acting(staff[Role.OPR]))
     assert Inspection.objects.count() == 0
 
 
@@ -291,7 +302,10 @@ def test_a_signature_over_something_else_than_was_shown_is_refused(staff: Staff,
 @pytest.mark.requirement("G-INT-01")
 def test_an_altered_scan_is_not_measured(staff: Staff, device: Device) -> None:
     inspection = receive_scan(
-        device_id=device.pk, upload=make_scan(make_part()), actor=acting(staff[Role.INS])
+        device_id=device.pk,
+        upload=make_scan(make_part()),
+        gauge_id=the_gauge().pk,
+        actor=acting(staff[Role.INS]),
     )
     path = artefact_path(inspection.scan)
     path.chmod(0o640)

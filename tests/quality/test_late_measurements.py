@@ -146,6 +146,9 @@ def slipped_in(staff: Staff, device: Device) -> Inspection:
         number=number,
         scan_sha256=scan.sha256,
         size_bytes=scan.size,
+        gauge_id=None,
+        calibration_id=None,
+        measured_on=None,
     )
     publish(device, fact, actor=acting(staff[Role.INS]))
     return inspection

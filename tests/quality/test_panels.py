@@ -27,6 +27,7 @@ from tests.quality.makers import (
     make_built_device,
     make_measured,
     make_picture,
+    the_gauge,
     typed,
 )
 from tests.quality.test_postprocessing import record
@@ -72,7 +73,12 @@ def test_inspections_show_figures_refusals_and_the_map(staff: Staff) -> None:
     device = make_built_device(staff, stage=Stage.AWAITING_INSPECTION)
     assert "No scan yet" in shown(device)["quality.inspection"]
     assert waiting() == {"quality.inspect": [f"Scan and inspect the part: {device.code}"]}
-    refused = receive_scan(device_id=device.pk, upload=b"solid noise facet", actor=acting(staff[Role.INS]))
+    refused = receive_scan(
+        device_id=device.pk,
+        upload=b"solid noise facet",
+        gauge_id=the_gauge().pk,
+        actor=acting(staff[Role.INS]),
+    )
     assert "is being measured" in shown(device)["quality.inspection"]
     record_refusal(inspection_id=refused.pk, reasons=(Reason("Not a mesh <b>.", "Send STL.", "G-INS-01"),))
     measured = make_measured(staff, device)

@@ -18,7 +18,7 @@ from mes.services.artefacts import artefact_path, store_artefact
 from quality.models import Inspection
 from quality.services.inspection import receive_scan
 from quality.services.measurement import measure_scan
-from tests.quality.makers import Staff, acting, make_built_device, make_part, make_scan
+from tests.quality.makers import Staff, acting, make_built_device, make_part, make_scan, the_gauge
 
 pytestmark = pytest.mark.requirement("G-INS-01")
 
@@ -29,7 +29,9 @@ def device(staff: Staff) -> Device:
 
 
 def send(staff: Staff, device: Device, content: bytes) -> Inspection:
-    return receive_scan(device_id=device.pk, upload=BytesIO(content), actor=acting(staff[Role.INS]))
+    return receive_scan(
+        device_id=device.pk, upload=BytesIO(content), gauge_id=the_gauge().pk, actor=acting(staff[Role.INS])
+    )
 
 
 def test_the_approved_mesh_itself_is_no_scan(staff: Staff, device: Device) -> None:

@@ -25,6 +25,7 @@ from tests.quality.makers import (
     make_part,
     make_scan,
     make_staff,
+    the_gauge,
     typed,
 )
 from tests.quality.test_postprocessing import record
@@ -38,7 +39,12 @@ def test_a_built_device_becomes_a_released_one_with_its_record(drain: Callable[[
     assert stage(device) == Stage.POST_PROCESSING
     record(staff, device.pk, "wash", WASH)
     record(staff, device.pk, "cure", CURE)
-    receive_scan(device_id=device.pk, upload=make_scan(make_part()), actor=acting(staff[Role.INS]))
+    receive_scan(
+        device_id=device.pk,
+        upload=make_scan(make_part()),
+        gauge_id=the_gauge().pk,
+        actor=acting(staff[Role.INS]),
+    )
     drain()
     inspection = Inspection.objects.get()
     assert inspection.status == "measured"

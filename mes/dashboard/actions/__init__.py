@@ -12,6 +12,7 @@ from mes.choices import Role
 from mes.dashboard.actions.audit import AUDIT_ACTIONS
 from mes.dashboard.actions.base import Action
 from mes.dashboard.actions.devices import DEVICE_ACTIONS
+from mes.dashboard.actions.gauges import GAUGE_ACTIONS
 from mes.dashboard.actions.keeping import KEEPING_ACTIONS
 from mes.dashboard.actions.orders import ORDER_ACTIONS
 from mes.dashboard.actions.printing import PRINTING_ACTIONS
@@ -27,6 +28,7 @@ ACTIONS: dict[str, Action] = {
         *DEVICE_ACTIONS,
         *PRINTING_ACTIONS,
         *QUALITY_ACTIONS,
+        *GAUGE_ACTIONS,
         *AUDIT_ACTIONS,
         *PRIVACY_ACTIONS,
         *KEEPING_ACTIONS,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from django.utils import timezone
+
 from devices.choices import Stage
 from devices.lifecycle import DEVICE
 from devices.models import Device
@@ -15,8 +17,8 @@ from mes.dashboard.actions.devices import at
 from mes.eventlog.base import Actor
 from mes.exceptions import Refused
 from quality.catalog.routing import Step, read_routing
-from quality.choices import Disposition, NonconformanceStage, Severity, Source
-from quality.models import Inspection, Nonconformance
+from quality.choices import Disposition, GaugeStage, NonconformanceStage, Severity, Source
+from quality.models import Gauge, Inspection, Nonconformance
 from quality.selectors import GONE_ON, judged_inspection, next_step, open_nonconformances, unanswered_failures
 from quality.services.inspection import (
     receive_scan,
@@ -121,11 +123,26 @@ def _record_step(doing: Doing) -> str:
 
 
 def _scan_fields(device: Device) -> tuple[Field, ...]:
-    return (Field("scan", "Scan of the part, STL or PLY", "file", accept=".stl,.ply"),)
+    usable = Gauge.objects.filter(stage=GaugeStage.IN_SERVICE).order_by("pk")
+    return (
+        Field("scan", "Scan of the part, STL or PLY", "file", accept=".stl,.ply"),
+        Field(
+            "gauge", "Measured with", "select",
+            choices=[(str(gauge.pk), f"{gauge}, serial {gauge.serial}") for gauge in usable],
+            hint="What is in service. Gauges are registered on their own page.",
+        ),
+        Field("measured_on", "Measured on", "date", initial=timezone.localdate().isoformat()),
+    )  # fmt: skip
 
 
 def _receive_scan(doing: Doing) -> str:
-    receive_scan(device_id=doing.subject.pk, upload=doing.values["scan"][0].file, actor=doing.actor)
+    receive_scan(
+        device_id=doing.subject.pk,
+        upload=doing.values["scan"][0].file,
+        gauge_id=int(doing.values["gauge"]),
+        measured_on=doing.values["measured_on"],
+        actor=doing.actor,
+    )
     return "The scan arrived and is being measured."
 
 

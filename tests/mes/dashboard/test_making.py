@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from devices.choices import Stage
 from devices.mesh.io import write_stl
@@ -19,7 +21,7 @@ from quality.services.nonconformance import open_nonconformance
 from tests.devices.makers import PASSWORD, Staff, Who, make_block, make_device
 from tests.mes.dashboard.conftest import Visit
 from tests.quality.makers import PASSWORD as WORDS
-from tests.quality.makers import make_built_device, make_measured, make_staff
+from tests.quality.makers import make_built_device, make_gauge, make_measured, make_staff
 
 HTMX = {"HX-Request": "true"}
 
@@ -69,12 +71,13 @@ def test_a_step_without_its_values_is_refused(staff: Staff, as_: Visit) -> None:
 
 
 def test_a_scan_is_taken_in(staff: Staff, as_: Visit) -> None:
-    device = make_device("awaiting_inspection", staff)
+    device, gauge = make_device("awaiting_inspection", staff), make_gauge()
     client = as_(staff[Role.INS])
     path = f"/act/device/{device.code}/receive-scan/"
     assert "data-upload" in client.get(path, headers=HTMX).content.decode()
     scan = SimpleUploadedFile("Mustermann.stl", write_stl(make_block((20.0, 15.0, 5.0))))
-    answer = client.post(path, {"scan": scan}, headers=HTMX)
+    typed = {"scan": scan, "gauge": str(gauge.pk), "measured_on": timezone.localdate().isoformat()}
+    answer = client.post(path, typed, headers=HTMX)
     assert (answer.status_code, answer["HX-Redirect"]) == (204, f"/devices/{device.code}/")
     assert Inspection.objects.get().device_id == device.pk
     assert "Mustermann" not in client.get(f"/devices/{device.code}/").content.decode()
@@ -83,7 +86,9 @@ def test_a_scan_is_taken_in(staff: Staff, as_: Visit) -> None:
 @pytest.mark.parametrize(("_case", "content"), [("empty", b""), ("nothing", None)])
 def test_a_scan_of_nothing_is_refused(staff: Staff, as_: Visit, _case: str, content: bytes | None) -> None:
     device = make_device("awaiting_inspection", staff)
-    typed = {} if content is None else {"scan": SimpleUploadedFile("scan.stl", content)}
+    typed: dict[str, Any] = {"gauge": str(make_gauge().pk), "measured_on": timezone.localdate().isoformat()}
+    if content is not None:
+        typed["scan"] = SimpleUploadedFile("scan.stl", content)
     answer = as_(staff[Role.INS]).post(f"/act/device/{device.code}/receive-scan/", typed, headers=HTMX)
     assert answer.status_code == 422
     assert not Inspection.objects.exists()

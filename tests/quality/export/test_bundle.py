@@ -24,7 +24,7 @@ from printing.events import JobFinished
 from printing.services.printers import approve_printer_step
 from quality.choices import ExportKind, ExportStage
 from quality.export import verify_record
-from quality.models import Export
+from quality.models import Export, Gauge
 from quality.selectors import events_in, jobs_of, streams_of
 from quality.services.bundle import Bundle, bundle_of
 from quality.services.export import (
@@ -78,6 +78,30 @@ def test_nothing_of_the_record_is_left_out(archive: bytes, request: pytest.Fixtu
         assert item["sha256"] == hashlib.sha256(found[item["path"]]).hexdigest()
     assert [link["device"] for link in json.loads(found["genealogy.json"])["links"]] == [record["device"]]
     assert found["verify_record.py"] == Path(verify_record.__file__).read_bytes()
+
+
+@pytest.mark.requirement("P11-10h")
+def test_what_measured_stands_in_the_bundle_with_its_certificate(archive: bytes, sealed: Device) -> None:
+    found = contents(archive)
+    record = json.loads(found["record.json"])
+    gauge = Gauge.objects.get()
+    calibration = gauge.calibrations.get()
+    assert found[f"artefacts/{calibration.certificate_id}"].startswith(b"Certificate 1")
+    assert {"type": "quality.gauge", "id": str(gauge.pk), "part": "whole"}.items() <= next(
+        stream for stream in record["streams"] if stream["type"] == "quality.gauge"
+    ).items()
+    assert f"quality.gauge/{gauge.pk}" in {row["stream"] for row in record["rows"]}
+    told = [event["type"] for event in record["events"] if event["stream_type"] == "quality.gauge"]
+    assert told == ["quality.gauge_registered", "quality.gauge_calibrated", "quality.gauge_stage_changed"]
+    assert calibration.signature_id in {
+        row["id"] for row in json.loads(found["signatures.json"])["signatures"]
+    }
+    section = record["report"]["sections"]["L"]
+    assert gauge.serial in json.dumps(section)
+    changed = archive.replace(b"Certificate 1 of", b"Certificate 7 of")
+    assert any(
+        calibration.certificate_id in fault for fault in verify_record.Check(io.BytesIO(changed), []).run()
+    )
 
 
 @pytest.mark.requirement("P11-10b")
