@@ -103,7 +103,7 @@ def test_a_file_that_changed_after_it_was_shown_is_not_signed_for(
     whole = held.read_bytes()
     held.write_bytes(whole + b"x")
     refused = signed(client, device, address, page, who)
-    assert (refused.status_code, "ES-19" in refused.content.decode()) == (403, True)
+    assert (refused.status_code, "ES-19" in refused.content.decode()) == (409, True)
     assert not Study.objects.exists()
     held.write_bytes(whole)
     wrong = signed(client, device, address, page, who, password="another one entirely")
