@@ -1,4 +1,4 @@
-"""Printers: registered, qualified in steps by signature, calibrated, held. What they do is told by the fleet."""
+"""Printers: registered, qualified in steps by signature, calibrated. What they do is told by the fleet."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from django.utils import timezone
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
-from mes.exceptions import InvalidInput, Refused
+from mes.exceptions import InvalidInput
 from mes.lifecycle import ask_gates, refuse_blocked
 from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
-from printing.choices import Link, ParametersState
+from printing.choices import ParametersState
 from printing.events import (
     PrinterCalibrated,
-    PrinterHeld,
-    PrinterHoldReleased,
     PrinterQualificationMoved,
     PrinterQualified,
     PrinterRegistered,
@@ -210,34 +208,6 @@ def record_calibration(*, printer_id: int, valid_until: date, actor: Actor, reas
     write(printer, calibrated_until=valid_until)
     done = PrinterCalibrated(printer_id=printer.pk, valid_until=valid_until.isoformat())
     publish(printer, done, actor=actor, reason=reason)
-    tell_after_commit(printer.pk)
-
-
-@unit_of_work
-def hold_printer(*, printer_id: int, actor: Actor, reason: str) -> None:
-    """Give a printer no new work. A print that runs goes on; end it with `cancel_job`."""
-    printer = locked(Printer, printer_id, what="printer")
-    require(actor, "printing.hold_printer", printer)
-    _need(reason)
-    write(printer, held=True, hold_reason=reason)
-    publish(printer, PrinterHeld(printer_id=printer.pk), actor=actor, reason=reason)
-    tell_after_commit(printer.pk)
-
-
-@unit_of_work
-def release_printer_hold(*, printer_id: int, actor: Actor, reason: str) -> None:
-    printer = locked(Printer, printer_id, what="printer")
-    require(actor, "printing.release_printer_hold", printer)
-    _need(reason)
-    if not printer.held:
-        raise Refused(f"{printer.code} is not held.", cure="Nothing to release.")
-    if printer.foreign_run and printer.link == Link.UP:
-        raise Refused(
-            f"{printer.code} still runs something that was not started from here.",
-            cure="End it at the machine first.",
-        )
-    write(printer, held=False, hold_reason="")
-    publish(printer, PrinterHoldReleased(printer_id=printer.pk), actor=actor, reason=reason)
     tell_after_commit(printer.pk)
 
 

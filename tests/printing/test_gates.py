@@ -29,6 +29,7 @@ from printing.models import (
     PrintJob,
 )
 from printing.services.builds import cancel_build, create_build, decide_interruption, verify_build
+from printing.services.holds import hold_printer
 from printing.services.jobs import (
     cancel_job,
     confirm_plate_clear,
@@ -40,7 +41,6 @@ from printing.services.jobs import (
 from printing.services.lots import hold_lot
 from printing.services.printers import (
     approve_printer_step,
-    hold_printer,
     qualify_printer,
     register_printer,
     require_requalification,
