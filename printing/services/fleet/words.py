@@ -25,7 +25,7 @@ from printing.choices import (
 from printing.drivers.base import Finding, RunSeen, Snapshot, reconcile
 from printing.events import ForeignRunSeen, PrinterStateChanged, TelemetryLost
 from printing.live import tell_after_commit
-from printing.models import Printer, PrinterCommand, PrinterContact, PrintJob
+from printing.models import HOLDING, Printer, PrinterCommand, PrinterContact, PrintJob
 from printing.selectors import open_command
 from printing.services.commands import confirm, locked_job, note
 from printing.services.fleet.board import PrinterView
@@ -159,7 +159,7 @@ def record_fleet_word(*, printer_id: int, word: Word, epoch: int, actor: Actor =
 
 def _concerned(printer_id: int) -> PrintJob | None:
     """The job that a word may move: the one that holds the printer, or whose last command is still open."""
-    holding = PrintJob.objects.filter(printer_id=printer_id, plate_cleared_at__isnull=True)
+    holding = PrintJob.objects.filter(HOLDING, printer_id=printer_id)
     commanded = PrintJob.objects.filter(printer_id=printer_id, commands__state__in=OPEN_COMMANDS)
     found = holding.values_list("pk", flat=True).first() or commanded.values_list("pk", flat=True).first()
     return locked_job(found) if found else None
