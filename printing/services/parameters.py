@@ -9,10 +9,12 @@ from devices.models import Material
 from mes.choices import Meaning
 from mes.eventlog.base import Actor, digest_of
 from mes.eventlog.unit import publish, unit_of_work
-from mes.exceptions import InvalidInput
+from mes.exceptions import InvalidInput, Reason
 from mes.lifecycle import ask_gates, refuse_blocked
+from mes.limits import is_number, refuse
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
+from mes.text import names_read
 from printing.events import ParametersApproved, ParametersDefined
 from printing.lifecycle import PARAMETERS
 from printing.models import ParameterSet
@@ -30,8 +32,7 @@ def define_parameters(
 ) -> ParameterSet:
     """Write down how a material is printed on a kind of printer. The same name again is its next revision."""
     require(actor, "printing.define_parameters")
-    if not 1 <= len(name.strip()) <= 60 or not 1 <= len(printer_kind.strip()) <= 60:
-        raise InvalidInput("A parameter set needs a name and a kind of printer.")
+    names_read({"The name": name, "The kind of printer": printer_kind}, longest=60)
     checked = check_values(values)
     specified = Material.objects.filter(code=material).first()
     if specified is None:
@@ -63,6 +64,15 @@ def check_values(values: Mapping[str, Any]) -> dict[str, Any]:
         settings = slice_settings(values)
     except (TypeError, ValueError, OverflowError):
         raise InvalidInput("Not every parameter is a number.", cure="Give numbers in mm and s.") from None
+    numbers = {name: getattr(settings, name) for name in (*NUMBERS, "bottom_layers")}
+    numbers |= {f"plate_size_mm[{axis}]": side for axis, side in enumerate(settings.plate_size_mm)}
+    refuse(
+        *(
+            Reason(f"{name} is {value:g}.", "Give a number that can be measured, in mm or s.")
+            for name, value in numbers.items()
+            if not is_number(value)
+        )
+    )
     if problems := settings.problems():
         raise InvalidInput(problems)
     return {

@@ -14,9 +14,11 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput
 from mes.lifecycle import ask_gates, refuse_blocked
+from mes.limits import day_fault, refuse
 from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
+from mes.text import names_read, refuse_unseen
 from printing.choices import ParametersState
 from printing.events import (
     PrinterCalibrated,
@@ -32,6 +34,7 @@ from printing.services.moves import locked, move, write
 
 STEPS = {"installation": "approve_installation", "operation": "approve_operation"}
 OPTIONS_LIMIT = 4000
+YEARS_QUALIFIED = 10
 
 
 @unit_of_work
@@ -50,9 +53,9 @@ def register_printer(
     `connection`: what its driver needs to reach it (docs/printer-drivers.md), without secrets.
     """
     require(actor, "printing.register_printer")
-    words = (name, kind, serial, driver)
-    if not all(1 <= len(word.strip()) <= 60 for word in words) or len(driver) > 30:
-        raise InvalidInput("A printer needs a name, a kind, a serial number and a driver.")
+    words = {"The name": name, "The kind": kind, "The serial number": serial, "The driver": driver}
+    names_read(words, longest=60)
+    refuse_unseen({"The firmware": firmware}, lines=False)
     if driver not in driver_names():
         raise InvalidInput(
             f"No driver is called '{driver}'.", cure=f"Choose one of: {', '.join(driver_names())}."
@@ -118,6 +121,7 @@ def qualify_printer(
     refuse_blocked(ask_gates("printer.qualify", printer, actor=actor))
     if valid_until <= timezone.localdate():
         raise InvalidInput("The qualification would be over already.", cure="Give a later date.")
+    refuse(day_fault("Valid until", valid_until, years_back=0, years_ahead=YEARS_QUALIFIED, rule="G-PRN-01"))
     sets = _approved_for(printer, parameters)
     content = {
         "printer": printer.code,
@@ -205,6 +209,7 @@ def record_calibration(*, printer_id: int, valid_until: date, actor: Actor, reas
     require(actor, "printing.calibrate_printer", printer)
     if valid_until <= timezone.localdate():
         raise InvalidInput("The calibration would be over already.", cure="Give a later date.")
+    refuse(day_fault("Valid until", valid_until, years_back=0, years_ahead=YEARS_QUALIFIED, rule="G-PRN-02"))
     write(printer, calibrated_until=valid_until)
     done = PrinterCalibrated(printer_id=printer.pk, valid_until=valid_until.isoformat())
     publish(printer, done, actor=actor, reason=reason)

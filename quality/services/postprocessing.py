@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -14,6 +13,7 @@ from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason, TransitionRefused
+from mes.limits import is_number
 from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
@@ -142,9 +142,7 @@ def _value_and_unit(given: Any) -> tuple[float | None, str]:
     value, unit = (
         (given.get("value"), str(given.get("unit", ""))) if isinstance(given, Mapping) else (given, "")
     )
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None, unit
-    return float(value), unit
+    return (float(value) if is_number(value) else None), unit
 
 
 def _require_turn(device: Device, routing: Routing, step: Step) -> None:

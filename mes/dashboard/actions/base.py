@@ -3,7 +3,6 @@ service that it calls. Buttons, dialogs and the signing step are the same for al
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,6 +16,7 @@ from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, InvalidInput, Reason
 from mes.services.signatures import Credentials
+from mes.text import text_fault
 
 Values = Mapping[str, Any]
 Upload: TypeAlias = "UploadedFile[bytes]"
@@ -37,8 +37,6 @@ Kind = Literal[
 
 # Nothing that a form asks is larger, and a longer exponent would cost memory before it is refused.
 LARGEST = Decimal("1e15")
-# What no keyboard types: control characters but for tab and line ends, and half a character.
-UNSEEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -154,12 +152,8 @@ class _Reading:
         if asked.kind in ("file", "files"):
             return self._files(asked, request.FILES.getlist(asked.name))
         text = request.POST.get(asked.name, "").strip()
-        if UNSEEN.search(text):
-            self.faults.append(
-                Reason(
-                    f"{asked.label} holds a character that cannot be seen.", "Type it instead of pasting it."
-                )
-            )
+        if fault := text_fault(asked.label, text, lines=asked.kind == "area"):
+            self.faults.append(fault)
             return "" if asked.kind in ("text", "area", "select") else None
         if not text:
             if asked.required:
