@@ -26,7 +26,11 @@ CONTACTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class MaterialDefinition:
-    """minimum_wall_mm: the thinnest wall the process builds in this material.  contact_category: one of `CONTACTS`."""
+    """minimum_wall_mm: the thinnest wall the process builds in this material.  contact_category: one of `CONTACTS`.
+
+    required_results: what the certificate of every lot must show, [{characteristic, unit, minimum, maximum}], a limit
+    left out or null where there is none, but not both (G-MAT-03).
+    """
 
     code: str
     name: str
@@ -34,6 +38,7 @@ class MaterialDefinition:
     minimum_wall_mm: float
     density_g_per_ml: float
     contact_category: str
+    required_results: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
