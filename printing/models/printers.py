@@ -31,7 +31,7 @@ class ParameterSet(models.Model):
     """How a material is printed on one kind of printer. A change is a new revision.
 
     `values`: layer_height_mm, pixel_mm, plate_size_mm [x, y, z], exposure_s, bottom_exposure_s, bottom_layers,
-    lift_s, loss_share. `digest` is the SHA-256 of their canonical text.
+    lift_s, loss_share, spacing_mm (the least between two parts; 3 where a set says nothing). `digest` is the SHA-256 of their canonical text.
     """
 
     name = models.CharField(max_length=60)

@@ -23,7 +23,11 @@ from printing.services.moves import locked, move, person_of
 from printing.slicing.base import SliceSettings
 
 NUMBERS = ("layer_height_mm", "pixel_mm", "exposure_s", "bottom_exposure_s", "lift_s", "loss_share")
-NAMES = frozenset({*NUMBERS, "bottom_layers", "plate_size_mm"})
+SPACING = "spacing_mm"
+NAMES = frozenset({*NUMBERS, "bottom_layers", "plate_size_mm", SPACING})
+SPACING_BEFORE_MM = 3.0
+"""Between two parts, and from the edge, in sets that were approved before they said it; a new set that says nothing gets it."""
+WIDEST_SPACING_MM = 100.0
 
 
 @unit_of_work
@@ -55,16 +59,18 @@ def define_parameters(
 
 def check_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as they are stored. Raises InvalidInput naming everything that no plate could be sliced with."""
+    values = {SPACING: SPACING_BEFORE_MM, **values}
     if missing := NAMES ^ set(values):
         raise InvalidInput(
             f"Missing or unknown: {', '.join(sorted(map(str, missing)))}.",
             cure=f"Give {', '.join(sorted(NAMES))}.",
         )
     try:
-        settings = slice_settings(values)
+        settings, spacing = slice_settings(values), part_spacing_mm(values)
     except (TypeError, ValueError, OverflowError):
         raise InvalidInput("Not every parameter is a number.", cure="Give numbers in mm and s.") from None
     numbers = {name: getattr(settings, name) for name in (*NUMBERS, "bottom_layers")}
+    numbers[SPACING] = spacing
     numbers |= {f"plate_size_mm[{axis}]": side for axis, side in enumerate(settings.plate_size_mm)}
     refuse(
         *(
@@ -73,13 +79,23 @@ def check_values(values: Mapping[str, Any]) -> dict[str, Any]:
             if not is_number(value)
         )
     )
+    if not 0 <= spacing <= WIDEST_SPACING_MM:
+        raise InvalidInput(
+            f"{SPACING} is {spacing:g}.", cure=f"Parts keep 0 to {WIDEST_SPACING_MM:g} mm from each other."
+        )
     if problems := settings.problems():
         raise InvalidInput(problems)
     return {
         **{name: getattr(settings, name) for name in NUMBERS},
         "bottom_layers": settings.bottom_layers,
         "plate_size_mm": list(settings.plate_size_mm),
+        SPACING: spacing,
     }
+
+
+def part_spacing_mm(values: Mapping[str, Any]) -> float:
+    """The least distance (mm) that parts keep from each other and from the edge of the plate. Raises TypeError or ValueError."""
+    return float(values.get(SPACING, SPACING_BEFORE_MM))
 
 
 def slice_settings(values: Mapping[str, Any]) -> SliceSettings:
