@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias
 
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
+from django.utils import timezone
 
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
@@ -28,6 +29,7 @@ Kind = Literal[
     "whole",
     "decimal",
     "date",
+    "moment",
     "check",
     "file",
     "files",
@@ -167,6 +169,7 @@ class _Reading:
             "whole": self._whole,
             "decimal": self._decimal,
             "date": self._date,
+            "moment": self._moment,
             "select": self._choice,
         }
         return readers.get(asked.kind, self._text)(asked, text)
@@ -222,6 +225,27 @@ class _Reading:
         except ValueError:
             self.faults.append(Reason(f"{asked.label} is no date.", "Type it as 2026-11-22."))
             return None
+
+    def _moment(self, asked: Field, text: str) -> datetime | None:
+        """A day and a time of the site's clock, as every page shows them."""
+        try:
+            local = datetime.fromisoformat(text)
+        except ValueError:
+            local = None
+        if local is None or "T" not in text or local.tzinfo is not None:
+            self.faults.append(
+                Reason(
+                    f"{asked.label} is no day and time.", "Type it as 2026-11-22T14:30, by the site's clock."
+                )
+            )
+            return None
+        moment = local.replace(tzinfo=timezone.get_current_timezone())
+        if moment.astimezone(UTC).astimezone(moment.tzinfo).replace(tzinfo=None) != local:
+            self.faults.append(
+                Reason(f"{asked.label}: the clocks were put forward over it.", "Read it again.")
+            )
+            return None
+        return moment
 
     def _files(self, asked: Field, files: list[Upload]) -> list[Upload]:
         if not files and asked.required:
