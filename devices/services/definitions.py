@@ -9,7 +9,14 @@ from typing import Any
 
 from django.utils import timezone
 
-from devices.catalog.base import CONTACTS, MASTERS, MATERIALS, MasterDefinition, MaterialDefinition
+from devices.catalog.base import (
+    CONTACTS,
+    MASTERS,
+    MATERIALS,
+    MasterDefinition,
+    MaterialDefinition,
+    section_faults,
+)
 from devices.choices import DefinitionStatus
 from devices.events import (
     MasterDrafted,
@@ -100,13 +107,16 @@ def draft_master(*, definition: MasterDefinition | str, actor: Actor) -> DeviceM
 
 @unit_of_work
 def publish_master(*, master_id: int, actor: Actor, credentials: Credentials) -> DeviceMaster:
-    """Approve a drafted revision by signature: it takes the place of the one before. Not by its author (G-SOD-01)."""
+    """Approve a drafted revision by signature: it takes the place of the one before. Not by its author (G-SOD-01).
+
+    Raises TransitionRefused with everything that is wrong with its sections and materials.
+    """
     master = DeviceMaster.objects.select_for_update().filter(pk=master_id).first()
     if master is None:
         raise InvalidInput("There is no such device master.")
     require(actor, "devices.publish_master", master)
     _refuse_not_draft(master.status, str(master))
-    _refuse_unapproved_materials(master)
+    _refuse_unusable(master)
     signature = sign(
         subject=master,
         content=master_content(master),
@@ -221,11 +231,12 @@ def _refuse_unsound_master(definition: MasterDefinition) -> None:
         raise InvalidInput(reasons)
 
 
-def _refuse_unapproved_materials(master: DeviceMaster) -> None:
+def _refuse_unusable(master: DeviceMaster) -> None:
+    """What only shows when a device is made of it shows before: every material and every section that is used later."""
+    reasons = list(section_faults(as_facts(master, *SPECIFICATION)))
     missing = [code for code in master.materials if effective_material(code) is None]
     if missing:
-        raise TransitionRefused(
-            f"Materials without an approved specification: {', '.join(missing)}.",
-            cure="Have them approved first.",
-            rule="G-MAT-07",
-        )
+        text = f"Materials without an approved specification: {', '.join(missing)}."
+        reasons.append(Reason(text, "Have them approved first.", "G-MAT-07"))
+    if reasons:
+        raise TransitionRefused(reasons)
