@@ -10,10 +10,9 @@ from devices.choices import DefinitionStatus, Stage
 from devices.models import Device, Material
 from mes.choices import Meaning
 from mes.dashboard.actions.base import LARGEST, Action, Doing, Done, Field, Values, why
-from mes.dashboard.actions.holds import held_choices
+from mes.dashboard.actions.holds import free_printer, hold_printer, printer_hold_signs, which_printer_hold
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, Refused
-from mes.holds import open_holds
 from printing.choices import BuildState, JobState, LotState, ParametersState, Unit
 from printing.models import Build, MaterialLot, ParameterSet, Printer, PrintJob
 from printing.selectors import build_content, job_holding, lot_content
@@ -26,7 +25,6 @@ from printing.services.builds import (
     verify_build,
 )
 from printing.services.certificates import LIMIT, MEDIA_TYPES
-from printing.services.holds import hold_content, hold_printer, release_printer_hold
 from printing.services.jobs import (
     cancel_job,
     confirm_plate_clear,
@@ -351,39 +349,6 @@ def _unload(doing: Doing) -> str:
     return "The container is off the printer."
 
 
-def _hold_printer(doing: Doing) -> str:
-    hold_printer(printer_id=doing.subject.pk, actor=doing.actor, reason=doing.reason)
-    return "The printer is on hold."
-
-
-def _free_printer(doing: Doing) -> str:
-    release_printer_hold(
-        printer_id=doing.subject.pk,
-        actor=doing.actor,
-        credentials=doing.credentials,
-        reason=doing.reason,
-        hold=_hold_in(doing.values),
-    )
-    still = Printer.objects.values_list("hold_reason", flat=True).get(pk=doing.subject.pk)
-    return f"The hold is lifted. The printer is still held: {still}" if still else "The hold is lifted."
-
-
-def _hold_in(values: Values) -> int | None:
-    """The hold that was chosen; none where only one is open."""
-    named = str(values.get("hold") or "")
-    return int(named) if named else None
-
-
-def _which_hold(printer: Printer) -> tuple[Field, ...]:
-    return (*held_choices(printer.holds), why())
-
-
-def _hold_signs(printer: Printer, values: Values, actor: Actor) -> dict[str, Any]:
-    """The dialog opens before a hold is chosen: it shows the first of them until then."""
-    hold = _hold_in(values) or open_holds(printer.holds)[0]["id"]
-    return hold_content(printer, hold, str(values.get("reason") or ""))
-
-
 UNPRINTED = (BuildState.DRAFT, BuildState.UNPREPARED, BuildState.PREPARED, BuildState.VERIFIED)
 ON_HOLDABLE = (LotState.QUARANTINE, LotState.RELEASED, LotState.IN_USE)
 
@@ -408,6 +373,6 @@ PRINTING_ACTIONS = (
     Action("settle-job", "printer", "Settle", "Say what became of the print", "printing.operate_printer", "gavel", _job_at(JobState.UNCERTAIN), _settle, fields=_settle_fields, main=True),
     Action("load-container", "printer", "Load material", "Load a container", "printing.load_container", "bottle", lambda printer: held_job(printer) is None, _load, fields=_load_fields),
     Action("unload-container", "printer", "Unload material", "Take the container off", "printing.load_container", "bottle", lambda printer: printer.container_id is not None and held_job(printer) is None, _unload),
-    Action("hold-printer", "printer", "Hold", "Hold this printer", "printing.hold_printer", "hand-stop", lambda printer: True, _hold_printer, fields=_because, danger=True),
-    Action("release-printer-hold", "printer", "Lift the hold", "Lift the hold", "printing.release_printer_hold", "lock-open", lambda printer: printer.held, _free_printer, fields=_which_hold, meaning=Meaning.APPROVED, content=_hold_signs, main=True),
+    Action("hold-printer", "printer", "Hold", "Hold this printer", "printing.hold_printer", "hand-stop", lambda printer: True, hold_printer, fields=_because, danger=True),
+    Action("release-printer-hold", "printer", "Lift the hold", "Lift the hold", "printing.release_printer_hold", "lock-open", lambda printer: printer.held, free_printer, fields=which_printer_hold, meaning=Meaning.APPROVED, content=printer_hold_signs, main=True),
 )  # fmt: skip
