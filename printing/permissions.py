@@ -38,7 +38,7 @@ allow("printing.qualify_printer",       "approve a printer's qualification",    
 allow("printing.calibrate_printer",     "record a calibration",                    R.CAL)
 allow("printing.suspend_printer",       "suspend a printer",                       R.QAR, R.QCM, R.CAL)
 allow("printing.hold_printer",          "hold a printer",                          R.OPR, R.QAR, R.QCM, R.CAL, system=True)
-allow("printing.release_printer_hold",  "release a hold on a printer",             R.QAR, R.QCM)
+allow("printing.release_printer_hold",  "release a hold on a printer",             R.QAR, R.QCM, signed=True)
 
 allow("printing.create_build",          "create a build",                          R.BLD)
 allow("printing.prepare_build",         "record the result of slicing",            system=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from devices.choices import Stage
@@ -26,6 +26,7 @@ from printing.choices import (
     Qualification,
 )
 from printing.models import (
+    HOLDING,
     Build,
     BuildItem,
     Consumption,
@@ -234,7 +235,7 @@ def jobs() -> QuerySet[PrintJob]:
 
 def job_holding(printer: Printer) -> PrintJob | None:
     """The job that a printer is claimed for: from the claim until a person has cleared the plate."""
-    held = PrintJob.objects.filter(printer=printer, plate_cleared_at__isnull=True)
+    held = PrintJob.objects.filter(HOLDING, printer=printer)
     return held.select_related("build").first()
 
 
@@ -264,9 +265,10 @@ def printers() -> QuerySet[Printer]:
 
 def plates_to_clear() -> QuerySet[Printer]:
     """Printers that wait for a person to clear them: their job is over, or their material was changed."""
-    ended = Q(jobs__plate_cleared_at__isnull=True, jobs__state__in=ENDED_JOBS)
-    changed = ~Q(clearance_needed="") & ~Q(jobs__plate_cleared_at__isnull=True, jobs__isnull=False)
-    return Printer.objects.filter(ended | changed).distinct().order_by("pk")
+    holding = PrintJob.objects.filter(HOLDING, printer=OuterRef("pk"))
+    ended = Exists(holding.filter(state__in=ENDED_JOBS))
+    changed = ~Q(clearance_needed="") & ~Exists(holding)
+    return Printer.objects.filter(ended | changed).order_by("pk")
 
 
 def contact_of(printer: Printer) -> PrinterContact | None:
@@ -325,7 +327,7 @@ def fleet_state(keys: Iterable[int] | None = None) -> list[dict[str, Any]]:
 
 
 def _holding_jobs() -> dict[int, PrintJob]:
-    held = PrintJob.objects.filter(plate_cleared_at__isnull=True).select_related("build")
+    held = PrintJob.objects.filter(HOLDING).select_related("build")
     return {job.printer_id: job for job in held.prefetch_related("build__items__device")}
 
 

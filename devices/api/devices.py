@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -21,6 +22,7 @@ from devices.models import Device
 from devices.selectors.devices import devices
 from devices.selectors.history import device_timeline
 from devices.services.designs import approve_design, reject_design, request_design, review_design
+from devices.services.held import confirm_upload, content_to_confirm, held_upload, hold_upload, shown_upload
 from devices.services.holds import hold_device, resume_device
 from devices.services.lifecycle import check_transition
 from devices.services.segmentations import approve_segmentation, reject_segmentation, start_segmentation
@@ -30,21 +32,36 @@ from devices.services.voiding import void_design
 from mes.api.base import LiftInput, ReasonInput, SigningInput, ValuesField, credentials_in, given
 from mes.api.files import FilesViewSet
 from mes.eventlog.base import plain
+from mes.exceptions import InvalidInput
 from mes.permissions import require
 from mes.services.signatures import content_digest
 
 TIMELINE_LIMIT = 500
+SIGNED_WITH = frozenset({"username", "password", "assertion", "digest", "meaning"})
 
 
 class UploadInput(serializers.Serializer[Any]):
     files = serializers.ListField(child=serializers.FileField(), required=False)
-    link_confirmed = serializers.BooleanField(required=False, default=False)
-    username = serializers.CharField(max_length=150, required=False, default="")
-    password = serializers.CharField(
-        max_length=1000, required=False, default="", trim_whitespace=False, write_only=True
+    link_confirmed = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="The images carry no identifiers: they wait in quarantine until `confirm-images` signs for them",
     )
-    digest = serializers.CharField(required=False, default="")
-    comment = serializers.CharField(max_length=2000, required=False, default="")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Nobody signs for images whose digest was not shown yet (ES-19)."""
+        if SIGNED_WITH & set(self.initial_data):
+            raise InvalidInput(
+                "Images are not signed for in the step that sends them.",
+                cure="Send them with link_confirmed alone, read the digest in the answer, and sign it at confirm-images.",
+                rule="ES-19",
+            )
+        return attrs
+
+
+class ConfirmInput(SigningInput):
+    upload = serializers.CharField(max_length=500, help_text="The token that `studies` answered")
+    digest = serializers.RegexField(r"^[0-9a-f]{64}$", help_text="The digest that `studies` answered")
 
 
 class DesignInput(serializers.Serializer[Any]):
@@ -56,6 +73,7 @@ class DeviceViewSet(FilesViewSet):
 
     permits: ClassVar[Mapping[str, str]] = {
         "studies": "devices.receive_study",
+        "confirm_images": "devices.receive_study",
         "start_segmentation": "devices.start_segmentation",
         "approve_segmentation": "devices.approve_segmentation",
         "reject_segmentation": "devices.reject_segmentation",
@@ -85,16 +103,35 @@ class DeviceViewSet(FilesViewSet):
     @extend_schema(request={"multipart/form-data": UploadInput}, responses={202: StudyOutput})
     @action(detail=True, methods=["post"], parser_classes=[MultiPartParser])
     def studies(self, request: Request, code: str) -> Response:
-        """Send in images: the files of a series, a zip, or one NIfTI. The answer comes before they are read."""
+        """Send in images: the files of a series, a zip, or one NIfTI. The answer comes before they are read.
+
+        With `link_confirmed` it is what has to be signed at `confirm-images`, its digest, and the token of the upload.
+        """
         values = given(UploadInput, request)
         with laid_down(request.FILES.getlist("files")) as upload:
-            study = receive_study(
-                device_id=self.key(),
-                upload=upload,
-                actor=self.actor,
-                link_confirmed=values["link_confirmed"],
-                credentials=credentials_in(values) if values["username"] or values["password"] else None,
-            )
+            if values["link_confirmed"]:
+                return Response(self._held(upload), status=202)
+            study = receive_study(device_id=self.key(), upload=upload, actor=self.actor)
+        return Response(StudyOutput(study).data, status=202)
+
+    def _held(self, upload: Path) -> dict[str, Any]:
+        device = self.get_object()
+        token = hold_upload(upload, device, self.actor)
+        content = content_to_confirm(token, device, self.actor)
+        seen = shown_upload(held_upload(token, device, self.actor))
+        return {"upload": token, "seen": seen, "content": plain(content), "digest": content_digest(content)}
+
+    @extend_schema(request=ConfirmInput, responses={202: StudyOutput})
+    @action(detail=True, methods=["post"], url_path="confirm-images")
+    def confirm_images(self, request: Request, code: str) -> Response:
+        """Sign that the images without identifiers that `studies` took into quarantine are this patient's."""
+        values = given(ConfirmInput, request)
+        study = confirm_upload(
+            device=self.get_object(),
+            token=values["upload"],
+            actor=self.actor,
+            credentials=credentials_in(values),
+        )
         return Response(StudyOutput(study).data, status=202)
 
     @extend_schema(request=None, responses=DeviceDetail)

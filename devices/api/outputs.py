@@ -155,6 +155,7 @@ class MaterialOutput(serializers.ModelSerializer[Material]):
             "minimum_wall_mm",
             "density_g_per_ml",
             "contact_category",
+            "required_results",
             "status",
         )
         read_only_fields = fields

@@ -5,11 +5,12 @@ A definition becomes a revision of a device master when one person drafts it and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from devices.choices import DeviceField, IntendedUse
+from mes.exceptions import Reason
 from mes.registry import Registry
 
 CONTACTS = (
@@ -26,7 +27,11 @@ CONTACTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class MaterialDefinition:
-    """minimum_wall_mm: the thinnest wall the process builds in this material.  contact_category: one of `CONTACTS`."""
+    """minimum_wall_mm: the thinnest wall the process builds in this material.  contact_category: one of `CONTACTS`.
+
+    required_results: what the certificate of every lot must show, [{characteristic, unit, minimum, maximum}], a limit
+    left out or null where there is none, but not both (G-MAT-03).
+    """
 
     code: str
     name: str
@@ -34,6 +39,7 @@ class MaterialDefinition:
     minimum_wall_mm: float
     density_g_per_ml: float
     contact_category: str
+    required_results: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +60,28 @@ class MasterDefinition:
     routing: tuple[Mapping[str, Any], ...]
     inspection: Mapping[str, Any]
     label: Mapping[str, Any]
+
+
+Check = Callable[[Any], Iterable[Reason]]
+SECTIONS: Registry[tuple[str, Check]] = Registry("section validator")
+"""By id: the section of a device master that a package above uses, and what is wrong with one (`section`)."""
+
+
+def section(id: str, name: str) -> Callable[[Check], Check]:
+    """Register what checks a section of a device master ("package.name") before it is published, by whom it is used later."""
+
+    def declare(check: Check) -> Check:
+        SECTIONS.add(id, (name, check))
+        return check
+
+    return declare
+
+
+def section_faults(sections: Mapping[str, Any]) -> Iterator[Reason]:
+    """Everything that is wrong with the sections of a master, by name; each fault names its section."""
+    for _, (name, check) in SECTIONS.items():
+        for fault in check(sections[name]):
+            yield Reason(f"{name}: {fault.text}", fault.cure, fault.rule)
 
 
 MATERIALS: Registry[MaterialDefinition] = Registry("material")

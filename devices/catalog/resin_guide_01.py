@@ -13,5 +13,8 @@ MATERIALS.add(
         minimum_wall_mm=1.0,
         density_g_per_ml=1.18,
         contact_category="tissue_bone_24h",
+        required_results=(
+            {"characteristic": "viscosity", "unit": "mPa·s", "minimum": 600.0, "maximum": 1100.0},
+        ),
     ),
 )

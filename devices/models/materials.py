@@ -25,13 +25,15 @@ FIELDS = (
 @table(
     "working",
     root="devices.material",
-    digest={1: FIELDS},
+    digest={1: FIELDS, 2: (*FIELDS, "required_results")},
     stage=StageGuard("status", ("draft", "effective"), DEFINITION_PAIRS),
 )
 class Material(models.Model):
     """A specified material with the process it is qualified for and the thinnest wall that process can make.
 
     `contact_category` is the strictest ISO 10993-1 contact it is qualified for, one of `devices.catalog.base.CONTACTS`.
+    `required_results`: what the certificate of each lot must carry, [{"characteristic", "unit", "minimum", "maximum"}],
+    a limit null where there is none; no lot is released without (G-MAT-03).
     """
 
     code = models.CharField(max_length=40, unique=True)
@@ -40,6 +42,7 @@ class Material(models.Model):
     minimum_wall_mm = models.FloatField()
     density_g_per_ml = models.FloatField()
     contact_category = models.CharField(max_length=40)
+    required_results = models.JSONField(default=list)
     status = models.CharField(max_length=12, choices=DefinitionStatus, default=DefinitionStatus.DRAFT)
     author = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
     approval = models.ForeignKey(Signature, on_delete=models.PROTECT, related_name="+", null=True)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from django.utils import timezone
 
-from devices.catalog.base import CONTACTS, MASTERS, MATERIALS, MasterDefinition, MaterialDefinition
+from devices.catalog.base import (
+    CONTACTS,
+    MASTERS,
+    MATERIALS,
+    MasterDefinition,
+    MaterialDefinition,
+    section_faults,
+)
 from devices.choices import DefinitionStatus
 from devices.events import (
     MasterDrafted,
@@ -26,15 +35,18 @@ from mes.choices import Meaning
 from mes.eventlog.base import Actor, plain
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason, TransitionRefused
+from mes.limits import is_number
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
 
+RESULTS_RULE = "G-MAT-03"
 MATERIAL_FACTS = ("code", "name", "process", "minimum_wall_mm", "density_g_per_ml", "contact_category")
 
 
 def material_content(material: Material) -> dict[str, Any]:
-    """What the approval of a material signs."""
-    return {"record": "material specification", **as_facts(material, *MATERIAL_FACTS)}
+    """What the approval of a material signs. One that was approved before results were required keeps its content."""
+    required = {"required_results": material.required_results} if material.required_results else {}
+    return {"record": "material specification", **as_facts(material, *MATERIAL_FACTS), **required}
 
 
 def master_content(master: DeviceMaster) -> dict[str, Any]:
@@ -50,7 +62,8 @@ def draft_material(*, definition: MaterialDefinition | str, actor: Actor) -> Mat
     _refuse_unsound_material(definition)
     if Material.objects.filter(code=definition.code).exists():
         raise InvalidInput(f"Material {definition.code} exists already.", cure="Choose another code.")
-    material = Material.objects.create(**asdict(definition), author_id=author_of(actor))
+    facts = plain({**asdict(definition), "required_results": required_results(definition)})
+    material = Material.objects.create(**facts, author_id=author_of(actor))
     publish(material, MaterialDrafted(material_id=material.pk), actor=actor)
     return material
 
@@ -94,13 +107,16 @@ def draft_master(*, definition: MasterDefinition | str, actor: Actor) -> DeviceM
 
 @unit_of_work
 def publish_master(*, master_id: int, actor: Actor, credentials: Credentials) -> DeviceMaster:
-    """Approve a drafted revision by signature: it takes the place of the one before. Not by its author (G-SOD-01)."""
+    """Approve a drafted revision by signature: it takes the place of the one before. Not by its author (G-SOD-01).
+
+    Raises TransitionRefused with everything that is wrong with its sections and materials.
+    """
     master = DeviceMaster.objects.select_for_update().filter(pk=master_id).first()
     if master is None:
         raise InvalidInput("There is no such device master.")
     require(actor, "devices.publish_master", master)
     _refuse_not_draft(master.status, str(master))
-    _refuse_unapproved_materials(master)
+    _refuse_unusable(master)
     signature = sign(
         subject=master,
         content=master_content(master),
@@ -166,8 +182,36 @@ def _refuse_unsound_material(definition: MaterialDefinition) -> None:
         reasons.append(Reason("The contact category is unknown.", f"Choose one of: {', '.join(CONTACTS)}."))
     if not (definition.minimum_wall_mm > 0 and definition.density_g_per_ml > 0):
         reasons.append(Reason("Minimum wall and density must be above zero."))
+    reasons += _result_faults(required_results(definition))
     if reasons:
         raise InvalidInput(reasons)
+
+
+def required_results(definition: MaterialDefinition) -> list[dict[str, Any]]:
+    """The required results of a definition as they are stored, with every key."""
+    keys = ("characteristic", "unit", "minimum", "maximum")
+    return [{key: row.get(key) for key in keys} for row in definition.required_results]
+
+
+def _result_faults(rows: Sequence[Mapping[str, Any]]) -> Iterator[Reason]:
+    for row in rows:
+        name, limits = row["characteristic"], [row["minimum"], row["maximum"]]
+        given = [limit for limit in limits if limit is not None]
+        if (
+            not isinstance(name, str)
+            or not name.strip()
+            or not isinstance(row["unit"], str)
+            or not row["unit"]
+        ):
+            yield Reason("A required result has no name or no unit.", "Give both.", RESULTS_RULE)
+        elif not given or not all(is_number(limit) for limit in given):
+            yield Reason(f"{name} has no limit that can be measured.", "Give one or both.", RESULTS_RULE)
+        elif len(given) == 2 and given[0] > given[1]:
+            yield Reason(f"The limits of {name} leave nothing.", "Put them in order.", RESULTS_RULE)
+    names = Counter(str(row["characteristic"]).strip().casefold() for row in rows)
+    for name, times in names.items():
+        if times > 1:
+            yield Reason(f"{name} is required {times} times.", "Name each result once.", RESULTS_RULE)
 
 
 def _refuse_unsound_master(definition: MasterDefinition) -> None:
@@ -187,11 +231,12 @@ def _refuse_unsound_master(definition: MasterDefinition) -> None:
         raise InvalidInput(reasons)
 
 
-def _refuse_unapproved_materials(master: DeviceMaster) -> None:
+def _refuse_unusable(master: DeviceMaster) -> None:
+    """What only shows when a device is made of it shows before: every material and every section that is used later."""
+    reasons = list(section_faults(as_facts(master, *SPECIFICATION)))
     missing = [code for code in master.materials if effective_material(code) is None]
     if missing:
-        raise TransitionRefused(
-            f"Materials without an approved specification: {', '.join(missing)}.",
-            cure="Have them approved first.",
-            rule="G-MAT-07",
-        )
+        text = f"Materials without an approved specification: {', '.join(missing)}."
+        reasons.append(Reason(text, "Have them approved first.", "G-MAT-07"))
+    if reasons:
+        raise TransitionRefused(reasons)

@@ -30,14 +30,18 @@ from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Reason, TransitionRefused
 from mes.lifecycle import ask_gates, refuse_blocked
+from mes.limits import refuse_too_many
 from mes.locking import locked_row
 from mes.models import Patient, Person, Signature
 from mes.permissions import Parts, require, segregated
 from mes.selectors import people_with, roles_of, signatures_of
 from mes.services.signatures import Credentials, sign, stands_for
+from mes.text import refuse_unseen
 
 APPROVERS = (Role.ORD, Role.RA)
 MAX_QUANTITY = 20
+MAX_CHARACTERISTICS = 100
+"""More than anybody reads before signing for them."""
 LONGEST_TEXT = 200
 FURTHEST_AHEAD = timedelta(days=5 * 365)
 
@@ -61,6 +65,7 @@ def create_order(
     (G-ORD-02). material_code: one of the master's; the first of them where none is named. Raises InvalidInput.
     """
     require(actor, "devices.create_order")
+    refuse_too_many("Design characteristics", characteristics, MAX_CHARACTERISTICS, rule="G-ORD-02")
     master, material = _specified(master_code, material_code)
     _refuse_bad_values(prescriber, side, quantity, need_by)
     order = Order.objects.create(
@@ -136,6 +141,8 @@ def _characteristic(row: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
             cure="State what makes the device specific to this patient.",
             rule="G-ORD-02",
         )
+    titles = {f"The characteristic's {name}": text for name, text in texts.items()}
+    refuse_unseen(titles, lines=False, rule="G-ORD-02")
     return {**texts, "author": author_of(actor)}
 
 

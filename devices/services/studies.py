@@ -66,7 +66,8 @@ def receive_study(
 ) -> Study:
     """Take a file or folder of images for a device. It is moved away from `upload` into quarantine.
 
-    link_confirmed: the receiver vouches, by signature (VERIFIED), that images without identifiers are of this patient.
+    link_confirmed: the receiver vouches, by signature (VERIFIED) over the digest that was shown (ES-19), that images
+    without identifiers are of this patient; see `devices.services.held`.
     Raises InvalidInput for an empty upload, TransitionRefused where the device takes no images; then `upload` stays.
     """
     digest = upload_digest(upload)
@@ -127,7 +128,7 @@ def _record_received(
 ) -> Study:
     device = locked_device(device_id)
     require(actor, "devices.receive_study", device)
-    _refuse_out_of_time(device)
+    refuse_out_of_time(device)
     signature = _confirmation(device, digest, actor, credentials) if link_confirmed else None
     study = Study.objects.create(
         device=device,
@@ -148,7 +149,8 @@ def _record_received(
     return study
 
 
-def _refuse_out_of_time(device: Device) -> None:
+def refuse_out_of_time(device: Device) -> None:
+    """Raises TransitionRefused where the device takes no images now, Conflict where an upload is being read."""
     refuse_held(device, "receive_study")
     if device.stage != Stage.PLANNED:
         raise TransitionRefused(
@@ -166,6 +168,12 @@ def _confirmation(device: Device, digest: str, actor: Actor, credentials: Creden
             "Confirming that images are of this patient needs a signature.",
             cure="Type your user id and password.",
             rule="G-ORD-05",
+        )
+    if not credentials.digest:
+        raise InvalidInput(
+            "Images are vouched for once their digest was shown.",
+            cure="Send them first, read what is answered, then sign its digest.",
+            rule="ES-19",
         )
     return sign(
         subject=device,

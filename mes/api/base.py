@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.db.models import QuerySet
-from django.http import Http404
+from django.http import Http404, QueryDict
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from mes.api.actors import actor_of, series_of, viewer_behind
-from mes.api.parsers import TOO_DEEP, fault_of
+from mes.api.parsers import TOO_DEEP, fault_in_text, fault_of, is_secret
 from mes.eventlog.base import Actor
 from mes.scope import Viewer, visible
 from mes.services.signatures import Credentials
@@ -149,10 +149,22 @@ class SignedReasonInput(SigningInput):
 
 def given(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
     """The request's body, in shape. Raises DRF's ValidationError (400)."""
+    _refuse_unseen(request)
     parsed = serializer(data=request.data)
     parsed.is_valid(raise_exception=True)
     values = dict(parsed.validated_data)
     return values | {"series": series_of(request)} if issubclass(serializer, SigningInput) else values
+
+
+def _refuse_unseen(request: Request) -> None:
+    """A form's fields do not pass the JSON parser."""
+    if not isinstance(request.data, QueryDict):
+        return
+    sent: list[tuple[str, list[Any]]] = [*cast(Any, request.data).lists()]
+    texts = [(name, text) for name, several in sent for text in several if isinstance(text, str)]
+    faults = {name: fault for name, text in texts if (fault := fault_in_text(text, secret=is_secret(name)))}
+    if faults:
+        raise serializers.ValidationError({name: [fault] for name, fault in faults.items()})
 
 
 def credentials_in(values: dict[str, Any]) -> Credentials:

@@ -44,6 +44,7 @@ PARAMETERS = {
     "bottom_layers": 5,
     "lift_s": 4.0,
     "loss_share": 0.1,
+    "spacing_mm": 3.0,
     "plate_size_mm": (120.0, 68.0, 150.0),
 }
 CERTIFICATE = (

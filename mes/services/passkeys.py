@@ -33,6 +33,7 @@ from mes.exceptions import InvalidInput, NotPermitted, Refused
 from mes.locking import locked_row
 from mes.models import Account, Passkey
 from mes.permissions import require
+from mes.text import refuse_unseen
 
 KEPT = "lamina_passkey"
 GOOD_FOR_S = 180.0
@@ -66,6 +67,7 @@ def finish_enrolment(*, account: Account, answer: str, name: str, actor: Actor) 
         ) from None
     if data is None or not name.strip():
         raise InvalidInput("A passkey needs a name.", cure="Name the device that holds it.")
+    refuse_unseen({"The name": name.strip()}, lines=False)
     passkey = Passkey.objects.create(
         account=account,
         name=name.strip()[:60],

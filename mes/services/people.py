@@ -10,6 +10,7 @@ from mes.models import Account, Person
 from mes.permissions import require
 from mes.services.accounts import choose_password, refuse_password
 from mes.services.roles import grant_role, revoke_role
+from mes.text import refuse_unseen
 
 __all__ = ["deactivate_person", "grant_role", "open_account", "register_person", "revoke_role"]
 
@@ -24,6 +25,7 @@ def register_person(
         raise InvalidInput(
             "A person needs a full name.", cure="Give the name as it is printed beside a signature."
         )
+    refuse_unseen({"The full name": full_name.strip(), "The credentials": credentials}, lines=False)
     person = Person.objects.create(
         full_name=full_name.strip(), credentials=credentials, timezone=timezone, external=external
     )
@@ -41,6 +43,7 @@ def open_account(*, username: str, password: str, person: Person | None, actor: 
     require(actor, "mes.manage_people")
     if not username.strip() or username != username.strip():
         raise InvalidInput("A user name needs at least one character and no spaces around it.")
+    refuse_unseen({"The user name": username}, lines=False)
     if Account.objects.filter(username__iexact=username).exists():
         raise InvalidInput("This user name is taken, or was once.", cure="Choose another.", rule="K-04")
     if password and actor.person_id is not None:

@@ -114,6 +114,7 @@ class PrinterOutput(serializers.ModelSerializer[Printer]):
             "calibrated_until",
             "held",
             "hold_reason",
+            "holds",
             "clearance_needed",
             "link",
             "operation",

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from mes.api.base import (
     CodeViewSet,
+    LiftInput,
     NoInput,
     ReasonInput,
     SigningInput,
@@ -25,16 +26,15 @@ from mes.api.base import (
 from printing.api.outputs import ContainerOutput, ParametersOutput, PrinterOutput
 from printing.models import ParameterSet, Printer
 from printing.selectors import fleet_state, parameter_sets, printers
+from printing.services.holds import hold_printer, release_printer_hold
 from printing.services.jobs import confirm_plate_clear
 from printing.services.loading import load_container, unload_container
 from printing.services.parameters import approve_parameters, define_parameters
 from printing.services.printers import (
     approve_printer_step,
-    hold_printer,
     qualify_printer,
     record_calibration,
     register_printer,
-    release_printer_hold,
     require_requalification,
     suspend_printer,
 )
@@ -101,6 +101,10 @@ class CalibrationInput(serializers.Serializer[Any]):
 
 class LabelInput(serializers.Serializer[Any]):
     label = serializers.CharField(max_length=40)  # type: ignore[assignment]
+
+
+class ReleaseHoldInput(LiftInput, SigningInput):
+    """Which hold is released, why, and the signature."""
 
 
 class PrinterViewSet(CodeViewSet):
@@ -187,10 +191,18 @@ class PrinterViewSet(CodeViewSet):
         hold_printer(printer_id=self._id(), actor=self.actor, **given(ReasonInput, request))
         return self._said()
 
-    @extend_schema(request=ReasonInput, responses=PrinterOutput)
+    @extend_schema(request=ReleaseHoldInput, responses=PrinterOutput)
     @action(detail=True, methods=["post"], url_path="release-hold")
     def release_hold(self, request: Request, code: str) -> Response:
-        release_printer_hold(printer_id=self._id(), actor=self.actor, **given(ReasonInput, request))
+        """Release one hold by signature; `hold` is its id, needed where several are open."""
+        values = given(ReleaseHoldInput, request)
+        release_printer_hold(
+            printer_id=self._id(),
+            actor=self.actor,
+            credentials=credentials_in(values),
+            reason=values["reason"],
+            hold=values.get("hold"),
+        )
         return self._said()
 
     @extend_schema(request=LabelInput, responses=ContainerOutput)

@@ -64,16 +64,22 @@ class PrinterCalibrated(Event, name="printing.printer_calibrated", terminal=True
 
 @dataclass(frozen=True, kw_only=True)
 class PrinterHeld(Event, name="printing.printer_held", terminal=True):
-    """A printer takes no new work."""
+    """A printer takes no new work. The event's reason says why; `source` names what placed the hold, if no person did."""
 
     printer_id: int
+    hold_id: int
+    source: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrinterHoldReleased(Event, name="printing.printer_hold_released", terminal=True):
-    """A printer takes work again."""
+    """One hold is over by signature; the printer takes work again where `still_open` names no other."""
 
     printer_id: int
+    hold_id: int
+    source: str
+    still_open: list[int]
+    signature_id: int
 
 
 @dataclass(frozen=True, kw_only=True)

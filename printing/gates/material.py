@@ -60,6 +60,45 @@ def certificate_in_spec(lot: MaterialLot, **_: Any) -> Verdict:
     return passed(certificate=lot.certificate, file=lot.certificate_file_id)
 
 
+@gate("G-MAT-03", "lot.release")
+def certificate_has_what_is_required(lot: MaterialLot, **_: Any) -> Verdict:
+    """The certificate carries every result that the material requires, in its unit and within its limits."""
+    required = lot.material.required_results
+    if not required:
+        return not_applicable(f"{lot.material.code} requires no result.")
+    given = {row["characteristic"].casefold(): row for row in lot.certificate}
+    faults = [fault for wanted in required if (fault := _unmet(wanted, given))]
+    if faults:
+        return blocked(
+            " ".join(faults),
+            cure="Ask the supplier for a certificate with these results, or reject the lot.",
+            required=required,
+            certificate=lot.certificate,
+        )
+    return passed(required=required, certificate=lot.certificate)
+
+
+def _unmet(wanted: dict[str, Any], given: dict[str, dict[str, Any]]) -> str:
+    """Why a required result is not met, or "". The material's own limits count, whatever the supplier's are."""
+    name, unit = wanted["characteristic"], wanted["unit"]
+    found = given.get(name.casefold())
+    if found is None:
+        return f"{name} ({unit}) is required and not on the certificate."
+    if _unit(found["unit"]) != _unit(unit):
+        return f"{name} is given in '{found['unit']}', required in {unit}."
+    if not _within({**wanted, "value": found["value"]}):
+        limits = " to ".join(
+            "…" if limit is None else f"{limit:g}" for limit in (wanted["minimum"], wanted["maximum"])
+        )
+        return f"{name} is {found['value']:g} {unit}; the material requires {limits}."
+    return ""
+
+
+def _unit(written: str) -> str:
+    """A unit without what joins its parts: suppliers write mPa·s, mPa.s and mPa s."""
+    return "".join(letter for letter in written if letter not in " .·⋅*")
+
+
 def _unusable(certificate: list[dict[str, Any]]) -> list[str]:
     """Why a certificate proves nothing: a value without a limit, limits that exclude each other, a result given twice."""
     unlimited = [

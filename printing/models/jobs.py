@@ -15,34 +15,38 @@ OPEN_COMMAND_VALUES = ("requested", "sent", "acknowledged", "uncertain")
 OPEN_JOB_VALUES = ("claimed", "starting", "printing", "paused", "uncertain")
 
 
+FIELDS = (
+    "build_id",
+    "printer_id",
+    "container_id",
+    "state",
+    "claim",
+    "started_at",
+    "ended_at",
+    "reason",
+    "layers_done",
+    "file_digest_seen",
+    "observed_late",
+    "interruptions",
+    "gaps",
+    "plate_cleared_at",
+    "plate_cleared_by_id",
+)
+HOLDING = Q(plate_cleared_at__isnull=True, withdrawn_at__isnull=True)
+"""The jobs that hold their printer."""
+
+
 @table(
     "working",
     root="printing.job",
-    digest={
-        1: (
-            "build_id",
-            "printer_id",
-            "container_id",
-            "state",
-            "claim",
-            "started_at",
-            "ended_at",
-            "reason",
-            "layers_done",
-            "file_digest_seen",
-            "observed_late",
-            "interruptions",
-            "gaps",
-            "plate_cleared_at",
-            "plate_cleared_by_id",
-        )
-    },
+    digest={1: FIELDS, 2: (*FIELDS, "withdrawn_at")},
     stage=StageGuard("state", (JobState.CLAIMED,), JOB_PAIRS),
 )
 class PrintJob(models.Model):
     """One attempt to print a build. `claim` is the run's unique name on the machine.
 
-    It holds its printer until a person has cleared the plate: the database allows one such job per printer.
+    It holds its printer until a person has cleared the plate, or its claim is withdrawn before anything was sent to the
+    machine (`withdrawn_at`, G-PRN-06): the database allows one such job per printer.
     `interruptions`: {"since", "until", "layer", "text", "by_machine", "decided"}; `gaps`: {"since", "until"} without telemetry.
     """
 
@@ -61,14 +65,15 @@ class PrintJob(models.Model):
     interruptions = models.JSONField(default=list)
     gaps = models.JSONField(default=list)
     plate_cleared_at = models.DateTimeField(null=True)
+    withdrawn_at = models.DateTimeField(
+        null=True, help_text="The claim was withdrawn and the machine untouched"
+    )
     plate_cleared_by = models.ForeignKey("mes.Person", on_delete=models.PROTECT, null=True, related_name="+")
 
     class Meta:
         db_table = "printing_job"
         constraints = [
-            models.UniqueConstraint(
-                fields=["printer"], condition=Q(plate_cleared_at__isnull=True), name="job_holds_printer"
-            ),
+            models.UniqueConstraint(fields=["printer"], condition=HOLDING, name="job_holds_printer"),
             models.UniqueConstraint(
                 fields=["build"], condition=Q(state__in=OPEN_JOB_VALUES), name="job_holds_build"
             ),

@@ -31,7 +31,7 @@ class ParameterSet(models.Model):
     """How a material is printed on one kind of printer. A change is a new revision.
 
     `values`: layer_height_mm, pixel_mm, plate_size_mm [x, y, z], exposure_s, bottom_exposure_s, bottom_layers,
-    lift_s, loss_share. `digest` is the SHA-256 of their canonical text.
+    lift_s, loss_share, spacing_mm (the least between two parts; 3 where a set says nothing). `digest` is the SHA-256 of their canonical text.
     """
 
     name = models.CharField(max_length=60)
@@ -57,32 +57,33 @@ class ParameterSet(models.Model):
         return f"S{self.pk:07d}"
 
 
+FIELDS = (
+    "name",
+    "kind",
+    "serial",
+    "driver",
+    "connection",
+    "firmware",
+    "qualification",
+    "qualified_until",
+    "calibrated_until",
+    "held",
+    "hold_reason",
+    "clearance_needed",
+    "container_id",
+    "last_material_id",
+    "link",
+    "machine",
+    "run",
+    "operation",
+    "foreign_run",
+)
+
+
 @table(
     "working",
     root="printing.printer",
-    digest={
-        1: (
-            "name",
-            "kind",
-            "serial",
-            "driver",
-            "connection",
-            "firmware",
-            "qualification",
-            "qualified_until",
-            "calibrated_until",
-            "held",
-            "hold_reason",
-            "clearance_needed",
-            "container_id",
-            "last_material_id",
-            "link",
-            "machine",
-            "run",
-            "operation",
-            "foreign_run",
-        )
-    },
+    digest={1: FIELDS, 2: (*FIELDS, "holds")},
     stage=StageGuard("qualification", (Qualification.COMMISSIONING,), QUALIFICATION_PAIRS),
 )
 class Printer(models.Model):
@@ -90,6 +91,7 @@ class Printer(models.Model):
 
     `link`, `machine`, `run` and `operation` are the last words the fleet recorded; how old they are stands on
     `PrinterContact`. A word that is too old counts as unknown, never as idle (`selectors.shown_operation`).
+    `holds`: every hold there was, see `mes.holds`; `held`, `hold_reason`: projection of the open ones.
     """
 
     name = models.CharField(max_length=60, unique=True)
@@ -105,6 +107,7 @@ class Printer(models.Model):
     calibrated_until = models.DateField(null=True)
     held = models.BooleanField(default=False)
     hold_reason = models.TextField(blank=True)
+    holds = models.JSONField(default=list)
     clearance_needed = models.CharField(
         max_length=200, blank=True, help_text="Why the plate must be cleared, empty where it is"
     )

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput
+from mes.limits import quantity_fault, refuse
 from mes.permissions import require
 from printing.choices import ConsumptionBasis, ContainerState, LotState, Unit, Withdrawal
 from printing.events import ContainerDrawn, MaterialConsumed, MaterialWithdrawn
@@ -14,6 +15,7 @@ from printing.lifecycle import LOT
 from printing.models import Consumption, Container, MaterialLot, PrintJob
 from printing.services.moves import locked, move, write
 
+MOST = Decimal("1000000")
 STEP = Decimal("0.001")
 
 
@@ -60,8 +62,7 @@ def withdraw_material(
     require(actor, "printing.withdraw_material", lot)
     if withdrawal not in Withdrawal.values or not reason.strip():
         raise InvalidInput("Say whether it is a sample or waste, and why.", rule="P11-10e")
-    if not quantity.is_finite() or quantity <= 0 or quantity != quantity.quantize(STEP):
-        raise InvalidInput(f"A quantity of {quantity} cannot be taken.", cure="Give a number above 0.")
+    refuse(quantity_fault("The quantity", quantity, most=MOST, step=STEP))
     if quantity > container.remaining:
         raise InvalidInput(
             f"{container.label} holds {container.remaining} {lot.unit}.", cure="Count again.", rule="G-MAT-06"

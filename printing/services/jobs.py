@@ -31,7 +31,7 @@ from printing.events import (
 )
 from printing.lifecycle import BUILD, JOB
 from printing.live import tell_after_commit
-from printing.models import Build, Container, MaterialLot, Printer, PrinterCommand, PrintJob
+from printing.models import HOLDING, Build, Container, MaterialLot, Printer, PrinterCommand, PrintJob
 from printing.selectors import job_holding, open_command
 from printing.services.commands import locked_job, note, request_command, withdraw
 from printing.services.moves import locked, move, write
@@ -204,7 +204,12 @@ def withdraw_job(job: PrintJob, actor: Actor, reason: str) -> bool:
 
 
 def _give_back(job: PrintJob, actor: Actor, reason: str) -> None:
-    move(job, JOB, "withdraw", reason=reason, ended_at=timezone.now())
+    """The printer is free at once where nothing was ever sent to it for this job; else a person looks first (G-PRN-06)."""
+    now = timezone.now()
+    untouched = not job.commands.filter(sent_at__isnull=False).exists()
+    move(job, JOB, "withdraw", reason=reason, ended_at=now, withdrawn_at=now if untouched else None)
+    if not untouched:
+        write(job.printer, clearance_needed=f"{job.code} was sent to it")
     move(job.build, BUILD, "unschedule")
     cancelled = JobCancelled(job_id=job.pk, build_id=job.build_id, layers=0)
     publish(job, cancelled, actor=actor, reason=reason)
@@ -241,7 +246,7 @@ def settle_job(*, job_id: int, outcome: str, actor: Actor, reason: str) -> Print
 @unit_of_work
 def confirm_plate_clear(*, printer_id: int, actor: Actor) -> None:
     """Confirm that the parts are off, the plate is clear and the line is clean (G-PRN-06). Frees the printer."""
-    held = PrintJob.objects.filter(printer_id=printer_id, plate_cleared_at__isnull=True).first()
+    held = PrintJob.objects.filter(HOLDING, printer_id=printer_id).first()
     job = locked_job(held.pk) if held else None
     printer = job.printer if job else locked(Printer, printer_id, what="printer")
     require(actor, "printing.clear_plate", job or printer)

@@ -17,10 +17,12 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, TransitionRefused
 from mes.lifecycle import ask_gates, refuse_blocked
+from mes.limits import day_fault, is_number, quantity_fault, refuse, refuse_too_many
 from mes.models import Artefact, Signature
 from mes.permissions import require
 from mes.services.artefacts import store_artefact
 from mes.services.signatures import Credentials, sign
+from mes.text import names_read, refuse_unseen
 from printing.choices import LotState, Precision, Unit
 from printing.events import (
     ContainerRegistered,
@@ -35,13 +37,13 @@ from printing.lifecycle import LOT
 from printing.models import Container, MaterialLot
 from printing.selectors import devices_made_from, lot_content
 from printing.services.certificates import read_certificate
+from printing.services.consumption import MOST, STEP
 from printing.services.labels import new_label
 from printing.services.moves import locked, move, person_of, write
 
-MOST = Decimal("1000000")
-STEP = Decimal("0.001")
-LARGEST_RESULT = 1e15
 MAXIMUM_CONTAINERS = 200
+MAXIMUM_RESULTS = 200
+YEARS_OVER, YEARS_AHEAD = 10, 25
 LOT_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z ._/+-]{0,59}")
 
 
@@ -67,6 +69,11 @@ def receive_lot(
     require(actor, "printing.receive_lot")
     quantities = _check_quantities(quantity, containers)
     _check_words(supplier, supplier_lot, unit, expires_precision)
+    expiry = day_fault(
+        "The expiry date", expires_on, years_back=YEARS_OVER, years_ahead=YEARS_AHEAD, rule="G-MAT-02"
+    )
+    refuse(expiry)
+    refuse_too_many("Results of the certificate", certificate, MAXIMUM_RESULTS, rule="G-MAT-03")
     specified = _specified(material)
     if MaterialLot.objects.filter(
         material=specified, supplier=supplier.strip(), supplier_lot=supplier_lot
@@ -107,12 +114,8 @@ def _check_quantities(quantity: Decimal, containers: Sequence[Decimal]) -> list[
         raise InvalidInput(
             f"A delivery has at most {MAXIMUM_CONTAINERS} containers.", cure="Receive it in parts."
         )
-    for number in (quantity, *parts):
-        if not number.is_finite() or not 0 < number <= MOST or number != number.quantize(STEP):
-            raise InvalidInput(
-                f"A quantity of {number} cannot be received.",
-                cure=f"Give a number above 0 and up to {MOST}, with at most three decimals.",
-            )
+    named = [("The quantity", quantity), *(("The quantity of a container", part) for part in parts)]
+    refuse(*(quantity_fault(name, number, most=MOST, step=STEP) for name, number in named))
     if sum(parts) != quantity:
         raise InvalidInput(
             f"The containers hold {sum(parts)} together, the delivery note says {quantity}.",
@@ -122,8 +125,7 @@ def _check_quantities(quantity: Decimal, containers: Sequence[Decimal]) -> list[
 
 
 def _check_words(supplier: str, supplier_lot: str, unit: str, precision: str) -> None:
-    if not 1 <= len(supplier.strip()) <= 120:
-        raise InvalidInput("A lot needs its supplier.", cure="Give the name on the delivery note.")
+    names_read({"The supplier": supplier}, longest=120)
     if not LOT_NUMBER.fullmatch(supplier_lot):
         raise InvalidInput(
             "This cannot be a supplier's lot number.", cure="Type it as it is printed on the container."
@@ -151,17 +153,24 @@ def _check_result(result: Mapping[str, Any]) -> dict[str, Any]:
     limits = [result.get("minimum"), result.get("maximum")]
     numbers = [number for number in (value, *limits) if number is not None]
     if not isinstance(name, str) or not 1 <= len(name.strip()) <= 80 or value is None:
-        raise InvalidInput("A result of the certificate needs a name and a value.", rule="G-MAT-03")
-    if not all(
-        isinstance(n, (int, float)) and not isinstance(n, bool) and abs(n) <= LARGEST_RESULT for n in numbers
-    ):
         raise InvalidInput(
-            f"'{name}' of the certificate is not a number that can be measured.", rule="G-MAT-03"
+            "A result of the certificate needs a name and a value.",
+            cure="Give both as they are printed on it.",
+            rule="G-MAT-03",
+        )
+    unit = str(result.get("unit", ""))[:20]
+    words = {"A characteristic of the certificate": name.strip(), f"The unit of '{name.strip()}'": unit}
+    refuse_unseen(words, lines=False, rule="G-MAT-03")
+    if not all(is_number(number) for number in numbers):
+        raise InvalidInput(
+            f"'{name}' of the certificate is not a number that can be measured.",
+            cure="Give a finite number in the certificate's unit.",
+            rule="G-MAT-03",
         )
     return {
         "characteristic": name.strip(),
         "value": value,
-        "unit": str(result.get("unit", ""))[:20],
+        "unit": unit,
         "minimum": limits[0],
         "maximum": limits[1],
     }

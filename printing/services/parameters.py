@@ -9,10 +9,12 @@ from devices.models import Material
 from mes.choices import Meaning
 from mes.eventlog.base import Actor, digest_of
 from mes.eventlog.unit import publish, unit_of_work
-from mes.exceptions import InvalidInput
+from mes.exceptions import InvalidInput, Reason
 from mes.lifecycle import ask_gates, refuse_blocked
+from mes.limits import is_number, refuse
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
+from mes.text import names_read
 from printing.events import ParametersApproved, ParametersDefined
 from printing.lifecycle import PARAMETERS
 from printing.models import ParameterSet
@@ -21,7 +23,11 @@ from printing.services.moves import locked, move, person_of
 from printing.slicing.base import SliceSettings
 
 NUMBERS = ("layer_height_mm", "pixel_mm", "exposure_s", "bottom_exposure_s", "lift_s", "loss_share")
-NAMES = frozenset({*NUMBERS, "bottom_layers", "plate_size_mm"})
+SPACING = "spacing_mm"
+NAMES = frozenset({*NUMBERS, "bottom_layers", "plate_size_mm", SPACING})
+SPACING_BEFORE_MM = 3.0
+"""Between two parts, and from the edge, in sets that were approved before they said it; a new set that says nothing gets it."""
+WIDEST_SPACING_MM = 100.0
 
 
 @unit_of_work
@@ -30,8 +36,7 @@ def define_parameters(
 ) -> ParameterSet:
     """Write down how a material is printed on a kind of printer. The same name again is its next revision."""
     require(actor, "printing.define_parameters")
-    if not 1 <= len(name.strip()) <= 60 or not 1 <= len(printer_kind.strip()) <= 60:
-        raise InvalidInput("A parameter set needs a name and a kind of printer.")
+    names_read({"The name": name, "The kind of printer": printer_kind}, longest=60)
     checked = check_values(values)
     specified = Material.objects.filter(code=material).first()
     if specified is None:
@@ -54,22 +59,43 @@ def define_parameters(
 
 def check_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as they are stored. Raises InvalidInput naming everything that no plate could be sliced with."""
+    values = {SPACING: SPACING_BEFORE_MM, **values}
     if missing := NAMES ^ set(values):
         raise InvalidInput(
             f"Missing or unknown: {', '.join(sorted(map(str, missing)))}.",
             cure=f"Give {', '.join(sorted(NAMES))}.",
         )
     try:
-        settings = slice_settings(values)
+        settings, spacing = slice_settings(values), part_spacing_mm(values)
     except (TypeError, ValueError, OverflowError):
         raise InvalidInput("Not every parameter is a number.", cure="Give numbers in mm and s.") from None
+    numbers = {name: getattr(settings, name) for name in (*NUMBERS, "bottom_layers")}
+    numbers[SPACING] = spacing
+    numbers |= {f"plate_size_mm[{axis}]": side for axis, side in enumerate(settings.plate_size_mm)}
+    refuse(
+        *(
+            Reason(f"{name} is {value:g}.", "Give a number that can be measured, in mm or s.")
+            for name, value in numbers.items()
+            if not is_number(value)
+        )
+    )
+    if not 0 <= spacing <= WIDEST_SPACING_MM:
+        raise InvalidInput(
+            f"{SPACING} is {spacing:g}.", cure=f"Parts keep 0 to {WIDEST_SPACING_MM:g} mm from each other."
+        )
     if problems := settings.problems():
         raise InvalidInput(problems)
     return {
         **{name: getattr(settings, name) for name in NUMBERS},
         "bottom_layers": settings.bottom_layers,
         "plate_size_mm": list(settings.plate_size_mm),
+        SPACING: spacing,
     }
+
+
+def part_spacing_mm(values: Mapping[str, Any]) -> float:
+    """The least distance (mm) that parts keep from each other and from the edge of the plate. Raises TypeError or ValueError."""
+    return float(values.get(SPACING, SPACING_BEFORE_MM))
 
 
 def slice_settings(values: Mapping[str, Any]) -> SliceSettings:

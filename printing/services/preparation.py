@@ -26,7 +26,7 @@ from printing.lifecycle import BUILD
 from printing.models import Build, BuildItem, Preparation
 from printing.selectors import items_content
 from printing.services.moves import locked, move, write
-from printing.services.parameters import slice_settings
+from printing.services.parameters import part_spacing_mm, slice_settings
 from printing.slicing.base import PlateItem, SlicedPlate, SlicingCancelled
 from printing.slicing.buildfile import write_build_file
 from printing.slicing.layers import slice_plate
@@ -80,7 +80,7 @@ def _slice(build: Build) -> Prepared:
     for row in rows:
         require_intact(Artefact.objects.get(sha256=row.mesh_sha256))
         meshes.append(read_mesh(artefact_path(row.mesh_sha256)))
-    places = place_on_plate(meshes, settings.plate_size_mm)
+    places = place_on_plate(meshes, settings.plate_size_mm, part_spacing_mm(build.parameters.values))
     watch = _Watch(build.pk)
     sliced = slice_plate(
         [PlateItem(str(row.device_id), m, p) for row, m, p in zip(rows, meshes, places, strict=True)],

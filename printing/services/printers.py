@@ -1,4 +1,4 @@
-"""Printers: registered, qualified in steps by signature, calibrated, held. What they do is told by the fleet."""
+"""Printers: registered, qualified in steps by signature, calibrated. What they do is told by the fleet."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from django.utils import timezone
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
-from mes.exceptions import InvalidInput, Refused
+from mes.exceptions import InvalidInput
 from mes.lifecycle import ask_gates, refuse_blocked
+from mes.limits import day_fault, refuse
 from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
-from printing.choices import Link, ParametersState
+from mes.text import names_read, refuse_unseen
+from printing.choices import ParametersState
 from printing.events import (
     PrinterCalibrated,
-    PrinterHeld,
-    PrinterHoldReleased,
     PrinterQualificationMoved,
     PrinterQualified,
     PrinterRegistered,
@@ -34,6 +34,7 @@ from printing.services.moves import locked, move, write
 
 STEPS = {"installation": "approve_installation", "operation": "approve_operation"}
 OPTIONS_LIMIT = 4000
+YEARS_QUALIFIED = 10
 
 
 @unit_of_work
@@ -52,9 +53,9 @@ def register_printer(
     `connection`: what its driver needs to reach it (docs/printer-drivers.md), without secrets.
     """
     require(actor, "printing.register_printer")
-    words = (name, kind, serial, driver)
-    if not all(1 <= len(word.strip()) <= 60 for word in words) or len(driver) > 30:
-        raise InvalidInput("A printer needs a name, a kind, a serial number and a driver.")
+    words = {"The name": name, "The kind": kind, "The serial number": serial, "The driver": driver}
+    names_read(words, longest=60)
+    refuse_unseen({"The firmware": firmware}, lines=False)
     if driver not in driver_names():
         raise InvalidInput(
             f"No driver is called '{driver}'.", cure=f"Choose one of: {', '.join(driver_names())}."
@@ -120,6 +121,7 @@ def qualify_printer(
     refuse_blocked(ask_gates("printer.qualify", printer, actor=actor))
     if valid_until <= timezone.localdate():
         raise InvalidInput("The qualification would be over already.", cure="Give a later date.")
+    refuse(day_fault("Valid until", valid_until, years_back=0, years_ahead=YEARS_QUALIFIED, rule="G-PRN-01"))
     sets = _approved_for(printer, parameters)
     content = {
         "printer": printer.code,
@@ -207,37 +209,10 @@ def record_calibration(*, printer_id: int, valid_until: date, actor: Actor, reas
     require(actor, "printing.calibrate_printer", printer)
     if valid_until <= timezone.localdate():
         raise InvalidInput("The calibration would be over already.", cure="Give a later date.")
+    refuse(day_fault("Valid until", valid_until, years_back=0, years_ahead=YEARS_QUALIFIED, rule="G-PRN-02"))
     write(printer, calibrated_until=valid_until)
     done = PrinterCalibrated(printer_id=printer.pk, valid_until=valid_until.isoformat())
     publish(printer, done, actor=actor, reason=reason)
-    tell_after_commit(printer.pk)
-
-
-@unit_of_work
-def hold_printer(*, printer_id: int, actor: Actor, reason: str) -> None:
-    """Give a printer no new work. A print that runs goes on; end it with `cancel_job`."""
-    printer = locked(Printer, printer_id, what="printer")
-    require(actor, "printing.hold_printer", printer)
-    _need(reason)
-    write(printer, held=True, hold_reason=reason)
-    publish(printer, PrinterHeld(printer_id=printer.pk), actor=actor, reason=reason)
-    tell_after_commit(printer.pk)
-
-
-@unit_of_work
-def release_printer_hold(*, printer_id: int, actor: Actor, reason: str) -> None:
-    printer = locked(Printer, printer_id, what="printer")
-    require(actor, "printing.release_printer_hold", printer)
-    _need(reason)
-    if not printer.held:
-        raise Refused(f"{printer.code} is not held.", cure="Nothing to release.")
-    if printer.foreign_run and printer.link == Link.UP:
-        raise Refused(
-            f"{printer.code} still runs something that was not started from here.",
-            cure="End it at the machine first.",
-        )
-    write(printer, held=False, hold_reason="")
-    publish(printer, PrinterHoldReleased(printer_id=printer.pk), actor=actor, reason=reason)
     tell_after_commit(printer.pk)
 
 

@@ -17,7 +17,7 @@ BROADEST_CANDIDATES = 256
 
 
 def place_on_plate(
-    meshes: Sequence[Mesh], plate_size_mm: tuple[float, float, float], spacing_mm: float = 3.0
+    meshes: Sequence[Mesh], plate_size_mm: tuple[float, float, float], spacing_mm: float
 ) -> tuple[NDArray[np.float64], ...]:
     """One rigid 4x4 transform per mesh, from its coordinates to the plate (mm, corner at 0, z up), in order.
 

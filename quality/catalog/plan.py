@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from devices.catalog.base import section
 from mes.exceptions import InvalidInput, Reason
+from mes.limits import is_number
 
 RULE = "G-INS-01"
 DEFAULT_COVERAGE = 0.50
@@ -75,6 +77,16 @@ def read_plan(section: Any) -> InspectionPlan:
     return InspectionPlan(tolerance, tuple(found))
 
 
+@section("quality.inspection", "inspection")
+def plan_faults(section: Any) -> Iterable[Reason]:
+    """Everything that is wrong with an inspection plan (G-INS-01)."""
+    try:
+        read_plan(section)
+    except InvalidInput as refusal:
+        return refusal.reasons
+    return ()
+
+
 def _number(
     section: Mapping[str, Any],
     name: str,
@@ -85,8 +97,7 @@ def _number(
     default: float | None = None,
 ) -> float:
     value = section.get(name, default)
-    right = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not right or not above < float(value) <= up_to:
+    if not is_number(value) or not above < float(value) <= up_to:
         ending = "" if math.isinf(up_to) else f" and at most {up_to:g}"
         faults.append(
             Reason(f"{name} must be a number above {above:g}{ending}.", "Correct the device master.", RULE)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from devices.catalog.base import section
 from mes.exceptions import InvalidInput, Reason
+from mes.limits import is_number
 
 RULE = "G-PST-01"
 UNITS = {
@@ -105,22 +107,49 @@ def read_routing(section: Any) -> Routing:
     A step may instead list `parameters`: [{name, title?, unit, min?, max?}], null or absent where there is no limit, and
     give its place as `order`. Raises InvalidInput with every fault.
     """
-    faults: list[Reason] = []
-    if not isinstance(section, Sequence) or isinstance(section, str):
-        raise InvalidInput("The routing is not a list of steps.", cure="Write a list.", rule=RULE)
-    ordered = sorted(enumerate(section, 1), key=_place)
-    steps = tuple(_step(place, item, faults) for place, (_, item) in enumerate(ordered, 1))
-    if len({step.code for step in steps}) < len(steps):
-        faults.append(Reason("Two steps have one code.", "Give each step its own code.", RULE))
+    steps, faults = _read(section)
     if faults:
         raise InvalidInput(faults)
     return Routing(steps)
 
 
+def _read(section: Any) -> tuple[tuple[Step, ...], list[Reason]]:
+    """The steps as far as they can be read, and every fault."""
+    faults: list[Reason] = []
+    if not isinstance(section, Sequence) or isinstance(section, str):
+        return (), [Reason("The routing is not a list of steps.", "Write a list.", RULE)]
+    ordered = sorted(enumerate(section, 1), key=_place)
+    steps = tuple(_step(place, item, faults) for place, (_, item) in enumerate(ordered, 1))
+    if len({step.code for step in steps}) < len(steps):
+        faults.append(Reason("Two steps have one code.", "Give each step its own code.", RULE))
+    return steps, faults
+
+
+@section("quality.routing", "routing")
+def routing_faults(section: Any) -> Iterator[Reason]:
+    """Everything that is wrong with a routing, limits that nothing could measure included (G-PST-01)."""
+    steps, faults = _read(section)
+    yield from faults
+    for step in steps:
+        yield from (fault for parameter in step.parameters if (fault := _unmeasurable(step, parameter)))
+
+
+def _unmeasurable(step: Step, parameter: Parameter) -> Reason | None:
+    low, high = PHYSICAL.get(parameter.unit, (-math.inf, math.inf))
+    limits = [limit for limit in (parameter.minimum, parameter.maximum) if limit is not None]
+    if all(low <= limit <= high for limit in limits):
+        return None
+    return Reason(
+        f"The limits of {step.code}.{parameter.name} lie outside of {low:g} to {high:g} {parameter.unit}.",
+        "Give limits that can be measured.",
+        RULE,
+    )
+
+
 def _place(numbered: tuple[int, Any]) -> float:
     place, item = numbered
     wanted = item.get("order", place) if isinstance(item, Mapping) else place
-    return float(wanted) if _is_number(wanted) else float(place)
+    return float(wanted) if is_number(wanted) else float(place)
 
 
 def _step(place: int, item: Any, faults: list[Reason]) -> Step:
@@ -157,7 +186,7 @@ def _parameter(code: str, entry: Any, faults: list[Reason]) -> Parameter:
         faults.append(Reason(f"A parameter of step {code} has no name.", "Give it one.", RULE))
         return Parameter("?", "", "", None, None)
     limits = entry.get("min"), entry.get("max")
-    if any(limit is not None and not _is_number(limit) for limit in limits):
+    if any(limit is not None and not is_number(limit) for limit in limits):
         faults.append(Reason(f"A limit of {code}.{name} is no finite number.", "Give a number.", RULE))
         limits = None, None
     low, high = (None if limit is None else float(limit) for limit in limits)
@@ -167,7 +196,3 @@ def _parameter(code: str, entry: Any, faults: list[Reason]) -> Parameter:
         faults.append(Reason(f"{code}.{name} has no unit.", "Give one; '1' for a count.", RULE))
     title = str(entry.get("title") or name.replace("_", " "))
     return Parameter(name, title, str(entry.get("unit", "")), low, high)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -14,6 +13,7 @@ from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason, TransitionRefused
+from mes.limits import is_number
 from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
@@ -142,9 +142,7 @@ def _value_and_unit(given: Any) -> tuple[float | None, str]:
     value, unit = (
         (given.get("value"), str(given.get("unit", ""))) if isinstance(given, Mapping) else (given, "")
     )
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None, unit
-    return float(value), unit
+    return (float(value) if is_number(value) else None), unit
 
 
 def _require_turn(device: Device, routing: Routing, step: Step) -> None:
@@ -164,13 +162,21 @@ def _require_turn(device: Device, routing: Routing, step: Step) -> None:
         raise TransitionRefused(f"{step.title} is not the step that is due.", cure=then, rule=RULE)
 
 
-def step_content(device: Device, values: Mapping[str, Any], equipment: str = "") -> dict[str, Any]:
-    """What the signature of the step that is due covers, with these values (ES-19). Raises as `measured_values`, and
-    TransitionRefused where no step is due."""
+def step_content(
+    device: Device,
+    values: Mapping[str, Any],
+    equipment: str = "",
+    started_at: datetime | None = None,
+    ended_at: datetime | None = None,
+) -> dict[str, Any]:
+    """What the signature of the step that is due covers, with these values and times (ES-19). Raises InvalidInput as
+    `record_post_process_step`, and TransitionRefused where no step is due."""
     step = next_step(device, read_routing(device.master.routing))
     if step is None:
         raise TransitionRefused("Every step of the routing is done.", cure="Go on to inspection.", rule=RULE)
-    return _content(device, step, measured_values(step, values), equipment, None)
+    measured, times = _measured_and_timed(step, values, started_at, ended_at)
+    require_after_what_came_before(device, times)
+    return _content(device, step, measured, equipment, times)
 
 
 def _content(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,13 @@ from devices.catalog.base import CONTACTS, MASTERS, MATERIALS, MasterDefinition,
 from devices.generators.base import GENERATORS, check_values, within_envelope
 from devices.models import DeviceMaster, Material
 from devices.segmentation.base import SEGMENTERS, TOOLS
-from devices.services.definitions import draft_master, draft_material, publish_master, specify_material
+from devices.services.definitions import (
+    draft_master,
+    draft_material,
+    material_content,
+    publish_master,
+    specify_material,
+)
 from mes.choices import Role
 from mes.exceptions import InvalidInput, NotPermitted, TransitionRefused
 from tests.devices.makers import TRAINING, make_master, make_material, make_person
@@ -76,6 +83,33 @@ def test_a_master_that_names_nothing_real_is_refused(fields: dict[str, Any], sai
     with pytest.raises(InvalidInput, match=said):
         draft_master(definition=definition, actor=author.actor)
     assert not DeviceMaster.objects.exists()
+
+
+@pytest.mark.requirement("G-MAT-03")
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"characteristic": " ", "unit": "MPa", "minimum": 1}, "no name or no unit"),
+        ({"characteristic": "modulus", "minimum": 1}, "no name or no unit"),
+        ({"characteristic": "modulus", "unit": "MPa"}, "modulus has no limit"),
+        ({"characteristic": "modulus", "unit": "MPa", "minimum": float("nan")}, "modulus has no limit"),
+        ({"characteristic": "modulus", "unit": "MPa", "minimum": 2, "maximum": 1}, "leave nothing"),
+        ({"characteristic": "Viscosity", "unit": "mPa·s", "minimum": 1}, "viscosity is required 2 times"),
+    ],
+)
+def test_a_material_that_requires_nothing_provable_is_refused(row: dict[str, Any], said: str) -> None:
+    author, base = make_person(Role.MAT), MATERIALS["resin-guide-01"]
+    with pytest.raises(InvalidInput, match=said):
+        draft_material(
+            definition=replace(base, required_results=(*base.required_results, row)), actor=author.actor
+        )
+    assert not Material.objects.exists()
+
+
+@pytest.mark.requirement("G-MAT-03")
+def test_the_approval_of_a_material_covers_what_it_requires() -> None:
+    content = material_content(make_material())
+    assert [row["characteristic"] for row in content["required_results"]] == ["viscosity"]
 
 
 def test_an_unknown_code_names_what_the_catalog_has() -> None:

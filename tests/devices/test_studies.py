@@ -23,15 +23,18 @@ from devices.services.holds import hold_device
 from devices.services.reading import read_study
 from devices.services.studies import (
     discard_upload,
+    link_content,
     quarantine_path,
     receive_study,
     record_images,
     sweep_quarantine,
+    upload_digest,
 )
 from mes.choices import Role
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
 from mes.models import Artefact, EventRecord, Signature
 from mes.services.artefacts import artefact_path
+from mes.services.signatures import content_digest
 from tests.devices.makers import (
     IDENTITY,
     Staff,
@@ -291,6 +294,10 @@ def test_the_sweep_removes_what_a_crash_left_and_nothing_that_waits(tmp_path: Pa
 # --- images without identifiers
 
 
+def shown_digest(device: Device, upload: Path) -> str:
+    return content_digest(link_content(device, upload_digest(upload)))
+
+
 def make_nifti(folder: Path) -> Path:
     path = folder / "head.nii.gz"
     write_nifti(small_skull(), path)
@@ -306,18 +313,18 @@ def test_images_without_identifiers_need_a_named_person(tmp_path: Path) -> None:
     imaging = staff[Role.IMG]
     with pytest.raises(InvalidInput, match="needs a signature"):
         receive(device, make_nifti(tmp_path), staff, link_confirmed=True)
+    shown = shown_digest(device, tmp_path / "head.nii.gz")
     with pytest.raises(SignatureRefused):
         receive(
             device,
             tmp_path / "head.nii.gz",
             staff,
             link_confirmed=True,
-            credentials=imaging.typed(password="wrong"),
+            credentials=imaging.typed(password="wrong", digest=shown),
         )
     assert (tmp_path / "head.nii.gz").is_file()
-    study = read(
-        receive(device, tmp_path / "head.nii.gz", staff, link_confirmed=True, credentials=imaging.typed())
-    )
+    typed = imaging.typed(digest=shown)
+    study = read(receive(device, tmp_path / "head.nii.gz", staff, link_confirmed=True, credentials=typed))
     assert study.status == "accepted"
     assert Signature.objects.get(meaning="verified").person == imaging.person
 
@@ -326,10 +333,21 @@ def test_images_without_identifiers_need_a_named_person(tmp_path: Path) -> None:
 def test_a_confirmation_does_not_overrule_identifiers_that_differ(tmp_path: Path) -> None:
     staff = Staff()
     upload = make_upload(tmp_path / "up", patient_id="LM-9999")
-    study = receive(
-        make_planned(staff), upload, staff, link_confirmed=True, credentials=staff[Role.IMG].typed()
-    )
+    device = make_planned(staff)
+    typed = staff[Role.IMG].typed(digest=shown_digest(device, upload))
+    study = receive(device, upload, staff, link_confirmed=True, credentials=typed)
     assert read(study).status == "refused"
+
+
+@pytest.mark.requirement("ES-19")
+def test_nobody_vouches_for_images_whose_digest_was_not_shown(tmp_path: Path) -> None:
+    staff = Staff()
+    device, upload = make_planned(staff), make_nifti(tmp_path)
+    with pytest.raises(InvalidInput, match="ES-19"):
+        receive(device, upload, staff, link_confirmed=True, credentials=staff[Role.IMG].typed())
+    assert upload.is_file()
+    assert not Study.objects.exists()
+    assert not Signature.objects.filter(meaning="verified").exists()
 
 
 # --- what new images do to what was made

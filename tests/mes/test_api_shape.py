@@ -100,12 +100,20 @@ def parsed(body: bytes) -> Any:
         (b'{"a": ["\\u0000"]}', ODD_TEXT),
         (b'{"\\u0000": 1}', ODD_TEXT),
         (b'"\\ud800"', ODD_TEXT),
-        (b'{"a": 1e999}', ODD_NUMBER),
+        (b'{"a": 1e999}', f"^a: {ODD_NUMBER}"),
+        (b'{"a": [{"b": "x\\u202ey"}]}', r"^a\.0\.b: .*U\+202E RIGHT-TO-LEFT OVERRIDE"),
+        (b'{"a\\u200b": 1}', r"U\+200B ZERO WIDTH SPACE"),
     ],
 )
 def test_json_that_nothing_could_hold_is_refused(body: bytes, fault: str) -> None:
     with pytest.raises(drf.ParseError, match=fault):
         parsed(body)
+
+
+def test_a_secret_may_hold_what_cannot_be_seen() -> None:
+    assert parsed(b'{"password": "a\\u200bb"}') == {"password": "a\u200bb"}
+    with pytest.raises(drf.ParseError, match=f"^password: {ODD_TEXT}"):
+        parsed(b'{"password": "a\\u0000"}')
 
 
 def test_json_of_the_greatest_depth_and_size_is_taken_and_no_more() -> None:

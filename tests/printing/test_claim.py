@@ -49,6 +49,6 @@ def test_of_two_dispatchers_one_gets_the_printer(committed_db: None) -> None:
 @pytest.mark.django_db
 def test_the_database_itself_refuses_a_second_claim() -> None:
     floor = Floor()
-    job = floor.dispatch()
+    job, other = floor.dispatch(), make_verified_build(floor.staff, parameters=floor.parameters)
     with pytest.raises(IntegrityError, match="job_holds_printer"), transaction.atomic():
-        PrintJob.objects.create(build_id=job.build_id, printer=job.printer, container=job.container)
+        PrintJob.objects.create(build=other, printer=job.printer, container=job.container)

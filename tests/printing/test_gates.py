@@ -28,7 +28,9 @@ from printing.models import (
     PrinterContact,
     PrintJob,
 )
+from printing.selectors import plates_to_clear
 from printing.services.builds import cancel_build, create_build, decide_interruption, verify_build
+from printing.services.holds import hold_printer
 from printing.services.jobs import (
     cancel_job,
     confirm_plate_clear,
@@ -40,7 +42,6 @@ from printing.services.jobs import (
 from printing.services.lots import hold_lot
 from printing.services.printers import (
     approve_printer_step,
-    hold_printer,
     qualify_printer,
     register_printer,
     require_requalification,
@@ -420,6 +421,53 @@ def test_a_build_whose_start_was_not_sent_is_cancelled(floor: Floor) -> None:
     cancel_job(job_id=job.pk, actor=floor.operator, reason="wait")
     assert refreshed(job).state == JobState.CANCELLED
     assert PrinterCommand.objects.get().state == "withdrawn"
+
+
+@pytest.mark.requirement("G-PRN-06")
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_claim_withdrawn_before_the_start_needs_no_clear_plate(floor: Floor, asked: bool) -> None:
+    """Nothing was sent: the plate is as clear as it was, and the next job may have the printer at once."""
+    job = floor.dispatch()
+    if asked:
+        start_job(job_id=job.pk, actor=floor.operator)
+    cancel_job(job_id=job.pk, actor=floor.operator, reason="another first")
+    printer = Printer.objects.get()
+    assert (printer.clearance_needed, list(plates_to_clear())) == ("", [])
+    assert refreshed(job).plate_cleared_at is None
+    with pytest.raises(TransitionRefused, match="clear already"):
+        confirm_plate_clear(printer_id=printer.pk, actor=floor.operator)
+    again = floor.dispatch()
+    assert (again.pk != job.pk, again.printer_id) == (True, printer.pk)
+
+
+@pytest.mark.requirement("G-PRN-06")
+def test_a_claim_withdrawn_after_the_start_was_sent_needs_a_clear_plate(floor: Floor) -> None:
+    """The machine says that it refused; whether it moved is for a person to see."""
+    job = floor.dispatch()
+    start_job(job_id=job.pk, actor=floor.operator)
+    send(floor.printer, accepted=False, text="the lid is open")
+    cancel_job(job_id=job.pk, actor=floor.operator, reason="another first")
+    assert refreshed(job).state == JobState.CANCELLED
+    assert Printer.objects.get().clearance_needed == f"{job.code} was sent to it"
+    assert [printer.pk for printer in plates_to_clear()] == [floor.printer.pk]
+    with pytest.raises(TransitionRefused) as refusal:
+        floor.dispatch()
+    assert rules(refusal) == {"G-PRN-06"}
+    confirm_plate_clear(printer_id=floor.printer.pk, actor=floor.operator)
+    assert list(plates_to_clear()) == []
+    assert floor.dispatch().printer_id == floor.printer.pk
+
+
+@pytest.mark.requirement("G-PRN-06")
+def test_a_print_cancelled_after_it_began_needs_a_clear_plate(floor: Floor) -> None:
+    job = floor.start()
+    cancel_job(job_id=job.pk, actor=floor.operator, reason="wrong resin")
+    send(floor.printer)
+    hear(floor.printer, runs(job, Run.CANCELLED))
+    hear(floor.printer, idle())
+    assert refreshed(job).state == JobState.CANCELLED
+    assert Printer.objects.get().clearance_needed
+    assert [printer.pk for printer in plates_to_clear()] == [floor.printer.pk]
 
 
 @pytest.mark.requirement("G-INT-01")

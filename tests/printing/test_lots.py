@@ -148,6 +148,52 @@ def test_a_missing_or_bad_certificate_blocks_release(staff: Staff, fields: dict[
     assert events_of(lot).count() == 1
 
 
+STRENGTH = {"characteristic": "flexural modulus", "value": 2150, "unit": "MPa", "minimum": 1900}
+REQUIRED = (
+    {"characteristic": "Viscosity", "unit": "mPa·s", "minimum": 850, "maximum": 1000},
+    {"characteristic": "flexural modulus", "unit": "MPa", "minimum": 2000},
+)
+
+
+@pytest.mark.requirement("G-MAT-03")
+@pytest.mark.parametrize(
+    ("certificate", "said"),
+    [
+        (GOOD, r"flexural modulus \(MPa\) is required and not on the certificate"),
+        ([STRENGTH], r"Viscosity \(mPa·s\) is required"),
+        ([{**GOOD[0], "value": 840}, STRENGTH], "Viscosity is 840 mPa·s; the material requires 850 to 1000"),
+        (
+            [GOOD[0], {**STRENGTH, "value": 1950}],
+            "flexural modulus is 1950 MPa; the material requires 2000 to …",
+        ),
+        ([GOOD[0], {**STRENGTH, "unit": "mPa"}], "flexural modulus is given in 'mPa', required in MPa"),
+    ],
+    ids=["missing", "the other", "outside", "outside one limit", "another unit"],
+)
+def test_a_lot_without_what_its_material_requires_is_not_released(
+    staff: Staff, certificate: list[dict[str, Any]], said: str
+) -> None:
+    """Within the supplier's limits all the same: the material's own count."""
+    make_material(required_results=REQUIRED)
+    lot = make_lot(staff, certificate=certificate)
+    with pytest.raises(TransitionRefused, match=said) as refusal:
+        release(lot, staff)
+    assert rules(refusal) == {"G-MAT-03"}
+    assert all(reason.cure for reason in refusal.value.reasons)
+    lot.refresh_from_db()
+    assert (lot.state, lot.release_signature_id) == (LotState.QUARANTINE, None)
+
+
+@pytest.mark.requirement("G-MAT-03")
+@pytest.mark.parametrize("unit", ["mPa·s", "mPa.s", "mPa s"])
+def test_a_lot_with_what_its_material_requires_is_released(staff: Staff, unit: str) -> None:
+    make_material(required_results=REQUIRED)
+    lot = make_lot(staff, certificate=[{**GOOD[0], "unit": unit}, STRENGTH])
+    release(lot, staff)
+    lot.refresh_from_db()
+    assert lot.state == LotState.RELEASED
+
+
 @pytest.mark.requirement("G-MAT-02")
 def test_an_expired_lot_is_not_released(staff: Staff) -> None:
     lot = make_lot(staff, expires_on=in_days(-1))

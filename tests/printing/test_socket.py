@@ -27,7 +27,7 @@ from printing.consumers import FleetConsumer
 from printing.live import Telemetry
 from printing.models import Printer
 from printing.selectors import fleet_state
-from printing.services.printers import hold_printer
+from printing.services.holds import hold_printer
 from tests.devices.makers import Staff
 from tests.printing.makers import make_printer
 

@@ -3,20 +3,21 @@ service that it calls. Buttons, dialogs and the signing step are the same for al
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias
 
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
+from django.utils import timezone
 
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, InvalidInput, Reason
 from mes.services.signatures import Credentials
+from mes.text import text_fault
 
 Values = Mapping[str, Any]
 Upload: TypeAlias = "UploadedFile[bytes]"
@@ -28,6 +29,7 @@ Kind = Literal[
     "whole",
     "decimal",
     "date",
+    "moment",
     "check",
     "file",
     "files",
@@ -37,8 +39,6 @@ Kind = Literal[
 
 # Nothing that a form asks is larger, and a longer exponent would cost memory before it is refused.
 LARGEST = Decimal("1e15")
-# What no keyboard types: control characters but for tab and line ends, and half a character.
-UNSEEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -154,12 +154,8 @@ class _Reading:
         if asked.kind in ("file", "files"):
             return self._files(asked, request.FILES.getlist(asked.name))
         text = request.POST.get(asked.name, "").strip()
-        if UNSEEN.search(text):
-            self.faults.append(
-                Reason(
-                    f"{asked.label} holds a character that cannot be seen.", "Type it instead of pasting it."
-                )
-            )
+        if fault := text_fault(asked.label, text, lines=asked.kind == "area"):
+            self.faults.append(fault)
             return "" if asked.kind in ("text", "area", "select") else None
         if not text:
             if asked.required:
@@ -173,6 +169,7 @@ class _Reading:
             "whole": self._whole,
             "decimal": self._decimal,
             "date": self._date,
+            "moment": self._moment,
             "select": self._choice,
         }
         return readers.get(asked.kind, self._text)(asked, text)
@@ -228,6 +225,27 @@ class _Reading:
         except ValueError:
             self.faults.append(Reason(f"{asked.label} is no date.", "Type it as 2026-11-22."))
             return None
+
+    def _moment(self, asked: Field, text: str) -> datetime | None:
+        """A day and a time of the site's clock, as every page shows them."""
+        try:
+            local = datetime.fromisoformat(text)
+        except ValueError:
+            local = None
+        if local is None or "T" not in text or local.tzinfo is not None:
+            self.faults.append(
+                Reason(
+                    f"{asked.label} is no day and time.", "Type it as 2026-11-22T14:30, by the site's clock."
+                )
+            )
+            return None
+        moment = local.replace(tzinfo=timezone.get_current_timezone())
+        if moment.astimezone(UTC).astimezone(moment.tzinfo).replace(tzinfo=None) != local:
+            self.faults.append(
+                Reason(f"{asked.label}: the clocks were put forward over it.", "Read it again.")
+            )
+            return None
+        return moment
 
     def _files(self, asked: Field, files: list[Upload]) -> list[Upload]:
         if not files and asked.required:

@@ -26,6 +26,7 @@ from devices.services.designs import (
     request_design,
     review_design,
 )
+from devices.services.held import confirm_upload, content_to_confirm, held_upload, hold_upload, shown_upload
 from devices.services.holds import hold_device, resume_device
 from devices.services.lifecycle import advance_device, move_content
 from devices.services.segmentations import (
@@ -34,11 +35,10 @@ from devices.services.segmentations import (
     segmentation_content,
     start_segmentation,
 )
-from devices.services.studies import link_content, receive_study, upload_digest
+from devices.services.studies import receive_study
 from mes.choices import Meaning
 from mes.dashboard.actions.base import Action, Doing, Field, Next, Upload, Values, why
 from mes.dashboard.actions.holds import held_choices
-from mes.dashboard.held import held_upload, hold_upload, shown_upload
 from mes.eventlog.base import Actor
 
 UNIDENTIFIED = "unidentified"
@@ -119,7 +119,7 @@ def _held_fields(device: Device) -> tuple[Field, ...]:
 
 
 def _link_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
-    return link_content(device, upload_digest(held_upload(str(values["upload"]), device, actor)))
+    return content_to_confirm(str(values["upload"]), device, actor)
 
 
 def _link_facts(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
@@ -127,11 +127,10 @@ def _link_facts(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
 
 
 def _confirm_images(doing: Doing) -> str:
-    receive_study(
-        device_id=doing.subject.pk,
-        upload=held_upload(str(doing.values["upload"]), doing.subject, doing.actor),
+    confirm_upload(
+        device=doing.subject,
+        token=str(doing.values["upload"]),
         actor=doing.actor,
-        link_confirmed=True,
         credentials=doing.credentials,
     )
     return ARRIVED

@@ -10,6 +10,7 @@ from devices.choices import DefinitionStatus, Stage
 from devices.models import Device, Material
 from mes.choices import Meaning
 from mes.dashboard.actions.base import LARGEST, Action, Doing, Done, Field, Values, why
+from mes.dashboard.actions.holds import free_printer, hold_printer, printer_hold_signs, which_printer_hold
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, Refused
 from printing.choices import BuildState, JobState, LotState, ParametersState, Unit
@@ -35,7 +36,6 @@ from printing.services.jobs import (
 )
 from printing.services.loading import load_container, unload_container
 from printing.services.lots import hold_lot, receive_lot, reject_lot, release_lot, release_lot_hold
-from printing.services.printers import hold_printer, release_printer_hold
 
 
 def _because(subject: Any) -> tuple[Field, ...]:
@@ -349,16 +349,6 @@ def _unload(doing: Doing) -> str:
     return "The container is off the printer."
 
 
-def _hold_printer(doing: Doing) -> str:
-    hold_printer(printer_id=doing.subject.pk, actor=doing.actor, reason=doing.reason)
-    return "The printer is on hold."
-
-
-def _free_printer(doing: Doing) -> str:
-    release_printer_hold(printer_id=doing.subject.pk, actor=doing.actor, reason=doing.reason)
-    return "The hold is lifted."
-
-
 UNPRINTED = (BuildState.DRAFT, BuildState.UNPREPARED, BuildState.PREPARED, BuildState.VERIFIED)
 ON_HOLDABLE = (LotState.QUARANTINE, LotState.RELEASED, LotState.IN_USE)
 
@@ -383,6 +373,6 @@ PRINTING_ACTIONS = (
     Action("settle-job", "printer", "Settle", "Say what became of the print", "printing.operate_printer", "gavel", _job_at(JobState.UNCERTAIN), _settle, fields=_settle_fields, main=True),
     Action("load-container", "printer", "Load material", "Load a container", "printing.load_container", "bottle", lambda printer: held_job(printer) is None, _load, fields=_load_fields),
     Action("unload-container", "printer", "Unload material", "Take the container off", "printing.load_container", "bottle", lambda printer: printer.container_id is not None and held_job(printer) is None, _unload),
-    Action("hold-printer", "printer", "Hold", "Hold this printer", "printing.hold_printer", "hand-stop", lambda printer: not printer.held, _hold_printer, fields=_because, danger=True),
-    Action("release-printer-hold", "printer", "Lift the hold", "Lift the hold", "printing.release_printer_hold", "lock-open", lambda printer: printer.held, _free_printer, fields=_because, main=True),
+    Action("hold-printer", "printer", "Hold", "Hold this printer", "printing.hold_printer", "hand-stop", lambda printer: True, hold_printer, fields=_because, danger=True),
+    Action("release-printer-hold", "printer", "Lift the hold", "Lift the hold", "printing.release_printer_hold", "lock-open", lambda printer: printer.held, free_printer, fields=which_printer_hold, meaning=Meaning.APPROVED, content=printer_hold_signs, main=True),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -16,7 +17,7 @@ from mes.dashboard.actions.base import Action, Doing, Field, Values, why
 from mes.dashboard.actions.devices import at
 from mes.eventlog.base import Actor
 from mes.exceptions import Refused
-from quality.catalog.routing import Step, read_routing
+from quality.catalog.routing import Parameter, Step, read_routing
 from quality.choices import Disposition, GaugeStage, NonconformanceStage, Severity, Source
 from quality.models import Gauge, Inspection, Nonconformance
 from quality.selectors import GONE_ON, judged_inspection, next_step, open_nonconformances, unanswered_failures
@@ -67,16 +68,28 @@ def due_step(device: Device) -> Step | None:
 
 def _step_fields(device: Device) -> tuple[Field, ...]:
     step = due_step(device)
-    measured = (
-        Field(
-            f"value.{parameter.name}", f"{parameter.title} ({parameter.unit})", "number",
-            hint=_limits(parameter.minimum, parameter.maximum, parameter.unit),
-        )
-        for parameter in (step.parameters if step else ())
-    )  # fmt: skip
+    measured = [_measure(step, parameter) for parameter in step.parameters] if step else []
     named = step.title if step else "No step is due"
     due = Field("step", "The step", "fixed", initial=step.code if step else "")
-    return (due, *measured, Field("equipment", f"Equipment for “{named}”", required=False, maximum=80))
+    zone = f"By the site's clock, {timezone.localtime():%Z}"
+    return (
+        due,
+        *measured,
+        Field("started_at", "Started", "moment", required=False, hint=zone),
+        Field("ended_at", "Finished", "moment", required=False, hint="Not in the future"),
+        Field("equipment", f"Equipment for “{named}”", required=False, maximum=80),
+    )
+
+
+def _measure(step: Step, parameter: Parameter) -> Field:
+    """The duration follows from both times where it is not typed."""
+    limits = _limits(parameter.minimum, parameter.maximum, parameter.unit)
+    asked = f"{parameter.title} ({parameter.unit})"
+    if parameter == step.duration:
+        return Field(
+            f"value.{parameter.name}", asked, "number", False, f"{limits}, or give both times".lstrip(", ")
+        )
+    return Field(f"value.{parameter.name}", asked, "number", hint=limits)
 
 
 def _limits(low: float | None, high: float | None, unit: str) -> str:
@@ -89,15 +102,23 @@ def _limits(low: float | None, high: float | None, unit: str) -> str:
 
 
 def _measured(values: Values) -> dict[str, Any]:
-    return {name.removeprefix("value."): value for name, value in values.items() if name.startswith("value.")}
+    typed = {
+        name.removeprefix("value."): value for name, value in values.items() if name.startswith("value.")
+    }
+    return {name: value for name, value in typed.items() if value not in (None, "")}
+
+
+def _times(values: Values) -> dict[str, datetime | None]:
+    return {name: values.get(name) or None for name in ("started_at", "ended_at")}
 
 
 def _step_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
     """Nothing yet while a measured value is missing."""
-    measured = _measured(values)
-    if due_step(device) is None or any(value in (None, "") for value in measured.values()):
+    step, measured, times = due_step(device), _measured(values), _times(values)
+    follows = {step.duration.name} if step and step.duration and all(times.values()) else set()
+    if step is None or {parameter.name for parameter in step.parameters} - measured.keys() - follows:
         return {}
-    return step_content(device, measured, str(values["equipment"]))
+    return step_content(device, measured, str(values["equipment"]), **times)
 
 
 def _record_step(doing: Doing) -> str:
@@ -108,6 +129,7 @@ def _record_step(doing: Doing) -> str:
         device_id=doing.subject.pk,
         step=str(doing.values["step"]),
         values=_measured(doing.values),
+        **_times(doing.values),
         equipment=str(doing.values["equipment"]),
         actor=doing.actor,
         credentials=doing.credentials,

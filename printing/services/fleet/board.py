@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from printing.choices import OPEN_COMMANDS, RUNNING_JOBS, CommandKind, CommandState, JobState
-from printing.models import Printer, PrinterCommand, PrintJob
+from printing.models import HOLDING, Printer, PrinterCommand, PrintJob
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PrinterView:
 
 def read_board() -> dict[int, PrinterView]:
     """Every printer that is not retired."""
-    jobs = {job.printer_id: job for job in PrintJob.objects.filter(plate_cleared_at__isnull=True)}
+    jobs = {job.printer_id: job for job in PrintJob.objects.filter(HOLDING)}
     waiting = PrinterCommand.objects.filter(state__in=OPEN_COMMANDS).select_related("job__build")
     commands = {command.printer_id: _command(command) for command in waiting}
     rows = Printer.objects.exclude(qualification="retired").select_related("contact")

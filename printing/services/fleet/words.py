@@ -23,13 +23,14 @@ from printing.choices import (
     Run,
 )
 from printing.drivers.base import Finding, RunSeen, Snapshot, reconcile
-from printing.events import ForeignRunSeen, PrinterHeld, PrinterStateChanged, TelemetryLost
+from printing.events import ForeignRunSeen, PrinterStateChanged, TelemetryLost
 from printing.live import tell_after_commit
-from printing.models import Printer, PrinterCommand, PrinterContact, PrintJob
+from printing.models import HOLDING, Printer, PrinterCommand, PrinterContact, PrintJob
 from printing.selectors import open_command
 from printing.services.commands import confirm, locked_job, note
 from printing.services.fleet.board import PrinterView
 from printing.services.fleet.lease import require_lease
+from printing.services.holds import hold_for_foreign_run
 from printing.services.moves import locked, write
 from printing.services.outcomes import Ending, end_job, lose_job, pause_seen, resume_seen, run_job
 
@@ -158,7 +159,7 @@ def record_fleet_word(*, printer_id: int, word: Word, epoch: int, actor: Actor =
 
 def _concerned(printer_id: int) -> PrintJob | None:
     """The job that a word may move: the one that holds the printer, or whose last command is still open."""
-    holding = PrintJob.objects.filter(printer_id=printer_id, plate_cleared_at__isnull=True)
+    holding = PrintJob.objects.filter(HOLDING, printer_id=printer_id)
     commanded = PrintJob.objects.filter(printer_id=printer_id, commands__state__in=OPEN_COMMANDS)
     found = holding.values_list("pk", flat=True).first() or commanded.values_list("pk", flat=True).first()
     return locked_job(found) if found else None
@@ -193,11 +194,10 @@ def _say_state(printer: Printer, word: Word, actor: Actor) -> None:
 def _write_foreign(printer: Printer, word: Word, job: PrintJob | None, actor: Actor) -> None:
     """Recorded and held, never adopted: somebody started it at the panel."""
     expected = job.pk if job and job.state in RUNNING_JOBS else None
-    reason = "It runs something that was not started from here."
-    write(printer, foreign_run=word.foreign_run, held=True, hold_reason=reason)
+    write(printer, foreign_run=word.foreign_run)
     seen = ForeignRunSeen(printer_id=printer.pk, run=word.foreign_run, expected_job_id=expected)
     publish(printer, seen, actor=actor)
-    publish(printer, PrinterHeld(printer_id=printer.pk), actor=actor, reason=reason)
+    hold_for_foreign_run(printer, actor=actor)
     tell_after_commit(printer.pk)
 
 

@@ -57,7 +57,7 @@ def test_a_quantity_that_is_no_count_is_refused(
 
 
 @pytest.mark.parametrize("name", ["patient_id", "family_name", "given_name", "attribute", "value", "unit"])
-@pytest.mark.parametrize("character", ["\0", "\x9b"])
+@pytest.mark.parametrize("character", ["\0", "\x9b", "\u202e", "\u200b"])
 def test_characters_that_cannot_be_seen_are_refused(
     coordinator: Client, typed: dict[str, str], name: str, character: str
 ) -> None:

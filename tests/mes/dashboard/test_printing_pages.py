@@ -143,6 +143,14 @@ def test_a_lot_is_received_through_its_dialog(floor: Floor, as_: Visit) -> None:
         ),
         ("too much", {"quantity": "1e999999999"}, "Quantity is too large"),
         ("words for containers", {"containers": "two"}, "not numbers"),
+        ("a day nobody means", {"expires_on": "9999-12-31"}, "The expiry date is 9999-12-31"),
+        ("a day long past", {"expires_on": "1950-01-01"}, "The expiry date is 1950-01-01"),
+        ("an override", {"supplier": "Resins \u202eoC"}, "(U+202E RIGHT-TO-LEFT OVERRIDE)"),
+        (
+            "a hidden space",
+            {"certificate": "visco\u200bsity; 850; mPa.s; 600; 1100"},
+            "(U+200B ZERO WIDTH SPACE)",
+        ),
         ("a foreign unit", {"unit": "gallon"}, "none of the choices"),
     ],
 )

@@ -238,9 +238,9 @@ def test_parts_lie_flat_apart_and_inside() -> None:
 
 def test_what_does_not_fit_is_named_with_its_size() -> None:
     with pytest.raises(PlateRefused, match=r"Part 2 is 90\.0 x 10\.0 x 5\.0 mm"):
-        place_on_plate([mesh_of(ring()), mesh_of(Manifold.cube([90.0, 10.0, 5.0]))], PLATE)
+        place_on_plate([mesh_of(ring()), mesh_of(Manifold.cube([90.0, 10.0, 5.0]))], PLATE, 3.0)
     with pytest.raises(PlateRefused, match="do not fit on one plate"):
-        place_on_plate([mesh_of(ring())] * 9, PLATE)
+        place_on_plate([mesh_of(ring())] * 9, PLATE, 3.0)
 
 
 def test_a_mask_survives_its_png_and_damage_is_seen() -> None:

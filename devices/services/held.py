@@ -1,6 +1,6 @@
 """Uploads that wait for a signature. One that carries no identifiers is taken into quarantine first, so that its digest,
-and what its headers say, can be shown before somebody vouches for it. Nobody refers to it but whoever sent it, by a
-signed token; what nobody signs is swept from quarantine like every upload that was left behind."""
+and what its headers say, can be shown before somebody vouches for it (ES-19). Nobody refers to it but whoever sent it, by
+a signed token; what nobody signs is swept from quarantine like every upload that was left behind."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from django.core import signing
 
 from devices.imaging.base import ImagingRefused
 from devices.imaging.glance import Glance, Seen, glance
-from devices.models import Device
-from devices.services.studies import quarantine_path, upload_digest
+from devices.models import Device, Study
+from devices.services.studies import (
+    link_content,
+    quarantine_path,
+    receive_study,
+    refuse_out_of_time,
+    upload_digest,
+)
 from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, InvalidInput, Reason
+from mes.permissions import require
+from mes.services.signatures import Credentials
 
 SALT = "lamina.held-upload"
 LONGEST_S = 12 * 60 * 60
@@ -25,10 +33,14 @@ RULE = "G-ORD-05"
 
 def hold_upload(upload: Path, device: Device, actor: Actor) -> str:
     """Move an upload into quarantine until it is signed for. Returns its token. Raises InvalidInput where it is
-    empty or cannot be opened; then it stays where it is."""
+    empty or cannot be opened, NotPermitted for who takes no images, TransitionRefused for a device that takes none now;
+    then it stays where it is."""
+    require(actor, "devices.receive_study", device)
+    refuse_out_of_time(device)
     upload_digest(upload)
     _glance(upload)
     name = f"held-{uuid4()}"
+    quarantine_path(name).parent.mkdir(parents=True, exist_ok=True)
     shutil.move(upload, quarantine_path(name))
     return signing.dumps([name, device.pk, actor.person_id], salt=SALT)
 
@@ -43,6 +55,25 @@ def held_upload(token: str, device: Device, actor: Actor) -> Path:
     if (device_id, person_id) != (device.pk, actor.person_id) or not place.exists():
         raise _gone()
     return place
+
+
+def content_to_confirm(token: str, device: Device, actor: Actor) -> dict[str, Any]:
+    """What is signed for the upload of a token. Raises Conflict like `held_upload`."""
+    return link_content(device, upload_digest(held_upload(token, device, actor)))
+
+
+def confirm_upload(*, device: Device, token: str, actor: Actor, credentials: Credentials) -> Study:
+    """Vouch by signature for a held upload, exactly as it was shown; it goes on to be read.
+
+    Raises Conflict like `held_upload`, and what `receive_study` raises; then it goes on waiting.
+    """
+    return receive_study(
+        device_id=device.pk,
+        upload=held_upload(token, device, actor),
+        actor=actor,
+        link_confirmed=True,
+        credentials=credentials,
+    )
 
 
 def _gone() -> Conflict:
