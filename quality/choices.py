@@ -105,3 +105,22 @@ EXPORT_PAIRS = (
     ("running", "cancelled"),
     ("running", "failed"),
 )
+
+
+class PackageLevel(models.TextChoices):
+    """How far out a package is (K-12): each lies next to the device, a carton is what is shipped."""
+
+    EACH = "each", "Each"
+    POUCH = "pouch", "Pouch"
+    CARTON = "carton", "Carton"
+
+
+class PackageStage(models.TextChoices):
+    """The life of a package."""
+
+    PACKING = "packing", "Being packed"
+    CLOSED = "closed", "Closed"
+    VOID = "void", "Given up, empty"
+
+
+PACKAGE_PAIRS = (("packing", "closed"), ("closed", "packing"), ("packing", "void"))

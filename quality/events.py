@@ -5,7 +5,7 @@ Facts about a device stand on the device's stream; those about a nonconformance 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mes.eventlog.base import Event
@@ -40,6 +40,7 @@ class ScanReceived(Event, name="quality.scan_received"):
     inspection_id: int
     number: int
     scan_sha256: str
+    unit: int = 1
     size_bytes: int
 
 
@@ -105,6 +106,7 @@ class NonconformanceOpened(Event, name="quality.nonconformance_opened", terminal
     description: str
     severity: str
     evidence: dict[str, Any]
+    units: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +175,7 @@ class DeviceReleased(Event, name="quality.device_released"):
     signature_id: int
     record_sha256: str
     checklist: list[dict[str, Any]]
+    quantity: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, ForeignObjectRel, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, ForeignObjectRel, Model, OuterRef, Q, QuerySet
 
 from devices.choices import Stage
 from devices.models import Device
@@ -74,10 +74,15 @@ def passed_inspection(device: Device) -> Inspection | None:
     return inspections_of(device).filter(verdict__decision=Decision.PASSED).last()
 
 
-def judged_inspection(device: Device) -> Inspection | None:
-    """The measurement that a verdict would be about: the last one measured, while nobody decided on it."""
-    last = inspections_of(device).filter(measurement__outcome=Outcome.MEASURED).last()
-    return None if last is None or hasattr(last, "verdict") else last
+def judged_inspection(device: Device, unit: int | None = None) -> Inspection | None:
+    """The measurement that a verdict would be about: the last one measured of a unit, while nobody decided on it.
+
+    Of a lot, without a unit: that of the first unit that has one.
+    """
+    measured = inspections_of(device).filter(measurement__outcome=Outcome.MEASURED)
+    newest = {inspection.unit: inspection for inspection in measured}
+    waiting = [newest[key] for key in sorted(newest) if not hasattr(newest[key], "verdict")]
+    return next((inspection for inspection in waiting if unit in (None, inspection.unit)), None)
 
 
 def unmeasured_scans(device: Device) -> list[Inspection]:
@@ -304,14 +309,12 @@ def devices_at(*stages: Stage) -> QuerySet[Device]:
 
 
 def devices_to_inspect() -> QuerySet[Any]:
-    """Devices that wait for an inspector. `judged`: the last measurement waits for a verdict; `measuring`: a scan is not
-    measured yet."""
+    """Devices that wait for an inspector. `judged`: the last measurement of a unit waits for a verdict; `measuring`: a scan
+    is not measured yet."""
     scans = Inspection.objects.filter(device=OuterRef("pk"))
-    measured = _measured_of_device().filter(number=OuterRef("last_measured"), verdict__isnull=True)
-    return (
-        devices_at(Stage.AWAITING_INSPECTION)
-        .annotate(last_measured=_last_measured())
-        .annotate(judged=Exists(measured), measuring=Exists(scans.filter(measurement__isnull=True)))
+    judged = _measured_of_device().filter(~_overtaken(), verdict__isnull=True)
+    return devices_at(Stage.AWAITING_INSPECTION).annotate(
+        judged=Exists(judged), measuring=Exists(scans.filter(measurement__isnull=True))
     )
 
 
@@ -319,11 +322,10 @@ def devices_to_answer_for() -> QuerySet[Any]:
     """Devices with a failed measurement that only a second person can answer, most urgent first: a later measurement has
     overtaken it, or the device had gone on when it came."""
     failed = _measured_of_device().filter(measurement__passed=False, verdict__isnull=True)
-    overtaken = Exists(failed.filter(number__lt=OuterRef("last_measured")))
+    overtaken = Exists(failed.filter(_overtaken()))
     awaiting = Q(stage=Stage.AWAITING_INSPECTION, held=False) & Q(overtaken)
     return (
-        Device.objects.annotate(last_measured=_last_measured())
-        .filter(awaiting | (Q(stage__in=GONE_ON) & Q(Exists(failed))))
+        Device.objects.filter(awaiting | (Q(stage__in=GONE_ON) & Q(Exists(failed))))
         .select_related("master", "order")
         .order_by("need_by", "pk")
     )
@@ -333,5 +335,7 @@ def _measured_of_device() -> QuerySet[Inspection]:
     return Inspection.objects.filter(device=OuterRef("pk"), measurement__outcome=Outcome.MEASURED)
 
 
-def _last_measured() -> Subquery:
-    return Subquery(_measured_of_device().order_by("-number").values("number")[:1])
+def _overtaken() -> Exists:
+    """Of a measurement: the same unit was measured again."""
+    later = Inspection.objects.filter(device=OuterRef("device"), measurement__outcome=Outcome.MEASURED)
+    return Exists(later.filter(unit=OuterRef("unit"), number__gt=OuterRef("number")))

@@ -6,10 +6,10 @@ A definition becomes a revision of a device master when one person drafts it and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from devices.choices import DeviceField, IntendedUse
+from devices.choices import DeviceField, IntendedUse, TrackedAs
 from mes.registry import Registry
 
 CONTACTS = (
@@ -54,6 +54,8 @@ class MasterDefinition:
     routing: tuple[Mapping[str, Any], ...]
     inspection: Mapping[str, Any]
     label: Mapping[str, Any]
+    tracked_as: TrackedAs = TrackedAs.UNIT
+    packaging: Mapping[str, Any] = field(default_factory=dict)
 
 
 MATERIALS: Registry[MaterialDefinition] = Registry("material")

@@ -11,6 +11,7 @@ from printing.choices import LotState
 from quality.catalog.routing import read_routing
 from quality.choices import ENDED_STAGES
 from quality.models import Nonconformance, PostProcessStep
+from quality.reports.units import ACCEPTED, OPEN, SCRAPPED, units_that_are
 from quality.selectors import (
     GONE_ON,
     judged_inspection,
@@ -77,6 +78,8 @@ def _answered(row: PostProcessStep) -> bool:
 @gate("G-INS-01", "device.pass_inspection")
 def the_scan_is_within_the_plan(device: Device, **_: Any) -> Verdict:
     """Every characteristic of the inspection plan is measured and within its limit."""
+    if device.is_lot:
+        return not_applicable("Of a lot, every unit has a verdict of its own.")
     inspection = judged_inspection(device)
     if inspection is None:
         return blocked("No measurement waits for a decision.", cure="Send a scan of the part.")
@@ -93,6 +96,31 @@ def the_scan_is_within_the_plan(device: Device, **_: Any) -> Verdict:
 
 
 TO_THE_PATIENT = ("device.pass_inspection", "device.complete_record", "device.review", "device.release")
+
+
+@gate("G-INS-01", *TO_THE_PATIENT)
+def every_unit_is_decided(device: Device, **_: Any) -> Verdict:
+    """Every unit of a lot was inspected and accepted, or is scrapped, and the counts say the same."""
+    if not device.is_lot:
+        return not_applicable("The device is one unit.")
+    accepted, scrapped, left = (units_that_are(device, state) for state in (ACCEPTED, SCRAPPED, OPEN))
+    evidence = {"quantity": device.quantity, "accepted": accepted, "scrapped": scrapped, "open": left}
+    if (len(accepted), len(scrapped)) != (device.accepted, device.scrapped):
+        return blocked(
+            f"The lot counts {device.accepted} accepted and {device.scrapped} scrapped units; the record says otherwise.",
+            cure="Have the log verified; release nothing meanwhile.",
+            **evidence,
+        )
+    if left:
+        named = ", ".join(map(str, left))
+        return blocked(
+            f"Unit {named} is neither accepted nor scrapped.",
+            cure="Every unit of a patient-specific device is inspected: scan it and sign.",
+            **evidence,
+        )
+    if not accepted:
+        return blocked("No unit is accepted.", cure="Dispose of the whole lot.", **evidence)
+    return passed(**evidence)
 
 
 @gate("G-INS-01", *TO_THE_PATIENT)

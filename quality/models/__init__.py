@@ -3,6 +3,7 @@
 from quality.models.exports import Export, ExportedRecord
 from quality.models.inspection import Inspection, Measurement, Verdict
 from quality.models.nonconformance import Nonconformance
+from quality.models.packages import Package, PackageContent
 from quality.models.postprocessing import PostProcessStep
 from quality.models.release import RecordReview, ReleaseDecision, Report
 
@@ -12,6 +13,8 @@ __all__ = [
     "Inspection",
     "Measurement",
     "Nonconformance",
+    "Package",
+    "PackageContent",
     "PostProcessStep",
     "RecordReview",
     "ReleaseDecision",

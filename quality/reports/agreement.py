@@ -139,6 +139,8 @@ def _step_values(row: PostProcessStep) -> dict[str, Any]:
 
 def _inspections(device: Device, facts: list[Fact]) -> Iterator[str]:
     received = _by(facts, "quality.scan_received", "inspection_id")
+    for _, payload in received.values():
+        payload.setdefault("unit", 1)
     measured = _by(facts, "quality.inspection_measured", "inspection_id")
     refused = _by(facts, "quality.inspection_refused", "inspection_id")
     signed = _by(facts, "quality.inspection_signed", "inspection_id")
@@ -147,7 +149,12 @@ def _inspections(device: Device, facts: list[Fact]) -> Iterator[str]:
     yield from (f"inspection {number} is missing" for number in sorted(received.keys() - rows.keys()))
     for key, row in rows.items():
         what = f"inspection {row.number}"
-        scan = {"number": row.number, "scan_sha256": row.scan_id, "person": row.received_by_id}
+        scan = {
+            "number": row.number,
+            "unit": row.unit,
+            "scan_sha256": row.scan_id,
+            "person": row.received_by_id,
+        }
         yield from _differences(what, scan, _told(received.get(key)))
         if key in measured or key in refused or hasattr(row, "measurement"):
             yield from _measurement(what, row, measured.get(key) or refused.get(key))

@@ -11,6 +11,7 @@ from quality.choices import Outcome
 from quality.models import Inspection
 from quality.reports.base import NOT_APPLICABLE, NOT_YET, Fact, Grid, Picture, Section
 from quality.reports.evidence import tools_of
+from quality.reports.units import ACCEPTED, OPEN, SCRAPPED, units_that_are
 from quality.selectors import inspections_of, passed_inspection
 
 NO_STERILISATION = (
@@ -37,12 +38,16 @@ def inspection(device: Device) -> Section:
     if not found:
         return Section("L", "Inspection and test", NOT_YET)
     signed = passed_inspection(device)
+    unit = ("unit",) if device.is_lot else ()
     facts: tuple[Fact, ...] = (
         Fact("sample", "Sample", "100 % of the units"),
+        *_units(device),
         Fact("method", "Method", "Surface scan registered to the approved surface by rigid best fit"),
         Fact("measurements", "Scans received, all kept", len(found)),
     )
-    grids = [Grid("Every scan", ("no.", "received", "by", "scan", "state", "answer"), _scans(found))]
+    grids = [
+        Grid("Every scan", ("no.", *unit, "received", "by", "scan", "state", "answer"), _scans(device, found))
+    ]
     pictures: tuple[Picture, ...] = ()
     shown = signed or _last_measured(found)
     if shown is not None:
@@ -52,10 +57,19 @@ def inspection(device: Device) -> Section:
     return Section("L", "Inspection and test", facts=facts, grids=tuple(grids), pictures=pictures)
 
 
-def _scans(found: list[Inspection]) -> tuple[tuple[object, ...], ...]:
+def _units(device: Device) -> tuple[Fact, ...]:
+    """Of a lot, what became of each unit (K-08)."""
+    if not device.is_lot:
+        return ()
+    states = ((state, units_that_are(device, state)) for state in (ACCEPTED, SCRAPPED, OPEN))
+    return tuple(Fact(f"units_{state}", f"Units {state}", units) for state, units in states)
+
+
+def _scans(device: Device, found: list[Inspection]) -> tuple[tuple[object, ...], ...]:
     return tuple(
         (
             item.number,
+            *((item.unit,) if device.is_lot else ()),
             item.received_at,
             str(item.received_by) if item.received_by else None,
             item.scan_id,

@@ -29,7 +29,7 @@ def header(device: Device, events: list[EventRecord]) -> Section:
     master = device.master
     facts = (
         Fact("record_id", "Record", device.code),
-        Fact("serial", "Serial number", device.serial),
+        Fact("serial", "Lot number" if device.is_lot else "Serial number", device.serial),
         Fact("order", "Order", device.order.code),
         Fact("case_code", "Case code (patient token)", device.order.patient.token),
         Fact("device_type", "Device type", master.title),
