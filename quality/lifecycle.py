@@ -1,4 +1,4 @@
-"""The life of a nonconformance, as a table (regulatory record 4.6)."""
+"""The lives of a nonconformance (regulatory record 4.6) and of a package, as tables."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from mes.choices import Meaning
 from mes.lifecycle import Lifecycle
 from mes.lifecycle import Transition as Row
 from quality.choices import NonconformanceStage as Stage
+from quality.choices import PackageStage
 
 # fmt: off
 NONCONFORMANCE = Lifecycle("nonconformance", (
@@ -25,7 +26,17 @@ NONCONFORMANCE = Lifecycle("nonconformance", (
     Row("void",                 Stage.CONTAINED,             Stage.VOID,                  "person", Meaning.APPROVED),
     Row("void",                 Stage.UNDER_EVALUATION,      Stage.VOID,                  "person", Meaning.APPROVED),
 ))
+
+PACKAGE = Lifecycle("package", (
+    #  name      source                target                trigger   signature
+    Row("close",   PackageStage.PACKING,   PackageStage.CLOSED,   "person", Meaning.VERIFIED),
+    Row("reopen",  PackageStage.CLOSED,    PackageStage.PACKING,  "person"),
+    Row("void",    PackageStage.PACKING,   PackageStage.VOID,     "person"),
+))
 # fmt: on
+
+POINTS = ("package.pack", "package.put_into", "package.apply_labels")
+"""Where gates are asked without a move of a stage."""
 
 PROPOSAL_PATH = (Stage.OPEN, Stage.CONTAINED, Stage.UNDER_EVALUATION, Stage.DISPOSITION_PROPOSED)
 """What a proposal runs through: the device is contained by its hold, and the proposal is the evaluation."""

@@ -17,7 +17,15 @@ from mes.selectors import stream_of
 from printing.models import Build, MaterialLot, PrinterCommand, PrintJob
 from quality.catalog.routing import Routing, Step, read_routing
 from quality.choices import ENDED_STAGES, Decision, Outcome
-from quality.models import Inspection, Nonconformance, PostProcessStep, RecordReview, Report
+from quality.models import (
+    Inspection,
+    Nonconformance,
+    Package,
+    PackageContent,
+    PostProcessStep,
+    RecordReview,
+    Report,
+)
 
 NOT_MAKING = frozenset(
     {
@@ -115,6 +123,16 @@ def jobs_of(device: Device) -> QuerySet[PrintJob]:
     )
 
 
+def packages_of(device: Device) -> list[Package]:
+    """The packages that a device lies in or was taken out of, and those around them, in the order of their numbers."""
+    found: dict[int, Package] = {}
+    wanted = set(PackageContent.objects.filter(device=device).values_list("package_id", flat=True))
+    while wanted:
+        found |= {package.pk: package for package in packages().filter(pk__in=wanted)}
+        wanted = {package.parent_id for package in found.values() if package.parent_id} - found.keys()
+    return [found[key] for key in sorted(found)]
+
+
 def lots_of(device: Device) -> QuerySet[MaterialLot]:
     """The lots whose material went into the device's builds."""
     return (
@@ -123,12 +141,13 @@ def lots_of(device: Device) -> QuerySet[MaterialLot]:
 
 
 def streams_of(device: Device) -> list[tuple[str, str]]:
-    """The streams that tell how the device came to be: its own, its order's, builds', jobs', commands' and
-    nonconformances'."""
+    """The streams that tell how the device came to be: its own, its order's, builds', jobs', commands',
+    nonconformances' and packages'."""
     jobs = list(jobs_of(device))
     rows: list[Model] = [device, device.order, *builds_of(device), *jobs]
     rows += PrinterCommand.objects.filter(job__in=jobs).order_by("pk")
     rows += device.nonconformances.order_by("pk")
+    rows += packages_of(device)
     return [stream_of(row) for row in rows]
 
 
@@ -288,6 +307,19 @@ def digests_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 def inspections() -> QuerySet[Inspection]:
     """Every inspection, newest first."""
     return Inspection.objects.select_related("device", "measurement", "verdict").order_by("-pk")
+
+
+def packages() -> QuerySet[Package]:
+    """Every package, newest first."""
+    related = (
+        "order__master",
+        "order__material",
+        "order__patient",
+        "parent__parent",
+        "opened_by",
+        "applied_by",
+    )
+    return Package.objects.select_related(*related).order_by("-pk")
 
 
 def nonconformances() -> QuerySet[Nonconformance]:

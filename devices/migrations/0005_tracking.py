@@ -3,7 +3,6 @@
 import django.db.models.expressions
 from django.db import migrations, models
 
-
 PASSED = "'inspected_pass', 'labelled', 'ready_for_review', 'reviewed'"
 OUT = "'released', 'shipped', 'delivered'"
 

@@ -9,7 +9,6 @@ from mes.models import Person, Signature
 from mes.tables import StageGuard, table
 from quality.choices import NONCONFORMANCE_PAIRS, Disposition, NonconformanceStage, Severity, Source
 
-
 FIELDS = (
     "device_id", "source", "found_at_stage", "requirement", "description", "severity", "evidence", "stage",
     "disposition", "justification", "proposed_by_id", "proposal_id", "approved_by_id", "approval_id",

@@ -29,7 +29,6 @@ from quality.events import (
     ScanReceived,
 )
 from quality.models import Inspection, Verdict
-from quality.selectors import is_used, judged_inspection, open_nonconformances, unmeasured_scans
 from quality.reports.units import (
     ACCEPTED,
     OPEN,
@@ -39,6 +38,7 @@ from quality.reports.units import (
     unit_states,
     units_that_are,
 )
+from quality.selectors import is_used, judged_inspection, open_nonconformances, unmeasured_scans
 from quality.services.measurement import SYSTEM
 from quality.services.nonconformance import open_nonconformance
 from quality.services.scanfile import require_scan_file

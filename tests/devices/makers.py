@@ -20,8 +20,8 @@ from devices.imaging.base import Acquisition, Volume
 from devices.mesh.base import Mesh
 from devices.mesh.io import write_stl
 from devices.models import Design, Device, DeviceMaster, Material, Order, Segmentation, Study
-from devices.selectors.definitions import effective_master
 from devices.models.devices import COUNTS
+from devices.selectors.definitions import effective_master
 from devices.selectors.evidence import evidence_digest
 from devices.services.assignments import assign_person
 from devices.services.definitions import draft_master, draft_material, publish_master, specify_material

@@ -204,7 +204,7 @@ def test_what_waits_for_the_inspector_is_seen_unit_by_unit(staff: Staff, lot: De
 )
 def test_the_database_lets_no_unit_disappear(lot: Device, change: str) -> None:
     with pytest.raises(DatabaseError, match="device_"), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"UPDATE devices_device SET {change} WHERE id = %s", [lot.pk])  # noqa: S608
+        cursor.execute(f"UPDATE devices_device SET {change} WHERE id = %s", [lot.pk])
 
 
 def test_a_count_without_a_verdict_behind_it_goes_nowhere(staff: Staff, lot: Device) -> None:
