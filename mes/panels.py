@@ -73,7 +73,7 @@ class Task:
     need_by: date | None = None
 
 
-PAGES = {"D": "devices", "O": "orders", "B": "builds", "M": "printers", "L": "lots"}
+PAGES = {"D": "devices", "O": "orders", "B": "builds", "M": "printers", "L": "lots", "K": "packages"}
 
 
 def page_of(row: Any) -> tuple[str, str]:

@@ -14,8 +14,9 @@ from mes.eventlog.base import Actor
 from mes.panels import PanelContent, page_of, panel, worklist
 from mes.permissions import may
 from quality.catalog.routing import read_routing
-from quality.choices import ENDED_STAGES, NonconformanceStage
-from quality.models import Nonconformance
+from quality.choices import ENDED_STAGES, NonconformanceStage, PackageStage
+from quality.models import Nonconformance, Package
+from quality.reports.units import unit_states
 from quality.selectors import (
     devices_at,
     devices_to_answer_for,
@@ -24,6 +25,8 @@ from quality.selectors import (
     latest_report,
     latest_steps,
     nonconformances,
+    packages,
+    packages_of,
 )
 from quality.services.release import release_checklist
 
@@ -46,6 +49,20 @@ def inspection_panel(_: HttpRequest, device: Device) -> PanelContent | None:
     if not found and device.stage != Stage.AWAITING_INSPECTION:
         return None
     return PanelContent("quality/panels/inspection.html", {"device": device, "inspections": found[::-1]})
+
+
+@panel("quality.packages", page="device", title="Packages", order=85)
+def packages_panel(_: HttpRequest, device: Device) -> PanelContent | None:
+    found = packages_of(device)
+    return PanelContent("quality/panels/packages.html", {"packages": found}) if found else None
+
+
+@panel("quality.units", page="device", title="Units of the lot", order=68)
+def units_panel(_: HttpRequest, device: Device) -> PanelContent | None:
+    """What became of each unit (K-08)."""
+    if not device.is_lot:
+        return None
+    return PanelContent("quality/panels/units.html", {"device": device, "units": unit_states(device)})
 
 
 @panel("quality.nonconformances", page="device", title="Nonconformances", order=75)
@@ -150,3 +167,15 @@ def records_to_review() -> QuerySet[Device]:
 @worklist("quality.release", "Release the device", Role.QAX, need_by="need_by")
 def devices_to_release() -> QuerySet[Device]:
     return devices_at(Stage.REVIEWED)
+
+
+@worklist(
+    "quality.finish_package",
+    lambda package: f"Label {package.code}" if not package.applied else f"Verify and close {package.code}",
+    Role.LBL,
+    Role.QCM,
+    need_by="order__need_by",
+)
+def packages_to_finish() -> QuerySet[Package]:
+    """An open package stands at a station that nobody else can use meanwhile."""
+    return packages().filter(stage=PackageStage.PACKING)

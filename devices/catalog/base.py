@@ -5,8 +5,9 @@ A definition becomes a revision of a device master when one person drafts it and
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from devices.choices import DeviceField, IntendedUse, TrackedAs
@@ -55,7 +56,7 @@ class MasterDefinition:
     inspection: Mapping[str, Any]
     label: Mapping[str, Any]
     tracked_as: TrackedAs = TrackedAs.UNIT
-    packaging: Mapping[str, Any] = field(default_factory=dict)
+    packaging: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 MATERIALS: Registry[MaterialDefinition] = Registry("material")

@@ -128,3 +128,8 @@ class Device(models.Model):
     @property
     def is_lot(self) -> bool:
         return self.tracked_as == TrackedAs.LOT
+
+    @property
+    def units_open(self) -> int:
+        """Units that are neither accepted nor scrapped."""
+        return self.quantity - self.accepted - self.scrapped

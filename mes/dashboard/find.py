@@ -13,7 +13,7 @@ from mes.api.actors import viewer_behind
 from mes.models import Disposal, EmergencyAccess, ErasureRequest, LegalHold
 from mes.scope import Viewer, visible
 from printing.models import Build, Container, MaterialLot, Printer, PrintJob
-from quality.models import Nonconformance
+from quality.models import Nonconformance, Package
 
 KINDS: dict[str, tuple[type[Model], str]] = {
     "D": (Device, "device"),
@@ -25,6 +25,7 @@ KINDS: dict[str, tuple[type[Model], str]] = {
     "R": (ErasureRequest, "erasure"),
     "H": (LegalHold, "hold"),
     "Z": (Disposal, "disposal"),
+    "K": (Package, "package"),
 }
 CODE = re.compile(r"^\s*([A-Za-z])[\s-]*0*([0-9]{1,12})\s*$")
 

@@ -36,6 +36,7 @@ from mes.dashboard.keeping import disposal_page, hold_page, retention, safekeepi
 from mes.dashboard.letters import dead_letters, decide_delivery, delivery
 from mes.dashboard.lots import lot_list, lot_page
 from mes.dashboard.orders import order_identity, order_list, order_page
+from mes.dashboard.packages import package_list, package_page
 from mes.dashboard.patients import patient_erasure, patient_identity, patient_page, patient_views, patients
 from mes.dashboard.people import people, person_page, role_decide, role_propose, who_may, why_not
 from mes.dashboard.privacy import emergency_asked, emergency_page, erasure_page, privacy
@@ -101,6 +102,8 @@ urlpatterns = [
     page("lots/", lot_list, "lots"),
     page("lots/<str:code>/", lot_page, "lot"),
     page("lots/<str:code>/files/<str:sha256>/", file_sent, "lot-file", kind="lot"),
+    page("packages/", package_list, "packages"),
+    page("packages/<str:code>/", package_page, "package"),
     page("patients/", patients, "patients"),
     page("patients/<str:token>/", patient_page, "patient"),
     page("patients/<str:token>/identity/", patient_identity, "patient-identity"),

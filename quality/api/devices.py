@@ -30,7 +30,7 @@ from quality.api.outputs import (
 )
 from quality.choices import Severity, Source
 from quality.selectors import inspections_of, latest_report
-from quality.services.inspection import receive_scan
+from quality.services.inspection import pass_lot, receive_scan
 from quality.services.nonconformance import open_nonconformance
 from quality.services.postprocessing import record_post_process_step
 from quality.services.release import (
@@ -53,6 +53,9 @@ class StepInput(SigningInput):
 
 class ScanInput(serializers.Serializer[Any]):
     scan = serializers.FileField(allow_empty_file=True)
+    unit = serializers.IntegerField(
+        min_value=1, max_value=1000, default=1, help_text="Which unit of a lot was scanned"
+    )
 
 
 class ReviewInput(SigningInput):
@@ -63,6 +66,12 @@ class FindingInput(serializers.Serializer[Any]):
     requirement = serializers.CharField(max_length=200)
     description = serializers.CharField(max_length=4000)
     severity = serializers.ChoiceField(Severity.choices, default=Severity.MAJOR)
+    units = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=1000),
+        required=False,
+        default=list,
+        max_length=1000,
+    )
 
 
 class StepsView(DeviceView):
@@ -112,8 +121,27 @@ class ScansView(DeviceView):
     def post(self, request: Request, code: str) -> Response:
         """Send a scan, STL or PLY. The answer comes before it is measured; the file's name is never used."""
         device, values = self.device(), given(ScanInput, request)
-        row = receive_scan(device_id=device.pk, upload=values["scan"].file, actor=self.actor)
+        row = receive_scan(
+            device_id=device.pk, upload=values["scan"].file, unit=values["unit"], actor=self.actor
+        )
         return Response(InspectionOutput(row).data, status=202)
+
+
+class LotView(DeviceView):
+    """The inspection of a lot, once every unit of it is decided."""
+
+    permits: ClassVar[Mapping[str, str]] = {
+        "post": "quality.sign_inspection",
+    }
+    serializer_class = SigningInput
+
+    @extend_schema(request=SigningInput, responses=StageOutput)
+    def post(self, request: Request, code: str) -> Response:
+        """Sign that every unit was inspected, and what became of it; the accepted ones go on."""
+        device, values = self.device(), given(SigningInput, request)
+        move = pass_lot(device_id=device.pk, actor=self.actor, credentials=credentials_in(values))
+        signature_id = move.signature.pk if move.signature else None
+        return Response({"device": device.code, "stage": move.device.stage, "signature_id": signature_id})
 
 
 class FindingsView(DeviceView):
@@ -139,6 +167,7 @@ class FindingsView(DeviceView):
             requirement=values["requirement"],
             description=values["description"],
             severity=Severity(values["severity"]),
+            units=values["units"],
             actor=self.actor,
         )
         return Response(NonconformanceOutput(row).data, status=201)

@@ -17,6 +17,7 @@ from quality.choices import PackageStage
 from quality.gates.making import no_nonconformance_is_open, nothing_it_stands_on_is_held
 from quality.models import Package
 from quality.reports.packing import (
+    EXAMINED,
     devices_in,
     is_reconciled,
     label_of,
@@ -27,8 +28,6 @@ from quality.reports.packing import (
 )
 from quality.selectors import GONE_ON, packages_of
 
-EXAMINED = ("identifier", "expiry", "storage", "handling", "processing")
-"""The five points at which a person looks on every label (21 CFR 820.45(a))."""
 OUT = (Stage.RELEASED, Stage.SHIPPED, Stage.DELIVERED)
 
 

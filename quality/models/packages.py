@@ -90,6 +90,10 @@ class Package(models.Model):
     def code(self) -> str:
         return f"K{self.pk:07d}"
 
+    @property
+    def labels_left(self) -> int:
+        return self.issued - self.applied - self.destroyed
+
 
 @table("working")
 class PackageContent(models.Model):

@@ -19,6 +19,9 @@ from quality.choices import PackageStage
 from quality.models import Package, PackageContent
 from quality.selectors import jobs_of
 
+EXAMINED = ("identifier", "expiry", "storage", "handling", "processing")
+"""The five points at which a person looks on every label (21 CFR 820.45(a))."""
+
 
 def plan_of(master: DeviceMaster) -> PackagingPlan:
     """How the devices of a master are packed. Raises InvalidInput where it plans no packaging."""
@@ -90,7 +93,7 @@ def outermost_of(package: Package) -> Package:
 
 def is_reconciled(package: Package) -> bool:
     """Labels issued = applied + destroyed (G-LBL-02)."""
-    return package.issued == package.applied + package.destroyed
+    return package.labels_left == 0
 
 
 # --- the label

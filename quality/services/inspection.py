@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from devices.choices import Stage
 from devices.models import Device
-from devices.services.lifecycle import locked_device, move_device
+from devices.services.lifecycle import Move, locked_device, move_device
 from devices.services.quantities import accept_unit
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
@@ -207,7 +207,7 @@ def lot_content(device: Device) -> dict[str, Any]:
 
 
 @unit_of_work
-def pass_lot(*, device_id: int, actor: Actor, credentials: Credentials) -> Device:
+def pass_lot(*, device_id: int, actor: Actor, credentials: Credentials) -> Move:
     """An inspector signs that every unit of a lot was inspected, and what became of it; the accepted ones go on (K-08).
 
     Raises TransitionRefused while a unit is neither accepted nor scrapped, or none is accepted.
@@ -215,9 +215,7 @@ def pass_lot(*, device_id: int, actor: Actor, credentials: Credentials) -> Devic
     device = locked_device(device_id)
     require(actor, "quality.sign_inspection", device)
     content = lot_content(device)
-    return move_device(
-        device, "pass_inspection", actor=actor, credentials=credentials, content=content
-    ).device
+    return move_device(device, "pass_inspection", actor=actor, credentials=credentials, content=content)
 
 
 def _refuse_unit(device: Device, unit: int) -> None:

@@ -84,7 +84,7 @@ def apply_labels(
     package = locked_package(package_id)
     require(actor, "quality.apply_labels", package)
     PACKAGE.row("close", package.stage)
-    left = package.issued - package.applied - package.destroyed
+    left = package.labels_left
     if type(quantity) is not int or not 1 <= quantity <= left:
         raise InvalidInput(f"{left} labels are left to apply.", cure="Issue labels first.", rule="G-LBL-02")
     gates = ask_gates("package.apply_labels", package, scanned=scanned, examined=examined, actor=actor)

@@ -18,9 +18,8 @@ from mes.choices import Role
 from mes.exceptions import InvalidInput, NotPermitted, TransitionRefused
 from mes.models import Person
 from mes.selectors import events_of
-from quality.gates.packing import EXAMINED
 from quality.models import Package
-from quality.reports.packing import devices_in, packages_with_other_contents, packed_units
+from quality.reports.packing import EXAMINED, devices_in, packages_with_other_contents, packed_units
 from quality.selectors import packages_of
 from quality.services.labels import apply_labels, close_package, destroy_labels, issue_labels
 from quality.services.packages import (
@@ -151,7 +150,7 @@ def make_lot(staff: Staff, size: int) -> Device:
 def test_no_more_units_are_packed_than_were_accepted(staff: Staff, packer: Person) -> None:
     lot = make_lot(staff, 3)
     package = opened(packer, lot, "carton")
-    pack = {"package_id": package.pk, "device_id": lot.pk, "actor": acting(packer)}
+    pack: dict[str, Any] = {"package_id": package.pk, "device_id": lot.pk, "actor": acting(packer)}
     pack_device(**pack, quantity=2)
     with pytest.raises(InvalidInput, match="1 accepted ones"):
         pack_device(**pack, quantity=2)

@@ -14,6 +14,7 @@ from mes.dashboard.actions.base import Action
 from mes.dashboard.actions.devices import DEVICE_ACTIONS
 from mes.dashboard.actions.keeping import KEEPING_ACTIONS
 from mes.dashboard.actions.orders import ORDER_ACTIONS
+from mes.dashboard.actions.packing import PACKING_ACTIONS
 from mes.dashboard.actions.printing import PRINTING_ACTIONS
 from mes.dashboard.actions.privacy import PRIVACY_ACTIONS
 from mes.dashboard.actions.quality import QUALITY_ACTIONS
@@ -27,6 +28,7 @@ ACTIONS: dict[str, Action] = {
         *DEVICE_ACTIONS,
         *PRINTING_ACTIONS,
         *QUALITY_ACTIONS,
+        *PACKING_ACTIONS,
         *AUDIT_ACTIONS,
         *PRIVACY_ACTIONS,
         *KEEPING_ACTIONS,
