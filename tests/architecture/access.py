@@ -40,6 +40,7 @@ SCANS = (
     "{container}",
     "{printer}",
     "{finding}",
+    "{package}",
 )
 
 
@@ -59,7 +60,7 @@ NAMED = {
     "parameters": "parameters", "nonconformances": "finding", "inspections": "inspection", "studies": "study",
     "masters": "master", "materials": "material", "containers": "container", "commands": "command",
     "deliveries": "delivery", "keys": "key", "people": "person", "roles": "grant", "training": "document",
-    "emergencies": "emergency", "erasures": "erasure",
+    "packages": "package", "emergencies": "emergency", "erasures": "erasure",
     "legal-holds": "hold", "holds": "hold", "disposals": "disposal", "exports": "export", "signatures": "signature",
     "handwritten": "handwritten", "accounts": "account", "address": "key", "passkeys": "key", "sessions": "key",
 }  # fmt: skip

@@ -46,9 +46,10 @@ from printing.consumers import _stands
 from printing.models import Build, PrinterCommand, PrinterContact
 from printing.slicing.buildfile import mask_name
 from quality.choices import ExportKind, Severity, Source
-from quality.models import ExportedRecord
+from quality.models import ExportedRecord, Package
 from quality.services.export import request_export
 from quality.services.nonconformance import open_nonconformance
+from quality.services.packages import open_package
 from tests.architecture import access
 from tests.architecture.access import Call, every_call
 from tests.quality.makers import (
@@ -65,6 +66,7 @@ from tests.quality.makers import (
 pytestmark = pytest.mark.django_db
 STRANGERS = ("other-PRE", "other-CLR", "external-DSN", "no-role", "program")
 PARTS = 4
+PACKAGING = {"scheme": "internal", "levels": {"carton": {}}}
 COLUMNS = [*(role.value for role in Role), *STRANGERS]
 FILES = ("{file}", "{bundle}", "/scan/")
 OWN = ("devices", "mes", "printing", "quality")
@@ -92,7 +94,8 @@ class Story:
 
 def _story() -> Story:
     staff = Staff({role: make_person(f"Person {role.value}", role) for role in Role})
-    device = make_built_device(staff, stage=Stage.AWAITING_INSPECTION)
+    device = make_built_device(staff, stage=Stage.AWAITING_INSPECTION, packaging=PACKAGING)
+    package = _package(staff, device)
     assign_person(
         order_id=device.order_id,
         person_id=staff[Role.CLR].pk,
@@ -121,7 +124,7 @@ def _story() -> Story:
     names = {
         "device": device.code, "order": device.order.code, "serial": device.serial, "build": item.build.code,
         "job": job.code, "lot": job.container.lot.code, "container": job.container.label, "printer": job.printer.code,
-        "parameters": item.build.parameters.code, "finding": finding.code, "inspection": str(measured.pk),
+        "parameters": item.build.parameters.code, "finding": finding.code, "package": package.code, "inspection": str(measured.pk),
         "study": str(study.pk), "master": str(device.master_id), "material": str(device.material_id),
         "command": str(command.uid), "delivery": str(Delivery.objects.values_list("pk", flat=True).first()),
         "key": "1", "file": str(design.mesh_id), "person": str(staff[Role.OPR].pk),
@@ -135,6 +138,17 @@ def _story() -> Story:
         for column, client in clients.items()
     }
     return Story(names, clients, cookies)
+
+
+def _package(staff: Staff, device: Device) -> Package:
+    """A package of the order that is still empty."""
+    return open_package(
+        order_id=device.order_id,
+        level="carton",
+        station="Bench 1",
+        line_clear=True,
+        actor=acting(staff[Role.LBL]),
+    )
 
 
 def _privacy(staff: Staff, patient: Patient) -> tuple[EmergencyAccess, ErasureRequest]:
@@ -328,7 +342,8 @@ def _needed(row: str) -> frozenset[Role] | None:
     if not template.startswith("/api/") or method == "SOCKET":
         return None
     names = dict.fromkeys(
-        ("device", "order", "build", "job", "lot", "printer", "parameters", "finding", "export"), "D0000001"
+        ("device", "order", "build", "job", "lot", "printer", "parameters", "finding", "package", "export"),
+        "D0000001",
     )
     names |= dict.fromkeys(("inspection", "study", "master", "material", "key"), "1")
     names |= {
@@ -350,6 +365,7 @@ STORY = (
     "{job}",
     "{serial}",
     "{finding}",
+    "{package}",
     "{inspection}",
     "{study}",
     "{command}",

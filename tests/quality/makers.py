@@ -611,15 +611,15 @@ def deviation_of(offset_mm: float) -> Deviation:
     return inspect_scan(make_part(), scan, tolerance_mm=float(INSPECTION["tolerance_mm"]))
 
 
-def make_measured(staff: Staff, device: Device, *, offset_mm: float = 0.0) -> Inspection:
+def make_measured(staff: Staff, device: Device, *, offset_mm: float = 0.0, unit: int = 1) -> Inspection:
     """A scan that was received and measured. Beyond 0.3 mm of offset it is out of tolerance."""
-    return measured(make_received(staff, device), offset_mm=offset_mm)
+    return measured(make_received(staff, device, unit), offset_mm=offset_mm)
 
 
-def make_received(staff: Staff, device: Device) -> Inspection:
+def make_received(staff: Staff, device: Device, unit: int = 1) -> Inspection:
     """A scan that arrived and is still to be measured."""
     upload = f"solid scan {device.pk} {device.inspections.count()} facet".encode()
-    return receive_scan(device_id=device.pk, upload=upload, actor=acting(staff[Role.INS]))
+    return receive_scan(device_id=device.pk, upload=upload, actor=acting(staff[Role.INS]), unit=unit)
 
 
 def measured(inspection: Inspection, *, offset_mm: float = 0.0) -> Inspection:

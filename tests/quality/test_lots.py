@@ -18,14 +18,14 @@ from quality.models import Nonconformance
 from quality.reports.completeness import quantities_of
 from quality.reports.units import unit_states
 from quality.selectors import devices_to_inspect, judged_inspection
-from quality.services.inspection import pass_lot, receive_scan, sign_inspection
+from quality.services.inspection import pass_lot, sign_inspection
 from quality.services.nonconformance import (
     dispose_nonconformance,
     open_nonconformance,
     propose_disposition,
     void_nonconformance,
 )
-from tests.quality.makers import Staff, acting, make_built_device, measured, typed
+from tests.quality.makers import Staff, acting, make_built_device, make_measured, typed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-08")]
 
@@ -36,9 +36,7 @@ def lot(staff: Staff) -> Device:
 
 
 def scan(staff: Staff, lot: Device, unit: int, *, offset_mm: float = 0.0) -> None:
-    upload = f"solid scan {lot.pk} {lot.inspections.count()} facet".encode()
-    received = receive_scan(device_id=lot.pk, upload=upload, actor=acting(staff[Role.INS]), unit=unit)
-    measured(received, offset_mm=offset_mm)
+    make_measured(staff, lot, offset_mm=offset_mm, unit=unit)
 
 
 def judge(staff: Staff, lot: Device, unit: int, *, good: bool = True) -> None:
