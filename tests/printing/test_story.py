@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from devices.choices import Stage
 from devices.models import Device
 from mes.choices import Role
@@ -27,6 +29,7 @@ from tests.printing.makers import (
     make_printer,
     make_released_lot,
     make_verified_build,
+    open_unit,
     runs,
     send,
 )
@@ -153,3 +156,17 @@ def test_slicing_that_ends_after_a_cancel_writes_nothing(committed_db: None) -> 
     build.refresh_from_db()
     assert build.file_id is None
     assert prepare_build(build.pk)() is None
+
+
+@pytest.mark.requirement("K-08")
+def test_every_unit_of_a_lot_lies_on_the_plate(committed_db: None) -> None:
+    staff = Staff()
+    device = frozen_device(staff)
+    with open_unit():
+        Device.objects.filter(pk=device.pk).update(tracked_as="lot", quantity=3)
+    build = make_build(staff, device)
+    places = build.items.get().transform
+    assert build.state == BuildState.PREPARED
+    assert len(places) == 3 * 16
+    spots = {tuple(places[start + 3 : start + 12 : 4]) for start in (0, 16, 32)}
+    assert len(spots) == 3
