@@ -9,6 +9,7 @@ import pytest
 from devices.choices import Stage
 from devices.models import Device
 from mes.choices import Role
+from mes.eventlog.unit import open_unit
 from mes.selectors import events_of
 from printing.choices import BuildState, JobState, Run
 from printing.models import Build
@@ -29,7 +30,6 @@ from tests.printing.makers import (
     make_printer,
     make_released_lot,
     make_verified_build,
-    open_unit,
     runs,
     send,
 )
@@ -166,6 +166,7 @@ def test_every_unit_of_a_lot_lies_on_the_plate(committed_db: None) -> None:
         Device.objects.filter(pk=device.pk).update(tracked_as="lot", quantity=3)
     build = make_build(staff, device)
     places = build.items.get().transform
+    assert places is not None
     assert build.state == BuildState.PREPARED
     assert len(places) == 3 * 16
     spots = {tuple(places[start + 3 : start + 12 : 4]) for start in (0, 16, 32)}

@@ -108,7 +108,8 @@ def test_the_pages_show_every_state(staff: Staff, packer: Person) -> None:
     assert "No package here" in page(packer, "/packages/?q=nowhere")
     client = Client()
     client.force_login(packer.accounts.get())
-    assert client.get(f"/find/?code={carton.code}").url == f"/packages/{carton.code}/"
+    found = client.get(f"/find/?code={carton.code}")
+    assert found.headers["Location"] == f"/packages/{carton.code}/"
 
 
 def test_labels_that_are_left_are_told(staff: Staff, packer: Person) -> None:

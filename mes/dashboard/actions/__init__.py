@@ -18,6 +18,7 @@ from mes.dashboard.actions.packing import PACKING_ACTIONS
 from mes.dashboard.actions.printing import PRINTING_ACTIONS
 from mes.dashboard.actions.privacy import PRIVACY_ACTIONS
 from mes.dashboard.actions.quality import QUALITY_ACTIONS
+from mes.dashboard.actions.units import UNIT_ACTIONS
 from mes.dashboard.navigation import roles_behind
 from mes.permissions import PERMISSIONS, Decision, can
 
@@ -28,6 +29,7 @@ ACTIONS: dict[str, Action] = {
         *DEVICE_ACTIONS,
         *PRINTING_ACTIONS,
         *QUALITY_ACTIONS,
+        *UNIT_ACTIONS,
         *PACKING_ACTIONS,
         *AUDIT_ACTIONS,
         *PRIVACY_ACTIONS,

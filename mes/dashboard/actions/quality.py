@@ -12,16 +12,14 @@ from devices.services.lifecycle import move_content
 from mes.choices import Meaning
 from mes.dashboard.actions.base import Action, Doing, Field, Values, why
 from mes.dashboard.actions.devices import at
+from mes.dashboard.actions.units import scanned_unit, unit_concerned
 from mes.eventlog.base import Actor
 from mes.exceptions import Refused
 from quality.catalog.routing import Step, read_routing
 from quality.choices import Disposition, NonconformanceStage, Severity, Source
 from quality.models import Inspection, Nonconformance
-from quality.reports.units import OPEN, SCRAPPED, unit_states, units_that_are
 from quality.selectors import GONE_ON, judged_inspection, next_step, open_nonconformances, unanswered_failures
 from quality.services.inspection import (
-    lot_content,
-    pass_lot,
     receive_scan,
     set_aside_content,
     set_aside_inspection,
@@ -125,10 +123,7 @@ def _record_step(doing: Doing) -> str:
 
 def _scan_fields(device: Device) -> tuple[Field, ...]:
     scan = Field("scan", "Scan of the part, STL or PLY", "file", accept=".stl,.ply")
-    if not device.is_lot:
-        return (scan,)
-    choices = [(str(unit), f"Unit {unit}") for unit in units_that_are(device, OPEN)]
-    return (Field("unit", "Which unit of the lot", "select", choices=choices), scan)
+    return (*scanned_unit(device), scan)
 
 
 def _receive_scan(doing: Doing) -> str:
@@ -163,21 +158,6 @@ def _sign_inspection(doing: Doing) -> str:
         if inspection.measurement.passed
         else "The inspection is signed: failed."
     )
-
-
-def _lot_decided(device: Device) -> bool:
-    """Every unit of the lot is accepted or scrapped, and some are accepted."""
-    decided = device.is_lot and not units_that_are(device, OPEN) and device.accepted > 0
-    return decided and device.stage == Stage.AWAITING_INSPECTION and not device.held
-
-
-def _lot_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
-    return move_content(device, DEVICE.row("pass_inspection", device.stage), lot_content(device))
-
-
-def _pass_lot(doing: Doing) -> str:
-    pass_lot(device_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials)
-    return "The inspection of the lot is signed."
 
 
 def _set_aside_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
@@ -230,17 +210,8 @@ def _found_fields(device: Device) -> tuple[Field, ...]:
             choices=[(str(key), str(label)) for key, label in Severity.choices],
             initial="major",
         ),
-        *_unit_fields(device),
+        *unit_concerned(device),
     )
-
-
-def _unit_fields(device: Device) -> tuple[Field, ...]:
-    """Of a lot, which unit it is about, or all of them."""
-    if not device.is_lot:
-        return ()
-    left = [unit for unit, state in unit_states(device).items() if state != SCRAPPED]
-    choices = [("0", "The whole lot"), *((str(unit), f"Unit {unit}") for unit in left)]
-    return (Field("unit", "What it is about", "select", choices=choices, initial="0"),)
 
 
 def _open_finding(doing: Doing) -> str:
@@ -363,10 +334,6 @@ QUALITY_ACTIONS = (
         "sign-inspection", "device", "Sign the inspection", "Sign the inspection", "quality.sign_inspection", "writing-sign",
         lambda device: not device.held and _judged(device) is not None, _sign_inspection, meaning=Meaning.PERFORMED,
         content=_verdict, main=True,
-    ),
-    Action(
-        "pass-lot", "device", "Sign for the lot", "Sign the inspection of the whole lot", "quality.sign_inspection", "writing-sign",
-        _lot_decided, _pass_lot, meaning=Meaning.PERFORMED, content=_lot_signs, main=True,
     ),
     Action(
         "set-aside-inspection", "device", "Set the measurement aside", "Set the failed measurement aside",
