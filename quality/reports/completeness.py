@@ -125,7 +125,6 @@ class Quantities:
     lost: int
     scrapped: int
     accepted: int
-    released: int
 
     @property
     def approved(self) -> int:
@@ -144,7 +143,6 @@ class Quantities:
             "scrapped": self.scrapped,
             "approved": self.approved,
             "accepted": self.accepted,
-            "released": self.released,
         }
 
 
@@ -163,5 +161,4 @@ def quantities_of(device: Device) -> Quantities:
         lost=count["failed"],
         scrapped=device.scrapped,
         accepted=device.accepted,
-        released=device.released,
     )
