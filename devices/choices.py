@@ -144,6 +144,13 @@ class IntendedUse(models.TextChoices):
     CLINICAL = "clinical", "Clinical"
 
 
+class TrackedAs(models.TextChoices):
+    """What has a number and a record of its own (K-08): each device, or a lot of identical ones for one order."""
+
+    UNIT = "unit", "Each device by its serial number"
+    LOT = "lot", "Identical devices of an order as one lot"
+
+
 class DeviceField(models.TextChoices):
     DENTAL = "dental", "Dental"
     SPINE = "spine", "Spine"

@@ -13,6 +13,24 @@ Reasons = list[dict[str, str]]
 """[{code, text, cure}]"""
 
 
+# --- how many of a lot
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitsCounted(Event, name="devices.units_counted", terminal=True):
+    """Some units of a lot were accepted or scrapped: which ones, and how the whole lot stands since (K-08).
+
+    `units` are their numbers in the lot, from 1; `outcome` is accepted or scrapped.
+    """
+
+    device_id: int
+    outcome: str
+    units: list[int]
+    quantity: int
+    accepted: int
+    scrapped: int
+
+
 # --- materials and masters
 
 

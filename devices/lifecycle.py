@@ -72,6 +72,7 @@ ORDER = Lifecycle("order", (
 
 POINTS = (
     "device.accept_images", "device.start_segmentation", "device.approve_segmentation", "device.request_design", "device.resume",
+    "master.publish",
 )
 """Where gates are asked without a move of the stage."""
 

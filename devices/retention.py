@@ -74,7 +74,7 @@ def latest(facts: Iterable[Facts]) -> Facts | None:
 
 
 @retained("devices.order", "R-13485", disposable=True)
-def _order_facts(order: Order) -> Facts:
+def order_facts(order: Order) -> Facts:
     """Kept with its last device. One that was rejected before there was a device is kept from that day on."""
     devices = order.devices.select_related("master").order_by("pk")
     found = latest(device_facts(device) for device in devices)

@@ -73,7 +73,9 @@ class Task:
     need_by: date | None = None
 
 
-PAGES = {"D": "devices", "O": "orders", "B": "builds", "M": "printers", "L": "lots", "G": "gauges"}
+PAGES = {
+    "D": "devices", "O": "orders", "B": "builds", "M": "printers", "L": "lots", "G": "gauges", "K": "packages",
+}  # fmt: skip
 
 
 def page_of(row: Any) -> tuple[str, str]:

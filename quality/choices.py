@@ -140,3 +140,22 @@ class AsFound(models.TextChoices):
 
     IN_TOLERANCE = "in_tolerance", "In tolerance"
     OUT_OF_TOLERANCE = "out_of_tolerance", "Out of tolerance"
+
+
+class PackageLevel(models.TextChoices):
+    """How far out a package is (K-12): each lies next to the device, a carton is what is shipped."""
+
+    EACH = "each", "Each"
+    POUCH = "pouch", "Pouch"
+    CARTON = "carton", "Carton"
+
+
+class PackageStage(models.TextChoices):
+    """The life of a package."""
+
+    PACKING = "packing", "Being packed"
+    CLOSED = "closed", "Closed"
+    VOID = "void", "Given up, empty"
+
+
+PACKAGE_PAIRS = (("packing", "closed"), ("closed", "packing"), ("packing", "void"))

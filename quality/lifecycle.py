@@ -1,11 +1,11 @@
-"""The lives of a nonconformance and of a gauge, as tables (regulatory record 4.6)."""
+"""The lives of a nonconformance (regulatory record 4.6), of a gauge and of a package, as tables."""
 
 from __future__ import annotations
 
 from mes.choices import Meaning
 from mes.lifecycle import Lifecycle
 from mes.lifecycle import Transition as Row
-from quality.choices import GaugeStage
+from quality.choices import GaugeStage, PackageStage
 from quality.choices import NonconformanceStage as Stage
 
 # fmt: off
@@ -34,7 +34,16 @@ GAUGE = Lifecycle("gauge", (
     Row("take_out_of_service", GaugeStage.REGISTERED,     GaugeStage.OUT_OF_SERVICE, "person"),
     Row("take_out_of_service", GaugeStage.IN_SERVICE,     GaugeStage.OUT_OF_SERVICE, "person"),
 ))
+PACKAGE = Lifecycle("package", (
+    #  name      source                target                trigger   signature
+    Row("close",   PackageStage.PACKING,   PackageStage.CLOSED,   "person", Meaning.VERIFIED),
+    Row("reopen",  PackageStage.CLOSED,    PackageStage.PACKING,  "person"),
+    Row("void",    PackageStage.PACKING,   PackageStage.VOID,     "person"),
+))
 # fmt: on
+
+POINTS = ("package.pack", "package.put_into", "package.apply_labels")
+"""Where gates are asked without a move of a stage."""
 
 PROPOSAL_PATH = (Stage.OPEN, Stage.CONTAINED, Stage.UNDER_EVALUATION, Stage.DISPOSITION_PROPOSED)
 """What a proposal runs through: the device is contained by its hold, and the proposal is the evaluation."""

@@ -14,8 +14,9 @@ from mes.eventlog.base import Actor
 from mes.panels import PanelContent, page_of, panel, worklist
 from mes.permissions import may
 from quality.catalog.routing import read_routing
-from quality.choices import ENDED_STAGES, NonconformanceStage
-from quality.models import Gauge, Nonconformance
+from quality.choices import ENDED_STAGES, NonconformanceStage, PackageStage
+from quality.models import Gauge, Nonconformance, Package
+from quality.reports.units import unit_states
 from quality.selectors import (
     devices_at,
     devices_to_answer_for,
@@ -25,6 +26,8 @@ from quality.selectors import (
     latest_report,
     latest_steps,
     nonconformances,
+    packages,
+    packages_of,
 )
 from quality.services.release import release_checklist
 
@@ -47,6 +50,20 @@ def inspection_panel(_: HttpRequest, device: Device) -> PanelContent | None:
     if not found and device.stage != Stage.AWAITING_INSPECTION:
         return None
     return PanelContent("quality/panels/inspection.html", {"device": device, "inspections": found[::-1]})
+
+
+@panel("quality.packages", page="device", title="Packages", order=85)
+def packages_panel(_: HttpRequest, device: Device) -> PanelContent | None:
+    found = packages_of(device)
+    return PanelContent("quality/panels/packages.html", {"packages": found}) if found else None
+
+
+@panel("quality.units", page="device", title="Units of the lot", order=68)
+def units_panel(_: HttpRequest, device: Device) -> PanelContent | None:
+    """What became of each unit (K-08)."""
+    if not device.is_lot:
+        return None
+    return PanelContent("quality/panels/units.html", {"device": device, "units": unit_states(device)})
 
 
 @panel("quality.nonconformances", page="device", title="Nonconformances", order=75)
@@ -161,3 +178,15 @@ def _calibrating(gauge: Any) -> str:
 def gauges_due() -> QuerySet[Gauge]:
     """What is due within a month, or overdue. An overdue gauge is not only listed: what it measures is refused."""
     return gauges_to_calibrate()
+
+
+@worklist(
+    "quality.finish_package",
+    lambda package: f"Label {package.code}" if not package.applied else f"Verify and close {package.code}",
+    Role.LBL,
+    Role.QCM,
+    need_by="order__need_by",
+)
+def packages_to_finish() -> QuerySet[Package]:
+    """An open package stands at a station that nobody else can use meanwhile."""
+    return packages().filter(stage=PackageStage.PACKING)

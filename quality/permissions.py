@@ -14,6 +14,8 @@ from quality.models import (
     Inspection,
     Measurement,
     Nonconformance,
+    Package,
+    PackageContent,
     PostProcessStep,
     RecordReview,
     ReleaseDecision,
@@ -53,6 +55,12 @@ allow("quality.void_nonconformance", "void a nonconformance", Role.QAR, signed=T
 allow("quality.complete_record", "complete a production record", system=True)
 allow("quality.review_record", "review a production record", Role.QAR, signed=True)
 allow("quality.release_device", "release a device", Role.QAX, signed=True)
+allow("quality.open_package", "begin a package", Role.LBL, Role.PST)
+allow("quality.pack", "pack devices", Role.LBL, Role.PST)
+allow("quality.issue_labels", "issue labels", Role.LBL)
+allow("quality.apply_labels", "apply labels", Role.LBL, signed=True)
+allow("quality.close_package", "verify and close a package", Role.LBL, Role.QCM, signed=True)
+allow("quality.reopen_package", "open a closed package again", Role.QCM, Role.QAR)
 allow("quality.render_report", "write a report", Role.QAR, Role.QAX, Role.RA, system=True)
 allow(
     "quality.export_record",
@@ -85,6 +93,8 @@ belongs_to_everybody(Export, names_orders=True)
 # Equipment serves every order, and what is said of it names none.
 belongs_to_plant(Calibration, Gauge)
 belongs_to_order(Measurement, "inspection__device__order")
+belongs_to_order(Package, "order")
+belongs_to_order(PackageContent, "package__order")
 
 
 # --- segregation of duties, from the events and signatures of the device and of what it was made of
@@ -114,6 +124,12 @@ def disposition_is_approved_by_another(found: Nonconformance) -> Parts:
     """Who owns and proposed a disposition does not approve it."""
     owner = found.proposed_by_id
     return {owner: "proposed this disposition"} if owner is not None else {}
+
+
+@segregated("quality.close_package", cure="A second person verifies and closes it.")
+def package_is_verified_by_another(package: Package) -> Parts:
+    """Who applied the labels of a package does not verify it."""
+    return {package.applied_by_id: "applied its labels"} if package.applied_by_id is not None else {}
 
 
 @segregated("quality.review_record", "devices.review", cure="A reviewer who did neither reads the record.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from devices.retention import device_facts, order_tags
+from devices.retention import device_facts, order_facts, order_tags
 from mes.retention import Facts, Tag, kept_with, reached_by, retained, retained_for_good
-from quality.models import Nonconformance
+from quality.models import Nonconformance, Package
 
 for _table in ("inspection", "post_process_step", "record_review", "release_decision", "report"):
     kept_with("devices.device", f"quality_{_table}", by="device_id")
@@ -26,3 +26,17 @@ def _nonconformance_facts(found: Nonconformance) -> Facts:
 @reached_by("quality.nonconformances", "quality.nonconformance")
 def _nonconformance_tags(found: Nonconformance) -> Iterator[Tag]:
     yield from order_tags(found.device.order)
+
+
+kept_with("quality.package", "quality_package_content", by="package_id")
+
+
+@retained("quality.package", "R-AUD", "R-13485", "R-830")
+def _package_facts(package: Package) -> Facts:
+    """A package is kept with the order whose devices lay in it: its label is what a complaint names (820.45, 830.360)."""
+    return order_facts(package.order)
+
+
+@reached_by("quality.packages", "quality.package")
+def _package_tags(package: Package) -> Iterator[Tag]:
+    yield from order_tags(package.order)

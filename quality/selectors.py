@@ -24,6 +24,8 @@ from quality.models import (
     Gauge,
     Inspection,
     Nonconformance,
+    Package,
+    PackageContent,
     PostProcessStep,
     RecordReview,
     Report,
@@ -88,10 +90,15 @@ def passed_inspection(device: Device) -> Inspection | None:
     return inspections_of(device).filter(verdict__decision=Decision.PASSED).last()
 
 
-def judged_inspection(device: Device) -> Inspection | None:
-    """The measurement that a verdict would be about: the last one measured, while nobody decided on it."""
-    last = inspections_of(device).filter(measurement__outcome=Outcome.MEASURED).last()
-    return None if last is None or hasattr(last, "verdict") else last
+def judged_inspection(device: Device, unit: int | None = None) -> Inspection | None:
+    """The measurement that a verdict would be about: the last one measured of a unit, while nobody decided on it.
+
+    Of a lot, without a unit: that of the first unit that has one.
+    """
+    measured = inspections_of(device).filter(measurement__outcome=Outcome.MEASURED)
+    newest = {inspection.unit: inspection for inspection in measured}
+    waiting = [newest[key] for key in sorted(newest) if not hasattr(newest[key], "verdict")]
+    return next((inspection for inspection in waiting if unit in (None, inspection.unit)), None)
 
 
 def unmeasured_scans(device: Device) -> list[Inspection]:
@@ -167,6 +174,16 @@ def jobs_of(device: Device) -> QuerySet[PrintJob]:
     )
 
 
+def packages_of(device: Device) -> list[Package]:
+    """The packages that a device lies in or was taken out of, and those around them, in the order of their numbers."""
+    found: dict[int, Package] = {}
+    wanted = set(PackageContent.objects.filter(device=device).values_list("package_id", flat=True))
+    while wanted:
+        found |= {package.pk: package for package in packages().filter(pk__in=wanted)}
+        wanted = {package.parent_id for package in found.values() if package.parent_id} - found.keys()
+    return [found[key] for key in sorted(found)]
+
+
 def lots_of(device: Device) -> QuerySet[MaterialLot]:
     """The lots whose material went into the device's builds."""
     return (
@@ -175,12 +192,13 @@ def lots_of(device: Device) -> QuerySet[MaterialLot]:
 
 
 def streams_of(device: Device) -> list[tuple[str, str]]:
-    """The streams that tell how the device came to be: its own, its order's, builds', jobs', commands' and
-    nonconformances'."""
+    """The streams that tell how the device came to be: its own, its order's, builds', jobs', commands',
+    nonconformances' and packages'."""
     jobs = list(jobs_of(device))
     rows: list[Model] = [device, device.order, *builds_of(device), *jobs]
     rows += PrinterCommand.objects.filter(job__in=jobs).order_by("pk")
     rows += device.nonconformances.order_by("pk")
+    rows += packages_of(device)
     return [stream_of(row) for row in rows]
 
 
@@ -349,6 +367,19 @@ def inspections() -> QuerySet[Inspection]:
     return rows.order_by("-pk")
 
 
+def packages() -> QuerySet[Package]:
+    """Every package, newest first."""
+    related = (
+        "order__master",
+        "order__material",
+        "order__patient",
+        "parent__parent",
+        "opened_by",
+        "applied_by",
+    )
+    return Package.objects.select_related(*related).order_by("-pk")
+
+
 def nonconformances() -> QuerySet[Nonconformance]:
     """Every nonconformance, newest first."""
     return Nonconformance.objects.select_related("device", "proposed_by", "approved_by").order_by("-pk")
@@ -368,14 +399,12 @@ def devices_at(*stages: Stage) -> QuerySet[Device]:
 
 
 def devices_to_inspect() -> QuerySet[Any]:
-    """Devices that wait for an inspector. `judged`: the last measurement waits for a verdict; `measuring`: a scan is not
-    measured yet."""
+    """Devices that wait for an inspector. `judged`: the last measurement of a unit waits for a verdict; `measuring`: a scan
+    is not measured yet."""
     scans = Inspection.objects.filter(device=OuterRef("pk"))
-    measured = _measured_of_device().filter(number=OuterRef("last_measured"), verdict__isnull=True)
-    return (
-        devices_at(Stage.AWAITING_INSPECTION)
-        .annotate(last_measured=_last_measured())
-        .annotate(judged=Exists(measured), measuring=Exists(scans.filter(measurement__isnull=True)))
+    judged = _measured_of_device().filter(~_overtaken(), verdict__isnull=True)
+    return devices_at(Stage.AWAITING_INSPECTION).annotate(
+        judged=Exists(judged), measuring=Exists(scans.filter(measurement__isnull=True))
     )
 
 
@@ -383,11 +412,10 @@ def devices_to_answer_for() -> QuerySet[Any]:
     """Devices with a failed measurement that only a second person can answer, most urgent first: a later measurement has
     overtaken it, or the device had gone on when it came."""
     failed = _measured_of_device().filter(measurement__passed=False, verdict__isnull=True)
-    overtaken = Exists(failed.filter(number__lt=OuterRef("last_measured")))
+    overtaken = Exists(failed.filter(_overtaken()))
     awaiting = Q(stage=Stage.AWAITING_INSPECTION, held=False) & Q(overtaken)
     return (
-        Device.objects.annotate(last_measured=_last_measured())
-        .filter(awaiting | (Q(stage__in=GONE_ON) & Q(Exists(failed))))
+        Device.objects.filter(awaiting | (Q(stage__in=GONE_ON) & Q(Exists(failed))))
         .select_related("master", "order")
         .order_by("need_by", "pk")
     )
@@ -397,5 +425,7 @@ def _measured_of_device() -> QuerySet[Inspection]:
     return Inspection.objects.filter(device=OuterRef("pk"), measurement__outcome=Outcome.MEASURED)
 
 
-def _last_measured() -> Subquery:
-    return Subquery(_measured_of_device().order_by("-number").values("number")[:1])
+def _overtaken() -> Exists:
+    """Of a measurement: the same unit was measured again."""
+    later = Inspection.objects.filter(device=OuterRef("device"), measurement__outcome=Outcome.MEASURED)
+    return Exists(later.filter(unit=OuterRef("unit"), number__gt=OuterRef("number")))

@@ -7,6 +7,7 @@ from rest_framework.routers import SimpleRouter
 
 from quality.api.devices import (
     FindingsView,
+    LotView,
     RecordView,
     ReleaseView,
     ReportsView,
@@ -17,16 +18,19 @@ from quality.api.devices import (
 from quality.api.exports import ExportViewSet, IntegrityView
 from quality.api.findings import InspectionViewSet, NonconformanceViewSet
 from quality.api.gauges import GaugeViewSet
+from quality.api.packages import PackageViewSet
 
 router = SimpleRouter()
 router.register("inspections", InspectionViewSet, basename="api-inspection")
 router.register("nonconformances", NonconformanceViewSet, basename="api-nonconformance")
 router.register("gauges", GaugeViewSet, basename="api-gauge")
+router.register("packages", PackageViewSet, basename="api-package")
 router.register("exports", ExportViewSet, basename="api-export")
 
 of_device: list[URLPattern | URLResolver] = [
     path("post-process-steps/", StepsView.as_view(), name="api-device-steps"),
     path("scans/", ScansView.as_view(), name="api-device-scans"),
+    path("pass-lot/", LotView.as_view(), name="api-device-pass-lot"),
     path("nonconformances/", FindingsView.as_view(), name="api-device-nonconformances"),
     path("review-record/", ReviewView.as_view(), name="api-device-review"),
     path("release/", ReleaseView.as_view(), name="api-device-release"),

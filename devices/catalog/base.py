@@ -5,11 +5,12 @@ A definition becomes a revision of a device master when one person drafts it and
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from devices.choices import DeviceField, IntendedUse
+from devices.choices import DeviceField, IntendedUse, TrackedAs
 from mes.exceptions import Reason
 from mes.registry import Registry
 
@@ -60,6 +61,8 @@ class MasterDefinition:
     routing: tuple[Mapping[str, Any], ...]
     inspection: Mapping[str, Any]
     label: Mapping[str, Any]
+    tracked_as: TrackedAs = TrackedAs.UNIT
+    packaging: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 Check = Callable[[Any], Iterable[Reason]]

@@ -53,6 +53,12 @@ ROUTING: tuple[dict[str, Any], ...] = (
         "limits": {"duration_min": [20.0, 60.0], "temperature_c": [55.0, 65.0]},
     },
 )
+# GS1's prefix 952 is for examples: a house puts its own numbers here.
+PACKAGING: dict[str, Any] = {
+    "scheme": "gs1",
+    "levels": {"pouch": {"di": "09521141000175"}, "carton": {"di": "19521141000172"}},
+    "shelf_life_days": 180,
+}
 INSPECTION: dict[str, Any] = {"tolerance_mm": 0.3, "minimum_share": 0.95, "maximum_p95_mm": 0.3}
 
 MASTERS.add(
@@ -72,5 +78,6 @@ MASTERS.add(
         routing=ROUTING,
         inspection=INSPECTION,
         label={"text": "Cranial drill guide", "notice": ""},
+        packaging=PACKAGING,
     ),
 )

@@ -23,5 +23,6 @@ MASTERS.add(
         routing=ROUTING,
         inspection=INSPECTION,
         label={"text": "Cranial drill guide, training", "notice": "Not for clinical use"},
+        packaging={"scheme": "internal", "levels": {"carton": {}}},
     ),
 )

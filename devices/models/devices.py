@@ -1,11 +1,11 @@
-"""The device: one tracked unit with its own production record."""
+"""The device: one tracked unit, or one lot of identical units, with its own production record (K-08)."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now
 
-from devices.choices import DEVICE_PAIRS, Phase, Stage
+from devices.choices import DEVICE_PAIRS, Phase, Stage, TrackedAs
 from devices.models.masters import DeviceMaster
 from devices.models.materials import Material
 from devices.models.orders import Order
@@ -27,17 +27,23 @@ FIELDS = (
     "current_design_id",
     "evidence_digest",
 )
+COUNTS = ("accepted", "scrapped", "released")
+PASSED = (Stage.INSPECTED_PASS, Stage.LABELLED, Stage.READY_FOR_REVIEW, Stage.REVIEWED)
+OUT = (Stage.RELEASED, Stage.SHIPPED, Stage.DELIVERED)
 
 
 @table(
     "working",
     root="devices.device",
-    digest={1: FIELDS, 2: (*FIELDS, "holds")},
+    digest={1: FIELDS, 2: (*FIELDS, "holds"), 3: (*FIELDS, "holds", "tracked_as", "quantity", *COUNTS)},
     stage=StageGuard("stage", ("planned",), DEVICE_PAIRS),
 )
 class Device(models.Model):
-    """A unit on its way. Only `devices.services.lifecycle.advance_device` writes `stage`.
+    """A unit, or a lot of units, on its way. Only `devices.services.lifecycle.advance_device` writes `stage`.
 
+    serial: the serial number of a unit, or the number of a lot (K-09).  quantity: how many units it began as; it never
+    changes. accepted, scrapped, released: what became of them; those that are neither accepted nor scrapped are still being
+    made, and no unit disappears (ISO 13485 7.5.1).
     master, material: frozen when the device is planned.  phase: projection of stage and progress for the board.
     holds: every hold there was, see `mes.holds`; held, hold_reason: projection of the open ones.
     resume_to: the stage that the first open hold began at.  evidence_digest: SHA-256 over the rows of its studies, segmentations and
@@ -48,6 +54,11 @@ class Device(models.Model):
     master = models.ForeignKey(DeviceMaster, on_delete=models.PROTECT, related_name="devices")
     material = models.ForeignKey(Material, on_delete=models.PROTECT, related_name="+")
     serial = models.CharField(max_length=18, unique=True)
+    tracked_as = models.CharField(max_length=4, choices=TrackedAs, default=TrackedAs.UNIT)
+    quantity = models.PositiveSmallIntegerField(default=1)
+    accepted = models.PositiveSmallIntegerField(default=0)
+    scrapped = models.PositiveSmallIntegerField(default=0)
+    released = models.PositiveSmallIntegerField(default=0)
     stage = models.CharField(max_length=30, choices=Stage, default=Stage.PLANNED)
     phase = models.CharField(max_length=20, choices=Phase, default=Phase.IMAGING)
     held = models.BooleanField(default=False)
@@ -77,6 +88,30 @@ class Device(models.Model):
             models.CheckConstraint(
                 condition=models.Q(held=False) | ~models.Q(hold_reason=""), name="device_hold_has_reason"
             ),
+            models.CheckConstraint(
+                condition=models.Q(tracked_as=TrackedAs.LOT, quantity__gte=1)
+                | models.Q(tracked_as=TrackedAs.UNIT, quantity=1),
+                name="device_tracked_as",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(quantity__gte=models.F("accepted") + models.F("scrapped"))
+                & models.Q(released__lte=models.F("accepted")),
+                name="device_units_add_up",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(stage__in=(*PASSED, *OUT))
+                | models.Q(accepted__gte=1, quantity=models.F("accepted") + models.F("scrapped")),
+                name="device_units_all_decided",
+            ),
+            models.CheckConstraint(
+                condition=(models.Q(stage__in=OUT) & models.Q(released=models.F("accepted")))
+                | (~models.Q(stage__in=OUT) & models.Q(released=0)),
+                name="device_units_released",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(stage=Stage.SCRAPPED) | models.Q(scrapped=models.F("quantity")),
+                name="device_units_scrapped",
+            ),
         ]
         indexes = [
             models.Index(fields=["phase", "need_by"], name="device_phase_need"),
@@ -89,3 +124,12 @@ class Device(models.Model):
     @property
     def code(self) -> str:
         return f"D{self.pk:07d}"
+
+    @property
+    def is_lot(self) -> bool:
+        return self.tracked_as == TrackedAs.LOT
+
+    @property
+    def units_open(self) -> int:
+        """Units that are neither accepted nor scrapped."""
+        return self.quantity - self.accepted - self.scrapped

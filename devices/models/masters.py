@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
-from devices.choices import DEFINITION_PAIRS, DefinitionStatus, DeviceField, IntendedUse
+from devices.choices import DEFINITION_PAIRS, DefinitionStatus, DeviceField, IntendedUse, TrackedAs
 from mes.models import Person, Signature
 from mes.tables import StageGuard, table
 
-SPECIFICATION = (
+FIRST_SPECIFICATION = (
     "code",
     "revision",
     "title",
@@ -26,13 +26,15 @@ SPECIFICATION = (
     "inspection",
     "label",
 )
+SPECIFICATION = (*FIRST_SPECIFICATION, "tracked_as", "packaging")
 """What a master says: the fields that its approval signs."""
+APPROVAL = ("status", "author_id", "approval_id")
 
 
 @table(
     "working",
     root="devices.master",
-    digest={1: (*SPECIFICATION, "status", "author_id", "approval_id")},
+    digest={1: (*FIRST_SPECIFICATION, *APPROVAL), 2: (*SPECIFICATION, *APPROVAL)},
     stage=StageGuard("status", ("draft",), DEFINITION_PAIRS),
 )
 class DeviceMaster(models.Model):
@@ -40,7 +42,8 @@ class DeviceMaster(models.Model):
 
     imaging {max_slice_spacing_mm, max_tilt_degrees, max_image_age_days}; segmentation {segmenter, parameters, surface};
     design {generator, defaults, envelope {name: [min, max]}}; materials [code]; routing [step]; inspection
-    {tolerance_mm, minimum_share, maximum_p95_mm}; label {text, notice}.
+    {tolerance_mm, minimum_share, maximum_p95_mm}; label {text, notice}; packaging {scheme, levels, shelf_life_days,
+    use_by_precision}, or nothing where none is planned (`quality.catalog.packaging`).
     """
 
     code = models.CharField(max_length=40)
@@ -58,6 +61,8 @@ class DeviceMaster(models.Model):
     routing = models.JSONField()
     inspection = models.JSONField()
     label = models.JSONField()
+    tracked_as = models.CharField(max_length=4, choices=TrackedAs, default=TrackedAs.UNIT)
+    packaging = models.JSONField(default=dict)
     status = models.CharField(max_length=12, choices=DefinitionStatus, default=DefinitionStatus.DRAFT)
     author = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
     approval = models.ForeignKey(Signature, on_delete=models.PROTECT, related_name="+", null=True)
@@ -78,6 +83,9 @@ class DeviceMaster(models.Model):
                 condition=models.Q(intended_use__in=IntendedUse.values), name="master_intended_use"
             ),
             models.CheckConstraint(condition=models.Q(field__in=DeviceField.values), name="master_field"),
+            models.CheckConstraint(
+                condition=models.Q(tracked_as__in=TrackedAs.values), name="master_tracked_as"
+            ),
         ]
 
     def __str__(self) -> str:

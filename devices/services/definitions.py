@@ -35,6 +35,7 @@ from mes.choices import Meaning
 from mes.eventlog.base import Actor, plain
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason, TransitionRefused
+from mes.lifecycle import ask_gates, refuse_blocked
 from mes.limits import is_number
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
@@ -117,6 +118,7 @@ def publish_master(*, master_id: int, actor: Actor, credentials: Credentials) ->
     require(actor, "devices.publish_master", master)
     _refuse_not_draft(master.status, str(master))
     _refuse_unusable(master)
+    refuse_blocked(ask_gates("master.publish", master, actor=actor))
     signature = sign(
         subject=master,
         content=master_content(master),

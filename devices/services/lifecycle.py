@@ -12,6 +12,7 @@ from devices.choices import Stage
 from devices.events import DeviceStageChanged
 from devices.lifecycle import DEVICE, PHASES, POINTS, UNHELD
 from devices.models import Device
+from devices.models.devices import COUNTS
 from devices.selectors.evidence import evidence_digest
 from devices.selectors.progress import phase_of
 from mes.eventlog.base import Actor, Event
@@ -100,6 +101,7 @@ def move_device(
     refuse_blocked(gates)
     signature = _signed(device, row, actor, credentials, content)
     device.stage = row.target
+    count_units(device)
     event = DeviceStageChanged(
         device_id=device.pk,
         transition=row.name,
@@ -108,8 +110,21 @@ def move_device(
         gates=[result.as_payload() for result in gates],
         signature_id=signature.pk if signature else None,
     )
-    record_progress(device, event, "stage", actor=actor, reason=reason)
+    record_progress(device, event, "stage", *COUNTS, actor=actor, reason=reason)
     return Move(device, row, gates, signature)
+
+
+def count_units(device: Device) -> None:
+    """What the stage that a device has just been given means for its units. Of a lot, inspection and disposal have
+    counted one by one before (K-08)."""
+    if device.stage == Stage.INSPECTED_PASS and not device.is_lot:
+        device.accepted = device.quantity
+    elif device.stage == Stage.NONCONFORMING:
+        device.accepted = 0
+    elif device.stage == Stage.SCRAPPED:
+        device.accepted, device.scrapped = 0, device.quantity
+    elif device.stage == Stage.RELEASED:
+        device.released = device.accepted
 
 
 def known_transition(transition: str) -> None:

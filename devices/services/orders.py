@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from devices.choices import OrderStage, Phase, Side
+from devices.choices import OrderStage, Phase, Side, TrackedAs
 from devices.events import (
     DevicePlanned,
     OrderAccepted,
@@ -285,7 +285,7 @@ def _refuse_second_approval(standing: Mapping[Role, Signature], role: Role) -> N
 def _accept(order: Order, transition: str, actor: Actor) -> None:
     gates = ask_gates(f"order.{transition}", order, actor=actor)
     refuse_blocked(gates)
-    planned = [_plan_device(order, number, actor) for number in range(1, order.quantity + 1)]
+    planned = _plan_devices(order, actor)
     event = OrderAccepted(
         order_id=order.pk,
         device_ids=[device.pk for device in planned],
@@ -294,13 +294,27 @@ def _accept(order: Order, transition: str, actor: Actor) -> None:
     move_order(order, transition, event, actor=actor)
 
 
-def _plan_device(order: Order, number: int, actor: Actor) -> Device:
-    """One device. Its serial is made of the order's number and its own, and so is never used twice (K-09)."""
+def _plan_devices(order: Order, actor: Actor) -> list[Device]:
+    """As many units as were ordered, or one lot of as many (K-08).
+
+    A serial is made of the order's number and the device's own, that of a lot too: it is never used twice (K-09).
+    """
+    if order.master.tracked_as == TrackedAs.LOT:
+        return [_plan_device(order, f"L{order.pk:07d}B01", order.quantity, actor)]
+    return [
+        _plan_device(order, f"L{order.pk:07d}U{number:02d}", 1, actor)
+        for number in range(1, order.quantity + 1)
+    ]
+
+
+def _plan_device(order: Order, serial: str, quantity: int, actor: Actor) -> Device:
     device = Device.objects.create(
         order=order,
         master=order.master,
         material=order.material,
-        serial=f"L{order.pk:07d}U{number:02d}",
+        serial=serial,
+        tracked_as=order.master.tracked_as,
+        quantity=quantity,
         phase=Phase.IMAGING,
         need_by=order.need_by,
     )

@@ -13,7 +13,7 @@ from mes.api.actors import viewer_behind
 from mes.models import Disposal, EmergencyAccess, ErasureRequest, LegalHold
 from mes.scope import Viewer, visible
 from printing.models import Build, Container, MaterialLot, Printer, PrintJob
-from quality.models import Gauge, Nonconformance
+from quality.models import Gauge, Nonconformance, Package
 
 KINDS: dict[str, tuple[type[Model], str]] = {
     "D": (Device, "device"),
@@ -26,6 +26,7 @@ KINDS: dict[str, tuple[type[Model], str]] = {
     "H": (LegalHold, "hold"),
     "Z": (Disposal, "disposal"),
     "G": (Gauge, "gauge"),
+    "K": (Package, "package"),
 }
 CODE = re.compile(r"^\s*([A-Za-z])[\s-]*0*([0-9]{1,12})\s*$")
 

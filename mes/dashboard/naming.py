@@ -11,7 +11,7 @@ from mes.models import Person
 PEOPLE = frozenset({"prescriber", "author", "person_id", "author_id", "manager_id"})
 CODES = {
     "device": "D", "device_id": "D", "devices": "D", "device_ids": "D", "order_id": "O", "lot_id": "L", "build_id": "B",
-    "printer_id": "M", "job_id": "J", "nonconformance_id": "N", "access_id": "E",
+    "printer_id": "M", "job_id": "J", "nonconformance_id": "N", "package_id": "K", "parent_id": "K", "access_id": "E",
     "emergency_id": "E", "request_id": "R", "gauge_id": "G",
 }  # fmt: skip
 

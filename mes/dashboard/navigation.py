@@ -43,6 +43,7 @@ ENTRIES = (
 )
 # Beside the name of the person: the top bar has no room for what is seldom opened.
 MENU = (
+    Entry("packages", "Packages", "package", "k"),
     Entry("exports", "Exports", "package", "e", "quality.export_record"),
     Entry("gauges", "Gauges", "ruler-measure", "g", "quality.read_gauges"),
     Entry("people", "People", "users", "p", "mes.read_people"),

@@ -23,6 +23,7 @@ LETTERS = {
     "printing.printer": "M",
     "printing.job": "J",
     "quality.nonconformance": "N",
+    "quality.package": "K",
     "mes.emergency_access": "E",
     "mes.erasure_request": "R",
     "mes.legal_hold": "H",
@@ -42,6 +43,7 @@ PAGES = {
     "H": "hold",
     "Z": "disposal",
     "G": "gauge",
+    "K": "package",
 }
 ICONS = {
     "refused": "ban", "failed": "circle-x", "rejected": "circle-x", "held": "hand-stop", "approved": "writing-sign",

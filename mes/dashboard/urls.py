@@ -37,6 +37,7 @@ from mes.dashboard.keeping import disposal_page, hold_page, retention, safekeepi
 from mes.dashboard.letters import dead_letters, decide_delivery, delivery
 from mes.dashboard.lots import lot_list, lot_page
 from mes.dashboard.orders import order_identity, order_list, order_page
+from mes.dashboard.packages import package_list, package_page
 from mes.dashboard.patients import patient_erasure, patient_identity, patient_page, patient_views, patients
 from mes.dashboard.people import people, person_page, role_decide, role_propose, who_may, why_not
 from mes.dashboard.privacy import emergency_asked, emergency_page, erasure_page, privacy
@@ -106,6 +107,8 @@ urlpatterns = [
     page("gauges/", gauge_list, "gauges"),
     page("gauges/<str:code>/", gauge_page, "gauge"),
     page("gauges/<str:code>/files/<str:sha256>/", file_sent, "gauge-file", kind="gauge"),
+    page("packages/", package_list, "packages"),
+    page("packages/<str:code>/", package_page, "package"),
     page("patients/", patients, "patients"),
     page("patients/<str:token>/", patient_page, "patient"),
     page("patients/<str:token>/identity/", patient_identity, "patient-identity"),

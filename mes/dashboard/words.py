@@ -75,6 +75,8 @@ WORDS: dict[str, Word] = {
     "rework": Word("rework", "wait", "repeat"),
     "scrapped": Word("scrapped", "stop", "trash-x"),
     "held": Word("on hold", "wait", "hand-stop"),
+    # packages
+    "packing": Word("being packed", "busy", "package"),
     # patients
     "erased": Word("erased", "off", "lock"),
     "ended": Word("ended, not reviewed", "wait", "hourglass"),

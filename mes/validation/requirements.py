@@ -90,12 +90,10 @@ KERNEL = (
     ("K-15", "Every class of record has a retention time and can be put on legal hold"),
 )
 LATER: Mapping[str, str] = {
-    "K-08": "A device is one unit and material is a lot; a lot of identical devices as one tracked thing is not built yet.",
     "EV-04": "There are no projections beside the rows that gates read, so there is nothing to rebuild.",
     "EV-05": "A delivery is given up after twelve attempts, holds its lane and is shown to the operator; it is not retried for ever.",
     "EV-07": "No handler sends anything outside but printer commands, which are never repeated; a spy on a replay is not built.",
     "EV-09": "Agents of machines come with the drivers of real printers.",
-    "K-12": "Packaging and its labels are not built yet: Lamina releases a device, it does not pack it.",
 }
 
 SIGNATURES = (

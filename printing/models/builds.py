@@ -82,7 +82,8 @@ class Build(models.Model):
 
 @table("working")
 class BuildItem(models.Model):
-    """A device on the plate: the frozen mesh it is made from, and where it lies (4x4, row by row; mm)."""
+    """A device on the plate: the frozen mesh it is made from, and where it lies (4x4, row by row; mm), each unit of a
+    lot after the other."""
 
     build = models.ForeignKey(Build, on_delete=models.PROTECT, related_name="items")
     device = models.ForeignKey("devices.Device", on_delete=models.PROTECT, related_name="build_items")

@@ -75,15 +75,17 @@ def _nothing() -> None:
 
 def _slice(build: Build) -> Prepared:
     settings = slice_settings(build.parameters.values)
-    rows = list(build.items.order_by("device_id"))
-    meshes = []
-    for row in rows:
+    refs, meshes = [], []
+    for row in build.items.select_related("device").order_by("device_id"):
         require_intact(Artefact.objects.get(sha256=row.mesh_sha256))
-        meshes.append(read_mesh(artefact_path(row.mesh_sha256)))
+        mesh = read_mesh(artefact_path(row.mesh_sha256))
+        # Of a lot, each unit lies on the plate (K-08).
+        refs += [str(row.device_id)] * row.device.quantity
+        meshes += [mesh] * row.device.quantity
     places = place_on_plate(meshes, settings.plate_size_mm, part_spacing_mm(build.parameters.values))
     watch = _Watch(build.pk)
     sliced = slice_plate(
-        [PlateItem(str(row.device_id), m, p) for row, m, p in zip(rows, meshes, places, strict=True)],
+        [PlateItem(ref, mesh, place) for ref, mesh, place in zip(refs, meshes, places, strict=True)],
         layer_height_mm=settings.layer_height_mm,
         pixel_mm=settings.pixel_mm,
         plate_size_mm=settings.plate_size_mm,
@@ -106,13 +108,21 @@ def _stored(build: Build, sliced: SlicedPlate) -> Prepared:
     return Prepared(
         build_id=build.pk,
         file=artefact.sha256,
-        transforms={int(ref): [float(number) for number in place] for ref, place in sliced.devices},
+        transforms=_places_of(sliced),
         plate_digest=sliced.digest,
         areas_mm2=[round(layer.area_mm2, 4) for layer in sliced.layers],
         volume_ml=sliced.volume_ml,
         material_ml=sliced.material_ml,
         print_seconds=sliced.print_seconds,
     )
+
+
+def _places_of(sliced: SlicedPlate) -> dict[int, list[float]]:
+    """By device, where it lies: 16 numbers, and as many again for each further unit of a lot."""
+    found: dict[int, list[float]] = {}
+    for ref, place in sliced.devices:
+        found.setdefault(int(ref), []).extend(float(number) for number in place)
+    return found
 
 
 class _Watch:

@@ -30,7 +30,7 @@ from quality.api.outputs import (
 )
 from quality.choices import Severity, Source
 from quality.selectors import gauge_id_of, inspections_of, latest_report
-from quality.services.inspection import receive_scan
+from quality.services.inspection import pass_lot, receive_scan
 from quality.services.nonconformance import open_nonconformance
 from quality.services.postprocessing import record_post_process_step
 from quality.services.release import (
@@ -57,6 +57,9 @@ class ScanInput(serializers.Serializer[Any]):
     scan = serializers.FileField(allow_empty_file=True)
     gauge = serializers.CharField(max_length=20, required=False, default="", allow_blank=True)
     measured_on = serializers.DateField(required=False, default=None)
+    unit = serializers.IntegerField(
+        min_value=1, max_value=1000, default=1, help_text="Which unit of a lot was scanned"
+    )
 
 
 class ReviewInput(SigningInput):
@@ -67,6 +70,12 @@ class FindingInput(serializers.Serializer[Any]):
     requirement = serializers.CharField(max_length=200)
     description = serializers.CharField(max_length=4000)
     severity = serializers.ChoiceField(Severity.choices, default=Severity.MAJOR)
+    units = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=1000),
+        required=False,
+        default=list,
+        max_length=1000,
+    )
 
 
 class StepsView(DeviceView):
@@ -120,10 +129,28 @@ class ScansView(DeviceView):
             device_id=device.pk,
             upload=values["scan"].file,
             gauge_id=gauge_id_of(values["gauge"]),
+            unit=values["unit"],
             measured_on=values["measured_on"],
             actor=self.actor,
         )
         return Response(InspectionOutput(row).data, status=202)
+
+
+class LotView(DeviceView):
+    """The inspection of a lot, once every unit of it is decided."""
+
+    permits: ClassVar[Mapping[str, str]] = {
+        "post": "quality.sign_inspection",
+    }
+    serializer_class = SigningInput
+
+    @extend_schema(request=SigningInput, responses=StageOutput)
+    def post(self, request: Request, code: str) -> Response:
+        """Sign that every unit was inspected, and what became of it; the accepted ones go on."""
+        device, values = self.device(), given(SigningInput, request)
+        move = pass_lot(device_id=device.pk, actor=self.actor, credentials=credentials_in(values))
+        signature_id = move.signature.pk if move.signature else None
+        return Response({"device": device.code, "stage": move.device.stage, "signature_id": signature_id})
 
 
 class FindingsView(DeviceView):
@@ -149,6 +176,7 @@ class FindingsView(DeviceView):
             requirement=values["requirement"],
             description=values["description"],
             severity=Severity(values["severity"]),
+            units=values["units"],
             actor=self.actor,
         )
         return Response(NonconformanceOutput(row).data, status=201)

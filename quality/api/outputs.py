@@ -79,7 +79,7 @@ class InspectionOutput(serializers.ModelSerializer[Inspection]):
     class Meta:
         model = Inspection
         fields = (
-            "id", "device", "number", "scan_id", "gauge", "calibration", "measured_on", "received_at", "status",
+            "id", "device", "number", "unit", "scan_id", "gauge", "calibration", "measured_on", "received_at", "status",
             "measurement",
         )  # fmt: skip
         read_only_fields = fields
@@ -93,7 +93,7 @@ class NonconformanceOutput(serializers.ModelSerializer[Nonconformance]):
     class Meta:
         model = Nonconformance
         fields = (
-            "code", "device", "source", "found_at_stage", "requirement", "description", "severity", "evidence", "stage",
+            "code", "device", "source", "found_at_stage", "requirement", "description", "severity", "evidence", "units", "stage",
             "disposition", "justification", "opened_at", "proposed_by", "approved_by",
         )  # fmt: skip
         read_only_fields = fields

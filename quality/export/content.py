@@ -22,7 +22,15 @@ from mes.tables import ROOTS
 from printing.models import BuildItem, Consumption, Printer
 from quality.reports.base import REPORTS
 from quality.reports.production_record import signature_block
-from quality.selectors import events_in, files_of, jobs_of, names_of, streams_of, supply_streams_of
+from quality.selectors import (
+    events_in,
+    files_of,
+    jobs_of,
+    names_of,
+    packages_of,
+    streams_of,
+    supply_streams_of,
+)
 
 SCHEMA = "lamina.device_record/1"
 INSPECTION = "inspection"
@@ -201,6 +209,15 @@ def genealogy_of(device: Device) -> dict[str, Any]:
         "device": device.code,
         "columns": list(GENEALOGY),
         "links": [_link(device, one) for one in used.order_by("pk")],
+        "packages": [
+            {
+                "package": package.code,
+                "level": package.level,
+                "in": package.parent.code if package.parent else None,
+                "units": sum(row.quantity for row in package.contents.filter(device=device)),
+            }
+            for package in packages_of(device)
+        ],
         "plates": sorted({(item.build.code, item.device.code) for item in beside}),
     }
 

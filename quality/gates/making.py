@@ -8,12 +8,14 @@ from django.utils import timezone
 
 from devices.models import Device
 from mes.eventlog.base import Actor
+from mes.exceptions import Reason
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from printing.choices import LotState
 from quality.catalog.plan import read_plan
 from quality.catalog.routing import read_routing
 from quality.choices import ENDED_STAGES
-from quality.models import Gauge, Nonconformance, PostProcessStep
+from quality.models import Gauge, Inspection, Nonconformance, PostProcessStep
+from quality.reports.units import ACCEPTED, OPEN, SCRAPPED, passed_inspections, units_that_are
 from quality.selectors import (
     GONE_ON,
     judged_inspection,
@@ -23,7 +25,6 @@ from quality.selectors import (
     names_of,
     next_step,
     open_nonconformances,
-    passed_inspection,
     unanswered_failures,
     unmeasured_scans,
 )
@@ -83,6 +84,8 @@ def _answered(row: PostProcessStep) -> bool:
 @gate("G-INS-01", "device.pass_inspection")
 def the_scan_is_within_the_plan(device: Device, **_: Any) -> Verdict:
     """Every characteristic of the inspection plan is measured and within its limit."""
+    if device.is_lot:
+        return not_applicable("Of a lot, every unit has a verdict of its own.")
     inspection = judged_inspection(device)
     if inspection is None:
         return blocked("No measurement waits for a decision.", cure="Send a scan of the part.")
@@ -104,24 +107,17 @@ TO_THE_PATIENT = ("device.pass_inspection", "device.complete_record", "device.re
 @gate("G-INS-01", *TO_THE_PATIENT)
 def the_gauge_was_fit(device: Device, **_: Any) -> Verdict:
     """What measured is a registered gauge, in calibration on the day of measuring and fine enough for the tolerance."""
-    inspection = passed_inspection(device) or judged_inspection(device)
-    if inspection is None:
+    judged = judged_inspection(device)
+    inspections = passed_inspections(device) or ([judged] if judged else [])
+    if not inspections:
         return not_applicable("No measurement waits for a decision, and none was passed.")
-    gauge, day = inspection.gauge, inspection.measured_on
-    if gauge is None or day is None:
-        return blocked(
-            f"Scan {inspection.number} names no gauge.",
-            cure="Have it set aside, and measure the part with a registered gauge.",
-            inspection=inspection.number,
-        )
     tolerance = read_plan(device.master.inspection).tolerance_mm
     evidence = {
-        **(gauge_content(inspection) or {}),
+        "measured": [{**(gauge_content(one) or {}), "inspection": one.number} for one in inspections],
         "tolerance_mm": tolerance,
         "least_ratio": str(LEAST_RATIO),
-        "inspection": inspection.number,
     }
-    faults = gauge_faults(gauge, day, tolerance)
+    faults = [fault for one in inspections for fault in _gauge_faults(one, tolerance)]
     if faults:
         return blocked(
             " ".join(fault.text for fault in faults),
@@ -129,6 +125,14 @@ def the_gauge_was_fit(device: Device, **_: Any) -> Verdict:
             **evidence,
         )
     return passed(**evidence)
+
+
+def _gauge_faults(inspection: Inspection, tolerance_mm: float) -> list[Reason]:
+    gauge, day = inspection.gauge, inspection.measured_on
+    if gauge is None or day is None:
+        cure = "Have it set aside, and measure the part with a registered gauge."
+        return [Reason(f"Scan {inspection.number} names no gauge.", cure, "G-INS-01")]
+    return list(gauge_faults(gauge, day, tolerance_mm))
 
 
 @gate("G-INS-01", "gauge.put_in_service")
@@ -139,6 +143,31 @@ def the_gauge_is_calibrated(gauge: Gauge, **_: Any) -> Verdict:
     evidence = {"calibration": last.number, "due_on": last.due_on.isoformat()} if last else {}
     if faults:
         return blocked(faults[0].text, cure="Record a calibration that found it in tolerance.", **evidence)
+    return passed(**evidence)
+
+
+@gate("G-INS-01", *TO_THE_PATIENT)
+def every_unit_is_decided(device: Device, **_: Any) -> Verdict:
+    """Every unit of a lot was inspected and accepted, or is scrapped, and the counts say the same."""
+    if not device.is_lot:
+        return not_applicable("The device is one unit.")
+    accepted, scrapped, left = (units_that_are(device, state) for state in (ACCEPTED, SCRAPPED, OPEN))
+    evidence = {"quantity": device.quantity, "accepted": accepted, "scrapped": scrapped, "open": left}
+    if (len(accepted), len(scrapped)) != (device.accepted, device.scrapped):
+        return blocked(
+            f"The lot counts {device.accepted} accepted and {device.scrapped} scrapped units; the record says otherwise.",
+            cure="Have the log verified; release nothing meanwhile.",
+            **evidence,
+        )
+    if left:
+        named = ", ".join(map(str, left))
+        return blocked(
+            f"Unit {named} is neither accepted nor scrapped.",
+            cure="Every unit of a patient-specific device is inspected: scan it and sign.",
+            **evidence,
+        )
+    if not accepted:
+        return blocked("No unit is accepted.", cure="Dispose of the whole lot.", **evidence)
     return passed(**evidence)
 
 

@@ -44,12 +44,12 @@ def the_record_is_complete(device: Device, **_: Any) -> Verdict:
 
 @gate("G-REL-01", "device.complete_record", "device.release")
 def the_quantities_agree(device: Device, **_: Any) -> Verdict:
-    """Quantity started equals built plus lost, and exactly one good unit stands."""
+    """Quantity started equals built plus lost, and what was built is accepted or scrapped."""
     counts = quantities_of(device)
     if not counts.agree:
         return blocked(
-            f"Started {counts.started}, built {counts.built}, lost {counts.lost}, scrapped {counts.scrapped}: "
-            f"one good unit is not accounted for.",
+            f"Started {counts.started}, built {counts.built}, lost {counts.lost}, scrapped {counts.scrapped}, accepted "
+            f"{counts.accepted}: {'one good unit is not' if device.quantity == 1 else 'not every unit is'} accounted for.",
             cure="Settle every print of this device, then look again.",
             **counts.as_evidence(),
         )

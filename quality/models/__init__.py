@@ -4,6 +4,7 @@ from quality.models.exports import Export, ExportedRecord
 from quality.models.gauges import Calibration, Gauge
 from quality.models.inspection import Inspection, Measurement, Verdict
 from quality.models.nonconformance import Nonconformance
+from quality.models.packages import Package, PackageContent
 from quality.models.postprocessing import PostProcessStep
 from quality.models.release import RecordReview, ReleaseDecision, Report
 
@@ -15,6 +16,8 @@ __all__ = [
     "Inspection",
     "Measurement",
     "Nonconformance",
+    "Package",
+    "PackageContent",
     "PostProcessStep",
     "RecordReview",
     "ReleaseDecision",

@@ -17,6 +17,7 @@ class Inspection(models.Model):
 
     device = models.ForeignKey("devices.Device", on_delete=models.PROTECT, related_name="inspections")
     number = models.PositiveIntegerField(help_text="1 for the device's first scan; repetitions are all kept")
+    unit = models.PositiveSmallIntegerField(default=1, help_text="Which unit of a lot was scanned, from 1")
     scan = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+")
     gauge = models.ForeignKey(
         Gauge, on_delete=models.PROTECT, null=True, related_name="inspections",
@@ -35,7 +36,10 @@ class Inspection(models.Model):
     class Meta:
         db_table = "quality_inspection"
         ordering = ["pk"]
-        constraints = [models.UniqueConstraint(fields=["device", "number"], name="inspection_number_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["device", "number"], name="inspection_number_once"),
+            models.CheckConstraint(condition=models.Q(unit__gte=1), name="inspection_unit"),
+        ]
 
     def __str__(self) -> str:
         return f"inspection {self.number} of device {self.device_id}"

@@ -9,23 +9,26 @@ from mes.models import Person, Signature
 from mes.tables import StageGuard, table
 from quality.choices import NONCONFORMANCE_PAIRS, Disposition, NonconformanceStage, Severity, Source
 
+FIELDS = (
+    "device_id", "source", "found_at_stage", "requirement", "description", "severity", "evidence", "stage",
+    "disposition", "justification", "proposed_by_id", "proposal_id", "approved_by_id", "approval_id",
+)  # fmt: skip
+
 
 @table(
     "working",
     root="quality.nonconformance",
-    digest={
-        1: (
-            "device_id", "source", "found_at_stage", "requirement", "description", "severity", "evidence", "stage",
-            "disposition", "justification", "proposed_by_id", "proposal_id", "approved_by_id", "approval_id",
-        )
-    },
+    digest={1: FIELDS, 2: (*FIELDS, "units")},
     stage=StageGuard("stage", ("open",), NONCONFORMANCE_PAIRS),
-)  # fmt: skip
+)
 class Nonconformance(models.Model):
     """A requirement that was not met, and what was decided about it."""
 
     device = models.ForeignKey("devices.Device", on_delete=models.PROTECT, related_name="nonconformances")
     source = models.CharField(max_length=20, choices=Source)
+    units = models.JSONField(
+        default=list, help_text="Which units of a lot it is about; none: all of the device"
+    )
     found_at_stage = models.CharField(max_length=30)
     requirement = models.CharField(max_length=200, help_text="What was required, by its id where it has one")
     description = models.TextField()

@@ -36,6 +36,7 @@ class ReleaseDecision(models.Model):
 
     device = models.OneToOneField("devices.Device", on_delete=models.PROTECT, related_name="release_decision")
     checklist = models.JSONField()
+    quantity = models.PositiveSmallIntegerField(default=1, help_text="How many units were released")
     record = models.ForeignKey(
         Artefact, on_delete=models.PROTECT, related_name="+", help_text="The record as signed"
     )

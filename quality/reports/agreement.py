@@ -141,6 +141,8 @@ def _step_values(row: PostProcessStep) -> dict[str, Any]:
 
 def _inspections(device: Device, facts: list[Fact]) -> Iterator[str]:
     received = _by(facts, "quality.scan_received", "inspection_id")
+    for _, payload in received.values():
+        payload.setdefault("unit", 1)
     measured = _by(facts, "quality.inspection_measured", "inspection_id")
     refused = _by(facts, "quality.inspection_refused", "inspection_id")
     signed = _by(facts, "quality.inspection_signed", "inspection_id")
@@ -159,6 +161,7 @@ def _inspections(device: Device, facts: list[Fact]) -> Iterator[str]:
 def _scan_values(row: Inspection) -> dict[str, Any]:
     return {
         "number": row.number,
+        "unit": row.unit,
         "scan_sha256": row.scan_id,
         "gauge_id": row.gauge_id,
         "calibration_id": row.calibration_id,

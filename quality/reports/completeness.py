@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
+from devices.choices import DesignStatus, SegmentationStatus, StudyStatus
 from devices.models import Device
 from mes.models import EventRecord
 from mes.selectors import stream_of
@@ -117,13 +117,14 @@ def _printing_items(device: Device) -> tuple[Item, ...]:
 
 @dataclass(frozen=True)
 class Quantities:
-    """Of one unit: how often it was started, built and lost; `scrapped` where it was given up in the end."""
+    """Units: ordered, how often they were started, built and lost, and what became of those that were built."""
 
     ordered: int
     started: int
     built: int
     lost: int
     scrapped: int
+    accepted: int
 
     @property
     def approved(self) -> int:
@@ -131,7 +132,7 @@ class Quantities:
 
     @property
     def agree(self) -> bool:
-        return self.started == self.built + self.lost and self.approved == 1
+        return self.started == self.built + self.lost and self.approved == self.accepted >= 1
 
     def as_evidence(self) -> dict[str, int]:
         return {
@@ -141,21 +142,23 @@ class Quantities:
             "lost": self.lost,
             "scrapped": self.scrapped,
             "approved": self.approved,
+            "accepted": self.accepted,
         }
 
 
 def quantities_of(device: Device) -> Quantities:
-    """Counted from the facts on the device's stream."""
+    """Counted from the facts on the device's stream; a plate holds every unit of a lot, so a print is of all of them."""
     kind, key = stream_of(device)
     events = EventRecord.objects.filter(stream_type=kind, stream_id=key)
     count = {
-        name: events.filter(type=f"printing.device_print_{name}").count()
+        name: device.quantity * events.filter(type=f"printing.device_print_{name}").count()
         for name in ("started", "finished", "failed")
     }
     return Quantities(
-        ordered=1,
+        ordered=device.quantity,
         started=count["started"],
         built=count["finished"],
         lost=count["failed"],
-        scrapped=int(device.stage == Stage.SCRAPPED),
+        scrapped=device.scrapped,
+        accepted=device.accepted,
     )

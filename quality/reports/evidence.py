@@ -14,7 +14,8 @@ from mes.models import Signature
 from mes.services.signatures import is_withdrawn, stands_for
 from mes.services.signing_seal import Standing, integrity_of
 from printing.choices import BuildState
-from quality.selectors import builds_of, inspections_of, latest_steps, passed_inspection
+from quality.reports.units import ACCEPTED, passed_inspections, units_that_are
+from quality.selectors import builds_of, inspections_of, latest_steps
 
 
 @dataclass(frozen=True)
@@ -92,19 +93,11 @@ def _build_signatures(device: Device) -> list[Required]:
 
 def _quality_signatures(device: Device) -> list[Required]:
     review = device.record_reviews.order_by("pk").last()
-    inspection = passed_inspection(device)
     steps = sorted(latest_steps(device).values(), key=lambda row: row.position)
     found = [
         Required(f"post-processing: {row.title}", [row.signature_id], intact(row.signature)) for row in steps
     ]
-    found.append(
-        _one(
-            "inspection",
-            inspection.verdict.signature if inspection else None,
-            inspection.scan_id if inspection else None,
-            inspection.measurement.nominal_id if inspection else None,
-        )
-    )
+    found += _inspection_signatures(device)
     found.append(
         _one(
             "review of the record",
@@ -113,6 +106,21 @@ def _quality_signatures(device: Device) -> list[Required]:
         )
     )
     return found
+
+
+def _inspection_signatures(device: Device) -> list[Required]:
+    """Of a lot, one for each accepted unit (K-08)."""
+    accepted = set(units_that_are(device, ACCEPTED)) if device.is_lot else {1}
+    found = {item.unit: item for item in passed_inspections(device) if item.unit in accepted}
+    return [
+        _one(
+            f"inspection of unit {unit}" if device.is_lot else "inspection",
+            found[unit].verdict.signature if unit in found else None,
+            found[unit].scan_id if unit in found else None,
+            found[unit].measurement.nominal_id if unit in found else None,
+        )
+        for unit in sorted(accepted)
+    ]
 
 
 def _one(what: str, signature: Signature | None, *digests: str | None) -> Required:

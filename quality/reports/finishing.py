@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from devices.models import Device
+from mes.eventlog.base import Actor
 from mes.models import EventRecord
 from quality.choices import Outcome
 from quality.models import Inspection
-from quality.reports.base import NOT_APPLICABLE, NOT_YET, Fact, Grid, Picture, Section
+from quality.reports.base import NOT_APPLICABLE, NOT_YET, RECORDED, Fact, Grid, Picture, Section
 from quality.reports.evidence import tools_of
+from quality.reports.units import ACCEPTED, OPEN, SCRAPPED, units_that_are
 from quality.selectors import inspections_of, passed_inspection
 
 NO_STERILISATION = (
+    "The device master plans no cleaning validation and no sterilisation; delivered non-sterile."
+)
+NO_PACKAGING = (
     "The device master plans no cleaning validation, packaging or sterilisation; delivered non-sterile."
 )
 
@@ -24,8 +30,8 @@ def finishing_sections(
     return (
         inspection(device),
         nonconformities(device),
-        Section("N", "Cleaning, packaging, sterilisation", NOT_APPLICABLE, NO_STERILISATION),
-        labelling(device),
+        packaging(device, events, names),
+        labelling(device, events, names),
         release(device, events, names),
         Section("Q", "Delivery and traceability", NOT_YET),
         Section("R", "Post-production", NOT_YET, "No complaint, correction or removal is recorded."),
@@ -37,13 +43,15 @@ def inspection(device: Device) -> Section:
     if not found:
         return Section("L", "Inspection and test", NOT_YET)
     signed = passed_inspection(device)
+    unit = ("unit",) if device.is_lot else ()
     facts: tuple[Fact, ...] = (
         Fact("sample", "Sample", "100 % of the units"),
+        *_units(device),
         Fact("method", "Method", "Surface scan registered to the approved surface by rigid best fit"),
         Fact("measurements", "Scans received, all kept", len(found)),
     )
-    columns = ("no.", "received", "by", "scan", "measured", "gauge", "state", "answer")
-    grids = [Grid("Every scan", columns, _scans(found)), _gauges(found)]
+    columns = ("no.", *unit, "received", "by", "scan", "measured", "gauge", "state", "answer")
+    grids = [Grid("Every scan", columns, _scans(device, found)), _gauges(found)]
     pictures: tuple[Picture, ...] = ()
     shown = signed or _last_measured(found)
     if shown is not None:
@@ -53,10 +61,19 @@ def inspection(device: Device) -> Section:
     return Section("L", "Inspection and test", facts=facts, grids=tuple(grids), pictures=pictures)
 
 
-def _scans(found: list[Inspection]) -> tuple[tuple[object, ...], ...]:
+def _units(device: Device) -> tuple[Fact, ...]:
+    """Of a lot, what became of each unit (K-08)."""
+    if not device.is_lot:
+        return ()
+    states = ((state, units_that_are(device, state)) for state in (ACCEPTED, SCRAPPED, OPEN))
+    return tuple(Fact(f"units_{state}", f"Units {state}", units) for state, units in states)
+
+
+def _scans(device: Device, found: list[Inspection]) -> tuple[tuple[object, ...], ...]:
     return tuple(
         (
             item.number,
+            *((item.unit,) if device.is_lot else ()),
             item.received_at,
             str(item.received_by) if item.received_by else None,
             item.scan_id,
@@ -177,12 +194,96 @@ def nonconformities(device: Device) -> Section:
     return Section("M", title, grids=(Grid("Nonconformities", columns, rows),))
 
 
-def labelling(device: Device) -> Section:
+def _told(
+    events: list[EventRecord], names: Mapping[int, str], *types: str
+) -> Iterator[tuple[EventRecord, dict[str, Any], str]]:
+    """The facts of some types about packages, each with its payload and who stated it."""
+    for event in events:
+        if event.type in types:
+            person_id = Actor.parse(event.actor).person_id
+            yield event, json.loads(event.payload), names.get(person_id, "") if person_id else ""
+
+
+def packaging(device: Device, events: list[EventRecord], names: Mapping[int, str]) -> Section:
+    """Told from the events, so that a record written before a package was opened does not know of it (K-12)."""
+    title = "Cleaning, packaging, sterilisation"
+    if not device.master.packaging:
+        return Section("N", title, NOT_APPLICABLE, NO_PACKAGING)
+    opened = tuple(
+        (
+            f"K{told['package_id']:07d}",
+            told["level"],
+            told["sterile_barrier"],
+            told["di"],
+            told["station"],
+            event.occurred_at,
+            who,
+        )
+        for event, told, who in _told(events, names, "quality.package_opened")
+    )
+    contents = tuple(
+        (
+            f"K{told['package_id']:07d}",
+            f"D{told['device_id']:07d}",
+            told["quantity"],
+            event.reason,
+            event.occurred_at,
+            who,
+        )
+        for event, told, who in _told(events, names, "quality.package_content_changed")
+    )
+    moved = tuple(
+        (
+            f"K{told['package_id']:07d}",
+            event.type.partition(".")[2].replace("_", " "),
+            f"K{told['parent_id']:07d}" if told.get("parent_id") else None,
+            event.reason,
+            event.occurred_at,
+            who,
+        )
+        for event, told, who in _told(
+            events,
+            names,
+            "quality.package_moved",
+            "quality.package_closed",
+            "quality.package_reopened",
+            "quality.package_voided",
+        )
+    )
+    grids = (
+        Grid("Packages", ("package", "level", "sterile barrier", "identifier", "station, found clear", "begun", "by"), opened),
+        Grid("Contents", ("package", "device", "units in it then", "reason", "at", "by"), contents),
+        Grid("Closed, moved and opened again", ("package", "what", "into", "reason", "at", "by"), moved),
+    )  # fmt: skip
+    return Section("N", title, RECORDED if opened else NOT_YET, NO_STERILISATION, grids=grids)
+
+
+def _labels(events: list[EventRecord], names: Mapping[int, str]) -> Grid:
+    """Labels issued, applied and destroyed, in their order (820.45)."""
+    types = ("quality.labels_issued", "quality.labels_applied", "quality.labels_destroyed")
+    rows = tuple(
+        (
+            f"K{told['package_id']:07d}", event.type.rpartition("_")[2], told["quantity"], event.reason,
+            told["label"]["readable"] if "label" in told else told.get("scanned"),
+            ", ".join(told.get("examined", ())), event.occurred_at, who,
+        )
+        for event, told, who in _told(events, names, *types)
+    )  # fmt: skip
+    columns = ("package", "what", "labels", "reason", "symbol or its text", "examined", "at", "by")
+    return Grid("Labels", columns, rows)
+
+
+def labelling(device: Device, events: list[EventRecord], names: Mapping[int, str]) -> Section:
     label = device.master.label if isinstance(device.master.label, dict) else {}
     facts = tuple(
         Fact(key, key.replace("_", " ").capitalize(), value) for key, value in sorted(label.items())
     )
-    return Section("O", "Labelling and documents", NOT_YET, "The label's text by the device master:", facts)
+    labels = _labels(events, names)
+    state = RECORDED if labels.rows else NOT_YET
+    grids = (labels,) if labels.rows else ()
+    return Section(
+        "O", "Labelling and documents", state, "The label's text by the device master:", facts, grids
+    )
 
 
 def release(device: Device, events: list[EventRecord], names: Mapping[int, str]) -> Section:

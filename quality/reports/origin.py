@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from devices.choices import DesignStatus
-from devices.models import Design, Device, Segmentation, Study
+from devices.models import Design, Device, DeviceMaster, Segmentation, Study
 from mes.models import EventRecord
 from quality.reports.base import NOT_YET, Fact, Grid, Picture, Section
 from quality.reports.completeness import quantities_of
@@ -25,11 +25,18 @@ def origin_sections(device: Device, events: list[EventRecord]) -> tuple[Section,
     )
 
 
+def _identification(master: DeviceMaster) -> str:
+    """The device identifier of each level of packaging, or why there is none (21 CFR 820.35(c), 801.30)."""
+    levels = master.packaging.get("levels", {}) if isinstance(master.packaging, dict) else {}
+    named = [f"{level}: {planned['di']}" for level, planned in levels.items() if planned.get("di")]
+    return f"{str(master.packaging['scheme']).upper()} {'; '.join(named)}" if named else UDI_NOTE
+
+
 def header(device: Device, events: list[EventRecord]) -> Section:
     master = device.master
     facts = (
         Fact("record_id", "Record", device.code),
-        Fact("serial", "Serial number", device.serial),
+        Fact("serial", "Lot number" if device.is_lot else "Serial number", device.serial),
         Fact("order", "Order", device.order.code),
         Fact("case_code", "Case code (patient token)", device.order.patient.token),
         Fact("device_type", "Device type", master.title),
@@ -40,7 +47,7 @@ def header(device: Device, events: list[EventRecord]) -> Section:
         Fact("pathway", "Regulatory pathway", master.pathway),
         Fact("contact_category", "Body contact", master.contact_category),
         Fact("material", "Material", f"{device.material.code}, {device.material.name}"),
-        Fact("udi", "Device identification", UDI_NOTE),
+        Fact("udi", "Device identification", _identification(master)),
         Fact("started_at", "First entry", events[0].occurred_at if events else None),
         Fact("last_at", "Last entry of this record", events[-1].occurred_at if events else None),
         Fact("site", "Manufacturing site", NOT_YET),

@@ -16,7 +16,8 @@ from django.utils import timezone
 from devices.choices import Stage
 from devices.events import DeviceStageChanged
 from devices.models import Device
-from devices.services.lifecycle import locked_device, move_device
+from devices.services.lifecycle import Move, locked_device, move_device
+from devices.services.quantities import accept_unit
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
@@ -35,7 +36,16 @@ from quality.events import (
     ScanReceived,
 )
 from quality.models import Inspection, Verdict
-from quality.selectors import is_used, judged_inspection, unmeasured_scans
+from quality.reports.units import (
+    ACCEPTED,
+    OPEN,
+    SCRAPPED,
+    every_unit,
+    passed_inspections,
+    unit_states,
+    units_that_are,
+)
+from quality.selectors import is_used, judged_inspection, open_nonconformances, unmeasured_scans
 from quality.services.gauges import usable_gauge
 from quality.services.measurement import SYSTEM
 from quality.services.nonconformance import open_nonconformance
@@ -54,8 +64,10 @@ def receive_scan(
     gauge_id: int | None,
     actor: Actor,
     measured_on: date | None = None,
+    unit: int = 1,
 ) -> Inspection:
-    """Take in a scan of the part. Its bytes are stored under their digest and read by a worker later.
+    """Take in a scan of the part, of a lot: of one of its units. Its bytes are stored under their digest and read by a
+    worker later.
 
     `gauge_id` is the scanner; `measured_on` the day of measuring at the site, by default today.
 
@@ -72,6 +84,7 @@ def receive_scan(
             cure="Send the scan once post-processing is complete.",
             rule=RULE,
         )
+    _refuse_unit(device, unit)
     day = measured_on or timezone.localdate()
     _refuse_day(device, day)
     gauge, calibration = usable_gauge(gauge_id, day, read_plan(device.master.inspection).tolerance_mm)
@@ -81,6 +94,7 @@ def receive_scan(
     inspection = Inspection.objects.create(
         device=device,
         number=number,
+        unit=unit,
         scan=scan,
         gauge=gauge,
         calibration=calibration,
@@ -93,6 +107,7 @@ def receive_scan(
             device_id=device.pk,
             inspection_id=inspection.pk,
             number=number,
+            unit=unit,
             scan_sha256=scan.sha256,
             size_bytes=scan.size,
             gauge_id=gauge.pk,
@@ -112,7 +127,9 @@ def sign_inspection(*, inspection_id: int, actor: Actor, credentials: Credential
     require(actor, "quality.sign_inspection", device)
     _refuse_undecidable(device, inspection)
     content = verdict_content(inspection)
-    if inspection.measurement.passed:
+    if device.is_lot:
+        _judge_unit(device, inspection, content, actor, credentials)
+    elif inspection.measurement.passed:
         _pass(device, inspection, content, actor, credentials)
     else:
         _fail(device, inspection, content, actor, credentials)
@@ -121,10 +138,11 @@ def sign_inspection(*, inspection_id: int, actor: Actor, credentials: Credential
 
 def verdict_content(inspection: Inspection) -> dict[str, Any]:
     """What the inspector sees and signs."""
-    measurement = inspection.measurement
+    measurement, device = inspection.measurement, inspection.device
     return {
         "record": "inspection",
         "inspection": inspection.number,
+        **({"device": device.code, "unit": inspection.unit} if device.is_lot else {}),
         "scan_sha256": inspection.scan_id,
         "measured_with": gauge_content(inspection),
         "nominal_sha256": measurement.nominal_id,
@@ -214,7 +232,7 @@ def _refuse_undecidable(device: Device, inspection: Inspection) -> None:
             cure="Wait for its measurement; where none comes, ask the system's operator to run it again.",
             rule=RULE,
         )
-    judged = judged_inspection(device)
+    judged = judged_inspection(device, inspection.unit)
     if judged is None or judged.pk != inspection.pk:
         which = f"Inspection {judged.number} is the one to decide on." if judged else "Send a scan first."
         raise TransitionRefused(
@@ -232,6 +250,70 @@ def _pass(
     _decide(device, inspection, Decision.PASSED, move.signature)
 
 
+def _judge_unit(
+    device: Device, inspection: Inspection, content: dict[str, Any], actor: Actor, credentials: Credentials
+) -> None:
+    """Of a lot every unit has a verdict of its own; the lot goes on when somebody signs for the whole (`pass_lot`)."""
+    if not inspection.measurement.passed:
+        _fail(device, inspection, content, actor, credentials)
+        return
+    signature = sign(
+        subject=device, content=content, meaning=Meaning.PERFORMED, actor=actor, credentials=credentials
+    )
+    _decide(device, inspection, Decision.PASSED, signature)
+    accept_unit(device, inspection.unit, actor=actor)
+
+
+def lot_content(device: Device) -> dict[str, Any]:
+    """What the inspector sees and signs for a lot: how many it began as, and what became of each unit."""
+    return {
+        "record": "inspection of a lot",
+        "lot": device.serial,
+        "quantity": device.quantity,
+        "accepted": units_that_are(device, ACCEPTED),
+        "scrapped": units_that_are(device, SCRAPPED),
+        "scans": {str(item.unit): item.scan_id for item in passed_inspections(device)},
+    }
+
+
+@unit_of_work
+def pass_lot(*, device_id: int, actor: Actor, credentials: Credentials) -> Move:
+    """An inspector signs that every unit of a lot was inspected, and what became of it; the accepted ones go on (K-08).
+
+    Raises TransitionRefused while a unit is neither accepted nor scrapped, or none is accepted.
+    """
+    device = locked_device(device_id)
+    require(actor, "quality.sign_inspection", device)
+    content = lot_content(device)
+    return move_device(device, "pass_inspection", actor=actor, credentials=credentials, content=content)
+
+
+def _refuse_unit(device: Device, unit: int) -> None:
+    """One scan is of one unit, which must exist and must not be given up."""
+    if unit not in every_unit(device):
+        raise InvalidInput(
+            f"{device.code} has no unit {unit}: it has {device.quantity}.",
+            cure="Give the number of the unit that was scanned, from 1.",
+            rule="K-08",
+        )
+    if not device.is_lot:
+        return
+    for found in open_nonconformances(device):
+        if unit in found.units:
+            raise TransitionRefused(
+                f"Unit {unit} of {device.code} failed: {found.code} is open.",
+                cure="Dispose of it first; nothing is measured until it fits.",
+                rule=RULE,
+            )
+    state = unit_states(device)[unit]
+    if state != OPEN:
+        raise TransitionRefused(
+            f"Unit {unit} of {device.code} is {state} already.",
+            cure="Scan the units that are left.",
+            rule="K-08",
+        )
+
+
 def _fail(
     device: Device, inspection: Inspection, content: dict[str, Any], actor: Actor, credentials: Credentials
 ) -> None:
@@ -244,7 +326,8 @@ def _fail(
         credentials=credentials,
     )
     _decide(device, inspection, Decision.FAILED, signature)
-    move_device(device, "fail_inspection", actor=actor, reason=f"Inspection {inspection.number} failed")
+    if not device.is_lot:
+        move_device(device, "fail_inspection", actor=actor, reason=f"Inspection {inspection.number} failed")
     outside = [item for item in content["characteristics"] if not item["passed"]]
     named = "; ".join(
         f"{item['title']}: {item['value']:g} ({item['comparison']} {item['limit']:g})" for item in outside
@@ -255,6 +338,7 @@ def _fail(
         requirement=f"{RULE} inspection plan of {device.master}",
         description=f"Inspection {inspection.number} is out of tolerance: {named}.",
         severity=Severity.MAJOR,
+        units=[inspection.unit] if device.is_lot else [],
         evidence={"inspection": inspection.number, "map_sha256": content["map_sha256"], "outside": outside},
         actor=SYSTEM,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from devices.choices import Stage
@@ -11,6 +11,7 @@ from devices.models import Device
 from devices.selectors.devices import FINAL_STAGES
 from devices.services.holds import hold_device, lift_holds
 from devices.services.lifecycle import advance_device, locked_device
+from devices.services.quantities import scrap_units
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
@@ -27,9 +28,18 @@ from quality.events import (
 )
 from quality.lifecycle import NONCONFORMANCE, PROPOSAL_PATH
 from quality.models import Nonconformance
+from quality.reports.units import ACCEPTED, OPEN, SCRAPPED, unit_states, units_named
 
 SYSTEM = Actor.system("quality.nonconformance")
 RULE = "G-NC-01"
+SPLITTABLE = (
+    Stage.POST_PROCESSING,
+    Stage.AWAITING_INSPECTION,
+    Stage.INSPECTED_PASS,
+    Stage.READY_FOR_REVIEW,
+    Stage.REVIEWED,
+)
+"""Where some units of a lot can be given up while the others go on."""
 
 
 @unit_of_work
@@ -42,14 +52,20 @@ def open_nonconformance(
     actor: Actor,
     severity: Severity = Severity.MAJOR,
     evidence: Mapping[str, Any] | None = None,
+    units: Sequence[int] = (),
 ) -> Nonconformance:
-    """Write down that a requirement is not met, and hold the device wherever it could still go forward."""
+    """Write down that a requirement is not met, and hold the device wherever it could still go forward.
+
+    units: those of a lot that it is about; none: all of the device.
+    """
     device = locked_device(device_id)
     require(actor, "quality.open_nonconformance", device)
     if not requirement.strip() or not description.strip():
         raise InvalidInput("Say what was required and what was found.", cure="Fill in both.", rule=RULE)
+    _refuse_units(device, units)
     found = Nonconformance.objects.create(
         device=device,
+        units=sorted(set(units)),
         source=source,
         found_at_stage=device.stage,
         requirement=requirement.strip()[:200],
@@ -69,6 +85,7 @@ def open_nonconformance(
             description=found.description,
             severity=found.severity,
             evidence=found.evidence,
+            units=found.units,
         ),
         actor=actor,
     )
@@ -214,6 +231,7 @@ def proposal_content(found: Nonconformance, disposition: Disposition, justificat
         "description": found.description,
         "severity": found.severity,
         "evidence": found.evidence,
+        **({"units": found.units} if found.units else {}),
         "disposition": str(disposition),
         "justification": justification.strip(),
     }
@@ -275,6 +293,20 @@ def _move(found: Nonconformance, target: NonconformanceStage, actor: Actor) -> N
     )
 
 
+def _refuse_units(device: Device, units: Sequence[int]) -> None:
+    """A finding about units names some of a lot that are not given up (K-08)."""
+    if not units:
+        return
+    states = unit_states(device) if device.is_lot else {}
+    wrong = [unit for unit in units if states.get(unit) not in (OPEN, ACCEPTED)]
+    if wrong:
+        raise InvalidInput(
+            f"{device.code} has no such units any more: {', '.join(map(str, wrong))}.",
+            cure="Name units of a lot that are left, or none for the whole device.",
+            rule="K-08",
+        )
+
+
 def _way_out(device: Device) -> str:
     """The move that takes a device out of the way to its patient."""
     for row in DEVICE.moves_from(device.stage):
@@ -289,6 +321,11 @@ def _way_out(device: Device) -> str:
 
 def _scrap(device: Device, found: Nonconformance, actor: Actor, credentials: Credentials) -> None:
     if device.stage == Stage.SCRAPPED:
+        return
+    states = unit_states(device)
+    going = [unit for unit in units_named(found, device) if states[unit] != SCRAPPED]
+    if device.scrapped + len(going) < device.quantity:
+        _scrap_some(device, found, going, [unit for unit in going if states[unit] == ACCEPTED], actor)
         return
     if device.stage != Stage.NONCONFORMING:
         advance_device(device_id=device.pk, transition=_way_out(device), actor=SYSTEM, reason=found.code)
@@ -305,3 +342,18 @@ def _scrap(device: Device, found: Nonconformance, actor: Actor, credentials: Cre
             "scrap": True,
         },
     )
+
+
+def _scrap_some(
+    device: Device, found: Nonconformance, going: Sequence[int], good: Sequence[int], actor: Actor
+) -> None:
+    """Some units of a lot are given up and the others go on, once nothing else holds the lot (K-08)."""
+    reason = f"{found.code}: {found.justification}"
+    if device.stage not in SPLITTABLE:
+        raise TransitionRefused(
+            f"{device.code} is at '{Stage(device.stage).label}': its units cannot be given up one by one.",
+            cure="Dispose of the whole, or wait until its inspection.",
+            rule="K-08",
+        )
+    scrap_units(device, going, good=len(good), actor=actor, reason=reason)
+    lift_holds(device_id=device.pk, source=hold_source(found), actor=actor, reason=reason)

@@ -114,6 +114,7 @@ def release_content(device: Device, checklist: tuple[GateResult, ...], record_sh
         "record": "release",
         "device": device.code,
         "record_sha256": record_sha256,
+        "quantity": device.accepted,
         "checklist": [result.as_payload() for result in checklist],
     }
 
@@ -143,6 +144,7 @@ def release_device(*, device_id: int, actor: Actor, credentials: Credentials) ->
     decision = ReleaseDecision.objects.create(
         device=device,
         checklist=content["checklist"],
+        quantity=device.released,
         record=record,
         released_by=move.signature.person,
         signature=move.signature,
@@ -154,6 +156,7 @@ def release_device(*, device_id: int, actor: Actor, credentials: Credentials) ->
             decision_id=decision.pk,
             signature_id=move.signature.pk,
             record_sha256=record.sha256,
+            quantity=device.released,
             checklist=content["checklist"],
         ),
         actor=actor,

@@ -64,7 +64,7 @@ NAMED = {
     "parameters": "parameters", "nonconformances": "finding", "inspections": "inspection", "studies": "study",
     "masters": "master", "materials": "material", "containers": "container", "commands": "command",
     "deliveries": "delivery", "keys": "key", "people": "person", "roles": "grant", "training": "document",
-    "emergencies": "emergency", "erasures": "erasure", "gauges": "gauge", "stations": "station",
+    "packages": "package", "emergencies": "emergency", "erasures": "erasure", "gauges": "gauge", "stations": "station",
     "legal-holds": "hold", "holds": "hold", "disposals": "disposal", "exports": "export", "signatures": "signature",
     "handwritten": "handwritten", "accounts": "account", "address": "contact", "passkeys": "passkey", "sessions": "session",
 }  # fmt: skip

@@ -59,6 +59,7 @@ from quality.choices import ExportKind, Severity, Source
 from quality.models import ExportedRecord, Report
 from quality.services.export import request_export
 from quality.services.nonconformance import open_nonconformance
+from quality.services.packages import open_package
 from tests.mes.makers import enrol
 from tests.quality.makers import (
     PASSWORD,
@@ -74,6 +75,7 @@ from tests.quality.makers import (
 
 STRANGERS = ("other-PRE", "other-CLR", "external-DSN", "external-QAR", "no-role", "program")
 COLUMNS = [*(role.value for role in Role), *STRANGERS]
+PACKAGING = {"scheme": "internal", "levels": {"carton": {}}}
 LABEL = "CX78KCDMJ2"
 REASON = "For the matrix of who may do what"
 TYPED = {
@@ -139,7 +141,7 @@ def make_story() -> Story:
     accounts = {column: _account(column, askers) for column in COLUMNS}
     clients = {column: _signed_in(account) for column, account in accounts.items()}
     names = _people(makers, askers[Role.OPR]) | _own(makers, askers[Role.OPR])
-    device = make_built_device(makers, stage=Stage.AWAITING_INSPECTION)
+    device = make_built_device(makers, stage=Stage.AWAITING_INSPECTION, packaging=PACKAGING)
     order, prescriber = device.order, acting(makers[Role.ORD])
     assign_person(order_id=order.pk, person_id=askers[Role.CLR].pk, role=Role.CLR, actor=prescriber)
     names |= _printed(device.build_items.get())
@@ -147,6 +149,7 @@ def make_story() -> Story:
     names |= _kept(makers, device)
     names |= _exported(makers, device)
     names |= _sources(makers)
+    names |= _packed(makers, device)
     names |= _private(makers, askers, order.patient)
     names |= _made(makers, device)
     return Story(names, clients, _cookies(clients), _usernames(accounts), _statements(accounts))
@@ -276,6 +279,18 @@ def _sources(makers: Staff) -> dict[str, str]:
     actions = ["quality.receive_scan"]
     station, _ = register_station(name="Bench", location="x", actions=actions, actor=acting(makers[Role.SYS]))
     return {"gauge": the_gauge().code, "station": station.code}
+
+
+def _packed(makers: Staff, device: Device) -> dict[str, str]:
+    """A package of the order that is still empty."""
+    package = open_package(
+        order_id=device.order_id,
+        level="carton",
+        station="Bench 1",
+        line_clear=True,
+        actor=acting(makers[Role.LBL]),
+    )
+    return {"package": package.code}
 
 
 def _private(makers: Staff, askers: Staff, patient: Patient) -> dict[str, str]:

@@ -20,11 +20,13 @@ from devices.imaging.base import Acquisition, Volume
 from devices.mesh.base import Mesh
 from devices.mesh.io import write_stl
 from devices.models import Design, Device, DeviceMaster, Material, Order, Segmentation, Study
+from devices.models.devices import COUNTS
 from devices.selectors.definitions import effective_master
 from devices.selectors.evidence import evidence_digest
 from devices.services.assignments import assign_person
 from devices.services.definitions import draft_master, draft_material, publish_master, specify_material
 from devices.services.designs import approval_content, design_content
+from devices.services.lifecycle import count_units
 from devices.services.orders import approve_order, create_order, start_order_review, submit_order
 from devices.services.segmentations import segmentation_content
 from mes.choices import Meaning, Role
@@ -190,7 +192,8 @@ def make_device(stage: str = Stage.PLANNED, staff: Staff | None = None, **fields
     freeze_design_of(device, staff)
     for step in path_to(stage):
         device.stage = step
-        device.save(update_fields=["stage"])
+        count_units(device)
+        device.save(update_fields=["stage", *COUNTS])
     return device
 
 

@@ -11,6 +11,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from devices.choices import TrackedAs
 from devices.models import Device, Order
 from devices.services.orders import (
     approve_order,
@@ -166,6 +167,19 @@ def test_an_order_for_a_past_or_absurd_date_is_not_written(days: int, fault: str
         make_order(need_by=timezone.localdate() + timedelta(days=days))
     assert rules(refused.value) == ["G-ORD-04"]
     assert not Order.objects.exists()
+
+
+@pytest.mark.requirement("K-08")
+@pytest.mark.requirement("K-09")
+def test_a_master_that_is_tracked_by_lot_gives_one_lot_of_all_that_was_ordered() -> None:
+    staff = Staff()
+    unit, *_ = accepted(make_order(staff, master=make_master(), quantity=2), staff)
+    master = make_master(tracked_as=TrackedAs.LOT)
+    (lot,) = accepted(make_order(staff, master=master, quantity=5), staff)
+    assert (lot.tracked_as, lot.quantity, lot.accepted, lot.scrapped, lot.released) == ("lot", 5, 0, 0, 0)
+    assert re.fullmatch(r"[0-9A-Z]{1,18}", lot.serial)
+    assert (unit.tracked_as, unit.quantity) == ("unit", 1)
+    assert lot.serial != unit.serial
 
 
 @pytest.mark.parametrize("quantity", [0, 21, 1.5, 2.0, True, "2"])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from devices.choices import Stage
 from devices.models import Device
 from mes.choices import Role
+from mes.eventlog.unit import open_unit
 from mes.selectors import events_of
 from printing.choices import BuildState, JobState, Run
 from printing.models import Build
@@ -153,3 +156,18 @@ def test_slicing_that_ends_after_a_cancel_writes_nothing(committed_db: None) -> 
     build.refresh_from_db()
     assert build.file_id is None
     assert prepare_build(build.pk)() is None
+
+
+@pytest.mark.requirement("K-08")
+def test_every_unit_of_a_lot_lies_on_the_plate(committed_db: None) -> None:
+    staff = Staff()
+    device = frozen_device(staff)
+    with open_unit():
+        Device.objects.filter(pk=device.pk).update(tracked_as="lot", quantity=3)
+    build = make_build(staff, device)
+    places = build.items.get().transform
+    assert places is not None
+    assert build.state == BuildState.PREPARED
+    assert len(places) == 3 * 16
+    spots = {tuple(places[start + 3 : start + 12 : 4]) for start in (0, 16, 32)}
+    assert len(spots) == 3

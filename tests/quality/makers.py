@@ -34,6 +34,7 @@ from devices.mesh.io import read_mesh, write_stl
 from devices.models import Design, Device, DeviceMaster, Material, Order, Segmentation, Study
 from devices.selectors.evidence import evidence_digest
 from devices.services.designs import approval_content, design_content
+from devices.services.lifecycle import count_units
 from devices.services.orders import approval_content as order_approval
 from devices.services.orders import prescription_content
 from devices.services.segmentations import segmentation_content
@@ -214,13 +215,20 @@ def make_built_device(
     inspection: Mapping[str, Any] = INSPECTION,
     stage: Stage = Stage.BUILT,
     validation: str = "research_only",
+    lot_of: int = 0,
+    packaging: Mapping[str, Any] | None = None,
 ) -> Device:
-    """A device at `built` (or further, without the facts between), with everything that its record needs up to there."""
+    """A device at `built` (or further, without the facts between), with everything that its record needs up to there.
+
+    lot_of: a lot of so many units instead of one."""
     patient = register_patient(
         identity=Identity(f"{CANARY}-{timezone.now().timestamp()}", CANARY, f"{CANARY}given", "1961-02-03"),
         actor=acting(staff[Role.ORD]),
     )
-    return _built(staff, patient.pk, clinical, list(routing), dict(inspection), stage, validation)
+    tracking = {"tracked_as": "lot" if lot_of else "unit", "packaging": dict(packaging or {})}
+    return _built(
+        staff, patient.pk, clinical, list(routing), dict(inspection), stage, validation, lot_of or 1, tracking
+    )
 
 
 @unit_of_work
@@ -232,15 +240,19 @@ def _built(
     inspection: dict[str, Any],
     stage: Stage,
     validation: str,
+    quantity: int,
+    tracking: dict[str, Any],
 ) -> Device:
     material = _material(staff)
-    master = _master(staff, material, clinical, routing, inspection)
-    order = _order(staff, patient_id, master, material)
+    master = _master(staff, material, clinical, routing, inspection, tracking)
+    order = _order(staff, patient_id, master, material, quantity)
     device = Device.objects.create(
         order=order,
         master=master,
         material=material,
         serial=f"L{order.pk:07d}U01",
+        tracked_as=master.tracked_as,
+        quantity=quantity,
         need_by=order.need_by,
     )
     publish(device, DevicePlanned(device_id=device.pk, order_id=order.pk, serial=device.serial), actor=SYSTEM)
@@ -259,6 +271,7 @@ def move_through(device: Device, stages: Sequence[str]) -> None:
     for target in stages:
         row = next(row for row in DEVICE.moves_from(device.stage) if row.target == target)
         device.stage = target
+        count_units(device)
         device.evidence_digest = evidence_digest(device)
         device.save()
         fact = DeviceStageChanged(
@@ -298,7 +311,12 @@ def _material(staff: Staff) -> Material:
 
 
 def _master(
-    staff: Staff, material: Material, clinical: bool, routing: list[Any], inspection: dict[str, Any]
+    staff: Staff,
+    material: Material,
+    clinical: bool,
+    routing: list[Any],
+    inspection: dict[str, Any],
+    tracking: dict[str, Any],
 ) -> DeviceMaster:
     master = DeviceMaster.objects.create(
         code=f"guide-{DeviceMaster.objects.count()}",
@@ -316,6 +334,7 @@ def _master(
         routing=routing,
         inspection=inspection,
         label={"text": "Cranial drill guide", "notice": "Training"},
+        **tracking,
         author=staff[Role.DSN],
     )
     signature = signed(master, {"record": "master"}, Meaning.APPROVED, staff[Role.QAR])
@@ -324,7 +343,7 @@ def _master(
     return master
 
 
-def _order(staff: Staff, patient_id: int, master: DeviceMaster, material: Material) -> Order:
+def _order(staff: Staff, patient_id: int, master: DeviceMaster, material: Material, quantity: int) -> Order:
     order = Order.objects.create(
         patient_id=patient_id,
         prescriber=staff[Role.PRE],
@@ -332,6 +351,7 @@ def _order(staff: Staff, patient_id: int, master: DeviceMaster, material: Materi
         material=material,
         side="none",
         need_by=timezone.localdate() + timedelta(days=30),
+        quantity=quantity,
         characteristics=[{"attribute": "tubes", "value": "2", "unit": "1", "author": staff[Role.PRE].pk}],
         created_by=staff[Role.ORD],
     )
@@ -665,16 +685,16 @@ def deviation_of(offset_mm: float) -> Deviation:
     return inspect_scan(make_part(), scan, tolerance_mm=float(INSPECTION["tolerance_mm"]))
 
 
-def make_measured(staff: Staff, device: Device, *, offset_mm: float = 0.0) -> Inspection:
+def make_measured(staff: Staff, device: Device, *, offset_mm: float = 0.0, unit: int = 1) -> Inspection:
     """A scan that was received and measured. Beyond 0.3 mm of offset it is out of tolerance."""
-    return measured(make_received(staff, device), offset_mm=offset_mm)
+    return measured(make_received(staff, device, unit), offset_mm=offset_mm)
 
 
-def make_received(staff: Staff, device: Device) -> Inspection:
+def make_received(staff: Staff, device: Device, unit: int = 1) -> Inspection:
     """A scan that arrived and is still to be measured."""
     upload = f"solid scan {device.pk} {device.inspections.count()} facet".encode()
     return receive_scan(
-        device_id=device.pk, upload=upload, gauge_id=the_gauge().pk, actor=acting(staff[Role.INS])
+        device_id=device.pk, upload=upload, gauge_id=the_gauge().pk, actor=acting(staff[Role.INS]), unit=unit
     )
 
 

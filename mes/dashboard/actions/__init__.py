@@ -15,9 +15,11 @@ from mes.dashboard.actions.devices import DEVICE_ACTIONS
 from mes.dashboard.actions.gauges import GAUGE_ACTIONS
 from mes.dashboard.actions.keeping import KEEPING_ACTIONS
 from mes.dashboard.actions.orders import ORDER_ACTIONS
+from mes.dashboard.actions.packing import PACKING_ACTIONS
 from mes.dashboard.actions.printing import PRINTING_ACTIONS
 from mes.dashboard.actions.privacy import PRIVACY_ACTIONS
 from mes.dashboard.actions.quality import QUALITY_ACTIONS
+from mes.dashboard.actions.units import UNIT_ACTIONS
 from mes.dashboard.navigation import roles_behind
 from mes.permissions import PERMISSIONS, Decision, can
 
@@ -29,6 +31,8 @@ ACTIONS: dict[str, Action] = {
         *PRINTING_ACTIONS,
         *QUALITY_ACTIONS,
         *GAUGE_ACTIONS,
+        *UNIT_ACTIONS,
+        *PACKING_ACTIONS,
         *AUDIT_ACTIONS,
         *PRIVACY_ACTIONS,
         *KEEPING_ACTIONS,

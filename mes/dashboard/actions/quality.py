@@ -15,6 +15,7 @@ from devices.services.lifecycle import move_content
 from mes.choices import Meaning
 from mes.dashboard.actions.base import Action, Doing, Field, Values, why
 from mes.dashboard.actions.devices import at
+from mes.dashboard.actions.units import scanned_unit, unit_concerned
 from mes.eventlog.base import Actor
 from mes.exceptions import Refused
 from quality.catalog.routing import Parameter, Step, read_routing
@@ -147,6 +148,7 @@ def _record_step(doing: Doing) -> str:
 def _scan_fields(device: Device) -> tuple[Field, ...]:
     usable = Gauge.objects.filter(stage=GaugeStage.IN_SERVICE).order_by("pk")
     return (
+        *scanned_unit(device),
         Field("scan", "Scan of the part, STL or PLY", "file", accept=".stl,.ply"),
         Field(
             "gauge", "Measured with", "select",
@@ -162,6 +164,7 @@ def _receive_scan(doing: Doing) -> str:
         device_id=doing.subject.pk,
         upload=doing.values["scan"][0].file,
         gauge_id=int(doing.values["gauge"]),
+        unit=int(doing.values.get("unit") or 1),
         measured_on=doing.values["measured_on"],
         actor=doing.actor,
     )
@@ -177,6 +180,8 @@ def _verdict(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
     if inspection is None:
         return {}
     content = verdict_content(inspection)
+    if device.is_lot:
+        return content
     if inspection.measurement.passed:
         return move_content(device, DEVICE.row("pass_inspection", device.stage), content)
     return content | {"device": device.code}
@@ -244,6 +249,7 @@ def _found_fields(device: Device) -> tuple[Field, ...]:
             choices=[(str(key), str(label)) for key, label in Severity.choices],
             initial="major",
         ),
+        *unit_concerned(device),
     )
 
 
@@ -254,6 +260,7 @@ def _open_finding(doing: Doing) -> str:
         requirement=str(doing.values["requirement"]),
         description=str(doing.values["description"]),
         severity=Severity(doing.values["severity"]),
+        units=[int(doing.values["unit"])] if doing.values.get("unit", "0") != "0" else [],
         evidence={},
         actor=doing.actor,
     )
