@@ -18,6 +18,7 @@ from mes.eventlog.base import Actor, canonical, digest_of, plain
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import DisposalApproved, DisposalCarriedOut, DisposalProposed, DisposalWithdrawn
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Reason, Refused
+from mes.locking import HOLDS, while_unchanged
 from mes.models import Artefact, Disposal, Patient
 from mes.permissions import require
 from mes.retention import CLASSES, tags_of
@@ -184,6 +185,8 @@ def _decided(*, disposal_id: int) -> list[str]:
 
 
 def _refuse_kept(row: Model) -> None:
+    """A hold that is being placed is waited for, or waits itself until this unit has decided."""
+    while_unchanged(HOLDS)
     if reasons := reasons_to_keep(row):
         raise Refused(reasons)
 

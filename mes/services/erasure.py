@@ -15,6 +15,7 @@ from mes.eventlog.unit import publish, unit_of_work
 from mes.events import ErasureApproved, ErasureRefused, ErasureRequested, PatientIdentityErased
 from mes.exceptions import Conflict, InvalidInput, NotPermitted
 from mes.lifecycle import ask_gates, refuse_blocked
+from mes.locking import HOLDS, while_unchanged
 from mes.models import ErasureRequest, Patient, PatientIdentity, Person
 from mes.permissions import require
 from mes.selectors import roles_of
@@ -75,6 +76,7 @@ def approve_erasure(*, request_id: int, role: Role, actor: Actor, credentials: C
     _may_decide(actor, role)
     column = APPROVALS[role]
     _apart(request, actor, column)
+    while_unchanged(HOLDS)
     results = ask_gates(ERASE, request.patient)
     refuse_blocked(results)
     signature = sign(

@@ -1,12 +1,13 @@
 """Forgetting a patient: two people decide, a duty to keep wins, nothing is left to read, and the chain stays whole."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Model
 from django.utils import timezone
 
@@ -219,6 +220,36 @@ def test_a_hold_that_comes_between_the_two_approvals_stops_the_second() -> None:
     hold = held(order, manager)
     with pytest.raises(TransitionRefused, match=hold.code):
         erased_now(request, Role.QAR)
+    assert not Patient.objects.get(pk=order.patient_id).erased
+
+
+@pytest.mark.requirement("K-15")
+@pytest.mark.requirement("G-PRV-01")
+def test_an_erasure_waits_for_a_hold_that_is_being_placed(committed_db: None) -> None:
+    order = rejected_order()
+    officer = Actor.person(make_person(Role.PRV).pk)
+    request = request_erasure(patient=order.patient, reason="The patient asks", actor=officer)
+    erased_now(request, Role.PRV)
+    (manager, _), (reviewer, typed) = make_signer(Role.REC), make_signer(Role.QAR)
+    outcomes: list[Any] = []
+
+    def decide() -> None:
+        try:
+            outcomes.append(
+                approve_erasure(request_id=request.pk, role=Role.QAR, actor=reviewer, credentials=typed)
+            )
+        except TransitionRefused as refusal:
+            outcomes.append(refusal)
+        finally:
+            connection.close()
+
+    second = threading.Thread(target=decide)
+    with transaction.atomic():
+        hold = held(order, manager)
+        second.start()
+        second.join(1.0)
+    second.join(20.0)
+    assert [str(one) for one in outcomes if hold.code in str(one)] != []
     assert not Patient.objects.get(pk=order.patient_id).erased
 
 
