@@ -14,9 +14,11 @@ from mes.dashboard.actions.base import Action
 from mes.dashboard.actions.devices import DEVICE_ACTIONS
 from mes.dashboard.actions.keeping import KEEPING_ACTIONS
 from mes.dashboard.actions.orders import ORDER_ACTIONS
+from mes.dashboard.actions.people import PEOPLE_ACTIONS
 from mes.dashboard.actions.printing import PRINTING_ACTIONS
 from mes.dashboard.actions.privacy import PRIVACY_ACTIONS
 from mes.dashboard.actions.quality import QUALITY_ACTIONS
+from mes.dashboard.actions.training import TRAINING_ACTIONS
 from mes.dashboard.navigation import roles_behind
 from mes.permissions import PERMISSIONS, Decision, can
 
@@ -30,6 +32,8 @@ ACTIONS: dict[str, Action] = {
         *AUDIT_ACTIONS,
         *PRIVACY_ACTIONS,
         *KEEPING_ACTIONS,
+        *PEOPLE_ACTIONS,
+        *TRAINING_ACTIONS,
     )
 }
 
