@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Exists, ForeignObjectRel, Model, OuterRef, Q, QuerySet, Subquery
 
 from devices.choices import Stage
+from devices.events import DeviceStageChanged
 from devices.models import Device
 from mes.eventlog.base import Actor, digest_of
 from mes.models import Artefact, EventRecord, Person, Signature
@@ -17,6 +18,7 @@ from mes.selectors import stream_of
 from printing.models import Build, MaterialLot, PrinterCommand, PrintJob
 from quality.catalog.routing import Routing, Step, read_routing
 from quality.choices import ENDED_STAGES, Decision, Outcome
+from quality.events import ScanReceived
 from quality.models import Inspection, Nonconformance, PostProcessStep, RecordReview, Report
 
 NOT_MAKING = frozenset(
@@ -75,9 +77,25 @@ def passed_inspection(device: Device) -> Inspection | None:
 
 
 def judged_inspection(device: Device) -> Inspection | None:
-    """The measurement that a verdict would be about: the last one measured, while nobody decided on it."""
+    """The measurement that a verdict would be about: the last one measured, while nobody decided on it.
+
+    A scan from before a rework, or before a repeated post-processing, shows a part that is no longer there (G-INS-01).
+    """
     last = inspections_of(device).filter(measurement__outcome=Outcome.MEASURED).last()
-    return None if last is None or hasattr(last, "verdict") else last
+    if last is None or hasattr(last, "verdict") or last.pk not in scans_of_part(device):
+        return None
+    return last
+
+
+def scans_of_part(device: Device) -> frozenset[int]:
+    """Keys of the scans that arrived since the part last became ready for its inspection, in the order of the log."""
+    facts = EventRecord.objects.filter(stream_type="devices.device", stream_id=str(device.pk))
+    ready = facts.filter(
+        type=DeviceStageChanged.name, payload__contains=f'"target":"{Stage.AWAITING_INSPECTION}"'
+    ).order_by("-version")
+    since = ready.values_list("version", flat=True).first() or 0
+    scans = facts.filter(type=ScanReceived.name, version__gt=since).values_list("payload", flat=True)
+    return frozenset(json.loads(payload)["inspection_id"] for payload in scans)
 
 
 def unmeasured_scans(device: Device) -> list[Inspection]:
