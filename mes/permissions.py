@@ -33,6 +33,7 @@ from mes.models import (
     LegalHold,
     Person,
     ReportingLine,
+    RestoreDrill,
     RoleGrant,
     VaultRotation,
 )
@@ -290,6 +291,7 @@ belongs_to_everybody(
     Curriculum,
     AuditReview,
     ReportingLine,
+    RestoreDrill,
     VaultRotation,
 )
 # Their pages ask for a right, or for a part in them; a code says nothing of a patient.
@@ -347,6 +349,7 @@ allow("mes.carry_out_disposal", "destroy what two people signed for", system=Tru
 allow(
     "mes.read_safekeeping", "see backups, drills and checks", Role.SYS, Role.REC, Role.QAR, Role.AUD, Role.SEC
 )
+allow("mes.confirm_drill", "confirm a restore drill", Role.SYS, Role.REC, Role.QAR, signed=True)
 allow("mes.keep_safe", "record backups, drills and checks", system=True)
 
 

@@ -12,7 +12,14 @@ from django.urls import reverse
 
 from mes.dashboard.find import KINDS, number_of
 from mes.dashboard.records import PAGES
-from mes.models import ControlledDocument, Curriculum, DocumentRevision, Person, RoleGrant
+from mes.models import (
+    ControlledDocument,
+    Curriculum,
+    DocumentRevision,
+    Person,
+    RestoreDrill,
+    RoleGrant,
+)
 from mes.scope import Viewer, visible
 
 LISTS = frozenset({"lots", "builds", "orders", "audit-review", "retention", "documents", "curricula"})
@@ -49,6 +56,7 @@ KEPT = {
     "revision": Kept(
         DocumentRevision, _revision, lambda row: reverse("document", args=[row.document.number])
     ),
+    "drill": Kept(RestoreDrill, _numbered, lambda row: reverse("safekeeping")),
     "curriculum": Kept(Curriculum, _numbered, lambda row: reverse("curricula")),
 }
 

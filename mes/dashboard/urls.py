@@ -16,7 +16,6 @@ from mes.dashboard.access import (
 from mes.dashboard.account import (
     account_page,
     account_password,
-    account_statement,
     contact_name,
     contact_verify,
     passkey_enrol,
@@ -70,7 +69,6 @@ urlpatterns = [
     page("session/active/", session_active, "session-active"),
     page("account/", account_page, "account"),
     page("account/password/", account_password, "account-password"),
-    page("account/statement/", account_statement, "account-statement"),
     page("account/passkeys/", passkey_enrol, "passkey-enrol"),
     page("account/passkeys/<int:number>/lost/", passkey_lost, "passkey-lost"),
     page("account/sessions/<int:number>/end/", session_end, "session-end"),
