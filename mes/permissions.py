@@ -35,6 +35,7 @@ from mes.models import (
     ReportingLine,
     RestoreDrill,
     RoleGrant,
+    TrainingRecord,
     VaultRotation,
 )
 from mes.registry import Registry
@@ -283,6 +284,7 @@ def deciding(viewer: Viewer, actions: Iterable[str]) -> list[Permission]:
 
 
 belongs_to_everybody(
+    TrainingRecord,
     Person,
     Account,
     RoleGrant,
