@@ -24,11 +24,18 @@ SYMBOLS = {
     ".": "not there: 404",
 }
 POSTED_PAGES = {
-    "role-propose", "role-decide", "sign-in", "sign-out", "order-identity", "delivery-decide", "patients", "patient-identity",
+    "sign-in", "sign-out", "order-identity", "delivery-decide", "patients", "patient-identity",
     "patient-erasure", "emergency-asked", "exports", "export-cancel", "security-act", "handwritten-upload", "handwritten-verify",
     "signature-withdraw", "sign-together",
 }  # fmt: skip
-LISTS = {"orders": "new", "builds": "new", "lots": "new", "audit-review": "trail", "retention": "new"}
+LISTS = {
+    "orders": "new",
+    "builds": "new",
+    "lots": "new",
+    "audit-review": "trail",
+    "retention": "new",
+    "documents": "new",
+}
 EXPORTS = {"board": ("as=csv", "as=list"), "audit-trail": ("as=csv",), "audit-review": ("as=csv",)}
 SCANS = (
     "{device}",
@@ -62,6 +69,7 @@ NAMED = {
     "emergencies": "emergency", "erasures": "erasure",
     "legal-holds": "hold", "holds": "hold", "disposals": "disposal", "exports": "export", "signatures": "signature",
     "handwritten": "handwritten", "accounts": "account", "address": "key", "passkeys": "key", "sessions": "key",
+    "document-revisions": "revision-number", "curricula": "curriculum", "trainings": "key", "signing-enrolments": "enrolment",
 }  # fmt: skip
 FIXED = {
     "layer": "1",

@@ -26,12 +26,16 @@ from mes.choices import Meaning, Role
 from mes.models import (
     Account,
     Artefact,
+    Curriculum,
     Delivery,
     Disposal,
+    DocumentRevision,
     EmergencyAccess,
     ErasureRequest,
     Patient,
+    RestoreDrill,
     Signature,
+    SigningEnrolment,
 )
 from mes.permissions import PERMISSIONS
 from mes.services.artefacts import store_artefact
@@ -39,8 +43,9 @@ from mes.services.emergency import break_glass, end_emergency_access
 from mes.services.erasure import request_erasure
 from mes.services.holds import place_hold
 from mes.services.people import grant_role, open_account, register_person
+from mes.services.safekeeping import record_drill
 from mes.services.signing_handwritten import upload_handwritten
-from mes.services.training import approve_document, draft_document
+from mes.services.training import approve_document, draft_document, require_training
 from printing.choices import CommandKind
 from printing.consumers import _stands
 from printing.models import Build, PrinterCommand, PrinterContact
@@ -69,7 +74,7 @@ COLUMNS = [*(role.value for role in Role), *STRANGERS]
 FILES = ("{file}", "{bundle}", "/scan/")
 OWN = ("devices", "mes", "printing", "quality")
 CONSOLE = {
-    "backup", "catalogue", "demo", "dispose", "drill", "enrol", "erase_patient", "export_record", "fleet", "prepare_database",
+    "backup", "catalogue", "confirm_drill", "demo", "dispose", "drill", "enrol", "erase_patient", "export_record", "fleet", "prepare_database",
     "rebase_history",
     "relay", "restore", "rotate_vault_key", "scrub", "seal", "simulate", "tick", "up", "validation", "verify",
 }  # fmt: skip
@@ -112,7 +117,7 @@ def _story() -> Story:
     Build.objects.filter(pk=item.build_id).update(file=_build_file())
     job = item.build.jobs.get()
     PrinterContact.objects.create(printer=job.printer)
-    _document(staff)
+    revision, curriculum = _document(staff)
     emergency, erasure = _privacy(staff, device.order.patient)
     kept = _kept(staff, device) | _exported(staff, device)
     command = PrinterCommand.objects.create(job=job, printer=job.printer, kind=CommandKind.START)
@@ -127,7 +132,9 @@ def _story() -> Story:
         "key": "1", "file": str(design.mesh_id), "person": str(staff[Role.OPR].pk),
         "grant": str(staff[Role.OPR].role_grants.get().pk), "document": "WI-1",
         "patient": device.order.patient.token, "emergency": emergency.code, "erasure": erasure.code,
-        "account": str(staff[Role.OPR].accounts.get().pk), **kept,
+        "account": str(staff[Role.OPR].accounts.get().pk), "revision": "WI-1:A", "revision-number": str(revision.pk),
+        "curriculum": str(curriculum.pk), "drill": str(_drill().pk),
+        "enrolment": str(SigningEnrolment.objects.get(person=staff[Role.OPR]).pk), **kept,
     }  # fmt: skip
     clients = {column: _signed_in(_account(column, staff)) for column in COLUMNS}
     cookies = {
@@ -186,7 +193,20 @@ def _exported(staff: Staff, device: Device) -> dict[str, str]:
     return {"export": export.code, "bundle": bundle.pk}
 
 
-def _document(staff: Staff) -> None:
+def _drill() -> RestoreDrill:
+    outcome = {
+        "backup": "x",
+        "restored_to": "x",
+        "digest_match": True,
+        "events": 1,
+        "tree_size": 1,
+        "seconds": 1.0,
+    }
+    return record_drill(of=outcome)
+
+
+def _document(staff: Staff) -> tuple[DocumentRevision, Curriculum]:
+    """A revision in force, and an action of nobody in the story that asks for it."""
     row = draft_document(
         number="WI-1",
         title="x",
@@ -195,7 +215,12 @@ def _document(staff: Staff) -> None:
         media_type="text/plain",
         actor=acting(staff[Role.QCM]),
     )
-    approve_document(revision_id=row.pk, actor=acting(staff[Role.QAR]), credentials=typed(staff[Role.QAR]))
+    quality = acting(staff[Role.QAR])
+    approve_document(revision_id=row.pk, actor=quality, credentials=typed(staff[Role.QAR]))
+    asked = require_training(
+        action="mes.carry_out_disposal", document_id=row.document_id, actor=quality, reason="x"
+    )
+    return row, asked
 
 
 class _Named(dict[str, str]):
