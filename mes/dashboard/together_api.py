@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.http import Http404
@@ -15,7 +14,8 @@ from mes.api.base import Acting, SigningInput, credentials_in, given
 from mes.dashboard.actions import ACTIONS
 from mes.dashboard.together import BATCHES, deed_of, waiting_in
 from mes.eventlog.base import plain
-from mes.exceptions import InvalidInput
+from mes.exceptions import InvalidInput, NotPermitted
+from mes.permissions import can
 from mes.services.signatures import content_digest
 from mes.services.signing_batch import sign_together
 from mes.services.signing_policy import TOGETHER
@@ -43,12 +43,16 @@ class SignedOutput(serializers.Serializer[Any]):
 class TogetherView(Acting):
     """What waits for one signature: GET lists each record with what would be signed, POST signs the chosen ones or none."""
 
-    @property
-    def permits(self) -> Mapping[str, str]:  # type: ignore[override]  # by the list in the address
+    def check_permissions(self, request: Request) -> None:
+        """The door asks for the right of the list in the address, in place of one for all lists."""
+        if not request.user.is_authenticated:
+            self.permission_denied(request)
         name = str(self.kwargs.get("name", ""))
         if name not in BATCHES:
             raise Http404
-        return {verb: ACTIONS[name].permission.partition(":")[0] for verb in ("get", "post")}
+        decision = can(self.actor, ACTIONS[name].permission.partition(":")[0])
+        if not decision.allowed:
+            raise NotPermitted(decision.reasons)
 
     @extend_schema(responses=WaitingOutput(many=True))
     def get(self, request: Request, name: str) -> Response:

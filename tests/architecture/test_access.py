@@ -355,7 +355,11 @@ def _needed(row: str) -> frozenset[Role] | None:
     names = dict.fromkeys(
         ("device", "order", "build", "job", "lot", "printer", "parameters", "finding", "export"), "D0000001"
     )
-    names |= dict.fromkeys(("inspection", "study", "master", "material", "key"), "1")
+    names |= dict.fromkeys(
+        ("inspection", "study", "master", "material", "key", "revision-number", "curriculum", "enrolment"),
+        "1",
+    )
+    names |= dict.fromkeys(("signature", "handwritten"), "1")
     names |= {
         "container": "CX78KCDMJ2",
         "command": "00000000-0000-0000-0000-000000000000",
