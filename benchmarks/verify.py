@@ -30,7 +30,7 @@ def _measured(events: int) -> dict[str, object]:
     try:
         # One login that may write what `app`, `sealer` and `owner` write between them.
         environment = cluster.environment() | {VARIABLES[Role.APP]: url(cluster.address(SUPERUSER))}
-        written = _run(environment, "-m", "benchmarks.work.longlog", str(events))
+        written = _run(environment, "-m", "benchmarks.work.ledger.longlog", str(events))
         environment[VARIABLES[Role.APP]] = url(cluster.address(Role.APP.login))
         rounds = [_run(environment, "manage.py", "verify", "--json") for _ in range(ROUNDS)]
     finally:

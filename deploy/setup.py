@@ -130,7 +130,7 @@ def has_venv() -> bool:
 def installed_packages(packages: Sequence[str]) -> set[str]:
     command = ["dpkg-query", "-W", "-f=${Package} ${db:Status-Status}\n", *packages]
     # Its status is 1 where one of them is unknown; the lines about the others are there all the same.
-    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed commands of this file
     return {line.split()[0] for line in found.stdout.splitlines() if line.endswith(" installed")}
 
 
@@ -140,14 +140,14 @@ def administrator() -> list[str] | None:
         return []
     if shutil.which("sudo") is None:
         return None
-    asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)  # noqa: S607
+    asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)  # noqa: S607 - whichever sudo the user has
     return ["sudo", "--preserve-env=DEBIAN_FRONTEND"] if asked.returncode == 0 else None
 
 
 def make_environment() -> None:
     """A half-made environment is made again; one that somebody linked in is theirs to make."""
     asks = [str(PYTHON), "-m", "pip", "--version"]
-    usable = PYTHON.exists() and subprocess.run(asks, capture_output=True, check=False).returncode == 0  # noqa: S603
+    usable = PYTHON.exists() and subprocess.run(asks, capture_output=True, check=False).returncode == 0  # noqa: S603 - a fixed command
     if not usable and not VENV.is_symlink():
         run("virtual environment", [sys.executable, "-m", "venv", "--clear", str(VENV)])
 
@@ -209,7 +209,7 @@ def run(what: str, command: Sequence[str], *, environment: dict[str, str] | None
     """Run a step; say what it does every few seconds, and show its last lines where it fails."""
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        process = subprocess.Popen(  # noqa: S603  # fixed commands of this file
+        process = subprocess.Popen(  # noqa: S603 - fixed commands of this file
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             env=os.environ | (environment or {}),
         )  # fmt: skip

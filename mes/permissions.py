@@ -52,21 +52,25 @@ NAMES_SHOWN = 2
 
 @dataclass(frozen=True)
 class Permission:
-    """An action and the roles that carry it. `system`: a rule may do it by itself. `signed`: it asks for a signature."""
+    """An action and the roles that carry it. `system`: a rule may do it by itself. `signed`: it asks for a signature.
+
+    `every_order`: its doors name orders whoever they belong to, so it is not for people of other companies (11.10(d)).
+    """
 
     action: str
     title: str
     roles: frozenset[Role]
     system: bool = False
     signed: bool = False
+    every_order: bool = False
 
 
 PERMISSIONS: Registry[Permission] = Registry("permission")
 
 
-def allow(action: str, title: str, *roles: Role, system: bool = False, signed: bool = False) -> None:
+def allow(action: str, title: str, *roles: Role, system: bool = False, signed: bool = False, every_order: bool = False) -> None:  # fmt: skip
     """Declare an action ("package.verb_noun") and who may do it. Called in the packages' `permissions` modules."""
-    PERMISSIONS.add(action, Permission(action, title, frozenset(roles), system, signed))
+    PERMISSIONS.add(action, Permission(action, title, frozenset(roles), system, signed, every_order))
 
 
 # --- segregation of duties
@@ -232,6 +236,12 @@ def _role_reasons(permission: Permission, person: Person, moment: datetime) -> I
     carrying = list(grants_of(person, moment).filter(role__in=permission.roles))
     if not carrying:
         yield _role_missing(permission, person, moment)
+    elif permission.every_order and person.external:
+        yield Reason(
+            f"To {permission.title} tells of every order, and you know those that you are assigned to.",
+            f"Ask {whom(*permission.roles, fallback='somebody of this company who has the role')} to do this.",
+            "P11-10d",
+        )
     elif permission.signed and all(is_overdue(grant, moment) for grant in carrying):
         yield Reason(
             f"Your role {Role(carrying[0].role).label} was not confirmed in time: nothing can be signed with it.",
@@ -324,29 +334,29 @@ allow(
     signed=True,
 )
 allow("mes.read_views", "see who looked at a patient's identity", R.PRV, R.AUD)
-allow("mes.read_privacy", "see what waits for a decision on privacy", R.PRV, R.QAR, R.AUD)
+allow("mes.read_privacy", "see what waits for a decision on privacy", R.PRV, R.QAR, R.AUD, every_order=True)
 allow("mes.name_manager", "say who answers for a person", R.SEC, R.PRV)
-allow("mes.request_erasure", "register a request for erasure", R.PRV, R.ORD)
-allow("mes.decide_erasure", "decide about a request for erasure", R.PRV, R.QAR, signed=True)
+allow("mes.request_erasure", "register a request for erasure", R.PRV, R.ORD, every_order=True)
+allow("mes.decide_erasure", "decide about a request for erasure", R.PRV, R.QAR, signed=True, every_order=True)
 allow("mes.operate_deliveries", "operate the event deliveries", R.SYS)
 allow("mes.read_audit_trail", "read the audit trail", R.AUD, R.QAR, R.QAX, R.RA, R.SEC)
 allow("mes.review_audit_trail", "review the audit trail", R.AUD, R.QAR, R.QAX, signed=True)
 allow("mes.enrol_signers", "proof who signs", R.SEC, R.RA, system=True)
 allow("mes.record_certification_letter", "record the letter to the FDA", R.RA, system=True)
 allow("mes.withdraw_signature", "withdraw a signature of somebody else", R.QAX, R.RA)
-allow("mes.upload_handwritten", "upload what was signed by hand", R.ORD, R.QAR, R.RA)
-allow("mes.verify_handwritten", "verify a scan as a true copy", R.ORD, R.QAR, R.RA)
+allow("mes.upload_handwritten", "upload what was signed by hand", R.ORD, R.QAR, R.RA, every_order=True)
+allow("mes.verify_handwritten", "verify a scan as a true copy", R.ORD, R.QAR, R.RA, every_order=True)
 allow("mes.guard_accounts", "decide about accounts, resets and rights to sign", R.SEC, system=True)
 allow("mes.confirm_identity", "confirm who a person is, or a reset", R.SEC, R.QAR, R.SYS, system=True)
 allow("mes.review_credentials", "review accounts and rights to sign", R.SEC, R.QAR, system=True)
 
-allow("mes.read_retention", "see how long records are kept", R.REC, R.RA, R.QAR, R.QAX, R.AUD, R.PRV)
+allow("mes.read_retention", "see how long records are kept", R.REC, R.RA, R.QAR, R.QAX, R.AUD, R.PRV, every_order=True)  # fmt: skip
 allow("mes.keep_clocks", "set how long a record is kept", Role.REC, system=True)
-allow("mes.place_hold", "place a legal hold", Role.REC, Role.RA, Role.QAR)
-allow("mes.propose_hold_release", "propose the end of a legal hold", Role.REC)
-allow("mes.release_hold", "end a legal hold as the second person", Role.QAR)
-allow("mes.propose_disposal", "propose the disposal of a record", Role.REC)
-allow("mes.approve_disposal", "approve the disposal of a record as the second person", Role.QAR)
+allow("mes.place_hold", "place a legal hold", Role.REC, Role.RA, Role.QAR, every_order=True)
+allow("mes.propose_hold_release", "propose the end of a legal hold", Role.REC, every_order=True)
+allow("mes.release_hold", "end a legal hold as the second person", Role.QAR, every_order=True)
+allow("mes.propose_disposal", "propose the disposal of a record", Role.REC, every_order=True)
+allow("mes.approve_disposal", "approve the disposal of a record as the second person", R.QAR, every_order=True)  # fmt: skip
 allow("mes.carry_out_disposal", "destroy what two people signed for", system=True)
 allow(
     "mes.read_safekeeping", "see backups, drills and checks", Role.SYS, Role.REC, Role.QAR, Role.AUD, Role.SEC

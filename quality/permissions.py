@@ -35,7 +35,16 @@ allow("quality.complete_record", "complete a production record", system=True)
 allow("quality.review_record", "review a production record", Role.QAR, signed=True)
 allow("quality.release_device", "release a device", Role.QAX, signed=True)
 allow("quality.render_report", "write a report", Role.QAR, Role.QAX, Role.RA, system=True)
-allow("quality.export_record", "export records", Role.AUD, Role.QAR, Role.QAX, Role.RA, system=True)
+allow(
+    "quality.export_record",
+    "export records",
+    Role.AUD,
+    Role.QAR,
+    Role.QAX,
+    Role.RA,
+    system=True,
+    every_order=True,
+)
 allow("quality.verify_integrity", "verify the integrity of a record", *MAKERS_AND_CHECKERS, Role.AUD)
 
 

@@ -4,6 +4,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,18 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connections
-from django.test import Client, TransactionTestCase
-from pytest_django.plugin import DjangoDbBlocker
+from django.test import Client, TransactionTestCase, override_settings
+from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
 from mes.dashboard.sessions import KEPT
+from mes.embedded import roles
 from mes.eventlog import delivery, relay
 from mes.services.sessions import open_session
 from mes.terminals import Terminal, digest_of_key
 from tests import servers
+from tests.devices import makers as _devices  # noqa: F401 - tells who is in its scene
+from tests.quality.export import conftest as _quality  # noqa: F401 - likewise
+from tests.scenes import Scene, begin, scene_of
 from tests.servers import Cluster
 
 DEFAULT = "test"
@@ -51,12 +56,62 @@ def django_db_setup(cluster: Cluster, django_db_blocker: DjangoDbBlocker) -> Ite
     """This process's clone of the migrated database. Tests connect as the role `app`."""
     cluster.clone(DEFAULT)
     with django_db_blocker.unblock():
-        _point_at(NAME=DEFAULT)
+        _point_at(NAME=_begins.database)
     _Fresh.cluster = cluster
     yield
     with django_db_blocker.unblock():
         connections.close_all()
     cluster.drop(DEFAULT)
+
+
+@dataclass
+class _Begins:
+    """The database that the running test begins with, and the one that its clones are made of."""
+
+    database: str = DEFAULT
+    template: str = roles.DATABASE
+
+
+_begins = _Begins()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin with the scene of the test's folder. Its people are made when the first test needs them."""
+    if not (
+        {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+        or item.get_closest_marker("django_db")
+    ):
+        return
+    scene = scene_of(item.path.relative_to(item.config.rootpath), getattr(item, "fixturenames", ()))
+    if scene is not None:
+        with item.config.stash[blocking_manager_key].unblock():
+            _tell(scene)
+    begin(scene)
+    _begins.database, _begins.template = (scene.database,) * 2 if scene else (DEFAULT, roles.DATABASE)
+    if connections.settings["default"]["NAME"] != _begins.database:
+        _point_at(NAME=_begins.database)
+
+
+def _tell(scene: Scene) -> None:
+    """Make a scene's database, once per process, after those that it goes on from."""
+    if scene.is_told:
+        return
+    if scene.upon:
+        _tell(scene.upon)
+    connections.close_all()
+    cluster, before = _own_cluster(), scene.upon
+    cluster.clone(scene.database, template=before.database if before else roles.DATABASE)
+    _point_at(NAME=scene.database)
+    if before is None:
+        scene.tell()
+        return
+    scene.files = cluster.layout.root / scene.database
+    shutil.rmtree(scene.files, ignore_errors=True)
+    if before.files:
+        shutil.copytree(before.files, scene.files)
+    with override_settings(ARTEFACTS_DIR=scene.files):
+        scene.tell()
 
 
 class _Fresh:
@@ -67,13 +122,14 @@ class _Fresh:
     @classmethod
     def enter(cls) -> None:
         name = f"{DEFAULT}_{next(_numbers)}"
-        cls.cluster.clone(name)
+        connections.close_all()
+        cls.cluster.clone(name, template=_begins.template)
         _point_at(NAME=name)
 
     @classmethod
     def leave(cls) -> None:
         name = connections.settings["default"]["NAME"]
-        _point_at(NAME=DEFAULT)
+        _point_at(NAME=_begins.database)
         cls.cluster.drop(name)
 
 

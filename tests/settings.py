@@ -18,8 +18,8 @@ for name in [
     del os.environ[name]
 os.environ["LAMINA_VAR"] = str(claim_place())
 
-from mes.settings import *  # noqa: E402, F403
-from mes.settings import INSTALLED_APPS  # noqa: E402
+from mes.settings import *
+from mes.settings import INSTALLED_APPS
 
 # Argon2 is slow on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -59,6 +59,7 @@ NUMBER = "[0-9]{1,18}"
 class SignatureOutput(serializers.ModelSerializer[Signature]):
     standing = serializers.SerializerMethodField()
     withdrawn = serializers.SerializerMethodField()
+    meaning = serializers.CharField(read_only=True)
     content = serializers.JSONField(help_text="What was signed, as canonical text")
 
     class Meta:
@@ -207,6 +208,7 @@ class EnrolmentViewSet(Acting, GenericViewSet[SigningEnrolment]):
 
 class PaperOutput(serializers.ModelSerializer[HandwrittenSignature]):
     scan = serializers.CharField(source="scan_id", read_only=True, help_text="SHA-256")
+    meaning = serializers.CharField(read_only=True)
 
     class Meta:
         model = HandwrittenSignature
@@ -221,7 +223,10 @@ class PaperInput(serializers.Serializer[Any]):
     subject_type = serializers.CharField(max_length=60, help_text="As streams are named: devices.device")
     subject_id = serializers.IntegerField(min_value=1)
     printed_name = serializers.CharField(max_length=310)
-    meaning = serializers.ChoiceField(choices=[one.value for one in Meaning if one not in SELDOM])
+    meaning = serializers.RegexField(
+        f"^({'|'.join(one.value for one in Meaning if one not in SELDOM)})$",
+        help_text="As a signature has it",
+    )
     executed_on = serializers.DateField()
     scan = serializers.FileField(help_text="PDF, PNG or JPEG")
 

@@ -69,6 +69,7 @@ class CurriculumOutput(serializers.ModelSerializer[Curriculum]):
 
 class TrainingOutput(serializers.ModelSerializer[TrainingRecord]):
     revision = serializers.StringRelatedField[DocumentRevision]()
+    result = serializers.CharField(read_only=True)
     evidence = serializers.CharField(source="evidence_id", read_only=True, help_text="SHA-256")
 
     class Meta:
@@ -85,14 +86,14 @@ class ToSignOutput(serializers.Serializer[Any]):
     digest = serializers.CharField()
 
 
-class DraftInput(serializers.Serializer[Any]):
+class RevisionInput(serializers.Serializer[Any]):
     number = serializers.CharField(max_length=30)
     title = serializers.CharField(max_length=200)
     revision = serializers.CharField(max_length=10)
     file = serializers.FileField(help_text="PDF or plain text")
 
 
-class ApprovalInput(SigningInput):
+class RevisionApprovalInput(SigningInput):
     effective_from = serializers.DateTimeField(required=False, default=None, allow_null=True)
     grace_days = serializers.IntegerField(min_value=0, max_value=365, required=False, default=0)
 
@@ -107,7 +108,9 @@ class TrainingInput(SigningInput):
     person_id = serializers.IntegerField(min_value=1)
     revision_id = serializers.IntegerField(min_value=1)
     method = serializers.ChoiceField(choices=TrainingMethod.choices)
-    result = serializers.ChoiceField(choices=TrainingResult.choices)
+    result = serializers.RegexField(
+        rf"^({'|'.join(TrainingResult.values)})$", help_text=", ".join(TrainingResult.values)
+    )
     trained_at = serializers.DateTimeField(required=False, default=None, allow_null=True)
     expires_at = serializers.DateTimeField(required=False, default=None, allow_null=True)
     evidence = serializers.RegexField(r"^[0-9a-f]{64}$", required=False, default="", help_text="SHA-256")
@@ -151,23 +154,23 @@ class RevisionViewSet(Readable):
     def rows(self) -> QuerySet[DocumentRevision]:
         return DocumentRevision.objects.select_related("document").order_by("pk")
 
-    @extend_schema(request=DraftInput, responses={201: RevisionOutput})
+    @extend_schema(request=RevisionInput, responses={201: RevisionOutput})
     def create(self, request: Request) -> Response:
-        values = given(DraftInput, request)
+        values = given(RevisionInput, request)
         file = values.pop("file")
         row = draft_document(**values, file=file.read(), media_type=file.content_type or "", actor=self.actor)
         return Response(RevisionOutput(row).data, status=201)
 
-    @extend_schema(request=ApprovalInput, responses=ToSignOutput)
+    @extend_schema(request=RevisionApprovalInput, responses=ToSignOutput)
     @action(detail=True, methods=["post"], url_path="to-sign")
     def to_sign(self, request: Request, pk: str) -> Response:
-        values = given(ApprovalInput, request)
+        values = given(RevisionApprovalInput, request)
         return to_sign(revision_content(self.get_object(), values["effective_from"], values["grace_days"]))
 
-    @extend_schema(request=ApprovalInput, responses=RevisionOutput)
+    @extend_schema(request=RevisionApprovalInput, responses=RevisionOutput)
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, pk: str) -> Response:
-        values = given(ApprovalInput, request)
+        values = given(RevisionApprovalInput, request)
         row = approve_document(
             revision_id=int(pk),
             effective_from=values["effective_from"],

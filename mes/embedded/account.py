@@ -81,7 +81,7 @@ def _create_account() -> pwd.struct_passwd:
     for _ in range(CREATE_ATTEMPTS):
         # It fails where another process holds the password file, or has just made the account.
         try:
-            said = subprocess.run(command, check=False, capture_output=True, text=True).stderr  # noqa: S603  # a fixed command
+            said = subprocess.run(command, check=False, capture_output=True, text=True).stderr  # noqa: S603 - a fixed command
         except OSError as error:
             said = str(error)
         try:

@@ -79,7 +79,7 @@ class Postgres:
         """
         password = read_or_create(roles.password_file(roles.SUPERUSER, self.layout))
         single = [str(binaries() / "postgres"), "--single", "-j", "-D", str(self.layout.postgres), "postgres"]
-        made = subprocess.run(  # noqa: S603  # our own binary and arguments
+        made = subprocess.run(  # noqa: S603 - our own binary and arguments
             self._run_as_server(single),
             # Letters, digits, hyphens and underscores: nothing to quote. Standard input stands in no list of processes.
             input=f"ALTER ROLE {roles.SUPERUSER} PASSWORD '{password}';\n",
@@ -114,7 +114,7 @@ class Postgres:
         initdb += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         with self._password_for_server() as password:
             initdb.append(f"--pwfile={password}")
-            made = subprocess.run(  # noqa: S603  # our own binary and arguments
+            made = subprocess.run(  # noqa: S603 - our own binary and arguments
                 self._run_as_server(initdb), capture_output=True, text=True, check=False
             )
         if made.returncode:

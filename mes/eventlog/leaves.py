@@ -13,7 +13,7 @@ from json.encoder import encode_basestring as quoted  # type: ignore[attr-define
 from typing import Any
 
 from mes.eventlog.base import plain
-from mes.eventlog.changes import CHANGES_TEXT, digest_of_changes
+from mes.eventlog.changes import digest_of_changes
 
 LEAF_FIELDS = (
     "pos", "tx", "epoch", "uid", "stream_type", "stream_id", "version", "type", "schema_version", "payload", "actor",
@@ -22,7 +22,7 @@ LEAF_FIELDS = (
 )  # fmt: skip
 
 EventText = tuple[Any, ...]
-"""The columns of an event as `EVENT_TEXT` gives them, and the changes under it; these and `causation` may be None."""
+"""The columns of an event as `EVENT_TEXT` gives them; `causation` may be None."""
 
 
 def _as_text(column: str) -> str:
@@ -31,9 +31,9 @@ def _as_text(column: str) -> str:
     return f"e.{column}::text"
 
 
-EVENT_TEXT = ", ".join([*(_as_text(column) for column in sorted(LEAF_FIELDS)), CHANGES_TEXT])
-"""SQL: every column of the event `e` as its canonical text has it, in the order of their names; then its changes."""
-COLUMNS = len(LEAF_FIELDS) + 1
+EVENT_TEXT = ", ".join(_as_text(column) for column in sorted(LEAF_FIELDS))
+"""SQL: every column of the event `e` as its canonical text has it, in the order of their names."""
+COLUMNS = len(LEAF_FIELDS)
 
 
 def leaf_content(event: Mapping[str, Any], changes: str | None = None) -> bytes:
@@ -47,11 +47,11 @@ def leaf_content(event: Mapping[str, Any], changes: str | None = None) -> bytes:
     return json.dumps(columns, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def leaf_text(columns: EventText) -> bytes:
-    """What a leaf covers, from the columns that `EVENT_TEXT` gives."""
+def leaf_text(columns: EventText, changes: str | None = None) -> bytes:
+    """What a leaf covers, from the columns that `EVENT_TEXT` gives and the lines of its changes, if there are any."""
     (
         actor, causation, correlation, epoch, occurred_at, payload, pos, reason, record_digest, record_schema,
-        recorded_at, schema_version, software, stream_id, stream_type, tx, type_, uid, version, changes,
+        recorded_at, schema_version, software, stream_id, stream_type, tx, type_, uid, version,
     ) = columns  # fmt: skip
     # Numbers, UUIDs and moments hold nothing that JSON escapes.
     cause = f'"{causation}"' if causation else "null"

@@ -26,6 +26,7 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from mes.eventlog.base import canonical
+from mes.eventlog.changes import CHANGES_BETWEEN, Covering
 from mes.eventlog.leaves import (
     EVENT_TEXT,
     LEAF_FIELDS,
@@ -56,6 +57,9 @@ __all__ = [
 BATCH = 5000
 SEAL_AT_MOST = 50_000
 """Leaves under one new seal: a long backlog is sealed in parts, each of which stays whatever happens to the next."""
+
+Settled = tuple[int, int, int]
+"""(epoch, tx, pos)."""
 
 log = logging.getLogger(__name__)
 
@@ -283,13 +287,15 @@ class Sealer:
 
     def _give_leaves(self, tree: Tree) -> int:
         before = tree.size
-        for batch in _settled_batches():
+        for after, batch in _settled_batches():
             rows = []
+            covering = Covering(iter(_changes_between(after, settled_order(batch[-1]))))
             for columns in batch:
-                hashed = leaf_hash(leaf_text(columns))
+                epoch, tx, pos = settled_order(columns)
+                hashed = leaf_hash(leaf_text(columns, covering.of(epoch, tx)))
                 index = tree.size
                 tiles = b"".join(tree.append(hashed))
-                rows.append((index, settled_order(columns)[2], hashed.hex(), tiles.hex()))
+                rows.append((index, pos, hashed.hex(), tiles.hex()))
             with (
                 connection.cursor() as cursor,
                 cursor.copy("COPY mes_leaf (index, event_id, hash, tiles) FROM STDIN") as copy,
@@ -328,8 +334,8 @@ def _restored(size: int) -> Tree:
         raise RecordAltered(f"The sealed tree cannot be read: {missing}.") from missing
 
 
-def _settled_batches() -> Iterator[list[EventText]]:
-    """What is settled and has no leaf, up to what one seal takes."""
+def _settled_batches() -> Iterator[tuple[Settled, list[EventText]]]:
+    """What is settled and has no leaf, up to what one seal takes: each batch with what it comes after."""
     last = Leaf.objects.order_by("-index").select_related("event").first()
     after = (last.event.epoch, last.event.tx, last.event.pos) if last else (0, 0, 0)
     for _ in range(SEAL_AT_MOST // BATCH):
@@ -337,10 +343,17 @@ def _settled_batches() -> Iterator[list[EventText]]:
             cursor.execute(SETTLED, [*after, BATCH])
             batch: list[EventText] = cursor.fetchall()
         if batch:
-            yield batch
+            yield after, batch
         if len(batch) < BATCH:
             return
         after = settled_order(batch[-1])
+
+
+def _changes_between(after: Settled, last: Settled) -> list[tuple[int, int, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(CHANGES_BETWEEN, [*after[:2], *last[:2]])
+        found: list[tuple[int, int, str]] = cursor.fetchall()
+    return found
 
 
 def run(sealer: Sealer, stop: threading.Event) -> None:

@@ -333,8 +333,7 @@ def _reading(kind: str, schema: int) -> tuple[str, Field[Any, Any]]:
     )
     key: Field[Any, Any] = meta.pk
     of_type = f"{key.db_type(connection)}[]"
-    # Names of our own tables and columns, none from outside.
-    read = f'SELECT "{key.column}", {columns} FROM {meta.db_table} WHERE "{key.column}" = ANY(%s::{of_type})'  # noqa: S608
+    read = f'SELECT "{key.column}", {columns} FROM {meta.db_table} WHERE "{key.column}" = ANY(%s::{of_type})'  # noqa: S608 - our own names
     return read, key
 
 

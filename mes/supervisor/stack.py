@@ -86,7 +86,7 @@ def running_stack(
     command = [sys.executable, str(MANAGE), "up", "--port", str(port), "--quiet"]
     command += ["--servers"] if servers_only else []
     with fresh.open("wb") if quiet else nullcontext() as output:
-        process = subprocess.Popen(  # noqa: S603  # our own command
+        process = subprocess.Popen(  # noqa: S603 - our own command
             bound(command, on_parent_death=signal.SIGTERM),
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -9,10 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
+from inspect import getsource, unwrap
 from pathlib import Path
 from typing import Any
 
+from devices.services.signing import SIGNED_VERBS
 from mes.dashboard.actions import ACTIONS
+from mes.dashboard.find import KINDS
+from mes.dashboard.letters import DECISIONS
+from mes.dashboard.security import VERBS
+from mes.dashboard.together import BATCHES
+from mes.permissions import PERMISSIONS
 from printing.routing import websocket_urlpatterns
 from tests.flows.routes import Route, every_route
 
@@ -23,11 +30,6 @@ SYMBOLS = {
     "-": "refused with 403 and the reasons",
     ".": "not there: 404",
 }
-POSTED_PAGES = {
-    "sign-in", "sign-out", "order-identity", "delivery-decide", "patients", "patient-identity",
-    "patient-erasure", "emergency-asked", "exports", "export-cancel", "security-act", "handwritten-upload", "handwritten-verify",
-    "signature-withdraw", "sign-together",
-}  # fmt: skip
 LISTS = {
     "orders": "new",
     "builds": "new",
@@ -37,22 +39,18 @@ LISTS = {
     "documents": "new",
 }
 EXPORTS = {"board": ("as=csv", "as=list"), "audit-trail": ("as=csv",), "audit-review": ("as=csv",)}
-SCANS = (
-    "{device}",
-    "{serial}",
-    "{order}",
-    "{build}",
-    "{job}",
-    "{lot}",
-    "{container}",
-    "{printer}",
-    "{finding}",
-)
+SUBJECTS = {"end-emergency": "lasting"}
+"""Actions that need another object of the story than their page's own."""
+SCANS = (*sorted(name for _, name in KINDS.values()), "serial", "container", "job", "finding")
+"""What a scanner may read: every kind of code, serial numbers and labels."""
 
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """One row. `template` names the story's objects in braces."""
+    """One row. `template` names the story's objects in braces.
+
+    method: as in HTTP; SOCKET; or MAY, for an action of `mes.permissions` whichever door asks for it.
+    """
 
     template: str
     method: str
@@ -68,24 +66,33 @@ NAMED = {
     "deliveries": "delivery", "keys": "key", "people": "person", "roles": "grant", "training": "document",
     "emergencies": "emergency", "erasures": "erasure",
     "legal-holds": "hold", "holds": "hold", "disposals": "disposal", "exports": "export", "signatures": "signature",
-    "handwritten": "handwritten", "accounts": "account", "address": "key", "passkeys": "key", "sessions": "key",
+    "handwritten": "handwritten", "accounts": "account", "address": "contact", "passkeys": "passkey", "sessions": "session",
     "document-revisions": "revision-number", "curricula": "curriculum", "trainings": "key", "signing-enrolments": "enrolment",
 }  # fmt: skip
 FIXED = {
     "layer": "1",
-    "ending": "pdf",
     "transition": "freeze_design",
     "revision": "A",
     "token": "{patient}",
-    "step": "letter",
-    "name": "verify-build",
 }
-
-VERBS = {"orders": "submit", "accounts": "end-sessions"}
+FILES = {"exports": "{bundle}", "builds": "{build_file}", "lots": "{certificate}"}
+"""Each page's own file. Those of devices are `{file}`."""
+VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "delivery-decide": {"decision": tuple(DECISIONS)},
+    "security-act": {"verb": tuple(VERBS)},
+    "signers-step": {"step": ("prove", "confirm", "close", "letter")},
+    "sign-together": {"name": tuple(BATCHES)},
+    "api-sign-together": {"name": tuple(BATCHES)},
+    "api-device-to-sign": {"verb": tuple(SIGNED_VERBS)},
+    "api-order-to-sign": {"verb": ("submit", "approve-ORD", "approve-RA")},
+    "api-device-record": {"ending": ("pdf", "json")},
+}
+"""Routes whose address says what is done: a row for each thing."""
 
 
 def every_call() -> list[Call]:
     found = {call for route in every_route() for call in _calls(route)}
+    found |= {Call(action, "MAY") for action in PERMISSIONS}
     found |= {Call(f"/{pattern.pattern}", "SOCKET") for pattern in websocket_urlpatterns}
     return sorted(found)
 
@@ -94,47 +101,57 @@ def _calls(route: Route) -> Iterator[Call]:
     if route.name in ("act", "act-preview"):
         yield from _actions(route.name)
         return
-    template = _filled(route)
-    for method in _methods(route):
-        yield Call(template, method)
-    for query in EXPORTS.get(route.name, ()):
-        yield Call(f"{template}?{query}", "GET")
-    if route.name == "find":
-        for code in SCANS:
-            yield Call(f"{template}?code={code}", "GET")
+    for template in _filled(route):
+        for method in _methods(route):
+            yield Call(template, method)
+        for query in EXPORTS.get(route.name, ()):
+            yield Call(f"{template}?{query}", "GET")
+        if route.name == "find":
+            for code in SCANS:
+                yield Call(f"{template}?code={{{code}}}", "GET")
 
 
 def _actions(name: str) -> Iterator[Call]:
     for action in ACTIONS.values():
-        code = LISTS.get(action.page) or f"{{{NAMED.get(action.page + 's', action.page)}}}"
+        subject = SUBJECTS.get(action.id) or NAMED.get(action.page + "s", action.page)
+        code = LISTS.get(action.page) or f"{{{subject}}}"
         path = f"/act/{action.page}/{code}/{action.id}/"
         if name == "act":
             yield Call(path, "GET")
+            yield Call(path, "POST")
         elif action.content is not None:
             yield Call(f"{path}preview/", "POST")
 
 
 def _methods(route: Route) -> list[str]:
-    if not route.is_api:
-        return ["GET", "POST"] if route.name in POSTED_PAGES else ["GET"]
+    """What a view answers. Of a page its source tells: its decorators, and whether it looks at how it was asked."""
     view: Any = route.callback
-    offered = getattr(view, "actions", None) or {
-        name: name for name in ("get", "post", "put", "patch", "delete") if hasattr(view.cls, name)
-    }
-    return [name.upper() for name in offered if name != "head"]
+    if hasattr(view, "cls"):
+        offered = getattr(view, "actions", None) or [
+            name for name in ("get", "post", "put", "patch", "delete") if hasattr(view.cls, name)
+        ]
+        return [name.upper() for name in offered if name != "head"]
+    source = getsource(unwrap(view))
+    if "@require_POST" in source:
+        return ["POST"]
+    asks = "@require_GET" not in source and ("request.method" in source or "request.POST" in source)
+    return ["GET", "POST"] if asks else ["GET"]
 
 
-def _filled(route: Route) -> str:
+def _filled(route: Route) -> Iterator[str]:
+    """The route's addresses, with the story's objects in braces."""
     parts = route.template.split("/")
     kind = next((part for part in parts if part in NAMED), "")
     filled = route.template
     for name in ("code", "pk", "label", "uid", "number"):
         filled = filled.replace(f"{{{name}}}", f"{{{NAMED.get(kind, 'device')}}}")
+    filled = filled.replace("{sha256}", FILES.get(kind, "{file}"))
     for name, value in FIXED.items():
         filled = filled.replace(f"{{{name}}}", value)
-    filled = filled.replace("{sha256}", "{bundle}" if kind == "exports" else "{file}")
-    filled = filled.replace("{decision}", "review" if kind == "roles" else "retry")
-    return filled.replace("{verb}", VERBS.get(kind, "approve-design"))
+    for name, values in VARIANTS.get(route.name, {}).items():
+        yield from (filled.replace(f"{{{name}}}", value) for value in values)
+    if route.name not in VARIANTS:
+        yield filled
 
 
 def read() -> tuple[list[str], dict[str, str]]:

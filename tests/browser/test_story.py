@@ -87,9 +87,10 @@ def test_from_the_order_to_the_frozen_design(open_as: Open, drain: Callable[[], 
     told(images, "The images arrived")
     drain()
 
+    chosen = f"{staff[Role.CLR].person.pk}:CLR"
     coordinator.goto(f"/orders/{order.code}/")
     dialog(coordinator, "Assign somebody")
-    coordinator.locator("#dialog [name=person]").select_option(f"{staff[Role.CLR].person.pk}:CLR")
+    coordinator.locator("#dialog [name=person]").select_option(chosen)
     confirm(coordinator)
     told(coordinator, "may know the order now")
 

@@ -37,6 +37,7 @@ from mes.services.patients import Identity, register_patient
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.signatures import Credentials, sign
 from tests.mes.makers import enrol
+from tests.scenes import Scene, take
 
 SETUP = Actor.system("setup")
 PASSWORD = "a long enough password"
@@ -61,6 +62,13 @@ class Who:
 
 
 def make_person(*roles: Role, name: str = "") -> Who:
+    """Somebody new; or who stands ready, where one role and no name is asked for."""
+    if len(roles) == 1 and not name:
+        return take(roles[0], _new_person) or _new_person(*roles)
+    return _new_person(*roles, name=name)
+
+
+def _new_person(*roles: Role, name: str = "") -> Who:
     number = next(_numbers)
     person = register_person(full_name=name or f"Person {number}", actor=SETUP)
     for role in roles:
@@ -68,6 +76,9 @@ def make_person(*roles: Role, name: str = "") -> Who:
     username = f"user{number}"
     enrol(open_account(username=username, password=PASSWORD, person=person, actor=SETUP), PASSWORD)
     return Who(person, username)
+
+
+PEOPLE = Scene("devices", _new_person, each=2)
 
 
 @dataclass(frozen=True)

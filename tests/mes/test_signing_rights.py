@@ -178,7 +178,7 @@ def test_one_account_of_a_person_signs() -> None:
     second = make_account(person_of(actor), signs=False)
     again = Credentials(second.username, PASSWORD)
     assert rules(lambda: signed(actor, again)) == {"P11-100a"}
-    prove = lambda: prove_identity(account_id=second.pk, document="id", method="video", actor=SYSTEM)  # noqa: E731
+    prove = partial(prove_identity, account_id=second.pk, document="id", method="video", actor=SYSTEM)
     assert rules(prove) == {"P11-100a"}
     first = SigningEnrolment.objects.get(account__username=typed.username)
     close_enrolment(enrolment_id=first.pk, actor=SYSTEM, reason="another account from now on")
@@ -191,7 +191,7 @@ def test_one_account_of_a_person_signs() -> None:
 @pytest.mark.requirement("ES-12")
 def test_a_program_is_not_enrolled() -> None:
     program = make_account(None)
-    prove = lambda: prove_identity(account_id=program.pk, document="id", method="video", actor=SYSTEM)  # noqa: E731
+    prove = partial(prove_identity, account_id=program.pk, document="id", method="video", actor=SYSTEM)
     assert rules(prove) == {"ES-12"}
 
 

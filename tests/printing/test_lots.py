@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -348,8 +348,13 @@ def test_the_balance_always_holds(django_db_blocker: object, taken: list[tuple[i
     for number, quantity, withdrawal in taken:
         container = containers[number]
         container.refresh_from_db()
-        act: Callable[[], object] = lambda c=container, q=quantity, w=withdrawal: withdraw_material(  # type: ignore[misc]  # noqa: E731
-            container_id=c.pk, quantity=q, withdrawal=w, actor=staff[Role.MAT].actor, reason="r"
+        act = partial(
+            withdraw_material,
+            container_id=container.pk,
+            quantity=quantity,
+            withdrawal=withdrawal,
+            actor=staff[Role.MAT].actor,
+            reason="r",
         )
         if quantity > container.remaining:
             with pytest.raises(InvalidInput):

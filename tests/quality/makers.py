@@ -72,6 +72,7 @@ from quality.models import Inspection
 from quality.services.inspection import receive_scan
 from quality.services.measurement import record_measurement
 from tests.mes.makers import enrol
+from tests.scenes import Scene, take
 
 SYSTEM = Actor.system("test")
 PASSWORD = "a long pass phrase"
@@ -119,12 +120,23 @@ class Staff:
         return self.by_role[role]
 
 
+class _AsAsked(dict[Role, Person]):
+    """People who are there as soon as somebody asks for their role: most tests need few of them."""
+
+    def __missing__(self, role: Role) -> Person:
+        self[role] = take(role, _one) or _one(role)
+        return self[role]
+
+
+def _one(role: Role) -> Person:
+    return make_person(f"Person {role.value}", role)
+
+
+PEOPLE = Scene("quality", _one)
+
+
 def make_staff() -> Staff:
-    roles = (
-        Role.PRE, Role.ORD, Role.RA, Role.SEG, Role.CLR, Role.DSN, Role.QCM, Role.BLD, Role.MAT, Role.OPR, Role.PST,
-        Role.INS, Role.QAR, Role.QAX,
-    )  # fmt: skip
-    return Staff({role: make_person(f"Person {role.value}", role) for role in roles})
+    return Staff(_AsAsked())
 
 
 # --- surfaces

@@ -31,7 +31,7 @@ HARMS = (
         "the time of signature",
         "changed",
     ),
-    ("UPDATE mes_signature SET content = '{}' WHERE meaning = 'approved'", "the content of signature", "changed"),
+    ("UPDATE mes_signature SET content = '{}' WHERE meaning = 'approved'", "the content, the binding or the seal", "changed"),
     (
         "UPDATE mes_signature SET person_id = (SELECT max(id) FROM mes_person) WHERE meaning = 'performed'",
         "the person of signature",

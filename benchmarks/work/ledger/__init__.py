@@ -1,1 +1,5 @@
-"""The same change of one row, saved in four ways."""
+"""The ledger benchmark's own processes. Each is started as a module, with the settings in its environment."""
+
+import django
+
+django.setup()

@@ -6,12 +6,8 @@ import json
 import sys
 import time
 
-import django
-
-django.setup()
-
-from mes.models import Delivery  # noqa: E402
-from mes.models.eventlog import OPEN_STATUSES, DeliveryStatus  # noqa: E402
+from mes.models import Delivery
+from mes.models.eventlog import OPEN_STATUSES, DeliveryStatus
 
 print("ready", flush=True)
 for line in sys.stdin:

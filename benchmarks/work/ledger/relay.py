@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import django
-
-django.setup()
-
-from benchmarks.work.ledger import changes  # noqa: E402
-from mes.eventlog import relay  # noqa: E402
-from mes.stopping import stop_on_signals  # noqa: E402
+from benchmarks.work.ledger import changes
+from mes.eventlog import relay
+from mes.stopping import stop_on_signals
 
 
 def nothing_queued(queue: str, delivery: int, token: str) -> None:

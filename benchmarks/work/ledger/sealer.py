@@ -5,13 +5,9 @@ from __future__ import annotations
 import sys
 import time
 
-import django
+from django.conf import settings
 
-django.setup()
-
-from django.conf import settings  # noqa: E402
-
-from mes.eventlog.sealing import Sealer, load_key  # noqa: E402
+from mes.eventlog.sealing import Sealer, load_key
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Lamina's settings, and the peers beside it."""
 
-from mes.settings import *  # noqa: F403
+from mes.settings import *
 from mes.settings import INSTALLED_APPS
 
 INSTALLED_APPS = [

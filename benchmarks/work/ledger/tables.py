@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import sys
 
-import django
 import psycopg
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
 from psycopg import sql
 
-django.setup()
-
-from django.apps import apps  # noqa: E402
-from django.conf import settings  # noqa: E402
-from django.core.management import call_command  # noqa: E402
-from django.db import connections  # noqa: E402
-
-from benchmarks.work.ledger.changes import MODELS  # noqa: E402
-from mes.embedded import roles  # noqa: E402
-from mes.embedded.connect import open_role  # noqa: E402
-from mes.embedded.layout import Layout  # noqa: E402
-from mes.embedded.roles import Role  # noqa: E402
+from benchmarks.work.ledger.changes import MODELS
+from mes.embedded import roles
+from mes.embedded.connect import open_role
+from mes.embedded.layout import Layout
+from mes.embedded.roles import Role
 
 INSERT = sql.SQL("""
     INSERT INTO {} (order_id, master_id, material_id, serial, stage, phase, held, hold_reason, resume_to, need_by,

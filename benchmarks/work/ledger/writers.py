@@ -7,13 +7,9 @@ import sys
 import threading
 import time
 
-import django
+from django.db import connection
 
-django.setup()
-
-from django.db import connection  # noqa: E402
-
-from benchmarks.work.ledger.changes import CHANGES, MODELS  # noqa: E402
+from benchmarks.work.ledger.changes import CHANGES, MODELS
 
 
 def main(first: int, threads: int, rows: int) -> None:

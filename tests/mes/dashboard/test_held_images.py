@@ -103,13 +103,13 @@ def test_a_file_that_changed_after_it_was_shown_is_not_signed_for(
     whole = held.read_bytes()
     held.write_bytes(whole + b"x")
     refused = signed(client, device, address, page, who)
-    assert (refused.status_code, "ES-19" in refused.content.decode()) == (403, True)
+    assert (refused.status_code, "ES-19" in refused.content.decode()) == (409, True)
     assert not Study.objects.exists()
     held.write_bytes(whole)
     wrong = signed(client, device, address, page, who, password="another one entirely")
     assert (wrong.status_code, "ES-01" in wrong.content.decode()) == (403, True)
     unseen = signed(client, device, address, page, who, digest="")
-    assert unseen.status_code == 403
+    assert unseen.status_code == 409
     assert signed(client, device, address, page, who).status_code == 204
     again = signed(client, device, address, page, who)
     assert again.status_code == 409

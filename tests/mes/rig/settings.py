@@ -3,7 +3,7 @@
 import os
 from datetime import timedelta
 
-from mes.settings import *  # noqa: F403
+from mes.settings import *
 
 INSTALLED_APPS = [
     "django.contrib.auth",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from mes.models import EventRecord, Person
 from quality.services.bundle import Bundle, bundle_of
 from quality.services.reports import render_production_record
 from tests.mes.logins import acting_as
-from tests.quality.makers import Staff, make_person, make_staff
-from tests.quality.test_release import release, reviewed
+from tests.quality.makers import PEOPLE, Staff, make_person, make_staff
+from tests.quality.test_release import REVIEWED, release, reviewed
+from tests.scenes import Scene, told
 from tests.servers import Cluster
 
 _archives: dict[str, bytes] = {}
@@ -39,7 +41,7 @@ def archive_of(bundle: Bundle) -> bytes:
 @pytest.fixture
 def keys(tmp_path: Path, settings: Any) -> Path:
     folder = tmp_path / "keys"
-    folder.mkdir()
+    shutil.copytree(settings.KEYS_DIR, folder)
     settings.KEYS_DIR = folder
     return folder
 
@@ -54,13 +56,24 @@ def auditor(staff: Staff) -> Person:
     return make_person("Person AUD", Role.AUD)
 
 
-@pytest.fixture
-def released(staff: Staff) -> Device:
+def _released() -> int:
+    staff = make_staff()
     device = reviewed(staff)
     release(staff, device)
     fact = EventRecord.objects.get(type="quality.device_released")
     render_production_record(device.pk, last_pos=fact.pos)()
-    return Device.objects.get(pk=device.pk)
+    return device.pk
+
+
+RELEASED = Scene("released", PEOPLE.make, story=_released, upon=REVIEWED)
+
+
+@pytest.fixture
+def released(staff: Staff) -> Device:
+    """A released device with its production record: the scene of the tests that ask for it."""
+    number = told("released")
+    assert isinstance(number, int)
+    return Device.objects.get(pk=number)
 
 
 @pytest.fixture
@@ -75,7 +88,7 @@ def bundle(sealed: Device) -> Bundle:
 
 
 @pytest.fixture
-def archive(request: pytest.FixtureRequest, committed_db: None) -> bytes:
+def archive(request: pytest.FixtureRequest, released: Device) -> bytes:
     """The bytes of a bundle, written once for every test that only reads it, with its signing key."""
     if not _archives:
         bundle: Bundle = request.getfixturevalue("bundle")

@@ -1,6 +1,6 @@
 """Write a long log the fast way (COPY, as the owner of a throw-away database would), then seal it.
 
-`python -m benchmarks.work.longlog EVENTS`. Every event is a whole one: its stream has a row whose digest it carries, and
+`python -m benchmarks.work.ledger.longlog EVENTS`. Every event is a whole one: its stream has a row whose digest it carries, and
 thirty events; payloads are as long as those of the services. Prints one JSON line: events, seconds of sealing.
 """
 
@@ -13,17 +13,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import django
+from django.conf import settings
+from django.db import connection, transaction
 
-django.setup()
-
-from django.conf import settings  # noqa: E402
-from django.db import connection, transaction  # noqa: E402
-
-from mes.eventlog.base import canonical  # noqa: E402
-from mes.eventlog.sealing import Sealer, load_key  # noqa: E402
-from mes.eventlog.unit import digests_of  # noqa: E402
-from mes.tables import ROOTS  # noqa: E402
+from mes.eventlog.base import canonical
+from mes.eventlog.sealing import Sealer, load_key
+from mes.eventlog.unit import digests_of
+from mes.tables import ROOTS
 
 EVENTS_EACH = 30
 TOGETHER = 1000

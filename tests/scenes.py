@@ -1,0 +1,119 @@
+"""Scenes: what many tests begin with, told once per process in a database that those tests start from.
+
+A test that rolls back runs inside the scene's database, one that commits gets a clone of it. Makers take who stands ready,
+each person once per test, and make somebody new where nobody is left or the test has no scene.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+from mes.choices import Role
+
+SCENES: dict[str, Scene] = {}
+ROOMS = {
+    "tests/devices/": "devices",
+    "tests/printing/": "devices",
+    "tests/mes/dashboard/": "devices",
+    "tests/browser/": "devices",
+    "tests/quality/": "quality",
+    "tests/quality/test_agreement.py": "reviewed",
+    "tests/quality/test_release": "reviewed",
+    "tests/quality/test_reports": "reviewed",
+    "tests/quality/export/": "reviewed",
+}
+"""Which scene the tests of a folder begin with, unless a fixture of theirs names one. Those of the kernel begin with an
+empty record."""
+
+
+@dataclass
+class Scene:
+    """A database, the people in it and what they did.
+
+    make: one person of a role; there are `each` of every role
+    story: what happens when everybody is there; its result is `told`
+    upon: the scene that this one goes on from, with the same people
+    files: the artefacts of the story, of which each test gets a copy
+    """
+
+    name: str
+    make: Callable[[Role], Any]
+    roles: Iterable[Role] = Role
+    each: int = 1
+    story: Callable[[], Any] = lambda: None
+    upon: Scene | None = None
+    files: Path | None = None
+    told: Any = None
+    is_told: bool = False
+    is_open: bool = False
+    ready: dict[tuple[Role, int], Any] = field(default_factory=dict)
+    taken: Counter[Role] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        SCENES[self.name] = self
+
+    @property
+    def database(self) -> str:
+        return f"scene_{self.name}"
+
+    def tell(self) -> None:
+        """Make everybody and let the story happen, in the scene's database."""
+        if self.upon is not None:
+            self.ready = self.upon.ready
+        else:
+            everybody = [(role, number) for role in self.roles for number in range(self.each)]
+            self.ready = {(role, number): self.make(role) for role, number in everybody}
+        begin(self)
+        self.told = self.story()
+        self.is_told = True
+
+    def take(self, role: Role) -> Any | None:
+        """Somebody with this one role whom the running test does not have yet."""
+        number = self.taken[role]
+        self.taken[role] += 1
+        return deepcopy(self.ready.get((role, number)))
+
+
+def scene_of(test: PurePath, fixtures: Iterable[str]) -> Scene | None:
+    """The scene that a test begins with: that of a fixture it asks for, else that of its file or folder."""
+    named = [SCENES[name] for name in fixtures if name in SCENES]
+    if named:
+        return max(named, key=_depth)
+    place = test.as_posix()
+    found = [room for room in ROOMS if place.startswith(room)]
+    return SCENES[ROOMS[max(found, key=len)]] if found else None
+
+
+def _depth(scene: Scene) -> int:
+    return 1 + _depth(scene.upon) if scene.upon else 0
+
+
+def begin(scene: Scene | None) -> None:
+    """A test begins: nobody is taken yet."""
+    for other in SCENES.values():
+        other.is_open = other is scene
+        other.taken.clear()
+
+
+def take(role: Role, make: Callable[[Role], Any]) -> Any | None:
+    """Somebody of the running test's scene, if its people are made in this way."""
+    scene = next((scene for scene in SCENES.values() if scene.is_open and scene.make is make), None)
+    return scene.take(role) if scene else None
+
+
+def files() -> Path | None:
+    """The artefacts of the running test's scene."""
+    return next((scene.files for scene in SCENES.values() if scene.is_open), None)
+
+
+def told(name: str) -> Any | None:
+    """What a scene's story left, where the running test began with that scene or a later one."""
+    scene = next((scene for scene in SCENES.values() if scene.is_open), None)
+    while scene is not None and scene.name != name:
+        scene = scene.upon
+    return deepcopy(scene.told) if scene and scene.is_told else None
