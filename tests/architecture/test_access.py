@@ -178,7 +178,7 @@ def _cells() -> Iterator[tuple[str, str, str]]:
 
 
 CLOSED = {
-    "GET /api/trainings/{key}/",  # nobody in the story was trained
+    "GET /api/trainings/{key}/": "nobody in the story was trained",
     "GET /find/": "a search for nothing finds nothing",
     "GET /sign-in/provider/": "no identity provider is set up in the story",
     "GET /sign-in/provider/answer/": "no identity provider is set up in the story",
