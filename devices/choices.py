@@ -101,6 +101,9 @@ class OrderStage(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+KEPT_FROM = frozenset({Stage.RELEASED, Stage.SHIPPED, Stage.DELIVERED, Stage.SCRAPPED, Stage.CANCELLED})
+"""Where the time for which a device's record is kept has begun."""
+
 # fmt: off
 ORDER_PAIRS: tuple[tuple[str, str], ...] = (
     ("draft",                      "submitted"),

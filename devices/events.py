@@ -139,11 +139,18 @@ class OrderAccepted(Event, name="devices.order_accepted", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderRejected(Event, name="devices.order_rejected", terminal=True):
+class OrderRejected(Event, name="devices.order_rejected"):
     """The order will not be made. The event's reason says why."""
 
     order_id: int
     signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderClosed(Event, name="devices.order_closed"):
+    """Nothing is left to do about a delivered order: its time of retention runs."""
+
+    order_id: int
 
 
 @dataclass(frozen=True, kw_only=True)

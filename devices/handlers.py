@@ -13,9 +13,12 @@ from devices.events import (
     DeviceStageChanged,
     ImagesAccepted,
     ImagesRefused,
+    OrderClosed,
+    OrderRejected,
     SegmentationRequested,
     StudyReceived,
 )
+from devices.services.closing import start_clock_of_order, start_clocks_of_device
 from devices.services.designs import record_design
 from devices.services.following import follow_devices
 from devices.services.generating import compute_design
@@ -94,3 +97,19 @@ def order_follows_void(recorded: Recorded[DesignVoided]) -> None:
 @on(DeviceStageChanged, id="devices.order_follows_stage")
 def order_follows_stage(recorded: Recorded[DeviceStageChanged]) -> None:
     follow_devices(device_id=recorded.event.device_id)
+
+
+@on(DeviceStageChanged, id="devices.start_clocks")
+def start_clocks(recorded: Recorded[DeviceStageChanged]) -> None:
+    """A release starts the time for which the record is kept, and so do a delivery, a scrapping and a cancellation."""
+    start_clocks_of_device(device_id=recorded.event.device_id, stage=recorded.event.target)
+
+
+@on(OrderClosed, id="devices.start_clock_of_closed_order")
+def start_clock_of_closed_order(recorded: Recorded[OrderClosed]) -> None:
+    start_clock_of_order(order_id=recorded.event.order_id)
+
+
+@on(OrderRejected, id="devices.start_clock_of_rejected_order")
+def start_clock_of_rejected_order(recorded: Recorded[OrderRejected]) -> None:
+    start_clock_of_order(order_id=recorded.event.order_id)

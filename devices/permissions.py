@@ -35,6 +35,7 @@ allow("devices.request_order_info",     "ask for missing information",          
 allow("devices.supply_order_info",      "supply missing information",           R.ORD, R.PRE)
 allow("devices.approve_order",          "approve an order",                     R.ORD, R.RA, signed=True)
 allow("devices.reject_order",           "reject an order",                      R.ORD, R.RA, signed=True)
+allow("devices.close_order",            "close a delivered order",              R.ORD)
 
 allow("devices.assign_person",          "assign somebody to an order",          R.ORD, R.RA, R.QAR)
 allow("devices.receive_study",          "send in images",                       R.IMG, R.ORD)

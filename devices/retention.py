@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime
 
-from devices.choices import OrderStage, Stage
-from devices.events import DeviceStageChanged
+from django.db.models import Max
+
+from devices.choices import KEPT_FROM, OrderStage
+from devices.events import DeviceStageChanged, OrderClosed
 from devices.models import Device, DeviceMaster, Order
 from mes.models import EventRecord, Patient
 from mes.retention import (
     IMPLANT_LIFETIME_YEARS,
     LIFETIME_YEARS,
+    RECORDS_OF_PATIENTS,
     Facts,
     Tag,
     kept_with,
@@ -20,7 +24,6 @@ from mes.retention import (
     retained_for_good,
 )
 
-ENDED = frozenset({Stage.RELEASED, Stage.SHIPPED, Stage.DELIVERED, Stage.SCRAPPED, Stage.CANCELLED})
 ORDER_ENDED = frozenset({OrderStage.CLOSED, OrderStage.REJECTED, OrderStage.CANCELLED})
 IMPLANTED = frozenset({"tissue_bone_long_term"})
 """Contact categories of what stays in the body (ISO 10993-1: more than 30 days)."""
@@ -37,9 +40,31 @@ retained_for_good("devices.material", "R-13485", because="devices were made of i
 def device_facts(device: Device) -> Facts:
     """Release or last shipment starts the clock; a scrapped or cancelled device is kept just as long (ISO 13485 4.2.5)."""
     rules, lifetime = _rules_of(device.master), _lifetime_of(device.master)
-    if device.stage not in ENDED:
+    if device.stage not in KEPT_FROM:
         return Facts(None, f"{device.code} is not released, scrapped or cancelled", lifetime, rules)
     return Facts(last_happened("devices.device", device.pk, DeviceStageChanged.name), "", lifetime, rules)
+
+
+def facts_of_devices(devices: Iterable[Device]) -> Facts | None:
+    """What several devices say together, in one query where all have ended and in none where one has not."""
+    found = list(devices)
+    waiting = next((device for device in found if device.stage not in KEPT_FROM), None)
+    if waiting is not None:
+        return latest([device_facts(waiting), *(_begun(device, None) for device in found)])
+    moves = EventRecord.objects.filter(
+        stream_type="devices.device",
+        stream_id__in=[str(device.pk) for device in found],
+        type=DeviceStageChanged.name,
+    )
+    ends = dict(moves.values_list("stream_id").annotate(Max("recorded_at")))
+    return latest(_begun(device, ends.get(str(device.pk))) for device in found)
+
+
+def _begun(device: Device, ended: datetime | None) -> Facts:
+    waits = "" if ended else f"{device.code} has no end on record"
+    return Facts(
+        ended.date() if ended else None, waits, _lifetime_of(device.master), _rules_of(device.master)
+    )
 
 
 def _rules_of(master: DeviceMaster) -> tuple[str, ...]:
@@ -75,16 +100,24 @@ def latest(facts: Iterable[Facts]) -> Facts | None:
 
 @retained("devices.order", "R-13485", disposable=True)
 def order_facts(order: Order) -> Facts:
-    """Kept with its last device. One that was rejected before there was a device is kept from that day on."""
-    devices = order.devices.select_related("master").order_by("pk")
-    found = latest(device_facts(device) for device in devices)
+    """Kept with its last device, or from its closing where that came later. One that was rejected before there was a
+    device is kept from that day on."""
+    found = facts_of_devices(order.devices.select_related("master").order_by("pk"))
     if found is not None:
-        return found
+        closed = last_happened("devices.order", order.pk, OrderClosed.name)
+        return replace(found, begins=max(found.begins, closed)) if found.begins and closed else found
     rules, lifetime = _rules_of(order.master), _lifetime_of(order.master)
     if order.stage not in ORDER_ENDED:
         return Facts(None, f"{order.code} is not closed", lifetime, rules)
     return Facts(last_happened("devices.order", order.pk), "", lifetime, rules)
 
+
+def _records_of(patient: Patient) -> Iterator[Order | Device]:
+    yield from Order.objects.filter(patient=patient).order_by("pk")
+    yield from Device.objects.filter(order__patient=patient).order_by("pk")
+
+
+RECORDS_OF_PATIENTS.add("devices", _records_of)
 
 # --- what a legal hold on an order or a patient reaches
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
+from django.db import connection
 from django.db.models import Model, QuerySet
 
 M = TypeVar("M", bound=Model)
@@ -25,3 +26,21 @@ def locked_rows(rows: QuerySet[M], keys: Iterable[int]) -> list[M]:
 def locked_row(rows: QuerySet[M], key: int) -> M | None:
     """The one row with this key, as `locked_rows`. None where there is none."""
     return next(iter(locked_rows(rows, [key])), None)
+
+
+HOLDS = "legal holds"
+
+
+def nobody_else(about: str) -> None:
+    """Wait for everybody who decides about something that has no row yet, and keep them waiting until this unit ends."""
+    _advise("pg_advisory_xact_lock", about)
+
+
+def while_unchanged(about: str) -> None:
+    """Decide beside others, while `nobody_else` waits: what is read from here on stays true until this unit ends."""
+    _advise("pg_advisory_xact_lock_shared", about)
+
+
+def _advise(function: str, about: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(hashtextextended(%s, 0))", [about])

@@ -32,9 +32,11 @@ from mes.models import (
     LegalHold,
     Person,
     ReportingLine,
+    RestoreDrill,
     RoleGrant,
     Station,
     StationRule,
+    TrainingRecord,
     VaultRotation,
 )
 from mes.registry import Registry
@@ -290,6 +292,7 @@ def deciding(viewer: Viewer, actions: Iterable[str]) -> list[Permission]:
 
 
 belongs_to_everybody(
+    TrainingRecord,
     Person,
     Account,
     RoleGrant,
@@ -298,6 +301,7 @@ belongs_to_everybody(
     Curriculum,
     AuditReview,
     ReportingLine,
+    RestoreDrill,
     Station,
     StationRule,
     VaultRotation,
@@ -360,6 +364,7 @@ allow("mes.carry_out_disposal", "destroy what two people signed for", system=Tru
 allow(
     "mes.read_safekeeping", "see backups, drills and checks", Role.SYS, Role.REC, Role.QAR, Role.AUD, Role.SEC
 )
+allow("mes.confirm_drill", "confirm a restore drill", Role.SYS, Role.REC, Role.QAR, signed=True)
 allow("mes.keep_safe", "record backups, drills and checks", system=True)
 
 

@@ -141,6 +141,11 @@ def reached_by(name: str, root: str) -> Callable[[Reach], Reach]:
     return declare
 
 
+Records = Callable[[Any], Iterable[Any]]
+RECORDS_OF_PATIENTS: Registry[Records] = Registry("records of a patient")
+"""Who knows which records of a patient there are: the identity is kept as long as one of them."""
+
+
 def tags_of(root: str, row: Any) -> set[Tag]:
     return {tag for of, reach in REACHES.values() if of == root for tag in reach(row)}
 

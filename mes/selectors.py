@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -69,6 +69,15 @@ def grants_of(person: Person, now: datetime | None = None) -> QuerySet[RoleGrant
 def roles_of(person: Person, now: datetime | None = None) -> frozenset[Role]:
     """The roles that a person holds at a moment, by default now."""
     return frozenset(Role(role) for role in grants_of(person, now).values_list("role", flat=True))
+
+
+def roles_of_people(people: Iterable[Person], now: datetime | None = None) -> dict[int, frozenset[Role]]:
+    """The roles that each of several people holds at a moment, by key; one query."""
+    found: dict[int, set[Role]] = {person.pk: set() for person in people}
+    grants = RoleGrant.objects.filter(standing(now), person__in=found).values_list("person_id", "role")
+    for person_id, role in grants:
+        found[person_id].add(Role(role))
+    return {key: frozenset(roles) for key, roles in found.items()}
 
 
 def people_with(*roles: Role, now: datetime | None = None) -> QuerySet[Person]:

@@ -7,6 +7,9 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from mes.api.people import KeyViewSet, PersonViewSet
+from mes.api.signing import EnrolmentViewSet, PaperViewSet, SignatureViewSet
+from mes.api.training import CurriculumViewSet, RevisionViewSet, TrainingViewSet
+from mes.dashboard.together_api import TogetherView
 from mes.health import health
 
 PAGES = ("mes.dashboard.urls", "devices.urls", "printing.urls", "quality.urls")
@@ -14,6 +17,12 @@ PAGES = ("mes.dashboard.urls", "devices.urls", "printing.urls", "quality.urls")
 router = SimpleRouter()
 router.register("people", PersonViewSet, basename="api-person")
 router.register("keys", KeyViewSet, basename="api-key")
+router.register("document-revisions", RevisionViewSet, basename="api-document-revision")
+router.register("curricula", CurriculumViewSet, basename="api-curriculum")
+router.register("trainings", TrainingViewSet, basename="api-training")
+router.register("signatures", SignatureViewSet, basename="api-signature")
+router.register("signing-enrolments", EnrolmentViewSet, basename="api-signing-enrolment")
+router.register("handwritten", PaperViewSet, basename="api-handwritten")
 
 
 def _present(name: str) -> bool:
@@ -24,6 +33,7 @@ def _present(name: str) -> bool:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health, name="health"),
     path("api/", include(router.urls)),
+    path("api/sign-together/<str:name>/", TogetherView.as_view(), name="api-sign-together"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     *(path("", include(name)) for name in PAGES if _present(name)),
 ]

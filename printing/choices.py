@@ -28,6 +28,7 @@ class LotState(models.TextChoices):
 
 
 USABLE_LOTS = frozenset({LotState.RELEASED, LotState.IN_USE})
+USED_UP = frozenset({LotState.REJECTED, LotState.EXPIRED, LotState.DEPLETED})
 LOT_PAIRS = (
     ("quarantine", "released"),
     ("quarantine", "rejected"),

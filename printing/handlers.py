@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from devices.choices import Stage
-from devices.events import DesignVoided
+from devices.events import DesignVoided, DeviceStageChanged
 from devices.services.lifecycle import advance_device, locked_device
 from mes.eventlog.base import Actor, Recorded
 from mes.eventlog.subscriptions import SlotDue, every, on
@@ -18,8 +18,11 @@ from printing.events import (
     DevicePrintFailed,
     DevicePrintFinished,
     DevicePrintStarted,
+    LotExpired,
+    LotRejected,
 )
 from printing.selectors import is_in_build, lots_due_to_expire, stage_of
+from printing.services.keeping import start_clock_of_lot, start_clocks_of_plates
 from printing.services.lots import expire_lot
 from printing.services.preparation import prepare_build
 from printing.services.standing import stands_in_build, verified_elsewhere
@@ -112,3 +115,19 @@ def _carry(device_id: int, *moves: str, reason: str = "") -> None:
 
 def _advance(device_id: int, transition: str, *, reason: str = "") -> None:
     advance_device(device_id=device_id, transition=transition, actor=PRINTING, reason=reason)
+
+
+@on(DeviceStageChanged, id="printing.start_clocks")
+def start_clocks(recorded: Recorded[DeviceStageChanged]) -> None:
+    """A plate is kept as long as the last device on it, and a lot as long as the last one made of it."""
+    start_clocks_of_plates(device_id=recorded.event.device_id, stage=recorded.event.target)
+
+
+@on(LotExpired, id="printing.start_clock_of_expired_lot")
+def start_clock_of_expired_lot(recorded: Recorded[LotExpired]) -> None:
+    start_clock_of_lot(lot_id=recorded.event.lot_id)
+
+
+@on(LotRejected, id="printing.start_clock_of_rejected_lot")
+def start_clock_of_rejected_lot(recorded: Recorded[LotRejected]) -> None:
+    start_clock_of_lot(lot_id=recorded.event.lot_id)

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from devices.models import Device, Order
-from devices.retention import device_facts, last_happened, latest, order_tags
+from devices.retention import facts_of_devices, last_happened, order_tags
 from mes.models import Patient
 from mes.retention import Facts, Tag, kept_with, reached_by, retained, retained_for_good
-from printing.choices import BuildState, LotState
+from printing.choices import USED_UP, BuildState
 from printing.models import Build, Container, MaterialLot, PrinterCommand, PrintJob
 from printing.selectors import device_lots, devices_made_from
 
 GIVEN_UP = frozenset({BuildState.FAILED, BuildState.CANCELLED})
-USED_UP = frozenset({LotState.REJECTED, LotState.EXPIRED, LotState.DEPLETED})
 
 kept_with("printing.build", "printing_build_item", by="build_id", files=("mesh_sha256",))
 kept_with("printing.build", "printing_preparation", by="build_id")
@@ -35,7 +34,7 @@ def devices_of_build(build: Build) -> list[Device]:
 
 @retained("printing.build", "R-13485", disposable=True)
 def _build_facts(build: Build) -> Facts:
-    found = latest(device_facts(device) for device in devices_of_build(build))
+    found = facts_of_devices(devices_of_build(build))
     if found is not None:
         return found
     if build.state not in GIVEN_UP:
@@ -48,7 +47,7 @@ def _lot_facts(lot: MaterialLot) -> Facts:
     """In use it has no clock; afterwards it is kept with the last device made of it."""
     if lot.state not in USED_UP:
         return Facts(None, f"{lot.code} is {lot.get_state_display()}")
-    made = latest(device_facts(device) for device in devices_made_from(lot).select_related("master"))
+    made = facts_of_devices(devices_made_from(lot).select_related("master"))
     return made or Facts(last_happened("printing.lot", lot.pk))
 
 

@@ -12,6 +12,7 @@ from django.db.models import Exists, ForeignObjectRel, Model, OuterRef, Q, Query
 from django.utils import timezone
 
 from devices.choices import Stage
+from devices.events import DeviceStageChanged
 from devices.models import Device
 from mes.eventlog.base import Actor, digest_of
 from mes.models import Artefact, EventRecord, Person, Signature
@@ -19,6 +20,7 @@ from mes.selectors import stream_of
 from printing.models import Build, MaterialLot, PrinterCommand, PrintJob
 from quality.catalog.routing import Routing, Step, read_routing
 from quality.choices import ENDED_STAGES, Decision, GaugeStage, Outcome, Source
+from quality.events import ScanReceived
 from quality.models import (
     Calibration,
     Gauge,
@@ -93,12 +95,28 @@ def passed_inspection(device: Device) -> Inspection | None:
 def judged_inspection(device: Device, unit: int | None = None) -> Inspection | None:
     """The measurement that a verdict would be about: the last one measured of a unit, while nobody decided on it.
 
-    Of a lot, without a unit: that of the first unit that has one.
+    Of a lot, without a unit: that of the first unit that has one. A scan from before a rework, or before a repeated
+    post-processing, shows a part that is no longer there (G-INS-01).
     """
     measured = inspections_of(device).filter(measurement__outcome=Outcome.MEASURED)
     newest = {inspection.unit: inspection for inspection in measured}
+    of_part = scans_of_part(device)
     waiting = [newest[key] for key in sorted(newest) if not hasattr(newest[key], "verdict")]
-    return next((inspection for inspection in waiting if unit in (None, inspection.unit)), None)
+    return next(
+        (one for one in waiting if one.pk in of_part and unit in (None, one.unit)),
+        None,
+    )
+
+
+def scans_of_part(device: Device) -> frozenset[int]:
+    """Keys of the scans that arrived since the part last became ready for its inspection, in the order of the log."""
+    facts = EventRecord.objects.filter(stream_type="devices.device", stream_id=str(device.pk))
+    ready = facts.filter(
+        type=DeviceStageChanged.name, payload__contains=f'"target":"{Stage.AWAITING_INSPECTION}"'
+    ).order_by("-version")
+    since = ready.values_list("version", flat=True).first() or 0
+    scans = facts.filter(type=ScanReceived.name, version__gt=since).values_list("payload", flat=True)
+    return frozenset(json.loads(payload)["inspection_id"] for payload in scans)
 
 
 def unmeasured_scans(device: Device) -> list[Inspection]:

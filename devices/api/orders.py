@@ -17,6 +17,7 @@ from devices.choices import Side
 from devices.models import Assignment, Order
 from devices.selectors.orders import assignments_of, orders
 from devices.services.assignments import assign_person, end_assignment
+from devices.services.closing import close_order
 from devices.services.orders import (
     approval_content,
     approve_order,
@@ -114,6 +115,7 @@ class OrderViewSet(CodeViewSet):
         "supply_info": "devices.supply_order_info",
         "approve": "devices.approve_order",
         "reject": "devices.reject_order",
+        "close": "devices.close_order",
         "assign": "devices.assign_person",
         "unassign": "devices.assign_person",
     }
@@ -177,6 +179,12 @@ class OrderViewSet(CodeViewSet):
             reason=values["reason"],
         )
         return self._answer(order)
+
+    @extend_schema(request=None, responses=OrderOutput)
+    @action(detail=True, methods=["post"])
+    def close(self, request: Request, code: str) -> Response:
+        """Nothing is left to do about a delivered order: its time of retention runs."""
+        return self._answer(close_order(order_id=self.key(), actor=self.actor))
 
     @extend_schema(responses={200: dict[str, Any]})
     @action(detail=True, methods=["get"], url_path="to-sign/(?P<verb>submit|approve-ORD|approve-RA)")

@@ -12,20 +12,17 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from mes.api.actors import actor_of, series_of, terminal_of
-from mes.choices import PasskeyState, RightState
+from mes.api.actors import actor_of, terminal_of
+from mes.choices import PasskeyState
 from mes.dashboard.routes import refused
 from mes.dashboard.sessions import PROVED, browser_session, enter, owes_password
 from mes.exceptions import InvalidInput, Reason, Refused, SignatureRefused
-from mes.models import Account, Contact, Passkey, SigningEnrolment, SigningRight
+from mes.models import Account, Contact, Passkey
 from mes.selectors import contact_of, open_sessions, password_expired, review_due, signing_right_of
 from mes.services.accounts import change_password, name_contact, verify_contact
 from mes.services.credentials import CheckedSecret, check_secret
 from mes.services.passkeys import end_passkey, finish_enrolment
-from mes.services.rights import RESET, re_enrol
 from mes.services.sessions import end_own_session
-from mes.services.signatures import Credentials, content_digest
-from mes.services.signing_enrolment import accept_statement, statement_content
 from mes.services.signing_rights import missing_for
 
 PROVED_FOR_S = 300
@@ -141,46 +138,6 @@ def session_end(request: HttpRequest, number: int) -> HttpResponse:
     end_own_session(account=_account(request), session_id=number, actor=actor_of(request))
     messages.success(request, "That session has ended.")
     return redirect("account")
-
-
-@sensitive_post_parameters("password", "assertion")
-def account_statement(request: HttpRequest) -> HttpResponse:
-    """The statement of accountability: read, then signed with both components (21 CFR 11.10(j)). After a reset this is
-    the re-enrolment (ES-14)."""
-    account = _account(request)
-    enrolment = SigningEnrolment.objects.filter(account=account, closed=False).first()
-    content = statement_content(enrolment) if enrolment else {}
-    right = SigningRight.objects.filter(
-        person=account.person, state=RightState.SUSPENDED, cause=RESET
-    ).first()
-    context = {
-        "account": account,
-        "enrolment": enrolment,
-        "content": content,
-        "digest": content_digest(content),
-        "accepted": enrolment.acceptances.order_by("-pk").first() if enrolment else None,
-        "reset": right is not None,
-    }
-    if request.method != "POST":
-        return render(request, "mes/account_statement.html", context)
-    try:
-        sign_statement = re_enrol if right else accept_statement
-        sign_statement(actor=actor_of(request), credentials=_credentials(request))
-    except Refused as refusal:
-        return _told(request, "mes/account_statement.html", context, refusal)
-    messages.success(request, "You signed the statement of accountability.")
-    return redirect("account")
-
-
-def _credentials(request: HttpRequest) -> Credentials:
-    typed = request.POST
-    return Credentials(
-        username=typed.get("username", "").strip()[:150],
-        password=typed.get("password", ""),
-        digest=typed.get("digest", "") or "nothing was shown",
-        series=series_of(request),
-        assertion=typed.get("assertion", "")[:20_000],
-    )
 
 
 @require_POST

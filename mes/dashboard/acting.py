@@ -19,35 +19,22 @@ from mes.api.actors import actor_of, viewer_behind
 from mes.choices import Role
 from mes.dashboard.actions import ACTIONS, about, permitted
 from mes.dashboard.actions.base import Action, Doing, Done, Field, Next, read_values
-from mes.dashboard.find import KINDS, number_of
 from mes.dashboard.navigation import roles_behind
-from mes.dashboard.records import PAGES
 from mes.dashboard.routes import asked_next, gone_to
 from mes.dashboard.signing import shown_content, signing_context, typed_credentials
+from mes.dashboard.subjects import LISTS, found, page_is_named, page_of
 from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, NotKnown, NotPermitted, Reason
 from mes.models import Account, EmergencyAccess
 from mes.permissions import can, require, whom
-from mes.scope import visible
-
-LISTS = frozenset({"gauges", "lots", "builds", "orders", "audit-review", "retention"})
-LETTER_OF = {page: letter for letter, page in PAGES.items()}
 
 
 def _subject(request: HttpRequest, page: str, code: str) -> Model | None:
     """The row that an action is about; none for actions of a list, such as receiving a lot."""
-    if page in LISTS:
-        return None
-    if page not in LETTER_OF:
-        raise Http404
-    model = KINDS[LETTER_OF[page]][0]
-    known = visible(model._default_manager.all(), viewer_behind(request))
-    found = known.filter(pk=number_of(code, LETTER_OF[page])).first()
-    if found is None:
-        raise Http404
-    if isinstance(found, EmergencyAccess):
-        refuse_uninvolved(found, actor_of(request))
-    return found
+    row = found(page, code, viewer_behind(request))
+    if isinstance(row, EmergencyAccess):
+        refuse_uninvolved(row, actor_of(request))
+    return row
 
 
 def refuse_uninvolved(access: EmergencyAccess, actor: Actor) -> None:
@@ -105,8 +92,9 @@ def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
         )
     done = done if isinstance(done, Done) else Done(done)
     messages.success(request, done.told)
-    where = (page, code) if not done.page else (done.page, done.code)
-    return gone_to(request, reverse(where[0], args=[] if where[0] in LISTS else [where[1]]))
+    if done.page:
+        return gone_to(request, reverse(done.page, args=[] if done.page in LISTS else [done.code]))
+    return gone_to(request, page_of(page, code, subject))
 
 
 def _started(asked: Field, request: HttpRequest) -> Field:
@@ -121,6 +109,7 @@ def _context(
         "action": action,
         "page": action.page,
         "code": code,
+        "named": str(subject) if page_is_named(action.page) else "",
         "fields": fields,
         "has_files": any(asked.kind in ("file", "files") for asked in fields),
         **(signed_context(request, action, subject, {asked.name: asked.initial for asked in fields})),

@@ -99,7 +99,10 @@ def safekeeping(request: HttpRequest) -> HttpResponse:
     backup = Backup.objects.order_by("-pk").first()
     context = {
         "backups": Backup.objects.order_by("-pk")[:PER_PAGE],
-        "drills": drills[:20],
+        "drills": [
+            (one, offered(request, "drill", one)) for one in drills.select_related("confirmation")[:20]
+        ],
+        "unconfirmed": drills.filter(confirmation=None).count(),
         "checks": IntegrityCheck.objects.order_by("-pk")[:20],
         "check": check,
         "backup": backup,

@@ -8,19 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib import messages
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST
 
 from mes.api.actors import actor_of, viewer_behind
 from mes.choices import Role
+from mes.dashboard.actions import offered
 from mes.dashboard.find import KINDS, number_of
-from mes.dashboard.routes import gone_to
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput
 from mes.models import Person, RoleGrant
@@ -38,8 +34,7 @@ from mes.permissions import (
 )
 from mes.scope import EVERY_ORDER, visible
 from mes.selectors import grants_of, people_with
-from mes.services.roles import approve_role, grant_content, propose_role, review_role, revoke_role
-from mes.services.signatures import Credentials, content_digest
+from mes.services.emergency import manager_of
 from mes.training import Competence, competence
 
 DAYS_AHEAD = timedelta(days=7)
@@ -101,13 +96,11 @@ def person_page(request: HttpRequest, number: int) -> HttpResponse:
     now = timezone.now()
     context = {
         "person": person,
-        "held": held_by(person, now),
+        "held": [(held, offered(request, "grant", held.grant)) for held in held_by(person, now)],
         "allowed": [one for one in PERMISSIONS.values() if _roles(person, now) & one.roles],
         "trainings": person.trainings.select_related("revision__document", "trainer").order_by("-pk")[:50],
-        "may_propose": may(actor, "mes.propose_role") and actor.person_id != person.pk,
-        "may_approve": may(actor, "mes.approve_role"),
-        "may_revoke": may(actor, "mes.manage_people"),
-        "roles": Role.choices,
+        "manager": manager_of(person),
+        "actions": offered(request, "person", person),
     }
     return render(request, "mes/person.html", context)
 
@@ -224,74 +217,3 @@ def _as_json(asked: Why, decision: Decision | None) -> dict[str, Any]:
 
 def _documents(known: Competence) -> list[str]:
     return [str(one.in_force) for one in known.required if one.in_force]
-
-
-# --- acting on roles
-
-
-@require_POST
-@sensitive_post_parameters("password")
-def role_propose(request: HttpRequest, number: int) -> HttpResponse:
-    """Propose a role, signed: the first of two approvals."""
-    require(actor_of(request), "mes.propose_role")
-    role = request.POST.get("role", "")
-    if role not in Role.values:
-        raise InvalidInput("This is no role.", cure="Choose one of the list.")
-    get_object_or_404(Person, pk=number)
-    propose_role(
-        person_id=number,
-        role=Role(role),
-        reason=request.POST.get("reason", ""),
-        valid_from=_moment(request, "valid_from"),
-        valid_until=_moment(request, "valid_until"),
-        actor=actor_of(request),
-        credentials=_typed(request),
-    )
-    messages.success(request, f"{Role(role).label} is proposed. Somebody else approves it.")
-    return gone_to(request, reverse("person", args=[number]))
-
-
-@require_POST
-@sensitive_post_parameters("password")
-def role_decide(request: HttpRequest, number: int, decision: str) -> HttpResponse:
-    """Approve, confirm or revoke a grant."""
-    grant = get_object_or_404(RoleGrant.objects.select_related("person"), pk=number)
-    actor = actor_of(request)
-    if decision == "approve":
-        approve_role(grant_id=number, actor=actor, credentials=_typed(request, grant))
-        told = "approved"
-    elif decision == "review":
-        review_role(grant_id=number, actor=actor, credentials=_typed(request, grant))
-        told = "confirmed"
-    elif decision == "revoke":
-        reason = request.POST.get("reason", "").strip()
-        if not reason:
-            raise InvalidInput("Say why.", cure="Write the reason.", rule="P11-10e")
-        revoke_role(person=grant.person, role=Role(grant.role), actor=actor, reason=reason)
-        told = "revoked"
-    else:
-        raise Http404
-    messages.success(request, f"{Role(grant.role).label} is {told}.")
-    return gone_to(request, reverse("person", args=[grant.person_id]))
-
-
-def _typed(request: HttpRequest, grant: RoleGrant | None = None) -> Credentials:
-    typed = request.POST
-    digest = content_digest(grant_content(grant)) if grant is not None and typed.get("digest") else ""
-    return Credentials(
-        typed.get("username", "").strip(),
-        typed.get("password", ""),
-        typed.get("digest", "") or digest,
-        typed.get("comment", "").strip()[:2000],
-    )
-
-
-def _moment(request: HttpRequest, name: str) -> datetime | None:
-    text = request.POST.get(name, "").strip()
-    if not text:
-        return None
-    try:
-        day = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput("This is no date.", cure="Type it as 2026-11-22.") from None
-    return timezone.make_aware(day) if timezone.is_naive(day) else day

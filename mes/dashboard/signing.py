@@ -21,6 +21,8 @@ from mes.eventlog.base import Actor, plain
 from mes.exceptions import InvalidInput
 from mes.models import Account, CertificationLetter, Person, SigningEnrolment
 from mes.permissions import require
+from mes.selectors import signing_right_of
+from mes.services.rights import re_enrol, was_reset
 from mes.services.signatures import Credentials, content_digest
 from mes.services.signing_enrolment import (
     accept_statement,
@@ -78,18 +80,25 @@ def shown_content(content: Any) -> dict[str, Any]:
 
 @sensitive_post_parameters("password")
 def my_signature(request: HttpRequest) -> HttpResponse:
-    """What this person still needs to sign, the statement to accept, and the running series."""
+    """What this person still needs to sign, the statement to accept, and the running series.
+
+    The statement of accountability is read, then signed with both components (11.10(j)). After a reset this is the
+    re-enrolment (ES-14).
+    """
     account = request.user
     if not isinstance(account, Account) or account.person is None:
         raise Http404
     enrolment = SigningEnrolment.objects.filter(person=account.person, closed=False).first()
+    reset = was_reset(account.person)
     if request.method == "POST":
-        accept_statement(actor=actor_of(request), credentials=typed_credentials(request, shown=True))
-        messages.success(request, "The statement is accepted.")
+        sign_statement = re_enrol if reset else accept_statement
+        sign_statement(actor=actor_of(request), credentials=typed_credentials(request, shown=True))
+        messages.success(request, "You signed the statement of accountability.")
         return gone_to(request, reverse("my-signature"))
     context: dict[str, Any] = {
         "enrolment": enrolment,
-        "missing": list(missing_for(account, timezone.now())),
+        "missing": [*missing_for(account, timezone.now()), *signing_right_of(account.person)],
+        "reset": reset,
         "accepted": enrolment is not None and accepted(enrolment, timezone.now()),
         "series_context": series_of(request),
         "series": running_series(series_of(request)),

@@ -21,8 +21,9 @@ from mes.dashboard.actions.base import Action, Doing
 from mes.dashboard.navigation import roles_behind
 from mes.dashboard.routes import gone_to
 from mes.dashboard.signing import shown_content, signing_context, typed_credentials
+from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted
-from mes.scope import visible
+from mes.scope import Viewer, visible
 from mes.services.signing_batch import Deed, sign_together
 from mes.services.signing_policy import TOGETHER
 from printing.choices import BuildState
@@ -68,12 +69,15 @@ def _asked(request: HttpRequest, name: str) -> tuple[Action, Batch]:
 def together(request: HttpRequest, name: str) -> HttpResponse:
     """GET lists what waits, each with what would be signed; POST signs the chosen ones, all of them or none."""
     action, batch = _asked(request, name)
-    mine = visible(batch.waiting(), viewer_behind(request))
-    waiting = [row for row in mine if action.applies(row)]
+    waiting = waiting_in(name, viewer_behind(request))
     assert action.meaning is not None and action.content is not None, name  # noqa: S101, PT018 - of every batch
     if request.method == "POST":
         chosen = set(request.POST.getlist("chosen"))
-        deeds = [_deed(request, action, row) for row in waiting if row.code in chosen]
+        deeds = [
+            deed_of(action, row, actor_of(request), request.POST.get(f"digest.{row.code}", ""))
+            for row in waiting
+            if row.code in chosen
+        ]
         if len(deeds) != len(chosen):
             raise InvalidInput(
                 "Some of what was chosen does not wait any more.", cure="Open the list again.", rule="ES-19"
@@ -94,9 +98,13 @@ def together(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "mes/together.html", context)
 
 
-def _deed(request: HttpRequest, action: Action, row: Any) -> Deed:
+def waiting_in(name: str, viewer: Viewer) -> list[Any]:
+    """What waits in a list, of what the viewer may know."""
+    return [row for row in visible(BATCHES[name].waiting(), viewer) if ACTIONS[name].applies(row)]
+
+
+def deed_of(action: Action, row: Any, actor: Actor, digest: str) -> Deed:
     """One row of the list: signed by the same service as its own dialog, over the digest that was shown with it."""
-    actor, digest = actor_of(request), request.POST.get(f"digest.{row.code}", "")
     return Deed(row.code, digest, lambda credentials: action.do(Doing(row, {}, actor, credentials)))
 
 

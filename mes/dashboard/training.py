@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from django.core.paginator import Paginator
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
 from mes.api.actors import actor_of
 from mes.choices import DocumentStage
+from mes.dashboard.actions import offered
 from mes.models import ControlledDocument, Curriculum, DocumentRevision, Person, TrainingRecord
-from mes.permissions import PERMISSIONS, require
-from mes.selectors import people_with
+from mes.permissions import PERMISSIONS, Permission, require
+from mes.selectors import people_with, roles_of_people
 from mes.services.artefacts import artefact_path, require_intact
 from mes.training import Required, counts, required_of, revision_in_force
 
 PEOPLE_SHOWN = 300
+PER_PAGE = 100
+DOCUMENTS_SHOWN = 60
+TRAINED = ("trained", "grace")
 ENDINGS = {"application/pdf": "pdf", "text/plain": "txt"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A person and a document. state: trained, grace, expired, failed or none; `until` where it expires."""
+    """A person and a document. state: trained, grace, expired, failed or none. needed: a role of theirs asks for it."""
 
     state: str
     record: TrainingRecord | None = None
+    needed: bool = False
+
+    @property
+    def missing(self) -> bool:
+        return self.needed and self.state not in TRAINED
 
 
 @dataclass(frozen=True)
@@ -36,33 +47,81 @@ class Skills:
     person: Person
     cells: tuple[Cell, ...]
 
+    @property
+    def missing(self) -> int:
+        return sum(cell.missing for cell in self.cells)
+
 
 def skills(request: HttpRequest) -> HttpResponse:
-    """Who is trained for what now: people against documents, each cell with its word."""
+    """Who is trained for what now: people against documents, each cell with its word, and who lacks what they need.
+
+    `?q=` narrows to names, `?document=` to numbers, `?missing` to people who may not do something that their roles carry.
+    """
     require(actor_of(request), "mes.read_training")
     now = timezone.now()
-    documents = list(ControlledDocument.objects.order_by("number"))
-    required = required_of(documents, now)
-    asked = Curriculum.objects.filter(dropped=False).values_list("document_id", "action")
-    actions: dict[int, list[str]] = {document.pk: [] for document in documents}
-    for document_id, action in asked.order_by("action"):
-        actions[document_id].append(PERMISSIONS[action].title if action in PERMISSIONS else action)
-    roles = [role for _, action in asked if action in PERMISSIONS for role in PERMISSIONS[action].roles]
-    people = list(people_with(*roles).order_by("full_name")[:PEOPLE_SHOWN])
+    number, search = request.GET.get("document", "").strip()[:30], request.GET.get("q", "").strip()[:60]
+    asking = Curriculum.objects.filter(dropped=False, document=OuterRef("pk"))
+    documents = ControlledDocument.objects.filter(number__icontains=number)
+    documents = documents.annotate(asked=Exists(asking)).order_by("-asked", "number")
+    required = required_of(list(documents[:DOCUMENTS_SHOWN]), now)
+    asked = _asked(required)
+    known = _people(asked).filter(full_name__icontains=search).order_by("full_name", "pk")
+    people = list(known[:PEOPLE_SHOWN])
+    rows = _rows(people, required, now, asked)
     context = {
-        "columns": [(one, actions[one.document.pk]) for one in required],
-        "rows": _rows(people, required, now),
-        "more": people_with(*roles).count() - len(people),
+        "columns": [(one, [action.title for action in asked[one.document.pk]]) for one in required],
+        "rows": [row for row in rows if row.missing] if "missing" in request.GET else rows,
+        "lacking": sum(1 for row in rows if row.missing),
+        "more": known.count() - len(people),
+        "more_documents": documents.count() - len(required),
+        "any": ControlledDocument.objects.exists(),
+        "search": search,
+        "number": number,
+        "missing": "missing" in request.GET,
+        "actions": offered(request, "documents", None),
     }
     return render(request, "mes/skills.html", context)
 
 
-def _rows(people: Sequence[Person], required: Sequence[Required], now: datetime) -> list[Skills]:
-    """Three queries, however many people."""
+def _asked(required: Sequence[Required]) -> dict[int, list[Permission]]:
+    """By document: the actions that ask for it."""
+    found: dict[int, list[Permission]] = {one.document.pk: [] for one in required}
+    rows = Curriculum.objects.filter(dropped=False, document__in=found).order_by("action")
+    for document_id, action in rows.values_list("document_id", "action"):
+        if action in PERMISSIONS:
+            found[document_id].append(PERMISSIONS[action])
+    return found
+
+
+def _people(asked: dict[int, list[Permission]]) -> QuerySet[Person]:
+    """Whoever carries an action that asks for something."""
+    return people_with(*{role for actions in asked.values() for action in actions for role in action.roles})
+
+
+def _rows(
+    people: Sequence[Person],
+    required: Sequence[Required],
+    now: datetime,
+    asked: dict[int, list[Permission]],
+) -> list[Skills]:
+    """Four queries, however many people."""
+    held = roles_of_people(people, now)
     revisions = [revision.pk for one in required for revision in one.accepted(now)]
     records = TrainingRecord.objects.filter(person__in=people, revision__in=revisions).order_by("pk")
     newest = {(row.person_id, row.revision_id): row for row in records}
-    return [Skills(person, tuple(_cell(newest, person, one, now) for one in required)) for person in people]
+    return [
+        Skills(
+            person,
+            tuple(
+                replace(
+                    _cell(newest, person, one, now),
+                    needed=any(action.roles & held[person.pk] for action in asked[one.document.pk]),
+                )
+                for one in required
+            ),
+        )
+        for person in people
+    ]
 
 
 def _cell(
@@ -78,6 +137,74 @@ def _cell(
     return Cell("failed" if found[0].result == "failed" else "expired", found[0])
 
 
+def documents(request: HttpRequest) -> HttpResponse:
+    """Every controlled document: which revision holds, which waits for its approval, and what asks for it."""
+    require(actor_of(request), "mes.read_training")
+    now = timezone.now()
+    search = request.GET.get("q", "").strip()[:60]
+    found = ControlledDocument.objects.filter(Q(number__icontains=search) | Q(title__icontains=search))
+    waiting = DocumentRevision.objects.filter(stage=DocumentStage.DRAFT)
+    if "draft" in request.GET:
+        found = found.filter(revisions__in=waiting).distinct()
+    pages = Paginator(found.order_by("number"), PER_PAGE)
+    shown = pages.get_page(request.GET.get("page"))
+    required = required_of(list(shown), now)
+    asked = _asked(required)
+    drafts = {row.document_id: row for row in waiting.filter(document__in=list(shown)).order_by("pk")}
+    context = {
+        "rows": [(one, drafts.get(one.document.pk), asked[one.document.pk]) for one in required],
+        "page": shown,
+        "search": search,
+        "draft": "draft" in request.GET,
+        "actions": offered(request, "documents", None),
+    }
+    return render(request, "mes/documents.html", context)
+
+
+def curricula(request: HttpRequest) -> HttpResponse:
+    """What each action asks to be known, and how many of those who carry it lack it."""
+    require(actor_of(request), "mes.read_training")
+    now = timezone.now()
+    search = request.GET.get("q", "").strip()[:60].casefold()
+    rows = Curriculum.objects.filter(dropped=False).select_related("document")
+    lines = [
+        (PERMISSIONS[row.action], row)
+        for row in rows.order_by("action", "document__number")
+        if row.action in PERMISSIONS and search in f"{row.action} {PERMISSIONS[row.action].title}".casefold()
+    ]
+    shown = lines[:PER_PAGE]
+    documents = {row.document.pk: row.document for _, row in shown}
+    lacking = _lacking(required_of(list(documents.values()), now), now)
+    context = {
+        "rows": [
+            (permission, row, lacking[row.pk], offered(request, "curriculum", row))
+            for permission, row in shown
+        ],
+        "more": len(lines) - len(shown),
+        "any": rows.exists(),
+        "search": search,
+    }
+    return render(request, "mes/curricula.html", context)
+
+
+def _lacking(required: Sequence[Required], now: datetime) -> dict[int, int]:
+    """By curriculum: how many people carry the action and are not trained on the document."""
+    asked = _asked(required)
+    everybody = list(_people(asked))
+    held = roles_of_people(everybody, now)
+    table = {row.person.pk: row.cells for row in _rows(everybody, required, now, asked)}
+    places = {one.document.pk: place for place, one in enumerate(required)}
+    curricula = Curriculum.objects.filter(dropped=False, document__in=places)
+    return {
+        row.pk: sum(
+            table[person.pk][places[row.document_id]].state not in TRAINED
+            for person in everybody
+            if row.action in PERMISSIONS and PERMISSIONS[row.action].roles & held[person.pk]
+        )
+        for row in curricula
+    }
+
+
 def document_page(request: HttpRequest, number: str) -> HttpResponse:
     """A document: its revisions, which holds now, who was trained, and what asks for it."""
     require(actor_of(request), "mes.read_training")
@@ -90,9 +217,17 @@ def document_page(request: HttpRequest, number: str) -> HttpResponse:
     context: dict[str, Any] = {
         "document": document,
         "current": current,
-        "revisions": [(row, _word(row, current, now)) for row in revisions],
-        "trainings": trainings.select_related("person", "trainer", "revision").order_by("-pk")[:200],
-        "asked": [PERMISSIONS[row.action].title for row in asked if row.action in PERMISSIONS],
+        "revisions": [
+            (row, _word(row, current, now), offered(request, "revision", row)) for row in revisions
+        ],
+        "actions": offered(request, "document", document),
+        "more": max(0, trainings.count() - PEOPLE_SHOWN),
+        "trainings": trainings.select_related("person", "trainer", "revision").order_by("-pk")[:PEOPLE_SHOWN],
+        "asked": [
+            (PERMISSIONS[row.action].title, row, offered(request, "curriculum", row))
+            for row in asked
+            if row.action in PERMISSIONS
+        ],
     }
     return render(request, "mes/document.html", context)
 

@@ -16,7 +16,6 @@ from mes.dashboard.access import (
 from mes.dashboard.account import (
     account_page,
     account_password,
-    account_statement,
     contact_name,
     contact_verify,
     passkey_enrol,
@@ -39,7 +38,7 @@ from mes.dashboard.lots import lot_list, lot_page
 from mes.dashboard.orders import order_identity, order_list, order_page
 from mes.dashboard.packages import package_list, package_page
 from mes.dashboard.patients import patient_erasure, patient_identity, patient_page, patient_views, patients
-from mes.dashboard.people import people, person_page, role_decide, role_propose, who_may, why_not
+from mes.dashboard.people import people, person_page, who_may, why_not
 from mes.dashboard.privacy import emergency_asked, emergency_page, erasure_page, privacy
 from mes.dashboard.provider import provider_callback, provider_start
 from mes.dashboard.routes import page, public
@@ -56,7 +55,7 @@ from mes.dashboard.signatures import (
 from mes.dashboard.signing import end_my_series, enrol_signer, my_signature, signers
 from mes.dashboard.stations import station_revoke, station_rule, stations
 from mes.dashboard.together import together
-from mes.dashboard.training import document_file, document_page, skills
+from mes.dashboard.training import curricula, document_file, document_page, documents, skills
 from mes.dashboard.work import my_work, my_work_count
 
 urlpatterns = [
@@ -73,7 +72,6 @@ urlpatterns = [
     page("session/active/", session_active, "session-active"),
     page("account/", account_page, "account"),
     page("account/password/", account_password, "account-password"),
-    page("account/statement/", account_statement, "account-statement"),
     page("account/passkeys/", passkey_enrol, "passkey-enrol"),
     page("account/passkeys/<int:number>/lost/", passkey_lost, "passkey-lost"),
     page("account/sessions/<int:number>/end/", session_end, "session-end"),
@@ -129,11 +127,11 @@ urlpatterns = [
     page("audit-trail/review/", audit_review, "audit-review"),
     page("people/", people, "people"),
     page("people/<int:number>/", person_page, "person"),
-    page("people/<int:number>/propose/", role_propose, "role-propose"),
     page("roles/", who_may, "who-may"),
-    page("roles/<int:number>/<str:decision>/", role_decide, "role-decide"),
     page("why/", why_not, "why-not"),
     page("training/", skills, "skills"),
+    page("training/documents/", documents, "documents"),
+    page("training/needed/", curricula, "curricula"),
     page("training/<str:number>/", document_page, "document"),
     page("training/<str:number>/<str:revision>/", document_file, "document-file"),
     page("retention/", retention, "retention"),

@@ -35,6 +35,7 @@ from mes.events.people import (
 from mes.events.record import (
     AuditTrailReviewed,
     BackupTaken,
+    DrillConfirmed,
     HistoryRebased,
     IntegrityCheckDue,
     IntegrityChecked,
@@ -141,6 +142,7 @@ __all__ = [
     "DocumentApproved",
     "DocumentDrafted",
     "DocumentWithdrawn",
+    "DrillConfirmed",
     "EmergencyAccessEnded",
     "EmergencyAccessOpened",
     "EmergencyAccessReviewed",

@@ -96,10 +96,14 @@ class ErasureRefused(Event, name="mes.erasure_refused", terminal=True):
 
 @dataclass(frozen=True, kw_only=True)
 class PatientIdentityErased(Event, name="mes.patient_identity_erased", terminal=True):
-    """A patient's data key was overwritten: nobody can read the identity again. The record keeps the token."""
+    """A patient's data key was overwritten: nobody can read the identity again. The record keeps the token.
+
+    Two people signed: the request for erasure, or the certificate of the disposal of the patient's last record.
+    """
 
     patient_id: int
-    request_id: int
+    request_id: int | None
+    disposal_id: int | None
     gates: list[dict[str, Any]]
 
 

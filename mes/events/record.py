@@ -51,6 +51,15 @@ class BackupTaken(Event, name="mes.backup_taken", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrillConfirmed(Event, name="mes.drill_confirmed", terminal=True):
+    """A person looked at what a restore drill showed, and signed it (21 CFR 11.10(c))."""
+
+    drill_id: int
+    digest_match: bool
+    signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class RestoreDrilled(Event, name="mes.restore_drilled", terminal=True):
     """A backup was restored into an empty place and checked there (21 CFR 11.10(c))."""
 

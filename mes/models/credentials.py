@@ -174,7 +174,6 @@ class Reset(models.Model):
     "working",
     root="mes.session",
     digest={1: ("account_id", "started_at", "method", "ended_at", "ended_by")},
-    beside=("failures",),
 )
 class BrowserSession(models.Model):
     """A signed-in browser. `uid` is in the session's own data; the session's key is nowhere in the record."""
@@ -185,7 +184,6 @@ class BrowserSession(models.Model):
     agent = models.CharField(max_length=200, blank=True)
     method = models.CharField(max_length=30)
     started_at = models.DateTimeField(db_default=Now())
-    failures = models.IntegerField(default=0, help_text="Wrong secrets in a row at signing")
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=30, blank=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
+from mes.models.signatures import Signature
 from mes.tables import table
 
 
@@ -37,10 +38,25 @@ class Backup(models.Model):
 @table(
     "working",
     root="mes.restore_drill",
-    digest={1: ("backup", "restored_to", "digest_match", "events", "tree_size", "seconds", "problem")},
+    digest={
+        1: ("backup", "restored_to", "digest_match", "events", "tree_size", "seconds", "problem"),
+        2: (
+            "backup",
+            "restored_to",
+            "digest_match",
+            "events",
+            "tree_size",
+            "seconds",
+            "problem",
+            "confirmation_id",
+        ),
+    },
 )
 class RestoreDrill(models.Model):
-    """A backup was restored into an empty place, checked there, and compared with the living witness."""
+    """A backup was restored into an empty place, checked there, and compared with the living witness.
+
+    It shows something once a person has looked at the result and signed it (VERIFIED).
+    """
 
     backup = models.CharField(max_length=40)
     restored_to = models.CharField(max_length=400)
@@ -49,13 +65,14 @@ class RestoreDrill(models.Model):
     tree_size = models.BigIntegerField()
     seconds = models.FloatField()
     problem = models.TextField(blank=True)
+    confirmation = models.ForeignKey(Signature, on_delete=models.PROTECT, null=True, related_name="+")
     done_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         db_table = "mes_restore_drill"
 
     def __str__(self) -> str:
-        return f"{self.backup}: {'as it was' if self.digest_match else 'differs'}"
+        return f"drill {self.pk} of {self.backup}: {'as it was' if self.digest_match else 'differs'}"
 
 
 @table(

@@ -111,6 +111,16 @@ def change_password(*, account: Account, password: str, actor: Actor) -> None:
 
 
 @unit_of_work
+def expect_own_password(*, account: Account, actor: Actor) -> None:
+    """Somebody else typed the first password, so it is good for one sign-in: its owner chooses a new one before anything
+    else, signing too (11.300(b), ES-16)."""
+    require(actor, "mes.guard_accounts")
+    account.must_change = True
+    account.save(update_fields=["must_change"])
+    publish(account, PasswordChangeForced(account_id=account.pk), actor=actor, reason="first sign-in")
+
+
+@unit_of_work
 def force_password_change(*, account: Account, actor: Actor, reason: str) -> None:
     """On compromise: a new password before anything else, no open session, no right to sign until restored (ES-16)."""
     require(actor, "mes.guard_accounts")

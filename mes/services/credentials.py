@@ -20,13 +20,12 @@ from mes.eventlog.unit import afterwards, open_unit, publish, unit_of_work
 from mes.events import (
     AccountLocked,
     SecretRefused,
-    SessionEnded,
     SigningRightSuspended,
     SourceSlowed,
     UnknownNameRefused,
 )
 from mes.exceptions import Refused, SignatureRefused
-from mes.models import Account, BrowserSession, SigningRight, SignInSource
+from mes.models import Account, SigningRight, SignInSource
 from mes.services.federation import spend_proof
 from mes.services.passkeys import verified_passkey
 from mes.terminals import Terminal
@@ -35,7 +34,6 @@ Purpose = Literal["sign-in", "signing"]
 
 LOCK_AFTER = 5
 LOCK_FOR = timedelta(minutes=30)
-SESSION_ENDS_AFTER = 3
 SOURCE_FAILURES = 20
 SOURCE_WINDOW = timedelta(minutes=10)
 DOOR = Actor.system("sign-in")
@@ -79,11 +77,8 @@ def check_secret(
             account = Account.objects.select_related("person").get(pk=account.pk)
         right = _is_right(account, password, assertion, purpose, terminal)
         if account is not None and right and _is_open(account):
-            if account.failures or purpose == "signing":
-                afterwards(
-                    "Failures were forgotten",
-                    partial(_forget_failures, account_id=account.pk, terminal=terminal),
-                )
+            if account.failures:
+                afterwards("Failures were forgotten", partial(_forget_failures, account_id=account.pk))
             return CheckedSecret(account, method, timezone.now())
         count = _count_failure if account is not None else _count_stranger
         key = account.pk if account is not None else 0
@@ -161,7 +156,6 @@ def _password_is_right(account: Account | None, password: str) -> bool:
 @unit_of_work
 def _count_failure(*, account_id: int, purpose: Purpose, method: str, terminal: Terminal) -> None:
     account = Account.objects.select_for_update().get(pk=account_id)
-    actor = _actor_of(account)
     locked = is_locked(account)
     if not locked:
         account.failures += 1
@@ -177,12 +171,6 @@ def _count_failure(*, account_id: int, purpose: Purpose, method: str, terminal: 
         _lock(account, purpose, terminal)
     account.save(update_fields=["failures", "locked_until"])
     _count_source(terminal)
-    if purpose == "signing":
-        _count_in_session(terminal, actor)
-
-
-def _actor_of(account: Account) -> Actor:
-    return Actor.person(account.person_id) if account.person_id else DOOR
 
 
 def _lock(account: Account, purpose: Purpose, terminal: Terminal) -> None:
@@ -215,32 +203,6 @@ def suspend_right(*, person_id: int, cause: str, actor: Actor, reason: str = "")
     publish(right, SigningRightSuspended(person_id=person_id, cause=cause), actor=actor, reason=reason)
 
 
-def _count_in_session(terminal: Terminal, actor: Actor) -> None:
-    session = _session_of(terminal)
-    if session is None:
-        return
-    session.failures += 1
-    if session.failures >= SESSION_ENDS_AFTER:
-        session.ended_at, session.ended_by = timezone.now(), "wrong secrets"
-        publish(
-            session,
-            SessionEnded(account_id=session.account_id, session_id=session.pk, cause="wrong secrets"),
-            actor=actor,
-        )
-    session.save(update_fields=["failures", "ended_at", "ended_by"])
-
-
-def _session_of(terminal: Terminal) -> BrowserSession | None:
-    return (
-        BrowserSession.objects.select_for_update(of=("self",))
-        .filter(
-            activity__key_digest=terminal.session_key_digest or "none",
-            ended_at__isnull=True,
-        )
-        .first()
-    )
-
-
 @unit_of_work
 def _count_stranger(*, account_id: int, purpose: Purpose, method: str, terminal: Terminal) -> None:
     source = _count_source(terminal)
@@ -261,13 +223,9 @@ def _count_source(terminal: Terminal) -> SignInSource:
 
 
 @unit_of_work
-def _forget_failures(*, account_id: int, terminal: Terminal) -> None:
+def _forget_failures(*, account_id: int) -> None:
     """Only failures in a row count. No fact: the right secret's own act is one."""
     account = Account.objects.select_for_update().get(pk=account_id)
     if account.failures:
         account.failures = 0
         account.save(update_fields=["failures"])
-    session = _session_of(terminal)
-    if session is not None and session.failures:
-        session.failures = 0
-        session.save(update_fields=["failures"])

@@ -1,6 +1,7 @@
 """Destroying what a record no longer has to keep: two signatures over one certificate, then a command of the owner.
 
-The rows stay, and so does every digest: only files that no kept record refers to leave the store (7.1).
+The rows stay, and so does every digest: only files that no kept record refers to leave the store, and the identity of a
+patient goes with the last record that needs it (7.1, K-13).
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from mes.eventlog.base import Actor, canonical, digest_of, plain
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import DisposalApproved, DisposalCarriedOut, DisposalProposed, DisposalWithdrawn
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Reason, Refused
+from mes.locking import HOLDS, while_unchanged
 from mes.models import Artefact, Disposal, Patient
 from mes.permissions import require
-from mes.retention import CLASSES, tags_of
+from mes.retention import CLASSES, RECORDS_OF_PATIENTS, tags_of
 from mes.selectors import events_of, stream_of
 from mes.services.artefacts import store
+from mes.services.erasure import shred_identity
 from mes.services.holds import held_by
 from mes.services.recordfiles import files_of_record
 from mes.services.retention import keeping_of, record_of
@@ -70,8 +73,24 @@ def certificate_of(row: Model, reason: str) -> Mapping[str, Any]:
         "rules": list(keeping.rules),
         "destroyed": [{"sha256": name, "bytes": sizes.get(name, 0)} for name in files.going],
         "kept_for_others": [{"sha256": name, "by": by} for name, by in sorted(files.staying.items())],
+        "identities_erased": [patient.token for patient in identities_going(row)],
         "reason": reason.strip(),
     }
+
+
+def identities_going(row: Model) -> list[Patient]:
+    """Patients of a record whose identity nothing else keeps: no other record of theirs, and no legal hold."""
+    kind, key = stream_of(row)
+    tokens = {value for scope, value in tags_of(kind, row) if scope == "patient"}
+    patients = Patient.objects.filter(token__in=tokens, erased=False).order_by("token")
+    return [one for one in patients if records_kept_of(one) <= {(kind, key)} and not held_by(one)]
+
+
+def records_kept_of(patient: Patient) -> set[tuple[str, str]]:
+    """(root, id) of every record of a patient that is not disposed of."""
+    records = {stream_of(row) for find in RECORDS_OF_PATIENTS.values() for row in find(patient)}
+    gone = Disposal.objects.filter(stage=DisposalStage.CARRIED_OUT).values_list("record_root", "record_id")
+    return records - set(gone.filter(record_id__in=[key for _, key in records]))
 
 
 @unit_of_work
@@ -151,7 +170,8 @@ def withdraw_disposal(*, disposal_id: int, reason: str, actor: Actor) -> Disposa
 
 
 def carry_out_disposal(*, disposal_id: int) -> int:
-    """Remove the files that the certificate lists; returns how many. Safe to repeat after an interruption.
+    """Remove the files that the certificate lists; returns how many. Safe to repeat after an interruption. The
+    identities that it lists are erased with the fact.
 
     The fact is committed before the first file goes: a file that is gone without it would be a lost file.
     """
@@ -168,6 +188,7 @@ def _decided(*, disposal_id: int) -> list[str]:
     if disposal.stage == DisposalStage.CARRIED_OUT:
         return names
     row = record_of(disposal.record_root, disposal.record_id)
+    list(Patient.objects.select_for_update().filter(token__in=content["patients"]).order_by("pk"))
     _refuse_kept(row)
     _refuse_changed(row, content)
     disposal.stage, disposal.carried_out_at = DisposalStage.CARRIED_OUT, timezone.now()
@@ -180,10 +201,16 @@ def _decided(*, disposal_id: int) -> list[str]:
         files=len(names),
     )
     publish(disposal, event, actor=REMOVER)
+    for patient in Patient.objects.filter(token__in=content["identities_erased"]).order_by("pk"):
+        shred_identity(
+            patient, disposal_id=disposal.pk, gates=[], actor=REMOVER, reason=str(content["reason"])
+        )
     return names
 
 
 def _refuse_kept(row: Model) -> None:
+    """A hold that is being placed is waited for, or waits itself until this unit has decided."""
+    while_unchanged(HOLDS)
     if reasons := reasons_to_keep(row):
         raise Refused(reasons)
 
@@ -196,12 +223,6 @@ def _refuse_changed(row: Model, signed: Mapping[str, Any]) -> None:
             cure="Withdraw this disposal and propose it again.",
             rule="ES-10",
         )
-
-
-def patients_without_records(disposal: Disposal) -> list[Patient]:
-    """Patients of a disposed record whose identity nothing else needs: their erasure is asked for next."""
-    tokens = signed_certificate(disposal)["patients"]
-    return [one for one in Patient.objects.filter(token__in=tokens, erased=False) if not held_by(one)]
 
 
 def _locked(disposal_id: int, *stages: DisposalStage) -> Disposal:

@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from mes.choices import ErasureStage, Meaning, Role
 from mes.eventlog.base import Actor
-from mes.eventlog.unit import publish, unit_of_work
+from mes.eventlog.unit import publish, running_unit, unit_of_work
 from mes.events import ErasureApproved, ErasureRefused, ErasureRequested, PatientIdentityErased
 from mes.exceptions import Conflict, InvalidInput, NotPermitted
 from mes.lifecycle import ask_gates, refuse_blocked
+from mes.locking import HOLDS, while_unchanged
 from mes.models import ErasureRequest, Patient, PatientIdentity, Person
 from mes.permissions import require
 from mes.selectors import roles_of
@@ -74,7 +75,14 @@ def approve_erasure(*, request_id: int, role: Role, actor: Actor, credentials: C
     request = _waiting(request_id)
     _may_decide(actor, role)
     column = APPROVALS[role]
+    if request.patient.erased:
+        raise Conflict(
+            "This identity went with the disposal of its last record.",
+            cure="Refuse the request, and say so.",
+            rule="K-13",
+        )
     _apart(request, actor, column)
+    while_unchanged(HOLDS)
     results = ask_gates(ERASE, request.patient)
     refuse_blocked(results)
     signature = sign(
@@ -92,7 +100,13 @@ def approve_erasure(*, request_id: int, role: Role, actor: Actor, credentials: C
     event = ErasureApproved(request_id=request.pk, role=role.value, signature_id=signature.pk)
     publish(request, event, actor=actor)
     if complete:
-        _shred(request, actor, [result.as_payload() for result in results])
+        shred_identity(
+            request.patient,
+            request_id=request.pk,
+            gates=[result.as_payload() for result in results],
+            actor=actor,
+            reason=request.reason,
+        )
     return request
 
 
@@ -153,17 +167,30 @@ def _apart(request: ErasureRequest, actor: Actor, column: str) -> None:
         )
 
 
-def _shred(request: ErasureRequest, actor: Actor, gates: list[dict[str, Any]]) -> None:
-    """Overwrite the wrapped data key, and with it everything that it sealed. The row stays; the token stays."""
-    row = PatientIdentity.objects.select_for_update().get(patient=request.patient)
+def shred_identity(
+    patient: Patient,
+    *,
+    actor: Actor,
+    reason: str,
+    gates: list[dict[str, Any]],
+    request_id: int | None = None,
+    disposal_id: int | None = None,
+) -> None:
+    """Overwrite the wrapped data key, and with it everything that it sealed. The row stays; the token stays.
+
+    Part of the unit in which the second of two people decided, or in which what they signed is carried out.
+    """
+    running_unit("An identity was erased")
+    row = PatientIdentity.objects.select_for_update().get(patient=patient)
     row.data_key, row.data_key_id, row.index_key_id = OVERWRITTEN, "", ""
     row.sealed_patient_id = row.sealed_family_name = OVERWRITTEN
     row.sealed_given_name = row.sealed_birth_date = OVERWRITTEN
     # Unique, and nobody's: an identifier may be registered again, as a new patient.
     row.patient_id_index = f"erased {secrets.token_hex(16)}"
     row.save()
-    patient = request.patient
     patient.erased = True
     patient.save(update_fields=["erased"])
-    event = PatientIdentityErased(patient_id=patient.pk, request_id=request.pk, gates=gates)
-    publish(patient, event, actor=actor, reason=request.reason)
+    event = PatientIdentityErased(
+        patient_id=patient.pk, request_id=request_id, disposal_id=disposal_id, gates=gates
+    )
+    publish(patient, event, actor=actor, reason=reason)

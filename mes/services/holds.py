@@ -19,6 +19,7 @@ from mes.events import (
     LegalHoldReleaseRefused,
 )
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Reason
+from mes.locking import HOLDS, nobody_else
 from mes.models import EventRecord, LegalHold, Patient
 from mes.permissions import require
 from mes.retention import tags_of
@@ -48,6 +49,7 @@ def place_hold(
     if placed_by is None:
         raise NotPermitted("Only a person holds records.", cure="Sign in and do it.", rule="P11-10g")
     _refuse_unusable(subject, reason, requester, review_on, since, until)
+    nobody_else(HOLDS)
     scope, value = _scope_of(subject)
     hold = LegalHold.objects.create(
         scope=scope,

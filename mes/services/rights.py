@@ -81,6 +81,11 @@ def re_enrol(*, actor: Actor, credentials: Credentials) -> StatementAcceptance:
     return accept_statement(actor=actor, credentials=credentials)
 
 
+def was_reset(person: Person) -> bool:
+    """Whether a reset took a person's right to sign, so that the owner re-enrols."""
+    return SigningRight.objects.filter(person=person, state=RightState.SUSPENDED, cause=RESET).exists()
+
+
 def _restore(right: SigningRight, actor: Actor, reason: str) -> None:
     right.state, right.cause, right.changed_at = RightState.ACTIVE, "", timezone.now()
     right.save(update_fields=["state", "cause", "changed_at"])

@@ -14,7 +14,7 @@ from mes.events import RoleGranted, RoleProposed, RoleReviewed, RoleRevoked
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Reason
 from mes.models import Person, RoleGrant
 from mes.permissions import ADMINISTRATION, PRODUCTION, require
-from mes.services.signatures import Credentials, sign
+from mes.services.signatures import WHEN_SIGNED, Credentials, sign
 
 
 @unit_of_work
@@ -77,7 +77,7 @@ def propose_role(
     )
     grant.first_approval = sign(
         subject=grant,
-        content=grant_content(grant),
+        content=role_content(person, role, reason, valid_from, valid_until),
         meaning=Meaning.APPROVED,
         actor=actor,
         credentials=credentials,
@@ -143,17 +143,24 @@ def revoke_role(*, person: Person, role: Role, actor: Actor, reason: str) -> Non
         _revoke(grant, actor, reason)
 
 
-def grant_content(grant: RoleGrant) -> dict[str, Any]:
-    """What both approvals and every review of a role sign."""
+def role_content(
+    person: Person, role: str, reason: str, valid_from: datetime | None, valid_until: datetime | None
+) -> dict[str, Any]:
+    """What the first approval of a role signs. Without a moment it begins when it is signed."""
     return {
         "record": "role grant",
-        "person": grant.person_id,
-        "name": str(grant.person),
-        "role": f"{grant.role} {Role(grant.role).label}",
-        "valid_from": grant.valid_from,
-        "valid_until": grant.valid_until,
-        "reason": grant.reason,
+        "person": person.pk,
+        "name": str(person),
+        "role": f"{role} {Role(role).label}",
+        "valid_from": valid_from or WHEN_SIGNED,
+        "valid_until": valid_until,
+        "reason": reason.strip(),
     }
+
+
+def grant_content(grant: RoleGrant) -> dict[str, Any]:
+    """What the second approval and every review of a role sign."""
+    return role_content(grant.person, grant.role, grant.reason, grant.valid_from, grant.valid_until)
 
 
 def _times(grant: RoleGrant) -> dict[str, str]:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.eventlog.verify import Verdict
-from mes.events import BackupTaken, IntegrityCheckDue, IntegrityChecked, IntegrityFailed, RestoreDrilled
+from mes.events import (
+    BackupTaken,
+    DrillConfirmed,
+    IntegrityCheckDue,
+    IntegrityChecked,
+    IntegrityFailed,
+    RestoreDrilled,
+)
+from mes.exceptions import Conflict, InvalidInput
 from mes.models import Artefact, Backup, IntegrityCheck, RestoreDrill, Schedule
 from mes.permissions import require
+from mes.services.signatures import Credentials, sign
 
 KEEPER = Actor.system("safekeeping")
 
@@ -49,6 +59,46 @@ def record_drill(*, of: Mapping[str, Any], actor: Actor = KEEPER) -> RestoreDril
     )
     publish(done, event, actor=actor)
     return done
+
+
+def drill_content(drill: RestoreDrill) -> Mapping[str, Any]:
+    """What the person who confirms a drill sees and signs: its result, whether it went well or not."""
+    return {
+        "record": "restore drill",
+        "drill": drill.pk,
+        "backup": drill.backup,
+        "restored_to": drill.restored_to,
+        "digest_match": drill.digest_match,
+        "events": drill.events,
+        "tree_size": drill.tree_size,
+        "seconds": drill.seconds,
+        "problem": drill.problem,
+        "done_at": drill.done_at,
+    }
+
+
+@unit_of_work
+def confirm_drill(*, drill_id: int, actor: Actor, credentials: Credentials) -> RestoreDrill:
+    """Sign (VERIFIED) what a drill showed. Raises Conflict for one that is confirmed already."""
+    drill = RestoreDrill.objects.select_for_update().filter(pk=drill_id).first()
+    require(actor, "mes.confirm_drill", drill)
+    if drill is None:
+        raise InvalidInput("There is no such drill.", cure="Look at the list again.")
+    if drill.confirmation_id is not None:
+        raise Conflict("This drill is confirmed already.", cure="Look at the list again.", rule="P11-10c")
+    drill.confirmation = sign(
+        subject=drill,
+        content=drill_content(drill),
+        meaning=Meaning.VERIFIED,
+        actor=actor,
+        credentials=credentials,
+    )
+    drill.save(update_fields=["confirmation"])
+    event = DrillConfirmed(
+        drill_id=drill.pk, digest_match=drill.digest_match, signature_id=drill.confirmation.pk
+    )
+    publish(drill, event, actor=actor)
+    return drill
 
 
 @unit_of_work

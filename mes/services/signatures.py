@@ -45,6 +45,8 @@ from mes.services.signing_series import (
 )
 
 EXPLAINED = ("reason", "justification")
+WHEN_SIGNED = "when this is signed"
+"""A moment in a content that nobody chose: that of the signature itself."""
 
 
 @dataclass

@@ -11,14 +11,16 @@ from django.utils import timezone
 
 from mes.eventlog.base import Actor, canonical
 from mes.eventlog.unit import afterwards, publish, unit_of_work
-from mes.events import SigningFailed, SigningSeriesEnded, SigningSeriesOpened
-from mes.models import Account, Person, Signature, SigningFailure, SigningSeries
+from mes.events import SessionEnded, SigningFailed, SigningSeriesEnded, SigningSeriesOpened
+from mes.models import Account, BrowserSession, Person, Signature, SigningFailure, SigningSeries
 from mes.selectors import roles_of
 from mes.services.signing_policy import ABSOLUTE, FAILURES, policy
 from mes.terminals import Terminal
 
 NO_TERMINAL = Terminal("", "", "")
 ONE_SIGNING = "one signing"
+THREE_FAILED = "three failed signings"
+DOOR = Actor.system("sign-in")
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,20 @@ def record_failure(
         actor=Actor.person(person_id),
     )
     if ends and account_id is not None:
-        end_series(account_id=account_id, because="three failed signings")
+        end_series(account_id=account_id, because=THREE_FAILED)
+        _end_session(terminal)
+
+
+def _end_session(terminal: Terminal) -> None:
+    """The browser's session, wherever its next request would come from (ES-15)."""
+    rows = BrowserSession.objects.select_for_update(of=("self",))
+    session = rows.filter(activity__key_digest=terminal.session_key_digest, ended_at=None).first()
+    if session is None:
+        return
+    session.ended_at, session.ended_by = timezone.now(), THREE_FAILED
+    session.save(update_fields=["ended_at", "ended_by"])
+    told = SessionEnded(account_id=session.account_id, session_id=session.pk, cause=THREE_FAILED)
+    publish(session, told, actor=DOOR)
 
 
 def failures_in_a_row(person_id: int, terminal: Terminal) -> int:

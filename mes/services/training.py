@@ -24,7 +24,7 @@ from mes.locking import locked_row
 from mes.models import Artefact, ControlledDocument, Curriculum, DocumentRevision, Person, TrainingRecord
 from mes.permissions import PERMISSIONS, require
 from mes.services.artefacts import require_intact, store_artefact
-from mes.services.signatures import Credentials, sign
+from mes.services.signatures import WHEN_SIGNED, Credentials, sign
 from mes.text import text_fault
 
 LARGEST_FILE = 50 * 1024**2
@@ -75,7 +75,7 @@ def approve_document(
     row.effective_from, row.grace_days = start, grace_days
     row.approval = sign(
         subject=row,
-        content=revision_content(row),
+        content=revision_content(row, effective_from, grace_days),
         meaning=Meaning.APPROVED,
         actor=actor,
         credentials=credentials,
@@ -163,7 +163,7 @@ def record_training(
     _refuse_training(revision, when, expires_at)
     signature = sign(
         subject=person,
-        content=training_content(person, revision, method, result, when, expires_at, evidence),
+        content=training_content(person, revision, method, result, trained_at, expires_at, evidence),
         meaning=Meaning.PERFORMED,
         actor=actor,
         credentials=credentials,
@@ -183,7 +183,18 @@ def record_training(
     return row
 
 
-def revision_content(row: DocumentRevision) -> dict[str, Any]:
+@unit_of_work
+def keep_evidence(*, file: bytes, media_type: str, actor: Actor) -> Artefact:
+    """Store a signed list or a certificate, for the record of a training that is signed next."""
+    require(actor, "mes.record_training")
+    if media_type not in MEDIA_TYPES:
+        raise InvalidInput("Evidence is a PDF or plain text.", cure="Send it as one of these.")
+    return store_artefact(file, media_type=media_type, limit=LARGEST_FILE)
+
+
+def revision_content(
+    row: DocumentRevision, effective_from: datetime | None, grace_days: int
+) -> dict[str, Any]:
     """What the approval of a revision signs."""
     return {
         "record": "document revision",
@@ -191,8 +202,8 @@ def revision_content(row: DocumentRevision) -> dict[str, Any]:
         "title": row.document.title,
         "revision": row.revision,
         "file": row.file_id,
-        "effective_from": row.effective_from,
-        "grace_days": row.grace_days,
+        "effective_from": effective_from or WHEN_SIGNED,
+        "grace_days": grace_days,
     }
 
 
@@ -201,7 +212,7 @@ def training_content(
     revision: DocumentRevision,
     method: str,
     result: str,
-    trained_at: datetime,
+    trained_at: datetime | None,
     expires_at: datetime | None,
     evidence: Artefact | None,
 ) -> dict[str, Any]:
@@ -214,7 +225,7 @@ def training_content(
         "file": revision.file_id,
         "method": str(method),
         "result": str(result),
-        "trained_at": trained_at,
+        "trained_at": trained_at or WHEN_SIGNED,
         "expires_at": expires_at,
         "evidence": evidence.sha256 if evidence else None,
     }

@@ -30,7 +30,7 @@ class LotReleased(Event, name="printing.lot_released", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LotRejected(Event, name="printing.lot_rejected", terminal=True):
+class LotRejected(Event, name="printing.lot_rejected"):
     """A lot will never be used."""
 
     lot_id: int
@@ -56,7 +56,7 @@ class LotHoldReleased(Event, name="printing.lot_hold_released", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LotExpired(Event, name="printing.lot_expired", terminal=True):
+class LotExpired(Event, name="printing.lot_expired"):
     """A lot's last day is over."""
 
     lot_id: int

@@ -37,6 +37,7 @@ LISTS = {
     "lots": "new",
     "audit-review": "trail",
     "retention": "new",
+    "documents": "new",
 }
 EXPORTS = {"board": ("as=csv", "as=list"), "audit-trail": ("as=csv",), "audit-review": ("as=csv",)}
 SUBJECTS = {"end-emergency": "lasting"}
@@ -67,6 +68,7 @@ NAMED = {
     "packages": "package", "emergencies": "emergency", "erasures": "erasure", "gauges": "gauge", "stations": "station",
     "legal-holds": "hold", "holds": "hold", "disposals": "disposal", "exports": "export", "signatures": "signature",
     "handwritten": "handwritten", "accounts": "account", "address": "contact", "passkeys": "passkey", "sessions": "session",
+    "document-revisions": "revision-number", "curricula": "curriculum", "trainings": "key", "signing-enrolments": "enrolment",
 }  # fmt: skip
 FIXED = {
     "layer": "1",
@@ -77,11 +79,11 @@ FIXED = {
 FILES = {"exports": "{bundle}", "builds": "{build_file}", "lots": "{certificate}"}
 """Each page's own file. Those of devices are `{file}`."""
 VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "role-decide": {"decision": ("review", "revoke")},
     "delivery-decide": {"decision": tuple(DECISIONS)},
     "security-act": {"verb": tuple(VERBS)},
     "signers-step": {"step": ("prove", "confirm", "close", "letter")},
     "sign-together": {"name": tuple(BATCHES)},
+    "api-sign-together": {"name": tuple(BATCHES)},
     "api-device-to-sign": {"verb": tuple(SIGNED_VERBS)},
     "api-order-to-sign": {"verb": ("submit", "approve-ORD", "approve-RA")},
     "api-device-record": {"ending": ("pdf", "json")},
@@ -92,7 +94,6 @@ VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
 def every_call() -> list[Call]:
     found = {call for route in every_route() for call in _calls(route)}
     found |= {Call(action, "MAY") for action in PERMISSIONS}
-    found |= {Call("/roles/{proposed}/approve/", "POST")}
     found |= {Call(f"/{pattern.pattern}", "SOCKET") for pattern in websocket_urlpatterns}
     return sorted(found)
 

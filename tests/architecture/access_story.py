@@ -46,12 +46,13 @@ from mes.services.erasure import request_erasure
 from mes.services.holds import place_hold
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.roles import propose_role
+from mes.services.safekeeping import record_drill
 from mes.services.signatures import content_digest
 from mes.services.signing_enrolment import statement_content
 from mes.services.signing_handwritten import upload_handwritten
 from mes.services.stations import register_station
 from mes.services.tokens import issue_token
-from mes.services.training import approve_document, draft_document
+from mes.services.training import approve_document, draft_document, require_training
 from printing.choices import CommandKind
 from printing.models import Build, BuildItem, Container, MaterialLot, PrinterCommand, PrinterContact
 from printing.slicing.buildfile import mask_name
@@ -77,6 +78,7 @@ STRANGERS = ("other-PRE", "other-CLR", "external-DSN", "external-QAR", "no-role"
 COLUMNS = [*(role.value for role in Role), *STRANGERS]
 PACKAGING = {"scheme": "internal", "levels": {"carton": {}}}
 LABEL = "CX78KCDMJ2"
+DRILL = {"backup": "x", "restored_to": "x", "digest_match": True, "events": 1, "tree_size": 1, "seconds": 1.0}
 REASON = "For the matrix of who may do what"
 TYPED = {
     "reason": REASON, "finding": REASON, "findings": REASON, "justification": REASON, "justified": "yes",
@@ -314,12 +316,20 @@ def _people(makers: Staff, person: Person) -> dict[str, str]:
         number="WI-1", title="x", revision="A", file=b"x", media_type="text/plain", actor=acting(writer)
     )
     approve_document(revision_id=row.pk, actor=acting(approver), credentials=typed(approver))
+    # An action that nobody at a door performs, so that nobody is refused for want of training.
+    asked = require_training(
+        action="mes.carry_out_disposal", document_id=row.document_id, actor=acting(approver), reason="x"
+    )
     return {
         "person": str(person.pk),
         "account": str(person.accounts.get().pk),
         "grant": str(person.role_grants.get(approved=True).pk),
         "proposed": str(proposed.pk),
         "document": "WI-1",
+        "revision": "WI-1:A",
+        "revision-number": str(row.pk),
+        "curriculum": str(asked.pk),
+        "drill": str(record_drill(of=DRILL).pk),
     }
 
 

@@ -29,7 +29,6 @@ def test_the_pages_of_accounts_keep_the_house_rules(
     paths = (
         "account/",
         "account/password/",
-        "account/statement/",
         "security/",
         f"security/accounts/{account.pk}/",
         "my-work/",

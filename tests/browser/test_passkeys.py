@@ -59,6 +59,11 @@ def keyed(open_as: Open, who: Who, site: str) -> tuple[Page, Any, str]:
     return page, cdp, local
 
 
+def to_statement(page: Page, local: str) -> None:
+    page.goto(f"{local}/my-signature/")
+    page.get_by_text("Sign it again").click()
+
+
 def sign_out(page: Page) -> None:
     page.locator("[data-menu] summary").click()
     page.get_by_role("button", name="Sign out").click()
@@ -82,16 +87,17 @@ def test_a_passkey_comes_in_without_user_id_or_password(keyed: tuple[Page, Any, 
 def test_revoked_passkey_refused_old_signatures_valid(keyed: tuple[Page, Any, str], who: Who) -> None:
     page, _, local = keyed
     before = Signature.objects.count()
-    page.goto(f"{local}/account/statement/")
+    to_statement(page, local)
     page.get_by_label("User id").fill(who.username)
     page.get_by_role("button", name="Sign with a passkey").click()
     expect(page.get_by_role("status").filter(has_text="You signed")).to_be_visible()
     signature = Signature.objects.order_by("-pk")[0]
     assert (Signature.objects.count(), signature.method) == (before + 1, "user id + passkey")
+    page.goto(f"{local}/account/")
     page.get_by_role("button", name="Report lost").click()
     expect(page.get_by_role("status").filter(has_text="opens nothing")).to_be_visible()
     assert Passkey.objects.get().state == PasskeyState.LOST
-    page.goto(f"{local}/account/statement/")
+    to_statement(page, local)
     page.get_by_label("User id").fill(who.username)
     page.get_by_role("button", name="Sign with a passkey").click()
     expect(page.locator(".refusal")).to_contain_text("ES-01")
@@ -108,11 +114,11 @@ def test_revoked_passkey_refused_old_signatures_valid(keyed: tuple[Page, Any, st
 @pytest.mark.requirement("ES-01")
 def test_without_user_verification_a_passkey_is_refused(keyed: tuple[Page, Any, str], who: Who) -> None:
     """A page that was tampered with asks the authenticator not to verify its user: the server sees that it did not."""
-    page, cdp, _ = keyed
+    page, cdp, local = keyed
     before = Signature.objects.count()
     which = {"authenticatorId": page.authenticator, "isUserVerified": False}  # type: ignore[attr-defined]
     cdp.send("WebAuthn.setUserVerified", which)
-    page.goto(page.url.replace("/account/", "/account/statement/"))
+    to_statement(page, local)
     asked = page.evaluate(ASKED_WITHOUT)
     page.get_by_label("User id").fill(who.username)
     page.evaluate(

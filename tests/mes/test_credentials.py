@@ -17,7 +17,16 @@ from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused
-from mes.models import Account, BrowserSession, EventRecord, Person, Signature, SigningRight, SignInSource
+from mes.models import (
+    Account,
+    BrowserSession,
+    EventRecord,
+    Person,
+    Signature,
+    SigningFailure,
+    SigningRight,
+    SignInSource,
+)
 from mes.selectors import signing_right_of
 from mes.services.accounts import name_contact, verify_contact
 from mes.services.credentials import SOURCE_FAILURES, account_named, check_secret, refuse_flood
@@ -141,17 +150,24 @@ def test_nobody_restores_the_own_right() -> None:
 
 @pytest.mark.requirement("ES-15")
 def test_three_failures_at_signing_end_the_session() -> None:
-    _, account = signer()
+    actor, account = signer()
     client = Client()
     client.force_login(account)
     place = Terminal(digest_of_key(client.session.session_key), "127.0.0.1", "")
-    fail(account, 2, "signing", place)
-    attempt(account, PASSWORD, "signing", place)
-    fail(account, 2, "signing", place)
+
+    def failed_signings(times: int) -> None:
+        for _ in range(times):
+            with pytest.raises(SignatureRefused, match="ES-01"):
+                sign_something(actor, account.username, WRONG, place)
+
+    failed_signings(2)
+    sign_something(actor, account.username, place=place)
+    failed_signings(2)
     assert client.get("/my-work/").status_code == 200
-    fail(account, 1, "signing", place)
+    failed_signings(1)
     assert client.get("/my-work/").status_code == 302
-    assert BrowserSession.objects.get().ended_by == "wrong secrets"
+    assert BrowserSession.objects.get().ended_by == "three failed signings"
+    assert SigningFailure.objects.count() == 5
 
 
 @pytest.mark.requirement("EV-10")

@@ -1,24 +1,31 @@
 """Forgetting a patient: two people decide, a duty to keep wins, nothing is left to read, and the chain stays whole."""
 
+import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import Model
+from django.utils import timezone
 
+from devices.models import Order
+from devices.services.orders import reject_order
 from mes.choices import ErasureStage, Role
 from mes.eventlog.base import Actor
 from mes.eventlog.verify import verify
 from mes.exceptions import Conflict, IdentityErased, InvalidInput, NotPermitted, Reason, TransitionRefused
 from mes.gates import KEEPING
-from mes.models import ErasureRequest, EventRecord, Patient, PatientIdentity
+from mes.models import ErasureRequest, EventRecord, LegalHold, Patient, PatientIdentity
 from mes.services.erasure import OVERWRITTEN, approve_erasure, refuse_erasure, request_erasure
+from mes.services.holds import place_hold, propose_release, release_hold
 from mes.services.patients import open_identity, patient_with, pseudonym_key
 from mes.services.vaultkeys import vault
 from mes.services.viewing import view_identity
 from mes.vault import Key, place
-from tests.devices.makers import Staff, make_order
+from tests.devices.makers import Staff, make_order, under_review
 from tests.mes.makers import make_patient, make_person, make_signer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-13")]
@@ -150,6 +157,100 @@ def test_a_legal_hold_blocks_it_until_it_is_lifted(
     assert open_identity(patient).family_name == "Doe"
     hold.clear()
     assert approve_erasure(**decision, credentials=reviewer_types).stage == ErasureStage.ERASED
+
+
+def rejected_order() -> Order:
+    """An order that is over, so that nothing but a hold can stand in the way."""
+    staff = Staff()
+    order = under_review(make_order(staff), staff)
+    reviewer = staff[Role.RA]
+    return reject_order(
+        order_id=order.pk, actor=reviewer.actor, credentials=reviewer.typed(), reason="Not indicated"
+    )
+
+
+def held(subject: Model, manager: Actor) -> LegalHold:
+    review_on = timezone.localdate() + timedelta(days=30)
+    return place_hold(
+        subject=subject,
+        reason="A complaint is in court",
+        requester="Counsel",
+        review_on=review_on,
+        actor=manager,
+    )
+
+
+def erased_now(request: ErasureRequest, role: Role) -> ErasureRequest:
+    actor, typed = make_signer(role)
+    return approve_erasure(request_id=request.pk, role=role, actor=actor, credentials=typed)
+
+
+@pytest.mark.requirement("K-15")
+@pytest.mark.requirement("G-PRV-01")
+@pytest.mark.parametrize("on_the", ["patient", "order"])
+def test_a_placed_hold_keeps_the_identity_until_two_people_released_it(on_the: str) -> None:
+    order = rejected_order()
+    officer = Actor.person(make_person(Role.PRV).pk)
+    request = request_erasure(patient=order.patient, reason="The patient asks", actor=officer)
+    manager, manager_types = make_signer(Role.REC)
+    hold = held({"patient": order.patient, "order": order}[on_the], manager)
+    for role in (Role.PRV, Role.QAR):
+        with pytest.raises(TransitionRefused, match=hold.code) as refused:
+            erased_now(request, role)
+        assert [reason.rule for reason in refused.value.reasons] == ["G-PRV-01"]
+    propose_release(hold_id=hold.pk, reason="Settled", actor=manager, credentials=manager_types)
+    with pytest.raises(TransitionRefused, match=hold.code):
+        erased_now(request, Role.PRV)
+    assert not Patient.objects.get(pk=order.patient_id).erased
+    assert not ErasureRequest.objects.get(pk=request.pk).officer_approval_id
+    reviewer, reviewer_types = make_signer(Role.QAR)
+    release_hold(hold_id=hold.pk, actor=reviewer, credentials=reviewer_types)
+    assert approve_both(request).stage == ErasureStage.ERASED
+    assert Patient.objects.get(pk=order.patient_id).erased
+
+
+@pytest.mark.requirement("K-15")
+@pytest.mark.requirement("G-PRV-01")
+def test_a_hold_that_comes_between_the_two_approvals_stops_the_second() -> None:
+    order = rejected_order()
+    officer = Actor.person(make_person(Role.PRV).pk)
+    request = request_erasure(patient=order.patient, reason="The patient asks", actor=officer)
+    erased_now(request, Role.PRV)
+    manager, _ = make_signer(Role.REC)
+    hold = held(order, manager)
+    with pytest.raises(TransitionRefused, match=hold.code):
+        erased_now(request, Role.QAR)
+    assert not Patient.objects.get(pk=order.patient_id).erased
+
+
+@pytest.mark.requirement("K-15")
+@pytest.mark.requirement("G-PRV-01")
+def test_an_erasure_waits_for_a_hold_that_is_being_placed(committed_db: None) -> None:
+    order = rejected_order()
+    officer = Actor.person(make_person(Role.PRV).pk)
+    request = request_erasure(patient=order.patient, reason="The patient asks", actor=officer)
+    erased_now(request, Role.PRV)
+    (manager, _), (reviewer, typed) = make_signer(Role.REC), make_signer(Role.QAR)
+    outcomes: list[Any] = []
+
+    def decide() -> None:
+        try:
+            outcomes.append(
+                approve_erasure(request_id=request.pk, role=Role.QAR, actor=reviewer, credentials=typed)
+            )
+        except TransitionRefused as refusal:
+            outcomes.append(refusal)
+        finally:
+            connection.close()
+
+    second = threading.Thread(target=decide)
+    with transaction.atomic():
+        hold = held(order, manager)
+        second.start()
+        second.join(1.0)
+    second.join(20.0)
+    assert [str(one) for one in outcomes if hold.code in str(one)] != []
+    assert not Patient.objects.get(pk=order.patient_id).erased
 
 
 @pytest.mark.requirement("K-14")

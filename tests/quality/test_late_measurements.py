@@ -15,6 +15,7 @@ from mes.panels import WORKLISTS
 from mes.services.artefacts import store_artefact
 from quality.events import ScanReceived
 from quality.models import Inspection, ReleaseDecision, Verdict
+from quality.selectors import judged_inspection
 from quality.services.inspection import set_aside_inspection, sign_inspection
 from quality.services.release import complete_record, release_device
 from tests.quality.makers import (
@@ -84,6 +85,23 @@ def test_the_second_scan_that_fails_is_answered_before_the_first_is_signed(
     sign(staff, second)
     device.refresh_from_db()
     assert device.stage == Stage.NONCONFORMING
+
+
+REWORKED = (PASSED, Stage.NONCONFORMING, Stage.REWORK, Stage.AWAITING_INSPECTION)
+
+
+def test_a_scan_from_before_a_rework_is_not_judged_after_it(staff: Staff, device: Device) -> None:
+    before = measured(behind_its_back(staff, device, *REWORKED))
+    assert judged_inspection(device) is None
+    assert "No measurement waits" in blocking(device, "pass_inspection")
+    with pytest.raises(TransitionRefused, match=r"Inspection 1 .* measured"):
+        sign(staff, before)
+    assert not Verdict.objects.exists()
+    after = make_measured(staff, device)
+    assert judged_inspection(device) == after
+    sign(staff, after)
+    device.refresh_from_db()
+    assert device.stage == Stage.INSPECTED_PASS
 
 
 def blocking(device: Device, move: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,11 +14,13 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
-from devices.models import Device
+from devices.choices import OrderStage
+from devices.models import Device, Order
+from devices.services.closing import close_order
 from mes.choices import DisposalStage, HoldStage, Role
 from mes.eventlog.base import Actor
 from mes.eventlog.rowcheck import check_files, disposed_files
-from mes.exceptions import Conflict, InvalidInput, NotPermitted, Refused
+from mes.exceptions import Conflict, IdentityErased, InvalidInput, NotPermitted, Refused
 from mes.models import Artefact, Disposal, EventRecord, LegalHold, RetentionClock
 from mes.retention import years_after
 from mes.services.artefacts import artefact_path, require_intact, store
@@ -31,6 +34,7 @@ from mes.services.disposals import (
     withdraw_disposal,
 )
 from mes.services.holds import held_by, place_hold, propose_release, refuse_release, release_hold
+from mes.services.patients import open_identity
 from mes.services.recordfiles import files_of_record
 from mes.services.retention import extend_retention, keeping_of, start_clock
 from mes.services.signatures import Credentials
@@ -191,6 +195,49 @@ def test_it_is_extended_by_hand_with_a_reason_and_never_shortened(device: Device
         extend_retention(row=device, until=later, reason=" ", actor=manager[0])
     extend_retention(row=device, until=later, reason="A registry asks for it", actor=manager[0])
     assert end_of(device) == later
+
+
+ON_THE_WAY = (
+    "in_design",
+    "awaiting_clinical_approval",
+    "in_production",
+    "ready_to_ship",
+    "shipped",
+    "delivered",
+)
+
+
+def clocks() -> dict[str, date]:
+    """By record class: the day that the one clock of it was set to."""
+    return dict(RetentionClock.objects.values_list("record_root", "retain_until"))
+
+
+@pytest.mark.parametrize("ended", ["released", "scrapped"])
+def test_the_end_of_a_device_starts_every_clock_that_hangs_on_it(
+    staff: Staff, committed_db: None, drain: Callable[[], int], ended: str
+) -> None:
+    made = make_built_device(staff)
+    drain()
+    assert clocks() == {}
+    move_through(made, {"released": RELEASED, "scrapped": SCRAPPED}[ended])
+    drain()
+    until = years_after(today(), 10)
+    assert clocks() == dict.fromkeys(("devices.device", "devices.order", "printing.build"), until)
+
+
+def test_a_closing_starts_the_clock_of_an_order(
+    device: Device, committed_db: None, drain: Callable[[], int], staff: Staff
+) -> None:
+    coordinator = acting(staff[Role.ORD])
+    with pytest.raises(Refused, match="cannot do 'close'"):
+        close_order(order_id=device.order_id, actor=coordinator)
+    for stage in ON_THE_WAY:
+        Order.objects.filter(pk=device.order_id).update(stage=stage)
+    with pytest.raises(NotPermitted):
+        close_order(order_id=device.order_id, actor=acting(staff[Role.OPR]))
+    assert close_order(order_id=device.order_id, actor=coordinator).stage == OrderStage.CLOSED
+    drain()
+    assert clocks()["devices.order"] == years_after(today(), 10)
 
 
 # --- legal holds
@@ -369,6 +416,48 @@ def test_the_certificate_says_nothing_about_who_the_patient_is(device: Device) -
     told = str(certificate_of(device, "Its time is over"))
     assert device.order.patient.token in told
     assert CANARY not in told
+
+
+@pytest.mark.requirement("K-13")
+def test_the_identity_goes_with_the_last_record_that_needs_it(
+    device: Device, manager: Signer, reviewer: Signer
+) -> None:
+    patient = device.order.patient
+    with on_the_day(end_of(device) + timedelta(days=1)):
+        first = approved(device, manager, reviewer)
+        assert signed_certificate(first)["identities_erased"] == []
+        carry_out_disposal(disposal_id=first.pk)
+        assert open_identity(patient).family_name == CANARY
+        last = approved(device.order, manager, reviewer)
+        assert signed_certificate(last)["identities_erased"] == [patient.token]
+        carry_out_disposal(disposal_id=last.pk)
+    patient.refresh_from_db()
+    assert patient.erased
+    with pytest.raises(IdentityErased):
+        open_identity(patient)
+    erased = EventRecord.objects.get(type="mes.patient_identity_erased")
+    assert json.loads(erased.payload)["disposal_id"] == last.pk
+    assert carry_out_disposal(disposal_id=last.pk) == 0
+    assert EventRecord.objects.filter(type="mes.patient_identity_erased").count() == 1
+
+
+@pytest.mark.requirement("K-13")
+@pytest.mark.parametrize("kept_by", ["hold", "order"])
+def test_what_still_needs_an_identity_keeps_it(
+    staff: Staff, device: Device, manager: Signer, reviewer: Signer, kept_by: str
+) -> None:
+    patient = device.order.patient
+    with on_the_day(end_of(device) + timedelta(days=1)):
+        carry_out_disposal(disposal_id=approved(device, manager, reviewer).pk)
+        last = approved(device.order, manager, reviewer)
+        if kept_by == "hold":
+            hold(patient, manager, review_on=date(2999, 1, 1))
+        else:
+            other = make_built_device(staff)
+            Order.objects.filter(pk=other.order_id).update(patient=patient)
+        with pytest.raises(Refused):
+            carry_out_disposal(disposal_id=last.pk)
+    assert open_identity(patient).family_name == CANARY
 
 
 def test_the_command_carries_out_what_two_people_signed(

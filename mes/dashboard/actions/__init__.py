@@ -16,9 +16,11 @@ from mes.dashboard.actions.gauges import GAUGE_ACTIONS
 from mes.dashboard.actions.keeping import KEEPING_ACTIONS
 from mes.dashboard.actions.orders import ORDER_ACTIONS
 from mes.dashboard.actions.packing import PACKING_ACTIONS
+from mes.dashboard.actions.people import PEOPLE_ACTIONS
 from mes.dashboard.actions.printing import PRINTING_ACTIONS
 from mes.dashboard.actions.privacy import PRIVACY_ACTIONS
 from mes.dashboard.actions.quality import QUALITY_ACTIONS
+from mes.dashboard.actions.training import TRAINING_ACTIONS
 from mes.dashboard.actions.units import UNIT_ACTIONS
 from mes.dashboard.navigation import roles_behind
 from mes.permissions import PERMISSIONS, Decision, can
@@ -36,6 +38,8 @@ ACTIONS: dict[str, Action] = {
         *AUDIT_ACTIONS,
         *PRIVACY_ACTIONS,
         *KEEPING_ACTIONS,
+        *PEOPLE_ACTIONS,
+        *TRAINING_ACTIONS,
     )
 }
 

@@ -18,6 +18,7 @@ from mes.services.disposals import (
     withdraw_disposal,
 )
 from mes.services.holds import place_hold, propose_release, refuse_release, release_content, release_hold
+from mes.services.safekeeping import confirm_drill, drill_content
 
 DISPOSABLE = ("order", "device", "build", "lot")
 WHOLE_PATIENT = "patient"
@@ -97,6 +98,11 @@ def _withdraw(doing: Doing) -> str:
     return "Withdrawn. Nothing is destroyed."
 
 
+def _confirm_drill(doing: Doing) -> str:
+    confirm_drill(drill_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials)
+    return "The drill is confirmed."
+
+
 def _hold_at(*stages: HoldStage) -> Callable[[LegalHold], bool]:
     return lambda hold: hold.stage in stages
 
@@ -148,5 +154,11 @@ KEEPING_ACTIONS = (
     Action(
         "withdraw-disposal", "disposal", "Withdraw", "Withdraw this disposal", "mes.propose_disposal", "x",
         _disposal_at(DisposalStage.PROPOSED, DisposalStage.APPROVED), _withdraw, fields=_because,
+    ),
+    Action(
+        "confirm-drill", "drill", "Confirm", "Confirm what this drill showed", "mes.confirm_drill", "writing-sign",
+        lambda drill: drill.confirmation_id is None, _confirm_drill, meaning=Meaning.VERIFIED,
+        content=lambda drill, _, __: drill_content(drill), main=True,
+        help="Whether it went well or not: what you sign is that you looked at it, and that something follows.",
     ),
 )  # fmt: skip

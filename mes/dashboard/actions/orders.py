@@ -9,6 +9,7 @@ from devices.choices import DefinitionStatus, OrderStage, Side
 from devices.models import DeviceMaster, Order
 from devices.selectors.orders import assignments_of
 from devices.services.assignments import assign_person, end_assignment
+from devices.services.closing import close_order
 from devices.services.orders import (
     approval_content,
     approve_order,
@@ -171,6 +172,11 @@ def _unassign(doing: Doing) -> str:
 ENDED = (OrderStage.CLOSED, OrderStage.REJECTED, OrderStage.CANCELLED, OrderStage.DELIVERED)
 
 
+def _close(doing: Doing) -> str:
+    close_order(order_id=doing.subject.pk, actor=doing.actor)
+    return "The order is closed."
+
+
 ORDER_ACTIONS = (
     Action(
         "assign-person", "order", "Assign somebody", "Assign somebody to this order", "devices.assign_person",
@@ -215,5 +221,10 @@ ORDER_ACTIONS = (
         "reject-order", "order", "Reject", "Reject this order", "devices.reject_order", "circle-x",
         _at(OrderStage.UNDER_REVIEW), _reject, fields=_why, meaning=Meaning.REJECTED,
         content=lambda order, values, actor: rejection_content(order, str(values.get("reason", ""))), danger=True,
+    ),
+    Action(
+        "close-order", "order", "Close", "Close this order", "devices.close_order", "circle-check",
+        _at(OrderStage.DELIVERED), _close, main=True,
+        help="Nothing is left to do about it. Its record is kept from now on for as long as its rules ask.",
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Carry out a disposal that two people signed: remove the files of its certificate. Run by the owner of the machine."""
+"""Carry out a disposal that two people signed: remove the files and erase the identities of its certificate. Run by the owner of the machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from mes.exceptions import Refused
 from mes.models import Disposal
-from mes.services.disposals import carry_out_disposal, patients_without_records
+from mes.services.disposals import carry_out_disposal, signed_certificate
 
 CODE = re.compile(r"[Zz]0*([0-9]{1,12})")
 
@@ -32,7 +32,6 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{disposal.upper()}: {removed} files removed; their digests stay in its certificate."
         )
-        for patient in patients_without_records(Disposal.objects.get(pk=int(found[1]))):
-            self.stdout.write(
-                f"Patient {patient.token}: ask for the erasure of the identity, if nothing else needs it."
-            )
+        certificate = signed_certificate(Disposal.objects.get(pk=int(found[1])))
+        for token in certificate["identities_erased"]:
+            self.stdout.write(f"Patient {token}: the identity is erased; nobody can read it again.")

@@ -34,11 +34,14 @@ class Command(BaseCommand):
             )
         except BackupFailed as failure:
             raise CommandError(str(failure)) from None
-        record_drill(of=asdict(outcome))
+        done = record_drill(of=asdict(outcome))
         if outcome.problem:
             self.stderr.write(f"{outcome.backup} CANNOT be relied on: {outcome.problem}")
             sys.exit(1)
         self.stdout.write(
             f"{outcome.backup}: restored, VALID, {outcome.events} events, its seal of {outcome.tree_size} leaves stands in the "
             f"witness, {outcome.seconds:.1f} s"
+        )
+        self.stdout.write(
+            f"Somebody looks at it and signs: /safekeeping/, or manage.py confirm_drill {done.pk}"
         )

@@ -13,6 +13,7 @@ from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import open_unit
 from mes.exceptions import Refused
+from mes.services.accounts import expect_own_password
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.signing_enrolment import confirm_identity, prove_identity
 
@@ -54,6 +55,7 @@ class Command(BaseCommand):
                         person=person, role=Role(role), actor=CONSOLE, reason="enrolled from the console"
                     )
                 account = open_account(username=username, password=password, person=person, actor=CONSOLE)
+                expect_own_password(account=account, actor=CONSOLE)
                 if options["document"]:
                     enrolment = prove_identity(
                         account_id=account.pk,
@@ -64,4 +66,4 @@ class Command(BaseCommand):
                     confirm_identity(enrolment_id=enrolment.pk, actor=CONSOLE)
         except Refused as refusal:
             raise CommandError(str(refusal)) from None
-        self.stdout.write(f"{name} may sign in as {username}.")
+        self.stdout.write(f"{name} may sign in as {username}, and then chooses a password of their own.")
