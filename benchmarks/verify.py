@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 from mes.embedded.roles import SUPERUSER, VARIABLES, Role
 from tests.servers import BASE, FAITHFUL, ROOT, seeded, url
@@ -23,7 +24,7 @@ def main() -> None:
     print(json.dumps({"benchmark": "verify", "lengths": figures}))
 
 
-def _measured(events: int) -> dict[str, object]:
+def _measured(events: int) -> dict[str, Any]:
     place = ROOT / f"bench-{events}"
     cluster = seeded(place, FAITHFUL)
     cluster.start_postgres()
@@ -51,7 +52,7 @@ def _measured(events: int) -> dict[str, object]:
     }
 
 
-def _run(environment: dict[str, str], *arguments: str) -> dict[str, object]:
+def _run(environment: dict[str, str], *arguments: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, *arguments],
         cwd=BASE,
