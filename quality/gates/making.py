@@ -107,8 +107,7 @@ TO_THE_PATIENT = ("device.pass_inspection", "device.complete_record", "device.re
 @gate("G-INS-01", *TO_THE_PATIENT)
 def the_gauge_was_fit(device: Device, **_: Any) -> Verdict:
     """What measured is a registered gauge, in calibration on the day of measuring and fine enough for the tolerance."""
-    judged = judged_inspection(device)
-    inspections = passed_inspections(device) or ([judged] if judged else [])
+    inspections = _standing_inspections(device)
     if not inspections:
         return not_applicable("No measurement waits for a decision, and none was passed.")
     tolerance = read_plan(device.master.inspection).tolerance_mm
@@ -125,6 +124,15 @@ def the_gauge_was_fit(device: Device, **_: Any) -> Verdict:
             **evidence,
         )
     return passed(**evidence)
+
+
+def _standing_inspections(device: Device) -> list[Inspection]:
+    """Of each unit the measurement that is passed, or waits to be: after a rework, the new one takes the old one's place."""
+    standing = {inspection.unit: inspection for inspection in passed_inspections(device)}
+    judged = judged_inspection(device)
+    if judged is not None:
+        standing[judged.unit] = judged
+    return [standing[unit] for unit in sorted(standing)]
 
 
 def _gauge_faults(inspection: Inspection, tolerance_mm: float) -> list[Reason]:

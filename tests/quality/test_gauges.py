@@ -14,7 +14,11 @@ from django.utils import timezone
 
 from devices.choices import Stage
 from devices.models import Device
+from devices.models.devices import COUNTS
+from devices.services.lifecycle import count_units
 from mes.choices import Role
+from mes.eventlog.base import Event
+from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
 from mes.lifecycle import GATES
 from mes.models import Artefact, EventRecord, RoleGrant
@@ -35,8 +39,9 @@ from quality.services.gauges import (
     store_calibration_certificate,
     take_gauge_out_of_service,
 )
-from quality.services.inspection import receive_scan, verdict_content
+from quality.services.inspection import receive_scan, sign_inspection, verdict_content
 from tests.quality.makers import (
+    SYSTEM,
     Staff,
     acting,
     make_built_device,
@@ -44,6 +49,7 @@ from tests.quality.makers import (
     make_gauge,
     make_measured,
     make_person,
+    measured,
     move_through,
     typed,
 )
@@ -154,17 +160,47 @@ def test_the_gate_asks_again_what_measured(staff: Staff, device: Device) -> None
 
 
 @pytest.mark.requirement("G-INS-01")
+def test_after_a_rework_the_gate_asks_what_measured_the_part_as_it_is_now(
+    staff: Staff, device: Device
+) -> None:
+    before, after, inspector = make_gauge(), make_gauge(), staff[Role.INS]
+    first = measured(send(staff, device, before))
+    sign_inspection(inspection_id=first.pk, actor=acting(inspector), credentials=typed(inspector))
+    device.refresh_from_db()
+    move_through(device, [Stage.NONCONFORMING, Stage.REWORK, Stage.AWAITING_INSPECTION])
+    measured(send(staff, device, after, b"solid b facet"))
+    fine, coarse = Decimal("0.05"), Decimal("0.2")
+    for then, now, outcome in ((coarse, fine, "pass"), (fine, coarse, "block")):
+        Gauge.objects.filter(pk=before.pk).update(accuracy_mm=then)
+        Gauge.objects.filter(pk=after.pk).update(accuracy_mm=now)
+        assert gate(device) == outcome
+
+
+@pytest.mark.requirement("G-INS-01")
 def test_a_scan_without_a_gauge_is_not_accepted(staff: Staff, device: Device) -> None:
     """As records made before gauges were registered may hold one."""
     row = make_measured(staff, device)
     copy = Inspection(device=device, number=2, scan=store_artefact(b"solid b facet", media_type="model/stl"))
     copy.save()
+    old = {
+        "device_id": device.pk,
+        "inspection_id": copy.pk,
+        "number": 2,
+        "scan_sha256": "0" * 64,
+        "size_bytes": 3,
+    }
+    tell(device, ScanReceived.from_payload(old, 1))
     row.measurement.pk, row.measurement.inspection = None, copy
     row.measurement.save(force_insert=True)
     verdict = GATES["G-INS-01:the_gauge_was_fit"].check(device)
     assert verdict.outcome == "block"
     assert "names no gauge" in verdict.reason
     assert verdict_content(copy)["measured_with"] is None
+
+
+@unit_of_work
+def tell(device: Device, fact: Event) -> None:
+    publish(device, fact, actor=SYSTEM)
 
 
 def test_a_fact_of_the_time_before_gauges_is_still_read() -> None:
@@ -258,7 +294,9 @@ def put_at(device: Device, stage: str) -> None:
     finished = ("inspected_pass", "ready_for_review", "reviewed", "released", "shipped", "delivered")
     way = ways.get(stage) or finished[: finished.index(stage) + 1]
     for one in way:
-        Device.objects.filter(pk=device.pk).update(stage=one)
+        device.stage = one
+        count_units(device)
+        device.save(update_fields=["stage", *COUNTS])
 
 
 def test_a_gauge_found_out_is_refused_until_it_is_good_again(staff: Staff, device: Device) -> None:
