@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from devices.choices import Stage
@@ -24,7 +25,7 @@ from tests.devices.makers import Staff, freeze_design_of, make_person, make_plan
 from tests.flows.test_story_over_api import PATIENT
 from tests.printing.conftest import Running
 from tests.printing.makers import in_days, make_parameters, make_printer
-from tests.quality.makers import make_part
+from tests.quality.makers import make_gauge, make_part
 
 pytestmark = pytest.mark.browser
 
@@ -45,6 +46,7 @@ class Shop:
         self.parameters: ParameterSet = make_parameters(others)
         self.printer: Printer = make_printer(others, self.parameters, connection=SPEED)
         self.verifier = make_person(Role.BLD)
+        self.gauge = make_gauge()
 
     @property
     def page(self) -> str:
@@ -189,6 +191,8 @@ def inspect(page: Page, shop: Shop, drain: Callable[[], int], folder: Path) -> N
     become(page, who, shop.page)
     dialog(page, "Send in a scan")
     page.locator("#dialog input[type=file]").set_input_files(scan)
+    page.locator("#dialog [name=gauge]").select_option(str(shop.gauge.pk))
+    expect(page.locator("#dialog [name=measured_on]")).to_have_value(timezone.localdate().isoformat())
     confirm(page)
     told(page, "The scan arrived")
     aside(drain)

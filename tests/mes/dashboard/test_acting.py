@@ -31,6 +31,7 @@ from tests.devices.makers import (
     under_review,
 )
 from tests.mes.dashboard.conftest import Visit
+from tests.printing.makers import in_days
 
 HTMX = {"HX-Request": "true"}
 
@@ -194,7 +195,7 @@ def test_the_form_of_a_lot_names_and_takes_every_kind_of_certificate(
     assert "PDF, PNG, JPEG or text" in page
     typed = {
         "material": "resin-guide-01", "supplier": "Resins & Co", "supplier_lot": "RC-1", "quantity": "500", "unit": "ml",
-        "expires_on": "2099-01-01", "certificate_file": SimpleUploadedFile("certificate", content),
+        "expires_on": in_days(200).isoformat(), "certificate_file": SimpleUploadedFile("certificate", content),
     }  # fmt: skip
     assert client.post("/act/lots/new/receive-lot/", typed, headers=HTMX).status_code == 204
     file = MaterialLot.objects.get().certificate_file
