@@ -275,8 +275,9 @@ SPECTACULAR_SETTINGS = {
                 "JobState",
                 "CommandKind",
                 "CommandState",
+                "Precision",
             ),
-            "quality": ("NonconformanceStage", "ExportKind"),
+            "quality": ("NonconformanceStage", "ExportKind", "GaugeKind"),
         }.items()
         for name in names
     },
