@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from devices.models import Device
 from mes.files import Named, files
 from quality.models import Gauge
-from quality.selectors import inspections_of
+from quality.selectors.making import inspections_of
 
 
 @files("quality.inspections", page="device", permission="devices.read_artefact")

@@ -17,18 +17,11 @@ from quality.catalog.routing import read_routing
 from quality.choices import ENDED_STAGES, NonconformanceStage, PackageStage
 from quality.models import Gauge, Nonconformance, Package
 from quality.reports.units import unit_states
-from quality.selectors import (
-    devices_at,
-    devices_to_answer_for,
-    devices_to_inspect,
-    gauges_to_calibrate,
-    inspections_of,
-    latest_report,
-    latest_steps,
-    nonconformances,
-    packages,
-    packages_of,
-)
+from quality.selectors.gauges import gauges_to_calibrate
+from quality.selectors.making import inspections_of, latest_steps, nonconformances
+from quality.selectors.packages import packages, packages_of
+from quality.selectors.record import latest_report
+from quality.selectors.waiting import devices_at, devices_to_answer_for, devices_to_inspect
 from quality.services.release import release_checklist
 
 RELEASING = (Stage.READY_FOR_REVIEW, Stage.REVIEWED)

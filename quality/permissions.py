@@ -21,7 +21,7 @@ from quality.models import (
     ReleaseDecision,
     Report,
 )
-from quality.selectors import makers_of, took_part
+from quality.selectors.people import makers_of, took_part
 
 MAKERS_AND_CHECKERS = (Role.OPR, Role.PST, Role.INS, Role.QCM, Role.QAR, Role.QAX, Role.RA)
 

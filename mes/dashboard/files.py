@@ -16,7 +16,8 @@ from mes.exceptions import NotPermitted
 from mes.files import File, file_of, files_of, sent
 from mes.scope import visible
 from printing.selectors import builds, lots
-from quality.selectors import gauges, inspections_of
+from quality.selectors.gauges import gauges
+from quality.selectors.making import inspections_of
 
 SUBJECTS: dict[str, tuple[str, Any]] = {
     "device": ("D", devices),

@@ -20,7 +20,7 @@ from mes.scope import visible
 from mes.selectors import events_of, signatures_of
 from quality.choices import GaugeStage
 from quality.models import Gauge
-from quality.selectors import gauge_findings, gauges
+from quality.selectors.gauges import gauge_findings, gauges
 
 PER_PAGE = 100
 SHOWN = 50

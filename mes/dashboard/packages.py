@@ -16,7 +16,7 @@ from mes.selectors import events_of, handwritten_of, signatures_of
 from quality.choices import PackageLevel, PackageStage
 from quality.models import Package
 from quality.reports.packing import direct_contents, is_reconciled, outermost_of
-from quality.selectors import packages
+from quality.selectors.packages import packages
 
 PER_PAGE = 100
 

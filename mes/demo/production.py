@@ -19,10 +19,11 @@ from printing.services.commands import settle_command
 from printing.services.jobs import confirm_plate_clear, dispatch_build, start_job
 from quality.catalog.routing import read_routing
 from quality.models import Gauge, Inspection, Report
-from quality.selectors import next_step
-from quality.services.inspection import receive_scan, sign_inspection
+from quality.selectors.making import next_step
+from quality.services.inspection import sign_inspection
 from quality.services.postprocessing import record_post_process_step
 from quality.services.release import release_device, review_record
+from quality.services.scans import receive_scan
 
 MEASURED = {
     "wash": {"duration_min": 6.0, "concentration_percent": 99.0},

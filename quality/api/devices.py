@@ -29,8 +29,10 @@ from quality.api.outputs import (
     StepOutput,
 )
 from quality.choices import Severity, Source
-from quality.selectors import gauge_id_of, inspections_of, latest_report
-from quality.services.inspection import pass_lot, receive_scan
+from quality.selectors.gauges import gauge_id_of
+from quality.selectors.making import inspections_of
+from quality.selectors.record import latest_report
+from quality.services.inspection import pass_lot
 from quality.services.nonconformance import open_nonconformance
 from quality.services.postprocessing import record_post_process_step
 from quality.services.release import (
@@ -41,6 +43,7 @@ from quality.services.release import (
     review_record,
     shown_record,
 )
+from quality.services.scans import receive_scan
 
 
 class StepInput(SigningInput):

@@ -17,7 +17,7 @@ from quality.api.base import JustifiedInput
 from quality.api.outputs import InspectionOutput, NonconformanceOutput
 from quality.choices import Disposition
 from quality.models import Inspection, Nonconformance
-from quality.selectors import inspections, nonconformances
+from quality.selectors.making import inspections, nonconformances
 from quality.services.inspection import set_aside_inspection, sign_inspection
 from quality.services.nonconformance import dispose_nonconformance, propose_disposition, void_nonconformance
 

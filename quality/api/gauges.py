@@ -19,7 +19,7 @@ from mes.api.parsers import ShallowJSONParser
 from quality.api.outputs import CalibrationOutput, GaugeOutput
 from quality.choices import AsFound, GaugeKind
 from quality.models import Gauge
-from quality.selectors import gauges
+from quality.selectors.gauges import gauges
 from quality.services.gauges import (
     Certified,
     calibrate_gauge,

@@ -21,7 +21,7 @@ from mes.scope import visible
 from quality.choices import PackageLevel
 from quality.models import Package, PackageContent
 from quality.reports.packing import direct_contents
-from quality.selectors import packages
+from quality.selectors.packages import packages
 from quality.services.labels import apply_labels, close_package, destroy_labels, issue_labels
 from quality.services.packages import (
     open_package,

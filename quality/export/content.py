@@ -22,15 +22,8 @@ from mes.tables import ROOTS
 from printing.models import BuildItem, Consumption, Printer
 from quality.reports.base import REPORTS
 from quality.reports.production_record import signature_block
-from quality.selectors import (
-    events_in,
-    files_of,
-    jobs_of,
-    names_of,
-    packages_of,
-    streams_of,
-    supply_streams_of,
-)
+from quality.selectors.packages import packages_of
+from quality.selectors.record import events_in, files_of, jobs_of, names_of, streams_of, supply_streams_of
 
 SCHEMA = "lamina.device_record/1"
 INSPECTION = "inspection"

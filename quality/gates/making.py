@@ -16,18 +16,17 @@ from quality.catalog.routing import read_routing
 from quality.choices import ENDED_STAGES
 from quality.models import Gauge, Inspection, Nonconformance, PostProcessStep
 from quality.reports.units import ACCEPTED, OPEN, SCRAPPED, passed_inspections, units_that_are
-from quality.selectors import (
+from quality.selectors.making import (
     GONE_ON,
     judged_inspection,
     latest_steps,
-    lots_of,
-    makers_of,
-    names_of,
     next_step,
     open_nonconformances,
     unanswered_failures,
     unmeasured_scans,
 )
+from quality.selectors.people import makers_of
+from quality.selectors.record import lots_of, names_of
 from quality.services.gauges import LEAST_RATIO, calibration_faults, gauge_faults
 from quality.services.inspection import gauge_content
 

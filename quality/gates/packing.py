@@ -26,7 +26,8 @@ from quality.reports.packing import (
     packed_units,
     plan_of,
 )
-from quality.selectors import GONE_ON, packages_of
+from quality.selectors.making import GONE_ON
+from quality.selectors.packages import packages_of
 
 OUT = (Stage.RELEASED, Stage.SHIPPED, Stage.DELIVERED)
 

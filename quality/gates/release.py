@@ -15,16 +15,8 @@ from mes.services.artefacts import store
 from quality.reports.agreement import disagreements
 from quality.reports.completeness import quantities_of, record_items
 from quality.reports.evidence import required_signatures, tools_of
-from quality.selectors import (
-    events_in,
-    files_of,
-    names_of,
-    streams_of,
-    supply_streams_of,
-    took_part,
-    trail_of,
-    unreviewed_events,
-)
+from quality.selectors.people import took_part, unreviewed_events
+from quality.selectors.record import events_in, files_of, names_of, streams_of, supply_streams_of, trail_of
 
 
 @gate("G-REL-01", "device.complete_record", "device.release")

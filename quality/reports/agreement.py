@@ -22,11 +22,11 @@ from printing.selectors import items_content
 from quality.choices import Decision, Outcome
 from quality.models import Calibration, Inspection, Measurement, PostProcessStep, Verdict
 from quality.reports.evidence import intact
-from quality.selectors import (
+from quality.selectors.gauges import gauges_of
+from quality.selectors.making import inspections_of
+from quality.selectors.record import (
     builds_of,
     events_in,
-    gauges_of,
-    inspections_of,
     jobs_of,
     lots_of,
     signatures_in,

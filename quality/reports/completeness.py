@@ -11,7 +11,8 @@ from mes.models import EventRecord
 from mes.selectors import stream_of
 from printing.choices import BuildState, JobState
 from printing.models import Consumption
-from quality.selectors import builds_of, jobs_of, passed_inspection, routing_done
+from quality.selectors.making import passed_inspection, routing_done
+from quality.selectors.record import builds_of, jobs_of
 
 
 @dataclass(frozen=True)

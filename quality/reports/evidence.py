@@ -15,7 +15,8 @@ from mes.services.signatures import is_withdrawn, stands_for
 from mes.services.signing_seal import Standing, integrity_of
 from printing.choices import BuildState
 from quality.reports.units import ACCEPTED, passed_inspections, units_that_are
-from quality.selectors import builds_of, inspections_of, latest_steps
+from quality.selectors.making import inspections_of, latest_steps
+from quality.selectors.record import builds_of
 
 
 @dataclass(frozen=True)

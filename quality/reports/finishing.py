@@ -14,7 +14,7 @@ from quality.models import Inspection
 from quality.reports.base import NOT_APPLICABLE, NOT_YET, RECORDED, Fact, Grid, Picture, Section
 from quality.reports.evidence import tools_of
 from quality.reports.units import ACCEPTED, OPEN, SCRAPPED, units_that_are
-from quality.selectors import inspections_of, passed_inspection
+from quality.selectors.making import inspections_of, passed_inspection
 
 NO_STERILISATION = (
     "The device master plans no cleaning validation and no sterilisation; delivered non-sterile."

@@ -11,7 +11,7 @@ from mes.models import EventRecord
 from printing.models import Build, Consumption, PrintJob
 from quality.catalog.routing import read_routing
 from quality.reports.base import NOT_APPLICABLE, NOT_YET, Fact, Grid, Section
-from quality.selectors import builds_of, jobs_of, lots_of
+from quality.selectors.record import builds_of, jobs_of, lots_of
 
 JOB_EVENTS = frozenset(
     {

@@ -9,7 +9,7 @@ from devices.models import Design, Device, DeviceMaster, Segmentation, Study
 from mes.models import EventRecord
 from quality.reports.base import NOT_YET, Fact, Grid, Picture, Section
 from quality.reports.completeness import quantities_of
-from quality.selectors import names_of
+from quality.selectors.record import names_of
 
 UDI_NOTE = "No UDI carrier: a patient-specific device is identified by its serial number and case code."
 

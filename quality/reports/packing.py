@@ -17,7 +17,7 @@ from quality.catalog import gs1, hibc
 from quality.catalog.packaging import LevelPlan, PackagingPlan, last_day, read_packaging
 from quality.choices import PackageStage
 from quality.models import Package, PackageContent
-from quality.selectors import jobs_of
+from quality.selectors.record import jobs_of
 
 EXAMINED = ("identifier", "expiry", "storage", "handling", "processing")
 """The five points at which a person looks on every label (21 CFR 820.45(a))."""

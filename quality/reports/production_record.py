@@ -20,7 +20,14 @@ from quality.reports.base import report
 from quality.reports.finishing import finishing_sections
 from quality.reports.making import making_sections
 from quality.reports.origin import origin_sections
-from quality.selectors import events_in, files_of, names_of, signatures_in, streams_of, supply_streams_of
+from quality.selectors.record import (
+    events_in,
+    files_of,
+    names_of,
+    signatures_in,
+    streams_of,
+    supply_streams_of,
+)
 
 SCHEMA = "lamina.production_record/1"
 TRAINING_NOTICE = "TRAINING - NOT FOR CLINICAL USE"

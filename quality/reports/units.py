@@ -5,7 +5,7 @@ from __future__ import annotations
 from devices.models import Device
 from quality.choices import Decision, Disposition, NonconformanceStage
 from quality.models import Inspection, Nonconformance
-from quality.selectors import inspections_of
+from quality.selectors.making import inspections_of
 
 OPEN, ACCEPTED, SCRAPPED = "open", "accepted", "scrapped"
 

@@ -32,7 +32,8 @@ from quality.choices import AsFound, GaugeKind, GaugeStage, Source
 from quality.events import GaugeCalibrated, GaugeFoundOut, GaugeRegistered, GaugeStageChanged
 from quality.lifecycle import GAUGE
 from quality.models import Calibration, Gauge, Inspection
-from quality.selectors import calibration_on, is_used, measured_since
+from quality.selectors.gauges import calibration_on, measured_since
+from quality.selectors.record import is_used
 from quality.services.nonconformance import SYSTEM as NONCONFORMANCE
 from quality.services.nonconformance import open_nonconformance
 

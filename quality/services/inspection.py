@@ -6,15 +6,9 @@ with a reason. Nothing is chosen (G-INS-01, 21 CFR 820.80).
 
 from __future__ import annotations
 
-import json
-from datetime import date
-from pathlib import Path
-from typing import Any, BinaryIO
-
-from django.utils import timezone
+from typing import Any
 
 from devices.choices import Stage
-from devices.events import DeviceStageChanged
 from devices.models import Device
 from devices.services.lifecycle import Move, locked_device, move_device
 from devices.services.quantities import accept_unit
@@ -23,100 +17,19 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, TransitionRefused
 from mes.lifecycle import ask_gates, refuse_blocked
-from mes.models import Artefact, Signature
+from mes.models import Signature
 from mes.permissions import require
-from mes.selectors import events_of
-from mes.services.artefacts import store_artefact
 from mes.services.signatures import Credentials, sign
-from quality.catalog.plan import read_plan
 from quality.choices import Decision, Outcome, Severity, Source
-from quality.events import (
-    InspectionSetAside,
-    InspectionSigned,
-    ScanReceived,
-)
+from quality.events import InspectionSetAside, InspectionSigned
 from quality.models import Inspection, Verdict
-from quality.reports.units import (
-    ACCEPTED,
-    OPEN,
-    SCRAPPED,
-    every_unit,
-    passed_inspections,
-    unit_states,
-    units_that_are,
-)
-from quality.selectors import is_used, judged_inspection, open_nonconformances, unmeasured_scans
-from quality.services.gauges import usable_gauge
+from quality.reports.units import ACCEPTED, SCRAPPED, passed_inspections, units_that_are
+from quality.selectors.making import judged_inspection, unmeasured_scans
 from quality.services.measurement import SYSTEM
 from quality.services.nonconformance import open_nonconformance
-from quality.services.scanfile import require_scan_file
 
 RULE = "G-INS-01"
 SETTLED = (Stage.RELEASED, Stage.SHIPPED, Stage.DELIVERED, Stage.SCRAPPED, Stage.CANCELLED)
-SCAN_LIMIT = 512 * 1024 * 1024
-
-
-@unit_of_work
-def receive_scan(
-    *,
-    device_id: int,
-    upload: BinaryIO | bytes | Path,
-    gauge_id: int | None,
-    actor: Actor,
-    measured_on: date | None = None,
-    unit: int = 1,
-) -> Inspection:
-    """Take in a scan of the part, of a lot: of one of its units. Its bytes are stored under their digest and read by a
-    worker later.
-
-    `gauge_id` is the scanner; `measured_on` the day of measuring at the site, by default today.
-
-    Raises InvalidInput for an empty or oversized file, for one that is neither STL nor PLY, and for the bytes of a file
-    that a record holds already, a scan or any other: nothing is kept of it.
-    Raises TransitionRefused where the device waits for no inspection, and where the gauge is unknown, out of service, was
-    out of calibration on that day or is too coarse for the tolerance (P11-10h).
-    """
-    device = locked_device(device_id)
-    require(actor, "quality.receive_scan", device)
-    if device.stage != Stage.AWAITING_INSPECTION:
-        raise TransitionRefused(
-            f"{device.code} is at '{device.stage}' and waits for no inspection.",
-            cure="Send the scan once post-processing is complete.",
-            rule=RULE,
-        )
-    _refuse_unit(device, unit)
-    day = measured_on or timezone.localdate()
-    _refuse_day(device, day)
-    gauge, calibration = usable_gauge(gauge_id, day, read_plan(device.master.inspection).tolerance_mm)
-    scan = store_artefact(upload, media_type=require_scan_file(upload), limit=SCAN_LIMIT)
-    _refuse_copy(scan)
-    number = device.inspections.count() + 1
-    inspection = Inspection.objects.create(
-        device=device,
-        number=number,
-        unit=unit,
-        scan=scan,
-        gauge=gauge,
-        calibration=calibration,
-        measured_on=day,
-        received_by_id=actor.person_id,
-    )
-    publish(
-        device,
-        ScanReceived(
-            device_id=device.pk,
-            inspection_id=inspection.pk,
-            number=number,
-            unit=unit,
-            scan_sha256=scan.sha256,
-            size_bytes=scan.size,
-            gauge_id=gauge.pk,
-            calibration_id=calibration.pk,
-            measured_on=day.isoformat(),
-        ),
-        actor=actor,
-    )
-    return inspection
 
 
 @unit_of_work
@@ -176,45 +89,6 @@ def set_aside_content(inspection: Inspection, justification: str) -> dict[str, A
         "decision": str(Decision.SET_ASIDE),
         "justification": justification.strip(),
     }
-
-
-def _refuse_day(device: Device, day: date) -> None:
-    """A part is measured after it was finished and not tomorrow: no other day's calibration counts for it."""
-    if day > timezone.localdate():
-        raise InvalidInput("The day of measuring lies in the future.", cure="Look at it again.", rule=RULE)
-    since = _awaited_since(device)
-    if since is not None and day < since:
-        raise InvalidInput(
-            f"{device.code} waits for its inspection since {since:%d %b %Y}: it was not measured before.",
-            cure="Give the day on which the part was measured.",
-            rule=RULE,
-        )
-
-
-def _awaited_since(device: Device) -> date | None:
-    moves = events_of(device).filter(type=DeviceStageChanged.name)
-    came = [
-        event.occurred_at
-        for event in moves
-        if json.loads(event.payload)["target"] == Stage.AWAITING_INSPECTION
-    ]
-    return timezone.localdate(max(came)) if came else None
-
-
-def _refuse_copy(scan: Artefact) -> None:
-    """A scan is a new look at a part: it is neither a scan sent before nor the file that the part was made from."""
-    if Inspection.objects.filter(scan=scan).exists():
-        raise InvalidInput(
-            "This very file was sent before, as a scan of this or another device.",
-            cure="Scan this part, and send what the scanner wrote.",
-            rule=RULE,
-        )
-    if is_used(scan):
-        raise InvalidInput(
-            "This is a file of a record already, a design for example, and no scan.",
-            cure="Scan the part, and send what the scanner wrote.",
-            rule=RULE,
-        )
 
 
 def _device_of(inspection_id: int) -> int:
@@ -286,32 +160,6 @@ def pass_lot(*, device_id: int, actor: Actor, credentials: Credentials) -> Move:
     require(actor, "quality.sign_inspection", device)
     content = lot_content(device)
     return move_device(device, "pass_inspection", actor=actor, credentials=credentials, content=content)
-
-
-def _refuse_unit(device: Device, unit: int) -> None:
-    """One scan is of one unit, which must exist and must not be given up."""
-    if unit not in every_unit(device):
-        raise InvalidInput(
-            f"{device.code} has no unit {unit}: it has {device.quantity}.",
-            cure="Give the number of the unit that was scanned, from 1.",
-            rule="K-08",
-        )
-    if not device.is_lot:
-        return
-    for found in open_nonconformances(device):
-        if unit in found.units:
-            raise TransitionRefused(
-                f"Unit {unit} of {device.code} failed: {found.code} is open.",
-                cure="Dispose of it first; nothing is measured until it fits.",
-                rule=RULE,
-            )
-    state = unit_states(device)[unit]
-    if state != OPEN:
-        raise TransitionRefused(
-            f"Unit {unit} of {device.code} is {state} already.",
-            cure="Scan the units that are left.",
-            rule="K-08",
-        )
 
 
 def _fail(

@@ -30,7 +30,7 @@ from quality.catalog.plan import InspectionPlan, read_plan
 from quality.choices import Outcome
 from quality.events import InspectionMeasured, InspectionRefused
 from quality.models import Inspection, Measurement
-from quality.selectors import GONE_ON
+from quality.selectors.making import GONE_ON
 
 SYSTEM = Actor.system("quality.inspection")
 RULE = "G-INS-01"

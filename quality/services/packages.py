@@ -13,13 +13,7 @@ from mes.lifecycle import ask_gates, refuse_blocked
 from mes.locking import locked_rows
 from mes.permissions import require
 from quality.choices import PackageLevel, PackageStage
-from quality.events import (
-    PackageContentChanged,
-    PackageMoved,
-    PackageOpened,
-    PackageReopened,
-    PackageVoided,
-)
+from quality.events import PackageContentChanged, PackageMoved, PackageOpened, PackageReopened, PackageVoided
 from quality.lifecycle import PACKAGE
 from quality.models import Package, PackageContent
 from quality.reports.packing import (
@@ -29,7 +23,7 @@ from quality.reports.packing import (
     packed_units,
     planned_level,
 )
-from quality.selectors import packages
+from quality.selectors.packages import packages
 
 RULE = "K-12"
 LEVELS = list(PackageLevel)

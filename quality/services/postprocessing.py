@@ -21,7 +21,7 @@ from quality.catalog.routing import Parameter, Routing, Step, read_routing
 from quality.choices import Severity, Source
 from quality.events import PostProcessStepRecorded
 from quality.models import PostProcessStep
-from quality.selectors import next_step, routing_done
+from quality.selectors.making import next_step, routing_done
 from quality.services.nonconformance import open_nonconformance
 from quality.services.timing import (
     Times,

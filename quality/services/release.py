@@ -19,7 +19,7 @@ from mes.services.signatures import Credentials, content_digest, sign
 from quality.events import DeviceReleased, RecordReviewed
 from quality.models import RecordReview, ReleaseDecision
 from quality.reports.base import REPORTS, record_bytes
-from quality.selectors import Trail, events_in, streams_of, trail_of
+from quality.selectors.record import Trail, events_in, streams_of, trail_of
 
 SYSTEM = Actor.system("quality.release")
 RECORD = "production_record"

@@ -22,7 +22,7 @@ from mes.exceptions import Refused
 from mes.models import EventRecord, Person, Signature
 from mes.permissions import PERMISSIONS, PRODUCTION, SEGREGATIONS, segregation_of
 from quality.choices import Disposition, Severity, Source
-from quality.selectors import makers_of, took_part
+from quality.selectors.people import makers_of, took_part
 from quality.services.inspection import sign_inspection
 from quality.services.nonconformance import (
     dispose_nonconformance,

@@ -79,8 +79,8 @@ from quality.services.gauges import (
     register_gauge,
     store_calibration_certificate,
 )
-from quality.services.inspection import receive_scan
 from quality.services.measurement import record_measurement
+from quality.services.scans import receive_scan
 from tests.mes.makers import enrol
 from tests.scenes import Scene, take
 

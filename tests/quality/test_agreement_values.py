@@ -14,8 +14,9 @@ from mes.models import Person, Signature
 from printing.models import PrintJob
 from quality.models import Inspection, PostProcessStep
 from quality.reports.agreement import disagreements
-from quality.services.inspection import receive_scan, set_aside_inspection
+from quality.services.inspection import set_aside_inspection
 from quality.services.measurement import record_refusal
+from quality.services.scans import receive_scan
 from tests.mes.logins import tamper
 from tests.quality.makers import Staff, acting, make_built_device, make_measured, the_gauge, typed
 from tests.quality.test_release import inspected, reviewed

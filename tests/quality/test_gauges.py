@@ -30,7 +30,7 @@ from quality.events import ScanReceived
 from quality.lifecycle import GAUGE
 from quality.models import Calibration, Gauge, Inspection, Nonconformance
 from quality.reports.agreement import disagreements
-from quality.selectors import gauge_id_of
+from quality.selectors.gauges import gauge_id_of
 from quality.services.gauges import (
     Certified,
     calibrate_gauge,
@@ -39,7 +39,8 @@ from quality.services.gauges import (
     store_calibration_certificate,
     take_gauge_out_of_service,
 )
-from quality.services.inspection import receive_scan, sign_inspection, verdict_content
+from quality.services.inspection import sign_inspection, verdict_content
+from quality.services.scans import receive_scan
 from tests.quality.makers import (
     SYSTEM,
     Staff,

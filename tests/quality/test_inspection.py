@@ -22,13 +22,9 @@ from mes.selectors import events_of
 from mes.services.artefacts import artefact_path
 from mes.services.people import grant_role
 from quality.models import Inspection, Nonconformance, Verdict
-from quality.services.inspection import (
-    receive_scan,
-    set_aside_inspection,
-    sign_inspection,
-    verdict_content,
-)
+from quality.services.inspection import set_aside_inspection, sign_inspection, verdict_content
 from quality.services.measurement import measure_scan
+from quality.services.scans import receive_scan
 from tests.quality.makers import (
     CURE,
     SYSTEM,

@@ -15,7 +15,7 @@ from mes.panels import WORKLISTS
 from mes.services.artefacts import store_artefact
 from quality.events import ScanReceived
 from quality.models import Inspection, ReleaseDecision, Verdict
-from quality.selectors import judged_inspection
+from quality.selectors.making import judged_inspection
 from quality.services.inspection import set_aside_inspection, sign_inspection
 from quality.services.release import complete_record, release_device
 from tests.quality.makers import (

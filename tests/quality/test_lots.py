@@ -17,7 +17,8 @@ from quality.choices import Disposition, Source
 from quality.models import Nonconformance
 from quality.reports.completeness import quantities_of
 from quality.reports.units import unit_states
-from quality.selectors import devices_to_inspect, judged_inspection
+from quality.selectors.making import judged_inspection
+from quality.selectors.waiting import devices_to_inspect
 from quality.services.inspection import pass_lot, sign_inspection
 from quality.services.nonconformance import (
     dispose_nonconformance,

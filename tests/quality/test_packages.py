@@ -20,7 +20,7 @@ from mes.models import Person
 from mes.selectors import events_of
 from quality.models import Package
 from quality.reports.packing import EXAMINED, devices_in, packages_with_other_contents, packed_units
-from quality.selectors import packages_of
+from quality.selectors.packages import packages_of
 from quality.services.labels import apply_labels, close_package, destroy_labels, issue_labels
 from quality.services.packages import (
     open_package,

@@ -16,7 +16,7 @@ from quality.models import Package
 from quality.panels import packages_to_finish
 from quality.reports.base import REPORTS
 from quality.reports.packing import EXAMINED
-from quality.selectors import events_in, streams_of
+from quality.selectors.record import events_in, streams_of
 from quality.services.packages import pack_device
 from tests.quality.makers import Staff, acting, make_built_device, make_measured, move_through
 from tests.quality.test_api import Browser

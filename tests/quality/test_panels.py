@@ -13,12 +13,13 @@ from mes.eventlog.base import Actor
 from mes.exceptions import Reason
 from mes.panels import WORKLISTS, panels_of
 from quality.choices import Source
-from quality.services.inspection import receive_scan, sign_inspection
+from quality.services.inspection import sign_inspection
 from quality.services.measurement import record_refusal
 from quality.services.nonconformance import open_nonconformance
 from quality.services.postprocessing import start_post_processing
 from quality.services.release import complete_record
 from quality.services.reports import record_report
+from quality.services.scans import receive_scan
 from tests.quality.makers import (
     CURE,
     WASH,

@@ -25,7 +25,7 @@ from mes.services.people import grant_role
 from printing.events import BuildReopened, DevicePrintStarted, JobPaused, LotHeld
 from printing.models import MaterialLot, PrintJob
 from quality.models import RecordReview, ReleaseDecision
-from quality.selectors import took_part
+from quality.selectors.people import took_part
 from quality.services.inspection import sign_inspection
 from quality.services.postprocessing import start_post_processing
 from quality.services.release import (

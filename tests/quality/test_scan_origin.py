@@ -16,8 +16,8 @@ from mes.exceptions import InvalidInput
 from mes.models import Artefact
 from mes.services.artefacts import artefact_path, store_artefact
 from quality.models import Inspection
-from quality.services.inspection import receive_scan
 from quality.services.measurement import measure_scan
+from quality.services.scans import receive_scan
 from tests.quality.makers import Staff, acting, make_built_device, make_part, make_scan, the_gauge
 
 pytestmark = pytest.mark.requirement("G-INS-01")

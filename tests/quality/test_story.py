@@ -15,8 +15,9 @@ from mes.selectors import events_of
 from mes.services.artefacts import artefact_path
 from printing.models import PrintJob
 from quality.models import Inspection, Report
-from quality.services.inspection import receive_scan, sign_inspection
+from quality.services.inspection import sign_inspection
 from quality.services.release import release_device, review_record
+from quality.services.scans import receive_scan
 from tests.quality.makers import (
     CURE,
     WASH,

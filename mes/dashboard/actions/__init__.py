@@ -12,6 +12,7 @@ from mes.choices import Role
 from mes.dashboard.actions.audit import AUDIT_ACTIONS
 from mes.dashboard.actions.base import Action
 from mes.dashboard.actions.devices import DEVICE_ACTIONS
+from mes.dashboard.actions.finishing import FINISHING_ACTIONS
 from mes.dashboard.actions.gauges import GAUGE_ACTIONS
 from mes.dashboard.actions.keeping import KEEPING_ACTIONS
 from mes.dashboard.actions.orders import ORDER_ACTIONS
@@ -31,6 +32,7 @@ ACTIONS: dict[str, Action] = {
         *ORDER_ACTIONS,
         *DEVICE_ACTIONS,
         *PRINTING_ACTIONS,
+        *FINISHING_ACTIONS,
         *QUALITY_ACTIONS,
         *GAUGE_ACTIONS,
         *UNIT_ACTIONS,

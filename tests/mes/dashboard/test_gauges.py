@@ -17,7 +17,7 @@ from mes.choices import Role
 from mes.models import Person
 from quality.choices import AsFound, GaugeKind
 from quality.models import Gauge, Nonconformance
-from quality.services.inspection import receive_scan
+from quality.services.scans import receive_scan
 from tests.quality.makers import PASSWORD as WORDS
 from tests.quality.makers import (
     acting,

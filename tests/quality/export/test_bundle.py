@@ -25,7 +25,7 @@ from printing.services.printers import approve_printer_step
 from quality.choices import ExportKind, ExportStage
 from quality.export import verify_record
 from quality.models import Export, Gauge
-from quality.selectors import events_in, jobs_of, streams_of
+from quality.selectors.record import events_in, jobs_of, streams_of
 from quality.services.bundle import Bundle, bundle_of
 from quality.services.export import (
     cancel_export,

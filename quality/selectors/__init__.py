@@ -1,0 +1,1 @@
+"""Reading quality's data, one module for each topic. Nothing here writes."""

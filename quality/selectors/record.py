@@ -1,0 +1,150 @@
+"""What the whole record of a device consists of: streams, events, signatures and files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import ForeignObjectRel, Model, Q, QuerySet
+
+from devices.models import Device
+from mes.eventlog.base import digest_of
+from mes.models import Artefact, EventRecord, Person, Signature
+from mes.selectors import stream_of
+from printing.models import Build, MaterialLot, PrinterCommand, PrintJob
+from quality.models import Report
+from quality.selectors.gauges import gauges_of
+from quality.selectors.packages import packages_of
+
+HEX = frozenset("0123456789abcdef")
+
+
+def builds_of(device: Device) -> QuerySet[Build]:
+    return Build.objects.filter(items__device=device).order_by("pk")
+
+
+def jobs_of(device: Device) -> QuerySet[PrintJob]:
+    return (
+        PrintJob.objects.filter(build__items__device=device)
+        .select_related("printer", "container", "container__lot", "build")
+        .order_by("pk")
+    )
+
+
+def lots_of(device: Device) -> QuerySet[MaterialLot]:
+    """The lots whose material went into the device's builds."""
+    return (
+        MaterialLot.objects.filter(consumptions__job__build__items__device=device).distinct().order_by("pk")
+    )
+
+
+def streams_of(device: Device) -> list[tuple[str, str]]:
+    """The streams that tell how the device came to be: its own, its order's, builds', jobs', commands',
+    nonconformances' and packages'."""
+    jobs = list(jobs_of(device))
+    rows: list[Model] = [device, device.order, *builds_of(device), *jobs]
+    rows += PrinterCommand.objects.filter(job__in=jobs).order_by("pk")
+    rows += device.nonconformances.order_by("pk")
+    rows += packages_of(device)
+    return [stream_of(row) for row in rows]
+
+
+def supply_streams_of(device: Device) -> list[tuple[str, str]]:
+    """What the device stands on and shares with others: master, material, lots, and the gauges that measured it."""
+    rows = (device.master, device.material, *lots_of(device), *gauges_of(device))
+    return [stream_of(row) for row in rows]
+
+
+def events_in(streams: Iterable[tuple[str, str]], last_pos: int | None = None) -> QuerySet[EventRecord]:
+    """The events of some streams in the order of the log, up to a position."""
+    wanted = Q(pk__in=[])
+    for kind, key in streams:
+        wanted |= Q(stream_type=kind, stream_id=key)
+    events = EventRecord.objects.filter(wanted).order_by("pos")
+    return events if last_pos is None else events.filter(pos__lte=last_pos)
+
+
+@dataclass(frozen=True)
+class Trail:
+    """The audit trail as a reviewer sees it: how many events, up to where, and the digest of their list."""
+
+    events: int
+    last_pos: int
+    digest: str
+
+
+def trail_of(device: Device, last_pos: int | None = None) -> Trail:
+    """The digest covers position, uid, type, actor, time and payload of each event, in order."""
+    rows = list(
+        events_in(streams_of(device), last_pos).values_list(
+            "pos", "uid", "stream_type", "stream_id", "version", "type", "actor", "reason", "payload"
+        )
+    )
+    return Trail(len(rows), rows[-1][0] if rows else 0, digest_of(rows))
+
+
+def signatures_in(streams: Iterable[tuple[str, str]]) -> QuerySet[Signature]:
+    """Signatures over the roots of some streams, oldest first."""
+    wanted = Q(pk__in=[])
+    for kind, key in streams:
+        wanted |= Q(subject_type=kind, subject_id=key)
+    return Signature.objects.filter(wanted).select_related("person", "account").order_by("pk")
+
+
+def names_of(person_ids: Iterable[int]) -> dict[int, str]:
+    return {person.pk: str(person) for person in Person.objects.filter(pk__in=list(person_ids))}
+
+
+def files_of(device: Device, last_pos: int | None = None) -> dict[str, str]:
+    """Every file that the record names: SHA-256 to where it was first named (event and field)."""
+    named: dict[str, str] = {}
+    streams = [*streams_of(device), *supply_streams_of(device)]
+    for event in events_in(streams, last_pos):
+        for path, digest in digests_in(json.loads(event.payload)):
+            named.setdefault(digest, f"{event.type}: {path}")
+    for path, digest in _files_of_rows(device):
+        named.setdefault(digest, path)
+    known = set(Artefact.objects.filter(pk__in=list(named)).values_list("pk", flat=True))
+    return {digest: path for digest, path in named.items() if digest in known or path.endswith("sha256")}
+
+
+def _files_of_rows(device: Device) -> Iterator[tuple[str, str]]:
+    """Files that stand on rows of the record and on no event."""
+    current = (device.current_study, device.current_segmentation, device.current_design)
+    rows: list[Model] = [row for row in current if row is not None]
+    rows += [*builds_of(device), *lots_of(device)]
+    for row in rows:
+        for field in row._meta.concrete_fields:
+            if field.related_model is Artefact and (digest := field.value_from_object(row)):
+                yield f"{row._meta.label_lower}: {field.name}", str(digest)
+    if device.current_segmentation:
+        for path, digest in digests_in(device.current_segmentation.overlays):
+            yield f"devices.segmentation: overlays {path}", digest
+
+
+def is_used(artefact: Artefact) -> bool:
+    """Whether any row of any record has this file."""
+    return any(
+        relation.related_model._base_manager.filter(**{relation.field.name: artefact}).exists()
+        for relation in Artefact._meta.get_fields(include_hidden=True)
+        if isinstance(relation, ForeignObjectRel) and not isinstance(relation.related_model, str)
+    )
+
+
+def digests_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Everything in a payload that has the form of a SHA-256, with the path of fields to it."""
+    if isinstance(value, str):
+        if len(value) == 64 and HEX.issuperset(value):
+            yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from digests_in(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from digests_in(item, f"{path}[{index}]")
+
+
+def latest_report(device: Device, name: str = "production_record") -> Report | None:
+    return device.reports.filter(name=name).select_related("json", "pdf").order_by("pk").last()
