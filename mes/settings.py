@@ -268,6 +268,7 @@ SPECTACULAR_SETTINGS = {
                 "DefinitionStatus",
             ),
             "printing": (
+                "Precision",
                 "LotState",
                 "ContainerState",
                 "ParametersState",
@@ -275,7 +276,6 @@ SPECTACULAR_SETTINGS = {
                 "JobState",
                 "CommandKind",
                 "CommandState",
-                "Precision",
             ),
             "quality": ("NonconformanceStage", "ExportKind", "GaugeKind"),
         }.items()
