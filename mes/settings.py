@@ -268,6 +268,7 @@ SPECTACULAR_SETTINGS = {
                 "DefinitionStatus",
             ),
             "printing": (
+                "Precision",
                 "LotState",
                 "ContainerState",
                 "ParametersState",
@@ -276,7 +277,7 @@ SPECTACULAR_SETTINGS = {
                 "CommandKind",
                 "CommandState",
             ),
-            "quality": ("NonconformanceStage", "ExportKind"),
+            "quality": ("NonconformanceStage", "ExportKind", "GaugeKind"),
         }.items()
         for name in names
     },

@@ -41,7 +41,7 @@ class GaugeInput(serializers.Serializer[Any]):
     location = serializers.CharField(max_length=80)
 
 
-class CalibrationInput(SigningInput):
+class GaugeCalibrationInput(SigningInput):
     calibrated_on = serializers.DateField()
     due_on = serializers.DateField(help_text="The last day on which it counts")
     as_found = serializers.ChoiceField(AsFound.choices)
@@ -75,11 +75,11 @@ class GaugeViewSet(FilesViewSet):
         gauge = register_gauge(**given(GaugeInput, request), actor=self.actor)
         return Response(GaugeOutput(gauges().get(pk=gauge.pk)).data, status=201)
 
-    @extend_schema(request={"multipart/form-data": CalibrationInput}, responses={201: CalibrationOutput})
+    @extend_schema(request={"multipart/form-data": GaugeCalibrationInput}, responses={201: CalibrationOutput})
     @action(detail=True, methods=["post"])
     def calibrate(self, request: Request, code: str) -> Response:
         """Record a calibration with its certificate, by signature. Found out of tolerance, it reaches back."""
-        gauge, values = self.get_object(), given(CalibrationInput, request)
+        gauge, values = self.get_object(), given(GaugeCalibrationInput, request)
         certificate = store_calibration_certificate(file=values["certificate"].file, actor=self.actor)
         row = calibrate_gauge(
             gauge_id=gauge.pk,
