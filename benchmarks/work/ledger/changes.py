@@ -61,4 +61,6 @@ MODELS: dict[str, type[models.Model]] = {
 @on(BenchmarkHeld, id="benchmark.note_hold")
 def note_hold(found: Recorded[BenchmarkHeld]) -> None:
     """A quick handler with one effect in the database."""
-    Effect._default_manager.update_or_create(device_id=found.event.device_id, defaults={"version": found.version})
+    Effect._default_manager.update_or_create(
+        device_id=found.event.device_id, defaults={"version": found.version}
+    )
