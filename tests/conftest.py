@@ -234,8 +234,25 @@ def test_data() -> Path:
     return place
 
 
+LONG = (
+    "tests/flows/test_demo",
+    "tests/mes/test_up",
+    "tests/mes/test_faults",
+    "tests/mes/test_rotation",
+    "tests/flows/",
+    "tests/browser/",
+)
+"""What takes long begins first, so that no process is left with it at the end."""
+
+
+def _place(item: Any) -> int:
+    name = item.nodeid
+    return next((number for number, start in enumerate(LONG) if name.startswith(start)), len(LONG))
+
+
 def pytest_collection_modifyitems(items: list[Any]) -> None:
     """The soak is asked for by name (`-m slow`). Each test's rules stand in the report, for the traceability matrix."""
+    items.sort(key=_place)
     for item in items:
         rules = [rule for marker in item.iter_markers("requirement") for rule in marker.args]
         item.user_properties.extend(("requirement", rule) for rule in rules)
