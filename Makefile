@@ -19,7 +19,7 @@ run: setup ## Set up, then run Lamina in this terminal; PORT changes the port
 	@$(RUN) manage.py up --port $(PORT)
 
 test: setup-test ## Set up, then run every test against real servers; ARGS="tests/mes -k name" narrows
-	@$(RUN) -m pytest -n auto --dist loadscope $(ARGS)
+	@$(RUN) -m pytest -n auto --dist worksteal $(ARGS)
 
 check: lint types imports test ## What a change must pass
 
@@ -42,7 +42,7 @@ bench: setup-test ## Measure
 
 validation: setup-test ## Run every test and write the evidence: traceability matrix, IQ and OQ of this installation
 	@mkdir -p var/validation
-	@$(RUN) -m pytest -n auto --dist loadscope --junitxml=var/validation/tests.xml || echo "Some tests failed: the matrix says which."
+	@$(RUN) -m pytest -n auto --dist worksteal --junitxml=var/validation/tests.xml || echo "Some tests failed: the matrix says which."
 	@$(RUN) manage.py validation --results var/validation/tests.xml --out var/validation
 
 soak: setup-test ## The long tests: faults for minutes, big data sets

@@ -16,8 +16,9 @@ from devices.models import (
 )
 from mes.choices import Meaning, Role
 from mes.models import Patient
-from mes.permissions import Parts, allow, segregated
+from mes.permissions import allow
 from mes.scope import belongs_to_everybody, belongs_to_order, orders_named
+from mes.segregation import Parts, segregated
 from mes.selectors import performers, signatures_of
 
 R = Role

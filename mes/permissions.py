@@ -2,15 +2,14 @@
 
 `can` = the state of the person and account, and a role held now, and training on the documents in force, and need-to-know,
 and segregation of duties. Services ask `require` inside their transaction, after locking what they act on; screens ask
-`can`. There is no second place: a rule about one action is registered here with `@segregated`.
+`can`. There is no second place: a rule about one action is registered with `@segregated` (`mes.segregation`), which `can` asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db.models import Model
@@ -41,6 +40,7 @@ from mes.models import (
 )
 from mes.registry import Registry
 from mes.scope import Viewer, belongs_to_everybody, may_know, viewer_of
+from mes.segregation import Parts, segregated, segregation_reasons
 from mes.selectors import grants_of, people_with
 from mes.stations import acted_at, place_reasons, station_here
 from mes.tables import TABLES
@@ -81,56 +81,6 @@ def allow(action: str, title: str, *roles: Role, **marks: bool) -> None:
 def at_station_actions() -> dict[str, str]:
     """The actions that are done at a station, with what they are called."""
     return {action: found.title for action, found in PERMISSIONS.items() if found.at_station}
-
-
-# --- segregation of duties
-
-Parts = Mapping[int, str]
-"""By person: what they did, as the end of a sentence that begins with "You"."""
-
-
-@dataclass(frozen=True)
-class Segregation:
-    """A rule that some people, by what the record says they did, may not perform an action on a thing."""
-
-    name: str
-    actions: tuple[str, ...]
-    rule: str
-    title: str
-    cure: str
-    parts: Callable[[Any], Parts]
-
-
-SEGREGATIONS: Registry[Segregation] = Registry("segregation")
-Rule = Callable[[Any], Parts]
-
-
-def segregated(*actions: str, cure: str, rule: str = "G-SOD-01") -> Callable[[Rule], Rule]:
-    """Register who may not perform actions on a subject, by person and from the record (events, signatures).
-
-    The function gets the subject and answers with the people who are barred and what they did. Its docstring's first line
-    is its title. An account is no way around it: persons are compared.
-    """
-
-    def declare(parts: Rule) -> Rule:
-        title = (parts.__doc__ or parts.__name__.replace("_", " ")).strip().splitlines()[0].rstrip(".")
-        name = f"{parts.__module__}.{parts.__name__}"
-        SEGREGATIONS.add(name, Segregation(name, actions, rule, title, cure, parts))
-        return parts
-
-    return declare
-
-
-def segregation_of(action: str) -> list[Segregation]:
-    return [rule for rule in SEGREGATIONS.values() if action in rule.actions]
-
-
-def segregation_reasons(actor: Actor, action: str, subject: Any) -> tuple[Reason, ...]:
-    """Why this person may not do this to this thing, by what they did to it before."""
-    if actor.person_id is None:
-        return ()
-    found = ((rule, rule.parts(subject).get(actor.person_id)) for rule in segregation_of(action))
-    return tuple(Reason(f"You {did}.", rule.cure, rule.rule) for rule, did in found if did)
 
 
 # --- the decision

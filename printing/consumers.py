@@ -22,7 +22,7 @@ from mes.models import Account
 from mes.scope import viewer_of
 from mes.selectors import session_stands
 from printing.live import GROUP, Telemetry
-from printing.selectors import fleet_process, fleet_state, printer_versions
+from printing.selectors.fleet import fleet_process, fleet_state, printer_versions
 
 log = logging.getLogger(__name__)
 

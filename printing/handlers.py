@@ -21,7 +21,8 @@ from printing.events import (
     LotExpired,
     LotRejected,
 )
-from printing.selectors import is_in_build, lots_due_to_expire, stage_of
+from printing.selectors.builds import is_in_build, stage_of
+from printing.selectors.material import lots_due_to_expire
 from printing.services.keeping import start_clock_of_lot, start_clocks_of_plates
 from printing.services.lots import expire_lot
 from printing.services.preparation import prepare_build

@@ -20,7 +20,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import transaction
 
-from printing.selectors import printer_versions
+from printing.selectors.fleet import printer_versions
 
 log = logging.getLogger(__name__)
 

@@ -10,16 +10,10 @@ from mes.choices import Role
 from mes.panels import PanelContent, panel, worklist
 from printing.choices import BuildState, CommandState, JobState, LotState
 from printing.models import Build, BuildItem, MaterialLot, Printer, PrinterCommand, PrintJob
-from printing.selectors import (
-    builds_at,
-    commands,
-    device_builds,
-    device_lots,
-    devices_without_build,
-    jobs_at,
-    lots_at,
-    plates_to_clear,
-)
+from printing.selectors.builds import builds_at, device_builds, devices_without_build
+from printing.selectors.fleet import plates_to_clear
+from printing.selectors.jobs import commands, jobs_at
+from printing.selectors.material import device_lots, lots_at
 
 
 @panel("printing.builds", page="device", title="Printing", order=40)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mes.choices import Role
-from mes.permissions import Parts, allow, segregated
+from mes.permissions import allow
 from mes.scope import belongs_to_order, belongs_to_plant
+from mes.segregation import Parts, segregated
 from mes.selectors import performers
 from printing.models import (
     Build,

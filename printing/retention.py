@@ -11,7 +11,7 @@ from mes.models import Patient
 from mes.retention import Facts, Tag, kept_with, reached_by, retained, retained_for_good
 from printing.choices import USED_UP, BuildState
 from printing.models import Build, Container, MaterialLot, PrinterCommand, PrintJob
-from printing.selectors import device_lots, devices_made_from
+from printing.selectors.material import device_lots, devices_made_from
 
 GIVEN_UP = frozenset({BuildState.FAILED, BuildState.CANCELLED})
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from devices.models import Device
 from mes.choices import Role
-from mes.permissions import Parts, allow, segregated
+from mes.permissions import allow
 from mes.scope import belongs_to_everybody, belongs_to_order, belongs_to_plant
+from mes.segregation import Parts, segregated
 from quality.models import (
     Calibration,
     Export,

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import redis
@@ -28,6 +28,8 @@ from tests.servers import Cluster
 
 DEFAULT = "test"
 ROUNDS = 1000
+LEFT_BEHIND = 2
+"""Databases of tests that are over, not yet dropped."""
 _numbers = itertools.count(1)
 _clusters: list[Cluster] = []
 
@@ -118,6 +120,7 @@ class _Fresh:
     """Replaces Django's flush: a test that commits gets a clone of the template, which is dropped afterwards."""
 
     cluster: Cluster
+    left: ClassVar[list[str]] = []
 
     @classmethod
     def enter(cls) -> None:
@@ -128,9 +131,11 @@ class _Fresh:
 
     @classmethod
     def leave(cls) -> None:
-        name = connections.settings["default"]["NAME"]
+        cls.left.append(connections.settings["default"]["NAME"])
         _point_at(NAME=_begins.database)
-        cls.cluster.drop(name)
+        # A connection that was just closed is still leaving: dropping the database at once would wait for it.
+        while len(cls.left) > LEFT_BEHIND:
+            cls.cluster.drop(cls.left.pop(0))
 
 
 monkey = pytest.MonkeyPatch()
@@ -179,7 +184,7 @@ def fault_cluster(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Cluster]:
     """A PostgreSQL and a Valkey of the test's own, which it may kill. `default` and BROKER_URL lead there meanwhile."""
-    place = servers.ROOT / f"fault-{os.getpid()}-{next(_numbers)}"
+    place = servers.scratch() / f"fault-{os.getpid()}-{next(_numbers)}"
     found = servers.seeded(place, servers.FAITHFUL)
     before = dict(connections.settings["default"])
     try:
@@ -229,8 +234,25 @@ def test_data() -> Path:
     return place
 
 
+LONG = (
+    "tests/flows/test_demo",
+    "tests/mes/test_up",
+    "tests/mes/test_faults",
+    "tests/mes/test_rotation",
+    "tests/flows/",
+    "tests/browser/",
+)
+"""What takes long begins first, so that no process is left with it at the end."""
+
+
+def _place(item: Any) -> int:
+    name = item.nodeid
+    return next((number for number, start in enumerate(LONG) if name.startswith(start)), len(LONG))
+
+
 def pytest_collection_modifyitems(items: list[Any]) -> None:
     """The soak is asked for by name (`-m slow`). Each test's rules stand in the report, for the traceability matrix."""
+    items.sort(key=_place)
     for item in items:
         rules = [rule for marker in item.iter_markers("requirement") for rule in marker.args]
         item.user_properties.extend(("requirement", rule) for rule in rules)

@@ -33,7 +33,8 @@ from mes.lifecycle import ask_gates, refuse_blocked
 from mes.limits import refuse_too_many
 from mes.locking import locked_row
 from mes.models import Patient, Person, Signature
-from mes.permissions import Parts, require, segregated
+from mes.permissions import require
+from mes.segregation import Parts, segregated
 from mes.selectors import people_with, roles_of, signatures_of
 from mes.services.signatures import Credentials, sign, stands_for
 from mes.text import refuse_unseen

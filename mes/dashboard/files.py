@@ -15,7 +15,8 @@ from mes.dashboard.find import number_of
 from mes.exceptions import NotPermitted
 from mes.files import File, file_of, files_of, sent
 from mes.scope import visible
-from printing.selectors import builds, lots
+from printing.selectors.builds import builds
+from printing.selectors.material import lots
 from quality.selectors.gauges import gauges
 from quality.selectors.making import inspections_of
 

@@ -14,7 +14,7 @@ from mes.dashboard.records import told
 from mes.scope import visible
 from mes.selectors import events_of
 from printing.models import Printer
-from printing.selectors import fleet_state
+from printing.selectors.fleet import fleet_state
 
 
 def printers(request: HttpRequest) -> QuerySet[Printer]:

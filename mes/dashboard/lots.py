@@ -22,7 +22,7 @@ from mes.scope import visible
 from mes.selectors import events_of, handwritten_of, signatures_of
 from printing.choices import LotState
 from printing.models import BuildItem, Consumption, MaterialLot, PrintJob
-from printing.selectors import jobs_of_lot
+from printing.selectors.material import jobs_of_lot
 
 PER_PAGE = 100
 

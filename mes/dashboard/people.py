@@ -30,9 +30,9 @@ from mes.permissions import (
     is_overdue,
     may,
     require,
-    segregation_of,
 )
 from mes.scope import EVERY_ORDER, visible
+from mes.segregation import segregation_of
 from mes.selectors import grants_of, people_with
 from mes.services.emergency import manager_of
 from mes.training import Competence, competence

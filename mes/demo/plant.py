@@ -13,7 +13,7 @@ from mes.demo.teller import Teller
 from mes.eventlog.unit import unit_of_work
 from printing.choices import LotState, Operation
 from printing.models import MaterialLot, ParameterSet, Printer
-from printing.selectors import fleet_state
+from printing.selectors.fleet import fleet_state
 from printing.services.loading import load_container
 from printing.services.lots import receive_lot, release_lot
 from printing.services.parameters import approve_parameters, define_parameters

@@ -14,7 +14,7 @@ from redis.retry import Retry
 CHANNEL = "lamina:wake"
 PAUSE_AFTER_FAILURE_S = 5.0
 # A relay that was woken looks again until it finds nothing: in a burst, one hint in this time is enough.
-BETWEEN_HINTS_S = 0.01
+BETWEEN_HINTS_S = 0.05
 
 log = logging.getLogger(__name__)
 _silent_until = 0.0

@@ -17,7 +17,8 @@ from mes.eventlog.unit import publish, unit_of_work
 from mes.events import EmergencyAccessEnded, EmergencyAccessOpened, EmergencyAccessReviewed, ManagerNamed
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, TooOften
 from mes.models import EmergencyAccess, Patient, Person, ReportingLine
-from mes.permissions import require, segregation_reasons
+from mes.permissions import require
+from mes.segregation import segregation_reasons
 from mes.selectors import roles_of
 from mes.services.signatures import Credentials, sign
 

@@ -28,7 +28,8 @@ from mes.permissions import require
 from mes.services.signatures import content_digest
 from printing.api.outputs import BuildDetail, BuildOutput, ContentOutput, JobOutput
 from printing.models import Build
-from printing.selectors import build_content, builds, parameter_sets, printers
+from printing.selectors.builds import build_content, builds, parameter_sets
+from printing.selectors.fleet import printers
 from printing.services.builds import (
     cancel_build,
     create_build,

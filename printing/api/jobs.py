@@ -16,7 +16,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from mes.api.base import CodeViewSet, NoInput, ReasonInput, Scoped, given
 from printing.api.outputs import CommandOutput, JobOutput
 from printing.models import PrinterCommand, PrintJob
-from printing.selectors import commands, jobs
+from printing.selectors.jobs import commands, jobs
 from printing.services.commands import settle_command
 from printing.services.jobs import cancel_job, pause_job, resume_job, settle_job, start_job
 

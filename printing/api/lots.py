@@ -33,7 +33,7 @@ from mes.services.signatures import content_digest
 from printing.api.outputs import ContainerOutput, ContentOutput, LotDetail, LotOutput, TraceRow
 from printing.choices import Precision, Unit, Withdrawal
 from printing.models import Container, MaterialLot
-from printing.selectors import containers, devices_made_from, lot_content, lot_trace, lots
+from printing.selectors.material import containers, devices_made_from, lot_content, lot_trace, lots
 from printing.services.consumption import withdraw_material
 from printing.services.lots import hold_lot, receive_lot, reject_lot, release_lot, release_lot_hold
 

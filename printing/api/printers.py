@@ -25,7 +25,8 @@ from mes.api.base import (
 )
 from printing.api.outputs import ContainerOutput, ParametersOutput, PrinterOutput
 from printing.models import ParameterSet, Printer
-from printing.selectors import fleet_state, parameter_sets, printers
+from printing.selectors.builds import parameter_sets
+from printing.selectors.fleet import fleet_state, printers
 from printing.services.holds import hold_printer, release_printer_hold
 from printing.services.jobs import confirm_plate_clear
 from printing.services.loading import load_container, unload_container

@@ -11,7 +11,7 @@ from django.utils import timezone
 from devices.models import Device
 from mes.eventlog.base import Actor
 from mes.lifecycle import Verdict, blocked, passed
-from mes.permissions import segregation_of, segregation_reasons
+from mes.segregation import segregation_of, segregation_reasons
 from printing.choices import (
     USABLE_LOTS,
 )

@@ -24,10 +24,7 @@ from printing.gates.base import (
     devices_on,
 )
 from printing.models import Build, ParameterSet, PrintJob
-from printing.selectors import (
-    build_content,
-    items_content,
-)
+from printing.selectors.builds import build_content, items_content
 from printing.services.jobs import Placement
 from printing.services.standing import outdated_parts
 

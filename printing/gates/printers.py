@@ -23,13 +23,8 @@ from printing.gates.base import (
     planned_end,
 )
 from printing.models import ParameterSet, Printer
-from printing.selectors import (
-    STALE_AFTER,
-    contact_of,
-    is_fresh,
-    job_holding,
-    open_command,
-)
+from printing.selectors.fleet import STALE_AFTER, contact_of, is_fresh
+from printing.selectors.jobs import job_holding, open_command
 from printing.services.jobs import Placement
 
 

@@ -30,7 +30,7 @@ from printing.events import (
 )
 from printing.lifecycle import BUILD
 from printing.models import Build, BuildItem, ParameterSet, PrintJob
-from printing.selectors import build_content, items_content
+from printing.selectors.builds import build_content, items_content
 from printing.services.moves import locked, move, person_of, write
 
 MOST_DEVICES = 100

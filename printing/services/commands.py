@@ -29,7 +29,7 @@ from printing.events import (
 from printing.lifecycle import COMMAND, JOB
 from printing.live import tell_after_commit
 from printing.models import Build, Printer, PrinterCommand, PrintJob
-from printing.selectors import open_command
+from printing.selectors.jobs import open_command
 from printing.services.fleet.lease import require_lease
 from printing.services.moves import locked, move, write
 

@@ -32,7 +32,7 @@ from printing.events import (
 from printing.lifecycle import BUILD, JOB
 from printing.live import tell_after_commit
 from printing.models import HOLDING, Build, Container, MaterialLot, Printer, PrinterCommand, PrintJob
-from printing.selectors import job_holding, open_command
+from printing.selectors.jobs import job_holding, open_command
 from printing.services.commands import locked_job, note, request_command, withdraw
 from printing.services.moves import locked, move, write
 from printing.services.outcomes import Ending, end_job, interrupt, run_job

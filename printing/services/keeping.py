@@ -9,7 +9,8 @@ from mes.eventlog.unit import unit_of_work
 from mes.services.retention import start_clock
 from printing.choices import USED_UP
 from printing.models import MaterialLot
-from printing.selectors import device_builds, device_lots
+from printing.selectors.builds import device_builds
+from printing.selectors.material import device_lots
 
 CLOCK = Actor.system("printing")
 

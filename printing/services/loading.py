@@ -17,7 +17,7 @@ from printing.events import ContainerLoaded, ContainerOpened, ContainerUnloaded,
 from printing.lifecycle import LOT
 from printing.live import tell_after_commit
 from printing.models import Container, MaterialLot, Printer
-from printing.selectors import job_holding
+from printing.selectors.jobs import job_holding
 from printing.services.labels import read_label
 from printing.services.moves import locked, move, write
 

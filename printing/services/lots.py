@@ -35,7 +35,7 @@ from printing.events import (
 )
 from printing.lifecycle import LOT
 from printing.models import Container, MaterialLot
-from printing.selectors import devices_made_from, lot_content
+from printing.selectors.material import devices_made_from, lot_content
 from printing.services.certificates import read_certificate
 from printing.services.consumption import MOST, STEP
 from printing.services.labels import new_label

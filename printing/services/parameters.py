@@ -18,7 +18,7 @@ from mes.text import names_read
 from printing.events import ParametersApproved, ParametersDefined
 from printing.lifecycle import PARAMETERS
 from printing.models import ParameterSet
-from printing.selectors import parameters_content
+from printing.selectors.builds import parameters_content
 from printing.services.moves import locked, move, person_of
 from printing.slicing.base import SliceSettings
 

@@ -24,7 +24,7 @@ from printing.choices import BuildState
 from printing.events import BuildPreparationFailed, BuildPrepared
 from printing.lifecycle import BUILD
 from printing.models import Build, BuildItem, Preparation
-from printing.selectors import items_content
+from printing.selectors.builds import items_content
 from printing.services.moves import locked, move, write
 from printing.services.parameters import part_spacing_mm, slice_settings
 from printing.slicing.base import PlateItem, SlicedPlate, SlicingCancelled

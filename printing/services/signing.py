@@ -8,7 +8,8 @@ from typing import Any
 from mes.services.signing_policy import DECIDED_ALONE
 from mes.services.signing_seal import signed_content
 from printing.models import Build, MaterialLot, ParameterSet
-from printing.selectors import build_content, lot_content, parameters_content
+from printing.selectors.builds import build_content, parameters_content
+from printing.selectors.material import lot_content
 
 DECIDED_ALONE.add("printing.lot", "the disposition of a lot")
 

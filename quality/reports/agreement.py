@@ -18,7 +18,7 @@ from mes.models import EventRecord, Signature
 from mes.selectors import stream_of
 from mes.services.signing_seal import integrity_of
 from printing.models import Consumption, MaterialLot
-from printing.selectors import items_content
+from printing.selectors.builds import items_content
 from quality.choices import Decision, Outcome
 from quality.models import Calibration, Inspection, Measurement, PostProcessStep, Verdict
 from quality.reports.evidence import intact

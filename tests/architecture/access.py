@@ -76,7 +76,7 @@ FIXED = {
     "revision": "A",
     "token": "{patient}",
 }
-FILES = {"exports": "{bundle}", "builds": "{build_file}", "lots": "{certificate}"}
+FILES = {"exports": "{bundle}", "builds": "{build_file}", "lots": "{certificate}", "gauges": "{gauge_file}"}
 """Each page's own file. Those of devices are `{file}`."""
 VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
     "delivery-decide": {"decision": tuple(DECISIONS)},

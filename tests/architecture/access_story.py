@@ -277,10 +277,15 @@ def _exported(staff: Staff, device: Device) -> dict[str, str]:
 
 
 def _sources(makers: Staff) -> dict[str, str]:
-    """What measured the device, and a station that nobody sits at."""
+    """What measured the device, with the certificate of its calibration, and a station that nobody sits at."""
     actions = ["quality.receive_scan"]
     station, _ = register_station(name="Bench", location="x", actions=actions, actor=acting(makers[Role.SYS]))
-    return {"gauge": the_gauge().code, "station": station.code}
+    gauge = the_gauge()
+    return {
+        "gauge": gauge.code,
+        "gauge_file": gauge.calibrations.get().certificate_id,
+        "station": station.code,
+    }
 
 
 def _packed(makers: Staff, device: Device) -> dict[str, str]:

@@ -30,6 +30,7 @@ FILES = (
     "{file}",
     "{build_file}",
     "{certificate}",
+    "{gauge_file}",
     "{bundle}",
     "/scan/",
     "/record.",
@@ -236,7 +237,7 @@ class _Samples(dict[str, str]):
     """An object for each name, for addresses that are resolved and not called."""
 
     def __missing__(self, name: str) -> str:
-        if name in ("file", "build_file", "certificate", "bundle"):
+        if name in ("file", "build_file", "certificate", "gauge_file", "bundle"):
             return "0" * 64
         if name in (
             "inspection", "study", "master", "material", "key", "revision-number", "curriculum", "enrolment", "signature",

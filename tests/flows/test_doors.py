@@ -232,10 +232,10 @@ def test_an_upload_needs_a_form_and_something_in_it() -> None:
 
 @pytest.mark.parametrize("data", NO_SCANS.values(), ids=NO_SCANS)
 def test_a_scan_that_is_none_is_refused_with_its_reason(drain: Callable[[], int], data: bytes) -> None:
-    device, client = make_device("awaiting_inspection"), everybody()
+    device, gauge, client = make_device("awaiting_inspection"), make_gauge(), everybody()
     scan = SimpleUploadedFile("../../../tmp/scan.stl", data)
     answer = client.post(
-        f"/api/devices/{device.code}/scans/", {"scan": scan, "gauge": make_gauge().code}, format="multipart"
+        f"/api/devices/{device.code}/scans/", {"scan": scan, "gauge": gauge.code}, format="multipart"
     )
     if answer.status_code == 202:
         drain()

@@ -20,7 +20,7 @@ from mes.eventlog.unit import open_unit
 from printing.choices import Link, Machine, Operation, Run
 from printing.drivers.base import Finding, RunSeen
 from printing.models import Build, Container, MaterialLot, ParameterSet, Printer, PrinterContact, PrintJob
-from printing.selectors import open_command
+from printing.selectors.jobs import open_command
 from printing.services.builds import create_build, verify_build
 from printing.services.commands import record_answer, take_command
 from printing.services.fleet.lease import take_lease

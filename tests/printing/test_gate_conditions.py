@@ -26,7 +26,7 @@ from printing.models import (
     PrinterCommand,
     PrintJob,
 )
-from printing.selectors import items_content
+from printing.selectors.builds import items_content
 from printing.services.jobs import confirm_plate_clear, placement
 from printing.services.loading import Loading, load_container
 from tests.devices.makers import CLINICAL, Staff, make_master, make_material

@@ -28,7 +28,7 @@ from printing.models import (
     PrinterContact,
     PrintJob,
 )
-from printing.selectors import plates_to_clear
+from printing.selectors.fleet import plates_to_clear
 from printing.services.builds import cancel_build, create_build, decide_interruption, verify_build
 from printing.services.holds import hold_printer
 from printing.services.jobs import (

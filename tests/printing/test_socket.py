@@ -26,7 +26,7 @@ from printing import consumers
 from printing.consumers import FleetConsumer
 from printing.live import Telemetry
 from printing.models import Printer
-from printing.selectors import fleet_state
+from printing.selectors.fleet import fleet_state
 from printing.services.holds import hold_printer
 from tests.devices.makers import Staff
 from tests.printing.makers import make_printer

@@ -13,7 +13,7 @@ from mes.eventlog.unit import open_unit
 from mes.selectors import events_of
 from printing.choices import BuildState, JobState, Run
 from printing.models import Build
-from printing.selectors import device_lots, lot_trace
+from printing.selectors.material import device_lots, lot_trace
 from printing.services.builds import cancel_build, create_build, retry_preparation, verify_build
 from printing.services.jobs import confirm_plate_clear, start_job
 from printing.services.preparation import prepare_build

@@ -68,7 +68,7 @@ from printing.models import (
     Printer,
     PrintJob,
 )
-from printing.selectors import items_content
+from printing.selectors.builds import items_content
 from quality.catalog.plan import read_plan
 from quality.choices import AsFound, GaugeKind, GaugeStage
 from quality.models import Calibration, Gauge, Inspection

@@ -15,7 +15,9 @@ from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, Refused
 from printing.choices import BuildState, JobState, LotState, ParametersState, Unit
 from printing.models import Build, MaterialLot, ParameterSet, Printer, PrintJob
-from printing.selectors import build_content, job_holding, lot_content
+from printing.selectors.builds import build_content
+from printing.selectors.jobs import job_holding
+from printing.selectors.material import lot_content
 from printing.services.builds import (
     cancel_build,
     create_build,

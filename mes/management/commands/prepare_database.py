@@ -31,8 +31,11 @@ class Command(BaseCommand):
         started = time.monotonic()
         owner = open_role(Role.OWNER)
         with connections[owner].cursor() as cursor:
-            # Held until this process ends: of several machines that start at once, one migrates and the others wait.
+            # Held until this process ends: of several machines that start at once, one migrates and the others wait, for
+            # as long as that takes.
+            cursor.execute("SET lock_timeout = 0")
             cursor.execute("SELECT pg_advisory_lock(%s)", [ONE_AT_A_TIME])
+            cursor.execute("RESET lock_timeout")
         call_command(
             "migrate", database=owner, interactive=False, verbosity=0 if quiet else 1, skip_checks=True
         )

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from mes.eventlog.base import Actor
 from mes.exceptions import Refused
-from printing.selectors import by_code, printers
+from printing.selectors.fleet import by_code, printers
 from printing.services.fleet.connections import fault_names, simulate_fault
 
 

@@ -27,7 +27,7 @@ from printing.drivers.base import (
     PrinterUnreachable,
     Snapshot,
 )
-from printing.selectors import STALE_AFTER
+from printing.selectors.fleet import STALE_AFTER
 from printing.services.commands import (
     record_answer,
     record_no_answer,

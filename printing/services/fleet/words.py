@@ -26,7 +26,7 @@ from printing.drivers.base import Finding, RunSeen, Snapshot, reconcile
 from printing.events import ForeignRunSeen, PrinterStateChanged, TelemetryLost
 from printing.live import tell_after_commit
 from printing.models import HOLDING, Printer, PrinterCommand, PrinterContact, PrintJob
-from printing.selectors import open_command
+from printing.selectors.jobs import open_command
 from printing.services.commands import confirm, locked_job, note
 from printing.services.fleet.board import PrinterView
 from printing.services.fleet.lease import require_lease

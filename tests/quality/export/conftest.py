@@ -14,6 +14,7 @@ from devices.models import Device
 from mes.choices import Role
 from mes.eventlog.sealing import Sealer, load_key
 from mes.models import EventRecord, Person
+from quality.services import bundle as bundles
 from quality.services.bundle import Bundle, bundle_of
 from quality.services.reports import render_production_record
 from tests.mes.logins import acting_as
@@ -23,6 +24,10 @@ from tests.scenes import Scene, told
 from tests.servers import Cluster
 
 _archives: dict[str, bytes] = {}
+_drawn: dict[bytes, bytes] = {}
+
+
+_draw = bundles._pdf
 
 
 def seal(cluster: Cluster, folder: Path) -> None:
@@ -36,6 +41,26 @@ def archive_of(bundle: Bundle) -> bytes:
     target = io.BytesIO()
     bundle.write(target)
     return target.getvalue()
+
+
+@pytest.fixture
+def drawn_anew() -> None:
+    """Asked for by a test that compares two drawings of the same page."""
+
+
+@pytest.fixture(autouse=True)
+def drawn_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The PDF of a record that this process has drawn before is taken again: drawing takes seconds, and the same record
+    gives the same bytes, which is a test of its own."""
+    if "drawn_anew" in request.fixturenames:
+        return
+
+    def draw(device: Device, record: dict[str, Any], text: bytes) -> bytes:
+        if text not in _drawn:
+            _drawn[text] = _draw(device, record, text)
+        return _drawn[text]
+
+    monkeypatch.setattr(bundles, "_pdf", draw)
 
 
 @pytest.fixture
