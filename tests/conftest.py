@@ -90,7 +90,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         with item.config.stash[blocking_manager_key].unblock():
             _tell(scene)
     begin(scene)
-    _begins.database, _begins.template = (scene.database,) * 2 if scene else (DEFAULT, roles.DATABASE)
+    _begins.database, _begins.template = (
+        (scene.database, scene.template) if scene else (DEFAULT, roles.DATABASE)
+    )
     if connections.settings["default"]["NAME"] != _begins.database:
         _point_at(NAME=_begins.database)
 
@@ -103,17 +105,19 @@ def _tell(scene: Scene) -> None:
         _tell(scene.upon)
     connections.close_all()
     cluster, before = _own_cluster(), scene.upon
-    cluster.clone(scene.database, template=before.database if before else roles.DATABASE)
+    cluster.clone(scene.database, template=before.template if before else roles.DATABASE)
     _point_at(NAME=scene.database)
     if before is None:
         scene.tell()
-        return
-    scene.files = cluster.layout.root / scene.database
-    shutil.rmtree(scene.files, ignore_errors=True)
-    if before.files:
-        shutil.copytree(before.files, scene.files)
-    with override_settings(ARTEFACTS_DIR=scene.files):
-        scene.tell()
+    else:
+        scene.files = cluster.layout.root / scene.database
+        shutil.rmtree(scene.files, ignore_errors=True)
+        if before.files:
+            shutil.copytree(before.files, scene.files)
+        with override_settings(ARTEFACTS_DIR=scene.files):
+            scene.tell()
+    connections.close_all()
+    cluster.clone(scene.template, template=scene.database)
 
 
 class _Fresh:

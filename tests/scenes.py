@@ -62,6 +62,11 @@ class Scene:
     def database(self) -> str:
         return f"scene_{self.name}"
 
+    @property
+    def template(self) -> str:
+        """A copy that nobody ever connects to, for a database that somebody is connected to cannot be cloned."""
+        return f"{self.database}_template"
+
     def tell(self) -> None:
         """Make everybody and let the story happen, in the scene's database."""
         if self.upon is not None:

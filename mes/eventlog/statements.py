@@ -16,21 +16,24 @@ from django.db import connection
 Statement = tuple[str, Sequence[Any]]
 
 
-def run_prepared(*statements: Statement) -> list[list[tuple[Any, ...]]]:
+def run_prepared(*statements: Statement, commits: bool = False) -> list[list[tuple[Any, ...]]]:
     """Run statements in the given order in one round trip, in the open transaction. Returns the rows of each.
 
-    Each sees what was committed when it began, not when the first did.
+    Each sees what was committed when it began, not when the first did. `commits`: the transaction ends with them, one trip
+    earlier than Django would end it; the commit that Django asks for afterwards finds nothing to do.
     """
     if connection.queries_logged:
         connection.queries_log.extend({"sql": sql.strip(), "time": ""} for sql, _ in statements)
     with _driver() as driver:
         cursors = [psycopg.Cursor(driver) for _ in statements]
-        if len(statements) == 1:
+        if len(statements) == 1 and not commits:
             cursors[0].execute(*statements[0], prepare=True)
         else:
             with driver.pipeline():
                 for cursor, (sql, values) in zip(cursors, statements, strict=True):
                     cursor.execute(sql, values, prepare=True)
+                if commits:
+                    psycopg.Cursor(driver).execute("COMMIT")
         return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 

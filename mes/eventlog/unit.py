@@ -145,6 +145,7 @@ def open_unit() -> Iterator[Unit]:
             yield outer
         return
     unit = Unit()
+    own = not connection.in_atomic_block
     try:
         with transaction.atomic():
             token = _unit.set(unit)
@@ -153,7 +154,7 @@ def open_unit() -> Iterator[Unit]:
             finally:
                 # Closed before the commit: whatever runs on commit opens a unit of its own.
                 _unit.reset(token)
-            _flush(unit.pending)
+            _flush(unit.pending, commits=own)
     finally:
         for act in unit.afterwards:
             act()
@@ -244,7 +245,8 @@ WRITE_DELIVERIES = """
 EVENT_ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 
-def _flush(pending: list[Pending]) -> None:
+def _flush(pending: list[Pending], *, commits: bool) -> None:
+    """Write the events and their deliveries. `commits`: nothing comes after them, so the commit travels with them."""
     if not pending:
         return
     versions, digests = _lock_streams(pending)
@@ -256,11 +258,13 @@ def _flush(pending: list[Pending]) -> None:
     write_events = WRITE_EVENTS.format(events=", ".join([EVENT_ROW] * len(events)))
     values = [part for event in events for part in event]
     if not due:
-        run_prepared((write_events, values))
+        run_prepared((write_events, values), commits=commits)
         return
     rows = ", ".join(["(%s, %s::uuid)"] * (len(due) // 2))
-    run_prepared((WRITE_DELIVERIES.format(write_events=write_events, due=rows), [*values, *due]))
     transaction.on_commit(wake.relays)
+    run_prepared(
+        (WRITE_DELIVERIES.format(write_events=write_events, due=rows), [*values, *due]), commits=commits
+    )
 
 
 def _columns(item: Pending, version: int, digest: str) -> tuple[Any, ...]:
