@@ -60,7 +60,7 @@ def _fill(connection: psycopg.Connection, model: type[Model], rows: int) -> None
     ]
     insert = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
         sql.Identifier(model._meta.db_table),
-        sql.SQL(", ").join(sql.Identifier(field.column) for field in columns),
+        sql.SQL(", ").join([sql.Identifier(str(field.column)) for field in columns]),
         sql.SQL(", ").join(sql.Placeholder() for _ in columns),
     )
     values = (
