@@ -77,6 +77,7 @@ def main() -> None:
     )
     print(
         f"verify: {verify['per_second']} events per second over {verify['events']} events: {verify['result']}"
+        + (f", {verify['first_bad']}" if verify["first_bad"] else "")
     )
     figures = {
         "ratio_plain_1": round(_ratio(one, OURS), 2),
