@@ -84,7 +84,7 @@ def serving(layout: Layout) -> Iterator[None]:
     server = Postgres(layout)
     server.prepare()
     with (layout.log / "postgres.log").open("ab") as log:
-        process = subprocess.Popen(server.command(), stdout=log, stderr=log, start_new_session=True)  # noqa: S603  # our own server
+        process = subprocess.Popen(server.command(), stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - our own server
     try:
         _await(server, process, layout)
         roles.bootstrap(layout)

@@ -71,7 +71,7 @@ def _files(folder: Path) -> Iterator[str]:
 def _check_wal(folder: Path, span: dict[str, Any]) -> None:
     argv = [str(binaries() / "pg_waldump"), "--quiet", f"--path={folder / 'pg_wal'}"]
     argv += [f"--timeline={span['Timeline']}", f"--start={span['Start-LSN']}", f"--end={span['End-LSN']}"]
-    ran = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603  # our own binary and arguments
+    ran = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603 - our own binary and arguments
     if ran.returncode:
         raise _altered(folder / "pg_wal", f"cannot be replayed ({ran.stderr.strip()[-300:]})")
 

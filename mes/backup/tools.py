@@ -39,7 +39,7 @@ def base_backup(where: Mapping[str, str], target: Path) -> None:
 
 
 def _run(argv: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603  # our own binaries and arguments
+    return subprocess.run(  # noqa: S603 - our own binaries and arguments
         argv,
         capture_output=True,
         text=True,

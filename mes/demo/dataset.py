@@ -118,7 +118,7 @@ def _downloaded(folder: Path) -> Path:
 
 
 def _ran(command: list[str]) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(command, capture_output=True, timeout=DOWNLOAD_SECONDS, check=False)  # noqa: S603 our own words
+    return subprocess.run(command, capture_output=True, timeout=DOWNLOAD_SECONDS, check=False)  # noqa: S603 - our own words
 
 
 def _pips() -> list[list[str]]:
@@ -161,7 +161,7 @@ def write_dicom_series(
     stored = np.clip(np.rint(volume.voxels), AIR_HU - 24, np.iinfo(np.int16).max).astype("<i2")
     seed = hashlib.sha256(stored.tobytes() + patient_id.encode() + acquired_on.isoformat().encode()).digest()
     names = list(range(1, len(stored) + 1))
-    random.Random(seed).shuffle(names)  # noqa: S311 an order, not a secret
+    random.Random(seed).shuffle(names)  # noqa: S311 - an order, not a secret
     shared = _series(volume, seed, acquired_on)
     shared.PatientID, shared.PatientName = patient_id, f"{family_name}^{given_name}"
     shared.PatientBirthDate, shared.PatientSex = birth_date.strftime("%Y%m%d"), sex

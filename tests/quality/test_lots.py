@@ -216,7 +216,7 @@ def test_a_count_without_a_verdict_behind_it_goes_nowhere(staff: Staff, lot: Dev
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_happens_the_units_add_up(staff: Staff, seed: int) -> None:
     """A property: any order of verdicts, findings and disposals conserves the units, and the record names each."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)  # noqa: S311 - a seed that a failure names, not a secret
     size = chance.randint(2, 4)
     lot = make_built_device(staff, stage=Stage.AWAITING_INSPECTION, lot_of=size)
     acts: list[Callable[[], None]] = [
