@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import psycopg
+from psycopg import sql
 
 from mes.embedded.roles import SUPERUSER, VARIABLES, Role
 from tests.servers import BASE, FAITHFUL, ROOT, Cluster, seeded, url
@@ -19,6 +20,21 @@ from tests.servers import BASE, FAITHFUL, ROOT, Cluster, seeded, url
 UPDATES = 2000
 ROUNDS = 9
 ROWS = 100_000
+ONE_PRINTER = """
+    INSERT INTO printing_printer (name, kind, serial, driver, connection, firmware, qualification, held, hold_reason, holds,
+        clearance_needed, link, machine, run, operation, foreign_run, registered_by_id, last_material_id)
+    VALUES ('Printer', 'msla', 'S-1', 'simulated', '{"host": "a"}', '1.2.3', 'commissioning', false, '', '[]',
+        '', 'online', 'idle', '', '', '', 1, 1)
+"""
+MANY_UPDATES = sql.SQL("""
+    DO $$ BEGIN FOR i IN 1..{} LOOP
+        UPDATE printing_printer SET run = i::text, operation_since = clock_timestamp(); COMMIT;
+    END LOOP; END $$
+""")
+MANY_PEOPLE = """
+    INSERT INTO mes_person (full_name, credentials, timezone, active, external)
+    SELECT 'Person ' || n, 'MD', 'UTC', true, false FROM generate_series(1, %s) n
+"""
 
 
 def main() -> None:
@@ -46,11 +62,7 @@ def _cost(connection: psycopg.Connection) -> dict[str, float]:
         "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = 'printing_printer'::regclass"
     ).fetchall():
         connection.execute(f'ALTER TABLE printing_printer DROP CONSTRAINT "{name}"')
-    columns = "name, kind, serial, driver, connection, firmware, qualification, held, hold_reason, clearance_needed, link, machine, run, operation, foreign_run, registered_by_id, last_material_id"
-    connection.execute(
-        f"INSERT INTO printing_printer ({columns}) VALUES ('Printer', 'msla', 'S-1', 'simulated', '{{\"host\": \"a\"}}', '1.2.3', "  # noqa: S608 - a constant
-        "'commissioning', false, '', '', 'online', 'idle', '', '', '', 1, 1)"
-    )
+    connection.execute(ONE_PRINTER)
     connection.execute("SET session_replication_role = origin")
     taken: dict[str, list[float]] = {"plain": [], "kept": []}
     for _ in range(ROUNDS):
@@ -69,10 +81,7 @@ def _cost(connection: psycopg.Connection) -> dict[str, float]:
 def _updates(connection: psycopg.Connection) -> float:
     """Microseconds of one update, each committed."""
     row = connection.execute("SELECT clock_timestamp()").fetchone()
-    connection.execute(
-        f"DO $$ BEGIN FOR i IN 1..{UPDATES} LOOP "  # noqa: S608 - a constant
-        "UPDATE printing_printer SET run = i::text, operation_since = clock_timestamp(); COMMIT; END LOOP; END $$"
-    )
+    connection.execute(MANY_UPDATES.format(sql.Literal(UPDATES)))
     after = connection.execute("SELECT clock_timestamp()").fetchone()
     assert row
     assert after
@@ -81,8 +90,8 @@ def _updates(connection: psycopg.Connection) -> float:
 
 def _fill(connection: psycopg.Connection) -> None:
     """As many people, each changed twice; then events for the transactions that did."""
+    connection.execute(MANY_PEOPLE, [ROWS])
     for statement in (
-        f"INSERT INTO mes_person (full_name, credentials, timezone, active) SELECT 'Person ' || n, 'MD', 'UTC', true FROM generate_series(1, {ROWS}) n",  # noqa: S608 - a constant
         "UPDATE mes_person SET timezone = 'Europe/Paris'",
         "UPDATE mes_person SET credentials = 'MD, PhD'",
         "ANALYZE",
