@@ -35,8 +35,8 @@ def main(events: int) -> None:
     streams = -(-events // EVENTS_EACH)
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO mes_person (full_name, credentials, timezone, active) "
-            "SELECT 'Person ' || n, 'MD', 'Europe/Paris', true FROM generate_series(1, %s) n RETURNING id",
+            "INSERT INTO mes_person (full_name, credentials, timezone, active, external) "
+            "SELECT 'Person ' || n, 'MD', 'Europe/Paris', true, false FROM generate_series(1, %s) n RETURNING id",
             [streams],
         )
         keys = [str(key) for (key,) in cursor.fetchall()]
