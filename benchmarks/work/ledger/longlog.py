@@ -28,6 +28,7 @@ COLUMNS = (
     "uid", "stream_type", "stream_id", "version", "type", "schema_version", "payload", "actor", "reason",
     "correlation", "causation", "occurred_at", "software", "record_schema", "record_digest",
 )  # fmt: skip
+SCHEMA = ROOTS["mes.person"].current_schema
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -62,7 +63,7 @@ def main(events: int) -> None:
 def _write(keys: list[str], numbers: range) -> None:
     """Neighbouring events belong to many streams, as those of a busy site do."""
     people = {keys[number % len(keys)] for number in numbers}
-    known = digests_of("mes.person", people, ROOTS["mes.person"].current_schema)
+    known = digests_of("mes.person", people, SCHEMA)
     statement = f"COPY mes_event ({', '.join(COLUMNS)}) FROM STDIN"
     with transaction.atomic(), connection.cursor() as cursor, cursor.copy(statement) as copy:
         for number in numbers:
@@ -85,7 +86,7 @@ def _event(number: int, key: str, version: int, known: dict[str, str]) -> tuple[
     )
     return (
         uid, "mes.person", key, version, "devices.device_stage_changed", 1, payload, f"person:{number % 40}",
-        "as planned", uid, uid if number % 2 else None, STARTED + timedelta(milliseconds=137 * number), "1.0", 1,
+        "as planned", uid, uid if number % 2 else None, STARTED + timedelta(milliseconds=137 * number), "1.0", SCHEMA,
         known[key],
     )  # fmt: skip
 
