@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,16 +19,14 @@ from printing.models import FleetLease
 from printing.services.fleet.process import Fleet
 from printing.services.fleet.session import Pace
 
-QUICK = Pace(
-    poll_s=0.05,
-    contact_s=0.2,
-    answer_s=0.5,
-    command_s=0.5,
-    effect_s=1.0,
-    back_off_s=0.1,
-    longest_back_off_s=0.3,
-    stale=timedelta(seconds=0.8),
-)
+QUICK = Pace(poll_s=0.05, contact_s=0.2, back_off_s=0.1, longest_back_off_s=0.3)
+"""Looks often, and waits for answers as long as in earnest: a busy test machine is not a silent printer."""
+
+HASTY = replace(QUICK, answer_s=0.5, stale=timedelta(seconds=0.8))
+"""For tests of silent machines: a reading that does not come at once is none."""
+
+SHORT = replace(QUICK, command_s=1.5)
+"""For tests of lost answers: a command that is not answered soon is uncertain."""
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +75,7 @@ def fleet(committed_db: None) -> Running:
     return running
 
 
-def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait until something holds. Fails with the condition's name where it does not."""
     ends = time.monotonic() + seconds
     while not holds():

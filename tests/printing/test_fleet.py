@@ -31,20 +31,26 @@ from printing.services.jobs import (
     settle_job,
     start_job,
 )
-from tests.printing.conftest import Running, until
+from tests.printing.conftest import HASTY, SHORT, Running, until
 from tests.printing.makers import Floor, idle, make_printer, refreshed
 
 TESTER = Actor.system("test")
 FAST = 400.0
 """Machine seconds for each second of the wall: heating takes 250, the print about 100."""
+STEADY = 150.0
+"""Slow enough that a fault meets a running print on a busy machine, too."""
 
 
 @pytest.fixture
 def floor(committed_db: None) -> Floor:
     floor = Floor()
-    floor.printer.connection = {"speed": FAST}
-    floor.printer.save(update_fields=["connection"])
+    run_at(floor.printer, FAST)
     return floor
+
+
+def run_at(printer: Printer, speed: float) -> None:
+    printer.connection = {"speed": speed}
+    printer.save(update_fields=["connection"])
 
 
 def strike(printer: Printer, fault: str) -> None:
@@ -94,8 +100,7 @@ def test_a_print_runs_to_its_end_and_the_plate_is_cleared(
 
 
 def test_pause_resume_and_cancel_are_observed(floor: Floor, fleet: Running) -> None:
-    floor.printer.connection = {"speed": 20.0}
-    floor.printer.save(update_fields=["connection"])
+    run_at(floor.printer, 20.0)
     with fleet():
         job = started(floor)
         pause_job(job_id=job.pk, actor=floor.operator, reason="look")
@@ -120,7 +125,7 @@ def test_a_fleet_that_dies_only_hears_late(floor: Floor, fleet: Running) -> None
 
 def test_lost_ack_is_uncertain_and_never_sent_again(floor: Floor, fleet: Running, machines: Path) -> None:
     strike(floor.printer, "lost_ack")
-    with fleet():
+    with fleet(SHORT):
         job = floor.dispatch()
         command = start_job(job_id=job.pk, actor=floor.operator)
         is_now(job, JobState.UNCERTAIN)
@@ -143,7 +148,7 @@ def test_lost_ack_is_uncertain_and_never_sent_again(floor: Floor, fleet: Running
 
 def test_lost_command_is_given_back_by_a_person(floor: Floor, fleet: Running, machines: Path) -> None:
     strike(floor.printer, "lost_command")
-    with fleet():
+    with fleet(SHORT):
         job = floor.dispatch()
         command = start_job(job_id=job.pk, actor=floor.operator)
         is_now(job, JobState.UNCERTAIN)
@@ -185,6 +190,7 @@ async def _start_on_the_machine(floor: Floor, job: PrintJob) -> None:
 
 def test_each_fault_of_a_print_becomes_what_it_is(floor: Floor, fleet: Running) -> None:
     """Five printers fail at once, each in its own way; each job becomes what its fault says, and no other."""
+    run_at(floor.printer, STEADY)
     hall = [(floor.printer, floor.build), *(floor.another() for _ in range(4))]
     faults = ["thermal_fault", "lies_idle", "no_finish", "pause_by_itself", "resin_low"]
     becomes = [
@@ -222,7 +228,7 @@ def test_each_fault_of_a_print_becomes_what_it_is(floor: Floor, fleet: Running) 
 def test_each_fault_of_a_machine_at_rest_becomes_what_it_is(floor: Floor, fleet: Running) -> None:
     """What is not heard, not understood or not ours is never idle; a refused start gives the claim back."""
     others = [make_printer(floor.staff) for _ in range(4)]
-    with fleet():
+    with fleet(HASTY):
         for printer in others:
             shows(printer, Operation.IDLE)
         for printer, fault in zip(others, ["offline", "silent", "strange_word", "foreign_job"], strict=True):
@@ -246,7 +252,7 @@ def test_each_fault_of_a_machine_at_rest_becomes_what_it_is(floor: Floor, fleet:
 def test_a_dead_printer_slows_nobody(floor: Floor, fleet: Running) -> None:
     for _ in range(5):
         strike(make_printer(floor.staff), "silent")
-    with fleet():
+    with fleet(HASTY):
         job = started(floor)
         is_now(job, JobState.FINISHED)
 
