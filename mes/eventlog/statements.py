@@ -34,7 +34,13 @@ def run_prepared(*statements: Statement, commits: bool = False) -> list[list[tup
                     cursor.execute(sql, values, prepare=True)
                 if commits:
                     psycopg.Cursor(driver).execute("COMMIT")
-        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        return [_rows_of(cursor) for cursor in cursors]
+
+
+def _rows_of(cursor: psycopg.Cursor[Any]) -> list[tuple[Any, ...]]:
+    """None for a statement that returns no rows. The number of columns is asked for, not their description: that is made
+    anew, column by column, each time."""
+    return cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
 
 
 @contextmanager

@@ -1,4 +1,6 @@
-"""Copies of the device's table without Lamina's triggers: one saved plainly, one under each peer."""
+"""Copies of the device's table without Lamina's triggers: one saved plainly, one under each peer.
+
+Columns, references, indexes and constraints are the device's own, so that what differs is the record alone."""
 
 from __future__ import annotations
 
@@ -12,21 +14,28 @@ from devices.models import Device
 
 
 def _columns() -> dict[str, models.Field[Any, Any]]:
-    """The device's columns, type by type. A reference stays a number: none is changed here."""
-    found: dict[str, models.Field[Any, Any]] = {}
-    for field in Device._meta.concrete_fields:
-        if field.primary_key:
-            continue
-        if field.is_relation:
-            found[field.attname] = models.BigIntegerField(null=field.null)
-        else:
-            found[field.name] = field.clone()
-    return found
+    """The device's columns as they are, references and their indexes included."""
+    return {field.name: _again(field) for field in Device._meta.concrete_fields if not field.primary_key}
+
+
+def _again(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
+    if field.remote_field is None:
+        return field.clone()
+    return models.ForeignKey(field.remote_field.model, models.PROTECT, null=field.null, related_name="+")
 
 
 def _copy(name: str, **more: Any) -> type[models.Model]:
-    body = {"__module__": __name__, **_columns(), **more}
+    meta = type("Meta", (), {kind: _named_anew(name, kind) for kind in ("indexes", "constraints")})
+    body = {"__module__": __name__, "Meta": meta, **_columns(), **more}
     return type(name, (models.Model,), body)
+
+
+def _named_anew(name: str, kind: str) -> list[Any]:
+    """The device's indexes or constraints for another table: no two in a database bear one name."""
+    again = [own.clone() for own in getattr(Device._meta, kind)]
+    for number, own in enumerate(again):
+        own.name = f"{name}_{kind}_{number}".lower()[:30]
+    return again
 
 
 PlainDevice = _copy("PlainDevice")

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import sys
-from datetime import date
-from typing import Any
 
 import psycopg
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection as default
 from django.db import connections
 from django.db.models import Model
-from django.db.models.expressions import DatabaseDefault
 from psycopg import sql
 
-from benchmarks.work.ledger.changes import CHANGES, MODELS
+from benchmarks.work.ledger.changes import MODELS, WRITER, BenchmarkHeld
+from devices.models import Device
 from mes.embedded import roles
 from mes.embedded.connect import open_role
 from mes.embedded.layout import Layout
 from mes.embedded.roles import Role
-
-FIRST: dict[str, Any] = {
-    "order_id": 1, "master_id": 1, "material_id": 1, "stage": "planned", "phase": "imaging", "need_by": date(2027, 1, 1),
-}  # fmt: skip
-"""A device without its order: this measures the saving of one row, not what it refers to. Every other column has what the
-model gives it."""
+from mes.eventlog.unit import publish, unit_of_work
+from tests.devices.makers import Staff, make_planned
 
 
 def main(rows: int) -> None:
@@ -35,38 +28,38 @@ def main(rows: int) -> None:
     with connections[owner].schema_editor() as editor:
         for model in apps.get_app_config("ledger_benchmark").get_models():
             editor.create_model(model)
+    _devices(rows)
     with _superuser() as connection:
         connection.execute("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO lamina_app")
         connection.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO lamina_app")
-        connection.execute("SET session_replication_role = replica")
         for model in MODELS.values():
-            _fill(connection, model, rows)
+            if model is not Device:
+                _copy(connection, model)
         connection.execute("ANALYZE")
-    # From here on each of Lamina's rows stands in the log, as a real one does from its first day.
-    for pk in MODELS["Lamina"]._default_manager.values_list("pk", flat=True):
-        CHANGES["Lamina"](pk, 0)
 
 
-def _fill(connection: psycopg.Connection, model: type[Model], rows: int) -> None:
-    """As many rows, alike but for their serial."""
-    known = {field.attname for field in model._meta.concrete_fields}
-    made = [
-        model(**{name: FIRST[name] for name in FIRST.keys() & known}, serial=f"S{n}") for n in range(rows)
-    ]
-    columns = [
-        field
-        for field in model._meta.concrete_fields
-        if not field.primary_key and not isinstance(getattr(made[0], field.attname), DatabaseDefault)
-    ]
-    insert = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-        sql.Identifier(model._meta.db_table),
-        sql.SQL(", ").join([sql.Identifier(str(field.column)) for field in columns]),
-        sql.SQL(", ").join(sql.Placeholder() for _ in columns),
+def _devices(rows: int) -> None:
+    """Devices of one order, each in the log from its first day."""
+    first = make_planned(Staff())
+    for number in range(rows):
+        _like(first, f"BENCH{number}")
+
+
+@unit_of_work
+def _like(device: Device, serial: str) -> None:
+    device.pk, device.serial = None, serial
+    device.save(force_insert=True)
+    publish(device, BenchmarkHeld(device_id=device.pk, stage=device.stage), actor=WRITER)
+
+
+def _copy(connection: psycopg.Connection, model: type[Model]) -> None:
+    """The same rows."""
+    columns = sql.SQL(", ").join(sql.Identifier(str(field.column)) for field in model._meta.concrete_fields)
+    connection.execute(
+        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(
+            sql.Identifier(model._meta.db_table), columns, columns, sql.Identifier(Device._meta.db_table)
+        )
     )
-    values = (
-        [field.get_db_prep_save(getattr(row, field.attname), default) for field in columns] for row in made
-    )
-    connection.cursor().executemany(insert, list(values))
 
 
 def _superuser() -> psycopg.Connection:
