@@ -321,13 +321,16 @@ def digests_of(kind: str, ids: Iterable[str], schema: int) -> dict[str, str]:
 
 
 def _root_rows(kind: str, ids: Iterable[str], schema: int) -> Statement:
-    sql, key = _reading(kind, schema)
-    return sql, [[key.to_python(found) for found in ids]]
+    """One row is asked for by `=`: over an array, the database would plan the statement anew each time."""
+    wanted = list(ids)
+    sql, key = _reading(kind, schema, alone=len(wanted) == 1)
+    found = [key.to_python(one) for one in wanted]
+    return sql, found if len(found) == 1 else [found]
 
 
 @cache
-def _reading(kind: str, schema: int) -> tuple[str, Field[Any, Any]]:
-    """The statement that reads a root's rows, and the field of its key. Raises LookupError for a root without a model."""
+def _reading(kind: str, schema: int, *, alone: bool) -> tuple[str, Field[Any, Any]]:
+    """The statement that reads a root's row or rows, and the field of its key. Raises LookupError for a root without a model."""
     table = ROOTS[kind]
     if table.model is None:
         raise LookupError(f"{kind} has no model")
@@ -336,8 +339,9 @@ def _reading(kind: str, schema: int) -> tuple[str, Field[Any, Any]]:
         f'"{cast("Field[Any, Any]", meta.get_field(name)).column}"' for name in table.digest_schemas[schema]
     )
     key: Field[Any, Any] = meta.pk
-    of_type = f"{key.db_type(connection)}[]"
-    read = f'SELECT "{key.column}", {columns} FROM {meta.db_table} WHERE "{key.column}" = ANY(%s::{of_type})'  # noqa: S608 - our own names
+    kind_of_key = key.db_type(connection)
+    those = f"%s::{kind_of_key}" if alone else f"ANY(%s::{kind_of_key}[])"
+    read = f'SELECT "{key.column}", {columns} FROM {meta.db_table} WHERE "{key.column}" = {those}'  # noqa: S608 - our own names
     return read, key
 
 
