@@ -16,6 +16,8 @@ def django_database(where: Mapping[str, str], *, pool_size: int = 0) -> dict[str
     """Django's form of a libpq address. With a pool (the web process) statements give up early; others may wait longer."""
     limits = "-c statement_timeout=15s -c lock_timeout=3s" if pool_size else "-c lock_timeout=10s"
     options: dict[str, Any] = {"options": f"{limits} -c idle_in_transaction_session_timeout=60s"}
+    # Django forbids prepared statements unless told otherwise; `mes.eventlog.statements` asks for them one by one.
+    options["prepare_threshold"] = 1
     options |= {name: where[name] for name in PASSED_ON if name in where}
     if pool_size:
         options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 10}

@@ -242,6 +242,17 @@ def test_round_trips_of_a_published_change() -> None:
 
 
 @pytest.mark.django_db
+def test_the_statements_of_the_record_are_planned_once_and_kept() -> None:
+    person = make_person()
+    for _ in range(10):
+        rename(person=person, name="Anew")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements WHERE generic_plans > 0")
+        kept = " ".join(statement for (statement,) in cursor.fetchall())
+    assert all(name in kept for name in ("INSERT INTO mes_stream", "INSERT INTO mes_event", "FROM mes_person"))
+
+
+@pytest.mark.django_db
 def test_a_unit_over_many_roots_reads_their_digests_together() -> None:
     people = [make_person() for _ in range(10)]
     with CaptureQueriesContext(connection) as queries, open_unit():
