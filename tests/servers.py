@@ -57,6 +57,7 @@ class Cluster:
         self.postgres = Postgres(self.layout, configuration)
         self.valkey = Valkey(self.layout)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._superuser: psycopg.Connection | None = None
 
     def start(self) -> None:
         self.start_postgres()
@@ -81,6 +82,8 @@ class Cluster:
 
     def end(self, name: str, number: signal.Signals) -> int:
         process = self._running.pop(name)
+        if name == "postgres" and self._superuser is not None:
+            self._superuser.close()
         process.send_signal(number)
         return process.wait(START_TIMEOUT)
 
@@ -101,16 +104,16 @@ class Cluster:
 
     def clone(self, name: str, *, template: str = roles.DATABASE) -> None:
         """A fresh database `name`, as the owner left it after migrating."""
-        with self.connect(roles.SUPERUSER, "postgres") as connection:
-            self._drop(connection, name)
-            create = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY FILE_COPY")
-            identifiers = (name, template, Role.OWNER.login)
-            connection.execute(create.format(*map(sql.Identifier, identifiers)))
-            roles.close_to_public(connection, name)
+        connection = self._as_superuser()
+        self.drop(name)
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY FILE_COPY")
+        identifiers = (name, template, Role.OWNER.login)
+        connection.execute(create.format(*map(sql.Identifier, identifiers)))
+        roles.close_to_public(connection, name)
 
     def drop(self, name: str) -> None:
-        with self.connect(roles.SUPERUSER, "postgres") as connection:
-            self._drop(connection, name)
+        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        self._as_superuser().execute(drop)
 
     def environment(self, database: str = roles.DATABASE) -> dict[str, str]:
         """For a process of its own (`manage.py relay`, say) on this cluster: role `app`, and the sealer's address."""
@@ -136,9 +139,11 @@ class Cluster:
                 raise RuntimeError(f"the tests' {name} did not start:\n{tail}")
             time.sleep(0.02)
 
-    @staticmethod
-    def _drop(connection: psycopg.Connection, name: str) -> None:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    def _as_superuser(self) -> psycopg.Connection:
+        """One connection while the server lives: each test that commits would open two."""
+        if self._superuser is None or self._superuser.closed:
+            self._superuser = self.connect(roles.SUPERUSER, "postgres")
+        return self._superuser
 
 
 def url(where: Mapping[str, str]) -> str:

@@ -1,8 +1,14 @@
 """The project's settings, pointed at the tests' own servers."""
 
 import os
+import sys
 
-from tests.servers import claim_place
+from tests.servers import ROOT, claim_place
+
+# Where the environment forbids bytecode beside the sources, each process that a test starts would compile all of Lamina.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "bytecode"))
 
 for name in (
     "DATABASE_URL",

@@ -17,18 +17,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
-
-from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sequence import Sequence
-from pydicom.uid import UID
+from typing import TYPE_CHECKING, Any
 
 from devices.imaging.base import Finding, ImagingRefused, ReadImages
+from devices.imaging.dicom import DICOM, is_dicom, load_pixels, quiet, read_header
 from devices.imaging.dicom import Header as DicomHeader
-from devices.imaging.dicom import is_dicom, load_pixels, quiet, read_header
 from devices.imaging.sources import SourceFile, opened, read_inflated
 from mes.lazy import lazily
+
+if TYPE_CHECKING:
+    from pydicom.dataelem import DataElement
+    from pydicom.dataset import Dataset
+    from pydicom.uid import UID
 
 nib: Any = lazily("nibabel")
 
@@ -158,7 +158,7 @@ def _clean_file(file: SourceFile, key: bytes, tallies: Tallies) -> bytes:
 
 def _cleaned(original: Dataset, remap: Callable[[str], str], tallies: Tallies) -> Dataset:
     kept, removed, mapped = tallies
-    clean = Dataset()
+    clean: Dataset = DICOM.Dataset()
     for element in original:
         name = element.keyword or (
             "PrivateElement" if element.tag.is_private else f"Group{element.tag.group:04X}"
@@ -166,12 +166,12 @@ def _cleaned(original: Dataset, remap: Callable[[str], str], tallies: Tallies) -
         if name not in ALLOWED or not _harmless(element):
             removed[name] += 1
         elif element.VR == "SQ":
-            clean[element.tag] = DataElement(
-                element.tag, "SQ", Sequence([_cleaned(item, remap, tallies) for item in element.value])
+            clean[element.tag] = DICOM.DataElement(
+                element.tag, "SQ", DICOM.Sequence([_cleaned(item, remap, tallies) for item in element.value])
             )
         elif name in UIDS:
             mapped[name] += 1
-            clean[element.tag] = DataElement(element.tag, "UI", remap(str(element.value)))
+            clean[element.tag] = DICOM.DataElement(element.tag, "UI", remap(str(element.value)))
         else:
             kept[name] += 1
             clean[element.tag] = element
@@ -198,22 +198,22 @@ def mapped_uid(key: bytes, uid: str) -> str:
 def _mark(clean: Dataset) -> None:
     clean.PatientIdentityRemoved = "YES"
     clean.DeidentificationMethod = METHOD
-    clean.DeidentificationMethodCodeSequence = Sequence(
+    clean.DeidentificationMethodCodeSequence = DICOM.Sequence(
         [_code(code) for code in (BASIC_PROFILE, RETAIN_DATES)]
     )
     clean.LongitudinalTemporalInformationModified = "UNMODIFIED"
 
 
 def _code(value: str) -> Dataset:
-    code = Dataset()
+    code: Dataset = DICOM.Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "DCM", MEANINGS[value]
     return code
 
 
 def _encoded(clean: Dataset, syntax: UID) -> bytes:
-    meta = FileMetaDataset()
+    meta = DICOM.FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = clean.SOPClassUID, clean.SOPInstanceUID
-    meta.TransferSyntaxUID, meta.ImplementationClassUID = syntax, UID(IMPLEMENTATION_UID)
+    meta.TransferSyntaxUID, meta.ImplementationClassUID = syntax, DICOM.UID(IMPLEMENTATION_UID)
     clean.file_meta, clean.preamble = meta, b"\0" * 128
     stream = BytesIO()
     clean.save_as(stream, enforce_file_format=True)

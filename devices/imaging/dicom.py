@@ -5,56 +5,27 @@ Multi-frame objects (PS3.3 C.7.6.16) and single-frame ones end up as the same `F
 
 from __future__ import annotations
 
-import logging
 import re
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import config, dcmread
-from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_file_meta_info
-from pydicom.uid import (
-    UID,
-    CTImageStorage,
-    DeflatedExplicitVRLittleEndian,
-    EnhancedCTImageStorage,
-    EnhancedMRImageStorage,
-    LegacyConvertedEnhancedCTImageStorage,
-    LegacyConvertedEnhancedMRImageStorage,
-    MediaStorageDirectoryStorage,
-    MRImageStorage,
-)
 
 from devices.imaging.base import RejectedFile, are_unit_and_square
 from devices.imaging.sources import SourceFile
+from mes.lazy import lazily
 
-# Odd values are met with our own checks; pydicom's warnings would print them, and they may hold a patient's name.
-config.settings.reading_validation_mode = config.IGNORE
-# Its log names files, and files are named after patients.
-logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
-UNREADABLE = (
-    InvalidDicomError, BytesLengthException, ValueError, KeyError, AttributeError, TypeError, NotImplementedError,
-    EOFError, OSError, IndexError, OverflowError, RecursionError, MemoryError, RuntimeError, struct.error, zlib.error,
-)  # fmt: skip
-IMAGE_CLASSES: dict[str, str] = {
-    CTImageStorage: "CT",
-    EnhancedCTImageStorage: "CT",
-    LegacyConvertedEnhancedCTImageStorage: "CT",
-    MRImageStorage: "MR",
-    EnhancedMRImageStorage: "MR",
-    LegacyConvertedEnhancedMRImageStorage: "MR",
-}
+DICOM: Any = lazily("devices.imaging.standard")
+
 MAX_ROWS = 4096
 MAX_FRAMES = 5_000
 SPACING_LIMITS_MM = (0.01, 20.0)
@@ -130,15 +101,18 @@ def read_header(file: SourceFile) -> Header | Rejection:
     try:
         with quiet():
             return _read(file)
-    except UNREADABLE as error:
+    except DICOM.UNREADABLE as error:
         return reject(file, "malformed", f"its DICOM header cannot be read ({type(error).__name__})")
 
 
 def _read(file: SourceFile) -> Header | Rejection:
     with file.path.open("rb") as stream:
-        if read_file_meta_info(file.path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        if (
+            DICOM.read_file_meta_info(file.path).get("TransferSyntaxUID")
+            == DICOM.DeflatedExplicitVRLittleEndian
+        ):
             return reject(file, "deflated", "is in the deflated transfer syntax, which is not accepted")
-        dataset = dcmread(stream, stop_before_pixels=True)
+        dataset: Dataset = DICOM.dcmread(stream, stop_before_pixels=True)
         left = file.path.stat().st_size - stream.tell()
     drop_unreadable(dataset)
     header = _header(file, dataset)
@@ -151,7 +125,7 @@ def drop_unreadable(dataset: Dataset) -> None:
     for tag in list(dataset.keys()):
         try:
             element = dataset[tag]
-        except UNREADABLE:
+        except DICOM.UNREADABLE:
             del dataset[tag]
             continue
         if element.VR == "SQ":
@@ -168,7 +142,7 @@ def _header(file: SourceFile, dataset: Dataset) -> Header:
         sop_class=sop_class,
         sop_uid=str(dataset.get("SOPInstanceUID") or meta.get("MediaStorageSOPInstanceUID") or ""),
         series_uid=str(dataset.get("SeriesInstanceUID") or ""),
-        modality=_code(dataset.get("Modality") or IMAGE_CLASSES.get(sop_class, "")),
+        modality=_code(dataset.get("Modality") or DICOM.IMAGE_CLASSES.get(sop_class, "")),
     )
 
 
@@ -179,13 +153,13 @@ def _code(value: Any) -> str:
 
 def _unfit(header: Header) -> tuple[str, str] | None:
     dataset = header.dataset
-    if header.sop_class == MediaStorageDirectoryStorage:
+    if header.sop_class == DICOM.MediaStorageDirectoryStorage:
         return "dicomdir", "is a DICOMDIR index; the files themselves are read instead"
     if not all(IDENTIFIER.fullmatch(str(dataset.get(keyword) or "")) for keyword in IDENTIFIERS):
         return "bad_identifier", "has an identifier that is no DICOM UID"
     if "PATIENT_INFO" in _image_type(dataset) or "Secondary" in _class_name(header):
         return "secondary_capture", "is a secondary capture (a screenshot), which may show the patient's name"
-    if header.sop_class not in IMAGE_CLASSES:
+    if header.sop_class not in DICOM.IMAGE_CLASSES:
         return "not_a_slice", f"is a DICOM object of another kind ({_class_name(header)})"
     if "LOCALIZER" in _image_type(dataset):
         return "localiser", "is a localiser (scout) image"
@@ -196,7 +170,7 @@ def _unfit(header: Header) -> tuple[str, str] | None:
 
 def _class_name(header: Header) -> str:
     """The standard's name of the object's class; a private UID has none and is not repeated."""
-    uid = UID(header.sop_class)
+    uid = DICOM.UID(header.sop_class)
     return str(uid.name) if uid.name != uid else "unknown class"
 
 
@@ -239,7 +213,7 @@ def frames_of(header: Header) -> list[Frame] | Rejection:
     try:
         with quiet():
             frames = [_frame(header, index) for index in range(frame_count(header.dataset))]
-    except UNREADABLE:
+    except DICOM.UNREADABLE:
         return reject(
             header.file, "no_geometry", "states no usable position, orientation or pixel spacing", header
         )
@@ -302,6 +276,6 @@ def load_pixels(header: Header) -> Dataset:
     """The whole data set of a file: its checked header, and its pixels."""
     with quiet():
         whole = copy(header.dataset)
-        fresh = dcmread(BytesIO(header.file.path.read_bytes()), specific_tags=["PixelData"])
+        fresh = DICOM.dcmread(BytesIO(header.file.path.read_bytes()), specific_tags=["PixelData"])
         whole["PixelData"] = fresh["PixelData"]
         return whole

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
-from pydicom.pixels.utils import pixel_array
-from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, generate_uid
 
 from devices.imaging.base import AIR_HU, Finding, ImagingRefused, Voxels
-from devices.imaging.dicom import UNREADABLE, Frame, frame_count, load_pixels, quiet
+from devices.imaging.dicom import DICOM, Frame, frame_count, load_pixels, quiet
 from mes.lazy import lazily
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 ITK: Any = lazily("SimpleITK")
 
@@ -48,7 +48,7 @@ def stored_pixels(dataset: Dataset) -> Stored:
                 if not dataset.file_meta.TransferSyntaxUID.is_compressed
                 else _decoded(dataset)
             )
-    except UNREADABLE as error:
+    except DICOM.UNREADABLE as error:
         raise Undecodable(type(error).__name__) from error
     expected = (frame_count(dataset), int(dataset.Rows), int(dataset.Columns))
     if values.size != np.prod(expected):
@@ -57,7 +57,7 @@ def stored_pixels(dataset: Dataset) -> Stored:
 
 
 def _plain(dataset: Dataset) -> Stored:
-    big = dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian
+    big = dataset.file_meta.TransferSyntaxUID == DICOM.ExplicitVRBigEndian
     kind = "i" if int(dataset.PixelRepresentation) else "u"
     dtype = np.dtype(f"{'>' if big else '<'}{kind}{int(dataset.BitsAllocated) // 8}")
     count = frame_count(dataset) * int(dataset.Rows) * int(dataset.Columns)
@@ -66,18 +66,18 @@ def _plain(dataset: Dataset) -> Stored:
 
 def _decoded(dataset: Dataset) -> Stored:
     try:
-        return np.asarray(pixel_array(dataset, raw=True))
-    except UNREADABLE:
+        return np.asarray(DICOM.pixel_array(dataset, raw=True))
+    except DICOM.UNREADABLE:
         return _decoded_by_gdcm(dataset)
 
 
 def _decoded_by_gdcm(dataset: Dataset) -> Stored:
     """SimpleITK's own codecs. It sees the pixel module alone: no rescale to apply, no identity on disk."""
-    bare = Dataset()
+    bare = DICOM.Dataset()
     for keyword in PIXEL_ATTRIBUTES:
         if keyword in dataset:
             bare[keyword] = dataset[keyword]
-    bare.SOPClassUID, bare.SOPInstanceUID = CTImageStorage, generate_uid()
+    bare.SOPClassUID, bare.SOPInstanceUID = DICOM.CTImageStorage, DICOM.generate_uid()
     bare.ensure_file_meta()
     bare.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
     with TemporaryDirectory(prefix="lamina-pixels-") as scratch:
@@ -103,7 +103,7 @@ def hounsfield(frames: list[Frame]) -> tuple[Voxels, list[Finding]]:
             open_file = (frame.header.file.digest, *_open(frame))
         try:
             values = _slice_hu(frame, open_file[1], open_file[2][frame.index], tally)
-        except UNREADABLE:
+        except DICOM.UNREADABLE:
             raise _undecodable(frame, "damaged") from None
         if voxels.dtype == np.int16 and (values.min() < INT16.min or values.max() > INT16.max):
             voxels = voxels.astype(np.float32)
@@ -126,7 +126,7 @@ def _open(frame: Frame) -> tuple[Dataset, Stored]:
         return dataset, stored_pixels(dataset)
     except Undecodable as error:
         raise _undecodable(frame, str(error)) from None
-    except UNREADABLE:
+    except DICOM.UNREADABLE:
         raise _undecodable(frame, "damaged") from None
 
 

@@ -8,11 +8,9 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-from pydicom.multival import MultiValue
-from pydicom.valuerep import PersonName
 
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers, SeriesSummary
-from devices.imaging.dicom import UNREADABLE, Frame, Header, Rejection, load_pixels
+from devices.imaging.dicom import DICOM, Frame, Header, Rejection, load_pixels
 from devices.imaging.pixels import Undecodable, stored_pixels
 
 MIN_SLICES = 2
@@ -63,7 +61,7 @@ def decimal(value: Any) -> float | None:
 
 def text(value: Any) -> str | None:
     """A coded attribute as text; several values joined. Anything long is no code and is left out."""
-    parts = list(value) if isinstance(value, list | tuple | MultiValue) else [value or ""]
+    parts = list(value) if isinstance(value, list | tuple | DICOM.MultiValue) else [value or ""]
     joined = "\\".join(str(part).strip() for part in parts)
     return joined if 0 < len(joined) <= 64 else None
 
@@ -122,7 +120,7 @@ def _matched(dataset: Any) -> tuple[str, ...]:
 
 
 def _identifiers(dataset: Any) -> PatientIdentifiers:
-    name = PersonName(str(dataset.get("PatientName") or ""))
+    name = DICOM.PersonName(str(dataset.get("PatientName") or ""))
     return PatientIdentifiers(
         patient_id=str(dataset.get("PatientID") or "").strip() or None,
         family_name=(str(name.family_name).strip() or None) if name else None,
@@ -231,7 +229,7 @@ def _same_image(one: Frame, other: Frame) -> bool:
         return one.index == other.index
     try:
         pixels = [stored_pixels(load_pixels(f.header))[f.index] for f in (one, other)]
-    except (Undecodable, *UNREADABLE):
+    except (Undecodable, *DICOM.UNREADABLE):
         return False
     scales = (one.slope, one.intercept) == (other.slope, other.intercept)
     return scales and np.array_equal(one.position, other.position) and np.array_equal(*pixels)

@@ -13,10 +13,11 @@ from typing import Literal, Protocol, TypeVar
 import pytest
 import uvicorn
 from django.db import connections
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from mes.asgi import application
 from tests.devices.makers import PASSWORD, Who
+from tests.patience import PATIENCE_S
 from tests.printing.conftest import fleet, machines
 
 __all__ = ["fleet", "machines"]
@@ -32,6 +33,8 @@ ARGUMENTS = [
 ]
 # A refusal is an answer: the browser logs its status, the page shows its reasons.
 EXPECTED = "the server responded with a status of 4"
+# Playwright's own five seconds are too few for a busy machine.
+expect.set_options(timeout=30_000)
 Theme = Literal["light", "dark"]
 
 
@@ -81,14 +84,14 @@ def site(committed_db: None) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.02)
     assert server.started
     port = server.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
-    thread.join(timeout=10)
+    thread.join(timeout=PATIENCE_S)
 
 
 @pytest.fixture

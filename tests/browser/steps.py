@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import Theme
 from tests.devices.makers import PASSWORD, Who
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -30,6 +31,14 @@ FAULTS = """() => {
 def faults_of(page: Page) -> list[str]:
     """What assistive technology, the content policy or a narrow window would trip over on the page as it is now."""
     return [str(fault) for fault in page.evaluate(FAULTS)]
+
+
+def turn(page: Page, *, theme: Theme = "light", width: int) -> None:
+    """Give the open window another width, and its system another theme."""
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": 900})
+    assert page.evaluate("innerWidth") == width
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", theme)
 
 
 def dialog(page: Page, button: str) -> None:

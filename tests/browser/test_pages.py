@@ -8,26 +8,33 @@ from playwright.sync_api import expect
 from mes.choices import Role
 from mes.permissions import ADMINISTRATION
 from tests.browser.conftest import Open, Theme
-from tests.browser.steps import faults_of
+from tests.browser.steps import faults_of, turn
 from tests.devices.makers import Staff, make_device, make_person
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 820), ("light", 390), ("dark", 390)])
-def test_every_page_is_sound(open_as: Open, theme: Theme, width: int) -> None:
+LOOKS: list[tuple[Theme, int]] = [("dark", 820), ("dark", 390), ("light", 390), ("light", 1280)]
+
+
+def test_every_page_is_sound(open_as: Open) -> None:
+    """Each page is loaded once, in turn the dark one of a tablet and the light one of a desk, and then seen in every look."""
     staff = Staff()
     device = make_device("design_frozen", staff)
     everywhere = make_person(*(set(Role) - ADMINISTRATION))
-    page = open_as(everywhere, theme=theme, width=width)
-    assert page.locator("html").get_attribute("data-bs-theme") == theme
+    looks = LOOKS
+    page = open_as(everywhere, theme=looks[0][0], width=looks[0][1])
     for path in (
         "/", "/?as=list", "/my-work/", "/orders/", f"/orders/{device.order.code}/", f"/devices/{device.code}/",
         f"/devices/{device.code}/history/", "/builds/", "/fleet/", "/lots/", "/audit-trail/", "/deliveries/", "/find/?code=D999",
     ):  # fmt: skip
         page.goto(path)
         page.wait_for_load_state("networkidle")
-        assert faults_of(page) == [], path
+        assert page.locator("html").get_attribute("data-bs-theme") == looks[0][0], path
+        for theme, width in looks:
+            turn(page, theme=theme, width=width)
+            assert faults_of(page) == [], (path, theme, width)
+        looks = looks[::-1]
 
 
 COVERED = """() => [...document.querySelectorAll(".top a, .top summary, .top input")].filter((element) => {
@@ -38,15 +45,16 @@ COVERED = """() => [...document.querySelectorAll(".top a, .top summary, .top inp
 }).map((element) => element.outerHTML.slice(0, 60))"""
 
 
-@pytest.mark.parametrize("width", [320, 390, 801, 820, 1181, 1280, 1401])
-def test_nothing_in_the_top_bar_covers_another(open_as: Open, width: int) -> None:
+def test_nothing_in_the_top_bar_covers_another(open_as: Open) -> None:
     everywhere = set(Role) - ADMINISTRATION
-    page = open_as(make_person(*everywhere, name="Wilhelmine Anna-Katharina von Hohenstein"), width=width)
+    page = open_as(make_person(*everywhere, name="Wilhelmine Anna-Katharina von Hohenstein"))
     for path in ("/", "/audit-trail/"):
         page.goto(path)
         page.wait_for_load_state("networkidle")
-        assert page.evaluate(COVERED) == []
-        assert faults_of(page) == []
+        for width in (320, 390, 801, 820, 1181, 1280, 1401):
+            turn(page, width=width)
+            assert page.evaluate(COVERED) == [], (path, width)
+            assert faults_of(page) == [], (path, width)
 
 
 def test_on_a_phone_the_navigation_opens_over_the_page_and_closes_again(open_as: Open) -> None:

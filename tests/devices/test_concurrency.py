@@ -19,8 +19,7 @@ from mes.exceptions import Refused
 from mes.models import Signature
 from mes.selectors import events_of
 from tests.devices.makers import Staff, make_design, make_person, make_planned, make_segmentation, make_study
-
-PATIENCE_S = 20.0
+from tests.patience import PATIENCE_S
 
 
 def all_at_once(device: Device, *steps: Callable[[], Any]) -> list[Any]:

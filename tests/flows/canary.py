@@ -17,6 +17,8 @@ from urllib.parse import quote, quote_plus
 
 import redis
 
+from tests.patience import PATIENCE_S
+
 DEEPEST = 6
 STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
 CHUNK = 64 * 1024 * 1024
@@ -193,12 +195,12 @@ class Listener:
 
     def __enter__(self) -> Listener:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE_S)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         with redis.Redis.from_url(self._url) as other:
             other.ping()
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         self._client.close()

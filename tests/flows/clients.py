@@ -16,6 +16,7 @@ from mes.models import Account, EventRecord, Signature
 from mes.services.tokens import issue_token
 from printing.models import Build, Container, MaterialLot, PrintJob
 from tests.devices.makers import PASSWORD, Who, make_person
+from tests.patience import PATIENCE_S
 
 ASIDE = ("printing.printer_state_changed", "mes.signing_failed", "mes.secret_refused")
 WATCHED: tuple[type[models.Model], ...] = (
@@ -107,7 +108,7 @@ def everything() -> list[list[dict[str, Any]]]:
     return [events, *(list(model._default_manager.order_by("pk").values()) for model in WATCHED)]
 
 
-def until(found: Callable[[], Any], seconds: float = 120.0) -> Any:
+def until(found: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
     """What was waited for."""
     ends = time.monotonic() + seconds
     while not (answer := found()):

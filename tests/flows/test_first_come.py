@@ -13,6 +13,7 @@ from devices.services.definitions import draft_master
 from mes.choices import Role
 from mes.exceptions import Conflict
 from tests.devices.makers import TRAINING, Staff
+from tests.patience import PATIENCE_S
 from tests.printing.makers import make_lot, make_parameters, make_printer
 
 CREATE: dict[str, Callable[[Staff], object]] = {
@@ -44,14 +45,14 @@ def test_the_second_of_two_is_told_that_somebody_was_quicker(committed_db: None,
         CREATE[kind](staff)
         second.start()
         _await_waiting()
-    second.join(20.0)
+    second.join(PATIENCE_S)
     (outcome,) = outcomes
     assert isinstance(outcome, Conflict), repr(outcome)
     assert "same moment" in str(outcome)
 
 
 def _await_waiting() -> None:
-    ends = time.monotonic() + 20.0
+    ends = time.monotonic() + PATIENCE_S
     with connection.cursor() as cursor:
         while time.monotonic() < ends:
             cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")

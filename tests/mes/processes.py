@@ -12,11 +12,11 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connections
 
+from tests.patience import PATIENCE_S
 from tests.servers import BASE, Cluster
 
 READY = {"relay": "relay: ready", "worker": " ready.", "seal": "seal: ready", "tick": "tick: ready"}
 WORKER = ("-m", "celery", "-A", "mes.celery", "worker", "-Q", "default", "--loglevel", "INFO")
-START_S = 30.0
 
 
 class Fleet:
@@ -60,7 +60,7 @@ class Fleet:
 
     def _await_ready(self, name: str) -> None:
         wanted = READY[name.partition("-")[0]]
-        wait_until(lambda: wanted in self.said(name) or self._running[name].poll() is not None, START_S)
+        wait_until(lambda: wanted in self.said(name) or self._running[name].poll() is not None, PATIENCE_S)
         assert wanted in self.said(name), self.said(name)
 
     def log(self, name: str) -> Path:
@@ -85,7 +85,7 @@ class Fleet:
         """`kill -9` of the whole process, pool children included (they die with their parent)."""
         process = self._running.pop(name)
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
     def kill_child(self, name: str) -> bool:
         """`kill -9` of a worker's pool child. False where it has none at this moment."""
@@ -98,14 +98,14 @@ class Fleet:
         """SIGTERM, as the supervisor stops it. Returns the exit status."""
         process = self._running.pop(name)
         process.terminate()
-        return process.wait(20)
+        return process.wait(PATIENCE_S)
 
     def stop(self) -> None:
         while self._running:
             _, process = self._running.popitem()
             if process.poll() is None:
                 _signal_family(process.pid, signal.SIGKILL)
-                process.wait(10)
+                process.wait(PATIENCE_S)
 
 
 def _signal_family(pid: int, number: signal.Signals) -> None:

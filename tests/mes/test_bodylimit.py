@@ -17,6 +17,7 @@ import uvicorn
 
 from mes.asgi import THREADS, application
 from mes.bodylimit import IN_MEMORY, BodyLimit, Message, Receive, Send, _Spool
+from tests.patience import PATIENCE_S
 
 LIMIT = 10
 
@@ -243,13 +244,13 @@ def port(committed_db: None) -> Iterator[int]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.02)
     assert server.started
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
-    thread.join(timeout=10)
+    thread.join(timeout=PATIENCE_S)
 
 
 HALF = (
@@ -265,5 +266,5 @@ def test_half_sent_requests_do_not_stop_the_site(port: int) -> None:
             half = open_sockets.enter_context(socket.create_connection(("127.0.0.1", port)))
             half.sendall(HALF)
         time.sleep(0.5)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=PATIENCE_S) as answer:
             assert answer.status == 200

@@ -23,6 +23,7 @@ from mes.selectors import dead_deliveries
 from mes.services.deliveries import replay_delivery, retry_delivery, skip_delivery
 from tests.mes.events import Followed, Happened, handling
 from tests.mes.makers import SYSTEM, make_person
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 Sent = list[tuple[str, int, str]]
@@ -383,7 +384,7 @@ def test_a_lane_in_use_is_passed_over_at_once(committed_db: None) -> None:
 
     def slow(happened: Recorded[Happened]) -> None:
         inside.set()
-        assert leave.wait(20)
+        assert leave.wait(PATIENCE_S)
         follow(happened)
 
     def other_relay() -> None:
@@ -395,14 +396,14 @@ def test_a_lane_in_use_is_passed_over_at_once(committed_db: None) -> None:
         thread = threading.Thread(target=other_relay)
         thread.start()
         try:
-            assert inside.wait(10)
+            assert inside.wait(PATIENCE_S)
             with connection.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '200ms'")
             assert not deliver_next(lane_of(person), nowhere)
             assert the_delivery().attempts == 0, "it waited for the other relay until it gave up"
         finally:
             leave.set()
-            thread.join(20)
+            thread.join(PATIENCE_S)
     assert (effects(), the_delivery().status, the_delivery().attempts) == (1, DeliveryStatus.DONE, 0)
 
 

@@ -22,6 +22,7 @@ from mes.embedded.postgres import Postgres
 from mes.embedded.roles import Role
 from mes.embedded.valkey import celery_url
 from tests import servers
+from tests.patience import PATIENCE_S
 from tests.servers import Cluster
 
 AS_ROOT = os.geteuid() == 0
@@ -185,7 +186,7 @@ def test_the_servers_leave_with_the_process_that_started_them(tmp_path: Path) ->
     )
     assert ran.returncode == -signal.SIGKILL, ran.stderr
     for pid in map(int, ran.stdout.split()):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         # A process that has ended but whom nobody has asked about yet has no working folder any more.
         while Path(f"/proc/{pid}/cwd").exists() and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -27,6 +27,7 @@ from mes.services.viewing import view_identity
 from mes.vault import Key, place
 from tests.devices.makers import Staff, make_order, under_review
 from tests.mes.makers import make_patient, make_person, make_signer
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-13")]
 
@@ -248,7 +249,7 @@ def test_an_erasure_waits_for_a_hold_that_is_being_placed(committed_db: None) ->
         hold = held(order, manager)
         second.start()
         second.join(1.0)
-    second.join(20.0)
+    second.join(PATIENCE_S)
     assert [str(one) for one in outcomes if hold.code in str(one)] != []
     assert not Patient.objects.get(pk=order.patient_id).erased
 

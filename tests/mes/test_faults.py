@@ -19,6 +19,7 @@ from tests.mes.processes import Fleet, wait_until
 from tests.mes.rig import story
 from tests.mes.rig.events import Noticed
 from tests.mes.rig.handlers import QUEUED, QUICK
+from tests.patience import PATIENCE_S
 from tests.servers import Cluster
 
 pytestmark = [pytest.mark.faults, pytest.mark.requirement("EV-03")]
@@ -36,7 +37,7 @@ def test_eight_writers_and_four_relays_lose_nothing_and_keep_the_order(fleet: Fl
     kinds = ("relay", "relay", "relay", "relay", "worker")
     fleet.await_ready(*[fleet.start(kind, {"RIG_QUICK_S": "0.004"}, wait=False) for kind in kinds])
     story.poke_from_threads(pairs, writers=8, each=30)
-    story.await_delivered(40)
+    story.await_delivered(PATIENCE_S)
     story.require_whole(240)
     assert story.overlaps(fleet.journal, QUICK) == []
     # The lane keeps others out before they try: nobody ever found that somebody else had the effect first.
@@ -113,13 +114,13 @@ def test_a_worker_that_slept_past_its_lease_is_refused(fleet: Fleet) -> None:
     late = fleet.start("worker", {"RIG_QUEUED_S": "1"}, wait=False)
     fleet.await_ready(late, fleet.start("relay", wait=False))
     story.poke(root=root, mirror=mirror)
-    assert wait_until(lambda: bool(_entered(fleet)), 10)
+    assert wait_until(lambda: bool(_entered(fleet)), PATIENCE_S)
     fleet.pause(late)
     # The second worker takes its time, so that the first one comes back before it has committed.
     second = fleet.start("worker", {"RIG_QUEUED_S": "3"})
-    assert wait_until(lambda: len(set(_entered(fleet))) == 2, 20)
+    assert wait_until(lambda: len(set(_entered(fleet))) == 2, PATIENCE_S)
     fleet.resume(late)
-    story.await_delivered(20)
+    story.await_delivered(PATIENCE_S)
     story.require_whole(1)
     assert "the lease ended" in fleet.said(late)
     assert "the lease ended" not in fleet.said(second)

@@ -27,6 +27,7 @@ from mes.services.credentials import check_secret
 from mes.services.federation import bind_identity, unbind_identity
 from mes.terminals import Terminal, digest_of_key
 from tests.mes.makers import make_account, make_person
+from tests.patience import PATIENCE_S
 from tests.servers import BASE
 
 pytestmark = pytest.mark.django_db
@@ -74,9 +75,9 @@ def issuer(provider: str, settings: Any) -> str:
 
 
 def control(provider: str, **values: str) -> list[dict[str, str]]:
-    asked: list[dict[str, str]] = requests.post(f"{provider}/control", params=values, timeout=10).json()[
-        "asked"
-    ]
+    asked: list[dict[str, str]] = requests.post(
+        f"{provider}/control", params=values, timeout=PATIENCE_S
+    ).json()["asked"]
     return asked
 
 
@@ -87,7 +88,7 @@ def through(client: Client, purpose: str = "sign-in", browser: requests.Session 
     browser = browser or requests.Session()
     where = leaves["Location"]
     while not where.startswith("http://testserver/"):
-        answer = browser.get(where, allow_redirects=False, timeout=10)
+        answer = browser.get(where, allow_redirects=False, timeout=PATIENCE_S)
         assert answer.is_redirect, answer.text[:500]
         where = urljoin(where, answer.headers["Location"])
     parts = urlsplit(where)

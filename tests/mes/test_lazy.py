@@ -9,7 +9,7 @@ import pytest
 
 from mes.lazy import LAZY, lazily, load_now
 
-HEAVY = ("open3d", "SimpleITK", "nibabel", "weasyprint", "vtkmodules.vtkFiltersCore")
+HEAVY = ("open3d", "pydicom", "SimpleITK", "nibabel", "weasyprint", "vtkmodules.vtkFiltersCore")
 
 
 def test_a_process_starts_without_the_heavy_libraries() -> None:

@@ -17,6 +17,7 @@ from mes.services import patients
 from mes.services.patients import Identity, open_identity, register_patient
 from mes.services.viewing import view_identity
 from tests.mes.makers import make_person
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.requirement("K-13")
 JANE = Identity(patient_id="MRN 4711", family_name="Doe", given_name="Jane", birth_date="1970-01-31")
@@ -69,7 +70,7 @@ def test_two_people_registered_at_one_moment_do_not_share_a_token(
         rival = replace(JANE, family_name=family_name)
         thread = threading.Thread(target=_register, args=(rival, coordinator))
         thread.start()
-        thread.join(10)
+        thread.join(PATIENCE_S)
         return create(identity)
 
     monkeypatch.setattr(patients, "_created", create_after_another)

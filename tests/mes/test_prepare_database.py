@@ -7,6 +7,7 @@ import pytest
 
 from mes.embedded.roles import Role
 from tests import servers
+from tests.patience import PATIENCE_S
 from tests.servers import Cluster
 
 
@@ -34,11 +35,11 @@ def test_two_at_once_and_one_more_leave_the_same_schema(empty: Cluster) -> None:
     environment = empty.environment("empty")
     with _prepare(environment) as one, _prepare(environment) as other:
         for process in (one, other):
-            output = process.communicate(timeout=120)[0]
+            output = process.communicate(timeout=PATIENCE_S)[0]
             assert process.returncode == 0, output
             assert "The database is ready" in output
     with _prepare(environment) as again:
-        assert "No migrations to apply" in again.communicate(timeout=120)[0]
+        assert "No migrations to apply" in again.communicate(timeout=PATIENCE_S)[0]
     count = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tableowner = 'lamina_owner'"
     with empty.connect(Role.OWNER.login, "empty") as fresh, empty.connect(Role.OWNER.login) as seed:
         assert fresh.execute(count).fetchone() == seed.execute(count).fetchone()
@@ -48,7 +49,7 @@ def test_it_needs_the_owners_address_and_says_so(empty: Cluster) -> None:
     environment = empty.environment("empty")
     del environment["DATABASE_OWNER_URL"]
     with _prepare(environment) as process:
-        output = process.communicate(timeout=60)[0]
+        output = process.communicate(timeout=PATIENCE_S)[0]
     assert process.returncode == 78
     assert "DATABASE_OWNER_URL" in output
     with empty.connect(Role.OWNER.login, "empty") as connection:

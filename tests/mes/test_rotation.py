@@ -23,6 +23,7 @@ from mes.services.patients import Identity, open_identity, patient_with, pseudon
 from mes.services.vaultkeys import Purpose, begin_rotation, move_rows, refuse_lost_keys, rotate, vault
 from mes.vault import KeyFault, KeyRing, Vault, new_key
 from tests.mes.makers import make_patient, make_person
+from tests.patience import PATIENCE_S
 from tests.servers import BASE, Cluster
 
 pytestmark = pytest.mark.requirement("K-13")
@@ -191,7 +192,7 @@ def test_the_site_goes_on_meanwhile(committed_db: None) -> None:
         rotate(purpose="index", batch=3)
     stop.set()
     for lane in lanes:
-        lane.join(20)
+        lane.join(PATIENCE_S)
     assert failures == []
     for patient, identity in made:
         assert open_identity(patient) == identity
@@ -207,18 +208,18 @@ def test_a_second_rotation_at_once_is_refused(committed_db: None) -> None:
     def hold() -> None:
         vaultkeys._lock("pg_try_advisory_lock", vaultkeys.ROTATING)
         entered.set()
-        leave.wait(10)
+        leave.wait(PATIENCE_S)
         connections.close_all()
 
     other = threading.Thread(target=hold)
     other.start()
-    assert entered.wait(10)
+    assert entered.wait(PATIENCE_S)
     try:
         with pytest.raises(CommandError, match="Another process rotates"):
             call_command("rotate_vault_key")
     finally:
         leave.set()
-        other.join(10)
+        other.join(PATIENCE_S)
 
 
 def give_own_keys(place: Path) -> Path:
@@ -243,11 +244,11 @@ def test_killed_again_and_again_it_ends(fault_cluster: Cluster, settings: Any) -
     moved = 0
     for target in (5, 20):
         process = subprocess.Popen(command, cwd=BASE, env=environment, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while moved < target and time.monotonic() < deadline and process.poll() is None:
             moved = VaultRotation.objects.values_list("moved", flat=True).first() or 0
         process.send_signal(signal.SIGKILL)
-        assert process.wait(10) == -signal.SIGKILL
+        assert process.wait(PATIENCE_S) == -signal.SIGKILL
         assert [open_identity(patient).patient_id for patient in patients[:3]] == ["MRN 0", "MRN 1", "MRN 2"]
     done = subprocess.run(command, cwd=BASE, env=environment, capture_output=True, text=True, check=True)
     rotation = VaultRotation.objects.get()

@@ -15,6 +15,7 @@ from mes.lifecycle import GATES, Gate, passed
 from mes.models import EventRecord, RuleSet
 from mes.services.rulesets import SETTINGS, configuration_in_force, ruleset_at, state_rules
 from tests.mes.makers import make_person
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.requirement("K-11")
 
@@ -71,7 +72,7 @@ def test_several_processes_that_start_at_once_state_them_once(committed_db: None
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE_S)
     assert len(positions()) == 1
     assert verify(keys={}, witness=None).result == "VALID"
 

@@ -11,6 +11,7 @@ from mes.eventlog import schedules
 from mes.eventlog.base import Recorded
 from mes.eventlog.subscriptions import JOBS, SlotDue, every, forget_handler
 from mes.models import EventRecord, Slot
+from tests.patience import PATIENCE_S
 
 JOB = "test.job"
 HOUR = timedelta(hours=1)
@@ -33,7 +34,7 @@ def job() -> Iterator[list[str]]:
 def test_several_tickers_take_a_slot_once(
     committed_db: None, job: list[str], drain: Callable[[], int]
 ) -> None:
-    together = threading.Barrier(6, timeout=10)
+    together = threading.Barrier(6, timeout=PATIENCE_S)
     taken: list[int] = []
 
     def tick() -> None:
@@ -45,7 +46,7 @@ def test_several_tickers_take_a_slot_once(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE_S)
     assert len(taken) == 6
     others = len(JOBS) - 1
     assert sum(taken) == 1 + others

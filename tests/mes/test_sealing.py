@@ -29,6 +29,7 @@ from mes.models import Epoch, EventRecord, Leaf, Person, Seal
 from tests.mes.events import Happened
 from tests.mes.logins import acting_as, refusal, tamper
 from tests.mes.makers import SYSTEM, make_person
+from tests.patience import PATIENCE_S
 from tests.servers import BASE, Cluster
 
 pytestmark = pytest.mark.requirement("K-02")
@@ -105,19 +106,19 @@ def test_an_event_of_a_transaction_still_open_is_waited_for(
         with open_unit():
             Person.objects.filter(pk=early.pk).update(timezone="Europe/Paris")
             written.set()
-            commit.wait(20)
+            commit.wait(PATIENCE_S)
             publish(early, Happened(), actor=SYSTEM)
         connections.close_all()
 
     thread = threading.Thread(target=write_slowly)
     thread.start()
     try:
-        assert written.wait(10)
+        assert written.wait(PATIENCE_S)
         happen(late)
         assert seal() == 0
     finally:
         commit.set()
-        thread.join(20)
+        thread.join(PATIENCE_S)
     assert seal() == 2
     order = list(Leaf.objects.order_by("index").values_list("event__stream_id", flat=True))[2:]
     assert order == [str(early.pk), str(late.pk)]
@@ -151,7 +152,7 @@ def test_two_sealers_at_once_give_each_event_one_leaf(
             happen(person)
         stop.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(PATIENCE_S)
         Sealer(load_key(keys), witness).seal_once()
     assert failures == []
     assert Leaf.objects.count() == EventRecord.objects.count() == 80
@@ -468,7 +469,7 @@ def _commands(cluster: Cluster, place: Path) -> Callable[..., subprocess.Complet
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
 
     return run

@@ -13,6 +13,7 @@ from mes.embedded.locks import PlaceLock
 from mes.management.commands.demo import await_stop
 from mes.supervisor import stack, status
 from mes.supervisor.stack import StackFailed, running_stack
+from tests.patience import PATIENCE_S
 
 STAND_IN = """
 import json, signal, sys, threading
@@ -62,7 +63,7 @@ def test_the_log_of_a_stack_that_runs_is_its_own_and_its_end_is_seen(
         assert log.read_text() == "up | it runs\n"
         assert not running.ended
         os.kill(running.supervisor, signal.SIGINT)
-        running.await_end(seconds=10)
+        running.await_end(seconds=PATIENCE_S)
         assert running.ended
         await_stop(running, threading.Event())
     assert status.read(log.parent.parent / "run") is not None

@@ -15,6 +15,7 @@ import pytest
 
 from mes.supervisor import status
 from tests import servers
+from tests.patience import PATIENCE_S
 
 # Runs programs that a test describes: stages of {name, code, …}, each a Python one-liner of its own.
 DRIVER = """
@@ -58,7 +59,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.communicate()
 
 
-def _until(met: Callable[[], bool], seconds: float = 20.0) -> None:
+def _until(met: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < deadline, "it did not come to that in time"
@@ -116,7 +117,7 @@ def test_it_stops_in_reverse_order_and_waits_for_each_to_drain(start: Start, tmp
     process = start(*stages)
     _until(lambda: len(_running(tmp_path)) == 3)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert Path(path).read_text().split() == ["third", "second", "first"]
     found = status.read(tmp_path)
     assert found is not None
@@ -134,7 +135,7 @@ def test_who_does_not_want_to_leave_is_killed_with_his_children(start: Start, tm
     pids = [_running(tmp_path)["stubborn"], int((tmp_path / "child").read_text())]
     assert all(map(_alive, pids))
     process.send_signal(signal.SIGINT)
-    output = process.communicate(timeout=20)[0]
+    output = process.communicate(timeout=PATIENCE_S)[0]
     assert process.returncode == 0
     assert "stubborn did not stop within 0.5 s and is killed" in output
     _until(lambda: not any(map(_alive, pids)))
@@ -166,7 +167,7 @@ def test_what_never_gets_healthy_is_named_with_its_last_lines(
     _until(lambda: bool((found := status.read(tmp_path)) and found.processes["one"].pid))
     one = status.read(tmp_path)
     assert one is not None
-    output = process.communicate(timeout=40)[0]
+    output = process.communicate(timeout=PATIENCE_S)[0]
     assert process.returncode == 1
     assert f"sick {says}" in output
     assert "    no disk" in output
@@ -190,7 +191,7 @@ def test_what_cannot_be_prepared_is_named_and_everything_stops(
 ) -> None:
     beside = {"name": "beside", "code": STEADY, "ready_line": "ready"}
     process = start([{"name": "broken", "code": STEADY, "before": before}, beside])
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == status_, said
     assert f"broken could not start ({named})" in said
     found = status.read(tmp_path)
@@ -203,7 +204,7 @@ def test_a_wrong_configuration_is_reported_once_and_not_tried_again(start: Start
     process = start(
         [_steady("one")], [{"name": "wrong", "code": "import sys; sys.exit(78)", "ready_line": "ready"}]
     )
-    output = process.communicate(timeout=20)[0]
+    output = process.communicate(timeout=PATIENCE_S)[0]
     assert process.returncode == 78
     assert output.count("wrong ended with status 78") == 1
 
@@ -226,10 +227,10 @@ def test_a_program_that_ends_well_is_done_and_one_that_does_not_stops_the_start(
     process = start([{"name": "once", "code": "print('made')", "once": True}], [_steady("one")])
     _until(lambda: "one" in _running(tmp_path))
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE_S) == 0
     failing = {"name": "once", "code": "raise SystemExit('half made')", "once": True}
     process = start([failing], [_steady("one")])
-    output = process.communicate(timeout=20)[0]
+    output = process.communicate(timeout=PATIENCE_S)[0]
     assert process.returncode == 1
     assert "half made" in output
     assert "one is there" not in output
@@ -243,5 +244,5 @@ def test_a_terminal_that_nobody_reads_holds_nothing_up_and_every_line_is_in_the_
     )
     _until(lambda: "one" in _running(tmp_path))
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_S)
     assert (tmp_path / "one.log").read_text() == "a" * 200_000 + "\nready\n"

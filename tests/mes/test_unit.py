@@ -17,6 +17,7 @@ from mes.registry import RegistrationError
 from mes.tables import ROOTS
 from tests.mes.events import Followed, Happened, handling
 from tests.mes.makers import SYSTEM, make_patient, make_person
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.requirement("EV-01")
 
@@ -122,7 +123,7 @@ def test_what_runs_on_commit_is_not_lost_in_the_finished_unit(committed_db: None
 
 def test_a_deadlock_is_retried_as_a_whole(committed_db: None) -> None:
     one, two = make_person(), make_person()
-    both_hold_one = threading.Barrier(2, timeout=10)
+    both_hold_one = threading.Barrier(2, timeout=PATIENCE_S)
     tries: list[str] = []
 
     @unit_of_work
@@ -147,7 +148,7 @@ def test_a_deadlock_is_retried_as_a_whole(committed_db: None) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE_S)
     assert sorted(notes()) == ["a", "b"]
     assert len(tries) == 3, "one of the two was the victim, and ran again"
 

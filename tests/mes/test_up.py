@@ -15,6 +15,7 @@ import pytest
 from mes.supervisor import status
 from mes.supervisor.stack import Stack, running_stack
 from tests import servers
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.faults
 
@@ -36,7 +37,7 @@ def port() -> int:
 
 
 def _request(port: int, method: str, path: str, **more: object) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         connection.request(method, path, **more)  # type: ignore[arg-type]
         answer = connection.getresponse()
@@ -45,7 +46,7 @@ def _request(port: int, method: str, path: str, **more: object) -> tuple[int, st
         connection.close()
 
 
-def _until(met: Callable[[], bool], seconds: float = 60.0) -> None:
+def _until(met: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < deadline, "it did not come to that in time"
@@ -86,7 +87,7 @@ def test_killed_it_leaves_nothing_behind_and_stopped_neither(environment: dict[s
         assert any(line.startswith("postgres: PostgreSQL answers (") for line in told)
         assert len(_of(environment["LAMINA_VAR"])) >= 9
         os.kill(stack.supervisor, signal.SIGKILL)
-        _until(lambda: _of(environment["LAMINA_VAR"]) == [], 30.0)
+        _until(lambda: _of(environment["LAMINA_VAR"]) == [])
 
     with running_stack(port=port, quiet=True, environment=environment) as stack:
         _serves(stack, port)
@@ -120,7 +121,7 @@ def _survives(stack: Stack, port: int) -> None:
     for pid in killed.values():
         os.kill(pid, signal.SIGKILL)
     for name, pid in killed.items():
-        stack.await_running(name, other_than=pid, seconds=120.0)
+        stack.await_running(name, other_than=pid, seconds=PATIENCE_S)
     _until(lambda: _healthy(port))
 
 

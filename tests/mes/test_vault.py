@@ -8,6 +8,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 
 from mes.vault import KeyFault, KeyRing, Vault, key_id_of, new_key, normal, place
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.requirement("K-13")
 HERE = place("mes_patient_identity", "sealed_family_name", 1)
@@ -143,7 +144,7 @@ def test_a_key_file_that_others_may_read_stops_the_start(tmp_path: Path, mode: i
 
 
 def test_processes_that_come_at_once_agree_on_one_key(tmp_path: Path) -> None:
-    together = threading.Barrier(8, timeout=10)
+    together = threading.Barrier(8, timeout=PATIENCE_S)
     ids: list[str] = []
 
     def come() -> None:
@@ -154,7 +155,7 @@ def test_processes_that_come_at_once_agree_on_one_key(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert (len(ids), len(set(ids))) == (8, 1)
     assert [path.name for path in (tmp_path / "keys").iterdir()] == ["vault.key"]
     assert (tmp_path / "keys" / "vault.key").stat().st_mode & 0o777 == 0o600

@@ -26,6 +26,7 @@ from mes.services.artefacts import artefact_path, store, store_artefact
 from tests.mes.events import Happened
 from tests.mes.logins import acting_as, tamper
 from tests.mes.makers import SYSTEM, make_person
+from tests.patience import PATIENCE_S
 from tests.servers import Cluster
 
 pytestmark = [pytest.mark.requirement("K-02"), pytest.mark.requirement("P11-10a")]
@@ -575,7 +576,7 @@ def test_it_may_run_beside_the_living_system(
     def check_witness_while_others_write(*_: object) -> Iterator[Bad]:
         thread = threading.Thread(target=_rename, args=(person,))
         thread.start()
-        thread.join(10)
+        thread.join(PATIENCE_S)
         yield from ()
 
     monkeypatch.setattr(verifying, "check_witness", check_witness_while_others_write)

@@ -18,6 +18,7 @@ from django.utils import timezone
 from printing.models import FleetLease
 from printing.services.fleet.process import Fleet
 from printing.services.fleet.session import Pace
+from tests.patience import PATIENCE_S
 
 QUICK = Pace(poll_s=0.05, contact_s=0.2, back_off_s=0.1, longest_back_off_s=0.3)
 """Looks often, and waits for answers as long as in earnest: a busy test machine is not a silent printer."""
@@ -68,14 +69,14 @@ def fleet(committed_db: None) -> Running:
             yield made[0]
         finally:
             stop.set()
-            thread.join(10)
+            thread.join(PATIENCE_S)
         if failures:
             raise failures[0]
 
     return running
 
 
-def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(holds: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
     """Wait until something holds. Fails with the condition's name where it does not."""
     ends = time.monotonic() + seconds
     while not holds():

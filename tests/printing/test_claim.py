@@ -10,6 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from mes.exceptions import Refused
 from mes.selectors import events_of
 from printing.models import PrintJob
+from tests.patience import PATIENCE_S
 from tests.printing.makers import Floor, make_verified_build
 
 
@@ -21,7 +22,7 @@ def test_of_two_dispatchers_one_gets_the_printer(committed_db: None) -> None:
     outcomes: list[object] = []
 
     def dispatch(number: int) -> None:
-        begin.wait(10)
+        begin.wait(PATIENCE_S)
         try:
             outcomes.append(floor.dispatch(builds[number]))
         except Refused as refusal:
@@ -33,7 +34,7 @@ def test_of_two_dispatchers_one_gets_the_printer(committed_db: None) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_S)
 
     jobs = [outcome for outcome in outcomes if isinstance(outcome, PrintJob)]
     refusals = [outcome for outcome in outcomes if isinstance(outcome, Refused)]

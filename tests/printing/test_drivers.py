@@ -34,6 +34,7 @@ from printing.slicing.base import PlateItem, SlicedPlate
 from printing.slicing.buildfile import write_build_file
 from printing.slicing.layers import slice_plate
 from tests.devices.makers import make_block
+from tests.patience import PATIENCE_S
 
 RUN, OTHER = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
 SPEED = 500.0
@@ -71,7 +72,7 @@ def driver(request: pytest.FixtureRequest, connection: Connection) -> PrinterDri
 
 
 async def seen(driver: PrinterDriver, run: Run) -> Snapshot:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while (snapshot := await driver.snapshot()).run_state != run:
             await asyncio.sleep(0.02)
     return snapshot

@@ -29,6 +29,7 @@ from printing.models import Printer
 from printing.selectors.fleet import fleet_state
 from printing.services.holds import hold_printer
 from tests.devices.makers import Staff
+from tests.patience import PATIENCE_S
 from tests.printing.makers import make_printer
 
 pytestmark = pytest.mark.asyncio
@@ -70,25 +71,25 @@ async def socket(account: Account | None) -> WebsocketCommunicator:
 
 
 async def closed_with(talk: WebsocketCommunicator) -> int:
-    async with asyncio.timeout(5):
-        while (message := await talk.receive_output(timeout=5))["type"] != "websocket.close":
+    async with asyncio.timeout(PATIENCE_S):
+        while (message := await talk.receive_output(timeout=PATIENCE_S))["type"] != "websocket.close":
             pass
     return int(message["code"])
 
 
 async def heard(talk: WebsocketCommunicator, kind: str, fits: Callable[[Any], bool] = lambda _: True) -> Any:
     """The next message of a kind that fits; others are passed over."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
-            message = await talk.receive_json_from(timeout=5)
+            message = await talk.receive_json_from(timeout=PATIENCE_S)
             if message["t"] == kind and fits(message):
                 return message
 
 
 async def test_an_anonymous_client_is_refused(committed_db: None) -> None:
     talk = await socket(None)
-    assert not (await talk.connect(timeout=10))[0]
-    await talk.disconnect(timeout=10)
+    assert not (await talk.connect(timeout=PATIENCE_S))[0]
+    await talk.disconnect(timeout=PATIENCE_S)
 
 
 async def test_a_closed_account_is_refused(committed_db: None) -> None:
@@ -96,14 +97,14 @@ async def test_a_closed_account_is_refused(committed_db: None) -> None:
     known.account.is_active = False
     await known.account.asave(update_fields=["is_active"])
     talk = await socket(known.account)
-    assert not (await talk.connect(timeout=10))[0]
-    await talk.disconnect(timeout=10)
+    assert not (await talk.connect(timeout=PATIENCE_S))[0]
+    await talk.disconnect(timeout=PATIENCE_S)
 
 
 async def test_snapshot_then_states_heartbeats_and_telemetry(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
     talk = await socket(known.account)
-    assert (await talk.connect(timeout=10))[0]
+    assert (await talk.connect(timeout=PATIENCE_S))[0]
     await talk.send_json_to({"t": "subscribe"})
     snapshot = await heard(talk, "snapshot")
     first = known.printers[0]
@@ -125,7 +126,7 @@ async def test_snapshot_then_states_heartbeats_and_telemetry(committed_db: None)
     await telemetry.put(first.pk, values)
     assert (await heard(talk, "telemetry"))["printer"] == values
     await telemetry.close()
-    await talk.disconnect(timeout=10)
+    await talk.disconnect(timeout=PATIENCE_S)
 
 
 async def test_a_lost_message_is_repaired_by_the_heartbeat(
@@ -134,20 +135,20 @@ async def test_a_lost_message_is_repaired_by_the_heartbeat(
     monkeypatch.setattr("printing.live._tell", lambda printer_id: None)
     known = await database_sync_to_async(made)()
     talk = await socket(known.account)
-    await talk.connect(timeout=10)
+    await talk.connect(timeout=PATIENCE_S)
     await talk.send_json_to({"t": "subscribe"})
     await heard(talk, "snapshot")
     await database_sync_to_async(hold)(known.printers[1], known.staff)
     state = await heard(talk, "state")
     assert (state["printer"]["code"], state["printer"]["held"]) == (known.printers[1].code, True)
-    await talk.disconnect(timeout=10)
+    await talk.disconnect(timeout=PATIENCE_S)
 
 
 async def test_one_printer_only_and_resync(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
     one, other = known.printers
     talk = await socket(known.account)
-    await talk.connect(timeout=10)
+    await talk.connect(timeout=PATIENCE_S)
     await talk.send_json_to({"t": "resync"})
     assert "subscribe" in (await heard(talk, "error"))["text"]
     await talk.send_to(text_data="{not json")
@@ -159,45 +160,45 @@ async def test_one_printer_only_and_resync(committed_db: None) -> None:
     assert (await heard(talk, "state"))["printer"]["code"] == one.code
     await talk.send_json_to({"t": "resync"})
     assert (await heard(talk, "snapshot"))["printers"][0]["held"] is True
-    await talk.disconnect(timeout=10)
+    await talk.disconnect(timeout=PATIENCE_S)
 
 
 async def test_a_client_that_floods_is_closed(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
     talk = await socket(known.account)
-    await talk.connect(timeout=10)
+    await talk.connect(timeout=PATIENCE_S)
     for _ in range(30):
         await talk.send_json_to({"t": "subscribe"})
     assert await closed_with(talk) == 1008
-    await talk.disconnect(timeout=10)
+    await talk.disconnect(timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("text", ["", '{"t":' + "[" * 50_000, "9" * 5000, '{"t": ["subscribe"]}'])
 async def test_a_frame_that_says_nothing_is_answered(committed_db: None, text: str) -> None:
     known = await database_sync_to_async(made)()
     talk = await socket(known.account)
-    await talk.connect(timeout=10)
+    await talk.connect(timeout=PATIENCE_S)
     await talk.send_input({"type": "websocket.receive", "text": text})
     assert "subscribe" in (await heard(talk, "error"))["text"]
-    await talk.disconnect(timeout=10)
+    await talk.disconnect(timeout=PATIENCE_S)
 
 
 async def test_codes_of_no_printer_are_passed_over(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
     talk = await socket(known.account)
-    await talk.connect(timeout=10)
+    await talk.connect(timeout=PATIENCE_S)
     await talk.send_json_to({"t": "subscribe", "printers": ["M²²", "M", "M" + "9" * 12, "X0000001"]})
     assert (await heard(talk, "snapshot"))["printers"] == []
-    await talk.disconnect(timeout=10)
+    await talk.disconnect(timeout=PATIENCE_S)
 
 
 async def test_a_binary_frame_closes_the_socket(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
     talk = await socket(known.account)
-    await talk.connect(timeout=10)
+    await talk.connect(timeout=PATIENCE_S)
     await talk.send_input({"type": "websocket.receive", "bytes": b"\x00"})
     assert await closed_with(talk) == 1003
-    await talk.disconnect(timeout=10)
+    await talk.disconnect(timeout=PATIENCE_S)
 
 
 def sign_out(known: SimpleNamespace, talk: WebsocketCommunicator) -> None:
@@ -230,12 +231,12 @@ async def test_the_socket_ends_with_the_session(
     monkeypatch.setattr(consumers, "RECHECK_S", 0.1)
     known = await database_sync_to_async(made)()
     talk = await socket(known.account)
-    await talk.connect(timeout=10)
+    await talk.connect(timeout=PATIENCE_S)
     await talk.send_json_to({"t": "subscribe"})
     await heard(talk, "heartbeat")
     await database_sync_to_async(end)(known, talk)
     assert await closed_with(talk) == 4403
-    await talk.disconnect(timeout=10)
+    await talk.disconnect(timeout=PATIENCE_S)
 
 
 def failing_once(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -256,14 +257,14 @@ async def test_a_database_that_did_not_answer_once_lets_nobody_stay(
     """The question whether the session still stands is asked again at the next beat."""
     known = await database_sync_to_async(made)()
     talk = await socket(known.account)
-    await talk.connect(timeout=10)
+    await talk.connect(timeout=PATIENCE_S)
     monkeypatch.setattr(consumers, "RECHECK_S", 0.1)
     monkeypatch.setattr(consumers, "_stands", failing_once(consumers._stands))
     await talk.send_json_to({"t": "subscribe"})
     await heard(talk, "heartbeat")
     await database_sync_to_async(sign_out)(known, talk)
     assert await closed_with(talk) == 4403
-    await talk.disconnect(timeout=10)
+    await talk.disconnect(timeout=PATIENCE_S)
 
 
 async def test_states_come_again_once_the_database_answers(
@@ -271,20 +272,20 @@ async def test_states_come_again_once_the_database_answers(
 ) -> None:
     known = await database_sync_to_async(made)()
     talk = await socket(known.account)
-    await talk.connect(timeout=10)
+    await talk.connect(timeout=PATIENCE_S)
     monkeypatch.setattr(consumers, "fleet_state", failing_once(fleet_state))
     await talk.send_json_to({"t": "subscribe"})
     assert len((await heard(talk, "snapshot"))["printers"]) == 2
-    await talk.disconnect(timeout=10)
+    await talk.disconnect(timeout=PATIENCE_S)
 
 
 async def test_nothing_is_told_before_the_client_asks(committed_db: None) -> None:
     known = await database_sync_to_async(made)()
     talk = await socket(known.account)
-    await talk.connect(timeout=10)
+    await talk.connect(timeout=PATIENCE_S)
     await database_sync_to_async(hold)(known.printers[0], known.staff)
     assert await talk.receive_nothing(timeout=0.6)
-    await talk.disconnect(timeout=10)
+    await talk.disconnect(timeout=PATIENCE_S)
 
 
 async def test_a_client_that_takes_too_long_is_closed(
@@ -297,7 +298,7 @@ async def test_a_client_that_takes_too_long_is_closed(
     monkeypatch.setattr(FleetConsumer, "_flush", never_sent)
     known = await database_sync_to_async(made)()
     talk = await socket(known.account)
-    await talk.connect(timeout=10)
+    await talk.connect(timeout=PATIENCE_S)
     await talk.send_json_to({"t": "subscribe"})
     assert await closed_with(talk) == 1013
-    await talk.disconnect(timeout=10)
+    await talk.disconnect(timeout=PATIENCE_S)

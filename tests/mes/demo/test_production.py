@@ -15,13 +15,13 @@ from printing.choices import CommandState, JobState
 from printing.models import PrinterCommand
 from printing.services.fleet.connections import simulate_fault
 from printing.services.jobs import start_job
+from tests.patience import PATIENCE_S
 from tests.printing.conftest import Running, fleet, machines, until
 from tests.printing.makers import Floor
 from tests.printing.test_fleet import commands_done
 
 __all__ = ["fleet", "machines"]
 TESTER = Actor.system("test")
-LONG_S = 60.0
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def test_the_operator_looks_and_decides(
     with fleet():
         job = floor.dispatch()
         command = start_job(job_id=job.pk, actor=floor.operator)
-        until(lambda: bool(PrinterCommand.objects.get(pk=command.pk).evidence), LONG_S)
+        until(lambda: bool(PrinterCommand.objects.get(pk=command.pk).evidence), PATIENCE_S)
         assert PrinterCommand.objects.get(pk=command.pk).state == CommandState.UNCERTAIN
         simulate_fault(printer_id=floor.printer.pk, fault="", actor=TESTER)
-        until(lambda: finished(teller, job.pk) is not None, LONG_S)
+        until(lambda: finished(teller, job.pk) is not None, PATIENCE_S)
     job.refresh_from_db()
     assert job.state == JobState.FINISHED
     assert said in out.getvalue()
