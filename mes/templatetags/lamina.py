@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,7 +20,7 @@ from django.utils.safestring import SafeString
 
 from mes.choices import Meaning, Role
 from mes.dashboard.navigation import MENU, Link, links_for, roles_behind
-from mes.dashboard.words import Word, word_for
+from mes.dashboard.words import WORDS, Word, word_for
 from mes.models import Signature
 from mes.permissions import PERMISSIONS
 from mes.services.holds import held_by
@@ -35,6 +37,8 @@ TONE_ICONS = {
     "stop": "alert-circle",
     "off": "circle-dashed",
 }
+
+ISO = re.compile(r"\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-][\d:]+))?")
 
 
 @register.simple_tag
@@ -145,6 +149,13 @@ def role_words(roles: object) -> str:
 
 
 @register.filter
+def role_titles(keys: str) -> str:
+    """Roles that a signature names by their keys, in words."""
+    known = [key.strip() for key in keys.split(",")]
+    return ", ".join(str(Role(key).label) if key in Role.values else key for key in known)
+
+
+@register.filter
 def statement(meaning: str) -> str:
     return str(Meaning(meaning).label)
 
@@ -193,7 +204,22 @@ def plain_value(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return value if isinstance(value, str) else json.dumps(value)
+    return _read(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _read(text: str) -> str:
+    """A day, an instant with its zone and the key of a state, in words; any other text as it is."""
+    if "_" in text and text in WORDS:
+        return WORDS[text].text
+    if not ISO.fullmatch(text):
+        return text
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if len(text) == len("2026-01-31"):
+        return f"{when:%d %b %Y}"
+    return f"{timezone.localtime(when):%d %b %Y, %H:%M:%S %Z}" if when.tzinfo else text
 
 
 @register.simple_tag
@@ -274,6 +300,18 @@ def figure(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
     return plain_value(value)
+
+
+@register.filter
+def measure(value: Decimal) -> str:
+    """A decimal without the zeros that only its column adds: 0.0500 → 0.05."""
+    return f"{value.normalize():f}"
+
+
+@register.filter
+def span_of(subject: str) -> str:
+    """What an export is about: two days in words, or a code as it is."""
+    return " to ".join(_read(part) for part in subject.split("/"))
 
 
 @register.filter
