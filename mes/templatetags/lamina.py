@@ -38,6 +38,9 @@ TONE_ICONS = {
     "off": "circle-dashed",
 }
 
+LONG = 10_000
+"""From here on the digits of a whole number stand in groups."""
+PERCENTILE = re.compile(r" p(\d\d)\b")
 ISO = re.compile(r"\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-][\d:]+))?")
 
 
@@ -169,14 +172,20 @@ def standing(signature: Signature) -> str:
 
 @register.filter
 def label(name: object) -> str:
-    """A field's name as a label: `maximum_p95_mm` → `Maximum p95 (mm)`."""
-    words = str(name).replace("_", " ").strip()
+    """A field's name as a label: `maximum_p95_mm` → `Maximum, 95th percentile (mm)`."""
+    words = PERCENTILE.sub(_percentile, str(name).replace("_", " ").strip())
     for unit in ("mm", "ml", "mm2", "mm3", "days", "degrees", "s", "hu", "g", "deg"):
         if words.endswith(f" {unit}"):
             shown = {"ml": "mL", "hu": "HU", "deg": "°", "mm2": "mm²", "mm3": "mm³"}.get(unit, unit)
             words = f"{words[: -len(unit) - 1]} ({shown})"
             break
     return words[:1].upper() + words[1:]
+
+
+def _percentile(found: re.Match[str]) -> str:
+    number = int(found[1])
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10 if number // 10 != 1 else 0, "th")
+    return f", {number}{ending} percentile"
 
 
 @register.filter
@@ -299,7 +308,17 @@ def figure(value: object) -> str:
         return ", ".join(figure(part) for part in value)
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= LONG:
+        return f"{value:,}"
     return plain_value(value)
+
+
+@register.filter
+def quantity(value: float, unit: str) -> str:
+    """A figure with its unit. A share, whose unit is one, reads as a percentage."""
+    if unit == "1":
+        return f"{figure(round(100 * float(value), 2))} %"
+    return f"{round(float(value), 4):g} {unit}"
 
 
 @register.filter
