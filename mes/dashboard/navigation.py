@@ -50,7 +50,7 @@ MENU = (
     Entry("skills", "Training", "school", "t", "mes.read_training"),
     Entry("stations", "Stations", "plug-connected", "", "mes.read_stations"),
     Entry("privacy", "Privacy", "shield-check", "v", "mes.read_privacy"),
-    Entry("retention", "Retention", "gavel", "r", "mes.place_hold"),
+    Entry("retention", "Retention", "gavel", "r", "mes.read_retention"),
     Entry("safekeeping", "Safekeeping", "database", "s", "mes.read_safekeeping"),
     Entry("dead-letters", "Deliveries", "inbox", "d", "mes.operate_deliveries"),
     Entry("my-signature", "My signature", "signature", ""),
@@ -61,34 +61,35 @@ MENU = (
 
 @dataclass(frozen=True)
 class Start:
-    """Where a role begins when nothing waits for it. Roles that only answer to a device have none."""
+    """Where somebody begins when nothing waits. Roles that only answer to a device have none."""
 
     title: str
     name: str
-    roles: frozenset[Role]
+    action: str
 
 
 STARTS = (
-    Start("Write an order", "orders", frozenset({Role.PRE, Role.ORD})),
-    Start("Receive a lot", "lots", frozenset({Role.MAT})),
-    Start("Put devices into a build", "builds", frozenset({Role.BLD})),
-    Start("Look after the printers", "fleet", frozenset({Role.OPR, Role.CAL})),
-    Start("Calibrate a gauge", "gauges", frozenset({Role.CAL})),
-    Start("Pack and label", "packages", frozenset({Role.LBL})),
-    Start("Write and approve documents", "documents", frozenset({Role.QAR, Role.QAX, Role.QCM})),
-    Start("Read the audit trail", "audit-trail", frozenset({Role.AUD, Role.QAR})),
-    Start("Decide about accounts and rights to sign", "security", frozenset({Role.SEC})),
-    Start("Look at backups, drills and checks", "safekeeping", frozenset({Role.SYS})),
-    Start("Decide about deliveries that were given up", "dead-letters", frozenset({Role.SYS})),
-    Start("Look at who opened an identity", "privacy", frozenset({Role.PRV})),
-    Start("Look at holds and what may be disposed of", "retention", frozenset({Role.REC})),
+    Start("Write an order", "orders", "devices.create_order"),
+    Start("Receive a lot", "lots", "printing.receive_lot"),
+    Start("Put devices into a build", "builds", "printing.create_build"),
+    Start("Look after the printers", "fleet", "printing.operate_printer"),
+    Start("Look after the gauges", "gauges", "quality.calibrate_gauge"),
+    Start("Pack and label", "packages", "quality.issue_labels"),
+    Start("Look after accounts and rights to sign", "security", "mes.guard_accounts"),
+    Start("Say who signs", "signers", "mes.enrol_signers"),
+    Start("Review the audit trail", "audit-review", "mes.review_audit_trail"),
+    Start("See what was held and what may go", "retention", "mes.propose_disposal"),
+    Start("See who opened an identity", "privacy", "mes.read_privacy"),
+    Start("See backups, drills and checks", "safekeeping", "mes.confirm_drill"),
+    Start("See what was given up", "dead-letters", "mes.operate_deliveries"),
+    Start("Write a controlled document", "documents", "mes.draft_document"),
 )
 
 
 def starts_for(request: HttpRequest) -> tuple[Start, ...]:
     """Where this person may begin, whatever waits."""
     roles = roles_behind(request)
-    return tuple(start for start in STARTS if start.roles & roles)
+    return tuple(start for start in STARTS if PERMISSIONS[start.action].roles & roles)
 
 
 def roles_behind(request: HttpRequest) -> frozenset[Role]:
