@@ -53,7 +53,7 @@ ICONS = {
     "uncertain": "help-circle", "opened": "flag",
 }  # fmt: skip
 
-ASIDE = re.compile(r"\s*\([^)]*[\d_][^)]*\)")
+ASIDE = re.compile(r"\s*\((?=[^)]*[\d_])(?:[^()]|\([^()]*\))*\)")
 SENTENCE = re.compile(r".*?\.(?= |$)")
 
 

@@ -131,7 +131,7 @@ def test_a_long_list_is_cut_and_searched() -> None:
     assert client.get("/gauges/", {"q": "S-77"}, headers=HTMX).content.decode().count('href="/gauges/') == 1
     one = Gauge.objects.latest("pk")
     assert client.get("/gauges/", {"q": one.code}, headers=HTMX).content.decode().count('href="/gauges/') == 1
-    assert "No gauge yet" in client.get("/gauges/", {"stage": "in_service"}).content.decode()
+    assert "No gauge matches" in client.get("/gauges/", {"stage": "in_service"}).content.decode()
 
 
 def test_a_gauge_is_found_by_its_code() -> None:
