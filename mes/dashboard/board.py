@@ -20,6 +20,7 @@ from mes.api.actors import viewer_behind
 from mes.dashboard.find import CODE
 from mes.dashboard.routes import is_fragment
 from mes.dashboard.sheets import as_csv
+from mes.dashboard.work import waiting_for
 from mes.scope import visible
 
 PER_COLUMN = 60
@@ -182,16 +183,24 @@ def _list(request: HttpRequest, filters: Filters, shown: QuerySet[Device]) -> Ht
 
 
 def _render(request: HttpRequest, kind: str, filters: Filters, context: dict[str, object]) -> HttpResponse:
-    template = f"mes/parts/board_{kind}.html" if is_fragment(request) else "mes/board.html"
+    if is_fragment(request):
+        return render(
+            request,
+            f"mes/parts/board_{kind}.html",
+            {"kind": kind, "filters": filters, "query": _query(request), **context},
+        )
     masters = DeviceMaster.objects.order_by("code").values_list("code", "title").distinct("code")
+    page = {"masters": masters, "waiting": waiting_for(request)}
+    shown = {"kind": kind, "filters": filters, "query": _query(request)}
+    return render(request, "mes/board.html", {**page, **shown, **context})
+
+
+def _query(request: HttpRequest) -> str:
+    """The filters as they stand in the address, without the shape and the page."""
     query = request.GET.copy()
     for key in ("as", "page"):
         query.pop(key, None)
-    return render(
-        request,
-        template,
-        {"kind": kind, "filters": filters, "masters": masters, "query": query.urlencode(), **context},
-    )
+    return query.urlencode()
 
 
 def _csv(shown: QuerySet[Device]) -> HttpResponseBase:

@@ -44,19 +44,52 @@ ENTRIES = (
 # Beside the name of the person: the top bar has no room for what is seldom opened.
 MENU = (
     Entry("packages", "Packages", "package", "k"),
-    Entry("exports", "Exports", "package", "e", "quality.export_record"),
+    Entry("exports", "Exports", "file-zip", "e", "quality.export_record"),
     Entry("gauges", "Gauges", "ruler-measure", "g", "quality.read_gauges"),
     Entry("people", "People", "users", "p", "mes.read_people"),
     Entry("skills", "Training", "school", "t", "mes.read_training"),
     Entry("stations", "Stations", "plug-connected", "", "mes.read_stations"),
     Entry("privacy", "Privacy", "shield-check", "v", "mes.read_privacy"),
-    Entry("retention", "Retention", "lock", "r", "mes.place_hold"),
+    Entry("retention", "Retention", "gavel", "r", "mes.read_retention"),
     Entry("safekeeping", "Safekeeping", "database", "s", "mes.read_safekeeping"),
     Entry("dead-letters", "Deliveries", "inbox", "d", "mes.operate_deliveries"),
     Entry("my-signature", "My signature", "signature", ""),
     Entry("handwritten", "Papers signed by hand", "writing-sign", "", "mes.upload_handwritten"),
     Entry("signers", "Signers", "fingerprint", "", "mes.enrol_signers"),
 )
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where somebody begins when nothing waits. Roles that only answer to a device have none."""
+
+    title: str
+    name: str
+    action: str
+
+
+STARTS = (
+    Start("Write an order", "orders", "devices.create_order"),
+    Start("Receive a lot", "lots", "printing.receive_lot"),
+    Start("Put devices into a build", "builds", "printing.create_build"),
+    Start("Look after the printers", "fleet", "printing.operate_printer"),
+    Start("Look after the gauges", "gauges", "quality.calibrate_gauge"),
+    Start("Pack and label", "packages", "quality.issue_labels"),
+    Start("Look after accounts and rights to sign", "security", "mes.guard_accounts"),
+    Start("Say who signs", "signers", "mes.enrol_signers"),
+    Start("Review the audit trail", "audit-review", "mes.review_audit_trail"),
+    Start("See what was held and what may go", "retention", "mes.propose_disposal"),
+    Start("See who opened an identity", "privacy", "mes.read_privacy"),
+    Start("See backups, drills and checks", "safekeeping", "mes.confirm_drill"),
+    Start("See what was given up", "dead-letters", "mes.operate_deliveries"),
+    Start("Write a controlled document", "documents", "mes.draft_document"),
+)
+
+
+def starts_for(request: HttpRequest) -> tuple[Start, ...]:
+    """Where this person may begin, whatever waits."""
+    roles = roles_behind(request)
+    return tuple(start for start in STARTS if PERMISSIONS[start.action].roles & roles)
 
 
 def roles_behind(request: HttpRequest) -> frozenset[Role]:

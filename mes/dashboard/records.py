@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,9 @@ ICONS = {
     "uncertain": "help-circle", "opened": "flag",
 }  # fmt: skip
 
+ASIDE = re.compile(r"\s*\((?=[^)]*[\d_])(?:[^()]|\([^()]*\))*\)")
+SENTENCE = re.compile(r".*?\.(?= |$)")
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -80,9 +84,13 @@ class Told:
 def subject_of(stream_type: str, stream_id: str) -> Subject:
     letter = LETTERS.get(stream_type, "")
     if not letter or not stream_id.isdigit():
-        return Subject(f"{stream_type.rpartition('.')[2].replace('_', ' ')} {stream_id}", "")
+        return Subject(f"{_last(stream_type)} {_last(stream_id)}", "")
     code = f"{letter}{int(stream_id):07d}"
     return Subject(code, reverse(PAGES[letter], args=[code]) if letter in PAGES else "")
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2].replace("_", " ")
 
 
 def names_of_actors(records: Iterable[EventRecord]) -> dict[str, str]:
@@ -121,9 +129,10 @@ def _told(record: EventRecord, payload: dict[str, Any], names: dict[str, str], c
 
 
 def _sentence(documentation: str) -> str:
-    """The first sentence of an event's documentation, for people."""
-    first, stop, _ = documentation.strip().partition(".")
-    return f"{' '.join(first.split())}{stop}".replace("`", "")
+    """The first sentence of an event's documentation, for people: without clauses, rules and names of fields."""
+    words = ASIDE.sub("", " ".join(documentation.split()))
+    first = SENTENCE.match(words)
+    return (first[0] if first else words).replace("`", "").replace("_", " ")
 
 
 def _title(words: str, payload: dict[str, Any]) -> str:

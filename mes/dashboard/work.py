@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from itertools import groupby
 
 from django.http import HttpRequest, HttpResponse
@@ -9,7 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from mes.api.actors import viewer_behind
-from mes.dashboard.navigation import roles_behind
+from mes.dashboard.navigation import Start, roles_behind, starts_for
 from mes.dashboard.together import offered_together
 from mes.panels import TASKS_PER_PAGE, Task, count_tasks, open_tasks, personal_tasks
 
@@ -43,6 +45,32 @@ def my_work(request: HttpRequest) -> HttpResponse:
         "roles": sorted(str(r.label) for r in roles),
     }
     return render(request, "mes/my_work.html", context)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What the front page says to whoever comes: what waits, or where to begin. `titles`: each task with how often."""
+
+    count: int
+    late: int
+    titles: tuple[tuple[str, int], ...]
+    starts: tuple[Start, ...]
+
+    @property
+    def whole(self) -> bool:
+        return self.count == sum(often for _, often in self.titles)
+
+
+def waiting_for(request: HttpRequest) -> Waiting:
+    """The most urgent kinds of task first; the same number of queries however much waits."""
+    roles, viewer = roles_behind(request), viewer_behind(request)
+    own = _own(request)
+    count = count_tasks(roles, viewer=viewer) + len(own)
+    if not count:
+        return Waiting(0, 0, (), starts_for(request))
+    often = Counter(task.title for task in [*open_tasks(roles, viewer=viewer), *own])
+    late = count_tasks(roles, before=timezone.localdate(), viewer=viewer)
+    return Waiting(count, late, tuple(often.items()), ())
 
 
 def _own(request: HttpRequest) -> list[Task]:

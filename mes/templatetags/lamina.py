@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,7 +20,7 @@ from django.utils.safestring import SafeString
 
 from mes.choices import Meaning, Role
 from mes.dashboard.navigation import MENU, Link, links_for, roles_behind
-from mes.dashboard.words import Word, word_for
+from mes.dashboard.words import WORDS, Word, word_for
 from mes.models import Signature
 from mes.permissions import PERMISSIONS
 from mes.services.holds import held_by
@@ -35,6 +37,11 @@ TONE_ICONS = {
     "stop": "alert-circle",
     "off": "circle-dashed",
 }
+
+LONG = 10_000
+"""From here on the digits of a whole number stand in groups."""
+PERCENTILE = re.compile(r" p(\d\d)\b")
+ISO = re.compile(r"\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-][\d:]+))?")
 
 
 @register.simple_tag
@@ -145,6 +152,13 @@ def role_words(roles: object) -> str:
 
 
 @register.filter
+def role_titles(keys: str) -> str:
+    """Roles that a signature names by their keys, in words."""
+    known = [key.strip() for key in keys.split(",")]
+    return ", ".join(str(Role(key).label) if key in Role.values else key for key in known)
+
+
+@register.filter
 def statement(meaning: str) -> str:
     return str(Meaning(meaning).label)
 
@@ -158,14 +172,20 @@ def standing(signature: Signature) -> str:
 
 @register.filter
 def label(name: object) -> str:
-    """A field's name as a label: `maximum_p95_mm` → `Maximum p95 (mm)`."""
-    words = str(name).replace("_", " ").strip()
+    """A field's name as a label: `maximum_p95_mm` → `Maximum, 95th percentile (mm)`."""
+    words = PERCENTILE.sub(_percentile, str(name).replace("_", " ").strip())
     for unit in ("mm", "ml", "mm2", "mm3", "days", "degrees", "s", "hu", "g", "deg"):
         if words.endswith(f" {unit}"):
             shown = {"ml": "mL", "hu": "HU", "deg": "°", "mm2": "mm²", "mm3": "mm³"}.get(unit, unit)
             words = f"{words[: -len(unit) - 1]} ({shown})"
             break
     return words[:1].upper() + words[1:]
+
+
+def _percentile(found: re.Match[str]) -> str:
+    number = int(found[1])
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10 if number // 10 != 1 else 0, "th")
+    return f", {number}{ending} percentile"
 
 
 @register.filter
@@ -193,7 +213,22 @@ def plain_value(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return value if isinstance(value, str) else json.dumps(value)
+    return _read(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _read(text: str) -> str:
+    """A day, an instant with its zone and the key of a state, in words; any other text as it is."""
+    if "_" in text and text in WORDS:
+        return WORDS[text].text
+    if not ISO.fullmatch(text):
+        return text
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if len(text) == len("2026-01-31"):
+        return f"{when:%d %b %Y}"
+    return f"{timezone.localtime(when):%d %b %Y, %H:%M:%S %Z}" if when.tzinfo else text
 
 
 @register.simple_tag
@@ -273,7 +308,29 @@ def figure(value: object) -> str:
         return ", ".join(figure(part) for part in value)
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= LONG:
+        return f"{value:,}"
     return plain_value(value)
+
+
+@register.filter
+def quantity(value: float, unit: str) -> str:
+    """A figure with its unit. A share, whose unit is one, reads as a percentage."""
+    if unit == "1":
+        return f"{figure(round(100 * float(value), 2))} %"
+    return f"{round(float(value), 4):g} {unit}"
+
+
+@register.filter
+def measure(value: Decimal) -> str:
+    """A decimal without the zeros that only its column adds: 0.0500 → 0.05."""
+    return f"{value.normalize():f}"
+
+
+@register.filter
+def span_of(subject: str) -> str:
+    """What an export is about: two days in words, or a code as it is."""
+    return " to ".join(_read(part) for part in subject.split("/"))
 
 
 @register.filter

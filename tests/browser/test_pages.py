@@ -10,6 +10,7 @@ from mes.permissions import ADMINISTRATION
 from tests.browser.conftest import Open, Theme
 from tests.browser.steps import faults_of, turn
 from tests.devices.makers import Staff, make_device, make_person
+from tests.quality.makers import make_gauge
 
 pytestmark = pytest.mark.browser
 
@@ -21,12 +22,16 @@ def test_every_page_is_sound(open_as: Open) -> None:
     """Each page is loaded once, in turn the dark one of a tablet and the light one of a desk, and then seen in every look."""
     staff = Staff()
     device = make_device("design_frozen", staff)
+    gauge = make_gauge()
     everywhere = make_person(*(set(Role) - ADMINISTRATION))
     looks = LOOKS
     page = open_as(everywhere, theme=looks[0][0], width=looks[0][1])
     for path in (
         "/", "/?as=list", "/my-work/", "/orders/", f"/orders/{device.order.code}/", f"/devices/{device.code}/",
-        f"/devices/{device.code}/history/", "/builds/", "/fleet/", "/lots/", "/audit-trail/", "/deliveries/", "/find/?code=D999",
+        f"/devices/{device.code}/history/", "/builds/", "/fleet/", "/lots/", "/audit-trail/", "/audit-trail/review/",
+        "/deliveries/", "/find/?code=D999", "/packages/", "/gauges/", f"/gauges/{gauge.code}/", "/exports/", "/stations/",
+        "/people/", "/roles/", "/why/", "/training/", "/training/documents/", "/training/needed/", "/privacy/", "/retention/",
+        "/safekeeping/", "/patients/", "/handwritten/", "/signers/", "/my-signature/", "/account/", "/account/password/",
     ):  # fmt: skip
         page.goto(path)
         page.wait_for_load_state("networkidle")
@@ -121,3 +126,34 @@ def test_a_chosen_theme_stays(open_as: Open) -> None:
     page.get_by_role("button", name="Dark").click()
     page.reload()
     assert page.locator("html").get_attribute("data-bs-theme") == "dark"
+
+
+def test_on_a_phone_a_task_is_opened_without_sliding(open_as: Open) -> None:
+    staff = Staff()
+    make_device("planned", staff)
+    page = open_as(staff[Role.IMG], width=390)
+    page.get_by_role("link", name="Send in images").click()
+    expect(page.get_by_role("link", name="Open D").first).to_be_in_viewport(ratio=1)
+
+
+def test_a_file_is_asked_for_in_a_row_of_its_own(open_as: Open) -> None:
+    page = open_as(make_person(Role.QAR))
+    page.goto("/training/documents/")
+    page.get_by_role("button", name="New document").click()
+    drop = page.locator("#dialog .drop")
+    expect(drop).to_be_visible()
+    assert drop.evaluate("drop => getComputedStyle(drop).display") == "grid"
+    widths = drop.evaluate("drop => [drop.clientWidth, drop.closest('.fields').clientWidth]")
+    assert widths[0] > 0.9 * widths[1]
+
+
+def test_what_is_decided_in_a_table_stands_on_one_line(open_as: Open) -> None:
+    page = open_as(make_person(Role.RA))
+    page.goto("/signers/")
+    row = page.locator("td form.row-flex").first
+    expect(row).to_be_visible()
+    middles = row.evaluate(
+        "row => [...row.querySelectorAll('input[required], button')].map((one) => one.getBoundingClientRect())"
+        ".map((box) => box.y + box.height / 2)"
+    )
+    assert max(middles) - min(middles) < 4

@@ -82,7 +82,7 @@ def test_what_lies_in_another_is_moved_over_the_api(staff: Staff, packer: Person
 
 
 def test_the_pages_show_every_state(staff: Staff, packer: Person) -> None:
-    assert "No package here" in page(packer, "/packages/")
+    assert "No package yet" in page(packer, "/packages/")
     device = make_device(staff)
     carton = opened(packer, device, "carton")
     shown = page(packer, f"/packages/{carton.code}/")
@@ -105,7 +105,7 @@ def test_the_pages_show_every_state(staff: Staff, packer: Person) -> None:
         f"/devices/{device.code}/",
     ):
         assert carton.code in page(packer, path), path
-    assert "No package here" in page(packer, "/packages/?q=nowhere")
+    assert "No package matches" in page(packer, "/packages/?q=nowhere")
     client = Client()
     client.force_login(packer.accounts.get())
     found = client.get(f"/find/?code={carton.code}")

@@ -44,7 +44,7 @@ def visit(person: Person) -> Client:
 def test_the_list_says_what_to_do_where_there_is_nothing() -> None:
     client = visit(make_person("Metrologist", Role.CAL))
     shown = client.get("/gauges/").content.decode()
-    assert "No gauge here" in shown
+    assert "No gauge yet" in shown
     assert "register-gauge" in shown
     assert client.get("/gauges/G0000009/").status_code == 404
 
@@ -131,7 +131,7 @@ def test_a_long_list_is_cut_and_searched() -> None:
     assert client.get("/gauges/", {"q": "S-77"}, headers=HTMX).content.decode().count('href="/gauges/') == 1
     one = Gauge.objects.latest("pk")
     assert client.get("/gauges/", {"q": one.code}, headers=HTMX).content.decode().count('href="/gauges/') == 1
-    assert "No gauge here" in client.get("/gauges/", {"stage": "in_service"}).content.decode()
+    assert "No gauge matches" in client.get("/gauges/", {"stage": "in_service"}).content.decode()
 
 
 def test_a_gauge_is_found_by_its_code() -> None:
