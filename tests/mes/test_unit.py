@@ -250,7 +250,9 @@ def test_the_statements_of_the_record_are_planned_once_and_kept() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement FROM pg_prepared_statements WHERE generic_plans > 0")
         kept = " ".join(statement for (statement,) in cursor.fetchall())
-    assert all(name in kept for name in ("INSERT INTO mes_stream", "INSERT INTO mes_event", "FROM mes_person"))
+    assert all(
+        name in kept for name in ("INSERT INTO mes_stream", "INSERT INTO mes_event", "FROM mes_person")
+    )
 
 
 @pytest.mark.django_db
