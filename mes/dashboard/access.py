@@ -58,6 +58,7 @@ def _asked(request: HttpRequest, *, refused: bool = False, status: int = 422, **
     context = {
         "refused": refused,
         "next": _next(request),
+        "ended": "ended" in request.GET,
         "username": typed,
         **more,
     }

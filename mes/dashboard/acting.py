@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
@@ -82,6 +82,9 @@ def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     action, subject = _asked(request, page, code, name)
     fields = [_started(asked, request) for asked in action.fields(subject)]
     if request.method != "POST":
+        if request.headers.get("Sec-Fetch-Mode") == "navigate":
+            # A dialog is no page: whoever opens its address is shown what it is about.
+            return redirect(page_of(page, code, subject))
         return render(request, "mes/parts/act.html", _context(request, action, subject, code, fields))
     typed = typed_credentials(request, shown=action.content is not None)
     doing = Doing(subject, read_values(fields, request), actor_of(request), typed)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from django.contrib.auth import logout
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
-from django.urls import URLPattern, path
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
 from django.views.decorators.cache import never_cache
 
 from mes.api.errors import status_of
@@ -21,7 +21,7 @@ View = Callable[..., HttpResponseBase]
 
 def page(route: str, view: View, name: str, **kwargs: Any) -> URLPattern:
     """A page or an action of a signed-in person."""
-    return path(route, never_cache(login_required(refusing(readable(view)))), kwargs or None, name=name)
+    return path(route, never_cache(signed_in(refusing(readable(view)))), kwargs or None, name=name)
 
 
 def public(route: str, view: View, name: str) -> URLPattern:
@@ -31,6 +31,22 @@ def public(route: str, view: View, name: str) -> URLPattern:
 def is_fragment(request: HttpRequest) -> bool:
     """Whether a part of a page was asked for rather than a whole one."""
     return request.headers.get("HX-Request") == "true"
+
+
+def signed_in(view: View) -> View:
+    """Ask whoever is not signed in for the secret first. A part of a page sends the whole browser there, and back to its page."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            return view(request, *args, **kwargs)
+        if not is_fragment(request):
+            return redirect(f"{reverse('sign-in')}?{urlencode({'next': request.get_full_path()}, safe='/')}")
+        shown = urlsplit(request.headers.get("HX-Current-URL", "/"))
+        back = f"{shown.path}?{shown.query}" if shown.query else shown.path
+        return gone_to(request, f"{reverse('sign-in')}?{urlencode({'next': back, 'ended': 1}, safe='/')}")
+
+    return guarded
 
 
 def readable(view: View) -> View:

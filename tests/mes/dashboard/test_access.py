@@ -56,6 +56,26 @@ def test_a_stranger_is_sent_to_the_sign_in_page(db: None) -> None:
         assert (answer.status_code, answer["Location"]) == (302, f"/sign-in/?next={path}")
 
 
+def test_a_dialog_of_a_session_that_has_ended_sends_the_browser_to_sign_in_and_back_to_its_page(
+    db: None,
+) -> None:
+    answer = Client().post(
+        "/act/device/D0000001/hold/",
+        headers={"HX-Request": "true", "HX-Current-URL": "https://evil.example/devices/D0000001/?tab=2"},
+    )
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer["HX-Redirect"] == "/sign-in/?next=/devices/D0000001/%3Ftab%3D2&ended=1"
+    assert "nothing was signed" in Client().get(answer["HX-Redirect"]).content.decode()
+
+
+def test_the_address_of_a_dialog_shows_what_the_dialog_is_about(staff: Staff, as_: Visit) -> None:
+    device = make_planned(staff)
+    answer = as_(staff[Role.QAR]).get(
+        f"/act/device/{device.code}/hold-device/", headers={"Sec-Fetch-Mode": "navigate"}
+    )
+    assert (answer.status_code, answer["Location"]) == (302, f"/devices/{device.code}/")
+
+
 def test_signing_out_needs_a_post(coordinator: Client) -> None:
     assert coordinator.get("/sign-out/").status_code == 405
     assert "_auth_user_id" in coordinator.session

@@ -13,8 +13,9 @@ from django.test.utils import CaptureQueriesContext
 
 from mes.choices import Role
 from mes.dashboard import audit
+from mes.eventlog.subscriptions import SlotDue
 from mes.eventlog.unit import open_unit, publish
-from mes.models import EventRecord, PatientIdentity, Person
+from mes.models import EventRecord, PatientIdentity, Person, Schedule
 from tests.devices.makers import Staff, make_planned
 from tests.mes.dashboard.conftest import Visit
 from tests.mes.events import Happened
@@ -43,6 +44,16 @@ def test_filters_narrow_by_record_person_action_and_day(staff: Staff, auditor: C
         shown = positions(auditor.get(f"/audit-trail/?{query}").content.decode())
         rows = EventRecord.objects.filter(**wanted).order_by("-pos").values_list("pos", flat=True)
         assert shown == list(rows[: audit.PER_PAGE]), query
+
+
+def test_what_the_clock_does_is_left_out_until_asked_for(auditor: Client) -> None:
+    schedule = Schedule.objects.create(job="test job")
+    with open_unit():
+        publish(schedule, SlotDue(job="test job", due_at="2026-11-22T00:00:00Z"), actor=SYSTEM)
+    tick = EventRecord.objects.get(type=SlotDue.name).pos
+    for query, shown in (("", False), ("ticks=on", True), (f"action={SlotDue.name}", True)):
+        page = auditor.get(f"/audit-trail/?{query}").content.decode()
+        assert (tick in positions(page)) is shown, query
 
 
 def test_pages_neither_skip_nor_repeat(
