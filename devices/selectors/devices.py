@@ -26,12 +26,17 @@ def device_id_of(code: str) -> int:
     return int(digits)
 
 
+ANSWERS = (
+    "devices.segmentation_refused", "devices.segmentation_requested", "devices.segmentation_failed",
+)  # fmt: skip
+
+
 def devices() -> QuerySet[Device]:
     """Every device with what a list shows, most urgent first. `segmentation_asked`: how the gates last answered."""
     asked = EventRecord.objects.filter(
         stream_type="devices.device",
         stream_id=Cast(OuterRef("pk"), CharField()),
-        type__in=("devices.segmentation_refused", "devices.segmentation_requested"),
+        type__in=ANSWERS,
     ).order_by("-version")
     answer = Case(When(stage=Stage.PLANNED, then=Subquery(asked.values("payload")[:1])))
     return (

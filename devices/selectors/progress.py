@@ -80,8 +80,10 @@ def waits_for(device: Device) -> str:
 
 def _planned_waits_for(device: Device) -> str:
     study, segmentation, design = device.current_study, device.current_segmentation, device.current_design
-    if study is None or study.status == StudyStatus.REFUSED:
+    if study is None:
         return "Images"
+    if study.status == StudyStatus.REFUSED:
+        return "Other images: the last ones were refused"
     if study.status == StudyStatus.RECEIVED:
         return "Reading of the images"
     if segmentation is None or segmentation.status == SegmentationStatus.REJECTED:
@@ -101,5 +103,7 @@ def _refused_by(device: Device) -> str:
     told = json.loads(getattr(device, "segmentation_asked", None) or "{}")
     if told.get("study_id") != device.current_study_id:
         return ""
+    if "reasons" in told:
+        return "A segmentation: the last one failed"
     gates = sorted({one["gate"] for one in told["gates"] if one["outcome"] == "block"})
     return f"A segmentation, refused: {', '.join(gates)}" if gates else ""

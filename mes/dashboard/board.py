@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from devices.choices import Phase, Stage
 from devices.models import Device, DeviceMaster
+from devices.selectors.devices import devices as every_device
 from devices.selectors.progress import waits_for
 from mes.api.actors import viewer_behind
 from mes.dashboard.find import CODE
@@ -22,6 +23,7 @@ from mes.dashboard.routes import is_fragment
 from mes.dashboard.sheets import as_csv
 from mes.dashboard.work import waiting_for
 from mes.scope import visible
+from printing.selectors.jobs import decisions_about
 
 PER_COLUMN = 60
 PER_LIST = 100
@@ -66,13 +68,11 @@ class Filters:
 
 @dataclass(frozen=True)
 class Card:
+    """`waits_for`: in words; a hold's own reason is shown beside it."""
+
     device: Device
     late: bool
-
-    @property
-    def waits_for(self) -> str:
-        """In words; a hold's own reason is shown beside it."""
-        return "" if self.device.held else waits_for(self.device)
+    waits_for: str
 
     @property
     def training(self) -> bool:
@@ -98,9 +98,7 @@ def is_late(device: Device, today: date) -> bool:
 
 def devices_shown(filters: Filters) -> QuerySet[Device]:
     """Devices that the filters let through, in order."""
-    shown = Device.objects.select_related(
-        "master", "order", "material", "current_study", "current_segmentation", "current_design"
-    )
+    shown = every_device()
     if not filters.ended:
         shown = shown.exclude(stage__in=ENDED)
     if filters.search:
@@ -126,9 +124,12 @@ def _matches(search: str) -> Q:
 
 
 def cards_of(devices: Iterable[Device]) -> Iterator[Card]:
-    today = timezone.localdate()
-    for device in devices:
-        yield Card(device, is_late(device, today))
+    """In the order given; what a person must decide about a print is asked once for all of them."""
+    today, found = timezone.localdate(), list(devices)
+    undecided = decisions_about([device.pk for device in found if device.stage == Stage.IN_BUILD])
+    for device in found:
+        waits = "" if device.held else undecided.get(device.pk) or waits_for(device)
+        yield Card(device, is_late(device, today), waits)
 
 
 def columns_of(shown: QuerySet[Device]) -> list[Column]:

@@ -30,6 +30,7 @@ from mes.panels import panels_of
 from mes.permissions import may, require
 from mes.scope import visible
 from mes.selectors import handwritten_of, signatures_of
+from printing.selectors.jobs import decisions_about
 
 EVENTS_SHOWN = 12
 EVENTS_PER_PAGE = 100
@@ -119,7 +120,7 @@ def device_page(request: HttpRequest, code: str) -> HttpResponse:
         "device": device,
         "late": is_late(device, timezone.localdate()),
         "line": line_of(device, panels),
-        "waits_for": waits_for(device),
+        "waits_for": decisions_about([device.pk]).get(device.pk) or waits_for(device),
         "move": MOVES.get(next_move(device), ""),
         "actions": offered(request, "device", device),
         "panels": panels,

@@ -93,7 +93,7 @@ def place_order(teller: Teller, master: str) -> Case:
     )
     for username, role in (("coordinator", Role.ORD), ("regulatory", Role.RA)):
         teller.act(
-            f"{order.code}: approved by the {role.label.lower()}.",
+            f"{order.code}: approved ({role.label.lower()}).",
             lambda u=username, r=role: approve_order(  # type: ignore[misc]  # bound for this turn of the loop
                 order_id=order.pk, actor=actor(u), credentials=typed(u), role=r
             ),

@@ -13,9 +13,7 @@ from mes.lifecycle import Verdict, blocked, gate, passed
 from mes.models import Artefact
 from mes.services.artefacts import require_intact
 from mes.services.signatures import stands_for
-from printing.choices import (
-    ParametersState,
-)
+from printing.choices import BuildState, ParametersState
 from printing.gates.base import (
     DISPATCH,
     START,
@@ -86,13 +84,23 @@ def devices_go_together(subject: Sequence[Device] | Build, **_: Any) -> Verdict:
 
 @gate("G-BLD-01", "build.create")
 def one_build_each(devices: Sequence[Device], **_: Any) -> Verdict:
-    """No device is in another build that is still open."""
+    """No device is in another build that is still open, or was printed in one."""
     taken = [
-        f"{device.code} is in {item.build.code}."
+        (device.code, item.build)
         for device in devices
         for item in device.build_items.filter(active=True).select_related("build")
     ]
-    return blocked(" ".join(taken), cure="Give that build up first.") if taken else passed()
+    if not taken:
+        return passed()
+    printed = any(build.state == BuildState.COMPLETED for _, build in taken)
+    return blocked(
+        " ".join(
+            f"{code} is in {build.code}, which is {build.get_state_display()}." for code, build in taken
+        ),
+        cure="It was printed there. If it has to be made again, a nonconformance decides that."
+        if printed
+        else "Give that build up first.",
+    )
 
 
 @gate("G-BLD-01", "build.verify")

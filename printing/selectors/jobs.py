@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from collections.abc import Iterable
+
+from django.db.models import Q, QuerySet
 
 from devices.models import Device
 from printing.choices import (
+    ENDED_JOBS,
     OPEN_COMMANDS,
+    BuildState,
     JobState,
 )
 from printing.models import (
@@ -15,6 +19,11 @@ from printing.models import (
     PrinterCommand,
     PrintJob,
 )
+
+DECIDED_BY_PEOPLE = {
+    JobState.PAUSED: "A decision: its print stands still",
+    JobState.UNCERTAIN: "Somebody looks at the printer: nobody knows how its print ended",
+}
 
 
 def jobs() -> QuerySet[PrintJob]:
@@ -42,3 +51,13 @@ def commands() -> QuerySet[PrinterCommand]:
 
 def device_jobs(device: Device) -> QuerySet[PrintJob]:
     return jobs().filter(build__items__device=device)
+
+
+def decisions_about(devices: Iterable[int]) -> dict[int, str]:
+    """What a person has to decide about the prints of these devices, in words, by device. Printers decide nothing."""
+    waiting = Q(build__state=BuildState.INTERRUPTED, state__in=ENDED_JOBS) | Q(state__in=DECIDED_BY_PEOPLE)
+    found = PrintJob.objects.filter(waiting, build__items__device__in=list(devices)).order_by("pk")
+    return {
+        device: DECIDED_BY_PEOPLE.get(JobState(state), "A decision about its interrupted print")
+        for device, state in found.values_list("build__items__device", "state")
+    }

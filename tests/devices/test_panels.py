@@ -14,7 +14,8 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from devices.choices import Phase
+from devices.choices import Phase, StudyStatus
+from devices.events import SegmentationFailed
 from devices.models import Device, Study
 from devices.selectors.devices import BoardFilters, devices, devices_on_board
 from devices.selectors.progress import phase_line, waits_for
@@ -22,6 +23,8 @@ from devices.services.following import follow_devices
 from devices.services.orders import approve_order
 from devices.services.segmentations import start_segmentation_by_rule
 from mes.choices import Role
+from mes.eventlog.base import Actor
+from mes.eventlog.unit import open_unit, publish
 from mes.panels import open_tasks, panels_of
 from tests.devices.makers import (
     Staff,
@@ -155,6 +158,23 @@ def test_a_device_whose_segmentation_the_gates_refused_says_so() -> None:
     assert waits_for(devices().get(pk=device.pk)).startswith("A segmentation, refused: ")
     make_study(device, staff)
     assert waits_for(devices().get(pk=device.pk)) == "A segmentation"
+
+
+def test_a_device_whose_segmentation_failed_or_whose_images_were_refused_says_so() -> None:
+    staff = Staff()
+    device = make_planned(staff)
+    study = make_study(device, staff)
+    with open_unit():
+        publish(
+            device,
+            SegmentationFailed(device_id=device.pk, study_id=study.pk, reasons=[]),
+            actor=Actor.system("test"),
+        )
+    assert waits_for(devices().get(pk=device.pk)) == "A segmentation: the last one failed"
+    seen = devices().get(pk=device.pk)
+    assert seen.current_study is not None
+    seen.current_study.status = StudyStatus.REFUSED
+    assert waits_for(seen) == "Other images: the last ones were refused"
 
 
 def test_the_board_finds_by_code_patient_phase_and_date() -> None:

@@ -27,6 +27,7 @@ from printing.models import (
     PrintJob,
 )
 from printing.selectors.builds import items_content
+from printing.selectors.jobs import decisions_about
 from printing.services.jobs import confirm_plate_clear, placement
 from printing.services.loading import Loading, load_container
 from tests.devices.makers import CLINICAL, Staff, make_master, make_material
@@ -239,3 +240,13 @@ def test_the_plate_of_a_job_that_has_not_ended_is_not_clear(floor: Floor) -> Non
     floor.dispatch()
     with pytest.raises(TransitionRefused, match="Wait until it ends"):
         confirm_plate_clear(printer_id=floor.printer.pk, actor=floor.operator)
+
+
+def test_what_a_person_decides_about_a_print_is_not_left_to_the_printer(floor: Floor) -> None:
+    job = floor.start()
+    device = job.build.items.get().device
+    assert decisions_about([device.pk]) == {}
+    PrintJob.objects.filter(pk=job.pk).update(state=JobState.PAUSED)
+    assert decisions_about([device.pk]) == {device.pk: "A decision: its print stands still"}
+    PrintJob.objects.filter(pk=job.pk).update(state=JobState.UNCERTAIN)
+    assert "Somebody looks at the printer" in decisions_about([device.pk])[device.pk]

@@ -42,6 +42,9 @@ class Command(BaseCommand):
                     self._leave_running(stack, told, stop_on_signals())
         except (StoryBroken, StackFailed) as failure:
             raise CommandError(str(failure)) from None
+        except KeyboardInterrupt:
+            # Everything that ran was stopped in order on the way here.
+            raise CommandError("Stopped before the story was told.", returncode=130) from None
         self.stdout.write(json.dumps(result))
         if result["ledger"] != "VALID":
             raise SystemExit(1)
