@@ -40,6 +40,12 @@ def draft_document(
     require(actor, "mes.draft_document")
     _refuse_names(number, title, revision, media_type)
     document, _ = ControlledDocument.objects.get_or_create(number=number, defaults={"title": title.strip()})
+    if document.title != title.strip():
+        raise Conflict(
+            f"{number} is called '{document.title}'.",
+            cure="Use its title, or another number for another document.",
+            rule="P11-10k",
+        )
     if document.revisions.filter(revision=revision).exists():
         raise Conflict(f"{number} has a revision {revision}.", cure="Name the next one.", rule="P11-10k")
     row = DocumentRevision.objects.create(

@@ -204,6 +204,10 @@ def test_what_makes_no_sense_is_refused_with_every_fault() -> None:
     assert len(wrong.value.reasons) == 2
     with pytest.raises(Conflict):
         school.revision("A")
+    with pytest.raises(Conflict, match="is called 'x'"):
+        draft_document(
+            number="WI-2", title="y", revision="B", file=b"x", media_type="text/plain", actor=school.writer[0]
+        )
     with pytest.raises(InvalidInput, match="now or later"):
         school.revision("B", effective_from=now - timedelta(days=1))
     assert not TrainingRecord.objects.exists()
