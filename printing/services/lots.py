@@ -167,12 +167,6 @@ def _check_result(result: Mapping[str, Any]) -> dict[str, Any]:
             cure="Give a finite number in the certificate's unit.",
             rule="G-MAT-03",
         )
-    if None not in limits and float(str(limits[0])) > float(str(limits[1])):
-        raise InvalidInput(
-            f"The least value of '{name.strip()}' is above its greatest: nothing could meet both.",
-            cure="Give the limits in the order of the certificate.",
-            rule="G-MAT-03",
-        )
     return {
         "characteristic": name.strip(),
         "value": value,
