@@ -19,6 +19,7 @@ from mes.embedded.postgres import Postgres
 POSTGRES = 18
 """The major version of the server that Lamina brings along: another one cannot read its files."""
 KEY_MODE = 0o600
+NEEDED = ("vault.key", "vault_index.key", "seal.key", "signing.key", "secret_key")
 
 
 def restore(*, source: Path, into: Path, keys: Path | None = None) -> Contents:
@@ -106,6 +107,4 @@ def _put_keys(keys: Path, target: Path) -> None:
 
 def missing_keys(into: Path) -> list[str]:
     """Keys without which a restored place cannot go on as it was."""
-    return [
-        name for name in ("vault.key", "seal.key", "secret_key") if not (Layout(into).keys / name).exists()
-    ]
+    return [name for name in NEEDED if not (Layout(into).keys / name).exists()]

@@ -145,7 +145,7 @@ def _state(record: Any) -> tuple[int, int, int, list[str]]:
 
 
 def _copy_witness(layout: Layout, partial: Path) -> None:
-    for folder, source, pattern in (("witness", layout.witness, "*"), ("public", layout.keys, "seal-*.pub")):
+    for folder, source, pattern in (("witness", layout.witness, "*"), ("public", layout.keys, "*.pub")):
         (partial / folder).mkdir(mode=0o700)
         for file in sorted(source.glob(pattern)):
             shutil.copyfile(file, partial / folder / file.name)
@@ -195,7 +195,7 @@ def _write_out(partial: Path) -> None:
 
 def _copy_keys(layout: Layout, target: Path) -> None:
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for file in sorted(one for one in layout.keys.iterdir() if one.is_file()):
+    for file in sorted(one for one in layout.keys.glob("[!.]*") if one.is_file()):
         copy = target / file.name
         with suppress(FileNotFoundError):
             copy.unlink()

@@ -26,9 +26,10 @@ from mes.artefacts import ArtefactStore
 from mes.backup import taking
 from mes.backup.contents import FILE, check_backup, finished_backups, newest_backup, read_contents
 from mes.backup.drilling import drill, serving, unknown_to
-from mes.backup.restoring import missing_keys, restore
+from mes.backup.restoring import NEEDED, missing_keys, restore
 from mes.backup.taking import Taken, forget_older, take_backup
 from mes.backup.tools import BackupAltered, BackupFailed
+from mes.choices import Role as Duty
 from mes.embedded import roles
 from mes.embedded.layout import Layout
 from mes.embedded.postgres import binaries
@@ -42,7 +43,8 @@ from mes.services.artefacts import store_artefact
 from tests import servers
 from tests.mes.events import Happened
 from tests.mes.logins import acting_as
-from tests.mes.makers import SYSTEM, make_patient, make_person
+from tests.mes.makers import SYSTEM, make_patient, make_person, make_signer
+from tests.mes.test_signing_seal import signed
 from tests.servers import Cluster
 
 pytestmark = [pytest.mark.requirement("P11-10c"), pytest.mark.requirement("R-14")]
@@ -110,6 +112,7 @@ def _lead_to(**where: Any) -> None:
 def _lived(cluster: Cluster) -> Site:
     site = Site(cluster)
     make_patient()
+    signed(*make_signer(Duty.QAX))
     for number in range(FILES):
         store_artefact(f"file {number}".encode() * 1000, media_type="text/plain")
     site.happen()
@@ -144,6 +147,8 @@ def test_a_backup_holds_the_record_its_files_and_its_witness_and_no_key(site: Si
     assert contents.events > 3 < contents.tree_size
     assert (taken.folder / "witness" / "seals.jsonl").read_bytes() == site.witness.read_bytes()
     names = {file.name for file in taken.folder.parent.rglob("*")}
+    public = {file.name.partition("-")[0] for file in (taken.folder / "public").iterdir()}
+    assert public == {"seal", "signing"}
     assert not {name for name in names if name.endswith((".key", "_password")) or name == "secret_key"}
 
 
@@ -312,7 +317,7 @@ def test_keys_come_back_from_their_own_folder(site: Site, tmp_path: Path) -> Non
     found = site.back_up(tmp_path / "out", keys=tmp_path / "keys")
     restore(source=tmp_path / "out", into=tmp_path / "with", keys=tmp_path / "keys")
     assert missing_keys(tmp_path / "with") == []
-    for name in ("vault.key", "seal.key"):
+    for name in NEEDED:
         restored = Layout(tmp_path / "with").keys / name
         assert restored.read_bytes() == (site.layout.keys / name).read_bytes()
         assert restored.stat().st_mode & 0o777 == 0o600
@@ -329,7 +334,7 @@ def test_an_old_backup_put_back_is_named_through_the_witness(
     site.seal()
     restore(source=taken.folder, into=tmp_path / "var")
     place = Layout(tmp_path / "var")
-    assert {"vault.key", "seal.key"} <= set(missing_keys(place.root))
+    assert {"vault.key", "vault_index.key", "seal.key", "signing.key"} <= set(missing_keys(place.root))
     with serving(place):
         assert verified(place, site, place.witness / "seals.jsonl") == ("VALID", None)
         result, bad = verified(place, site, site.witness)

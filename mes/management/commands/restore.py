@@ -33,8 +33,8 @@ class Command(BaseCommand):
         self.stdout.write(f"{into}: {contents.name}, {len(contents.artefacts)} files, checked and restored.")
         if missing := missing_keys(into.resolve()):
             self.stdout.write(
-                f"Missing in {into / 'keys'}: {', '.join(missing)}. Put them there BEFORE `manage.py up`, which would make "
-                "new ones: without the old vault.key no patient's identity can be read."
+                f"Missing in {into / 'keys'}: {', '.join(missing)}. Put them there BEFORE `manage.py up`: without the "
+                "vault's it does not start, and in place of the others it makes new ones."
             )
         self.stdout.write(
             f"Next: put the newest witness into {into / 'witness'}, then LAMINA_VAR={into} manage.py up, then verify."
