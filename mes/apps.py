@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from mes.registry import discover
 
 # Imported by each package's AppConfig.ready(), lowest package first.
-DISCOVERED = ("checks", "events", "permissions", "lifecycle", "gates", "handlers", "panels", "worklists", "files", "retention", "services.signing", "generators", "catalog", "drivers", "slicing", "reports")  # fmt: skip
+DISCOVERED = ("checks", "events", "permissions", "lifecycle", "gates", "handlers", "panels", "worklists", "files", "retention", "services.signing", "services.keycheck", "generators", "catalog", "drivers", "slicing", "reports")  # fmt: skip
 
 
 class LaminaPackage(AppConfig):

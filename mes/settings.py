@@ -14,7 +14,7 @@ from mes.embedded.layout import Layout
 from mes.embedded.roles import Role, address
 from mes.embedded.valkey import Valkey, celery_url
 from mes.passwords import SHORTEST
-from mes.vault import Vault
+from mes.vault import refuse_unusable
 
 ENVIRONMENT = read_environment()
 LAYOUT = Layout(ENVIRONMENT.var.resolve())
@@ -28,9 +28,10 @@ WITNESS_DIR = LAYOUT.witness
 CACHE_DIR = LAYOUT.cache
 
 SECRET_KEY = read_or_create(KEYS_DIR / "secret_key")
-# No process that reaches patients starts with a vault that it could not open, or that others could.
+# No process that reaches patients starts with a vault that it could not open, or that others could. None is made here:
+# whoever only verifies has none.
 if ENVIRONMENT.role is not Role.SEALER:
-    Vault.in_folder(KEYS_DIR)
+    refuse_unusable(KEYS_DIR)
 DEBUG = ENVIRONMENT.debug
 ALLOWED_HOSTS = ENVIRONMENT.hosts
 CSRF_TRUSTED_ORIGINS = ENVIRONMENT.origins

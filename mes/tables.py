@@ -78,6 +78,19 @@ Recomputed = Callable[[], Iterable[str]]
 COVERED: Registry[Recomputed] = Registry("covered root")
 """By root: what yields the ids of those whose digest over other rows is not that of these rows any more."""
 
+CHECKS: Registry[Recomputed] = Registry("check of what lies beside the record")
+"""By what is checked: what yields a sentence for everything that is wrong with it."""
+
+
+def checked(what: str) -> Callable[[Recomputed], Recomputed]:
+    """Register, for `manage.py verify`, a check of what lies beside the record, such as the keys that open it."""
+
+    def declare(check: Recomputed) -> Recomputed:
+        CHECKS.add(what, check)
+        return check
+
+    return declare
+
 
 def covered_by(root: str) -> Callable[[Recomputed], Recomputed]:
     """Register, for `manage.py verify`, how the rows that only a digest in their root covers are recomputed."""

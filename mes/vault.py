@@ -27,6 +27,7 @@ from django.core.exceptions import ImproperlyConfigured
 VERSION = b"\x02"
 KEY_BYTES, NONCE_BYTES, HEAD_BYTES = 32, 12, 5
 LEAST_DISTINCT = 12
+RING_FILES = ("vault.key", "vault_index.key")
 RESTORE = "Restore it from the backup of your keys."
 
 
@@ -38,7 +39,7 @@ def key_in(path: Path, make: Callable[[], bytes]) -> bytes:
     """The key (hex) in a file of mode 0600, made on the first day. Two processes that come at once agree on one."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = _written(path, make().hex())
+        name = write_beside(path, make().hex())
         try:
             # A link, unlike a rename, never replaces what another process has just written.
             with suppress(FileExistsError):
@@ -48,7 +49,7 @@ def key_in(path: Path, make: Callable[[], bytes]) -> bytes:
     return bytes.fromhex(path.read_text().strip())
 
 
-def _written(path: Path, text: str) -> str:
+def write_beside(path: Path, text: str) -> str:
     """A new file of mode 0600 beside `path`, on the disk for good. Returns its name."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w") as file:
@@ -146,13 +147,20 @@ class KeyRing:
         return self._kept(tuple(key for key in self.keys if key.id in wanted))
 
     def _kept(self, keys: tuple[Key, ...]) -> KeyRing:
-        os.replace(_written(self.path, "\n".join(key.secret.hex() for key in keys)), self.path)
+        os.replace(write_beside(self.path, "\n".join(key.secret.hex() for key in keys)), self.path)
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
         return KeyRing(self.path, keys)
+
+
+def refuse_unusable(folder: Path) -> None:
+    """Raises KeyFault where a ring's file is there and cannot be used. Makes nothing."""
+    for name in RING_FILES:
+        if (folder / name).exists():
+            KeyRing.from_file(folder / name)
 
 
 def _refuse_readable(path: Path) -> None:
@@ -197,7 +205,8 @@ class Vault:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Vault:
-        return cls(KeyRing.from_file(folder / "vault.key"), KeyRing.from_file(folder / "vault_index.key"))
+        ring, index = (KeyRing.from_file(folder / name) for name in RING_FILES)
+        return cls(ring, index)
 
     def unwrap(self, wrapped: bytes, *, bound_to: str) -> Key:
         """A data key. Raises KeyFault where its wrapping key is not here, InvalidTag where it is not the wrapped one."""

@@ -16,7 +16,7 @@ from mes.choices import DisposalStage
 from mes.eventlog.findings import Bad
 from mes.eventlog.unit import digests_of
 from mes.models import Artefact, Disposal, EventRecord
-from mes.tables import COVERED, ROOTS, Table
+from mes.tables import CHECKS, COVERED, ROOTS, Table
 
 BATCH = 5000
 QUIET = frozenset({"mes.lane", "mes.schedule", "mes.sign_in_source"})
@@ -85,6 +85,13 @@ def check_covered() -> Iterator[Bad]:
     for root, differing in COVERED.items():
         for key in differing():
             yield Bad("covered rows", f"{root}/{key}: the rows under it differ from its digest")
+
+
+def check_declared() -> Iterator[Bad]:
+    """What others declared with `mes.tables.checked`: that the keys at hand are those of this record."""
+    for what, faults in CHECKS.items():
+        for fault in faults():
+            yield Bad(what, fault)
 
 
 def disposed_files() -> set[str]:

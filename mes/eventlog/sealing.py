@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 from django.db.models import OuterRef, Subquery
@@ -47,7 +47,7 @@ from mes.eventlog.merkle import (
 from mes.eventlog.tiles import StoredTree
 from mes.eventlog.witness import Witness, WitnessAhead
 from mes.models import EventRecord, Leaf, Seal
-from mes.vault import key_in
+from mes.serverkeys import SealKey, key_id, own_key, public_halves
 
 __all__ = [
     "LEAF_FIELDS", "NotProvable", "Proof", "RecordAltered", "SealKey", "Sealer", "follows", "key_id", "leaf_content",
@@ -80,39 +80,13 @@ class NotProvable(LookupError):
     """The event has no place under a seal: there is none, or it has not settled, or not been sealed yet."""
 
 
-@dataclass(frozen=True)
-class SealKey:
-    """The sealer's Ed25519 key. `id` is the start of the public key's SHA-256."""
-
-    private: Ed25519PrivateKey
-
-    @property
-    def id(self) -> str:
-        return key_id(self.private.public_key())
-
-    def sign(self, content: bytes) -> str:
-        return self.private.sign(content).hex()
-
-
-def key_id(public: Ed25519PublicKey) -> str:
-    return hashlib.sha256(public.public_bytes_raw()).hexdigest()[:16]
-
-
 def load_key(folder: Path) -> SealKey:
-    """Read the seal key, making it on the first day. The public half lies beside it for whoever verifies."""
-    secret = key_in(folder / "seal.key", lambda: Ed25519PrivateKey.generate().private_bytes_raw())
-    key = SealKey(Ed25519PrivateKey.from_private_bytes(secret))
-    public = folder / f"seal-{key.id}.pub"
-    if not public.exists():
-        public.write_text(key.private.public_key().public_bytes_raw().hex() + "\n")
-    return key
+    """The seal key, made on the first day. Raises KeyFault where its file is damaged."""
+    return own_key(folder, "seal")
 
 
 def public_keys(folder: Path) -> dict[str, Ed25519PublicKey]:
-    found = (
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(p.read_text())) for p in folder.glob("seal-*.pub")
-    )
-    return {key_id(key): key for key in found}
+    return public_halves(folder, "seal")
 
 
 # --- what a seal says

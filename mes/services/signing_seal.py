@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
 from django.db.models import Model
 
 from mes.eventlog.base import canonical, digest_of
-from mes.eventlog.sealing import SealKey, key_id
 from mes.models import EventRecord, Signature
 from mes.registry import Registry
 from mes.selectors import stream_of
+from mes.serverkeys import SealKey, own_key, public_halves
 from mes.tables import ROOTS, covered_by
-from mes.vault import key_in
 
 CANON = "jcs-1"
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -66,12 +65,7 @@ def signed_content(subject_type: str, record: str) -> Callable[[Current], Curren
 
 @cache
 def _private(folder: Path) -> SealKey:
-    secret = key_in(folder / "signing.key", lambda: Ed25519PrivateKey.generate().private_bytes_raw())
-    key = SealKey(Ed25519PrivateKey.from_private_bytes(secret))
-    public = folder / f"signing-{key.id}.pub"
-    if not public.exists():
-        public.write_text(key.private.public_key().public_bytes_raw().hex() + "\n")
-    return key
+    return own_key(folder, "signing")
 
 
 def signature_key() -> SealKey:
@@ -82,11 +76,7 @@ def signature_key() -> SealKey:
 @cache
 def signature_keys(folder: Path) -> dict[str, Ed25519PublicKey]:
     """Public keys by id, those of earlier years too."""
-    found = (
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(path.read_text()))
-        for path in folder.glob("signing-*.pub")
-    )
-    return {key_id(key): key for key in found}
+    return public_halves(folder, "signing")
 
 
 def binding_of(row: Signature) -> str:
@@ -127,8 +117,7 @@ def seal(row: Signature) -> None:
 
 
 def seal_is_signed(row: Signature) -> bool:
-    """Whether the server's key sealed exactly these columns."""
-    signature_key()
+    """Whether the server's key sealed exactly these columns. Nothing is made: whoever verifies may have no private key."""
     if row.key_id not in signature_keys(settings.KEYS_DIR):
         signature_keys.cache_clear()
     keys = signature_keys(settings.KEYS_DIR)
@@ -184,6 +173,7 @@ def current_content(row: Signature) -> Mapping[str, Any] | None:
 @covered_by("mes.signing_series")
 def signatures_at_fault() -> Iterator[str]:
     """For `manage.py verify`: every signature against its seal, its predecessor and its event, and none too many."""
+    signature_keys.cache_clear()
     given: dict[str, str] = {}
     for payload in EventRecord.objects.filter(type=GIVEN).order_by("pos").values_list("payload", flat=True):
         told = json.loads(payload)

@@ -18,7 +18,7 @@ from mes.eventlog.unit import publish, unit_of_work
 from mes.events import VaultRotationBegun, VaultRotationFinished, VaultRowsMoved
 from mes.exceptions import Conflict
 from mes.models import PatientIdentity, VaultRotation
-from mes.vault import Key, KeyFault, KeyRing, Vault, new_key, place
+from mes.vault import RESTORE, RING_FILES, Key, KeyFault, KeyRing, Vault, new_key, place
 
 Purpose = Literal["wrap", "index"]
 SEALING, ROTATING = 0x1A31B, 0x1A31C
@@ -30,12 +30,31 @@ _compared: set[tuple[str, frozenset[str], frozenset[str]]] = set()
 
 def vault() -> Vault:
     """The keys as their files are now. Raises KeyFault where they are unusable or not those of this database."""
+    _refuse_missing("default")
     found = Vault.in_folder(settings.KEYS_DIR)
     seen = (connection.settings_dict["NAME"], found.ring.ids, found.index.ids)
     if seen not in _compared:
         refuse_lost_keys(found)
         _compared.add(seen)
     return found
+
+
+def vault_of(using: str) -> Vault:
+    """For the start: the keys of a database, made on the first day. Raises KeyFault as `vault`."""
+    _refuse_missing(using)
+    found = Vault.in_folder(settings.KEYS_DIR)
+    refuse_lost_keys(found, using=using)
+    return found
+
+
+def _refuse_missing(using: str) -> None:
+    """A new ring in place of a lost one would only hide the loss."""
+    for purpose, name in zip(KEY_COLUMN, RING_FILES, strict=True):
+        path = settings.KEYS_DIR / name
+        if not path.exists() and (lost := sorted(_ids_needed(purpose, using))):
+            raise KeyFault(
+                f"{path} is missing; patients' identities are sealed under {', '.join(lost)}. {RESTORE}"
+            )
 
 
 def refuse_lost_keys(found: Vault, *, using: str = "default") -> None:
@@ -45,7 +64,7 @@ def refuse_lost_keys(found: Vault, *, using: str = "default") -> None:
         if lost := sorted(_ids_needed(purpose, using) - ring.ids):
             raise KeyFault(
                 f"{ring.path} does not hold the keys that patients' identities are sealed under: {', '.join(lost)}. "
-                "Restore it from the backup of your keys."
+                f"{RESTORE}"
             )
 
 

@@ -4,7 +4,6 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
-from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connections, transaction
@@ -12,8 +11,7 @@ from django.db import connections, transaction
 from mes.embedded.connect import open_role
 from mes.embedded.roles import Role
 from mes.guards import apply_guards
-from mes.services.vaultkeys import refuse_lost_keys
-from mes.vault import Vault
+from mes.services.vaultkeys import vault_of
 
 ONE_AT_A_TIME = 0x1A31A
 
@@ -42,7 +40,7 @@ class Command(BaseCommand):
         with transaction.atomic(using=owner):
             apply_guards(connections[owner])
         # A key file that was lost, or belongs to another installation, is noticed before anybody needs it.
-        refuse_lost_keys(Vault.in_folder(settings.KEYS_DIR), using=owner)
+        vault_of(owner)
         if not quiet:
             self.stdout.write(
                 f"The database is ready: schema, grants and triggers, {time.monotonic() - started:.1f} s."

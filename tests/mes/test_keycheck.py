@@ -1,0 +1,149 @@
+"""Damaged keys are named by `verify`, which makes none; a damaged key signs nothing (K-05, K-13)."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+
+from mes.choices import Role
+from mes.eventlog.sealing import load_key
+from mes.eventlog.verify import verify
+from mes.models import PatientIdentity
+from mes.serverkeys import own_key, public_halves
+from mes.services import signing_seal, vaultkeys
+from mes.services.vaultkeys import vault
+from mes.vault import KeyFault
+from tests.mes.logins import tamper
+from tests.mes.makers import make_patient, make_signer
+from tests.mes.test_signing_seal import signed
+from tests.servers import Cluster
+
+pytestmark = [pytest.mark.requirement("K-05"), pytest.mark.requirement("K-13")]
+PRIVATE = ("seal.key", "signing.key", "vault.key", "vault_index.key")
+
+
+@pytest.fixture
+def keys(tmp_path: Path, settings: Any) -> Iterator[Path]:
+    """Keys of every kind, in use."""
+    settings.KEYS_DIR = shutil.copytree(django_settings.KEYS_DIR, tmp_path / "keys")
+    _forget()
+    load_key(settings.KEYS_DIR)
+    make_patient("MRN 1")
+    signed(*make_signer(Role.QAX))
+    assert found() is None
+    yield settings.KEYS_DIR
+    _forget()
+
+
+def _forget() -> None:
+    signing_seal._private.cache_clear()
+    signing_seal.signature_keys.cache_clear()
+    vaultkeys._compared.clear()
+
+
+def found() -> dict[str, Any] | None:
+    _forget()
+    return verify(keys={}, witness=None).first_bad
+
+
+def flip(path: Path, at: int = 7) -> None:
+    text = path.read_text()
+    path.write_text(text[:at] + ("0" if text[at] != "0" else "1") + text[at + 1 :])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", PRIVATE)
+def test_one_flipped_digit_of_a_key_is_named_and_nothing_is_made(keys: Path, name: str) -> None:
+    flip(keys / name)
+    before = {path.name: path.read_bytes() for path in keys.iterdir() if path.is_file()}
+    bad = found()
+    assert bad is not None
+    assert bad["what"] == ("vault" if name.startswith("vault") else "keys")
+    assert name in bad["where"]
+    assert {path.name: path.read_bytes() for path in keys.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("purpose", ["seal", "signing"])
+def test_a_damaged_key_signs_nothing(keys: Path, purpose: Any) -> None:
+    flip(keys / f"{purpose}.key")
+    with pytest.raises(KeyFault, match=f"{purpose}.key is damaged"):
+        own_key(keys, purpose)
+    (keys / f"{purpose}.key").write_text("gone")
+    with pytest.raises(KeyFault, match="holds no key"):
+        own_key(keys, purpose)
+
+
+@pytest.mark.django_db
+def test_a_key_that_was_taken_away_is_followed_by_a_new_one_and_the_old_still_verifies(keys: Path) -> None:
+    old = own_key(keys, "signing").id
+    (keys / "signing.key").unlink()
+    assert found() is None
+    new = own_key(keys, "signing").id
+    assert {old, new} <= public_halves(keys, "signing").keys()
+    assert found() is None
+
+
+@pytest.mark.django_db
+def test_verify_makes_no_public_half(keys: Path) -> None:
+    for path in keys.glob("signing-*.pub"):
+        path.unlink()
+    bad = found()
+    assert bad is not None
+    assert not list(keys.glob("signing-*.pub"))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("purpose", ["seal", "signing"])
+def test_a_public_half_that_is_not_what_its_name_says_is_none(keys: Path, purpose: Any) -> None:
+    foreign = keys / f"{purpose}-{'0' * 16}.pub"
+    shutil.copyfile(keys / f"{purpose}-{own_key(keys, purpose).id}.pub", foreign)
+    bad = found()
+    assert bad is not None
+    assert (bad["what"], bad["where"]) == ("keys", f"{foreign.name} is not the key that its name says")
+    foreign.write_text("no key")
+    assert found() is not None
+
+
+@pytest.mark.django_db
+def test_without_any_private_key_everything_verifies(keys: Path) -> None:
+    """An auditor, and the restored copy of a drill."""
+    for name in PRIVATE:
+        (keys / name).unlink()
+    assert found() is None
+    assert not {name for name in PRIVATE if (keys / name).exists()}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["vault.key", "vault_index.key"])
+def test_a_lost_vault_key_is_named_and_not_replaced(keys: Path, name: str) -> None:
+    (keys / name).unlink()
+    bad = found()
+    assert bad is not None
+    assert "belong together" in bad["where"]
+    with pytest.raises(KeyFault, match=f"{name} is missing"):
+        vault()
+    assert not (keys / name).exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "sealed_given_name = set_byte(sealed_given_name, 20, 255 - get_byte(sealed_given_name, 20))",
+        "data_key = set_byte(data_key, 20, 255 - get_byte(data_key, 20))",
+        "patient_id_index = repeat('x', 64)",
+    ],
+)
+def test_an_identity_that_does_not_open_is_named(
+    committed_db: None, cluster: Cluster, keys: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    row = PatientIdentity.objects.latest("pk")
+    monkeypatch.setattr("mes.eventlog.verify.check_history", tuple)
+    tamper(cluster, f"UPDATE mes_patient_identity SET {change} WHERE id = {row.pk}")
+    bad = found()
+    assert bad is not None
+    assert bad["what"] == "vault"
+    assert f"patient {row.patient_id} does not open" in bad["where"]
