@@ -13,11 +13,12 @@ from mes.eventlog.base import Recorded
 from mes.eventlog.sealing import public_keys
 from mes.eventlog.subscriptions import Effect, SlotDue, every, on
 from mes.eventlog.verify import verify
-from mes.events import AccountLocked, IntegrityCheckDue
+from mes.events import AccountLocked, IntegrityCheckDue, PatientIdentityErased
 from mes.models import Schedule
 from mes.services.alerts import send_alert
 from mes.services.artefacts import store
 from mes.services.emergency import end_expired_accesses
+from mes.services.erasure import destroy_keys_of
 from mes.services.safekeeping import ask_for_check, record_check
 
 
@@ -31,6 +32,12 @@ def alert_security(fact: Recorded[AccountLocked]) -> Callable[[], None]:
 def end_emergencies(_: Recorded[SlotDue]) -> None:
     """Close the accesses in an emergency whose time is up, so that their review begins."""
     end_expired_accesses()
+
+
+@on(PatientIdentityErased, id="mes.destroy_keys", queue="reports")
+def destroy_keys(fact: Recorded[PatientIdentityErased]) -> Effect:
+    """Destroy the vault's keys under which an erased identity stood, so that no dead row, WAL or backup can be read (K-13)."""
+    return destroy_keys_of(fact.event)
 
 
 @every(timedelta(days=1), id="mes.nightly_check")

@@ -1,7 +1,8 @@
 """Sealing single values: AES-256-GCM, the key's id in the value, each value bound to its table, column and row (K-13).
 
 Each patient's values are sealed under a data key of their own. The data key lies beside them, itself sealed (wrapped) by
-a key of the ring, and every value lives as long as it: overwriting the wrapped data key erases the patient.
+a key of the ring, and every value lives as long as both. A database keeps what was overwritten in it (dead rows, WAL,
+backups): a patient is erased when the key that wrapped the data key, and that of the index, are destroyed in their files.
 
 A sealed value is `version(1) key-id(4) nonce(12) ciphertext+tag(16)`. Its head and its place are authenticated: a value
 copied to another row or column does not open.
@@ -9,6 +10,7 @@ copied to another row or column does not open.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import os
@@ -114,9 +116,7 @@ class KeyRing:
         if not path.exists():
             key_in(path, lambda: new_key().secret)
         _refuse_readable(path)
-        keys = tuple(
-            _key_of(line, path) for line in path.read_text(encoding="ascii", errors="replace").split()
-        )
+        keys = tuple(_key_of(line, path) for line in _text_of(path).split())
         if not keys:
             raise KeyFault(f"{path} holds no key. {RESTORE}")
         if len({key.id for key in keys}) != len(keys):
@@ -147,13 +147,52 @@ class KeyRing:
         return self._kept(tuple(key for key in self.keys if key.id in wanted))
 
     def _kept(self, keys: tuple[Key, ...]) -> KeyRing:
-        os.replace(write_beside(self.path, "\n".join(key.secret.hex() for key in keys)), self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        """Only one process at a time may do this (`mes.services.vaultkeys.ROTATING`)."""
+        self.destroy_left()
+        new = write_beside(self.path, "\n".join(key.secret.hex() for key in keys))
+        # The old file keeps a name until its content is overwritten: whoever is killed in between leaves it to be found.
+        os.link(self.path, self.path.with_name(f".{self.path.name}.old"))
+        os.replace(new, self.path)
+        _sync(self.path.parent)
+        self.destroy_left()
         return KeyRing(self.path, keys)
+
+    def destroy_left(self) -> None:
+        """Overwrite and remove what a change of this file, finished or killed, has left beside it."""
+        for left in self.path.parent.glob(f".{self.path.name}.*"):
+            if left.samefile(self.path):
+                left.unlink()
+            else:
+                destroy_file(left)
+        _sync(self.path.parent)
+
+
+def destroy_file(path: Path) -> None:
+    """Overwrite a file with zeros, on the disk, then remove it. What a file system or a disk copies elsewhere by itself
+    is not reached: there the disk's encryption has to (docs/operators.md)."""
+    with path.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(bytes(os.fstat(file.fileno()).st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+
+
+def _text_of(path: Path) -> str:
+    """A ring's file as it is now, never one that is being destroyed."""
+    while True:
+        with path.open(encoding="ascii", errors="replace") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file.read()
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def refuse_unusable(folder: Path) -> None:

@@ -22,6 +22,7 @@ from mes.backup.tools import BackupFailed, base_backup, disk_may_fill, refuse_wi
 from mes.embedded import roles
 from mes.embedded.layout import Layout
 from mes.eventlog.base import plain
+from mes.vault import destroy_file
 
 SPARE = 64 * 1024 * 1024
 """Bytes for the WAL that is written meanwhile."""
@@ -203,17 +204,29 @@ def _copy_keys(layout: Layout, target: Path) -> None:
         shutil.copyfile(file, copy)
 
 
-def forget_older(out: Path, keep: int) -> list[str]:
-    """Remove all but the newest `keep` backups, and files that none of those needs. Returns the names of what went."""
+def forget_older(out: Path, keep: int, keys: Path | None = None) -> list[str]:
+    """Remove all but the newest `keep` backups, and files that none of those needs. Returns the names of what went.
+
+    `keys`: where the keys of each were copied to. They go first: with them everybody who was erased since (K-13).
+    """
     if keep < 1:
         raise BackupFailed("Keep at least one backup.")
     with _one_at_a_time(out):
         gone = finished_backups(out)[:-keep]
         needed = {sha for one in finished_backups(out)[-keep:] for sha in read_contents(one).artefacts}
         for folder in gone:
+            if keys is not None:
+                _destroy_keys(keys / folder.name)
             # Renamed first: half a backup must not look like a whole one.
             shutil.rmtree(folder.rename(out / f".partial-{folder.name}"))
         for file in (out / POOL).glob("??/*"):
             if file.name not in needed:
                 file.unlink()
     return [folder.name for folder in gone]
+
+
+def _destroy_keys(copies: Path) -> None:
+    if copies.is_dir():
+        for file in copies.iterdir():
+            destroy_file(file)
+        copies.rmdir()

@@ -95,16 +95,28 @@ class ErasureRefused(Event, name="mes.erasure_refused", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatientIdentityErased(Event, name="mes.patient_identity_erased", terminal=True):
-    """A patient's data key was overwritten: nobody can read the identity again. The record keeps the token.
+class PatientIdentityErased(Event, name="mes.patient_identity_erased"):
+    """A patient's row in the vault was overwritten. The record keeps the token; the keys that are named go next.
 
     Two people signed: the request for erasure, or the certificate of the disposal of the patient's last record.
+    `wrapped_by`, `indexed_by`: the ids of the vault's keys under which the identity stood.
     """
 
     patient_id: int
     request_id: int | None
     disposal_id: int | None
     gates: list[dict[str, Any]]
+    wrapped_by: str
+    indexed_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityKeysDestroyed(Event, name="mes.identity_keys_destroyed", terminal=True):
+    """The keys under which an erased identity stood are destroyed: nothing that a database keeps can be read with what is left."""
+
+    patient_id: int
+    wrapped_by: str
+    indexed_by: str
 
 
 @dataclass(frozen=True, kw_only=True)

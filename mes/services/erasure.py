@@ -4,7 +4,8 @@ stays whole, because it only ever held the token (GDPR Art. 17, K-13; regulatory
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from django.utils import timezone
@@ -12,7 +13,13 @@ from django.utils import timezone
 from mes.choices import ErasureStage, Meaning, Role
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, running_unit, unit_of_work
-from mes.events import ErasureApproved, ErasureRefused, ErasureRequested, PatientIdentityErased
+from mes.events import (
+    ErasureApproved,
+    ErasureRefused,
+    ErasureRequested,
+    IdentityKeysDestroyed,
+    PatientIdentityErased,
+)
 from mes.exceptions import Conflict, InvalidInput, NotPermitted
 from mes.lifecycle import ask_gates, refuse_blocked
 from mes.locking import HOLDS, while_unchanged
@@ -20,10 +27,13 @@ from mes.models import ErasureRequest, Patient, PatientIdentity, Person
 from mes.permissions import require
 from mes.selectors import roles_of
 from mes.services.signatures import Credentials, sign
+from mes.services.vaultkeys import ROTATOR, destroy_keys
 from mes.services.viewing import person_behind
 
 ERASE = "patient.erase"
 OVERWRITTEN = b"erased"
+REWRAPPED_AT_ONCE = 1000
+"""Rows in one transaction."""
 Decision = Literal["approve", "refuse"]
 APPROVALS = {Role.PRV: "officer_approval", Role.QAR: "quality_approval"}
 
@@ -178,10 +188,12 @@ def shred_identity(
 ) -> None:
     """Overwrite the wrapped data key, and with it everything that it sealed. The row stays; the token stays.
 
+    The database keeps what it had (dead rows, WAL): a worker destroys the keys that open it next (`destroy_keys_of`).
     Part of the unit in which the second of two people decided, or in which what they signed is carried out.
     """
     running_unit("An identity was erased")
     row = PatientIdentity.objects.select_for_update().get(patient=patient)
+    wrapped_by, indexed_by = row.data_key_id, row.index_key_id
     row.data_key, row.data_key_id, row.index_key_id = OVERWRITTEN, "", ""
     row.sealed_patient_id = row.sealed_family_name = OVERWRITTEN
     row.sealed_given_name = row.sealed_birth_date = OVERWRITTEN
@@ -191,6 +203,28 @@ def shred_identity(
     patient.erased = True
     patient.save(update_fields=["erased"])
     event = PatientIdentityErased(
-        patient_id=patient.pk, request_id=request_id, disposal_id=disposal_id, gates=gates
+        patient_id=patient.pk,
+        request_id=request_id,
+        disposal_id=disposal_id,
+        gates=gates,
+        wrapped_by=wrapped_by,
+        indexed_by=indexed_by,
     )
     publish(patient, event, actor=actor, reason=reason)
+
+
+def destroy_keys_of(erased: PatientIdentityErased) -> Callable[[], None]:
+    """Give everybody else new keys and destroy those of an erased identity. Returns what writes that down.
+
+    Outside of every transaction, for as long as it takes; asked again, it goes on. Raises Conflict where another process
+    rotates: ask again later.
+    """
+    destroy_keys({"wrap": erased.wrapped_by, "index": erased.indexed_by}, batch=REWRAPPED_AT_ONCE)
+    return partial(_write_down, erased)
+
+
+def _write_down(erased: PatientIdentityErased) -> None:
+    event = IdentityKeysDestroyed(
+        patient_id=erased.patient_id, wrapped_by=erased.wrapped_by, indexed_by=erased.indexed_by
+    )
+    publish(Patient.objects.get(pk=erased.patient_id), event, actor=ROTATOR)

@@ -60,7 +60,7 @@ def _stays_shut(row: PatientIdentity) -> bool:
 
 def _opens(row: PatientIdentity, found: Vault) -> bool:
     try:
-        key = found.unwrap(row.data_key, bound_to=place(TABLE, "data_key", row.patient_id))
+        key = found.unwrap(bytes(row.data_key), bound_to=place(TABLE, "data_key", row.patient_id))
         opened = {
             name: key.open(getattr(row, name), bound_to=place(TABLE, name, row.patient_id))
             for name in ("sealed_patient_id", "sealed_family_name", "sealed_given_name", "sealed_birth_date")

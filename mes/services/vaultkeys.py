@@ -7,6 +7,7 @@ a rotation has already looked past, and an old key goes only when no row needs i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from django.conf import settings
@@ -23,6 +24,8 @@ from mes.vault import RESTORE, RING_FILES, Key, KeyFault, KeyRing, Vault, new_ke
 Purpose = Literal["wrap", "index"]
 SEALING, ROTATING = 0x1A31B, 0x1A31C
 KEY_COLUMN: dict[Purpose, str] = {"wrap": "data_key_id", "index": "index_key_id"}
+MOVED = {"wrap": ("data_key", "data_key_id"), "index": ("patient_id_index", "index_key_id")}
+UPDATED_AT_ONCE = 200
 TABLE = PatientIdentity._meta.db_table
 ROTATOR = Actor.system("vault.rotation")
 _compared: set[tuple[str, frozenset[str], frozenset[str]]] = set()
@@ -122,6 +125,28 @@ def rotate(*, purpose: Purpose, batch: int) -> VaultRotation:
         _lock("pg_advisory_unlock", ROTATING)
 
 
+def destroy_keys(key_ids: Mapping[Purpose, str], *, batch: int) -> None:
+    """See that none of these keys is left, by rotations, so that what they sealed opens nowhere any more (K-13).
+
+    Asked again after a kill, it does what is left to do. Raises Conflict where another process rotates.
+    """
+    for purpose, key_id in key_ids.items():
+        # Twice where a rotation was under way, to the very key that has to go.
+        while key_id in ring_of(purpose).ids:
+            rotate(purpose=purpose, batch=batch)
+        clear_remains(purpose)
+
+
+def clear_remains(purpose: Purpose) -> None:
+    """Destroy the copies of keys that a killed rotation has left. Raises Conflict where another process rotates."""
+    if not _lock("pg_try_advisory_lock", ROTATING):
+        raise Conflict("Another process rotates the vault's key.", cure="Wait for it.", rule="K-13")
+    try:
+        ring_of(purpose).destroy_left()
+    finally:
+        _lock("pg_advisory_unlock", ROTATING)
+
+
 @unit_of_work
 def begin_rotation(*, purpose: Purpose) -> VaultRotation:
     """The running rotation, or a new one with a new key. The key is on the disk before any row can need it."""
@@ -151,8 +176,7 @@ def move_rows(*, rotation_id: int, batch: int) -> int:
     rows = list(_rows_behind(rotation).select_for_update()[:batch])
     if not rows:
         return 0
-    for row in rows:
-        _move(row, rotation)
+    _move(rows, rotation)
     rotation = VaultRotation.objects.select_for_update().get(pk=rotation_id)
     rotation.moved += len(rows)
     rotation.save(update_fields=["moved"])
@@ -166,20 +190,18 @@ def _rows_behind(rotation: VaultRotation) -> QuerySet[PatientIdentity]:
     return PatientIdentity.objects.exclude(**{f"{column}__in": ["", rotation.new_key_id]}).order_by("pk")
 
 
-def _move(row: PatientIdentity, rotation: VaultRotation) -> None:
-    key = data_key_of(row)
-    if rotation.purpose == "wrap":
+def _move(rows: list[PatientIdentity], rotation: VaultRotation) -> None:
+    found, key_id = vault(), rotation.new_key_id
+    for row in rows:
         bound = place(TABLE, "data_key", row.patient_id)
-        row.data_key = vault().wrap(key, rotation.new_key_id, bound_to=bound)
-        row.data_key_id = rotation.new_key_id
-        row.save(update_fields=["data_key", "data_key_id"])
-        return
-    identifier = key.open(
-        bytes(row.sealed_patient_id), bound_to=place(TABLE, "sealed_patient_id", row.patient_id)
-    )
-    row.patient_id_index = vault().blind_index(identifier.decode(), rotation.new_key_id)
-    row.index_key_id = rotation.new_key_id
-    row.save(update_fields=["patient_id_index", "index_key_id"])
+        key = found.unwrap(bytes(row.data_key), bound_to=bound)
+        if rotation.purpose == "wrap":
+            row.data_key, row.data_key_id = found.wrap(key, key_id, bound_to=bound), key_id
+        else:
+            at = place(TABLE, "sealed_patient_id", row.patient_id)
+            identifier = key.open(bytes(row.sealed_patient_id), bound_to=at).decode()
+            row.patient_id_index, row.index_key_id = found.blind_index(identifier, key_id), key_id
+    PatientIdentity.objects.bulk_update(rows, MOVED[rotation.purpose], batch_size=UPDATED_AT_ONCE)
 
 
 @unit_of_work

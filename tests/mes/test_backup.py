@@ -179,6 +179,18 @@ def test_copies_expire_with_their_backups(site: Site, copy: Path) -> None:
         forget_older(copy.parent, 0)
 
 
+@pytest.mark.requirement("K-13")
+def test_copies_of_keys_go_with_their_backup(site: Site, tmp_path: Path) -> None:
+    """An erasure has reached the backups when the last one from before it is gone, with its keys."""
+    out, keys = tmp_path / "out", tmp_path / "keys"
+    first, second = (site.back_up(out, keys=keys).folder.name for _ in range(2))
+    with (keys / first / "vault.key").open("rb") as held:
+        assert forget_older(out, 1, keys) == [first]
+        assert set(held.read()) == {0}
+    assert [one.name for one in keys.iterdir()] == [second]
+    assert (keys / second / "vault.key").read_bytes() == (site.layout.keys / "vault.key").read_bytes()
+
+
 def test_a_lost_or_altered_file_is_named_and_does_not_count_as_copied(site: Site, tmp_path: Path) -> None:
     lost = store_artefact(b"lost" * 9, media_type="text/plain").sha256
     altered = store_artefact(b"altered" * 9, media_type="text/plain").sha256

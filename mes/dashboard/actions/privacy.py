@@ -58,7 +58,7 @@ def _approve_as(role: Role) -> Callable[[Doing], str]:
             request_id=doing.subject.pk, role=role, actor=doing.actor, credentials=doing.credentials
         )
         if request.stage == ErasureStage.ERASED:
-            return "The identity is erased. Nobody can read it again."
+            return "The identity is erased. Its keys are destroyed next."
         return "Approved; the second person's approval is still needed."
 
     return approve

@@ -33,7 +33,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--keys", type=Path, help="copy the keys too, into this folder, which lies elsewhere"
         )
-        parser.add_argument("--keep", type=int, help="afterwards remove all but the newest so many")
+        parser.add_argument(
+            "--keep",
+            type=int,
+            help="afterwards remove all but the newest so many, and with --keys their keys",
+        )
         parser.add_argument("--list", action="store_true", help="only say which backups there are")
 
     def handle(self, *, out: Path, keys: Path | None, keep: int | None, list: bool, **_: Any) -> None:
@@ -49,7 +53,7 @@ class Command(BaseCommand):
                 disposed=disposed_files(),
             )
             self._record(taken)
-            gone = forget_older(out.resolve(), keep) if keep else []
+            gone = forget_older(out.resolve(), keep, keys.resolve() if keys else None) if keep else []
         except BackupFailed as failure:
             raise CommandError(str(failure)) from None
         for name in gone:

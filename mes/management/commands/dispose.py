@@ -34,4 +34,4 @@ class Command(BaseCommand):
         )
         certificate = signed_certificate(Disposal.objects.get(pk=int(found[1])))
         for token in certificate["identities_erased"]:
-            self.stdout.write(f"Patient {token}: the identity is erased; nobody can read it again.")
+            self.stdout.write(f"Patient {token}: the identity is erased; its keys are destroyed next.")
