@@ -24,9 +24,13 @@ from mes.vault import RESTORE, RING_FILES, Key, KeyFault, KeyRing, Vault, new_ke
 Purpose = Literal["wrap", "index"]
 SEALING, ROTATING = 0x1A31B, 0x1A31C
 KEY_COLUMN: dict[Purpose, str] = {"wrap": "data_key_id", "index": "index_key_id"}
-MOVED = {"wrap": ("data_key", "data_key_id"), "index": ("patient_id_index", "index_key_id")}
-UPDATED_AT_ONCE = 200
 TABLE = PatientIdentity._meta.db_table
+# As one statement: Django's own way of writing many rows takes six times as long.
+_MOVE = "UPDATE {0} i SET {1} = moved.value, {2} = %s FROM unnest(%s::bigint[], %s::{3}[]) moved (id, value) WHERE i.id = moved.id"
+MOVE: dict[Purpose, str] = {
+    "wrap": _MOVE.format(TABLE, "data_key", "data_key_id", "bytea"),
+    "index": _MOVE.format(TABLE, "patient_id_index", "index_key_id", "text"),
+}
 ROTATOR = Actor.system("vault.rotation")
 _compared: set[tuple[str, frozenset[str], frozenset[str]]] = set()
 
@@ -192,16 +196,18 @@ def _rows_behind(rotation: VaultRotation) -> QuerySet[PatientIdentity]:
 
 def _move(rows: list[PatientIdentity], rotation: VaultRotation) -> None:
     found, key_id = vault(), rotation.new_key_id
+    moved: list[bytes | str] = []
     for row in rows:
         bound = place(TABLE, "data_key", row.patient_id)
         key = found.unwrap(bytes(row.data_key), bound_to=bound)
         if rotation.purpose == "wrap":
-            row.data_key, row.data_key_id = found.wrap(key, key_id, bound_to=bound), key_id
+            moved.append(found.wrap(key, key_id, bound_to=bound))
         else:
             at = place(TABLE, "sealed_patient_id", row.patient_id)
             identifier = key.open(bytes(row.sealed_patient_id), bound_to=at).decode()
-            row.patient_id_index, row.index_key_id = found.blind_index(identifier, key_id), key_id
-    PatientIdentity.objects.bulk_update(rows, MOVED[rotation.purpose], batch_size=UPDATED_AT_ONCE)
+            moved.append(found.blind_index(identifier, key_id))
+    with connection.cursor() as cursor:
+        cursor.execute(MOVE[rotation.purpose], [key_id, [row.pk for row in rows], moved])
 
 
 @unit_of_work
