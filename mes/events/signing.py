@@ -34,6 +34,17 @@ class SignatureGiven(Event, name="mes.signature_given", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SigningKeyInForce(Event, name="mes.signing_key_in_force", terminal=True):
+    """The server seals signatures with this key from here on: its first signature follows. `public`: its public half (hex).
+
+    A public key that merely lies in the folder of keys is not trusted.
+    """
+
+    key_id: str
+    public: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SigningSeriesOpened(Event, name="mes.signing_series_opened", terminal=True):
     """A sign-in opened a series of signings, where the installation decided that it does (ES-02)."""
 

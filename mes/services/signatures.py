@@ -32,7 +32,15 @@ from mes.services.signing_policy import (
     config_version,
 )
 from mes.services.signing_rights import require_right
-from mes.services.signing_seal import CANON, Standing, hash_of, manifest_digest, seal, verify_signature
+from mes.services.signing_seal import (
+    CANON,
+    Standing,
+    hash_of,
+    manifest_digest,
+    new_in_force,
+    seal,
+    verify_signature,
+)
 from mes.services.signing_secret import check_signing_secret
 from mes.services.signing_series import (
     NO_TERMINAL,
@@ -310,6 +318,8 @@ def _count(row: Signature, series: SigningSeries, actor: Actor) -> None:
         meaning=row.meaning,
         position=row.position,
     )
+    if key := new_in_force(row):
+        publish(series, key, actor=actor)
     publish(series, given, actor=actor)
 
 

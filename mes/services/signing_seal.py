@@ -22,6 +22,7 @@ from django.conf import settings
 from django.db.models import Model
 
 from mes.eventlog.base import canonical, digest_of
+from mes.events import SigningKeyInForce
 from mes.models import EventRecord, Signature
 from mes.registry import Registry
 from mes.selectors import stream_of
@@ -116,6 +117,21 @@ def seal(row: Signature) -> None:
     row.seal = key.sign(sealed_text(row))
 
 
+def new_in_force(row: Signature) -> SigningKeyInForce | None:
+    """What the log has to be told with a signature that was just written: that it is the first under its key."""
+    before = Signature.objects.exclude(pk=row.pk).order_by("-pk")
+    if (
+        before.values_list("key_id", flat=True).first() == row.key_id
+        or before.filter(key_id=row.key_id).exists()
+    ):
+        return None
+    return SigningKeyInForce(key_id=row.key_id, public=_hex(signature_key().private.public_key()))
+
+
+def _hex(public: Ed25519PublicKey) -> str:
+    return public.public_bytes_raw().hex()
+
+
 def seal_is_signed(row: Signature) -> bool:
     """Whether the server's key sealed exactly these columns. Nothing is made: whoever verifies may have no private key."""
     if row.key_id not in signature_keys(settings.KEYS_DIR):
@@ -174,6 +190,7 @@ def current_content(row: Signature) -> Mapping[str, Any] | None:
 def signatures_at_fault() -> Iterator[str]:
     """For `manage.py verify`: every signature against its seal, its predecessor and its event, and none too many."""
     signature_keys.cache_clear()
+    in_force = _in_force()
     given: dict[str, str] = {}
     for payload in EventRecord.objects.filter(type=GIVEN).order_by("pos").values_list("payload", flat=True):
         told = json.loads(payload)
@@ -181,10 +198,20 @@ def signatures_at_fault() -> Iterator[str]:
     before: tuple[str, str, int, str] = ("", "", 0, "")
     for row in Signature.objects.order_by("subject_type", "subject_id", "seq").iterator():
         before, fault = _fault(row, before, given.pop(str(row.uid), ""))
+        if not fault and row.key_id not in in_force:
+            fault = "sealed with a key that never came into force"
         if fault:
             yield f"{row.series_id}, signature {row.pk} ({fault})"
     for uid in sorted(given):
         yield f"signature {uid} (deleted)"
+
+
+def _in_force() -> set[str]:
+    """Ids of the keys that the log tells of, where their public halves here are those that it tells of."""
+    here = signature_keys(settings.KEYS_DIR)
+    told = EventRecord.objects.filter(type=SigningKeyInForce.name).values_list("payload", flat=True)
+    named = {key["key_id"]: key["public"] for key in map(json.loads, told)}
+    return {name for name, public in named.items() if name in here and _hex(here[name]) == public}
 
 
 def _fault(

@@ -1,19 +1,24 @@
 """Damaged keys are named by `verify`, which makes none; a damaged key signs nothing (K-05, K-13)."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings as django_settings
 
 from mes.choices import Role
-from mes.eventlog.sealing import load_key
+from mes.eventlog.base import Actor
+from mes.eventlog.sealing import SealKey, load_key
+from mes.eventlog.unit import open_unit
 from mes.eventlog.verify import verify
-from mes.models import PatientIdentity
+from mes.models import EventRecord, PatientIdentity, Signature
 from mes.serverkeys import own_key, public_halves
-from mes.services import signing_seal, vaultkeys
+from mes.services import signatures, signing_seal, vaultkeys
 from mes.services.vaultkeys import vault
 from mes.vault import KeyFault
 from tests.mes.logins import tamper
@@ -94,6 +99,48 @@ def test_verify_makes_no_public_half(keys: Path) -> None:
     bad = found()
     assert bad is not None
     assert not list(keys.glob("signing-*.pub"))
+
+
+@pytest.mark.django_db
+def test_a_key_that_the_log_does_not_tell_of_is_not_trusted(
+    keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody with the application's rights forges a signature, its event and a public key beside the others."""
+    original = signed(*make_signer(Role.QAX))
+    foreign = SealKey(Ed25519PrivateKey.generate())
+    public = foreign.private.public_key().public_bytes_raw().hex()
+    (keys / f"signing-{foreign.id}.pub").write_text(public)
+    assert found() is None
+    forged = Signature.objects.get(pk=original.pk)
+    forged.pk, forged.uid, forged.prev_hash = None, uuid4(), signing_seal.hash_of(original)
+    forged.seq, forged.position, forged.key_id = original.seq + 1, original.position + 1, foreign.id
+    forged.binding = signing_seal.binding_of(forged)
+    forged.seal = foreign.sign(signing_seal.sealed_text(forged))
+    with open_unit():
+        forged.save(force_insert=True)
+        monkeypatch.setattr(signatures, "new_in_force", lambda _row: None)
+        signatures._count(forged, forged.series, Actor.person(forged.person_id))
+    bad = found()
+    assert bad is not None
+    assert "never came into force" in bad["where"]
+
+
+@pytest.mark.django_db
+@pytest.mark.requirement("ES-09")
+def test_a_new_key_is_told_with_its_first_signature_and_once(keys: Path) -> None:
+    def told() -> list[str]:
+        events = EventRecord.objects.filter(type="mes.signing_key_in_force").order_by("pos")
+        return [json.loads(payload)["key_id"] for payload in events.values_list("payload", flat=True)]
+
+    first = own_key(keys, "signing").id
+    assert told() == [first]
+    signed(*make_signer(Role.QAX))
+    assert told() == [first]
+    (keys / "signing.key").unlink()
+    _forget()
+    signed(*make_signer(Role.QAX))
+    assert told() == [first, own_key(keys, "signing").id]
+    assert found() is None
 
 
 @pytest.mark.django_db
