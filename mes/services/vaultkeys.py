@@ -27,7 +27,7 @@ KEY_COLUMN: dict[Purpose, str] = {"wrap": "data_key_id", "index": "index_key_id"
 TABLE = PatientIdentity._meta.db_table
 # As one statement: Django's own way of writing many rows takes six times as long.
 _MOVE = "UPDATE {0} i SET {1} = moved.value, {2} = %s FROM unnest(%s::bigint[], %s::{3}[]) moved (id, value) WHERE i.id = moved.id"
-MOVE: dict[Purpose, str] = {
+MOVE: dict[str, str] = {
     "wrap": _MOVE.format(TABLE, "data_key", "data_key_id", "bytea"),
     "index": _MOVE.format(TABLE, "patient_id_index", "index_key_id", "text"),
 }

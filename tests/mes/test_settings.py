@@ -52,6 +52,18 @@ def test_a_wrong_value_stops_the_start_and_is_named_but_not_shown(
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.requirement("K-13")
+def test_no_process_makes_a_vault_by_starting(tmp_path: Path) -> None:
+    """In a restored place that would put a new key where the old one belongs. A ring that cannot be used stops the start."""
+    keys = tmp_path / "var" / "keys"
+    assert _manage(tmp_path / "var", "check").returncode == 0
+    assert not list(keys.glob("vault*"))
+    (keys / "vault_index.key").touch(mode=0o600)
+    ran = _manage(tmp_path / "var", "check")
+    assert ran.returncode == 78
+    assert "vault_index.key holds no key" in ran.stderr
+
+
 def test_a_secret_that_others_can_read_stops_the_start(tmp_path: Path) -> None:
     assert _manage(tmp_path / "var", "check").returncode == 0
     key = tmp_path / "var" / "keys" / "secret_key"
