@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mes.columnguards import readable_checks
 from mes.registry import RegistrationError
 from mes.tables import TABLES, Kind, StageGuard, Table
 
@@ -86,6 +87,7 @@ def guard_statements() -> Iterator[str]:
     for declared in TABLES.values():
         yield from _grants(declared)
         yield from _triggers(declared)
+        yield from readable_checks(declared)
 
 
 def _grants(declared: Table) -> Iterator[str]:

@@ -38,6 +38,7 @@ START_TIMEOUT = 60.0
 SEEDED_BY = (
     "*/migrations/*.py",
     "*/guards.py",
+    "*/columnguards.py",
     "*/tables.py",
     "*/choices.py",
     "*/models/*.py",

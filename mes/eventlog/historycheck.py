@@ -5,7 +5,7 @@ Each is one statement of the server per table that returns the first row that di
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from django.db import connection
@@ -51,7 +51,7 @@ UNSPOKEN = """
 """
 
 
-def check_history() -> Iterator[Bad]:
+def check_history() -> Generator[Bad]:
     """Changes that no event speaks of, then every table: rows that differ, were slipped in, or are gone."""
     _rows(SETTINGS)
     yield from _unspoken()

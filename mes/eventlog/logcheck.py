@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import connection
 
 from mes.eventlog.changes import EVERY_CHANGE, Covering, changes_under
-from mes.eventlog.findings import Bad
+from mes.eventlog.findings import LOST, Bad, Unreadable, fault_of
 from mes.eventlog.leaves import COLUMNS, EVENT_TEXT, leaf_text, settled_order
 from mes.eventlog.merkle import Tree, leaf_hash
 from mes.eventlog.sealing import follows, seal_digest, seal_is_signed
@@ -28,7 +28,7 @@ WITH_LEAVES = f"""
 """  # noqa: S608 - the columns are a constant
 
 
-def check_leaves(keys: dict[str, Ed25519PublicKey]) -> Iterator[Bad]:
+def check_leaves(keys: dict[str, Ed25519PublicKey]) -> Generator[Bad]:
     """Each leaf against its event in settled order, each seal where the tree reaches its size, and what has no leaf."""
     with (
         ThreadPoolExecutor(1) as ahead,
@@ -58,6 +58,29 @@ def _streamed(statement: str, ahead: Executor) -> Generator[tuple[Any, ...]]:
             coming.result()
 
 
+def _seals() -> Iterator[Seal]:
+    """In order. Raises Unreadable, naming the first seal that cannot be read."""
+    ordered = Seal.objects.order_by("tree_size")
+    try:
+        yield from ordered.iterator(chunk_size=BATCH)
+    except LOST:
+        raise
+    except Exception:
+        for size in ordered.values_list("tree_size", flat=True):
+            _read_seal(size)
+        raise
+
+
+def _read_seal(size: int) -> None:
+    try:
+        Seal.objects.get(pk=size)
+    except LOST:
+        raise
+    except Exception as failure:
+        where = f"tree size {size}: the seal is unreadable ({fault_of(failure)})"
+        raise Unreadable(Bad("seal", where)) from failure
+
+
 class _Walk:
     """The tree as it grows again leaf by leaf, and the seals beside it."""
 
@@ -65,7 +88,7 @@ class _Walk:
         self._keys, self._covering = keys, covering
         self._tree = Tree()
         self._order = (0, 0, 0)
-        self._seals = Seal.objects.order_by("tree_size").iterator(chunk_size=BATCH)
+        self._seals = _seals()
         self._seal = next(self._seals, None)
         self._before: Seal | None = None
         self._unsealed: int | None = None
@@ -189,7 +212,7 @@ def _scalar(statement: str, values: list[Any]) -> int | None:
 # --- streams
 
 
-def check_streams() -> Iterator[Bad]:
+def check_streams() -> Generator[Bad]:
     """Versions 1..n of every stream, and the stream's own counter equal to n."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -218,12 +241,12 @@ def _broken_stream(kind: str, key: str, version: int | None, count: int) -> Bad:
 # --- the witness
 
 
-def check_witness(witness: Witness, heard: int) -> Iterator[Bad]:
+def check_witness(witness: Witness, heard: int) -> Generator[Bad]:
     """Every seal that the witness was told of stands as it was told, and it was told of every seal but the newest.
 
     `heard`: how many bytes it held before the snapshot that is checked; what came later may be about later seals.
     """
-    seals = Seal.objects.order_by("tree_size").iterator(chunk_size=BATCH)
+    seals = _seals()
     seal = next(seals, None)
     if seal is not None and not witness.path.exists():
         yield Bad("witness", "seals stand, but the witness is missing")

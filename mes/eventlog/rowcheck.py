@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from itertools import groupby, islice
 from operator import itemgetter
 
@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from mes.artefacts import ArtefactStore
 from mes.choices import DisposalStage
-from mes.eventlog.findings import Bad
+from mes.eventlog.findings import LOST, Bad, fault_of
 from mes.eventlog.unit import digests_of
 from mes.models import Artefact, Disposal, EventRecord
 from mes.tables import CHECKS, COVERED, ROOTS, Table
@@ -23,11 +23,12 @@ QUIET = frozenset({"mes.lane", "mes.schedule", "mes.sign_in_source"})
 """Roots that come into being without an event: they steer deliveries, clocks and waits, and hold nothing
 of the record."""
 
+UNREADABLE = "the row is unreadable"
 LastEvent = tuple[str, int, str, int, str, int]
 """Stream type, digest schema, stream id, version, digest, position."""
 
 
-def check_rows() -> Iterator[Bad]:
+def check_rows() -> Generator[Bad]:
     """The last digest of every stream against its live row."""
     newest = EventRecord.objects.order_by("stream_type", "stream_id", "-version").distinct(
         "stream_type", "stream_id"
@@ -48,18 +49,32 @@ def _differing(batch: list[LastEvent]) -> Iterator[Bad]:
     for (kind, schema), group in groupby(by_schema, key=itemgetter(0, 1)):
         ids = [row[2] for row in group]
         if kind in ROOTS:
-            live |= {(kind, key): digest for key, digest in digests_of(kind, ids, schema).items()}
+            live |= {(kind, key): digest for key, digest in _read_digests(kind, ids, schema).items()}
     for kind, _, key, version, digest, pos in batch:
-        name = f"{kind}/{key}@{version}"
+        name, found = f"{kind}/{key}@{version}", live.get((kind, key))
         if kind not in ROOTS:
             yield Bad("row", f"{name}: no such stream type", pos)
-        elif (kind, key) not in live:
+        elif found is None:
             yield Bad("row", f"{name}: the row was deleted", pos)
-        elif live[kind, key] != digest:
+        elif found.startswith(UNREADABLE):
+            yield Bad("row", f"{name}: {found}", pos)
+        elif found != digest:
             yield Bad("row", f"{name}: the row differs from its event", pos)
 
 
-def check_origins() -> Iterator[Bad]:
+def _read_digests(kind: str, ids: list[str], schema: int) -> dict[str, str]:
+    """Digests by stream id; where a row cannot be read, what stood in the way."""
+    try:
+        return digests_of(kind, ids, schema)
+    except LOST:
+        raise
+    except Exception as failure:  # noqa: BLE001 - whatever was written there, its row is named
+        if len(ids) == 1:
+            return {ids[0]: f"{UNREADABLE} ({fault_of(failure)})"}
+        return {key: found for one in ids for key, found in _read_digests(kind, [one], schema).items()}
+
+
+def check_origins() -> Generator[Bad]:
     """Every row of a root came into being with an event: one without a stream was slipped in behind the log."""
     for kind, table in ROOTS.items():
         if kind not in QUIET:
@@ -80,14 +95,14 @@ def _slipped_in(kind: str, table: Table) -> Iterator[Bad]:
             yield Bad("row", f"{kind}/{found}: the row stands without an event")
 
 
-def check_covered() -> Iterator[Bad]:
+def check_covered() -> Generator[Bad]:
     """Rows that stand in the log only through a digest in their root (ADR 0004)."""
     for root, differing in COVERED.items():
         for key in differing():
             yield Bad("covered rows", f"{root}/{key}: the rows under it differ from its digest")
 
 
-def check_declared() -> Iterator[Bad]:
+def check_declared() -> Generator[Bad]:
     """What others declared with `mes.tables.checked`: that the keys at hand are those of this record."""
     for what, faults in CHECKS.items():
         for fault in faults():
@@ -115,16 +130,25 @@ def _is_signed_twice(disposal: Disposal) -> bool:
     return {first.content_digest, second.content_digest} == {digest}
 
 
-def check_files(files: ArtefactStore | None, disposed: Collection[str] = ()) -> Iterator[Bad]:
+def check_files(files: ArtefactStore | None, disposed: Collection[str] = ()) -> Generator[Bad]:
     """Every stored file is there, with the content that its name says (G-INT-01), or was disposed of."""
     if files is None:
         return
     for name in _file_names():
         if name in disposed and not files.path_of(name).is_file():
             continue
-        if not files.verify(name):
-            state = "altered" if files.path_of(name).is_file() else "missing"
+        if state := _state_of(files, name):
             yield Bad("file", f"{name}: {state}")
+
+
+def _state_of(files: ArtefactStore, name: str) -> str:
+    """What is wrong with a stored file; empty where nothing is."""
+    try:
+        if files.verify(name):
+            return ""
+        return "altered" if files.path_of(name).is_file() else "missing"
+    except OSError as failure:
+        return f"unreadable ({fault_of(failure)})"
 
 
 def _file_names() -> Iterator[str]:

@@ -5,14 +5,15 @@ seal's root, signature, consistency proof and the seal it follows; events before
 the witness against the seals, both ways (a truncated tail, an old backup put back, a shortened witness); the versions of every
 stream without gaps, and its counter; the last digest of every stream against its live row, and rows without a stream;
 the digests that roots hold over other rows (`mes.tables.covered_by`); every row of every table against its history;
-the keys at hand against the record (`mes.tables.checked`); and every stored file against its name. Nothing is written.
+the keys at hand against the record (`mes.tables.checked`); and every stored file against its name. Nothing is written. What
+cannot be read was not written by Lamina either, and is named like what differs.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import connection, transaction
 
 from mes.artefacts import ArtefactStore
-from mes.eventlog.findings import Bad
+from mes.eventlog.findings import Bad, first_bad
 from mes.eventlog.historycheck import check_history
 from mes.eventlog.logcheck import check_leaves, check_streams, check_witness
 from mes.eventlog.rowcheck import (
@@ -69,14 +70,25 @@ def verify(
     told = Witness(witness) if witness else None
     # Before the snapshot: a seal is told after its commit, so what is heard by now must stand in it.
     heard = told.size() if told else 0
+    disposed: set[str] = set()
     with _one_snapshot():
         events, sealed = EventRecord.objects.count(), Leaf.objects.count()
-        bad = _first(check_leaves(keys), check_witness(told, heard) if told else (), check_streams())
+        bad = first_bad(
+            ("log", check_leaves(keys)),
+            *([("witness", check_witness(told, heard))] if told else ()),
+            ("stream", check_streams()),
+        )
         log_took = time.monotonic() - started
-        bad = bad or _first(check_rows(), check_origins(), check_covered(), check_history())
-        disposed = disposed_files() if files else set()
+        bad = bad or first_bad(
+            ("row", check_rows()),
+            ("row", check_origins()),
+            ("covered rows", check_covered()),
+            ("history", check_history()),
+        )
+        if files:
+            bad = bad or first_bad(("certificate of destruction", _explained(disposed)))
     # Outside the snapshot: keys may change meanwhile; hashing every file takes long, and a file never changes.
-    bad = bad or _first(check_declared(), check_files(files, disposed))
+    bad = bad or first_bad(("keys", check_declared()), ("file", check_files(files, disposed)))
     return Verdict(
         result="ALTERED" if bad else "VALID",
         events=events,
@@ -88,8 +100,10 @@ def verify(
     )
 
 
-def _first(*checks: Iterable[Bad]) -> Bad | None:
-    return next((finding for check in checks for finding in check), None)
+def _explained(disposed: set[str]) -> Generator[Bad]:
+    """Adds the files that certificates explain; finds nothing itself."""
+    disposed |= disposed_files()
+    yield from ()
 
 
 @contextmanager

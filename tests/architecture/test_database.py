@@ -112,6 +112,25 @@ def test_every_kept_table_has_its_triggers_and_they_are_on() -> None:
     assert found == expected
 
 
+def test_every_moment_and_number_of_a_kept_table_is_one_that_can_be_read() -> None:
+    """By what the database says of its columns, not the models."""
+    conditions = defaultdict(str)
+    for table, condition in rows(
+        "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'c'"
+    ):
+        conditions[table] += condition
+    found = rows(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' "
+        "AND (data_type LIKE 'timestamp%' OR data_type IN ('date', 'numeric', 'double precision', 'real'))"
+    )
+    kept = [(name, column) for name, column in found if TABLES[name].kind in ("record", "working")]
+    assert len(kept) > 80
+    for name, column in kept:
+        low, high = re.escape(f"({column} >"), re.escape(f"({column} <")
+        assert re.search(low, conditions[name].replace('"', "")), (name, column)
+        assert re.search(high, conditions[name].replace('"', "")), (name, column)
+
+
 @pytest.mark.requirement("P11-10e")
 def test_only_what_is_no_part_of_the_record_has_no_history() -> None:
     """Written out here a second time, so that nobody takes a table out of the history in passing."""

@@ -13,7 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connections
 
-from mes.embedded.roles import Role
+from mes.columnguards import check_name
+from mes.embedded.roles import SUPERUSER, Role
 from mes.eventlog import verify as verifying
 from mes.eventlog.leaves import LEAF_FIELDS, leaf_content
 from mes.eventlog.merkle import leaf_hash
@@ -23,8 +24,9 @@ from mes.eventlog.verify import Bad, Verdict
 from mes.eventlog.witness import Told
 from mes.models import EventRecord, Leaf, Person, Seal
 from mes.services.artefacts import artefact_path, store, store_artefact
+from mes.tables import TABLES
 from tests.mes.events import Happened
-from tests.mes.logins import acting_as, tamper
+from tests.mes.logins import acting_as, refusal, tamper
 from tests.mes.makers import SYSTEM, make_person
 from tests.patience import PATIENCE_S
 from tests.servers import Cluster
@@ -116,6 +118,7 @@ def test_an_edited_event(verify: Verify, cluster: Cluster, person: Person, chang
     pos = _at(6)
     tamper(
         cluster,
+        f"ALTER TABLE mes_event DROP CONSTRAINT {check_name(TABLES['mes_event'])}",
         f"UPDATE mes_event SET {change} WHERE pos = {pos}",
         f"UPDATE mes_event SET reason = 'x' WHERE pos = {_at(9)}",
     )
@@ -478,6 +481,39 @@ def test_what_steers_deliveries_is_no_part_of_the_record(verify: Verify, cluster
         f"INSERT INTO mes_inbox (handler, event_id, run) VALUES ('a.handler', {_at(3)}, 1)",
     )
     assert verify().result == "VALID"
+
+
+def test_a_seal_that_cannot_be_read(verify: Verify, cluster: Cluster) -> None:
+    """Nobody writes one; after the CHECK was dropped it is named, and nothing fails."""
+    change = "UPDATE mes_seal SET sealed_at = 'infinity' WHERE tree_size = 9"
+    assert refusal(cluster, SUPERUSER, f"SET session_replication_role = replica; {change}") == "23514"
+    tamper(cluster, f"ALTER TABLE mes_seal DROP CONSTRAINT {check_name(TABLES['mes_seal'])}", change)
+    assert _bad(verify()) == ("seal", "tree size 9: the seal is unreadable (DataError)", None)
+
+
+def test_a_row_under_a_schema_that_nobody_knows(verify: Verify, cluster: Cluster, person: Person) -> None:
+    pos = _pos_of(15)
+    tamper(cluster, f"UPDATE mes_event SET record_schema = 77 WHERE pos = {pos}")
+    where = f"mes.person/{person.pk}@15: the row is unreadable (KeyError)"
+    assert _bad(verify()) == ("row", where, pos)
+
+
+@pytest.mark.parametrize("broken", ["check_rows", "check_covered", "check_history", "disposed_files"])
+def test_a_check_that_fails_is_a_finding(
+    verify: Verify, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path, broken: str
+) -> None:
+    """And gives way to one that knows the row."""
+    settings.ARTEFACTS_DIR = tmp_path / "artefacts"
+
+    def fail() -> Any:
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT 1 / 0")
+        yield
+
+    monkeypatch.setattr(verifying, broken, (lambda: [*fail()]) if broken == "disposed_files" else fail)
+    found = verifying.verify(keys=public_keys(tmp_path), witness=None, files=store())
+    assert found.first_bad is not None
+    assert found.first_bad["where"] == "unreadable: DataError"
 
 
 # --- the witness
