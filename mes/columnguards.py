@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from django.db.models.functions import Now
+
 from mes.tables import Table
 
 # PostgreSQL stores infinite moments, dates before Christ or after the year 9999, and numbers that are none; Python reads none
@@ -39,6 +41,13 @@ END $$;
 """
 
 
+def columns_of(declared: Table) -> list[str]:
+    """Every column of a table's model."""
+    if declared.model is None:
+        return []
+    return [field.column for field in declared.model._meta.concrete_fields if field.column]
+
+
 def readable_condition(declared: Table) -> str:
     """SQL that holds where every moment and number of a row can be read; empty where it has none."""
     if declared.model is None or declared.kind not in ("record", "working"):
@@ -60,3 +69,14 @@ def readable_checks(declared: Table) -> Iterator[str]:
     """The CHECK of a table's moments and numbers."""
     if condition := readable_condition(declared):
         yield ADD_CHECK.format(table=declared.name, name=check_name(declared), condition=condition)
+
+
+def another_moment(declared: Table) -> str:
+    """SQL that holds where a new row brings a moment that the database gives by itself; empty where it gives none.
+
+    Tables without a history are the log's own, or no part of the record.
+    """
+    if declared.model is None or not declared.has_history:
+        return ""
+    given = [field for field in declared.model._meta.concrete_fields if isinstance(field.db_default, Now)]
+    return " OR ".join(f"NEW.{field.column} IS DISTINCT FROM statement_timestamp()" for field in given)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mes.columnguards import readable_checks
+from mes.columnguards import another_moment, columns_of, readable_checks
 from mes.registry import RegistrationError
 from mes.tables import TABLES, Kind, StageGuard, Table
 
@@ -23,6 +23,8 @@ APP_GRANTS: dict[Kind, frozenset[str]] = {
     "fixed": frozenset({"SELECT"}),
 }
 SEALER_WRITES = ("mes_leaf", "mes_seal")
+SEALER_TURN = "mes_seal_turn"
+"""To lock a row takes the right to change it: the sealer alone has that here."""
 SEALER_READS = ("mes_event", "mes_epoch", "mes_field_change")
 TRIGGER_WRITES = ("mes_field_change",)
 ROLES = ("lamina_app", "lamina_sealer", "lamina_auditor")
@@ -31,6 +33,15 @@ REFUSE = """
 CREATE OR REPLACE FUNCTION mes_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'K-01: % on % is refused: it is part of the record', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+"""
+
+# A moment that the database gives is the moment of the statement, for whoever inserts (K-03).
+REFUSE_MOMENT = """
+CREATE OR REPLACE FUNCTION mes_refuse_moment() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'K-03: INSERT on % is refused: the database gives its moments', TG_TABLE_NAME
         USING ERRCODE = 'insufficient_privilege';
 END $$;
 """
@@ -79,6 +90,7 @@ def guard_statements() -> Iterator[str]:
     yield "SET LOCAL lock_timeout = '30s';"
     yield OPEN_EPOCH
     yield REFUSE
+    yield REFUSE_MOMENT
     yield KEEP
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, {roles};"
     yield f"REVOKE CREATE ON SCHEMA public FROM PUBLIC, {roles};"
@@ -93,19 +105,20 @@ def guard_statements() -> Iterator[str]:
 def _grants(declared: Table) -> Iterator[str]:
     for role, privileges in grants_of(declared).items():
         yield f"GRANT {', '.join(sorted(privileges))} ON {declared.name} TO {role};"
-    if declared.secret:
-        columns = ", ".join(shown_columns(declared))
-        yield f"GRANT SELECT ({columns}) ON {declared.name} TO lamina_auditor;"
+    for role, verb, columns in column_grants_of(declared):
+        yield f"GRANT {verb} ({', '.join(columns)}) ON {declared.name} TO {role};"
 
 
 def grants_of(declared: Table) -> dict[str, frozenset[str]]:
     """Privileges on the whole table, by role. The test of the real grants compares with this."""
-    granted = {"lamina_app": APP_GRANTS[declared.kind]}
+    granted = {"lamina_app": APP_GRANTS[declared.kind] - ({"INSERT"} if declared.given else set())}
     if declared.name in TRIGGER_WRITES:
         granted["lamina_app"] = APP_GRANTS["fixed"]
     if declared.name in SEALER_WRITES:
         granted["lamina_app"] = APP_GRANTS["fixed"]
         granted["lamina_sealer"] = APP_GRANTS["record"]
+    elif declared.name == SEALER_TURN:
+        granted["lamina_sealer"] = frozenset({"SELECT", "UPDATE"})
     elif declared.name in SEALER_READS:
         granted["lamina_sealer"] = APP_GRANTS["fixed"]
     if declared.kind != "session" and not declared.secret:
@@ -113,16 +126,22 @@ def grants_of(declared: Table) -> dict[str, frozenset[str]]:
     return granted
 
 
+def column_grants_of(declared: Table) -> list[tuple[str, str, list[str]]]:
+    """Privileges on single columns: (role, privilege, columns)."""
+    granted = []
+    if declared.given:
+        _refuse_unknown(declared)
+        others = [column for column in columns_of(declared) if column not in declared.given]
+        granted.append(("lamina_app", "INSERT", others))
+    if declared.secret:
+        granted.append(("lamina_auditor", "SELECT", shown_columns(declared)))
+    return granted
+
+
 def shown_columns(declared: Table) -> list[str]:
     """The columns of a table with secrets that an auditor reads."""
     _refuse_unknown(declared)
     return [column for column in columns_of(declared) if column not in declared.secret]
-
-
-def columns_of(declared: Table) -> list[str]:
-    if declared.model is None:
-        return []
-    return [field.column for field in declared.model._meta.concrete_fields if field.column]
 
 
 def _triggers(declared: Table) -> Iterator[str]:
@@ -133,7 +152,20 @@ def _triggers(declared: Table) -> Iterator[str]:
         yield _refusing(declared.name, "truncate", "BEFORE TRUNCATE", "STATEMENT")
     if declared.stage:
         yield _stage_trigger(declared.name, declared.stage)
+    yield from _given(declared)
     yield from _keeping(declared)
+
+
+def _given(declared: Table) -> Iterator[str]:
+    """Costs an insert a comparison: the function is called only to refuse."""
+    name = f"{declared.name}_moments_given"
+    if condition := another_moment(declared):
+        yield (
+            f"CREATE OR REPLACE TRIGGER {name} BEFORE INSERT ON {declared.name} FOR EACH ROW WHEN ({condition}) "
+            "EXECUTE FUNCTION mes_refuse_moment();"
+        )
+    else:
+        yield f"DROP TRIGGER IF EXISTS {name} ON {declared.name};"
 
 
 def _keeping(declared: Table) -> Iterator[str]:
@@ -147,7 +179,7 @@ def _keeping(declared: Table) -> Iterator[str]:
     beside = _array(declared.beside)
     changed = "OLD.* IS DISTINCT FROM NEW.*"
     if declared.beside:
-        changed = f"to_jsonb(OLD) - {beside}::text[] IS DISTINCT FROM to_jsonb(NEW) - {beside}::text[]"
+        changed = f"to_jsonb(OLD.*) - {beside}::text[] IS DISTINCT FROM to_jsonb(NEW.*) - {beside}::text[]"
     keep = f"FOR EACH ROW %s EXECUTE FUNCTION mes_keep_change('{declared.key}', {beside}, {_array(declared.hidden)});"
     yield f"CREATE OR REPLACE TRIGGER {table}_kept_insert AFTER INSERT ON {table} {keep % ''}"
     yield f"CREATE OR REPLACE TRIGGER {table}_kept_update AFTER UPDATE ON {table} {keep % f'WHEN ({changed})'}"
@@ -160,7 +192,7 @@ def _array(columns: tuple[str, ...]) -> str:
 def _refuse_unknown(declared: Table) -> None:
     """A misspelt column would be kept as it is."""
     columns = set(columns_of(declared))
-    if unknown := {*declared.beside, *declared.hidden} - columns:
+    if unknown := {*declared.beside, *declared.hidden, *declared.given} - columns:
         raise RegistrationError(f"{declared.name} has no columns {sorted(unknown)}")
 
 

@@ -185,7 +185,7 @@ for _root, _why in (
 ):
     retained_for_good(_root, "R-AUD", because=_why)
 for _table in ("mes_event", "mes_leaf", "mes_seal", "mes_inbox", "mes_signature", "mes_artefact", "mes_delivery",
-               "mes_stream", "mes_epoch", "mes_slot"):  # fmt: skip
+               "mes_stream", "mes_epoch", "mes_slot", "mes_seal_turn"):  # fmt: skip
     kept_with(EVERY_RECORD, _table)
 for _root in ("mes.session", "mes.sign_in_source", "mes.reset"):
     # Security logs: 2 years and 6 years are the least; no rule asks that they go.

@@ -50,6 +50,7 @@ class Table:
     digested: tuple[str, ...] = ()
     no_history: str = ""
     without_event: str = ""
+    given: tuple[str, ...] = ()
 
     @property
     def has_history(self) -> bool:
@@ -135,13 +136,15 @@ def table(
     digested: tuple[str, ...] = (),
     no_history: str = "",
     without_event: str = "",
+    given: tuple[str, ...] = (),
 ) -> Callable[[M], M]:
     """Class decorator of every model: says what its table is. A root names its stream type and digest schemas.
 
     `secret` names the columns that an auditor, who reads everything else, does not see; like `digested` ones, which are
     only large, they stand in the history as a digest. `beside` names the columns that are no part of the record: they
     have no history. `no_history` says why a whole table has none, `without_event` why its rows may come to be in a
-    transaction that publishes nothing.
+    transaction that publishes nothing. `given` names the columns that the database alone fills: nobody may insert a value of
+    their own.
     """
     if bool(root) != bool(digest):
         raise RegistrationError("a root has a digest schema, and nothing else has one")
@@ -149,7 +152,7 @@ def table(
     def declare(model: M) -> M:
         declared = Table(
             model._meta.db_table, kind, model, root, dict(digest or {}), stage, secret, beside, digested, no_history,
-            without_event,
+            without_event, given,
         )  # fmt: skip
         TABLES.add(declared.name, declared)
         if root:

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.utils import timezone
+from psycopg.errors import InsufficientPrivilege
 
 from mes import VERSION
 from mes.artefacts import ArtefactStore, make_durable
@@ -26,7 +27,7 @@ from mes.vault import destroy_file
 
 SPARE = 64 * 1024 * 1024
 """Bytes for the WAL that is written meanwhile."""
-SEALER = "SELECT pg_advisory_lock(hashtext('mes_seal'))"
+SEALER = "SELECT 1 FROM mes_seal_turn FOR UPDATE"
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,8 @@ def _filled(
 ) -> tuple[Contents, int]:
     """Seals wait while the database is copied, so that the copy of the witness says exactly what the copy's seals say."""
     refuse_without_room(partial, size_of(layout.postgres) + SPARE)
-    with roles.connect(where) as record:
-        record.execute(SEALER)
+    with roles.connect(where) as record, record.transaction():
+        _hold_seals(record)
         events, tree_size, version, migrations = _state(record)
         _copy_witness(layout, partial)
         base_backup(where, partial / "base")
@@ -134,6 +135,16 @@ def _filled(
         format=FORMAT,
     )
     return contents, copied
+
+
+def _hold_seals(record: Any) -> None:
+    """Until the transaction ends."""
+    try:
+        record.execute(SEALER)
+    except InsufficientPrivilege:
+        raise BackupFailed(
+            "The role that takes the backup may not let the seals wait. As the owner: GRANT UPDATE ON mes_seal_turn TO it."
+        ) from None
 
 
 def _state(record: Any) -> tuple[int, int, int, list[str]]:

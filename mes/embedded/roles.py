@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import psycopg
@@ -43,6 +44,25 @@ VARIABLES: Mapping[Role, str] = {
     Role.SEALER: "DATABASE_SEALER_URL",
     Role.AUDITOR: "DATABASE_AUDITOR_URL",
 }
+
+
+# Functions of the server that everybody may call, and with which somebody who only reads could write (large objects), or keep
+# the sealer waiting (a transaction with an id, a lock). Whoever needs one has it by name.
+CLOSED_FUNCTIONS: LiteralString = r"""
+DO $$
+DECLARE one regprocedure;
+BEGIN
+    FOR one IN SELECT oid FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND (
+        proname ~ '^(lo_|pg_advisory_|pg_try_advisory_)' OR proname IN (
+            'loread', 'lowrite', 'pg_current_xact_id', 'txid_current', 'pg_logical_emit_message'))
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', one);
+        IF one::text ~ '^(pg_advisory_|pg_try_advisory_|pg_current_xact_id)' THEN
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO lamina_owner, lamina_app', one);
+        END IF;
+    END LOOP;
+END $$
+"""
 
 
 class DatabaseNotNamed(ImproperlyConfigured):
@@ -110,6 +130,10 @@ def bootstrap(layout: Layout) -> None:
         for role in Role:
             _ensure_role(connection, role.login, read_or_create(password_file(role.login, layout)))
         _ensure_database(connection, DATABASE)
+        # Roles of Lamina's have no business there.
+        connection.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
+    with connect({**superuser, "dbname": DATABASE}) as connection:
+        connection.execute(CLOSED_FUNCTIONS)
 
 
 def close_to_public(connection: psycopg.Connection, database: str) -> None:

@@ -22,7 +22,7 @@ class Bad:
     pos: int | None = None
 
 
-class Unreadable(Exception):  # noqa: N818 - a finding, not an error of ours
+class Unreadable(Exception):
     """What stands there cannot be read, as a check found that knows where."""
 
     def __init__(self, bad: Bad) -> None:

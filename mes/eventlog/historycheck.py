@@ -10,8 +10,8 @@ from typing import Any
 
 from django.db import connection
 
+from mes.columnguards import columns_of
 from mes.eventlog.findings import Bad
-from mes.guards import columns_of
 from mes.tables import TABLES, Table
 
 # What the text of a value depends on, as the trigger that kept it has it.

@@ -45,6 +45,7 @@ from mes.eventlog.merkle import (
     verify_inclusion,
 )
 from mes.eventlog.tiles import StoredTree
+from mes.eventlog.waiting import oldest_waiting, open_transactions
 from mes.eventlog.witness import Witness, WitnessAhead
 from mes.models import EventRecord, Leaf, Seal
 from mes.serverkeys import SealKey, key_id, own_key, public_halves
@@ -236,10 +237,9 @@ class Sealer:
 
     def _round(self) -> int:
         with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('mes_seal'))")
-                if not cursor.fetchone()[0]:
-                    return 0
+            if not _has_turn():
+                log.warning("the sealer waits: another sealer, or a backup, has its turn")
+                return 0
             newest = _newest()
             # Before the next one, and under the lock: the newest seal is the only one that may be untold.
             self.witness.catch_up(newest)
@@ -297,6 +297,13 @@ class Sealer:
         return seal
 
 
+def _has_turn() -> bool:
+    """Locks the row of `SealTurn` until the transaction ends, if nobody else has it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM mes_seal_turn FOR UPDATE SKIP LOCKED")
+        return cursor.fetchone() is not None
+
+
 def _newest() -> Seal | None:
     return Seal.objects.order_by("-tree_size").first()
 
@@ -342,7 +349,19 @@ def run(sealer: Sealer, stop: threading.Event) -> None:
             if time.monotonic() >= due or _waiting() >= settings.SEAL_EVENTS:
                 due = time.monotonic() + settings.SEAL_EVERY.total_seconds()
                 sealer.seal_once()
+                _say_if_late()
     sealer.seal_once()
+
+
+def _say_if_late() -> None:
+    waiting = oldest_waiting()
+    if waiting is not None and waiting.is_late:
+        log.warning(
+            "the sealer is late: the event at %s has waited for %.0f s. Open transactions: %s",
+            waiting.pos,
+            waiting.seconds,
+            ", ".join(open_transactions()) or "none",
+        )
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from mes.models.eventlog import (
     Leaf,
     Schedule,
     Seal,
+    SealTurn,
     Slot,
     Stream,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "RuleSet",
     "Schedule",
     "Seal",
+    "SealTurn",
     "SessionActivity",
     "SignInSource",
     "Signature",

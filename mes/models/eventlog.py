@@ -41,7 +41,7 @@ class Stream(models.Model):
         return f"{self.type}/{self.id}@{self.version}"
 
 
-@table("record", no_history=OF_THE_LOG)
+@table("record", no_history=OF_THE_LOG, given=("pos", "tx", "epoch", "recorded_at"))
 class EventRecord(models.Model):
     """A fact in the past tense, written in the transaction that made it true. `payload` is the text that is hashed."""
 
@@ -257,3 +257,17 @@ class Seal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tree_size}:{self.root[:12]}"
+
+
+@table("fixed")
+class SealTurn(models.Model):
+    """One row. Who locks it seals, or copies the database while nobody does; a lock that any login may take (an advisory
+    one) would let a reader stop the seals."""
+
+    id = models.IntegerField(primary_key=True)
+
+    class Meta:
+        db_table = "mes_seal_turn"
+
+    def __str__(self) -> str:
+        return str(self.id)

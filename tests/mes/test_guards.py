@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 from django.db import connections
 
+from mes.columnguards import another_moment
 from mes.embedded.roles import SUPERUSER, Role
 from mes.guards import SEALER_WRITES, guard_statements
 from mes.tables import TABLES, StageGuard, Table
@@ -63,6 +64,19 @@ WAYS_AROUND = {
     "history deleted": "DELETE FROM mes_field_change",
     "an epoch": "INSERT INTO mes_epoch (number) VALUES (9)",
 }  # fmt: skip
+NOT_TOLD = {
+    "a large object": "SELECT lo_from_bytea(0, '\\x41')",
+    "an empty large object": "SELECT lo_creat(-1)",
+    "the lock of the seals": "SELECT 1 FROM mes_seal_turn FOR UPDATE",
+    "a share in the lock of the seals": "SELECT 1 FROM mes_seal_turn FOR KEY SHARE",
+    "the table of that lock": "LOCK TABLE mes_seal_turn IN ROW EXCLUSIVE MODE",
+    "a message in the journal": "SELECT pg_logical_emit_message(true, 'a', 'b')",
+}
+EVENT = (
+    "INSERT INTO mes_event (uid, stream_type, stream_id, version, type, schema_version, payload, actor, reason, correlation, "
+    "occurred_at, software, record_schema, record_digest{more}) VALUES (gen_random_uuid(), 'test', '1', 1, 'test', 1, '{{}}', "
+    "'system:test', '', gen_random_uuid(), now(), '1', 1, ''{value})"
+)
 Says = Callable[[str], str]
 
 
@@ -117,6 +131,60 @@ def test_nobody_finds_a_way_around(cluster: Cluster, django_db_setup: None, way:
 def test_only_the_sealer_seals(cluster: Cluster, django_db_setup: None, table: str) -> None:
     for login in (Role.APP.login, Role.AUDITOR.login):
         assert refusal(cluster, login, f"INSERT INTO {table}") == DENIED, login
+
+
+@pytest.mark.parametrize("way", NOT_TOLD)
+def test_who_only_reads_keeps_nobody_waiting_and_writes_nothing(
+    cluster: Cluster, django_db_setup: None, way: str
+) -> None:
+    for login in (APP, Role.AUDITOR.login):
+        assert refusal(cluster, login, NOT_TOLD[way]) == DENIED, login
+
+
+@pytest.mark.parametrize("what", ["SELECT pg_try_advisory_lock(1)", "SELECT pg_current_xact_id()"])
+def test_an_auditor_holds_no_lock_and_no_transaction(
+    cluster: Cluster, django_db_setup: None, what: str
+) -> None:
+    assert refusal(cluster, Role.AUDITOR.login, what) == DENIED
+    assert refusal(cluster, APP, what) == ""
+
+
+@pytest.mark.requirement("P11-10e")
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("recorded_at", "'2031-05-05'"),
+        ("tx", "900000000000000"),
+        ("epoch", "1"),
+        ("pos", "7"),
+        ("pos", "DEFAULT"),
+    ],
+)
+def test_the_database_alone_says_when_and_where_an_event_stands(
+    cluster: Cluster, django_db_setup: None, column: str, value: str
+) -> None:
+    assert refusal(cluster, APP, EVENT.format(more="", value="")) == ""
+    assert refusal(cluster, APP, EVENT.format(more=f", {column}", value=f", {value}")) == DENIED
+    override = EVENT.format(more="", value="").replace(") VALUES", ") OVERRIDING SYSTEM VALUE VALUES")
+    assert (
+        refusal(cluster, APP, override.replace("(uid,", "(pos, uid,").replace("VALUES (", "VALUES (7, "))
+        == DENIED
+    )
+
+
+@pytest.mark.requirement("P11-10e")
+def test_a_moment_that_the_database_gives_is_the_moment_of_the_statement(
+    cluster: Cluster, django_db_setup: None
+) -> None:
+    given = [table for table in TABLES.values() if another_moment(table)]
+    assert len(given) > 40
+    for table in given:
+        column = another_moment(table).split()[0].removeprefix("NEW.")
+        for login in (APP, Role.OWNER.login):
+            forged = f"INSERT INTO {table.name} ({column}) VALUES ('2031-05-05')"
+            assert refusal(cluster, login, forged) == DENIED, table.name
+            honest = f"INSERT INTO {table.name} DEFAULT VALUES"
+            assert refusal(cluster, login, honest) in ("", "23502", "23514"), table.name
 
 
 def test_an_auditor_and_the_sealer_change_nothing(cluster: Cluster, django_db_setup: None) -> None:

@@ -11,6 +11,7 @@ from django.db import ProgrammingError, connection, connections, transaction
 
 from mes.choices import Meaning
 from mes.choices import Role as PersonRole
+from mes.columnguards import another_moment, columns_of
 from mes.embedded.roles import SUPERUSER, Role
 from mes.eventlog.base import Actor
 from mes.eventlog.changes import changes_under
@@ -21,7 +22,6 @@ from mes.eventlog.sealing import Sealer, load_key, public_keys
 from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import verify
 from mes.exceptions import InvalidInput, SignatureRefused
-from mes.guards import columns_of
 from mes.management.commands.rebase_history import rebase_history
 from mes.models import Account, EventRecord, FieldChange, Person, RoleGrant
 from mes.services.accounts import name_contact, verify_contact
@@ -86,6 +86,8 @@ def write_one(table: Table) -> None:
         for (constraint,) in cursor.fetchall():
             cursor.execute(f'ALTER TABLE {name} DROP CONSTRAINT "{constraint}"')
     columns = ", ".join(f'"{column}"' for column in types)
+    if another_moment(table):
+        do(f"ALTER TABLE {name} DISABLE TRIGGER {name}_moments_given")
     if table.stage:
         do(f"ALTER TABLE {name} DISABLE TRIGGER {name}_{table.stage.column}_guarded")
     do(f"INSERT INTO {name} ({columns}) VALUES ({', '.join(FIRST[kind] for kind in types.values())})")
@@ -192,7 +194,8 @@ def said_after(cluster: Cluster, statement: str) -> list[str]:
 
 def copied(name: str, **changed: str) -> str:
     """SQL: a copy of the first row of a table, with some columns otherwise."""
-    columns = [column for column in columns_of(TABLES[name]) if column != "id"]
+    given = [word.removeprefix("NEW.") for word in another_moment(TABLES[name]).split() if "NEW." in word]
+    columns = [column for column in columns_of(TABLES[name]) if column not in ("id", *given)]
     values = ", ".join(changed.get(column, column) for column in columns)
     return f"INSERT INTO {name} ({', '.join(columns)}) SELECT {values} FROM {name} LIMIT 1"
 

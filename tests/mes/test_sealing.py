@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import connections
+from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,6 +124,47 @@ def test_an_event_of_a_transaction_still_open_is_waited_for(
     order = list(Leaf.objects.order_by("index").values_list("event__stream_id", flat=True))[2:]
     assert order == [str(early.pk), str(late.pk)]
     assert verdict().result == "VALID"
+
+
+def test_whoever_only_reads_does_not_keep_the_sealer_waiting(
+    seal: Callable[[], int], cluster: Cluster
+) -> None:
+    """Nor does one who holds the lock that it once took."""
+    happen(make_person())
+    with cluster.connect(SUPERUSER, connections.settings["default"]["NAME"]) as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('mes_seal'))")
+        assert seal() == 2
+
+
+def test_a_sealer_that_has_to_wait_says_so(
+    seal: Callable[[], int], cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    happen(make_person())
+    with cluster.connect(SUPERUSER, connections.settings["default"]["NAME"]) as other, other.transaction():
+        other.execute("SELECT 1 FROM mes_seal_turn FOR UPDATE")
+        assert seal() == 0
+    assert "the sealer waits: another sealer, or a backup, has its turn" in caplog.text
+    assert seal() == 2
+
+
+def test_a_sealer_that_is_late_says_who_writes_for_so_long(
+    seal: Callable[[], int], cluster: Cluster, caplog: pytest.LogCaptureFixture, client: Client
+) -> None:
+    happen(make_person())
+    with (
+        cluster.connect(Role.APP.login, connections.settings["default"]["NAME"]) as other,
+        other.transaction(),
+    ):
+        other.execute("SELECT pg_current_xact_id()")
+        happen(make_person())
+        tamper(cluster, "UPDATE mes_event SET recorded_at = recorded_at - interval '62 s'")
+        with acting_as(cluster, Role.SEALER.login):
+            sealing._say_if_late()
+        assert "the sealer is late: the event at " in caplog.text
+        assert f"{Role.APP.login} (process {other.info.backend_pid})" in caplog.text
+        assert client.get("/healthz").json()["seals"] == "late"
+    assert seal() == 4
+    assert client.get("/healthz").json()["seals"] == "up"
 
 
 def test_two_sealers_at_once_give_each_event_one_leaf(
@@ -349,13 +391,13 @@ def test_a_witness_that_cannot_be_written_stops_the_sealing_after_one_seal(
 
 
 def test_the_running_sealer_outlives_a_contradiction_and_says_so(
-    seal: Callable[[], int], keys: Path, witness: Path, caplog: pytest.LogCaptureFixture
+    seal: Callable[[], int], cluster: Cluster, keys: Path, witness: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     happen(make_person())
     seal()
     with witness.open("ab") as file:
         file.write(witnessing.Told(99, "0" * 64, "0" * 128).line())
-    with sealing._outlived():
+    with acting_as(cluster, Role.SEALER.login), sealing._outlived():
         Sealer(load_key(keys), witness).seal_once()
     assert "the sealer seals nothing: The witness knows a seal of tree size 99" in caplog.text
 

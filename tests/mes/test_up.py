@@ -101,7 +101,7 @@ def test_killed_it_leaves_nothing_behind_and_stopped_neither(environment: dict[s
 
 def _serves(stack: Stack, port: int) -> None:
     assert {"postgres", "valkey", "web", "relay", "worker", "seal", "tick"} <= stack.processes.keys()
-    assert _request(port, "GET", "/healthz") == (200, '{"database": "up", "broker": "up"}')
+    assert _request(port, "GET", "/healthz") == (200, '{"database": "up", "broker": "up", "seals": "up"}')
     too_large = {"Content-Length": str(2 * 1024**3)}
     assert _request(port, "POST", "/healthz", headers=too_large)[0] == 413
     assert _request(port, "GET", "/healthz", headers={"Host": "evil.example"})[0] == 400

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 import time_machine
 from django.db import Error, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from devices.choices import Stage
@@ -192,6 +193,7 @@ def test_a_scan_without_a_gauge_is_not_accepted(staff: Staff, device: Device) ->
     }
     tell(device, ScanReceived.from_payload(old, 1))
     row.measurement.pk, row.measurement.inspection = None, copy
+    row.measurement.measured_at = Now()
     row.measurement.save(force_insert=True)
     verdict = GATES["G-INS-01:the_gauge_was_fit"].check(device)
     assert verdict.outcome == "block"

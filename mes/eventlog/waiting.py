@@ -1,0 +1,53 @@
+"""How long events wait for their seal, and who keeps the sealer from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import connection
+
+LATE = timedelta(minutes=1)
+"""Six rounds of the sealer. A backup of a large record takes longer, and is said to make seals wait."""
+
+OLDEST = """
+    WITH last AS (
+        SELECT e.epoch, e.tx, e.pos FROM mes_leaf l JOIN mes_event e ON e.pos = l.event_id ORDER BY l.index DESC LIMIT 1)
+    SELECT e.pos, extract(epoch FROM statement_timestamp() - e.recorded_at)::float FROM mes_event e
+    WHERE (e.epoch, e.tx, e.pos) > (
+        coalesce((SELECT epoch FROM last), 0), coalesce((SELECT tx FROM last), 0), coalesce((SELECT pos FROM last), 0))
+    ORDER BY e.epoch, e.tx, e.pos LIMIT 1
+"""
+# The views of the server hide another role's transactions, but not its locks: each one that writes holds its own id.
+HOLDERS = """
+    SELECT DISTINCT coalesce(a.usename, '?') || ' (process ' || l.pid || ')' FROM pg_locks l
+    LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'transactionid' AND l.granted AND l.pid <> pg_backend_pid() ORDER BY 1 LIMIT 5
+"""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The first event without a seal, and for how long it has waited, by the database's clock."""
+
+    pos: int
+    seconds: float
+
+    @property
+    def is_late(self) -> bool:
+        return self.seconds > LATE.total_seconds()
+
+
+def oldest_waiting() -> Waiting | None:
+    """None where everything is sealed."""
+    with connection.cursor() as cursor:
+        cursor.execute(OLDEST)
+        found = cursor.fetchone()
+    return Waiting(*found) if found else None
+
+
+def open_transactions() -> list[str]:
+    """Who has written and not ended yet: a seal covers what came before the oldest of them."""
+    with connection.cursor() as cursor:
+        cursor.execute(HOLDERS)
+        return [holder for (holder,) in cursor.fetchall()]
