@@ -209,6 +209,22 @@ def _scalar(statement: str, values: list[Any]) -> int | None:
         return int(found[0]) if found else None
 
 
+# The snapshot sees nothing of a transaction that begins after it; its own, where it has one, began before.
+AHEAD = """
+    SELECT e.pos, e.epoch, e.tx FROM mes_event e WHERE (e.epoch, e.tx) >= (mes_current_epoch(), greatest(
+        pg_snapshot_xmax(pg_current_snapshot())::text::bigint, 1 + pg_current_xact_id_if_assigned()::text::bigint))
+    ORDER BY e.epoch, e.tx, e.pos LIMIT 1
+"""
+
+
+def check_ahead() -> Generator[Bad]:
+    """No event is of a transaction, or an epoch, that has not begun: the sealer would never come to it (K-02)."""
+    with connection.cursor() as cursor:
+        cursor.execute(AHEAD)
+        for pos, epoch, tx in cursor.fetchall():
+            yield Bad("event", f"pos {pos}: its transaction {tx} of epoch {epoch} has not begun", pos)
+
+
 # --- streams
 
 

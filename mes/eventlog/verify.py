@@ -1,12 +1,14 @@
 """Recompute everything and name the first bad position.
 
 What is checked, in this order: each leaf against its event, in settled order, and the tiles that leaves keep; each
-seal's root, signature, consistency proof and the seal it follows; events before the last sealed one that have no leaf;
+seal's root, signature, consistency proof and the seal it follows; events before the last sealed one that have no leaf, and those whose transaction has
+not begun;
 the witness against the seals, both ways (a truncated tail, an old backup put back, a shortened witness); the versions of every
 stream without gaps, and its counter; the last digest of every stream against its live row, and rows without a stream;
 the digests that roots hold over other rows (`mes.tables.covered_by`); every row of every table against its history;
-the keys at hand against the record (`mes.tables.checked`); and every stored file against its name. Nothing is written. What
-cannot be read was not written by Lamina either, and is named like what differs.
+deliveries, inbox, slots and epochs against the log; what guards the database against what it should be; the keys at hand
+against the record (`mes.tables.checked`); and every stored file against its name. Nothing is written. What cannot be read
+was not written by Lamina either, and is named like what differs.
 """
 
 from __future__ import annotations
@@ -23,9 +25,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import connection, transaction
 
 from mes.artefacts import ArtefactStore
+from mes.eventlog.deliverycheck import check_clock, check_deliveries
 from mes.eventlog.findings import Bad, first_bad
+from mes.eventlog.guardcheck import check_guards
 from mes.eventlog.historycheck import check_history
-from mes.eventlog.logcheck import check_leaves, check_streams, check_witness
+from mes.eventlog.logcheck import check_ahead, check_leaves, check_streams, check_witness
 from mes.eventlog.rowcheck import (
     check_covered,
     check_declared,
@@ -34,6 +38,7 @@ from mes.eventlog.rowcheck import (
     check_rows,
     disposed_files,
 )
+from mes.eventlog.waiting import oldest_waiting
 from mes.eventlog.witness import Witness
 from mes.models import EventRecord, Leaf
 
@@ -44,7 +49,8 @@ __all__ = ["Bad", "Verdict", "check_covered", "verify"]
 class Verdict:
     """`per_second` counts events over the time that the log alone took; `seconds` is that of everything.
 
-    `disposed`: files that certificates of destruction explain.
+    `disposed`: files that certificates of destruction explain. `late`: the first event that has waited for its seal longer than
+    a sealer that works lets it, and for how many seconds; a site that stood still has one as well, so it makes nothing altered.
     """
 
     result: str
@@ -54,6 +60,7 @@ class Verdict:
     seconds: float
     first_bad: dict[str, Any] | None
     disposed: int = 0
+    late: dict[str, Any] | None = None
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -76,6 +83,7 @@ def verify(
         bad = first_bad(
             ("log", check_leaves(keys)),
             *([("witness", check_witness(told, heard))] if told else ()),
+            ("event", check_ahead()),
             ("stream", check_streams()),
         )
         log_took = time.monotonic() - started
@@ -84,9 +92,13 @@ def verify(
             ("row", check_origins()),
             ("covered rows", check_covered()),
             ("history", check_history()),
+            ("delivery", check_deliveries()),
+            ("clock", check_clock()),
+            ("guard", check_guards()),
         )
         if files:
             bad = bad or first_bad(("certificate of destruction", _explained(disposed)))
+        waiting = oldest_waiting()
     # Outside the snapshot: keys may change meanwhile; hashing every file takes long, and a file never changes.
     bad = bad or first_bad(("keys", check_declared()), ("file", check_files(files, disposed)))
     return Verdict(
@@ -97,6 +109,7 @@ def verify(
         seconds=round(time.monotonic() - started, 3),
         first_bad=asdict(bad) if bad else None,
         disposed=len(disposed),
+        late=asdict(waiting) if waiting and waiting.is_late else None,
     )
 
 

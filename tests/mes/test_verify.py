@@ -258,6 +258,28 @@ def test_an_inserted_event_with_a_leaf_at_the_end(verify: Verify, cluster: Clust
     assert _bad(verify()) == ("seal", f"pos {pos}, leaf 13: no seal covers it", pos)
 
 
+@pytest.mark.parametrize(("column", "value"), [("tx", "900000000000000"), ("epoch", "2")])
+def test_an_event_that_the_sealer_would_never_come_to(
+    verify: Verify, cluster: Cluster, column: str, value: str
+) -> None:
+    pos = _pos_of(15)
+    tamper(cluster, f"UPDATE mes_event SET {column} = {value} WHERE pos = {pos}")
+    what, where, found = _bad(verify())
+    assert (what, found) == ("event", pos)
+    assert where.endswith(" has not begun")
+
+
+def test_an_event_that_waits_for_long_is_told(verify: Verify, cluster: Cluster) -> None:
+    assert verify().late is None
+    pos = _pos_of(14)
+    tamper(cluster, f"UPDATE mes_event SET recorded_at = now() - interval '62 s' WHERE pos = {pos}")
+    found = verify()
+    assert found.result == "VALID"
+    assert found.late is not None
+    assert found.late["pos"] == pos
+    assert 60 < found.late["seconds"] < 600
+
+
 def test_a_truncated_tail_of_events(verify: Verify, cluster: Cluster) -> None:
     pos = _at(9)
     tamper(cluster, f"DELETE FROM mes_event WHERE pos >= {pos}")
@@ -472,15 +494,6 @@ def test_a_row_inserted_behind_the_log(verify: Verify, cluster: Cluster) -> None
         "INSERT INTO mes_person (id, full_name, credentials, timezone, active, external) VALUES (4711, 'Nobody', '', 'UTC', true, false)",
     )
     assert _bad(verify()) == ("row", "mes.person/4711: the row stands without an event", None)
-
-
-def test_what_steers_deliveries_is_no_part_of_the_record(verify: Verify, cluster: Cluster) -> None:
-    tamper(
-        cluster,
-        "INSERT INTO mes_lane (handler, stream_type, stream_id) VALUES ('a.handler', 'mes.person', '1')",
-        f"INSERT INTO mes_inbox (handler, event_id, run) VALUES ('a.handler', {_at(3)}, 1)",
-    )
-    assert verify().result == "VALID"
 
 
 def test_a_seal_that_cannot_be_read(verify: Verify, cluster: Cluster) -> None:

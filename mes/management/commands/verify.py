@@ -30,6 +30,10 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"disposed: {verdict.disposed} files, as signed certificates of destruction say"
             )
+        if verdict.late:
+            self.stdout.write(
+                f"late: the event at {verdict.late['pos']} has waited for its seal for {verdict.late['seconds']:.0f} s"
+            )
         if verdict.first_bad:
             self.stdout.write(f"first bad: {verdict.first_bad['what']} at {verdict.first_bad['where']}")
         if options["json"]:

@@ -1,0 +1,184 @@
+"""The check of what keeps the record from being changed: triggers, functions, CHECKs, grants and roles stand as `mes.guards`
+made them. `manage.py prepare_database` makes them again."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from django.db import connection
+
+from mes.columnguards import check_name, readable_condition
+from mes.eventlog.findings import Bad
+from mes.guards import ROLES, SEALER_TURN, column_grants_of, grants_of, guard_statements
+from mes.tables import TABLES
+
+FUNCTION = re.compile(
+    r"CREATE OR REPLACE FUNCTION (\w+)\(\) RETURNS trigger LANGUAGE plpgsql(.*?)AS \$\$(.*?)\$\$", re.DOTALL
+)
+TRIGGER = re.compile(r"CREATE OR REPLACE (TRIGGER (\w+) .*? ON (\w+).*?);", re.DOTALL)
+SETTING = re.compile(r"SET (\w+) = ('[^']*'|\w+(?:, \w+)*)")
+# Made by a migration.
+CURRENT_EPOCH = {
+    "mes_current_epoch": ("BEGIN RETURN (SELECT max(number) FROM mes_epoch); END", False, frozenset[str]())
+}
+
+FUNCTIONS = """
+    SELECT proname, prosrc, prosecdef, coalesce(proconfig, '{}'), pg_get_userbyid(proowner)
+    FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+"""
+TRIGGERS = """
+    SELECT c.relname, t.tgname, pg_get_triggerdef(t.oid, true), t.tgenabled = 'O', t.tgisinternal
+    FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relname = ANY(%s)
+        AND c.relnamespace = 'public'::regnamespace
+"""
+CHECKS = """
+    SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid, true) FROM pg_constraint WHERE conname = ANY(%s)
+"""
+GRANTS = """
+    SELECT c.relname, a.grantee = c.relowner, coalesce(r.rolname, 'PUBLIC'), a.privilege_type, '' FROM pg_class c
+    CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+    WHERE c.relname = ANY(%s) AND c.relnamespace = 'public'::regnamespace
+    UNION ALL
+    SELECT c.relname, a.grantee = c.relowner, coalesce(r.rolname, 'PUBLIC'), a.privilege_type, f.attname FROM pg_class c
+    JOIN pg_attribute f ON f.attrelid = c.oid AND f.attacl IS NOT NULL
+    CROSS JOIN LATERAL aclexplode(f.attacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+    WHERE c.relname = ANY(%s) AND c.relnamespace = 'public'::regnamespace
+"""
+RELATIONS = """
+    SELECT c.relname, pg_get_userbyid(c.relowner), c.relrowsecurity, c.relhasrules, c.relkind = 'r' FROM pg_class c
+    WHERE c.relname = ANY(%s) AND c.relnamespace = 'public'::regnamespace
+"""
+ROLE_RIGHTS = """
+    SELECT r.rolname, concat_ws(', ', CASE WHEN rolsuper THEN 'superuser' END, CASE WHEN rolcreaterole THEN 'makes roles' END,
+        CASE WHEN rolcreatedb THEN 'makes databases' END, CASE WHEN rolreplication THEN 'replicates' END,
+        CASE WHEN rolbypassrls THEN 'passes policies' END,
+        CASE WHEN has_database_privilege(r.oid, current_database(), 'CREATE') THEN 'makes schemas' END,
+        CASE WHEN has_schema_privilege(r.oid, 'public', 'CREATE') THEN 'makes tables' END,
+        (SELECT 'is also ' || string_agg(m.roleid::regrole::text, ', ') FROM pg_auth_members m WHERE m.member = r.oid))
+    FROM pg_roles r WHERE r.rolname = ANY(%s)
+"""
+# Under which a session's triggers, or all of them, would not fire.
+SWITCHES = """
+    SELECT coalesce(nullif(setrole, 0)::regrole::text, 'everybody') || ': ' || setting FROM pg_db_role_setting,
+        unnest(setconfig) AS setting
+    WHERE setting ~ '^(session_replication_role|event_triggers)=' AND setdatabase IN (
+        0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+"""
+
+
+def check_guards() -> Generator[Bad]:
+    """The first guard that is missing, another or too many. Says nothing of tables that Lamina does not know."""
+    for finding in (_functions, _triggers, _checks, _relations, _grants, _roles):
+        yield from (Bad("guard", where) for where in finding())
+
+
+def _functions() -> Iterator[str]:
+    wanted = dict(CURRENT_EPOCH)
+    for name, header, body in FUNCTION.findall("\n".join(guard_statements())):
+        settings = frozenset(f"{key}={value}" for key, value in SETTING.findall(header))
+        wanted[name] = (body, "SECURITY DEFINER" in header, frozenset(map(_bare, settings)))
+    found = {name: rest for name, *rest in _rows(FUNCTIONS)}
+    for name, (body, definer, settings) in sorted(wanted.items()):
+        if name not in found:
+            yield f"the function {name} was dropped"
+        elif found[name][:2] != [body, definer] or {_bare(one) for one in found[name][2]} != settings:
+            yield f"the function {name} was replaced"
+        elif found[name][3] in ROLES:
+            yield f"the function {name} belongs to {found[name][3]}"
+    for name in sorted(set(found) - set(wanted)):
+        if found[name][1]:
+            yield f"the function {name}, which runs as another, is none of Lamina's"
+
+
+def _triggers() -> Iterator[str]:
+    wanted = {
+        (table, name): _bare(f"CREATE {text}")
+        for text, name, table in TRIGGER.findall("\n".join(guard_statements()))
+    }
+    found = {}
+    for table, name, text, enabled, internal in _rows(TRIGGERS, list(TABLES)):
+        if not enabled:
+            yield f"{table}: the trigger {name} is switched off"
+        if not internal:
+            found[table, name] = _bare(text)
+    for table, name in sorted({*wanted, *found}):
+        if (table, name) not in found:
+            yield f"{table}: the trigger {name} was dropped"
+        elif (table, name) not in wanted:
+            yield f"{table}: the trigger {name} is none of Lamina's"
+        elif found[table, name] != wanted[table, name]:
+            yield f"{table}: the trigger {name} was replaced"
+
+
+def _checks() -> Iterator[str]:
+    wanted = {
+        (name, check_name(table)): _bare(f"CHECK {condition}")
+        for name, table in TABLES.items()
+        if (condition := readable_condition(table))
+    }
+    names = [check for _, check in wanted]
+    found = {
+        (table, name): _bare(text).removesuffix("notvalid") for table, name, text in _rows(CHECKS, names)
+    }
+    for table, name in sorted(wanted):
+        if found.get((table, name)) != wanted[table, name]:
+            yield f"{table}: the check {name} was dropped or replaced"
+
+
+def _relations() -> Iterator[str]:
+    for name, owner, policies, rules, is_table in _rows(RELATIONS, list(TABLES)):
+        if owner in ROLES:
+            yield f"{name} belongs to {owner}"
+        if policies or rules or not is_table:
+            yield f"{name} has a rule or a policy, or is no table"
+
+
+def _grants() -> Iterator[str]:
+    wanted: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for name, table in TABLES.items():
+        for role, privileges in grants_of(table).items():
+            wanted[name, role] |= privileges
+        for role, privilege, columns in column_grants_of(table):
+            wanted[name, role] |= {f"{privilege} ({column})" for column in columns}
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for table_name, is_owner, role, privilege, column in _rows(GRANTS, list(TABLES), list(TABLES)):
+        if not is_owner:
+            found[table_name, role].add(f"{privilege} ({column})" if column else privilege)
+    for name, role in sorted({*wanted, *found}):
+        more = found[name, role] - wanted[name, role]
+        if role not in ROLES and role != "PUBLIC":
+            more = {right for right in more if not _is_allowed_to_others(name, right)}
+        if more:
+            yield f"{name}: {role} was given {', '.join(sorted(more))}"
+        if less := wanted[name, role] - found[name, role]:
+            yield f"{name}: {', '.join(sorted(less))} was taken from {role}"
+
+
+def _is_allowed_to_others(table: str, right: str) -> bool:
+    """An operator's own roles may read, and take backups."""
+    return right.startswith("SELECT") or (table == SEALER_TURN and right.startswith("UPDATE"))
+
+
+def _roles() -> Iterator[str]:
+    found = dict(_rows(ROLE_RIGHTS, list(ROLES)))
+    for role in ROLES:
+        if role not in found:
+            yield f"the role {role} is gone"
+        elif found[role]:
+            yield f"the role {role}: {found[role]}"
+    for (setting,) in _rows(SWITCHES):
+        yield f"a setting for {setting}"
+
+
+def _bare(text: str) -> str:
+    """What PostgreSQL writes otherwise than it was written: spaces, brackets, quotes of names, case."""
+    return re.sub(r"""[\s()";']|::text\[\]""", "", text).casefold()
+
+
+def _rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, list(values) or None)
+        return list(cursor.fetchall())

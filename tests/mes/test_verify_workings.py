@@ -1,0 +1,199 @@
+"""`verify` names what was altered of the log's own workings, and of what guards the database."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import connections
+
+from mes.columnguards import check_name
+from mes.embedded.roles import SUPERUSER, Role
+from mes.eventlog.deliverycheck import check_clock, check_deliveries
+from mes.eventlog.findings import Bad
+from mes.eventlog.guardcheck import check_guards
+from mes.eventlog.schedules import tick
+from mes.eventlog.unit import open_unit, publish
+from mes.eventlog.verify import verify
+from mes.models import Delivery, DeliveryStatus, EventRecord, Person
+from mes.services.deliveries import replay_delivery, skip_delivery
+from mes.tables import TABLES
+from tests.mes.events import Happened, handling
+from tests.mes.logins import acting_as, tamper
+from tests.mes.makers import SYSTEM, make_person
+from tests.servers import Cluster
+
+pytestmark = [pytest.mark.requirement("K-01"), pytest.mark.requirement("P11-10a")]
+DATABASE_WIDE = {
+    "ALTER ROLE lamina_app SUPERUSER": "ALTER ROLE lamina_app NOSUPERUSER",
+    "GRANT lamina_owner TO lamina_app": "REVOKE lamina_owner FROM lamina_app",
+}
+GUARDS = {
+    "ALTER TABLE mes_event DISABLE TRIGGER ALL": "mes_event: the trigger ",
+    "ALTER TABLE mes_event ENABLE ALWAYS TRIGGER mes_event_no_update": "mes_event: the trigger mes_event_no_update is switched off",
+    "DROP TRIGGER mes_event_no_update ON mes_event": "mes_event: the trigger mes_event_no_update was dropped",
+    "DROP TRIGGER devices_device_kept_update ON devices_device": "devices_device: the trigger devices_device_kept_update was dropped",
+    "CREATE TRIGGER mine BEFORE UPDATE ON mes_person FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()": "mes_person: the trigger mine is none of Lamina's",
+    "CREATE OR REPLACE TRIGGER mes_person_kept_update AFTER UPDATE ON mes_person FOR EACH ROW WHEN (false) EXECUTE FUNCTION mes_keep_change('id', '{}', '{}')": "mes_person: the trigger mes_person_kept_update was replaced",
+    "CREATE OR REPLACE FUNCTION mes_refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'": "the function mes_refuse was replaced",
+    "CREATE OR REPLACE FUNCTION mes_current_epoch() RETURNS integer LANGUAGE plpgsql STABLE AS 'BEGIN RETURN 1; END'": "the function mes_current_epoch was replaced",
+    "ALTER FUNCTION mes_keep_change() SECURITY INVOKER": "the function mes_keep_change was replaced",
+    "ALTER FUNCTION mes_keep_change() SET timezone = 'Asia/Kolkata'": "the function mes_keep_change was replaced",
+    "ALTER FUNCTION mes_keep_change() OWNER TO lamina_app": "the function mes_keep_change belongs to lamina_app",
+    "CREATE FUNCTION mine() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT'": "the function mine, which runs as another, is none of Lamina's",
+    "ALTER TABLE mes_event OWNER TO lamina_app": "mes_event belongs to lamina_app",
+    "CREATE RULE mine AS ON INSERT TO mes_field_change DO INSTEAD NOTHING": "mes_field_change has a rule or a policy, or is no table",
+    "ALTER TABLE mes_event ENABLE ROW LEVEL SECURITY": "mes_event has a rule or a policy, or is no table",
+    "GRANT UPDATE, DELETE ON mes_event TO lamina_app": "mes_event: lamina_app was given DELETE, UPDATE",
+    "GRANT INSERT (tx) ON mes_event TO lamina_app": "mes_event: lamina_app was given INSERT (tx)",
+    "GRANT DELETE ON mes_event TO PUBLIC": "mes_event: PUBLIC was given DELETE",
+    "REVOKE INSERT ON mes_person FROM lamina_app": "mes_person: INSERT was taken from lamina_app",
+    f"ALTER TABLE mes_seal DROP CONSTRAINT {check_name(TABLES['mes_seal'])}": "mes_seal: the check ",
+    f"ALTER TABLE mes_seal DROP CONSTRAINT {check_name(TABLES['mes_seal'])}; ALTER TABLE mes_seal ADD CONSTRAINT "
+    f"{check_name(TABLES['mes_seal'])} CHECK (true)": "mes_seal: the check ",
+    "GRANT CREATE ON SCHEMA public TO lamina_app": "the role lamina_app: makes tables",
+    "ALTER ROLE lamina_app IN DATABASE {database} SET session_replication_role = replica": "a setting for lamina_app: session_replication_role=replica",
+}  # fmt: skip
+
+
+def first(check: Callable[[], Iterator[Bad]]) -> str:
+    found = next(iter(check()), None)
+    return found.where if found else ""
+
+
+def happen(person: Person) -> int:
+    with open_unit():
+        uid = publish(person, Happened(), actor=SYSTEM)
+    return EventRecord.objects.get(uid=uid).pos
+
+
+@pytest.fixture
+def delivered(drain: Callable[[], int]) -> Iterator[list[int]]:
+    """Positions of four events: three had their reaction, one waits for it."""
+    with handling(lambda _: None):
+        person = make_person()
+        happened = [happen(person) for _ in range(3)]
+        drain()
+        happened.append(happen(person))
+        assert verify(keys={}, witness=None).first_bad is None
+        yield happened
+
+
+def test_untouched_guards_are_as_they_should_be(committed_db: None, cluster: Cluster) -> None:
+    assert list(check_guards()) == []
+    for login in (Role.AUDITOR.login, Role.OWNER.login):
+        with acting_as(cluster, login):
+            assert list(check_guards()) == [], login
+
+
+@pytest.mark.parametrize("change", GUARDS)
+def test_a_guard_that_is_no_more(committed_db: None, cluster: Cluster, change: str) -> None:
+    tamper(
+        cluster,
+        change.format(database=connections.settings["default"]["NAME"])
+        if "IN DATABASE" in change
+        else change,
+    )
+    assert first(check_guards).startswith(GUARDS[change])
+    bad = verify(keys={}, witness=None).first_bad
+    assert bad is not None
+    assert bad["what"] == "guard"
+
+
+@pytest.mark.parametrize("change", DATABASE_WIDE)
+def test_a_role_that_may_more_than_it_should(committed_db: None, cluster: Cluster, change: str) -> None:
+    with cluster.connect(SUPERUSER) as superuser:
+        superuser.execute(change.encode())
+        try:
+            assert first(check_guards).startswith("the role lamina_app: ")
+        finally:
+            superuser.execute(DATABASE_WIDE[change].encode())
+    assert first(check_guards) == ""
+
+
+def test_an_operators_own_role_may_read(committed_db: None, cluster: Cluster) -> None:
+    with cluster.connect(SUPERUSER, connections.settings["default"]["NAME"]) as superuser:
+        superuser.execute("CREATE ROLE rig_reports")
+        superuser.execute("GRANT SELECT ON mes_event TO rig_reports")
+        superuser.execute("GRANT UPDATE ON mes_seal_turn TO rig_reports")
+        assert first(check_guards) == ""
+        superuser.execute("GRANT UPDATE ON mes_event TO rig_reports")
+        assert first(check_guards) == "mes_event: rig_reports was given UPDATE"
+        superuser.execute("DROP OWNED BY rig_reports; DROP ROLE rig_reports")
+
+
+@pytest.mark.parametrize(
+    ("change", "number", "what"),
+    [
+        ("UPDATE mes_delivery SET status = 'skipped'", 0, "skipped in run 1, but the inbox holds 1 runs"),
+        ("UPDATE mes_delivery SET status = 'skipped' WHERE event_id = {3}", 3, "skipped in run 1, but events speak of 0 skips"),
+        ("UPDATE mes_delivery SET status = 'done' WHERE event_id = {3}", 3, "done in run 1, but the inbox holds 0 runs"),
+        ("UPDATE mes_delivery SET status = 'pending' WHERE event_id = {1}", 1, "pending in run 1, but the inbox holds 1"),
+        ("UPDATE mes_delivery SET status = 'pending', run = 2 WHERE event_id = {1}", 1, "pending in run 2, but events speak of 0 skips and 0 replays"),
+        ("UPDATE mes_delivery SET next_at = '9000-01-01' WHERE event_id = {3}", 3, "it waits until 9000-01-01"),
+        ("UPDATE mes_delivery SET status = 'sent', lease_until = '9000-01-01' WHERE event_id = {3}", 3, "it waits until 9000"),
+        ("UPDATE mes_delivery SET version = version + 90 WHERE event_id = {1}", 1, "it names another stream or version"),
+        ("UPDATE mes_delivery SET stream_id = '0' WHERE event_id = {1}", 1, "its lane is gone"),
+        ("UPDATE mes_delivery SET handler = 'test.other' WHERE event_id = {1}", 1, "its lane is gone"),
+        ("UPDATE mes_delivery SET event_id = -7 WHERE event_id = {1}", None, "there is no such event"),
+        ("DELETE FROM mes_delivery WHERE event_id = {1}", 1, "the delivery was deleted (the inbox speaks of it)"),
+        ("DELETE FROM mes_delivery WHERE event_id = {3}", 3, "the delivery was deleted"),
+        ("DELETE FROM mes_inbox WHERE event_id = {1}", 1, "done in run 1, but the inbox holds 0 runs"),
+        ("UPDATE mes_inbox SET run = 5 WHERE event_id = {1}", 1, "done in run 1, but the inbox holds 1 runs"),
+        ("INSERT INTO mes_inbox (handler, event_id, run) VALUES ('test.react', {3}, 1)", 3, "pending in run 1, but the inbox"),
+        ("DELETE FROM mes_lane WHERE handler = 'test.react'", 0, "its lane is gone"),
+    ],
+)  # fmt: skip
+def test_a_delivery_altered_behind_the_log(
+    delivered: list[int], cluster: Cluster, change: str, number: int | None, what: str
+) -> None:
+    tamper(cluster, change.format(*delivered))
+    pos = -7 if number is None else delivered[number]
+    assert what in first(check_deliveries)
+    assert first(check_deliveries).startswith(f"pos {pos} to ")
+    assert verify(keys={}, witness=None).result == "ALTERED"
+
+
+def test_every_delivery_of_a_lane_deleted(delivered: list[int], cluster: Cluster) -> None:
+    tamper(
+        cluster,
+        "DELETE FROM mes_delivery WHERE handler = 'test.react'",
+        "DELETE FROM mes_inbox WHERE handler = 'test.react'",
+    )
+    assert first(check_deliveries).endswith(": the lane stands without a delivery")
+
+
+def test_what_an_operator_did_is_in_order(
+    delivered: list[int], drain: Callable[[], int], cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mes.services.deliveries.require", lambda *_: None)
+    one, waiting = (Delivery.objects.get(event_id=delivered[number]) for number in (0, 3))
+    replay_delivery(delivery_id=one.pk, actor=SYSTEM, reason="once more")
+    assert first(check_deliveries) == ""
+    Delivery.objects.filter(pk=waiting.pk).update(status=DeliveryStatus.DEAD)
+    skip_delivery(delivery_id=waiting.pk, actor=SYSTEM, reason="not needed")
+    drain()
+    assert first(check_deliveries) == ""
+    tamper(cluster, f"UPDATE mes_delivery SET status = 'pending' WHERE id = {waiting.pk}")
+    assert "pending in run 1, but events speak of 1 skips" in first(check_deliveries)
+    tamper(cluster, f"DELETE FROM mes_delivery WHERE id = {waiting.pk}")
+    assert first(check_deliveries).endswith("the delivery was deleted (an event speaks of it)")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("UPDATE mes_slot SET due_at = due_at + interval '1 s'", "the slot was deleted"),
+        ("DELETE FROM mes_slot WHERE id = (SELECT min(id) FROM mes_slot)", "the slot was deleted"),
+        ("INSERT INTO mes_slot (job, due_at) VALUES ('a.job', now())", "the slot stands without its event"),
+        ("UPDATE mes_epoch SET number = 7", "epoch 7: one before it is gone"),
+        ("UPDATE mes_epoch SET opened_at = opened_at + interval '30 days'", "epoch 1: opened after its first event"),
+        ("DELETE FROM mes_epoch", "there is no epoch 1"),
+    ],
+)  # fmt: skip
+def test_the_clock_altered_behind_the_log(
+    committed_db: None, cluster: Cluster, change: str, what: str
+) -> None:
+    assert tick() > 0
+    assert first(check_clock) == ""
+    tamper(cluster, change)
+    assert first(check_clock).endswith(what)
+    assert verify(keys={}, witness=None).result == "ALTERED"
