@@ -19,6 +19,7 @@ SEGMENTATION: dict[str, Any] = {
 }
 DESIGN: dict[str, Any] = {
     "generator": "bone_guide",
+    "sides": ["left", "right"],
     "defaults": {
         "clearance_mm": 0.2,
         "thickness_mm": 3.0,

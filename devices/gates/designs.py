@@ -5,19 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from devices.choices import DesignStatus, SegmentationStatus, Side
-from devices.generators.base import within_envelope
+from devices.generators.base import MIDLINE, within_envelope
 from devices.lifecycle import PASSED_BEFORE
 from devices.models import Device
 from devices.selectors.evidence import evidence_digest
 from devices.selectors.history import stages_since_frozen
 from devices.selectors.orders import expected_side
 from devices.services.designs import approval_content, design_content, envelope_of, thin_walls
+from devices.services.laterality import side_faults
 from devices.services.segmentations import segmentation_content
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.services.artefacts import store
 from mes.services.signatures import stands_for
 
 FREEZE = "device.freeze_design"
+SIDE_EVIDENCE = (
+    "lateral_offset_mm",
+    "lateral_low_mm",
+    "lateral_high_mm",
+    "midline_uncertainty_mm",
+    "midline_matched_share",
+    "bone_to_left_edge_mm",
+    "bone_to_right_edge_mm",
+)
 
 
 @gate("G-SEG-01", "device.request_design", FREEZE)
@@ -123,20 +133,29 @@ def prescriber_approved(device: Device, **_: Any) -> Verdict:
 
 @gate("G-LAT-01", FREEZE, "device.queue", "device.label", "device.release")
 def side_consistent(device: Device, **_: Any) -> Verdict:
-    """The design lies on the side that the order names."""
+    """The whole design lies on the side of the patient that the order names."""
     wanted = expected_side(device.order)
     if not wanted:
         return not_applicable(f"The order names no single side ({Side(device.order.side).label.lower()}).")
     design = device.current_design
-    offset = design.measures.get("lateral_offset_mm") if design else None
-    if offset is None:
+    if design is None:
         return blocked("The side of the design is not known.", cure="Request a design.")
-    lies_on = "left" if offset > 0 else "right" if offset < 0 else "middle"
-    evidence = {"ordered": wanted, "designed": lies_on, "lateral_offset_mm": round(offset, 2)}
-    if lies_on != wanted:
+    given = design.values.get(MIDLINE.name)
+    faults = side_faults(wanted, design.measures, given is not None)
+    measured = {name: round(design.measures[name], 2) for name in SIDE_EVIDENCE if name in design.measures}
+    evidence = {"ordered": wanted, "midline": "found by symmetry" if given is None else given, **measured}
+    if faults:
         return blocked(
-            f"The order is for the {wanted} side; the design lies {abs(offset):.1f} mm to the {lies_on} of the bone's middle.",
-            cure="Check the side with the prescriber, then request a design on the right side.",
+            " ".join(fault.text for fault in faults),
+            cure=" ".join(dict.fromkeys(fault.cure for fault in faults)),
+            **evidence,
+        )
+    if given is not None and (
+        design.review is None or not stands_for(design.review, design_content(device, design))
+    ):
+        return blocked(
+            "The patient's middle was given by the author, and nobody confirmed it.",
+            cure="Another design engineer reviews the design.",
             **evidence,
         )
     return passed(**evidence)

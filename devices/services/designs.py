@@ -16,7 +16,14 @@ from devices.events import (
     DesignReviewed,
     Reasons,
 )
-from devices.generators.base import GENERATORS, DesignGenerator, Value, check_values, within_envelope
+from devices.generators.base import (
+    GENERATORS,
+    DesignGenerator,
+    Value,
+    check_values,
+    design_parameters,
+    within_envelope,
+)
 from devices.lifecycle import DEVICE
 from devices.models import Design, Device, DeviceMaster, Material, Segmentation
 from devices.selectors.definitions import next_design_revision
@@ -113,7 +120,7 @@ def checked_values(
     start = {**master.design.get("defaults", {})}
     if any(parameter.name == WALL for parameter in generator.parameters):
         start.setdefault(WALL, material.minimum_wall_mm)
-    values = check_values(generator.parameters, {**start, **given})
+    values = check_values(design_parameters(generator), {**start, **given})
     problems = [*within_envelope(values, envelope_of(master)), *thin_walls(values, material)]
     if problems:
         raise InvalidInput(problems)

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
 from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
-from devices.generators.base import GENERATORS, Parameter
+from devices.generators.base import GENERATORS, MIDLINE, Parameter, design_parameters
 from devices.lifecycle import DEVICE
 from devices.models import Device
 from devices.selectors.devices import FINAL_STAGES
@@ -161,24 +161,26 @@ def design_fields(device: Device) -> tuple[Field, ...]:
     """The generator's parameters, narrowed to the master's envelope, with the last values or the master's defaults."""
     generator = GENERATORS[device.master.design["generator"]]
     envelope = envelope_of(device.master)
-    last = device.current_design.values if device.current_design else {}
+    last = dict(device.current_design.values) if device.current_design else {}
+    last.pop(MIDLINE.name, None)  # it is picked anew on the images each time, never carried on unseen
     start = {**device.master.design.get("defaults", {}), **last}
     return tuple(
         field
-        for parameter in generator.parameters
+        for parameter in design_parameters(generator)
         for field in _fields_of(parameter, start.get(parameter.name, parameter.default), envelope)
     )
 
 
 def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float, float]]) -> Iterator[Field]:
     low, high = envelope.get(parameter.name, (parameter.minimum, parameter.maximum))
+    required = parameter.default is None and not parameter.optional
     unit = f" ({parameter.unit})" if parameter.unit else ""
     if parameter.kind != "vector":
         yield Field(
             parameter.name,
             f"{parameter.title}{unit}",
             "number",
-            value is None,
+            required,
             parameter.help,
             value,
             limits=(low, high),
@@ -191,7 +193,7 @@ def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float
             f"{parameter.name}.{axis}",
             f"{parameter.title} {axis}{unit}",
             "number",
-            part is None,
+            required,
             hint,
             part,
             limits=(low, high),
@@ -201,7 +203,7 @@ def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float
 def design_values(device: Device, typed: Values) -> dict[str, Any]:
     """What was typed, as the generator takes it: vectors together again, what was left empty left out."""
     values: dict[str, Any] = {}
-    for parameter in GENERATORS[device.master.design["generator"]].parameters:
+    for parameter in design_parameters(GENERATORS[device.master.design["generator"]]):
         if parameter.kind == "vector":
             parts = [typed.get(f"{parameter.name}.{axis}") for axis in "xyz"]
             if None not in parts:
