@@ -222,6 +222,35 @@ def test_each_slice_is_rescaled_by_its_own_slope(tmp_path: Path) -> None:
     assert voxels[:, 0, 0].tolist() == [-900, -850, -800, -750, -700, -650]
 
 
+def test_slices_of_another_scale_are_read_and_said(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    change(paths[2], RescaleSlope="2")
+    assert "mixed_rescale" in codes(read_images(tmp_path / "s"))
+
+
+def test_signed_and_unsigned_slices_are_no_one_volume(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    for path in paths[:3]:
+        change(path, PixelRepresentation=0)
+    assert refusal(tmp_path / "s").codes == ("mixed_representation",)
+
+
+def test_every_second_slice_left_out_is_said(tmp_path: Path) -> None:
+    """Their steps are even, so nothing but the numbers and the thickness tells."""
+    paths = make_series(tmp_path / "s", make_volume((12, 7, 5)))
+    for path in paths[1::2]:
+        path.unlink()
+    images = read_images(tmp_path / "s")
+    assert images.volume.slice_spacing_mm == 4.0
+    assert {f.severity for f in images.findings if f.code == "slices_left_out"} == {"warning"}
+    assert "slices_left_out" not in codes(read_images(_whole(tmp_path / "w")))
+
+
+def _whole(folder: Path) -> Path:
+    make_series(folder, make_volume((12, 7, 5)))
+    return folder
+
+
 def test_padding_becomes_air(tmp_path: Path) -> None:
     paths = make_series(tmp_path / "s")
     for path in paths:
@@ -261,6 +290,11 @@ def test_overlays_in_the_unused_bits_are_refused(tmp_path: Path) -> None:
     [
         ("no slope", {"RescaleSlope": None}, "no_rescale"),
         ("zero slope", {"RescaleSlope": "0"}, "no_rescale"),
+        ("inverted", {"RescaleSlope": "-1"}, "no_rescale"),
+        ("huge intercept", {"RescaleIntercept": "1e30"}, "no_rescale"),
+        ("huge slope", {"RescaleSlope": "1e308"}, "no_rescale"),
+        ("a large slope", {"RescaleSlope": "1000"}, "absurd_values"),
+        ("of a day to come", {"AcquisitionDate": "20990101"}, "future_date"),
         ("no position", {"ImagePositionPatient": None}, "no_series"),
         ("no spacing", {"PixelSpacing": None}, "no_series"),
         ("impossible orientation", {"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "no_series"),
