@@ -13,6 +13,7 @@ from devices.selectors.history import stages_since_frozen
 from devices.selectors.orders import expected_side
 from devices.services.designs import approval_content, design_content, envelope_of, thin_walls
 from devices.services.laterality import side_faults
+from devices.services.prescribed import departures, prescribed_values
 from devices.services.segmentations import segmentation_content
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.services.artefacts import store
@@ -81,7 +82,7 @@ def surface_faithful(device: Device, **_: Any) -> Verdict:
 
 @gate("G-DES-01", FREEZE)
 def design_within_envelope(device: Device, **_: Any) -> Verdict:
-    """The design is inside the master's envelope and its walls can be built."""
+    """The design is as prescribed, inside the master's envelope, and its walls can be built."""
     design = device.current_design
     if design is None or not design.mesh_id:
         return blocked("There is no design.", cure="Request one.")
@@ -91,8 +92,13 @@ def design_within_envelope(device: Device, **_: Any) -> Verdict:
     reasons = [
         *within_envelope(values, envelope_of(device.master)),
         *thin_walls(design.measures, device.material),
+        *departures(device.order, values),
     ]
-    evidence = {"measures": design.measures, "envelope": device.master.design.get("envelope", {})}
+    evidence = {
+        "measures": design.measures,
+        "envelope": device.master.design.get("envelope", {}),
+        "prescribed": prescribed_values(device.order),
+    }
     if reasons:
         return blocked(
             " ".join(reason.text for reason in reasons),

@@ -39,7 +39,7 @@ def rescale_findings(modality: str, frames: list[Frame]) -> list[Finding]:
 def _possible(slope: Any, intercept: Any) -> bool:
     """Whether a slope keeps the order of values (water above air) and both stay among the values that can be."""
     largest = VALUE_LIMITS[1]
-    return 0.0 < slope <= largest and abs(intercept) <= largest
+    return bool(0.0 < slope <= largest and abs(intercept) <= largest)
 
 
 def _mixed(frames: list[Frame]) -> list[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,6 +30,7 @@ from devices.services.designs import (
 from devices.services.held import confirm_upload, content_to_confirm, held_upload, hold_upload, shown_upload
 from devices.services.holds import hold_device, resume_device
 from devices.services.lifecycle import advance_device, move_content
+from devices.services.prescribed import prescribed_values
 from devices.services.segmentations import (
     approve_segmentation,
     reject_segmentation,
@@ -163,12 +165,25 @@ def design_fields(device: Device) -> tuple[Field, ...]:
     envelope = envelope_of(device.master)
     last = dict(device.current_design.values) if device.current_design else {}
     last.pop(MIDLINE.name, None)  # it is picked anew on the images each time, never carried on unseen
-    start = {**device.master.design.get("defaults", {}), **last}
+    prescribed = prescribed_values(device.order)
+    start = {**device.master.design.get("defaults", {}), **last, **prescribed}
     return tuple(
         field
-        for parameter in design_parameters(generator)
+        for parameter in map(_as_prescribed(prescribed), design_parameters(generator))
         for field in _fields_of(parameter, start.get(parameter.name, parameter.default), envelope)
     )
+
+
+def _as_prescribed(prescribed: Values) -> Callable[[Parameter], Parameter]:
+    """A parameter whose help says what the order prescribes, where it does."""
+
+    def told(parameter: Parameter) -> Parameter:
+        if parameter.name not in prescribed:
+            return parameter
+        said = f"{prescribed[parameter.name]:g} {parameter.unit}".strip()
+        return replace(parameter, help=f"{parameter.help} The order prescribes {said}.")
+
+    return told
 
 
 def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float, float]]) -> Iterator[Field]:
