@@ -40,6 +40,7 @@ from devices.imaging.series import (
     chosen,
     day,
     decimal,
+    described,
     grouped,
     identity,
     text,
@@ -58,7 +59,7 @@ def read_images(
 ) -> ReadImages:
     """Read a folder, a .zip, one DICOM file, `.nii` or `.nii.gz`, found by content and not by name.
 
-    series_uid: which series to use where the upload holds several.
+    series_uid: which series to use where the upload holds several: its UID, or its key (`series_key`).
     modalities: "CT" unless the caller wants others; only CT is calibrated in Hounsfield units.
     Raises ImagingRefused with every finding; nothing is guessed over. G-IMG-01.
     """
@@ -134,6 +135,9 @@ def _read_series(
     every = grouped(frames, rejections)
     series = chosen(every, series_uid, modalities)
     findings += said + _said_of_series(series)
+    if series_uid is not None:
+        message = f"Of {len(every)} series, the sender chose {described(series)}."
+        findings.append(Finding("chosen_series", "info", message))
     volume, used, more = _volume(series, findings)
     summaries = with_used([one.summary(modalities) for one in every], series.uid)
     return ReadImages(volume, patient, (*findings, *more), summaries, _files(rejections), used)

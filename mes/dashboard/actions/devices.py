@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,15 @@ from devices.services.designs import (
     request_design,
     review_design,
 )
-from devices.services.held import confirm_upload, content_to_confirm, held_upload, hold_upload, shown_upload
+from devices.services.held import (
+    choose_series,
+    confirm_upload,
+    content_to_confirm,
+    held_upload,
+    hold_upload,
+    series_of,
+    shown_upload,
+)
 from devices.services.holds import hold_device, resume_device
 from devices.services.lifecycle import advance_device, move_content
 from devices.services.prescribed import prescribed_values
@@ -44,6 +52,7 @@ from mes.dashboard.actions.holds import held_choices
 from mes.eventlog.base import Actor
 
 UNIDENTIFIED = "unidentified"
+WINDOW = {"lower_hu": "Lower end of the window", "upper_hu": "Upper end of the window"}
 ARRIVED = "The images arrived and are being read."
 
 
@@ -109,15 +118,39 @@ def _take(file: Upload, place: Path) -> None:
 
 
 def _receive(doing: Doing) -> str | Next:
+    vouched = bool(doing.values[UNIDENTIFIED])
     with one_path(doing.values["images"]) as upload:
-        if doing.values[UNIDENTIFIED]:
+        if len(series_of(upload)) > 1:
+            carried = {"upload": hold_upload(upload, doing.subject, doing.actor)}
+            return Next("choose-series", carried | ({UNIDENTIFIED: "yes"} if vouched else {}))
+        if vouched:
             return Next("confirm-images", {"upload": hold_upload(upload, doing.subject, doing.actor)})
         receive_study(device_id=doing.subject.pk, upload=upload, actor=doing.actor)
     return ARRIVED
 
 
+def _series_fields(device: Device) -> tuple[Field, ...]:
+    return (
+        Field("upload", "The upload", "carried"),
+        Field(UNIDENTIFIED, "No identifiers", "carried", False),
+        Field("series", "Series", "select", offers=_series_offered),
+    )
+
+
+def _series_offered(device: Device, carried: Mapping[str, str], actor: Actor) -> list[tuple[str, str]]:
+    return series_of(held_upload(carried.get("upload", ""), device, actor))
+
+
+def _choose_series(doing: Doing) -> str | Next:
+    token, series = str(doing.values["upload"]), str(doing.values["series"])
+    if doing.values[UNIDENTIFIED]:
+        return Next("confirm-images", {"upload": token, "series": series})
+    choose_series(device=doing.subject, token=token, series=series, actor=doing.actor)
+    return ARRIVED
+
+
 def _held_fields(device: Device) -> tuple[Field, ...]:
-    return (Field("upload", "The upload", "carried"),)
+    return (Field("upload", "The upload", "carried"), Field("series", "The series", "carried", False))
 
 
 def _link_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
@@ -134,6 +167,7 @@ def _confirm_images(doing: Doing) -> str:
         token=str(doing.values["upload"]),
         actor=doing.actor,
         credentials=doing.credentials,
+        series=str(doing.values["series"] or ""),
     )
     return ARRIVED
 
@@ -141,8 +175,27 @@ def _confirm_images(doing: Doing) -> str:
 # --- segmentation
 
 
+def _window_fields(device: Device) -> tuple[Field, ...]:
+    """What the master leaves open of its segmenter, with the values of the master."""
+    section = device.master.segmentation
+    return tuple(
+        Field(
+            name,
+            f"{WINDOW.get(name, name)} (HU)",
+            "whole",
+            True,
+            f"The master's is {section['parameters'].get(name, low):g}.",
+            f"{section['parameters'].get(name, low):g}",
+            limits=(low, high),
+        )
+        for name, (low, high) in section.get("envelope", {}).items()
+    )
+
+
 def _segment(doing: Doing) -> str:
-    start_segmentation(device_id=doing.subject.pk, actor=doing.actor)
+    standing = doing.subject.master.segmentation["parameters"]
+    typed = {name: value for name, value in doing.values.items() if value != standing.get(name)}
+    start_segmentation(device_id=doing.subject.pk, actor=doing.actor, parameters=typed)
     return "The segmentation has begun."
 
 
@@ -316,6 +369,11 @@ DEVICE_ACTIONS = (
         help="The images are checked, matched with the patient by two identifiers, and de-identified.",
     ),
     Action(
+        "choose-series", "device", "Take this series", "Choose the series to use", "devices.receive_study", "stack-2",
+        _takes_images, _choose_series, fields=_series_fields, follows="receive-study",
+        help="The images hold several series. They wait in quarantine; the one that you choose is read, and the record names it.",
+    ),
+    Action(
         "confirm-images", "device", "Take these images", "Confirm whose images these are", "devices.receive_study",
         "writing-sign", _takes_images, _confirm_images, fields=_held_fields, meaning=Meaning.VERIFIED, content=_link_signs,
         facts=_link_facts, follows="receive-study",
@@ -323,7 +381,8 @@ DEVICE_ACTIONS = (
     ),
     Action(
         "start-segmentation", "device", "Segment", "Segment the images again", "devices.start_segmentation", "bone",
-        _needs_segmentation, _segment,
+        _needs_segmentation, _segment, fields=_window_fields,
+        help="Bone is what lies within the window. Lower its lower end where thin bone is missing, raise it where soft tissue is in.",
     ),
     Action(
         "approve-segmentation", "device", "Approve the segmentation", "Approve the segmentation", "devices.approve_segmentation",
