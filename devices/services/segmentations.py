@@ -80,7 +80,8 @@ def chosen_parameters(master: DeviceMaster, given: Mapping[str, Any]) -> dict[st
         elif not (is_number(value) and low <= value <= high and float(value).is_integer()):
             text = f"{name} is no whole number from {low:g} to {high:g}."
             faults.append(Reason(text, "Choose one, or have the master revised.", "G-SEG-01"))
-    if not faults and not standing.get("lower_hu", 0.0) < standing.get("upper_hu", 1.0):
+    ends = [standing[name] for name in ("lower_hu", "upper_hu") if name in standing]
+    if not faults and len(ends) == 2 and ends[0] >= ends[1]:
         faults.append(Reason("The window is empty.", "Put its upper end above its lower.", "G-SEG-01"))
     if faults:
         raise InvalidInput(faults)

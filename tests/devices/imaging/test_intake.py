@@ -13,6 +13,7 @@ from pydicom import dcmread
 
 from devices.imaging.base import ImagingRefused
 from devices.imaging.intake import read_images
+from devices.imaging.series import series_key
 from tests.devices.imaging.making import (
     change,
     codes,
@@ -164,10 +165,14 @@ def test_several_series_are_listed_until_one_is_named(tmp_path: Path) -> None:
         change(path, StudyInstanceUID=study, SeriesNumber=7)
     refused = refusal(tmp_path / "s")
     assert refused.codes == ("several_series",)
-    assert "series 1 (CT, 2 mm, 6 images)" in str(refused)
-    assert "series 7 (CT, 2 mm, 5 images)" in str(refused)
+    assert "series 1 (CT, 2 mm, 6 images, key " in str(refused)
+    assert "series 7 (CT, 2 mm, 5 images, key " in str(refused)
     wanted = str(dcmread(paths[0]).SeriesInstanceUID)
     assert read_images(tmp_path / "s", series_uid=wanted).volume.shape[0] == 5
+    by_key = read_images(tmp_path / "s", series_uid=series_key(wanted))
+    assert by_key.volume.shape[0] == 5
+    assert "chosen_series" in codes(by_key)
+    assert wanted not in str(by_key.findings)
     assert refusal(tmp_path / "s", series_uid="1.2.3").codes == ("unknown_series",)
 
 
