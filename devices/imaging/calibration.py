@@ -6,7 +6,6 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
-from django.utils import timezone
 
 from devices.imaging.base import Finding
 from devices.imaging.dicom import Frame, attribute
@@ -71,9 +70,9 @@ def value_findings(low: float, high: float) -> list[Finding]:
     return [Finding("absurd_values", "error", message, "Export the image again from its source.")]
 
 
-def date_findings(acquired_on: date | None) -> list[Finding]:
+def date_findings(acquired_on: date | None, today: date) -> list[Finding]:
     """Images of a day that is still to come: no master allows them, whatever age it allows (G-IMG-02)."""
-    if acquired_on is None or acquired_on <= timezone.now().date() + AHEAD:
+    if acquired_on is None or acquired_on <= today + AHEAD:
         return []
     message = f"The images are dated {acquired_on}, in the future."
     return [Finding("future_date", "error", message, "Correct the scanner's clock, and export again.")]

@@ -21,7 +21,7 @@ from devices.imaging.base import (
     Volume,
     refuse_on_error,
 )
-from devices.imaging.calibration import date_findings, rescale_findings
+from devices.imaging.calibration import rescale_findings
 from devices.imaging.dicom import (
     Frame,
     Header,
@@ -175,8 +175,6 @@ def _volume(series: Series, findings: list[Finding]) -> tuple[Volume, tuple[str,
     refuse_on_error([*findings, *found, *_too_thin(stack.frames)])
     used = tuple(dict.fromkeys(frame.header.file.digest for frame in stack.frames))
     acquisition = _acquisition(stack.frames, used)
-    found += date_findings(acquisition.acquired_on)
-    refuse_on_error([*findings, *found])
     voxels, said = hounsfield(stack.frames)
     refuse_on_error([*findings, *found, *said])
     first = stack.frames[0]

@@ -8,8 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from django.utils import timezone
+
 from devices.events import Reasons
-from devices.imaging.base import Finding, ImagingRefused, ReadImages, Volume
+from devices.imaging.base import Finding, ImagingRefused, ReadImages, Volume, refuse_on_error
+from devices.imaging.calibration import date_findings
 from devices.imaging.deidentify import deidentify
 from devices.imaging.intake import read_images
 from devices.imaging.storage import save_volume
@@ -36,6 +39,8 @@ def read_study(study_id: int, series: str = "") -> ImagesRead:
         return ImagesRead(IdentityMatch(), refusals=_reasons([LOST]))
     try:
         images = read_images(source, series_uid=series or None)
+        acquired_on = images.volume.acquisition.acquired_on
+        refuse_on_error([*images.findings, *date_findings(acquired_on, timezone.localdate())])
         return _stored(study, images, source)
     except ImagingRefused as refusal:
         facts = {"findings": [asdict(finding) for finding in refusal.findings]}
