@@ -55,12 +55,12 @@ def artefacts(tmp_path: Path, settings: Any) -> None:
 def cropped(volume: Volume, first: int, last: int) -> Volume:
     """The columns from first to last, as somebody exports a part of a series."""
     positions = volume.positions + first * volume.spacing_ij[0] * volume.row_direction
-    voxels = np.ascontiguousarray(volume.voxels[:, :, first:last])
+    voxels: Any = np.ascontiguousarray(volume.voxels[:, :, first:last])
     return dataclasses.replace(volume, voxels=voxels, positions=positions)
 
 
 @cache
-def _bone(whole: bool, blanked: bool = False) -> tuple[Volume, Mesh]:
+def _bone(whole: bool) -> tuple[Volume, Mesh]:
     return bone_of(small_skull() if whole else cropped(small_skull(), 0, ACROSS_MM))
 
 
@@ -143,9 +143,10 @@ def test_where_the_images_cut_the_bone_is_told_by_side(
     volume, mesh = bone_of(cropped(small_skull(), first, last))
     if flipped:
         span = volume.spacing_ij[0] * (volume.shape[2] - 1) * volume.row_direction
+        voxels: Any = np.ascontiguousarray(volume.voxels[::-1, :, ::-1])
         volume = dataclasses.replace(
             volume,
-            voxels=np.ascontiguousarray(volume.voxels[::-1, :, ::-1]),
+            voxels=voxels,
             positions=volume.positions[::-1] + span,
             row_direction=-volume.row_direction,
         )
