@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mes.eventlog.base import Event
@@ -219,12 +219,13 @@ class DeviceResumed(Event, name="devices.device_resumed", terminal=True):
 
 @dataclass(frozen=True, kw_only=True)
 class StudyReceived(Event, name="devices.study_received"):
-    """An upload lies in quarantine and waits to be read."""
+    """An upload lies in quarantine and waits to be read. `series` is the key of the one that its sender chose, if any."""
 
     device_id: int
     study_id: int
     link_confirmed: bool
     signature_id: int | None
+    series: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,12 +253,14 @@ class ImagesRefused(Event, name="devices.images_refused"):
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentationRequested(Event, name="devices.segmentation_requested"):
-    """Every gate passed: the segmentation may be computed."""
+    """Every gate passed: the segmentation may be computed. `parameters` are those that a person set; the rest is the
+    master's."""
 
     device_id: int
     study_id: int
     author_id: int
     gates: Gates
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

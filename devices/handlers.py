@@ -33,7 +33,8 @@ from mes.eventlog.subscriptions import Effect, SlotDue, every, on
 @on(StudyReceived, id="devices.read_study", queue="imaging")
 def read_received_study(recorded: Recorded[StudyReceived]) -> Effect:
     study_id = recorded.event.study_id
-    return partial(record_images, study_id=study_id, outcome=read_study(study_id))
+    outcome = read_study(study_id, recorded.event.series)
+    return partial(record_images, study_id=study_id, outcome=outcome)
 
 
 @on(ImagesAccepted, id="devices.discard_accepted_upload")
@@ -64,7 +65,7 @@ def segment_study(recorded: Recorded[SegmentationRequested]) -> Effect:
         device_id=event.device_id,
         study_id=event.study_id,
         author_id=event.author_id,
-        outcome=compute_segmentation(event.study_id),
+        outcome=compute_segmentation(event.study_id, event.parameters),
     )
 
 

@@ -35,6 +35,11 @@ class Transition:
     meaning: Meaning | None = None
 
 
+def shown(word: str) -> str:
+    """A state's label where it has one, else the word without its underscores."""
+    return str(getattr(word, "label", "")) or word.replace("_", " ")
+
+
 @dataclass(frozen=True)
 class Lifecycle:
     """The life of one kind of thing, as a table. `kind` prefixes the names that gates are registered for."""
@@ -43,16 +48,21 @@ class Lifecycle:
     table: tuple[Transition, ...]
 
     def row(self, name: str, source: str) -> Transition:
-        """The row of a move. Raises TransitionRefused, naming the moves that exist, where there is none."""
+        """The row of a move. Raises TransitionRefused, naming what can come next, where there is none."""
         for row in self.table:
             if row.name == name and row.source == source:
                 return row
-        possible = ", ".join(sorted({row.name for row in self.table if row.source == source})) or "none"
+        possible = ", ".join(sorted({shown(row.target) for row in self.moves_from(source)}))
         raise TransitionRefused(
-            f"{self.kind} at '{source}' cannot do '{name}'.",
-            cure=f"Possible from here: {possible}.",
+            f"This {shown(self.kind).lower()} is '{self._label(source)}' and cannot {shown(name).lower()} from there.",
+            cure=f"What can come next: {possible}." if possible else "Nothing comes after it.",
             rule="K-06",
         )
+
+    def _label(self, state: str) -> str:
+        """A state's name as people see it, also where it comes from the database as its key."""
+        known = {str(end): end for row in self.table for end in (row.source, row.target)}
+        return shown(known.get(state, state))
 
     def moves_from(self, source: str) -> tuple[Transition, ...]:
         return tuple(row for row in self.table if row.source == source)

@@ -48,6 +48,13 @@ class UploadInput(serializers.Serializer[Any]):
         help_text="The images carry no identifiers: they wait in quarantine until `confirm-images` signs for them",
     )
 
+    series = serializers.CharField(
+        required=False,
+        default="",
+        max_length=64,
+        help_text="Which series, where the upload holds several: the key that a refusal names",
+    )
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Nobody signs for images whose digest was not shown yet (ES-19)."""
         if SIGNED_WITH & set(self.initial_data):
@@ -62,6 +69,15 @@ class UploadInput(serializers.Serializer[Any]):
 class ConfirmInput(SigningInput):
     upload = serializers.CharField(max_length=500, help_text="The token that `studies` answered")
     digest = serializers.RegexField(r"^[0-9a-f]{64}$", help_text="The digest that `studies` answered")
+    series = serializers.CharField(required=False, default="", max_length=64, help_text="As for `studies`")
+
+
+class SegmentationInput(serializers.Serializer[Any]):
+    parameters = ValuesField(
+        required=False,
+        default=dict,
+        help_text="Those that the master leaves open, such as lower_hu and upper_hu",
+    )
 
 
 class DesignInput(serializers.Serializer[Any]):
@@ -111,7 +127,9 @@ class DeviceViewSet(FilesViewSet):
         with laid_down(request.FILES.getlist("files")) as upload:
             if values["link_confirmed"]:
                 return Response(self._held(upload), status=202)
-            study = receive_study(device_id=self.key(), upload=upload, actor=self.actor)
+            study = receive_study(
+                device_id=self.key(), upload=upload, actor=self.actor, series=values["series"]
+            )
         return Response(StudyOutput(study).data, status=202)
 
     def _held(self, upload: Path) -> dict[str, Any]:
@@ -131,13 +149,16 @@ class DeviceViewSet(FilesViewSet):
             token=values["upload"],
             actor=self.actor,
             credentials=credentials_in(values),
+            series=values["series"],
         )
         return Response(StudyOutput(study).data, status=202)
 
-    @extend_schema(request=None, responses=DeviceDetail)
+    @extend_schema(request=SegmentationInput, responses=DeviceDetail)
     @action(detail=True, methods=["post"], url_path="start-segmentation")
     def start_segmentation(self, request: Request, code: str) -> Response:
-        start_segmentation(device_id=self.key(), actor=self.actor)
+        """Segment the accepted images, with the master's parameters but for those that are given."""
+        chosen = given(SegmentationInput, request)["parameters"]
+        start_segmentation(device_id=self.key(), actor=self.actor, parameters=chosen)
         return self._detail()
 
     @extend_schema(request=SigningInput, responses=SegmentationOutput)

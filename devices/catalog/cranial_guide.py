@@ -15,10 +15,12 @@ SEGMENTATION: dict[str, Any] = {
     "segmenter": "bone_threshold",
     "parameters": {"lower_hu": 300.0, "upper_hu": 3071.0, "fill_holes": True, "minimum_ml": 1.0},
     "surface": {"level_hu": 299.5, "smoothing_iterations": 20, "pass_band": 0.1, "tolerance_mm": 0.05},
+    "envelope": {"lower_hu": [150.0, 700.0], "upper_hu": [1500.0, 3071.0]},
     "limits": {"maximum_p95_mm": 0.5, "maximum_volume_drift": 0.1},
 }
 DESIGN: dict[str, Any] = {
     "generator": "bone_guide",
+    "sides": ["left", "right"],
     "defaults": {
         "clearance_mm": 0.2,
         "thickness_mm": 3.0,

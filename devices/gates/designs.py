@@ -5,19 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from devices.choices import DesignStatus, SegmentationStatus, Side
-from devices.generators.base import within_envelope
+from devices.generators.base import MIDLINE, within_envelope
 from devices.lifecycle import PASSED_BEFORE
 from devices.models import Device
 from devices.selectors.evidence import evidence_digest
 from devices.selectors.history import stages_since_frozen
 from devices.selectors.orders import expected_side
 from devices.services.designs import approval_content, design_content, envelope_of, thin_walls
+from devices.services.laterality import side_faults
+from devices.services.prescribed import departures, prescribed_values
 from devices.services.segmentations import segmentation_content
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.services.artefacts import store
 from mes.services.signatures import stands_for
 
 FREEZE = "device.freeze_design"
+SIDE_EVIDENCE = (
+    "lateral_offset_mm",
+    "lateral_low_mm",
+    "lateral_high_mm",
+    "midline_uncertainty_mm",
+    "midline_matched_share",
+    "bone_to_left_edge_mm",
+    "bone_to_right_edge_mm",
+)
 
 
 @gate("G-SEG-01", "device.request_design", FREEZE)
@@ -71,7 +82,7 @@ def surface_faithful(device: Device, **_: Any) -> Verdict:
 
 @gate("G-DES-01", FREEZE)
 def design_within_envelope(device: Device, **_: Any) -> Verdict:
-    """The design is inside the master's envelope and its walls can be built."""
+    """The design is as prescribed, inside the master's envelope, and its walls can be built."""
     design = device.current_design
     if design is None or not design.mesh_id:
         return blocked("There is no design.", cure="Request one.")
@@ -81,8 +92,13 @@ def design_within_envelope(device: Device, **_: Any) -> Verdict:
     reasons = [
         *within_envelope(values, envelope_of(device.master)),
         *thin_walls(design.measures, device.material),
+        *departures(device.order, values),
     ]
-    evidence = {"measures": design.measures, "envelope": device.master.design.get("envelope", {})}
+    evidence = {
+        "measures": design.measures,
+        "envelope": device.master.design.get("envelope", {}),
+        "prescribed": prescribed_values(device.order),
+    }
     if reasons:
         return blocked(
             " ".join(reason.text for reason in reasons),
@@ -123,20 +139,29 @@ def prescriber_approved(device: Device, **_: Any) -> Verdict:
 
 @gate("G-LAT-01", FREEZE, "device.queue", "device.label", "device.release")
 def side_consistent(device: Device, **_: Any) -> Verdict:
-    """The design lies on the side that the order names."""
+    """The whole design lies on the side of the patient that the order names."""
     wanted = expected_side(device.order)
     if not wanted:
         return not_applicable(f"The order names no single side ({Side(device.order.side).label.lower()}).")
     design = device.current_design
-    offset = design.measures.get("lateral_offset_mm") if design else None
-    if offset is None:
+    if design is None:
         return blocked("The side of the design is not known.", cure="Request a design.")
-    lies_on = "left" if offset > 0 else "right" if offset < 0 else "middle"
-    evidence = {"ordered": wanted, "designed": lies_on, "lateral_offset_mm": round(offset, 2)}
-    if lies_on != wanted:
+    given = design.values.get(MIDLINE.name)
+    faults = side_faults(wanted, design.measures, given is not None)
+    measured = {name: round(design.measures[name], 2) for name in SIDE_EVIDENCE if name in design.measures}
+    evidence = {"ordered": wanted, "midline": "found by symmetry" if given is None else given, **measured}
+    if faults:
         return blocked(
-            f"The order is for the {wanted} side; the design lies {abs(offset):.1f} mm to the {lies_on} of the bone's middle.",
-            cure="Check the side with the prescriber, then request a design on the right side.",
+            " ".join(fault.text for fault in faults),
+            cure=" ".join(dict.fromkeys(fault.cure for fault in faults)),
+            **evidence,
+        )
+    if given is not None and (
+        design.review is None or not stands_for(design.review, design_content(device, design))
+    ):
+        return blocked(
+            "The patient's middle was given by the author, and nobody confirmed it.",
+            cure="Another design engineer reviews the design.",
             **evidence,
         )
     return passed(**evidence)

@@ -34,7 +34,8 @@ class DesignRefused(InvalidInput):
 class Parameter:
     """One input of a generator. Limits are inclusive and hold for each component of a vector.
 
-    A parameter whose `default` is None must be given.
+    A parameter whose `default` is None must be given, unless it is `optional`: then it may be left out.
+    `prescribed_as`: the names that an order's characteristics give it; what was prescribed binds the design (G-DES-01).
     """
 
     name: str
@@ -45,6 +46,16 @@ class Parameter:
     maximum: float
     default: Value | None
     help: str
+    optional: bool = False
+    prescribed_as: tuple[str, ...] = ()
+
+
+MIDLINE = Parameter(
+    "midline_x_mm", "mm", "The patient's middle", "number", -3000.0, 3000.0, None,
+    "Only where the bone does not show it: x of the midsagittal plane, LPS, picked on the images. The reviewer confirms it.",
+    optional=True,
+)  # fmt: skip
+"""A value of every design that is no generator's: by it the side is judged where the bone cannot tell (G-LAT-01)."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,11 @@ class DesignGenerator(Protocol):
 GENERATORS: Registry[DesignGenerator] = Registry("design generator")
 
 
+def design_parameters(generator: DesignGenerator) -> tuple[Parameter, ...]:
+    """Everything that a design with this generator is asked for: the generator's parameters, and the patient's middle."""
+    return (*generator.parameters, MIDLINE)
+
+
 def check_values(parameters: tuple[Parameter, ...], values: Mapping[str, object]) -> dict[str, Value]:
     """The values in canonical form, defaults filled in; raises DesignRefused with everything that is wrong (G-DES-01)."""
     known = {parameter.name for parameter in parameters}
@@ -103,6 +119,8 @@ def check_values(parameters: tuple[Parameter, ...], values: Mapping[str, object]
     checked: dict[str, Value] = {}
     for parameter in parameters:
         given = values.get(parameter.name, parameter.default)
+        if given is None and parameter.optional:
+            continue
         value = _canonical(parameter.kind, given)
         problem = _problem(parameter, given, value)
         if problem is not None:

@@ -56,8 +56,14 @@ PARAMETERS = (
         "minimum_wall_mm", "mm", "Minimum wall", "number", 0.4, 4.0, 1.0,
         "What the material and the process can build; anything thinner is taken away or refused.",
     ),
-    Parameter("tube_count", "", "Number of guide tubes", "integer", 1, 6, 2, "In a row, their axes parallel."),
-    Parameter("tube_spacing_mm", "mm", "Distance between tubes", "number", 3.0, 60.0, 12.0, "Axis to axis."),
+    Parameter(
+        "tube_count", "", "Number of guide tubes", "integer", 1, 6, 2, "In a row, their axes parallel.",
+        prescribed_as=("tubes", "tube count", "number of tubes", "number of holes", "drill holes"),
+    ),
+    Parameter(
+        "tube_spacing_mm", "mm", "Distance between tubes", "number", 3.0, 60.0, 12.0, "Axis to axis.",
+        prescribed_as=("tube spacing", "hole spacing", "distance between holes"),
+    ),
     Parameter(
         "tube_row_angle_deg", "deg", "Angle of the row", "number", -180.0, 180.0, 0.0,
         "About the insertion direction, from the patient's left-right axis.",
@@ -70,9 +76,17 @@ PARAMETERS = (
         "tube_axis", "", "Axis of the tubes", "vector", -1.0, 1.0, (0.0, 0.0, 0.0),
         "Into the bone, LPS; 0, 0, 0 takes the insertion direction.",
     ),
-    Parameter("tube_inner_diameter_mm", "mm", "Inner diameter", "number", 0.8, 20.0, 2.4, "Of the bore."),
-    Parameter("tube_outer_diameter_mm", "mm", "Outer diameter", "number", 2.0, 30.0, 6.0, "Of the tube."),
-    Parameter("tube_height_mm", "mm", "Height of the tubes", "number", 3.0, 60.0, 12.0, "From the bone to the rim."),
+    Parameter(
+        "tube_inner_diameter_mm", "mm", "Inner diameter", "number", 0.8, 20.0, 2.4, "Of the bore.",
+        prescribed_as=("drill diameter", "bore diameter", "hole diameter", "tube inner diameter"),
+    ),
+    Parameter(
+        "tube_outer_diameter_mm", "mm", "Outer diameter", "number", 2.0, 30.0, 6.0, "Of the tube.", prescribed_as=("tube outer diameter",),
+    ),
+    Parameter(
+        "tube_height_mm", "mm", "Height of the tubes", "number", 3.0, 60.0, 12.0, "From the bone to the rim.",
+        prescribed_as=("tube height", "tube length"),
+    ),
 )  # fmt: skip
 
 

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from devices.imaging.base import Finding, tilt_degrees
 from devices.imaging.dicom import Frame, attribute, quiet
-from devices.imaging.series import decimal
+from devices.imaging.series import decimal, whole
 
+MINIMUM_SLICES = 5
+MINIMUM_EXTENT_MM = 5.0
 SAME_PLACE_MM = 0.005
 SAME_DIRECTION = 1e-3
 SAME_SPACING = 1e-3
@@ -36,6 +38,19 @@ class Stack:
     findings: list[Finding]
 
 
+def too_thin(slices: int, extent_mm: float) -> list[Finding]:
+    """A few slices are pictures of a place and no volume: no surface of a bone can be drawn through them (G-IMG-01)."""
+    if slices >= MINIMUM_SLICES and extent_mm >= MINIMUM_EXTENT_MM:
+        return []
+    message = (
+        f"The series has {slices} slices over {extent_mm:.1f} mm; at least {MINIMUM_SLICES} over "
+        f"{MINIMUM_EXTENT_MM:g} mm are a volume."
+    )
+    return [
+        Finding("too_few_slices", "error", message, "Upload the whole series, as the scanner exported it.")
+    ]
+
+
 def stacked(frames: list[Frame]) -> Stack:
     """Sort frames along the normal of the first and name every irregularity; errors are left to the caller to refuse on."""
     mixed = _mixed(frames)
@@ -51,6 +66,7 @@ def stacked(frames: list[Frame]) -> Stack:
         [
             *_shared_places(steps),
             *_steps(steps, frames),
+            *_left_out(steps, frames),
             *_tilt(frames, positions),
             *_strays(positions, normal),
         ],
@@ -130,6 +146,24 @@ def _steps(steps: NDArray[np.float64], frames: list[Frame]) -> list[Finding]:
     return found
 
 
+def _left_out(steps: NDArray[np.float64], frames: list[Frame]) -> list[Finding]:
+    """Even steps, and yet slices between them were not sent: the numbers go up by more than one, and the gaps are wider
+    than the slices are thick."""
+    numbers = [whole(frame.header.dataset.get("InstanceNumber")) for frame in frames]
+    thickness = _stated(frames, "SliceThickness")
+    if None in numbers or len(numbers) < SHORTEST_RUN or thickness is None:
+        return []
+    apart = np.abs(np.diff([number or 0 for number in numbers]))
+    spacing = float(np.median(np.abs(steps)))
+    if apart.min() < 2 or spacing <= thickness + NOMINAL_MM:
+        return []
+    message = (
+        f"Slices were left out: their numbers go up by {int(np.median(apart))}, and slices {thickness:g} mm thick lie "
+        f"{spacing:.3f} mm apart."
+    )
+    return [Finding("slices_left_out", "warning", message, "Send the series again, complete.")]
+
+
 def _against_units(steps: NDArray[np.float64], frames: list[Frame]) -> list[tuple[int, int]]:
     """Gaps of a series so incomplete that its median step is a gap itself: (slot, steps in it).
 
@@ -141,9 +175,9 @@ def _against_units(steps: NDArray[np.float64], frames: list[Frame]) -> list[tupl
     spacing, thickness = (_stated(frames, name) for name in ("SpacingBetweenSlices", "SliceThickness"))
     for unit in (spacing, _smallest_repeated(steps), thickness):
         ratios = steps / unit if unit else np.ones_like(steps)
-        whole = bool((np.abs(ratios - np.round(ratios)) <= WHOLE_STEPS).all())
+        even = bool((np.abs(ratios - np.round(ratios)) <= WHOLE_STEPS).all())
         # Of the spacing itself, no whole number of steps need be left: a series cut at two places has none.
-        if whole or unit == spacing:
+        if even or unit == spacing:
             lost = np.flatnonzero(ratios >= 2 - WHOLE_STEPS)
             if len(lost):
                 return [(int(slot), round(float(ratios[slot]))) for slot in lost]

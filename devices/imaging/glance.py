@@ -11,7 +11,7 @@ from typing import Any
 
 from devices.imaging.dicom import Header, Rejection, frame_count, read_header
 from devices.imaging.nifti import HEADER_BYTES, UNREADABLE, is_nifti
-from devices.imaging.series import identity
+from devices.imaging.series import MIN_SLICES, decimal, identity, series_key, text, whole
 from devices.imaging.sources import GZIP_MAGIC, SourceFile, opened
 from mes.lazy import lazily
 
@@ -20,10 +20,18 @@ nib: Any = lazily("nibabel")
 
 @dataclass(frozen=True)
 class Seen:
-    """One series or image. size: columns, rows and slices, in voxels, as the headers state them."""
+    """One series or image. size: columns, rows and slices, in voxels, as the headers state them.
+
+    key: by what a DICOM series is chosen; usable: whether it is a CT of more than one slice, which may be a volume.
+    """
 
     kind: str
     size: tuple[int, ...]
+    key: str = ""
+    number: int | None = None
+    thickness_mm: float | None = None
+    kernel: str | None = None
+    usable: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,13 +66,21 @@ def _series(headers: Sequence[Header]) -> list[Seen]:
     found: dict[tuple[str, str], list[Header]] = {}
     for header in headers:
         found.setdefault((header.series_uid, header.modality), []).append(header)
-    return [_seen(modality, found[uid, modality]) for uid, modality in sorted(found)]
+    return [_seen(uid, modality, found[uid, modality]) for uid, modality in sorted(found)]
 
 
-def _seen(modality: str, headers: Sequence[Header]) -> Seen:
+def _seen(uid: str, modality: str, headers: Sequence[Header]) -> Seen:
     first: Any = headers[0].dataset
     slices = sum(frame_count(header.dataset) for header in headers)
-    return Seen(f"DICOM {modality}", (int(first.Columns), int(first.Rows), slices))
+    return Seen(
+        f"DICOM {modality}",
+        (int(first.Columns), int(first.Rows), slices),
+        key=series_key(uid),
+        number=whole(first.get("SeriesNumber")),
+        thickness_mm=decimal(first.get("SliceThickness")),
+        kernel=text(first.get("ConvolutionKernel")),
+        usable=modality == "CT" and slices >= MIN_SLICES,
+    )
 
 
 def _stated(file: SourceFile) -> tuple[int, ...]:

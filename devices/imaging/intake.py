@@ -21,6 +21,7 @@ from devices.imaging.base import (
     Volume,
     refuse_on_error,
 )
+from devices.imaging.calibration import rescale_findings
 from devices.imaging.dicom import (
     Frame,
     Header,
@@ -31,7 +32,7 @@ from devices.imaging.dicom import (
     quiet,
     read_header,
 )
-from devices.imaging.geometry import nominal_differs, stacked
+from devices.imaging.geometry import nominal_differs, stacked, too_thin
 from devices.imaging.nifti import is_nifti, read_nifti
 from devices.imaging.pixels import LOSSY_SYNTAXES, hounsfield
 from devices.imaging.series import (
@@ -39,6 +40,7 @@ from devices.imaging.series import (
     chosen,
     day,
     decimal,
+    described,
     grouped,
     identity,
     text,
@@ -49,8 +51,6 @@ from devices.imaging.sources import SourceFile, opened
 
 CT_ONLY = frozenset({"CT"})
 NO_AIR_HU = -300
-MINIMUM_SLICES = 5
-MINIMUM_EXTENT_MM = 5.0
 EXPECTED_JUNK = {"localiser", "secondary_capture", "dicomdir", "not_a_slice", "not_dicom"}
 
 
@@ -59,7 +59,7 @@ def read_images(
 ) -> ReadImages:
     """Read a folder, a .zip, one DICOM file, `.nii` or `.nii.gz`, found by content and not by name.
 
-    series_uid: which series to use where the upload holds several.
+    series_uid: which series to use where the upload holds several: its UID, or its key (`series_key`).
     modalities: "CT" unless the caller wants others; only CT is calibrated in Hounsfield units.
     Raises ImagingRefused with every finding; nothing is guessed over. G-IMG-01.
     """
@@ -135,6 +135,9 @@ def _read_series(
     every = grouped(frames, rejections)
     series = chosen(every, series_uid, modalities)
     findings += said + _said_of_series(series)
+    if series_uid is not None:
+        message = f"Of {len(every)} series, the sender chose {described(series)}."
+        findings.append(Finding("chosen_series", "info", message))
     volume, used, more = _volume(series, findings)
     summaries = with_used([one.summary(modalities) for one in every], series.uid)
     return ReadImages(volume, patient, (*findings, *more), summaries, _files(rejections), used)
@@ -167,67 +170,28 @@ def _said_of_series(series: Series) -> list[Finding]:
 def _volume(series: Series, findings: list[Finding]) -> tuple[Volume, tuple[str, ...], list[Finding]]:
     frames, doubled = without_duplicates(series)
     stack = stacked(frames)
-    found = [*doubled, *stack.findings, *_uncalibrated(series.modality, stack.frames)]
+    found = [*doubled, *stack.findings, *rescale_findings(series.modality, stack.frames)]
     refuse_on_error([*findings, *found])
     refuse_on_error([*findings, *found, *_too_thin(stack.frames)])
+    used = tuple(dict.fromkeys(frame.header.file.digest for frame in stack.frames))
+    acquisition = _acquisition(stack.frames, used)
     voxels, said = hounsfield(stack.frames)
     refuse_on_error([*findings, *found, *said])
     first = stack.frames[0]
-    used = tuple(dict.fromkeys(frame.header.file.digest for frame in stack.frames))
     volume = Volume(
         voxels=voxels,
         positions=np.array([frame.position for frame in stack.frames]),
         row_direction=first.row,
         column_direction=first.column,
         spacing_ij=first.spacing_ij,
-        acquisition=_acquisition(stack.frames, used),
+        acquisition=acquisition,
     )
     return volume, used, [*found, *said, *_said_of_volume(volume)]
 
 
 def _too_thin(frames: list[Frame]) -> list[Finding]:
-    """A few slices are pictures of a place and no volume: no surface of a bone can be drawn through them (G-IMG-01)."""
     normal = np.cross(frames[0].row, frames[0].column)
-    extent = float(np.ptp(np.array([frame.position for frame in frames]) @ normal))
-    if len(frames) >= MINIMUM_SLICES and extent >= MINIMUM_EXTENT_MM:
-        return []
-    message = (
-        f"The series has {len(frames)} slices over {extent:.1f} mm; at least {MINIMUM_SLICES} over "
-        f"{MINIMUM_EXTENT_MM:g} mm are a volume."
-    )
-    return [
-        Finding("too_few_slices", "error", message, "Upload the whole series, as the scanner exported it.")
-    ]
-
-
-def _uncalibrated(modality: str, frames: list[Frame]) -> list[Finding]:
-    if modality != "CT":
-        return [
-            Finding(
-                "not_hounsfield",
-                "warning",
-                f"{modality} values are not Hounsfield units.",
-                "Use a CT for bone.",
-            )
-        ]
-    if any(frame.slope is None or frame.intercept is None for frame in frames):
-        message = "Slices state no rescale slope and intercept, so their values cannot be turned into Hounsfield units."
-        return [Finding("no_rescale", "error", message, "Export the original images.")]
-    if any(
-        frame.slope == 0 or not np.isfinite((frame.slope or 0.0) + (frame.intercept or 0.0))
-        for frame in frames
-    ):
-        return [
-            Finding(
-                "no_rescale", "error", "Slices state an impossible rescale.", "Export the original images."
-            )
-        ]
-    first = frames[0]
-    unit = attribute(first.header, first.index, "PixelValueTransformationSequence", "RescaleType")
-    if unit not in (None, "", "HU"):
-        message = "The images do not say that their rescaled values are Hounsfield units."
-        return [Finding("rescale_not_hu", "warning", message, "Check the value of air and of water.")]
-    return []
+    return too_thin(len(frames), float(np.ptp(np.array([frame.position for frame in frames]) @ normal)))
 
 
 def _acquisition(frames: list[Frame], used: Iterable[str]) -> Acquisition:

@@ -23,7 +23,8 @@ from devices.imaging.base import (
     are_unit_and_square,
     refuse_on_error,
 )
-from devices.imaging.geometry import TILT_DEGREES
+from devices.imaging.calibration import value_findings
+from devices.imaging.geometry import TILT_DEGREES, too_thin
 from devices.imaging.pixels import INT16, LOWEST_HU, MAX_VOXELS
 from devices.imaging.sources import GZIP_MAGIC, SourceFile, read_inflated
 from mes.lazy import lazily
@@ -31,10 +32,10 @@ from mes.lazy import lazily
 nib: Any = lazily("nibabel")
 
 HEADER_BYTES = 544
+EXTENSION_HEAD = 8
 MAX_SIDE = 4096
 SPACING_LIMITS_MM = (0.01, 20.0)
 POSITION_LIMIT_MM = 10_000.0
-VALUE_LIMITS = (-32_768.0, 100_000.0)
 AGREE_MM = 0.1
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MILLIMETRE_CODES = (0, 2)
@@ -71,6 +72,8 @@ def _error(code: str, message: str, cure: str = "Export the image again from its
 def read_nifti(file: SourceFile) -> ReadImages:
     """One 3-D NIfTI image as a volume. Raises ImagingRefused."""
     data = read_inflated(file.path)
+    header = _stored_header(data)
+    refuse_on_error([*_scale_findings(header), *_layout_findings(header, data)])
     image = _parsed(data)
     findings = _header_findings(image)
     refuse_on_error(findings)
@@ -78,6 +81,8 @@ def read_nifti(file: SourceFile) -> ReadImages:
     geometry, more = _placed(image)
     findings += more
     refuse_on_error(findings)
+    slices = int(image.header.get_data_shape()[2])
+    refuse_on_error(too_thin(slices, float(np.linalg.norm(geometry[:3, 2])) * (slices - 1)))
     voxels = _values(image)
     volume = _oriented(voxels, geometry, file)
     findings += _calibration(volume)
@@ -148,11 +153,53 @@ def _header_findings(image: Any) -> list[Finding]:
     return found
 
 
+def _stored_header(data: bytes) -> Any:
+    """The header as it stands in the file: an image that was parsed has forgotten its scale and where its voxels begin."""
+    kind = nib.Nifti2Header if data[4:8] in (b"n+2\0", b"ni2\0") else nib.Nifti1Header
+    if len(data) < kind.template_dtype.itemsize:
+        raise _error("truncated", "The image ends within its header.")
+    return kind(data[: kind.template_dtype.itemsize], check=False)
+
+
+def _scale_findings(header: Any) -> list[Finding]:
+    """A slope of 0 means that the values are stored as they are (NIfTI-1, scl_slope); anything else has to keep their order."""
+    slope, shift = float(header["scl_slope"]), float(header["scl_inter"])
+    if slope == 0 or (0 < slope < np.inf and np.isfinite(shift)):
+        return []
+    message = f"The image scales its values by {slope:g} and shifts them by {shift:g}: that is impossible, or turns air into bone."
+    return [Finding("bad_scale", "error", message, "Export the image again from its source.")]
+
+
+def _layout_findings(header: Any, data: bytes) -> list[Finding]:
+    """Where the header says that the voxels begin has to lie behind the header and its extensions."""
+    begins, least = float(header["vox_offset"]), int(header["sizeof_hdr"]) + 4
+    if begins > len(data):
+        raise _error("truncated", "The image ends before its voxels begin.")
+    if not (least <= begins and begins.is_integer()):
+        message = f"The image says that its voxels begin at byte {begins:g}; its header alone has {least}."
+    elif not _extensions_fit(data, least, int(begins), header.endianness):
+        message = "The image's header extensions have impossible sizes."
+    else:
+        return []
+    return [Finding("bad_layout", "error", message, "Export the image again from its source.")]
+
+
+def _extensions_fit(data: bytes, start: int, end: int, order: str) -> bool:
+    """Each extension states its own size, a multiple of 16 bytes, and ends before the voxels begin."""
+    place = start
+    while data[start - 4] and place + EXTENSION_HEAD <= end:
+        size = int(np.frombuffer(data, f"{order}i4", 1, place)[0])
+        if size < 2 * EXTENSION_HEAD or size % 16 or place + size > end:
+            return False
+        place += size
+    return True
+
+
 def _placed(image: Any) -> tuple[NDArray[np.float64], list[Finding]]:
     header = image.header
     sform, qform = header.get_sform(coded=True)[0], _qform(header)
     affine = np.asarray(sform if sform is not None else qform, dtype=np.float64)
-    if not np.isfinite(affine).all():
+    if not (np.isfinite(affine).all() and (qform is None or np.isfinite(qform).all())):
         raise _error("bad_geometry", "The image's orientation is not finite.")
     found = _spacing_findings(affine)
     corner = np.append(np.array(header.get_data_shape()[:3]) - 1.0, 1.0)
@@ -201,11 +248,7 @@ def _values(image: Any) -> Voxels:
     low, high = float(scaled.min()), float(scaled.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise _error("not_finite", "The image holds values that are not numbers (NaN or infinite).")
-    if low < VALUE_LIMITS[0] or high > VALUE_LIMITS[1]:
-        raise _error(
-            "absurd_values",
-            f"The image's values run from {low:g} to {high:g}: these are not Hounsfield units.",
-        )
+    refuse_on_error(value_findings(low, high))
     voxels = np.ascontiguousarray(scaled.transpose(2, 1, 0))
     return _narrowed(voxels, high)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.imaging.base import AIR_HU, Finding, ImagingRefused, Voxels
+from devices.imaging.base import AIR_HU, Finding, ImagingRefused, Voxels, refuse_on_error
+from devices.imaging.calibration import value_findings
 from devices.imaging.dicom import DICOM, Frame, frame_count, load_pixels, quiet
 from mes.lazy import lazily
 
@@ -24,7 +25,7 @@ LOWEST_HU = -1024
 # A declared padding value above this could be tissue: blanking it would cut holes into the patient.
 PADDING_BELOW_HU = -200
 Stored = NDArray[np.integer[Any]]
-INT16 = np.iinfo(np.int16)
+INT16, INT32 = np.iinfo(np.int16), np.iinfo(np.int32)
 LOSSY_SYNTAXES = frozenset({
     "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91",
     "1.2.840.10008.1.2.4.112", "1.2.840.10008.1.2.4.203",
@@ -143,7 +144,11 @@ def _slice_hu(
     slope, intercept = 1.0 if frame.slope is None else frame.slope, frame.intercept or 0.0
     padded = _padding(dataset, stored, slope, intercept, tally)
     tally["beyond_stored"] += _beyond_stored(dataset, stored, padded)
-    if slope.is_integer() and intercept.is_integer():
+    low, high = (float(value) * slope + intercept for value in (stored.min(), stored.max()))
+    if frame.header.modality == "CT":
+        # What lies below air is padding that nobody declared, and is set to air; only the top tells of another scale.
+        refuse_on_error(value_findings(max(low, LOWEST_HU), high))
+    if slope.is_integer() and intercept.is_integer() and max(abs(low), abs(high)) < INT32.max:
         values: NDArray[np.int32] | NDArray[np.float32] = stored.astype(np.int32) * int(slope) + int(
             intercept
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -14,6 +15,7 @@ from devices.imaging.dicom import DICOM, Frame, Header, Rejection, load_pixels
 from devices.imaging.pixels import Undecodable, stored_pixels
 
 MIN_SLICES = 2
+KEY_LENGTH = 12
 LISTED_SERIES = 20
 
 
@@ -42,6 +44,11 @@ class Series:
 
     def usable(self, modalities: Collection[str]) -> bool:
         return self.modality in modalities and len(self.frames) >= MIN_SLICES
+
+
+def series_key(uid: str) -> str:
+    """By what a person chooses a series: its own identifier is of the patient's images, and is not repeated."""
+    return hashlib.sha256(uid.encode()).hexdigest()[:KEY_LENGTH]
 
 
 def whole(value: Any) -> int | None:
@@ -141,7 +148,14 @@ def chosen(series: list[Series], wanted: str | None, modalities: Collection[str]
     if usable:
         message = f"The upload holds {len(usable)} usable {kinds} series: {_list(usable)}."
         raise ImagingRefused(
-            [Finding("several_series", "error", message, "Say which one, or upload one only.")]
+            [
+                Finding(
+                    "several_series",
+                    "error",
+                    message,
+                    "Choose one of them by its key when you send them in again.",
+                )
+            ]
         )
     message = f"The upload holds no usable {kinds} series ({_list(series) or 'no slices at all'})."
     raise ImagingRefused(
@@ -150,7 +164,7 @@ def chosen(series: list[Series], wanted: str | None, modalities: Collection[str]
 
 
 def _asked_for(series: list[Series], wanted: str, modalities: Collection[str]) -> Series:
-    known = [one for one in series if one.uid == wanted]
+    known = [one for one in series if wanted in (one.uid, series_key(one.uid))]
     if not known:
         raise ImagingRefused(
             [
@@ -171,15 +185,15 @@ def _asked_for(series: list[Series], wanted: str, modalities: Collection[str]) -
 
 
 def _list(series: list[Series]) -> str:
-    parts = [_described(one) for one in series[:LISTED_SERIES]]
+    parts = [described(one) for one in series[:LISTED_SERIES]]
     more = len(series) - LISTED_SERIES
     return "; ".join(parts) + (f"; and {more} more" if more > 0 else "")
 
 
-def _described(series: Series) -> str:
+def described(series: Series) -> str:
     one = series.summary(())
     known = f"{one.slice_thickness_mm:g} mm, " if one.slice_thickness_mm is not None else ""
-    return f"series {one.number if one.number is not None else 'without number'} ({one.modality}, {known}{one.images} images)"
+    return f"series {one.number if one.number is not None else 'without number'} ({one.modality}, {known}{one.images} images, key {series_key(one.series_uid)})"
 
 
 def without_duplicates(series: Series) -> tuple[list[Frame], list[Finding]]:

@@ -6,6 +6,7 @@ STL and PLY carry no unit; Lamina takes millimetres and `plausible_units` says w
 
 from __future__ import annotations
 
+import codecs
 import re
 import struct
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
 from devices.mesh.colours import colour_scale, deviation_colours
-from devices.mesh.ply import PlyRefused, read_ply
+from devices.mesh.ply import PlyRefused, numbers, read_ply
 from mes.exceptions import InvalidInput
 
 __all__ = [
@@ -84,7 +85,12 @@ def read_mesh(source: Path | str | bytes, *, name_hint: str | None = None) -> Me
         raise MeshRefused("empty", "The file is empty.")
     mesh = _parse(data, _suffix(name_hint))
     _check_numbers(mesh.vertices)
-    return weld(mesh)
+    welded = weld(mesh)
+    if not len(welded.faces):
+        raise MeshRefused(
+            "no_surface", f"All {len(mesh.faces):,} triangles of the file have two corners in one place."
+        )
+    return welded
 
 
 def write_stl(mesh: Mesh) -> bytes:
@@ -187,6 +193,7 @@ def _suffix(name_hint: str | None) -> str:
 
 
 def _parse(data: bytes, suffix: str) -> Mesh:
+    text = data.removeprefix(codecs.BOM_UTF8)
     if data[:4] in (b"ply\n", b"ply\r"):
         try:
             return read_ply(data, MAXIMUM_TRIANGLES)
@@ -194,8 +201,8 @@ def _parse(data: bytes, suffix: str) -> Mesh:
             raise MeshRefused(refusal.problem, str(refusal)) from refusal
     if len(data) >= 84 and len(data) == 84 + 50 * _stl_count(data):
         return _read_binary_stl(data)
-    if data.lstrip()[:5].lower() == b"solid" and b"facet" in data[:4096].lower():
-        return _read_ascii_stl(data)
+    if text.lstrip()[:5].lower() == b"solid" and b"facet" in text[:4096].lower():
+        return _read_ascii_stl(text)
     raise _not_a_surface(data, suffix)
 
 
@@ -230,7 +237,7 @@ def _read_ascii_stl(data: bytes) -> Mesh:
             "truncated", f"{facets} facets need {3 * facets} vertices; {len(tokens)} are there."
         )
     try:
-        corners = np.array(tokens, dtype="S32").astype(np.float64)
+        corners = numbers(tokens)
     except ValueError as error:
         raise MeshRefused("not_finite", "A vertex coordinate is not a number.") from error
     return _soup(corners)

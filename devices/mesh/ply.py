@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
@@ -15,6 +16,7 @@ MAXIMUM_HEADER_BYTES = 16 * 1024
 MAXIMUM_HEADER_LINES = 100
 MAXIMUM_VERTICES = 10_000_000
 MAXIMUM_CORNERS = 16
+LONGEST_NUMBER = 64
 SCALARS = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
     "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
@@ -216,7 +218,7 @@ def _read_ascii(body: bytes, vertex: Element, face: Element) -> tuple[NDArray[np
     if any(len(row) != len(columns) for row in rows):
         raise PlyRefused("wrong_size", f"Every vertex needs {len(columns)} numbers.")
     try:
-        table = np.array(rows, dtype="S32").astype(np.float64)
+        table = numbers(rows)
         places = [
             _ascii_polygon(line.split(), face) for line in lines[vertex.count : vertex.count + face.count]
         ]
@@ -227,12 +229,27 @@ def _read_ascii(body: bytes, vertex: Element, face: Element) -> tuple[NDArray[np
     return table[:, [columns.index(axis) for axis in "xyz"]], _fans(places)
 
 
+def numbers(rows: Sequence[Sequence[bytes]]) -> NDArray[np.float64]:
+    """Words as numbers, shape (rows, columns). Raises ValueError for a word that is no plain decimal number, or so long
+    that nothing measured it: numpy would read a cut word, or `1_0`, as another number."""
+    words = [word for row in rows for word in row]
+    if any(len(word) > LONGEST_NUMBER for word in words) or set(b"".join(words)) - set(b"0123456789+-.eE"):
+        raise ValueError("a word is no plain number")
+    return np.array(rows, dtype=f"S{LONGEST_NUMBER}").astype(np.float64)
+
+
+def _whole(word: bytes) -> int:
+    if not word.isdigit():
+        raise ValueError("a count is no plain number")
+    return int(word)
+
+
 def _ascii_polygon(words: list[bytes], face: Element) -> list[int]:
     wanted, offset = _index_property(face), 0
     for place, prop in enumerate(face.properties):
         if offset >= len(words):
             break
-        count = int(words[offset]) if prop.length else 1
+        count = _whole(words[offset]) if prop.length else 1
         offset += 1 if prop.length else 0
         if prop.length:
             _check_corners(count)
@@ -245,7 +262,7 @@ def _ascii_polygon(words: list[bytes], face: Element) -> list[int]:
 
 
 def _index(word: bytes) -> int:
-    value = int(word)
+    value = int(word) if word.removeprefix(b"-").isdigit() else _whole(word)
     if not 0 <= value <= MAXIMUM_VERTICES:
         raise PlyRefused("bad_index", "A face names a vertex that cannot exist.")
     return value

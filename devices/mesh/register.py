@@ -53,10 +53,10 @@ def register(nominal: Surface, scan: Mesh, *, reach_mm: float, seed: int = 0) ->
     diagonal = float(np.linalg.norm(np.ptp(nominal.mesh.vertices, axis=0)))
     starts = [*_principal_starts(coarse, target), _shape_start(scan, points, cloud, diagonal, seed)]
     best = _finalists(nominal, cloud, coarse, starts, diagonal)
-    poses = [_settled(nominal, coarse, pose, ROUGHLY) for pose in best]
+    poses = [settled(nominal, coarse, pose, ROUGHLY) for pose in best]
     start = min(poses, key=lambda pose: _misfit(nominal, coarse, pose, reach_mm))
     # Parallel sums upstream differ in their last bits; from a rounded start the rest is reproducible.
-    pose = _settled(nominal, points, np.round(start, 6), EXACTLY)
+    pose = settled(nominal, points, np.round(start, 6), EXACTLY)
     distances = nominal.unsigned(_moved(points, pose))
     fitness = float((distances <= reach_mm).mean())
     return Registration(pose, fitness, reach_mm, _scale(nominal, _moved(points, pose)))
@@ -149,26 +149,26 @@ def _misfit(nominal: Surface, points: NDArray[np.float64], pose: NDArray[np.floa
     return float((np.minimum(nominal.unsigned(_moved(points, pose)), limit) ** 2).mean())
 
 
-def _settled(
+def settled(
     nominal: Surface, points: NDArray[np.float64], pose: NDArray[np.float64], effort: tuple[int, float]
 ) -> NDArray[np.float64]:
     """Point-to-plane steps against the exact surface until they move no point further than is worth it."""
     steps, shortest = effort
     radius = float(np.linalg.norm(nominal.mesh.vertices - nominal.centre, axis=1).max())
-    settled = pose.copy()
-    settled[:3, :3] = _nearest_rotation(pose[:3, :3])
+    found = pose.copy()
+    found[:3, :3] = _nearest_rotation(pose[:3, :3])
     for _ in range(steps):
-        moved = _moved(points, settled)
+        moved = _moved(points, found)
         closest = nominal.closest(moved)
         residual = ((moved - closest.points) * closest.normals).sum(axis=1)
         arms = moved - nominal.centre
         rows = np.concatenate([np.cross(arms, closest.normals), closest.normals], axis=1)
         weights = tukey_weights(residual)
         step = _solved(rows, -residual, weights)
-        settled = _stepped(settled, step, nominal.centre)
+        found = _stepped(found, step, nominal.centre)
         if np.linalg.norm(step[:3]) * radius + np.linalg.norm(step[3:]) < shortest:
             break
-    return settled
+    return found
 
 
 def tukey_weights(residual: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -98,7 +98,7 @@ def segment(volume: Volume, parameters: Mapping[str, Any]) -> Segmentation:
     if result < typed.minimum_ml:
         raise SegmentationRefused(
             f"the component kept has only {result:.3f} mL, below the minimum of {typed.minimum_ml:g} mL",
-            cure="Lower the threshold, or place the seed on the bone.",
+            cure="Segment again with a lower threshold, or place the seed on the bone.",
         )
     listed = tuple(
         volume_ml(volume, (labels == n).astype(np.uint8))
@@ -114,7 +114,7 @@ def _components(volume: Volume, typed: BoneThreshold) -> tuple[Label, int]:
     if not (low <= typed.upper_hu and typed.lower_hu <= high):
         raise SegmentationRefused(
             f"no voxel lies between {typed.lower_hu:g} and {typed.upper_hu:g} HU (the volume has {low:g} to {high:g} HU)",
-            cure="Check that the image is a CT in Hounsfield units, or change the window.",
+            cure="Check that the image is a CT in Hounsfield units, or segment again with another window.",
         )
     inside = ITK.BinaryThreshold(image, lowerThreshold=typed.lower_hu, upperThreshold=typed.upper_hu)
     labels = ITK.RelabelComponent(ITK.ConnectedComponent(inside, False), sortByObjectSize=True)
@@ -122,7 +122,8 @@ def _components(volume: Volume, typed: BoneThreshold) -> tuple[Label, int]:
     count = int(found.max())
     if count == 0:
         raise SegmentationRefused(
-            f"no voxel lies between {typed.lower_hu:g} and {typed.upper_hu:g} HU", cure="Change the window."
+            f"no voxel lies between {typed.lower_hu:g} and {typed.upper_hu:g} HU",
+            cure="Segment again with another window.",
         )
     return found, count
 

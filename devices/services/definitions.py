@@ -17,7 +17,7 @@ from devices.catalog.base import (
     MaterialDefinition,
     section_faults,
 )
-from devices.choices import DefinitionStatus
+from devices.choices import DefinitionStatus, Side
 from devices.events import (
     MasterDrafted,
     MasterPublished,
@@ -225,6 +225,11 @@ def _refuse_unsound_master(definition: MasterDefinition) -> None:
         reasons.append(Reason("The segmenter is unknown.", f"Known: {', '.join(SEGMENTERS)}."))
     if definition.design.get("generator") not in GENERATORS:
         reasons.append(Reason("The design generator is unknown.", f"Known: {', '.join(GENERATORS)}."))
+    sides = definition.design.get("sides", Side.values)
+    if not sides or not set(sides) <= set(Side.values):
+        reasons.append(
+            Reason("The master's sides are none.", f"Choose from: {', '.join(Side.values)}.", "G-LAT-01")
+        )
     if not definition.materials:
         reasons.append(Reason("A master names at least one material."))
     if not definition.pathway.strip():

@@ -16,12 +16,20 @@ from devices.events import (
     DesignReviewed,
     Reasons,
 )
-from devices.generators.base import GENERATORS, DesignGenerator, Value, check_values, within_envelope
+from devices.generators.base import (
+    GENERATORS,
+    DesignGenerator,
+    Value,
+    check_values,
+    design_parameters,
+    within_envelope,
+)
 from devices.lifecycle import DEVICE
 from devices.models import Design, Device, DeviceMaster, Material, Segmentation
 from devices.selectors.definitions import next_design_revision
 from devices.services.authors import author_of
 from devices.services.lifecycle import locked_device, move_content, move_device, record_progress, refuse_held
+from devices.services.prescribed import departures, prescribed_values
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning
 from mes.eventlog.base import Actor, plain
@@ -64,7 +72,7 @@ def request_design(*, device_id: int, values: Mapping[str, Any], actor: Actor) -
     gates = ask_gates("device.request_design", device, actor=actor)
     refuse_blocked(gates)
     generator = GENERATORS[device.master.design["generator"]]
-    checked = checked_values(generator, device.master, device.material, values)
+    checked = checked_values(generator, device, values)
     if device.current_design is not None:
         void_design_work(device, device.current_design, actor=actor, reason="A new design was requested.")
     design = Design.objects.create(
@@ -106,15 +114,21 @@ def _designable(device: Device) -> Segmentation:
     return segmentation
 
 
-def checked_values(
-    generator: DesignGenerator, master: DeviceMaster, material: Material, given: Mapping[str, Any]
-) -> dict[str, Value]:
-    """The values a design is made with, or InvalidInput with every one that is wrong (G-DES-01)."""
-    start = {**master.design.get("defaults", {})}
+def checked_values(generator: DesignGenerator, device: Device, given: Mapping[str, Any]) -> dict[str, Value]:
+    """The values a design is made with, or InvalidInput with every one that is wrong (G-DES-01).
+
+    What is left out is what the order prescribes, else the master's default.
+    """
+    master, material = device.master, device.material
+    start = {**master.design.get("defaults", {}), **prescribed_values(device.order)}
     if any(parameter.name == WALL for parameter in generator.parameters):
         start.setdefault(WALL, material.minimum_wall_mm)
-    values = check_values(generator.parameters, {**start, **given})
-    problems = [*within_envelope(values, envelope_of(master)), *thin_walls(values, material)]
+    values = check_values(design_parameters(generator), {**start, **given})
+    problems = [
+        *within_envelope(values, envelope_of(master)),
+        *thin_walls(values, material),
+        *departures(device.order, values),
+    ]
     if problems:
         raise InvalidInput(problems)
     return values

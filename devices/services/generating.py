@@ -6,12 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 from devices.events import Reasons
-from devices.generators.base import GENERATORS, DesignRefused
+from devices.generators.base import GENERATORS, MIDLINE, DesignRefused
 from devices.generators.base import Design as Generated
+from devices.imaging.storage import load_volume
 from devices.mesh.check import MeshReport, check_mesh
 from devices.mesh.io import read_mesh, write_stl
-from devices.models import Design, Segmentation
+from devices.models import Design
+from devices.selectors.orders import expected_side
 from devices.services.designs import DesignMade, NotDesigned, thin_walls
+from devices.services.laterality import side_faults, side_measures
 from mes.eventlog.base import plain
 from mes.exceptions import Reason
 from mes.services.artefacts import artefact_path, store_artefact
@@ -19,41 +22,57 @@ from mes.services.artefacts import artefact_path, store_artefact
 
 def compute_design(design_id: int) -> DesignMade | NotDesigned:
     """Run the design's generator on its bone surface. What is measured is the file as it is stored."""
-    design = Design.objects.select_related("segmentation", "device__material").get(pk=design_id)
+    design = Design.objects.select_related("segmentation__study", "device__material", "device__order").get(
+        pk=design_id
+    )
     bone = read_mesh(artefact_path(design.segmentation.surface_id))
+    asked = {name: value for name, value in design.values.items() if name != MIDLINE.name}
     try:
-        made = GENERATORS[design.generator].generate(bone, design.values)
+        made = GENERATORS[design.generator].generate(bone, asked)
     except DesignRefused as refusal:
         return NotDesigned(_reasons(refusal.reasons))
     stl = write_stl(made.mesh)
-    report = check_mesh(read_mesh(stl))
-    problems = [*_unsound(report), *thin_walls(made.measures, design.device.material)]
+    solid = read_mesh(stl)
+    report = check_mesh(solid)
+    volume = load_volume(artefact_path(str(design.segmentation.study.volume_id)))
+    side = side_measures(solid, bone, volume, design.values)
+    problems = [
+        *_unsound(report),
+        *thin_walls(made.measures, design.device.material),
+        *_on_another_side(design, side),
+    ]
     if problems:
         return NotDesigned(_reasons(problems))
     mesh = store_artefact(stl, media_type="model/stl")
-    return DesignMade({"mesh_id": mesh.sha256, **_facts(made, report, design.segmentation)})
+    return DesignMade({"mesh_id": mesh.sha256, **_facts(made, report, side, design)})
 
 
-def _facts(made: Generated, report: MeshReport, segmentation: Segmentation) -> dict[str, Any]:
+def _facts(made: Generated, report: MeshReport, side: dict[str, float], design: Design) -> dict[str, Any]:
+    given = {name: value for name, value in design.values.items() if name == MIDLINE.name}
     measured = {
         **made.measures,
         "triangles": report.triangles,
         "mesh_volume_ml": report.volume_ml,
-        "lateral_offset_mm": lateral_offset_mm(report.bounds_mm, segmentation.bounds_mm),
+        **side,
     }
     return {
-        "values": plain(made.values),
+        "values": plain({**made.values, **given}),
         "measures": {name: float(value) for name, value in measured.items()},
         "features": plain([asdict(feature) for feature in made.features]),
-        "warnings": list(made.warnings),
+        "warnings": [*made.warnings, *(_given_middle(value) for value in given.values())],
     }
 
 
-def lateral_offset_mm(design_bounds: Any, bone_bounds: Any) -> float:
-    """How far the design's centre lies from the bone's middle along LPS x: positive is the patient's left (G-LAT-01)."""
-    (low, *_), (high, *_) = design_bounds
-    (bone_low, *_), (bone_high, *_) = bone_bounds
-    return float((low + high) / 2 - (bone_low + bone_high) / 2)
+def _given_middle(x_mm: float) -> str:
+    return (
+        f"The patient's middle is the author's word: x = {x_mm:g} mm. "
+        "Who reviews this design confirms it on the images."
+    )
+
+
+def _on_another_side(design: Design, side: dict[str, float]) -> list[Reason]:
+    wanted = expected_side(design.device.order)
+    return side_faults(wanted, side, MIDLINE.name in design.values) if wanted else []
 
 
 def _unsound(report: MeshReport) -> list[Reason]:

@@ -62,7 +62,33 @@ def content_to_confirm(token: str, device: Device, actor: Actor) -> dict[str, An
     return link_content(device, upload_digest(held_upload(token, device, actor)))
 
 
-def confirm_upload(*, device: Device, token: str, actor: Actor, credentials: Credentials) -> Study:
+def choose_series(*, device: Device, token: str, series: str, actor: Actor) -> Study:
+    """Send on a held upload that names its patient, with the series that was chosen of it.
+
+    Raises InvalidInput where it has no such series, Conflict like `held_upload`, and what `receive_study` raises.
+    """
+    upload = held_upload(token, device, actor)
+    if series not in dict(series_of(upload)):
+        raise InvalidInput("The upload has no such series.", cure="Choose one of the list.", rule="G-IMG-01")
+    return receive_study(device_id=device.pk, upload=upload, actor=actor, series=series)
+
+
+def series_of(upload: Path) -> list[tuple[str, str]]:
+    """The CT series of an upload that may be volumes: key and, in words, what a person tells them apart by."""
+    return [(image.key, _told(image)) for image in _glance(upload).images if image.usable]
+
+
+def _told(image: Seen) -> str:
+    columns, rows, slices = image.size[:3]
+    number = f"Series {image.number}" if image.number is not None else "Series without a number"
+    thick = f", {image.thickness_mm:g} mm thick" if image.thickness_mm is not None else ""
+    kernel = f", kernel {image.kernel}" if image.kernel else ""
+    return f"{number}: {slices} slices of {columns} × {rows}{thick}{kernel}"
+
+
+def confirm_upload(
+    *, device: Device, token: str, actor: Actor, credentials: Credentials, series: str = ""
+) -> Study:
     """Vouch by signature for a held upload, exactly as it was shown; it goes on to be read.
 
     Raises Conflict like `held_upload`, and what `receive_study` raises; then it goes on waiting.
@@ -73,6 +99,7 @@ def confirm_upload(*, device: Device, token: str, actor: Actor, credentials: Cre
         actor=actor,
         link_confirmed=True,
         credentials=credentials,
+        series=series,
     )
 
 

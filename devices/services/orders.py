@@ -25,6 +25,7 @@ from devices.models import Device, DeviceMaster, Material, Order
 from devices.selectors.definitions import effective_master, effective_material
 from devices.selectors.evidence import evidence_digest
 from devices.services.authors import author_of
+from devices.services.prescribed import refuse_prescription, refuse_side
 from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
@@ -69,6 +70,8 @@ def create_order(
     refuse_too_many("Design characteristics", characteristics, MAX_CHARACTERISTICS, rule="G-ORD-02")
     master, material = _specified(master_code, material_code)
     _refuse_bad_values(prescriber, side, quantity, need_by)
+    refuse_side(master, side)
+    refuse_prescription(master, characteristics)
     order = Order.objects.create(
         patient=patient,
         prescriber=prescriber,

@@ -8,8 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from django.utils import timezone
+
 from devices.events import Reasons
-from devices.imaging.base import Finding, ImagingRefused, ReadImages, Volume
+from devices.imaging.base import Finding, ImagingRefused, ReadImages, Volume, refuse_on_error
+from devices.imaging.calibration import date_findings
 from devices.imaging.deidentify import deidentify
 from devices.imaging.intake import read_images
 from devices.imaging.storage import save_volume
@@ -26,14 +29,18 @@ SERIES_TYPES = {"DICOM": "application/zip", "NIfTI": "application/x-nifti"}
 LOST = Finding("upload_lost", "error", "The upload is no longer in quarantine.", "Send the images again.")
 
 
-def read_study(study_id: int) -> ImagesRead:
-    """Read, match against the vault, then de-identify and store; images that do not match are not stored at all."""
+def read_study(study_id: int, series: str = "") -> ImagesRead:
+    """series: the key of the one that the sender chose, where the upload holds several.
+
+    Read, match against the vault, then de-identify and store; images that do not match are not stored at all."""
     study = Study.objects.select_related("device__order__patient").get(pk=study_id)
     source = quarantine_path(study.quarantine)
     if not source.exists():
         return ImagesRead(IdentityMatch(), refusals=_reasons([LOST]))
     try:
-        images = read_images(source)
+        images = read_images(source, series_uid=series or None)
+        acquired_on = images.volume.acquisition.acquired_on
+        refuse_on_error([*images.findings, *date_findings(acquired_on, timezone.localdate())])
         return _stored(study, images, source)
     except ImagingRefused as refusal:
         facts = {"findings": [asdict(finding) for finding in refusal.findings]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +16,15 @@ from devices.events import (
     SegmentationRejected,
     SegmentationRequested,
 )
-from devices.models import Device, Segmentation, Study
+from devices.models import Device, DeviceMaster, Segmentation, Study
 from devices.services.lifecycle import locked_device, record_progress, refuse_held
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import unit_of_work
-from mes.exceptions import InvalidInput, TransitionRefused
+from mes.exceptions import InvalidInput, Reason, TransitionRefused
 from mes.lifecycle import GateResult, ask_gates, refuse_blocked
+from mes.limits import is_number
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
 
@@ -45,10 +47,14 @@ class NotSegmented:
 
 
 @unit_of_work
-def start_segmentation(*, device_id: int, actor: Actor) -> Device:
+def start_segmentation(
+    *, device_id: int, actor: Actor, parameters: Mapping[str, Any] | None = None
+) -> Device:
     """Start it, or start it again after a cure. The person becomes the author of record.
 
-    Raises TransitionRefused with every blocking gate of `device.start_segmentation`.
+    parameters: those of the segmenter that the master leaves to a person, within its limits; the rest is the master's.
+    Raises TransitionRefused with every blocking gate of `device.start_segmentation`, InvalidInput for parameters that the
+    master does not leave open, or outside its limits.
     """
     device = locked_device(device_id)
     require(actor, "devices.start_segmentation", device)
@@ -56,8 +62,30 @@ def start_segmentation(*, device_id: int, actor: Actor) -> Device:
     refuse_held(device, "start_segmentation")
     gates = ask_gates("device.start_segmentation", device, actor=actor)
     refuse_blocked(gates)
-    _request(device, study, actor.person_id or study.received_by_id, gates, actor)
+    chosen = chosen_parameters(device.master, parameters or {})
+    _request(device, study, actor.person_id or study.received_by_id, gates, actor, chosen)
     return device
+
+
+def chosen_parameters(master: DeviceMaster, given: Mapping[str, Any]) -> dict[str, float]:
+    """The parameters that a person set, checked against the master's limits. Raises InvalidInput with every fault."""
+    envelope = master.segmentation.get("envelope", {})
+    standing = {**master.segmentation.get("parameters", {}), **given}
+    faults = []
+    for name, value in given.items():
+        low, high = envelope.get(name, (None, None))
+        if low is None:
+            cure = f"It leaves open: {', '.join(envelope) or 'nothing'}."
+            faults.append(Reason(f"The master does not leave '{name[:60]}' open.", cure, "G-SEG-01"))
+        elif not (is_number(value) and low <= value <= high and float(value).is_integer()):
+            text = f"{name} is no whole number from {low:g} to {high:g}."
+            faults.append(Reason(text, "Choose one, or have the master revised.", "G-SEG-01"))
+    ends = [standing[name] for name in ("lower_hu", "upper_hu") if name in standing]
+    if not faults and len(ends) == 2 and ends[0] >= ends[1]:
+        faults.append(Reason("The window is empty.", "Put its upper end above its lower.", "G-SEG-01"))
+    if faults:
+        raise InvalidInput(faults)
+    return {name: float(value) for name, value in given.items()}
 
 
 @unit_of_work
@@ -94,13 +122,19 @@ def _segmentable(device: Device) -> Study:
 
 
 def _request(
-    device: Device, study: Study, author_id: int, gates: tuple[GateResult, ...], actor: Actor
+    device: Device,
+    study: Study,
+    author_id: int,
+    gates: tuple[GateResult, ...],
+    actor: Actor,
+    parameters: Mapping[str, float] | None = None,
 ) -> None:
     event = SegmentationRequested(
         device_id=device.pk,
         study_id=study.pk,
         author_id=author_id,
         gates=[result.as_payload() for result in gates],
+        parameters=dict(parameters or {}),
     )
     record_progress(device, event, actor=actor)
 

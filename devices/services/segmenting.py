@@ -27,10 +27,12 @@ BONE_WINDOW_HU, BONE_LEVEL_HU = 2000.0, 400.0
 AXES: dict[Plane, int] = {"axial": 0, "coronal": 1, "sagittal": 2}
 
 
-def compute_segmentation(study_id: int) -> SegmentationMade | NotSegmented:
-    """Run the segmenter that the device's master names on a study's volume."""
+def compute_segmentation(
+    study_id: int, chosen: Mapping[str, Any] | None = None
+) -> SegmentationMade | NotSegmented:
+    """Run the segmenter that the device's master names on a study's volume, with the parameters that a person chose."""
     study = Study.objects.select_related("device__master").get(pk=study_id)
-    section = study.device.master.segmentation
+    section = _with_chosen(study.device.master.segmentation, chosen or {})
     volume = load_volume(artefact_path(str(study.volume_id)))
     try:
         found = SEGMENTERS[section["segmenter"]](volume, section["parameters"])
@@ -40,6 +42,14 @@ def compute_segmentation(study_id: int) -> SegmentationMade | NotSegmented:
             [{"code": "not_segmented", "text": text, "cure": refusal.cure} for text in refusal.reasons]
         )
     return SegmentationMade(_facts(volume, found, surface, section))
+
+
+def _with_chosen(section: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The master's section with what was chosen. The surface follows the threshold: it is drawn as far below it as before."""
+    parameters, surface = {**section["parameters"], **chosen}, dict(section.get("surface", {}))
+    if surface.get("level_hu") is not None and "lower_hu" in chosen:
+        surface["level_hu"] += chosen["lower_hu"] - section["parameters"]["lower_hu"]
+    return {**section, "parameters": parameters, "surface": surface}
 
 
 def _surface(volume: Volume, mask: NDArray[np.uint8], section: Mapping[str, Any]) -> Surface:

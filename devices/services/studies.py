@@ -63,11 +63,13 @@ def receive_study(
     original_name: str = "",
     link_confirmed: bool = False,
     credentials: Credentials | None = None,
+    series: str = "",
 ) -> Study:
     """Take a file or folder of images for a device. It is moved away from `upload` into quarantine.
 
     link_confirmed: the receiver vouches, by signature (VERIFIED) over the digest that was shown (ES-19), that images
     without identifiers are of this patient; see `devices.services.held`.
+    series: the key of the one to use, where the upload holds several (`devices.imaging.series.series_key`).
     Raises InvalidInput for an empty upload, TransitionRefused where the device takes no images; then `upload` stays.
     """
     digest = upload_digest(upload)
@@ -76,7 +78,7 @@ def receive_study(
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(upload, place)
     try:
-        return _record_received(device_id, name, digest, actor, link_confirmed, credentials)
+        return _record_received(device_id, name, digest, actor, link_confirmed, credentials, series)
     except BaseException:
         shutil.move(place, upload)
         raise
@@ -125,6 +127,7 @@ def _record_received(
     actor: Actor,
     link_confirmed: bool,
     credentials: Credentials | None,
+    series: str,
 ) -> Study:
     device = locked_device(device_id)
     require(actor, "devices.receive_study", device)
@@ -144,6 +147,7 @@ def _record_received(
         study_id=study.pk,
         link_confirmed=link_confirmed,
         signature_id=signature.pk if signature else None,
+        series=series,
     )
     record_progress(device, event, "current_study", actor=actor)
     return study

@@ -48,7 +48,8 @@ UNNAMED = ("detail", "non_field_errors")
 
 
 def status_of(refusal: Refused) -> int:
-    return STATUS.get(type(refusal), 409)
+    """That of the nearest kind of refusal that has one: a refused value is 422 whatever refused it."""
+    return next((STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS), 409)
 
 
 def as_json(refusal: Refused) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def refuse_unpermitted(request: HttpRequest, action: Action, subject: Model | No
 def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     """GET shows the dialog, POST does it. A refusal comes back as its reasons, and the dialog stays as it was."""
     action, subject = _asked(request, page, code, name)
-    fields = [_started(asked, request) for asked in action.fields(subject)]
+    fields = [_offered(_started(asked, request), subject, request) for asked in action.fields(subject)]
     if request.method != "POST":
         if request.headers.get("Sec-Fetch-Mode") == "navigate":
             # A dialog is no page: whoever opens its address is shown what it is about.
@@ -103,6 +103,13 @@ def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
 def _started(asked: Field, request: HttpRequest) -> Field:
     """A field as its dialog opens: what an earlier dialog carried here stands in the address."""
     return replace(asked, initial=request.GET.get(asked.name, "")) if asked.kind == "carried" else asked
+
+
+def _offered(asked: Field, subject: Model | None, request: HttpRequest) -> Field:
+    if asked.offers is None:
+        return asked
+    carried = {key: str(value) for key, value in (request.POST or request.GET).items()}
+    return replace(asked, choices=asked.offers(subject, carried, actor_of(request)))
 
 
 def _context(

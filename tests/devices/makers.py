@@ -279,7 +279,7 @@ def make_design(device: Device, staff: Staff, mesh: Mesh | None = None, **fields
         "generator_version": "1",
         "validation_status": "research_only",
         "values": {name: low for name, (low, _) in envelope.items()} | {"minimum_wall_mm": 1.0},
-        "measures": {"minimum_wall_mm": 1.5, "volume_ml": 1.5, "lateral_offset_mm": -60.0},
+        "measures": {"minimum_wall_mm": 1.5, "volume_ml": 1.5, **lying(-60.0)},
         "author": staff[Role.DSN].person,
     } | fields
     assert device.current_segmentation is not None
@@ -290,6 +290,21 @@ def make_design(device: Device, staff: Staff, mesh: Mesh | None = None, **fields
     device.current_design = design
     _refreshed(device)
     return design
+
+
+def lying(offset: float, half_width: float = 10.0, **changed: float) -> dict[str, float]:
+    """What G-LAT-01 judges by: a design of a whole skull, its centre `offset` mm to the left of the patient's middle."""
+    return {
+        "lateral_offset_mm": offset,
+        "lateral_low_mm": offset - half_width,
+        "lateral_high_mm": offset + half_width,
+        "midline_uncertainty_mm": 0.8,
+        "midline_matched_share": 0.97,
+        "midline_differs_mm": 0.0,
+        "midline_inside_images_mm": 80.0,
+        "bone_to_left_edge_mm": 18.0,
+        "bone_to_right_edge_mm": 18.0,
+    } | changed
 
 
 @unit_of_work

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from devices.catalog.base import MASTERS
+from devices.choices import Side
 from devices.models import Design, Device, Material
 from devices.selectors.devices import devices
 from devices.selectors.waiting import (
@@ -24,7 +26,6 @@ from devices.services.designs import (
     request_design,
     review_design,
 )
-from devices.services.generating import lateral_offset_mm
 from devices.services.holds import hold_device
 from devices.services.lifecycle import check_transition
 from devices.services.signing import content_to_sign
@@ -36,8 +37,10 @@ from mes.services.signatures import content_digest
 from tests.devices.makers import (
     CLINICAL,
     GUIDE_VALUES,
+    TRAINING,
     Staff,
     Who,
+    lying,
     make_design,
     make_master,
     make_person,
@@ -267,31 +270,26 @@ def test_an_unreviewed_design_is_not_approved() -> None:
 ])  # fmt: skip
 def test_the_design_lies_on_the_ordered_side(side: str, offset: float, blocks: bool) -> None:
     staff = Staff()
-    device = ready(staff, side=side)
-    make_design(device, staff, measures={"minimum_wall_mm": 1.5, "lateral_offset_mm": offset})
+    design = {**MASTERS[TRAINING].design, "sides": list(Side.values)}
+    device = ready(staff, side=side, master=make_master(design=design))
+    make_design(device, staff, measures={"minimum_wall_mm": 1.5, **lying(offset)})
     assert ("G-LAT-01" in blocking(device, "freeze_design")) is blocks
 
 
 @pytest.mark.requirement("G-LAT-01")
 def test_a_design_on_the_wrong_side_is_not_frozen() -> None:
     staff = Staff()
-    device = reviewed(staff, measures={"minimum_wall_mm": 1.5, "lateral_offset_mm": 33.0})
-    with pytest.raises(TransitionRefused, match=r"33\.0 mm to the left") as refused:
+    device = reviewed(staff, measures={"minimum_wall_mm": 1.5, **lying(33.0)})
+    with pytest.raises(TransitionRefused, match=r"on the patient's left, its centre 33\.0 mm") as refused:
         approve(device, staff[Role.PRE])
     assert rules(refused.value) == {"G-LAT-01"}
     assert Device.objects.get().stage == "planned"
 
 
-def test_left_is_where_lps_x_grows() -> None:
-    bone = [[-80, -90, -10], [70, 90, 60]]
-    assert lateral_offset_mm([[30, 0, 0], [50, 10, 10]], bone) == 45.0
-    assert lateral_offset_mm([[-60, 0, 0], [-40, 10, 10]], bone) == -45.0
-
-
 @pytest.mark.requirement("G-DES-01")
 def test_a_design_outside_a_narrower_envelope_or_with_a_thin_wall_is_not_frozen() -> None:
     staff = Staff()
-    device = reviewed(staff, measures={"minimum_wall_mm": 0.7, "lateral_offset_mm": -30.0})
+    device = reviewed(staff, measures={"minimum_wall_mm": 0.7, **lying(-30.0)})
     assert "0.7 mm" in blocking(device, "freeze_design")["G-DES-01"]
 
 

@@ -319,7 +319,7 @@ def test_an_order_needs_an_effective_master_and_a_prescriber() -> None:
 def test_a_review_starts_only_once(service: Callable[..., Order]) -> None:
     staff = Staff()
     order = under_review(make_order(staff), staff)
-    with pytest.raises(TransitionRefused, match="cannot do 'start_review'"):
+    with pytest.raises(TransitionRefused, match="is 'Under review' and cannot start review"):
         service(order_id=order.pk, actor=staff[Role.ORD].actor)
 
 

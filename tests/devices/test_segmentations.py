@@ -108,6 +108,44 @@ def test_images_without_bone_fail_with_the_reason(tmp_path: Path) -> None:
     assert list(devices_awaiting_segmentation()) == [device]
 
 
+@pytest.mark.requirement("G-SEG-01")
+def test_the_cure_of_another_window_can_be_followed(tmp_path: Path) -> None:
+    """The master's window is what it begins with; a person sets another one within its limits, and the record says which."""
+    staff = Staff()
+    segmentation = {
+        **_threshold(2500.5),
+        "surface": {"level_hu": 2500.0},
+        "envelope": {"lower_hu": [150, 2600]},
+    }
+    device = make_planned(staff, master=make_master(segmentation=segmentation))
+    make_study(device, staff)
+    study = with_skull(device, tmp_path)
+    refused = compute_segmentation(study.pk)
+    assert isinstance(refused, NotSegmented)
+    assert refused.reasons[0]["cure"].endswith("segment again with another window.")
+    start_segmentation(device_id=device.pk, actor=staff[Role.SEG].actor, parameters={"lower_hu": 500})
+    asked = json.loads(EventRecord.objects.get(type="devices.segmentation_requested").payload)
+    assert asked["parameters"] == {"lower_hu": 500.0}
+    made = compute_segmentation(study.pk, asked["parameters"])
+    assert isinstance(made, SegmentationMade)
+    assert made.facts["parameters"]["mask"]["lower_hu"] == 500.0
+    assert made.facts["parameters"]["surface"]["level_hu"] == 499.5
+
+
+@pytest.mark.requirement("G-SEG-01")
+@pytest.mark.parametrize(("parameters", "said"), [
+    ({"lower_hu": 100}, "no whole number from 150 to 700"), ({"lower_hu": 300.4}, "no whole number"),
+    ({"lower_hu": float("nan")}, "no whole number"), ({"lower_hu": "300"}, "no whole number"),
+    ({"minimum_ml": 0}, "does not leave 'minimum_ml' open"), ({"smoothing": 1}, "does not leave 'smoothing' open"),
+])  # fmt: skip
+def test_a_window_outside_the_masters_limits_is_refused(parameters: dict[str, Any], said: str) -> None:
+    staff = Staff()
+    device = ready(staff)
+    with pytest.raises(InvalidInput, match=said):
+        start_segmentation(device_id=device.pk, actor=staff[Role.SEG].actor, parameters=parameters)
+    assert events("segmentation_requested") == 0
+
+
 def _threshold(lower_hu: float) -> dict[str, Any]:
     return {"segmenter": "bone_threshold", "parameters": {"lower_hu": lower_hu}, "surface": {}, "limits": {}}
 

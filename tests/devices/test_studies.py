@@ -8,6 +8,7 @@ import os
 import time
 import zipfile
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,18 @@ def test_what_cannot_be_read_is_refused_with_its_findings(
     assert study.findings
     assert not Artefact.objects.exists()
     assert not (tmp_path.parent / "etc").exists()
+
+
+@pytest.mark.requirement("G-IMG-02")
+def test_images_of_a_day_to_come_are_refused_under_any_master(tmp_path: Path) -> None:
+    """The training master sets no limit on their age; a clock that is a time zone ahead is none either."""
+    staff = Staff()
+    device = make_planned(staff)
+    ahead = timezone.localdate() + timedelta(days=2)
+    study = read(receive(device, make_upload(tmp_path / "a", acquired_on=ahead), staff))
+    assert (study.status, refusals(), study.volume_id) == ("refused", ["future_date"], None)
+    ahead = timezone.localdate() + timedelta(days=1)
+    assert read(receive(device, make_upload(tmp_path / "b", acquired_on=ahead), staff)).status == "accepted"
 
 
 @pytest.mark.requirement("G-IMG-01")

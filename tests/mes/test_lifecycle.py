@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connection
+from django.db.models import TextChoices
 
 from mes.eventlog.base import canonical
 from mes.exceptions import Reason, Refused, TransitionRefused
@@ -48,13 +49,31 @@ def test_a_move_that_does_not_exist_is_refused_with_those_that_do() -> None:
     assert LIFE.row("make", "planned").target == "made"
     with pytest.raises(
         TransitionRefused,
-        match=r"K-06: thing at 'planned' cannot do 'ship'\. Possible from here: make, scrap",
+        match=r"K-06: This thing is 'planned' and cannot ship from there\. What can come next: made, scrapped\.",
     ):
         LIFE.row("ship", "planned")
-    with pytest.raises(TransitionRefused, match="Possible from here: none"):
+    with pytest.raises(TransitionRefused, match="Nothing comes after it"):
         LIFE.row("ship", "shipped")
     assert LIFE.pairs == (("planned", "made"), ("planned", "scrapped"), ("made", "shipped"))
     assert LIFE.names == {"thing.make", "thing.scrap", "thing.ship"}
+
+
+@pytest.mark.requirement("K-06")
+def test_a_refused_move_is_told_in_the_words_of_the_screens() -> None:
+    class State(TextChoices):
+        IN_USE = "in_use", "In use"
+        DEPLETED = "depleted", "Used up"
+
+    life = Lifecycle("lot", (Transition("use_up", State.IN_USE, State.DEPLETED),))
+    for key in (State.DEPLETED, "depleted"):
+        with pytest.raises(
+            TransitionRefused, match="This lot is 'Used up' and cannot use up from there"
+        ) as refused:
+            life.row("use_up", key)
+        assert refused.value.reasons[0].cure == "Nothing comes after it."
+    with pytest.raises(TransitionRefused, match="'In use' and cannot release hold") as refused:
+        life.row("release_hold", "in_use")
+    assert refused.value.reasons[0].cure == "What can come next: Used up."
 
 
 @pytest.mark.django_db

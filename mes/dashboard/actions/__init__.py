@@ -14,6 +14,7 @@ from mes.dashboard.actions.base import Action
 from mes.dashboard.actions.devices import DEVICE_ACTIONS
 from mes.dashboard.actions.finishing import FINISHING_ACTIONS
 from mes.dashboard.actions.gauges import GAUGE_ACTIONS
+from mes.dashboard.actions.images import IMAGE_ACTIONS
 from mes.dashboard.actions.keeping import KEEPING_ACTIONS
 from mes.dashboard.actions.orders import ORDER_ACTIONS
 from mes.dashboard.actions.packing import PACKING_ACTIONS
@@ -30,6 +31,7 @@ ACTIONS: dict[str, Action] = {
     action.id: action
     for action in (
         *ORDER_ACTIONS,
+        *IMAGE_ACTIONS,
         *DEVICE_ACTIONS,
         *PRINTING_ACTIONS,
         *FINISHING_ACTIONS,

@@ -46,7 +46,8 @@ class Field:
     """One thing that an action asks. `limits`: smallest and largest number, None where there is none.
 
     `fixed` is not asked: it is what the dialog was opened for, sent along so that a later one is not taken for it.
-    `carried` is not asked either: a first dialog handed it on to this one.
+    `carried` is not asked either: a first dialog handed it on to this one. `offers` gives the choices where they depend
+    on what was carried.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Field:
     limits: tuple[float | None, float | None] = (None, None)
     accept: str = ""
     maximum: int = 2000
+    offers: Callable[[Any, Mapping[str, str], Actor], Sequence[tuple[str, str]]] | None = None
 
     @property
     def low(self) -> float | None:

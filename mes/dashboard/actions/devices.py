@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
-from uuid import uuid4
-
-from django.conf import settings
-from django.core.files.uploadedfile import TemporaryUploadedFile
 
 from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
-from devices.generators.base import GENERATORS, Parameter
+from devices.generators.base import GENERATORS, MIDLINE, Parameter, design_parameters
 from devices.lifecycle import DEVICE
 from devices.models import Device
 from devices.selectors.devices import FINAL_STAGES
@@ -26,33 +20,25 @@ from devices.services.designs import (
     request_design,
     review_design,
 )
-from devices.services.held import confirm_upload, content_to_confirm, held_upload, hold_upload, shown_upload
 from devices.services.holds import hold_device, resume_device
 from devices.services.lifecycle import advance_device, move_content
+from devices.services.prescribed import prescribed_values
 from devices.services.segmentations import (
     approve_segmentation,
     reject_segmentation,
     segmentation_content,
     start_segmentation,
 )
-from devices.services.studies import receive_study
 from mes.choices import Meaning
-from mes.dashboard.actions.base import Action, Doing, Field, Next, Upload, Values, why
+from mes.dashboard.actions.base import Action, Doing, Field, Values, why
 from mes.dashboard.actions.holds import held_choices
 from mes.eventlog.base import Actor
 
-UNIDENTIFIED = "unidentified"
-ARRIVED = "The images arrived and are being read."
+WINDOW = {"lower_hu": "Lower end of the window", "upper_hu": "Upper end of the window"}
 
 
 def at(*stages: Stage) -> Callable[[Device], bool]:
     return lambda device: device.stage in stages and not device.held
-
-
-def _takes_images(device: Device) -> bool:
-    return at(Stage.PLANNED)(device) and (
-        device.current_study is None or device.current_study.status != StudyStatus.RECEIVED
-    )
 
 
 def _segmented(*statuses: SegmentationStatus) -> Callable[[Device], bool]:
@@ -72,75 +58,30 @@ def _needs_segmentation(device: Device) -> bool:
     return at(Stage.PLANNED)(device) and ready and missing
 
 
-# --- images
-
-
-def _study_fields(device: Device) -> tuple[Field, ...]:
-    return (
-        Field("images", "DICOM series (zip, or all its files) or NIfTI", "files"),
-        Field(
-            UNIDENTIFIED, "These images carry no identifiers: I will confirm by signature that they are this patient's", "check", False
-        ),
-    )  # fmt: skip
-
-
-@contextmanager
-def one_path(files: list[Upload]) -> Iterator[Path]:
-    """One upload as a path: the file itself, or a folder of files numbered by us, gone afterwards if nobody took it."""
-    folder = Path(settings.QUARANTINE_DIR) / f"incoming-{uuid4()}"
-    folder.mkdir(mode=0o700)
-    try:
-        for number, file in enumerate(files):
-            _take(file, folder / f"{number:05d}")
-        yield folder / "00000" if len(files) == 1 else folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _take(file: Upload, place: Path) -> None:
-    if isinstance(file, TemporaryUploadedFile):
-        shutil.move(file.temporary_file_path(), place)
-        return
-    with place.open("wb") as target:
-        for chunk in file.chunks():
-            target.write(chunk)
-
-
-def _receive(doing: Doing) -> str | Next:
-    with one_path(doing.values["images"]) as upload:
-        if doing.values[UNIDENTIFIED]:
-            return Next("confirm-images", {"upload": hold_upload(upload, doing.subject, doing.actor)})
-        receive_study(device_id=doing.subject.pk, upload=upload, actor=doing.actor)
-    return ARRIVED
-
-
-def _held_fields(device: Device) -> tuple[Field, ...]:
-    return (Field("upload", "The upload", "carried"),)
-
-
-def _link_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
-    return content_to_confirm(str(values["upload"]), device, actor)
-
-
-def _link_facts(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
-    return shown_upload(held_upload(str(values["upload"]), device, actor))
-
-
-def _confirm_images(doing: Doing) -> str:
-    confirm_upload(
-        device=doing.subject,
-        token=str(doing.values["upload"]),
-        actor=doing.actor,
-        credentials=doing.credentials,
-    )
-    return ARRIVED
-
-
 # --- segmentation
 
 
+def _window_fields(device: Device) -> tuple[Field, ...]:
+    """What the master leaves open of its segmenter, with the values of the master."""
+    section = device.master.segmentation
+    return tuple(
+        Field(
+            name,
+            f"{WINDOW.get(name, name)} (HU)",
+            "whole",
+            True,
+            f"The master's is {section['parameters'].get(name, low):g}.",
+            f"{section['parameters'].get(name, low):g}",
+            limits=(low, high),
+        )
+        for name, (low, high) in section.get("envelope", {}).items()
+    )
+
+
 def _segment(doing: Doing) -> str:
-    start_segmentation(device_id=doing.subject.pk, actor=doing.actor)
+    standing = doing.subject.master.segmentation["parameters"]
+    typed = {name: value for name, value in doing.values.items() if value != standing.get(name)}
+    start_segmentation(device_id=doing.subject.pk, actor=doing.actor, parameters=typed)
     return "The segmentation has begun."
 
 
@@ -161,24 +102,39 @@ def design_fields(device: Device) -> tuple[Field, ...]:
     """The generator's parameters, narrowed to the master's envelope, with the last values or the master's defaults."""
     generator = GENERATORS[device.master.design["generator"]]
     envelope = envelope_of(device.master)
-    last = device.current_design.values if device.current_design else {}
-    start = {**device.master.design.get("defaults", {}), **last}
+    last = dict(device.current_design.values) if device.current_design else {}
+    last.pop(MIDLINE.name, None)  # it is picked anew on the images each time, never carried on unseen
+    prescribed = prescribed_values(device.order)
+    start = {**device.master.design.get("defaults", {}), **last, **prescribed}
     return tuple(
         field
-        for parameter in generator.parameters
+        for parameter in map(_as_prescribed(prescribed), design_parameters(generator))
         for field in _fields_of(parameter, start.get(parameter.name, parameter.default), envelope)
     )
 
 
+def _as_prescribed(prescribed: Values) -> Callable[[Parameter], Parameter]:
+    """A parameter whose help says what the order prescribes, where it does."""
+
+    def told(parameter: Parameter) -> Parameter:
+        if parameter.name not in prescribed:
+            return parameter
+        said = f"{prescribed[parameter.name]:g} {parameter.unit}".strip()
+        return replace(parameter, help=f"{parameter.help} The order prescribes {said}.")
+
+    return told
+
+
 def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float, float]]) -> Iterator[Field]:
     low, high = envelope.get(parameter.name, (parameter.minimum, parameter.maximum))
+    required = parameter.default is None and not parameter.optional
     unit = f" ({parameter.unit})" if parameter.unit else ""
     if parameter.kind != "vector":
         yield Field(
             parameter.name,
             f"{parameter.title}{unit}",
             "number",
-            value is None,
+            required,
             parameter.help,
             value,
             limits=(low, high),
@@ -191,7 +147,7 @@ def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float
             f"{parameter.name}.{axis}",
             f"{parameter.title} {axis}{unit}",
             "number",
-            part is None,
+            required,
             hint,
             part,
             limits=(low, high),
@@ -201,7 +157,7 @@ def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float
 def design_values(device: Device, typed: Values) -> dict[str, Any]:
     """What was typed, as the generator takes it: vectors together again, what was left empty left out."""
     values: dict[str, Any] = {}
-    for parameter in GENERATORS[device.master.design["generator"]].parameters:
+    for parameter in design_parameters(GENERATORS[device.master.design["generator"]]):
         if parameter.kind == "vector":
             parts = [typed.get(f"{parameter.name}.{axis}") for axis in "xyz"]
             if None not in parts:
@@ -294,19 +250,9 @@ def _approval_signs(device: Device, values: Values, actor: Actor) -> dict[str, A
 
 DEVICE_ACTIONS = (
     Action(
-        "receive-study", "device", "Send in images", "Send in images", "devices.receive_study", "upload",
-        _takes_images, _receive, fields=_study_fields, main=True,
-        help="The images are checked, matched with the patient by two identifiers, and de-identified.",
-    ),
-    Action(
-        "confirm-images", "device", "Take these images", "Confirm whose images these are", "devices.receive_study",
-        "writing-sign", _takes_images, _confirm_images, fields=_held_fields, meaning=Meaning.VERIFIED, content=_link_signs,
-        facts=_link_facts, follows="receive-study",
-        help="The images lie in quarantine and were not read yet. What you sign names exactly these files.",
-    ),
-    Action(
         "start-segmentation", "device", "Segment", "Segment the images again", "devices.start_segmentation", "bone",
-        _needs_segmentation, _segment,
+        _needs_segmentation, _segment, fields=_window_fields,
+        help="Bone is what lies within the window. Lower its lower end where thin bone is missing, raise it where soft tissue is in.",
     ),
     Action(
         "approve-segmentation", "device", "Approve the segmentation", "Approve the segmentation", "devices.approve_segmentation",

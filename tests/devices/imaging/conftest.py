@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from devices.imaging import intake
+from devices.imaging import geometry
 
 
 @pytest.fixture
 def tiny_series(monkeypatch: pytest.MonkeyPatch) -> None:
     """Series of a few slices are read: published test images are small, and what is looked at is not their number."""
-    monkeypatch.setattr(intake, "MINIMUM_SLICES", 2)
-    monkeypatch.setattr(intake, "MINIMUM_EXTENT_MM", 0.0)
+    monkeypatch.setattr(geometry, "MINIMUM_SLICES", 2)
+    monkeypatch.setattr(geometry, "MINIMUM_EXTENT_MM", 0.0)

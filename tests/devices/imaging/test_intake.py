@@ -13,6 +13,7 @@ from pydicom import dcmread
 
 from devices.imaging.base import ImagingRefused
 from devices.imaging.intake import read_images
+from devices.imaging.series import series_key
 from tests.devices.imaging.making import (
     change,
     codes,
@@ -164,10 +165,14 @@ def test_several_series_are_listed_until_one_is_named(tmp_path: Path) -> None:
         change(path, StudyInstanceUID=study, SeriesNumber=7)
     refused = refusal(tmp_path / "s")
     assert refused.codes == ("several_series",)
-    assert "series 1 (CT, 2 mm, 6 images)" in str(refused)
-    assert "series 7 (CT, 2 mm, 5 images)" in str(refused)
+    assert "series 1 (CT, 2 mm, 6 images, key " in str(refused)
+    assert "series 7 (CT, 2 mm, 5 images, key " in str(refused)
     wanted = str(dcmread(paths[0]).SeriesInstanceUID)
     assert read_images(tmp_path / "s", series_uid=wanted).volume.shape[0] == 5
+    by_key = read_images(tmp_path / "s", series_uid=series_key(wanted))
+    assert by_key.volume.shape[0] == 5
+    assert "chosen_series" in codes(by_key)
+    assert wanted not in str(by_key.findings)
     assert refusal(tmp_path / "s", series_uid="1.2.3").codes == ("unknown_series",)
 
 
@@ -222,6 +227,35 @@ def test_each_slice_is_rescaled_by_its_own_slope(tmp_path: Path) -> None:
     assert voxels[:, 0, 0].tolist() == [-900, -850, -800, -750, -700, -650]
 
 
+def test_slices_of_another_scale_are_read_and_said(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    change(paths[2], RescaleSlope="2")
+    assert "mixed_rescale" in codes(read_images(tmp_path / "s"))
+
+
+def test_signed_and_unsigned_slices_are_no_one_volume(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    for path in paths[:3]:
+        change(path, PixelRepresentation=0)
+    assert refusal(tmp_path / "s").codes == ("mixed_representation",)
+
+
+def test_every_second_slice_left_out_is_said(tmp_path: Path) -> None:
+    """Their steps are even, so nothing but the numbers and the thickness tells."""
+    paths = make_series(tmp_path / "s", make_volume((12, 7, 5)))
+    for path in paths[1::2]:
+        path.unlink()
+    images = read_images(tmp_path / "s")
+    assert images.volume.slice_spacing_mm == 4.0
+    assert {f.severity for f in images.findings if f.code == "slices_left_out"} == {"warning"}
+    assert "slices_left_out" not in codes(read_images(_whole(tmp_path / "w")))
+
+
+def _whole(folder: Path) -> Path:
+    make_series(folder, make_volume((12, 7, 5)))
+    return folder
+
+
 def test_padding_becomes_air(tmp_path: Path) -> None:
     paths = make_series(tmp_path / "s")
     for path in paths:
@@ -261,6 +295,10 @@ def test_overlays_in_the_unused_bits_are_refused(tmp_path: Path) -> None:
     [
         ("no slope", {"RescaleSlope": None}, "no_rescale"),
         ("zero slope", {"RescaleSlope": "0"}, "no_rescale"),
+        ("inverted", {"RescaleSlope": "-1"}, "no_rescale"),
+        ("huge intercept", {"RescaleIntercept": "1e30"}, "no_rescale"),
+        ("huge slope", {"RescaleSlope": "1e308"}, "no_rescale"),
+        ("a large slope", {"RescaleSlope": "1000"}, "absurd_values"),
         ("no position", {"ImagePositionPatient": None}, "no_series"),
         ("no spacing", {"PixelSpacing": None}, "no_series"),
         ("impossible orientation", {"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "no_series"),
@@ -337,7 +375,7 @@ def test_free_text_in_a_code_is_not_repeated(tmp_path: Path) -> None:
         change(path, Modality="Mustermann Erika")
     refused = refusal(tmp_path / "s")
     assert refused.codes == ("no_series",)
-    assert "(unknown, 2 mm, 6 images)" in str(refused)
+    assert "(unknown, 2 mm, 6 images, key " in str(refused)
 
 
 def test_deeply_nested_sequences_do_no_harm_and_are_not_logged(

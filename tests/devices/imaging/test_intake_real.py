@@ -28,8 +28,8 @@ def test_the_phantoms_tilt_and_step(real_data: RealData, folder: str, angle: flo
 def test_a_whole_study_lists_its_series_and_sets_the_rest_apart(real_data: RealData) -> None:
     refused = refusal(real_data("phantom-head/S21610"))
     assert refused.codes == ("several_series",)
-    assert "series 201 (CT, 2.5 mm, 54 images)" in str(refused)
-    assert "series 301 (CT, 2.5 mm, 58 images)" in str(refused)
+    assert "series 201 (CT, 2.5 mm, 54 images, key " in str(refused)
+    assert "series 301 (CT, 2.5 mm, 58 images, key " in str(refused)
     assert {"rejected_localiser", "rejected_secondary_capture", "rejected_dicomdir"} <= {
         f.code for f in refused.findings
     }

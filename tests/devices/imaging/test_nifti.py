@@ -90,6 +90,22 @@ def test_a_written_affine_is_the_volumes(tmp_path: Path) -> None:
         ("flat", {"srow_z": [0, 0, 0, 0]}, "bad_geometry"),
         ("not a number", {"srow_x": [np.nan] * 4}, "bad_geometry"),
         (
+            "a quaternion of no numbers beside an sform",
+            {"qform_code": 1, "quatern_b": np.nan},
+            "bad_geometry",
+        ),
+        ("two slices", {"data": np.zeros((5, 7, 2), np.int16)}, "too_few_slices"),
+        ("four slices", {"data": np.zeros((5, 7, 4), np.int16)}, "too_few_slices"),
+        ("inverted", {"scl_slope": -1.0}, "bad_scale"),
+        ("infinite slope", {"scl_slope": np.inf}, "bad_scale"),
+        ("slope of no number", {"scl_slope": np.nan}, "bad_scale"),
+        ("infinite shift", {"scl_slope": 1.0, "scl_inter": np.inf}, "bad_scale"),
+        ("huge slope", {"scl_slope": 1e30}, "absurd_values"),
+        ("voxels in the header", {"vox_offset": 0.0}, "bad_layout"),
+        ("voxels within the header", {"vox_offset": 100.0}, "bad_layout"),
+        ("voxels at no byte", {"vox_offset": np.nan}, "bad_layout"),
+        ("voxels behind the end", {"vox_offset": 1e9}, "truncated"),
+        (
             "skewed in plane",
             {"affine": np.array([[1, 0.5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])},
             "bad_geometry",
@@ -100,6 +116,21 @@ def test_what_is_no_calibrated_volume_is_refused(
     tmp_path: Path, _case: str, arguments: dict[str, Any], code: str
 ) -> None:
     assert refusal(_write(tmp_path / "a.nii", **arguments)).codes == (code,)
+
+
+@pytest.mark.parametrize("size", [-16, 0, 8, 33, 2**30])
+def test_an_extension_of_an_impossible_size_is_refused(tmp_path: Path, size: int) -> None:
+    whole = _write(tmp_path / "a.nii", vox_offset=384.0).read_bytes()
+    extended = whole[:348] + b"\1\0\0\0" + np.array([size, 6], "<i4").tobytes() + bytes(24) + whole[352:]
+    (tmp_path / "a.nii").write_bytes(extended)
+    assert refusal(tmp_path / "a.nii").codes == ("bad_layout",)
+
+
+def test_an_extension_is_skipped(tmp_path: Path) -> None:
+    whole = _write(tmp_path / "a.nii", vox_offset=384.0).read_bytes()
+    extended = whole[:348] + b"\1\0\0\0" + np.array([32, 6], "<i4").tobytes() + bytes(24) + whole[352:]
+    (tmp_path / "a.nii").write_bytes(extended)
+    assert (read_images(tmp_path / "a.nii").volume.voxels == -1000).all()
 
 
 def test_two_orientations_that_disagree_are_refused(tmp_path: Path) -> None:

@@ -230,3 +230,46 @@ def test_the_deviation_ply_is_read_back_with_its_surface() -> None:
     assert len(read_mesh(data).faces) == 4
     with pytest.raises(ValueError, match="as many distances"):
         write_deviation_ply(TETRAHEDRON, np.zeros(3), 0.2)
+
+
+# --- numbers as text
+
+
+@pytest.mark.parametrize("form", ["%.9e", "%.32e", "%.17g", "%f"])
+def test_a_number_is_read_whole_or_not_at_all(form: str) -> None:
+    """Cut after 32 characters, 1.23…e+02 would be a hundredth of what was written."""
+    value = 123.456
+    written = (form % value).encode()
+    mesh = read_mesh(ascii_stl(TETRAHEDRON).replace(b"1.000000e+01", written))
+    assert mesh.vertices.max() == pytest.approx(value, rel=1e-6)
+    ply = read_mesh(PLY_HEADER + PLY_BODY.replace(b"10", written))
+    assert ply.vertices.max() == pytest.approx(value, rel=1e-6)
+
+
+@pytest.mark.parametrize("word", [b"1_0", b"0x1A", b"1" + b"0" * 70, b"nan", b"inf", b"1e", b"1..0", b"1,5"])
+def test_a_word_that_is_no_plain_number_is_refused(word: bytes) -> None:
+    for data in (
+        ascii_stl(TETRAHEDRON).replace(b"1.000000e+01", word),
+        PLY_HEADER + PLY_BODY.replace(b"10", word),
+    ):
+        with pytest.raises(MeshRefused) as refused:
+            read_mesh(data)
+        assert refused.value.problem == "not_finite"
+
+
+def test_an_index_with_an_underscore_is_no_index() -> None:
+    with pytest.raises(MeshRefused):
+        read_mesh(PLY_HEADER + PLY_BODY.replace(b"3 0 2 1", b"3 0 0_2 1"))
+
+
+def test_a_surface_whose_every_triangle_is_collapsed_is_none() -> None:
+    flat = Mesh(np.zeros((4, 3)), TETRAHEDRON.faces)
+    for data in (write_stl(flat), ascii_stl(flat), write_ply(flat)):
+        with pytest.raises(MeshRefused, match="two corners in one place") as refused:
+            read_mesh(data)
+        assert refused.value.problem == "no_surface"
+
+
+def test_a_byte_order_mark_before_an_ascii_stl_is_no_part_of_it() -> None:
+    mesh = read_mesh(b"\xef\xbb\xbf" + ascii_stl(TETRAHEDRON))
+    assert len(mesh.faces) == 4

@@ -15,11 +15,12 @@ from django.test import Client
 
 from devices.imaging.nifti import write_nifti
 from devices.models import Device, Study
+from devices.services.reading import read_study
 from devices.services.studies import link_content, quarantine_path, upload_digest
 from mes.choices import Role
 from mes.models import EventRecord, Signature
 from mes.services.signatures import content_digest
-from tests.devices.makers import PASSWORD, Staff, make_planned, make_upload, small_skull
+from tests.devices.makers import PASSWORD, Staff, make_planned, make_study, make_upload, small_skull
 from tests.mes.dashboard.conftest import Visit
 
 HTMX = {"HX-Request": "true"}
@@ -159,3 +160,69 @@ def test_the_second_step_has_no_button_of_its_own(staff: Staff, as_: Visit, devi
     page = as_(staff[Role.IMG]).get(f"/devices/{device.code}/").content.decode()
     assert "/receive-study/" in page
     assert "/confirm-images/" not in page
+
+
+# --- several series
+
+
+def two_series(folder: Path) -> list[bytes]:
+    """The same head in slices 2 mm and 4 mm apart, as a scanner exports two reconstructions of one acquisition."""
+    make_upload(folder / "fine")
+    make_upload(folder / "coarse", small_skull(4.0))
+    return [path.read_bytes() for path in sorted(folder.rglob("IM*"))]
+
+
+def test_of_several_series_a_person_chooses_one_without_sending_again(
+    staff: Staff, as_: Visit, device: Device, tmp_path: Path, quarantine: Path
+) -> None:
+    client = as_(staff[Role.IMG])
+    images = [SimpleUploadedFile("a", content) for content in two_series(tmp_path)]
+    answer = client.post(f"/act/device/{device.code}/receive-study/", {"images": images}, headers=HTMX)
+    assert (answer.status_code, Study.objects.exists()) == (204, False)
+    page = shown(client, answer["Lamina-Dialog"])
+    assert "49 slices of 49 × 49, 2 mm thick" in page
+    keys = re.findall(r'<option value="([0-9a-f]{12})"', page)
+    assert len(keys) == 2
+    chosen = next(key for key in keys if re.search(rf'"{key}">[^<]*: 25 slices', page))
+    typed = {"upload": token(answer["Lamina-Dialog"]), "series": chosen}
+    here = f"/act/device/{device.code}/choose-series/"
+    assert client.post(here, typed | {"series": "0" * 12}, headers=HTMX).status_code == 422
+    assert client.post(here, typed | {"upload": "x"}, headers=HTMX).status_code == 409
+    assert not Study.objects.exists()
+    assert client.post(here, typed, headers=HTMX).status_code == 204
+    received = json.loads(EventRecord.objects.get(type="devices.study_received").payload)
+    assert received["series"] == chosen
+    read = read_study(Study.objects.get().pk, received["series"])
+    assert (read.refusals, read.facts["slices"]) == ([], 25)
+    assert [one["severity"] for one in read.facts["findings"] if one["code"] == "chosen_series"] == ["info"]
+
+
+def test_a_chosen_series_without_identifiers_is_signed_for_next(
+    staff: Staff, as_: Visit, device: Device, tmp_path: Path
+) -> None:
+    client, who = as_(staff[Role.IMG]), staff[Role.IMG].username
+    answer = sent(client, device, *two_series(tmp_path))
+    page = shown(client, answer["Lamina-Dialog"])
+    key = re.findall(r'<option value="([0-9a-f]{12})"', page)[0]
+    upload = token(answer["Lamina-Dialog"]).partition("&")[0]
+    typed = {"upload": upload, "unidentified": "yes", "series": key}
+    onward = client.post(f"/act/device/{device.code}/choose-series/", typed, headers=HTMX)["Lamina-Dialog"]
+    assert f"series={key}" in onward
+    signing = shown(client, onward)
+    assert (
+        signed(client, device, answer["Lamina-Dialog"], signing, who, upload=upload, series=key).status_code
+        == 204
+    )
+    assert json.loads(EventRecord.objects.get(type="devices.study_received").payload)["series"] == key
+
+
+def test_the_segment_dialog_asks_for_the_window(staff: Staff, as_: Visit, device: Device) -> None:
+    make_study(device, staff)
+    client = as_(staff[Role.SEG])
+    here = f"/act/device/{device.code}/start-segmentation/"
+    page = shown(client, here)
+    assert 'name="lower_hu" value="300"' in page
+    assert client.post(here, {"lower_hu": "90", "upper_hu": "3071"}, headers=HTMX).status_code == 422
+    assert client.post(here, {"lower_hu": "226", "upper_hu": "3071"}, headers=HTMX).status_code == 204
+    asked = json.loads(EventRecord.objects.get(type="devices.segmentation_requested").payload)
+    assert asked["parameters"] == {"lower_hu": 226.0}

@@ -1,0 +1,78 @@
+"""Whether grey values are what they are taken for: Hounsfield units, the same in every slice, of a day that has been (G-IMG-01)."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from devices.imaging.base import Finding
+from devices.imaging.dicom import Frame, attribute
+
+VALUE_LIMITS = (-32_768.0, 100_000.0)
+"""No detector and no reconstruction gives more; beyond them the numbers are not Hounsfield units."""
+AHEAD = timedelta(days=1)
+"""A scanner's clock may be a time zone ahead."""
+CURE = "Export the original images."
+
+
+def rescale_findings(modality: str, frames: list[Frame]) -> list[Finding]:
+    """What is wrong with how the slices turn stored values into Hounsfield units. Slices of their own scale each are the
+    way of PET and MR; of a CT they are legal, rare, and said."""
+    if modality != "CT":
+        text = f"{modality} values are not Hounsfield units."
+        return [Finding("not_hounsfield", "warning", text, "Use a CT for bone.")]
+    if any(frame.slope is None or frame.intercept is None for frame in frames):
+        message = "Slices state no rescale slope and intercept, so their values cannot be turned into Hounsfield units."
+        return [Finding("no_rescale", "error", message, CURE)]
+    if impossible := [frame for frame in frames if not _possible(frame.slope, frame.intercept)]:
+        message = (
+            f"{len(impossible)} slices state an impossible rescale: a slope has to be above zero, and it and the "
+            "intercept within what a scanner gives."
+        )
+        return [Finding("no_rescale", "error", message, CURE)]
+    return [*_mixed(frames), *_unit(frames[0])]
+
+
+def _possible(slope: Any, intercept: Any) -> bool:
+    """Whether a slope keeps the order of values (water above air) and both stay among the values that can be."""
+    largest = VALUE_LIMITS[1]
+    return bool(0.0 < slope <= largest and abs(intercept) <= largest)
+
+
+def _mixed(frames: list[Frame]) -> list[Finding]:
+    found = []
+    if len({int(frame.header.dataset.get("PixelRepresentation") or 0) for frame in frames}) > 1:
+        message = "Some slices state signed and some unsigned pixels: the same grey would be air in one and metal in the next."
+        found.append(Finding("mixed_representation", "error", message, CURE))
+    scales = {(frame.slope, frame.intercept) for frame in frames}
+    if len(scales) > 1:
+        message = f"The slices state {len(scales)} different rescales; each is read by its own."
+        cure = "Check that air and bone look the same in every slice."
+        found.append(Finding("mixed_rescale", "warning", message, cure))
+    return found
+
+
+def _unit(first: Frame) -> list[Finding]:
+    unit = attribute(first.header, first.index, "PixelValueTransformationSequence", "RescaleType")
+    if unit in (None, "", "HU"):
+        return []
+    message = "The images do not say that their rescaled values are Hounsfield units."
+    return [Finding("rescale_not_hu", "warning", message, "Check the value of air and of water.")]
+
+
+def value_findings(low: float, high: float) -> list[Finding]:
+    """Values that are no Hounsfield units, by their smallest and largest."""
+    if np.isfinite([low, high]).all() and VALUE_LIMITS[0] <= low and high <= VALUE_LIMITS[1]:
+        return []
+    message = f"The image's values run from {low:g} to {high:g}: these are not Hounsfield units."
+    return [Finding("absurd_values", "error", message, "Export the image again from its source.")]
+
+
+def date_findings(acquired_on: date | None, today: date) -> list[Finding]:
+    """Images of a day that is still to come: no master allows them, whatever age it allows (G-IMG-02)."""
+    if acquired_on is None or acquired_on <= today + AHEAD:
+        return []
+    message = f"The images are dated {acquired_on}, in the future."
+    return [Finding("future_date", "error", message, "Correct the scanner's clock, and export again.")]
