@@ -154,6 +154,15 @@ class PasskeyEnded(Event, name="mes.passkey_ended", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
+class IdentityBindingProposed(Event, name="mes.identity_binding_proposed", terminal=True):
+    """Somebody proposed that a subject of an identity provider opens an account; a second person decides (ES-14)."""
+
+    account_id: int
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class IdentityBound(Event, name="mes.identity_bound", terminal=True):
     """An account may sign in as this subject of an identity provider."""
 

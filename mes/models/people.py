@@ -88,6 +88,7 @@ class Account(AbstractBaseUser):
             models.CheckConstraint(
                 condition=models.Q(is_service=False) | models.Q(person=None), name="account_service_is_nobody"
             ),
+            models.CheckConstraint(condition=models.Q(failures__gte=0), name="account_failures_counted"),
         ]
 
     def __str__(self) -> str:
