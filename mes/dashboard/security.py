@@ -32,7 +32,7 @@ from mes.models import (
 )
 from mes.panels import worklist
 from mes.permissions import PERMISSIONS
-from mes.selectors import contact_of, open_sessions, review_due, reviews_due
+from mes.selectors import contact_of, is_locked, open_sessions, review_due, reviews_due
 from mes.services.accounts import (
     approve_reset,
     close_account,
@@ -43,7 +43,6 @@ from mes.services.accounts import (
     request_reset,
 )
 from mes.services.binding import confirm_binding, propose_binding, unbind_identity
-from mes.services.credentials import is_locked
 from mes.services.passkeys import end_passkey
 from mes.services.rights import (
     confirm_reproofing,
@@ -243,7 +242,7 @@ VERBS: dict[str, tuple[str, Verb]] = {
         ),
     ),
     "force": (
-        "A new password is asked for at the next sign-in; every session has ended.",
+        "A new password is asked for at the next sign-in; every session and every key to the API has ended.",
         lambda account, actor, given: force_password_change(
             account=account, actor=actor, reason=_text(given, "reason")
         ),

@@ -224,7 +224,7 @@ class SessionActivity(models.Model):
         return f"activity of {self.session_id}"
 
 
-@table("working", root="mes.sign_in_source", digest={1: ("network",)}, beside=("window_from", "failures"))
+@table("working", root="mes.sign_in_source", digest={1: ("network",)})
 class SignInSource(models.Model):
     """An address (an IPv6 network) from which secrets were tried: how many failed in the running window."""
 

@@ -17,6 +17,7 @@ from mes.selectors import contact_of
 from mes.services.credentials import suspend_right
 from mes.services.messages import send_message
 from mes.services.sessions import end_all_sessions
+from mes.services.tokens import revoke_all_tokens
 from mes.text import names_read
 
 TITLE = "Who signs in as you at Lamina"
@@ -26,7 +27,7 @@ PROPOSED = (
     "quality reviewer at once."
 )
 BOUND = (
-    "From now on an identity of your identity provider opens your account at Lamina. Every session has ended, and you "
+    "From now on an identity of your identity provider opens your account at Lamina. Every session and every key to the API has ended, and you "
     "may not sign until your identity was proofed again and you accepted the statement anew.\n\nIf you did not ask for "
     "it, tell your security administrator and your quality reviewer at once."
 )
@@ -92,6 +93,7 @@ def confirm_binding(*, identity_id: int, actor: Actor, reason: str = "") -> Fede
     bound = IdentityBound(account_id=identity.account_id, issuer=identity.issuer, subject=identity.subject)
     publish(identity, bound, actor=actor, reason=reason)
     suspend_right(person_id=person.pk, cause="reset", actor=actor, reason="bound to an identity provider")
+    revoke_all_tokens(account=identity.account, actor=actor)
     end_all_sessions(account=identity.account, cause="identity bound", actor=actor)
     _tell(person, BOUND)
     return identity

@@ -10,7 +10,9 @@ from mes.models import Account, Person
 from mes.permissions import require
 from mes.services.accounts import choose_password, refuse_password
 from mes.services.roles import grant_role, revoke_role
-from mes.text import refuse_unseen
+from mes.text import names_read, refuse_unseen, username_read
+
+LONGEST_NAME = 150
 
 __all__ = ["deactivate_person", "grant_role", "open_account", "register_person", "revoke_role"]
 
@@ -38,13 +40,14 @@ def open_account(*, username: str, password: str, person: Person | None, actor: 
     """Give a person, or without one a program, a way to sign in. Refuses a name that was ever used (K-04).
 
     Only a rule (the console, at the beginning) gives a password. An administrator opens an account without one, so that
-    nobody ever knows somebody else's (ES-14).
+    nobody ever knows somebody else's (ES-14). The name is stored in its plain letters (NFKC).
     """
     require(actor, "mes.manage_people")
+    username = username_read(username)
     if not username.strip() or username != username.strip():
         raise InvalidInput("A user name needs at least one character and no spaces around it.")
-    refuse_unseen({"The user name": username}, lines=False)
-    if Account.objects.filter(username__iexact=username).exists():
+    names_read({"The user name": username}, longest=LONGEST_NAME, rule="P11-300a")
+    if Account.objects.named(username).exists():
         raise InvalidInput("This user name is taken, or was once.", cure="Choose another.", rule="K-04")
     if password and actor.person_id is not None:
         raise NotPermitted(
