@@ -12,8 +12,7 @@ pytestmark = pytest.mark.requirement("ES-15")
 
 
 def arguments() -> list[str]:
-    argv = web("127.0.0.1", 8000).argv
-    return argv() if callable(argv) else list(argv)
+    return web("127.0.0.1", 8000).argv()
 
 
 def test_a_forwarded_address_is_believed_only_from_a_named_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
