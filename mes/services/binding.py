@@ -11,6 +11,7 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import afterwards, publish, unit_of_work
 from mes.events import IdentityBindingProposed, IdentityBound, IdentityUnbound
 from mes.exceptions import InvalidInput, NotPermitted, Refused
+from mes.locking import locked_row
 from mes.models import Account, FederatedIdentity, Person
 from mes.permissions import require
 from mes.selectors import contact_of
@@ -72,12 +73,8 @@ def confirm_binding(*, identity_id: int, actor: Actor, reason: str = "") -> Fede
     """The second person: neither who proposed it nor the owner. The account opens by the provider from now on; its
     sessions end and the right to sign is suspended until re-enrolment, as after a reset (ES-14)."""
     require(actor, "mes.confirm_identity")
-    identity = (
-        FederatedIdentity.objects.select_for_update(of=("self",))
-        .filter(pk=identity_id, confirmed_at=None, closed=False)
-        .select_related("account__person")
-        .first()
-    )
+    waiting = FederatedIdentity.objects.filter(confirmed_at=None, closed=False)
+    identity = locked_row(waiting.select_related("account__person"), identity_id)
     if identity is None:
         raise Refused("This binding does not wait any more.", cure="Look at the list again.", rule="ES-14")
     _refuse_alone(actor, identity.account)
