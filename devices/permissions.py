@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q, QuerySet
 
+from devices.choices import OrderStage
 from devices.models import (
     Assignment,
     Design,
@@ -17,11 +18,16 @@ from devices.models import (
 from mes.choices import Meaning, Role
 from mes.models import Patient
 from mes.permissions import allow
-from mes.scope import belongs_to_everybody, belongs_to_order, orders_named
+from mes.scope import belongs_to_everybody, belongs_to_order, orders_named, patients_opened
 from mes.segregation import Parts, segregated
 from mes.selectors import performers, signatures_of
 
 R = Role
+NOT_ACCEPTED = (
+    OrderStage.DRAFT, OrderStage.SUBMITTED, OrderStage.UNDER_REVIEW, OrderStage.INFO_REQUIRED, OrderStage.REJECTED,
+    OrderStage.CANCELLED,
+)  # fmt: skip
+"""Where two people have not accepted an order, or may never have."""
 
 # fmt: off
 allow("devices.draft_material",         "draft a material specification",       R.MAT, R.DSN, R.QAR)
@@ -97,6 +103,16 @@ def orders_of_person(person_id: int) -> QuerySet[Order]:
     """The orders that a person prescribes, wrote, or is assigned to."""
     assigned = Assignment.objects.filter(person=person_id, ended=False).values("order")
     return Order.objects.filter(Q(prescriber=person_id) | Q(created_by=person_id) | Q(pk__in=assigned))
+
+
+@patients_opened
+def patients_of_person(person_id: int) -> QuerySet[Patient]:
+    """The patients of the orders that somebody else brought a person to, by naming the prescriber or assigning them, and
+    of their own ones once these were accepted: nobody comes to know a patient by a draft of their own (11.10(d))."""
+    assigned = Assignment.objects.filter(person=person_id, ended=False).exclude(assigned_by=person_id)
+    brought = Q(pk__in=assigned.values("order")) | Q(prescriber=person_id) & ~Q(created_by=person_id)
+    own = (Q(prescriber=person_id) | Q(created_by=person_id)) & ~Q(stage__in=NOT_ACCEPTED)
+    return Patient.objects.filter(pk__in=Order.objects.filter(brought | own).values("patient"))
 
 
 # --- segregation of duties: AUTHORED is never APPROVED, by person and from the record (G-SOD-01)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from django.db.models import Model, Q, QuerySet
 
 from mes.choices import Role
-from mes.models import EventRecord, Person
+from mes.models import EventRecord, Patient, Person
 from mes.registry import RegistrationError, Registry
 from mes.selectors import roles_of
 from mes.tables import ROOTS, TABLES
@@ -35,6 +35,10 @@ EVERY_ORDER = frozenset({
     R.REC,  # keeps, holds and disposes of the records of every order
 })  # fmt: skip
 """The roles that know every order. PRE and CLR know those that they are named on or assigned to; SEC and SYS none."""
+
+
+EVERY_PATIENT = frozenset({R.ORD, R.PRV})
+"""The roles for which a patient needs no order to be their business, within this company."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,9 @@ class Belonging:
 
 BELONGINGS: Registry[Belonging] = Registry("belonging")
 OrdersOf = Callable[[int], QuerySet[Any]]
+PatientsOf = Callable[[int], QuerySet[Patient]]
 _orders: list[OrdersOf] = []
+_patients: list[PatientsOf] = []
 
 
 def orders_named(rule: OrdersOf) -> OrdersOf:
@@ -82,6 +88,24 @@ def orders_named(rule: OrdersOf) -> OrdersOf:
         raise RegistrationError("the orders of a person are decided twice")
     _orders[:] = [rule]
     return rule
+
+
+def patients_opened(rule: PatientsOf) -> PatientsOf:
+    """Register what gives the patients whose identity a person's work asks for. There is one such rule."""
+    if _patients and _patients[0] is not rule:
+        raise RegistrationError("the patients of a person are decided twice")
+    _patients[:] = [rule]
+    return rule
+
+
+def may_know_patient(viewer: Viewer, patient: Patient) -> bool:
+    """Whether who a token is can be a viewer's business at all: every patient is that of those who register and order, and
+    of the privacy officer; another person's are those that an order brought to them, and never one without an order."""
+    if viewer.person_id is None:
+        return False
+    if viewer.roles & EVERY_PATIENT and not viewer.external:
+        return True
+    return _patients[0](viewer.person_id).filter(pk=patient.pk).exists()
 
 
 def belongs_to_order(model: type[Model], path: str = "") -> None:

@@ -134,8 +134,16 @@ def open_sessions(account: Account) -> QuerySet[BrowserSession]:
     ).order_by("-pk")
 
 
+def is_locked(account: Account) -> bool:
+    """Whether wrong secrets shut an account, for as long as the lock lasts (ES-15)."""
+    return account.locked_until is not None and account.locked_until > timezone.now()
+
+
 def session_stands(uid: str, account: Account) -> bool:
-    """Whether the session of this id still opens things for an account: not ended, not locked, not idle (P11-10d)."""
+    """Whether the session of this id still opens things for an account: neither it nor the account is locked, it is not
+    ended, not idle (P11-10d, ES-15)."""
+    if is_locked(account):
+        return False
     try:
         key = UUID(uid)
     except ValueError:

@@ -36,6 +36,18 @@ class Terminal:
         return {"session": self.session_key_digest, "address": self.address, "agent": self.agent}
 
 
+def address_of(text: str) -> str:
+    """An IP address in its one written form, an IPv4 address within IPv6 as itself; "unknown" for whatever else a proxy
+    passed on, so that no free text is an address of the record, or a source of its own (ES-15)."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return UNKNOWN if text else ""
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    return str(mapped or address)
+
+
+UNKNOWN = "unknown"
 CONSOLE = Terminal("", "console", "")
 _terminal: ContextVar[Terminal] = ContextVar("lamina_terminal", default=CONSOLE)
 

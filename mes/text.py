@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from unicodedata import category, name
+from unicodedata import category, name, normalize
 
 from mes.exceptions import InvalidInput, Reason
 
@@ -53,6 +53,12 @@ def text_fault(
     if longest and len(text) > longest:
         return Reason(f"{field} is longer than {longest} characters.", "Shorten it.", rule)
     return None
+
+
+def username_read(text: str) -> str:
+    """A user name as it is stored and compared: NFKC, so that a full-width letter or a ligature is the plain one and two
+    names that look alike so are one (P11-300a, UAX 15, RFC 8265)."""
+    return normalize("NFKC", text)
 
 
 def names_read(texts: Mapping[str, str], *, longest: int = 0, rule: str = "") -> dict[str, str]:

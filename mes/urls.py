@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
+from mes.api.bindings import BindingViewSet
 from mes.api.people import KeyViewSet, PersonViewSet
 from mes.api.signing import EnrolmentViewSet, PaperViewSet, SignatureViewSet
 from mes.api.training import CurriculumViewSet, RevisionViewSet, TrainingViewSet
@@ -16,6 +17,7 @@ PAGES = ("mes.dashboard.urls", "devices.urls", "printing.urls", "quality.urls")
 
 router = SimpleRouter()
 router.register("people", PersonViewSet, basename="api-person")
+router.register("bindings", BindingViewSet, basename="api-binding")
 router.register("keys", KeyViewSet, basename="api-key")
 router.register("document-revisions", RevisionViewSet, basename="api-document-revision")
 router.register("curricula", CurriculumViewSet, basename="api-curriculum")

@@ -9,7 +9,7 @@ from mes.exceptions import NotPermitted
 from mes.models import Account
 from mes.scope import NOBODY, Viewer, viewer_of
 from mes.services.signing_series import SeriesContext, session_digest
-from mes.terminals import Terminal
+from mes.terminals import Terminal, address_of
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -25,7 +25,7 @@ def terminal_of(request: HttpRequest) -> Terminal:
     session = getattr(request, "session", None)
     return Terminal(
         session_digest(session.session_key if session is not None else None),
-        request.META.get("REMOTE_ADDR", "")[:60],
+        address_of(request.META.get("REMOTE_ADDR", "")),
         request.META.get("HTTP_USER_AGENT", "")[:200],
     )
 

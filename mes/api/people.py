@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -16,10 +17,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from mes.api.base import Acting, NoInput, given
+from mes.api.base import Acting, NoInput, ReasonInput, given
 from mes.choices import Role
 from mes.models import AccessToken, Account, Person
 from mes.selectors import roles_of
+from mes.services.people import deactivate_person, open_account, register_person
 from mes.services.tokens import issue_token, revoke_token
 
 
@@ -34,11 +36,59 @@ class PersonOutput(serializers.ModelSerializer[Person]):
         return sorted(roles_of(person))
 
 
-class PersonViewSet(Acting, ListModelMixin, GenericViewSet[Person]):
-    """The active people and their roles: whom an order may name as its prescriber. Others see themselves only."""
+class PersonInput(serializers.Serializer[Any]):
+    full_name = serializers.CharField(max_length=200)
+    credentials = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
+    timezone = serializers.CharField(max_length=50, required=False, default="UTC", help_text="IANA zone")
+    external = serializers.BooleanField(required=False, default=False)
 
+
+class AccountInput(serializers.Serializer[Any]):
+    username = serializers.CharField(max_length=150)
+
+
+class AccountOutput(serializers.ModelSerializer[Account]):
+    class Meta:
+        model = Account
+        fields = ("id", "username", "person_id", "is_active")
+        read_only_fields = fields
+
+
+class PersonViewSet(Acting, ListModelMixin, GenericViewSet[Person]):
+    """The active people and their roles: whom an order may name as its prescriber. Others see themselves only.
+
+    A security administrator registers and deactivates people, and opens accounts: without a password, which the owner
+    chooses by the link of a reset that two people approved.
+    """
+
+    permits: ClassVar[Mapping[str, str]] = {
+        "create": "mes.manage_people",
+        "open_account": "mes.manage_people",
+        "deactivate": "mes.manage_people",
+    }
     serializer_class = PersonOutput
     queryset = Person.objects.none()
+    lookup_value_regex = "[0-9]{1,18}"
+
+    @extend_schema(request=PersonInput, responses={201: PersonOutput})
+    def create(self, request: Request) -> Response:
+        person = register_person(**given(PersonInput, request), actor=self.actor)
+        return Response(PersonOutput(person).data, status=201)
+
+    @extend_schema(request=AccountInput, responses={201: AccountOutput})
+    @action(detail=True, methods=["post"], url_path="open-account")
+    def open_account(self, request: Request, pk: str) -> Response:
+        person = self.get_object()
+        username = given(AccountInput, request)["username"]
+        account = open_account(username=username, password="", person=person, actor=self.actor)
+        return Response(AccountOutput(account).data, status=201)
+
+    @extend_schema(request=ReasonInput, responses=PersonOutput)
+    @action(detail=True, methods=["post"])
+    def deactivate(self, request: Request, pk: str) -> Response:
+        reason = given(ReasonInput, request)["reason"]
+        person = deactivate_person(person_id=self.get_object().pk, actor=self.actor, reason=reason)
+        return Response(PersonOutput(person).data)
 
     def get_queryset(self) -> QuerySet[Person]:
         found = Person.objects.filter(active=True).order_by("pk")

@@ -20,7 +20,7 @@ from mes.dashboard.routes import is_fragment
 from mes.permissions import may, require
 from mes.scope import visible
 from mes.selectors import events_of, handwritten_of, signatures_of
-from mes.services.viewing import view_identity
+from mes.services.viewing import knows_patient, view_identity
 
 PER_PAGE = 100
 ENDED = (OrderStage.CLOSED, OrderStage.REJECTED, OrderStage.CANCELLED, OrderStage.DELIVERED)
@@ -75,7 +75,8 @@ def order_page(request: HttpRequest, code: str) -> HttpResponse:
         "signatures": signatures_of(order),
         "handwritten": handwritten_of(order),
         "events": told(list(events_of(order).order_by("-version")[:50])),
-        "may_see_identity": may(actor_of(request), "mes.view_identity", order),
+        "may_see_identity": may(actor_of(request), "mes.view_identity", order)
+        and knows_patient(actor_of(request), order.patient),
     }
     return render(request, "devices/order.html", context)
 

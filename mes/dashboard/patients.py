@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -12,22 +13,18 @@ from devices.models import Order
 from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.routes import gone_to
 from mes.dashboard.sheets import as_csv
+from mes.eventlog.base import Actor
 from mes.exceptions import NotPermitted
-from mes.models import IdentityView, Patient
+from mes.models import EmergencyAccess, IdentityView, Patient
 from mes.permissions import may, require
 from mes.scope import visible
 from mes.services.erasure import request_erasure
-from mes.services.viewing import emergency_of, look_up_patient, view_identity
+from mes.services.viewing import emergency_of, knows_patient, look_up_patient, view_identity
 
 VIEWS_SHOWN = 50
 SHEET_LIMIT = 100_000
-MAY_OPEN = (
-    "mes.find_patient",
-    "mes.view_identity",
-    "mes.read_views",
-    "mes.request_erasure",
-    "mes.decide_erasure",
-)
+OF_THEIR_PATIENTS = ("mes.find_patient", "mes.view_identity")
+OF_EVERY_PATIENT = ("mes.read_views", "mes.request_erasure", "mes.decide_erasure")
 
 
 @sensitive_post_parameters("identifier")
@@ -43,22 +40,26 @@ def patients(request: HttpRequest) -> HttpResponse:
 
 
 def patient_by(request: HttpRequest, token: str) -> Patient:
-    """The patient, for somebody who may open the page: by role, or in an emergency that lasts."""
+    """The patient, for somebody whose business it is: by role, by an order that brought them here, or in an emergency that
+    lasts. Another patient is not there, and is not told from a token that nobody has (P11-10d)."""
     actor = actor_of(request)
     patient = Patient.objects.filter(token=token).first()
-    allowed = any(may(actor, action) for action in MAY_OPEN)
-    if patient is None:
-        if allowed:
-            raise Http404
-        require(actor, "mes.view_identity")
-        raise Http404
-    if not allowed and emergency_of(patient, actor) is None:
+    if patient is not None and (_is_theirs(request, patient) or emergency_of(patient, actor)):
+        return patient
+    if not any(may(actor, action) for action in (*OF_THEIR_PATIENTS, *OF_EVERY_PATIENT)):
         raise NotPermitted(
             "Who a patient is, is not part of your work.",
             cure="Ask an order coordinator; in an emergency, take access and say why.",
             rule="P11-10d",
         )
-    return patient
+    raise Http404
+
+
+def _is_theirs(request: HttpRequest, patient: Patient) -> bool:
+    actor = actor_of(request)
+    if viewer_behind(request).every_order and any(may(actor, action) for action in OF_EVERY_PATIENT):
+        return True
+    return any(may(actor, action) for action in OF_THEIR_PATIENTS) and knows_patient(actor, patient)
 
 
 def order_behind(request: HttpRequest, patient: Patient) -> Order | None:
@@ -67,9 +68,19 @@ def order_behind(request: HttpRequest, patient: Patient) -> Order | None:
     return visible(orders, viewer_behind(request)).first() or orders.first()
 
 
+def _emergencies(patient: Patient, actor: Actor) -> QuerySet[EmergencyAccess]:
+    """Those that the actor may open by themselves: all for the privacy office, else the own ones and those to answer for."""
+    rows = patient.emergencies.select_related("person").order_by("-pk")
+    if not may(actor, "mes.read_privacy"):
+        own = actor.person_id or 0
+        rows = rows.filter(Q(person=own) | Q(manager=own))
+    return rows[:VIEWS_SHOWN]
+
+
 def patient_page(request: HttpRequest, token: str) -> HttpResponse:
     actor, patient = actor_of(request), patient_by(request, token)
     emergency = emergency_of(patient, actor)
+    knows = may(actor, "mes.view_identity") and knows_patient(actor, patient)
     views = patient.views.select_related("person", "emergency").order_by("-viewed_at", "-pk")
     context = {
         "patient": patient,
@@ -77,14 +88,17 @@ def patient_page(request: HttpRequest, token: str) -> HttpResponse:
         .select_related("master")
         .order_by("-pk")[:VIEWS_SHOWN],
         "emergency": emergency,
-        "may_see": not patient.erased and (emergency is not None or may(actor, "mes.view_identity")),
-        "may_break": not patient.erased and emergency is None and not may(actor, "mes.view_identity"),
+        "may_see": not patient.erased and (emergency is not None or knows),
+        "may_break": not patient.erased and emergency is None and not knows,
         "may_request": not patient.erased and may(actor, "mes.request_erasure"),
+        "may_read_privacy": may(actor, "mes.read_privacy"),
         "may_read_views": may(actor, "mes.read_views"),
         "views": views[:VIEWS_SHOWN] if may(actor, "mes.read_views") else None,
         "views_count": views.count(),
-        "emergencies": patient.emergencies.select_related("person").order_by("-pk")[:VIEWS_SHOWN],
-        "requests": patient.erasure_requests.order_by("-pk")[:VIEWS_SHOWN],
+        "emergencies": _emergencies(patient, actor),
+        "requests": patient.erasure_requests.order_by("-pk")[:VIEWS_SHOWN]
+        if any(may(actor, action) for action in ("mes.read_privacy", "mes.request_erasure"))
+        else None,
     }
     return render(request, "mes/patient.html", context)
 

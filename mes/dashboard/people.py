@@ -82,6 +82,7 @@ def people(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         "search": search,
         "proposed": [held for held in every if held.state == "proposed"],
+        "actions": offered(request, "people", None),
         "due": [held for held in every if held.state == "active" and held.review_due < now + DAYS_AHEAD],
     }
     return render(request, "mes/people.html", context)

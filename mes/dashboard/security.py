@@ -32,7 +32,7 @@ from mes.models import (
 )
 from mes.panels import worklist
 from mes.permissions import PERMISSIONS
-from mes.selectors import contact_of, open_sessions, review_due, reviews_due
+from mes.selectors import contact_of, is_locked, open_sessions, review_due, reviews_due
 from mes.services.accounts import (
     approve_reset,
     close_account,
@@ -42,8 +42,7 @@ from mes.services.accounts import (
     refuse_reset,
     request_reset,
 )
-from mes.services.credentials import is_locked
-from mes.services.federation import bind_identity, unbind_identity
+from mes.services.binding import confirm_binding, propose_binding, unbind_identity
 from mes.services.passkeys import end_passkey
 from mes.services.rights import (
     confirm_reproofing,
@@ -88,6 +87,7 @@ def security(request: HttpRequest) -> HttpResponse:
         "resets": Reset.objects.filter(state=ResetState.REQUESTED).select_related(
             "account__person", "requested_by"
         ),
+        "bindings": bindings_waiting().select_related("account__person", "proposed_by"),
         "enrolments": SigningEnrolment.objects.filter(confirmed_at=None, closed=False).select_related(
             "account__person"
         ),
@@ -147,6 +147,16 @@ def reviews_waiting() -> QuerySet[Account]:
 def resets_waiting() -> QuerySet[Account]:
     """Accounts whose reset waits for a second person (ES-14)."""
     return Account.objects.filter(resets__state=ResetState.REQUESTED)
+
+
+def bindings_waiting() -> QuerySet[FederatedIdentity]:
+    return FederatedIdentity.objects.filter(confirmed_at=None, closed=False)
+
+
+@worklist("mes.confirm_binding", "Decide about a binding", Role.SEC, Role.QAR, Role.SYS, shown=_shown)
+def accounts_to_bind() -> QuerySet[Account]:
+    """Accounts whose binding to an identity provider waits for a second person (ES-14)."""
+    return Account.objects.filter(identities__in=bindings_waiting()).distinct()
 
 
 @worklist("mes.restore_signing_right", "Look into a suspended right to sign", Role.SEC, shown=_shown)
@@ -232,7 +242,7 @@ VERBS: dict[str, tuple[str, Verb]] = {
         ),
     ),
     "force": (
-        "A new password is asked for at the next sign-in; every session has ended.",
+        "A new password is asked for at the next sign-in; every session and every key to the API has ended.",
         lambda account, actor, given: force_password_change(
             account=account, actor=actor, reason=_text(given, "reason")
         ),
@@ -256,13 +266,19 @@ VERBS: dict[str, tuple[str, Verb]] = {
         ),
     ),
     "bind": (
-        "The account is bound to this subject.",
-        lambda account, actor, given: bind_identity(
+        "The binding waits for a second person.",
+        lambda account, actor, given: propose_binding(
             account=account,
-            issuer=_text(given, "issuer")[:300],
-            subject=_text(given, "subject")[:255],
+            issuer=_text(given, "issuer"),
+            subject=_text(given, "subject"),
             actor=actor,
             reason=_text(given, "reason"),
+        ),
+    ),
+    "confirm-bind": (
+        "The account is bound to this subject. The owner may sign again after re-enrolling.",
+        lambda account, actor, given: confirm_binding(
+            identity_id=_number(given), actor=actor, reason=_text(given, "reason")
         ),
     ),
     "unbind": (

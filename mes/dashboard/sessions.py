@@ -15,7 +15,7 @@ from mes.api.actors import terminal_of
 from mes.dashboard.routes import is_fragment
 from mes.dashboard.stationkeys import keep_exchanged, station_of
 from mes.models import Account, BrowserSession
-from mes.selectors import password_expired
+from mes.selectors import is_locked, password_expired
 from mes.services.credentials import CheckedSecret
 from mes.services.sessions import (
     NOTE_EVERY,
@@ -65,7 +65,7 @@ class SessionGuard:
             logout(request)
             return None
         name = _name_of(request)
-        if is_idle(session):
+        if is_idle(session) or is_locked(request.user):
             lock_session(session=session)
             return None if name in LOCKED_MAY else _sent_to(request, "locked", "session_locked", LOCKED)
         if name not in OWING_MAY and owes_password(request.user):
@@ -74,7 +74,11 @@ class SessionGuard:
         return None
 
 
-LOCKED = ("The session is locked: nobody used it for a while.", "Give your secret at /locked/.", "P11-10d")
+LOCKED = (
+    "The session is locked: nobody used it for a while, or wrong secrets locked the account.",
+    "Give your secret at /locked/; a locked account opens after half an hour.",
+    "P11-10d",
+)
 OWED = ("Your password has to be changed first.", "Change it at /account/password/.", "ES-16")
 
 

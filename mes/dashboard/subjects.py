@@ -23,7 +23,7 @@ from mes.models import (
 from mes.scope import Viewer, visible
 
 LISTS = frozenset(
-    {"gauges", "lots", "builds", "orders", "audit-review", "retention", "documents", "curricula"}
+    {"gauges", "lots", "builds", "orders", "audit-review", "retention", "documents", "curricula", "people"}
 )
 LETTER_OF = {page: letter for letter, page in PAGES.items()}
 LONGEST_NUMBER = 18

@@ -80,6 +80,14 @@ class SecretRefused(Event, name="mes.secret_refused", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FailuresForgotten(Event, name="mes.failures_forgotten", terminal=True):
+    """The right secret came after wrong ones: they no longer count, for only those in a row do (ES-15)."""
+
+    account_id: int
+    failures: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class UnknownNameRefused(Event, name="mes.unknown_name_refused", terminal=True):
     """Somebody tried to sign in under a name that nobody has. The name is not kept: people type passwords there."""
 
@@ -151,6 +159,15 @@ class PasskeyEnded(Event, name="mes.passkey_ended", terminal=True):
     account_id: int
     passkey_id: int
     state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityBindingProposed(Event, name="mes.identity_binding_proposed", terminal=True):
+    """Somebody proposed that a subject of an identity provider opens an account; a second person decides (ES-14)."""
+
+    account_id: int
+    issuer: str
+    subject: str
 
 
 @dataclass(frozen=True, kw_only=True)

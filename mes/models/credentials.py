@@ -68,14 +68,23 @@ class Passkey(models.Model):
 @table(
     "working",
     root="mes.federated_identity",
-    digest={1: ("account_id", "issuer", "subject", "closed")},
+    digest={
+        1: ("account_id", "issuer", "subject", "closed"),
+        2: ("account_id", "issuer", "subject", "closed", "proposed_by_id", "confirmed_by_id", "confirmed_at"),
+    },
 )
 class FederatedIdentity(models.Model):
-    """Who an account is at an identity provider: issuer and subject, never an e-mail address."""
+    """Who an account is at an identity provider: issuer and subject, never an e-mail address.
+
+    Proposed by one person and confirmed by a second, as a reset is: until then it opens nothing (ES-14).
+    """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="identities")
     issuer = models.CharField(max_length=300)
     subject = models.CharField(max_length=255)
+    proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
+    confirmed_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
+    confirmed_at = models.DateTimeField(null=True)
     closed = models.BooleanField(default=False)
 
     class Meta:
@@ -215,7 +224,7 @@ class SessionActivity(models.Model):
         return f"activity of {self.session_id}"
 
 
-@table("working", root="mes.sign_in_source", digest={1: ("network",)}, beside=("window_from", "failures"))
+@table("working", root="mes.sign_in_source", digest={1: ("network",)})
 class SignInSource(models.Model):
     """An address (an IPv6 network) from which secrets were tried: how many failed in the running window."""
 
@@ -225,6 +234,9 @@ class SignInSource(models.Model):
 
     class Meta:
         db_table = "mes_sign_in_source"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(failures__gte=0), name="source_failures_counted")
+        ]
 
     def __str__(self) -> str:
         return self.network

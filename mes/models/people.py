@@ -11,6 +11,7 @@ from django.utils.timezone import now
 
 from mes.choices import Role
 from mes.tables import table
+from mes.text import username_read
 
 
 @table(
@@ -46,7 +47,11 @@ class Person(models.Model):
 
 class AccountManager(BaseUserManager["Account"]):
     def get_by_natural_key(self, username: str | None) -> Account:
-        return self.get(username__iexact=username)
+        return self.named(username or "").get()
+
+    def named(self, username: str) -> models.QuerySet[Account]:
+        """The account of a user name as somebody types it: in any case and in any form of its letters, or none."""
+        return self.filter(username__iexact=username_read(username))
 
 
 @table(
@@ -55,9 +60,10 @@ class AccountManager(BaseUserManager["Account"]):
     digest={
         1: ("username", "person_id", "is_active", "is_service"),
         2: ("username", "person_id", "is_active", "is_service", "locked_until", "must_change"),
+        3: ("username", "person_id", "is_active", "is_service", "locked_until", "must_change", "failures"),
     },
     secret=("password",),
-    beside=("last_login", "failures"),
+    beside=("last_login",),
 )
 class Account(AbstractBaseUser):
     """A way to sign in. User names are unique without regard to case and are never used again."""
@@ -88,6 +94,7 @@ class Account(AbstractBaseUser):
             models.CheckConstraint(
                 condition=models.Q(is_service=False) | models.Q(person=None), name="account_service_is_nobody"
             ),
+            models.CheckConstraint(condition=models.Q(failures__gte=0), name="account_failures_counted"),
         ]
 
     def __str__(self) -> str:

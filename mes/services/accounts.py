@@ -32,7 +32,7 @@ from mes.events import (
 )
 from mes.exceptions import InvalidInput, NotPermitted, Reason, Refused
 from mes.locking import locked_row
-from mes.models import AccessToken, Account, Contact, FormerPassword, Person, Reset
+from mes.models import Account, Contact, FormerPassword, Person, Reset
 from mes.passwords import LONGEST, REMEMBERED, SHORTEST, SHORTEST_ALONE
 from mes.permissions import require
 from mes.selectors import contact_of
@@ -40,6 +40,7 @@ from mes.services.credentials import suspend_right
 from mes.services.messages import send_message
 from mes.services.passkeys import has_passkey
 from mes.services.sessions import end_all_sessions
+from mes.services.tokens import revoke_all_tokens
 
 LINK_GOOD_FOR = timedelta(minutes=30)
 NO_LINK = "This link opens nothing: it was used, ran out, or never was."
@@ -122,13 +123,15 @@ def expect_own_password(*, account: Account, actor: Actor) -> None:
 
 @unit_of_work
 def force_password_change(*, account: Account, actor: Actor, reason: str) -> None:
-    """On compromise: a new password before anything else, no open session, no right to sign until restored (ES-16)."""
+    """On compromise: a new password before anything else, no open session and no key to the API, no right to
+    sign until restored (ES-16)."""
     require(actor, "mes.guard_accounts")
     _refuse_without(reason)
     account = Account.objects.select_for_update().get(pk=account.pk)
     account.must_change = True
     account.save(update_fields=["must_change"])
     publish(account, PasswordChangeForced(account_id=account.pk), actor=actor, reason=reason)
+    revoke_all_tokens(account=account, actor=actor)
     end_all_sessions(account=account, cause="credentials compromised", actor=actor)
     if account.person_id:
         suspend_right(person_id=account.person_id, cause="compromise", actor=actor, reason=reason)
@@ -144,9 +147,7 @@ def close_account(*, account: Account, actor: Actor, reason: str) -> None:
         raise Refused("This account is closed already.", cure="Nothing needs to be done.", rule="K-04")
     account.is_active = False
     account.save(update_fields=["is_active"])
-    for token in AccessToken.objects.select_for_update().filter(account=account, revoked=False):
-        token.revoked = True
-        token.save(update_fields=["revoked"])
+    revoke_all_tokens(account=account, actor=actor)
     publish(account, AccountClosed(account_id=account.pk), actor=actor, reason=reason)
     end_all_sessions(account=account, cause="account closed", actor=actor)
 
@@ -317,7 +318,7 @@ def _refuse(reset: Reset, actor: Actor, reason: str) -> None:
 @unit_of_work
 def complete_reset(*, word: str, password: str) -> Account:
     """The owner, by the link, chooses a new password. The right to sign is suspended until re-enrolment: a new proofing
-    by two people, and the statement accepted with the new secret (ES-14)."""
+    by two people, and the statement accepted with the new secret. Sessions and keys to the API end (ES-14)."""
     reset = (
         Reset.objects.select_for_update(of=("self",))
         .filter(digest=_digest(word), state=ResetState.APPROVED, expires_at__gt=timezone.now())
@@ -339,6 +340,7 @@ def complete_reset(*, word: str, password: str) -> Account:
     publish(account, PasswordChanged(account_id=account.pk, way="reset"), actor=actor)
     if account.person_id:
         suspend_right(person_id=account.person_id, cause="reset", actor=actor)
+    revoke_all_tokens(account=account, actor=actor)
     end_all_sessions(account=account, cause="password reset", actor=actor)
     return account
 

@@ -19,6 +19,7 @@ from mes.eventlog.base import Actor, plain
 from mes.eventlog.unit import afterwards, open_unit, publish, unit_of_work
 from mes.events import (
     AccountLocked,
+    FailuresForgotten,
     SecretRefused,
     SigningRightSuspended,
     SourceSlowed,
@@ -26,6 +27,7 @@ from mes.events import (
 )
 from mes.exceptions import Refused, SignatureRefused
 from mes.models import Account, SigningRight, SignInSource
+from mes.selectors import is_locked
 from mes.services.federation import spend_proof
 from mes.services.passkeys import verified_passkey
 from mes.terminals import Terminal
@@ -53,8 +55,8 @@ class CheckedSecret:
 
 
 def account_named(username: str) -> Account | None:
-    """The account of a user id in any case, or None. Closed and locked ones too: `check_secret` refuses them alike."""
-    return Account.objects.filter(username__iexact=username).select_related("person").first()
+    """The account of a user id in any case and form of its letters, or None. Closed and locked ones too: `check_secret` refuses them alike."""
+    return Account.objects.named(username).select_related("person").first()
 
 
 def check_secret(
@@ -114,10 +116,6 @@ def refuse_flood(terminal: Terminal) -> None:
         raise Refused(
             "Too many attempts came from here.", cure="Wait ten minutes, then try again.", rule="ES-15"
         )
-
-
-def is_locked(account: Account) -> bool:
-    return account.locked_until is not None and account.locked_until > timezone.now()
 
 
 def _is_open(account: Account) -> bool:
@@ -224,8 +222,10 @@ def _count_source(terminal: Terminal) -> SignInSource:
 
 @unit_of_work
 def _forget_failures(*, account_id: int) -> None:
-    """Only failures in a row count. No fact: the right secret's own act is one."""
+    """Only failures in a row count. A fact, so that a count which somebody lowered behind the services is found (ES-15)."""
     account = Account.objects.select_for_update().get(pk=account_id)
     if account.failures:
+        forgotten = FailuresForgotten(account_id=account.pk, failures=account.failures)
         account.failures = 0
         account.save(update_fields=["failures"])
+        publish(account, forgotten, actor=DOOR)

@@ -10,63 +10,24 @@ from typing import Any
 
 from django.utils import timezone
 
-from mes.eventlog.base import Actor
-from mes.eventlog.unit import publish, unit_of_work
-from mes.events import IdentityBound, IdentityUnbound
-from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused
+from mes.eventlog.unit import unit_of_work
+from mes.exceptions import SignatureRefused
 from mes.models import Account, FederatedIdentity, FreshProof
-from mes.permissions import require
 from mes.terminals import Terminal
 
 FRESH_FOR = timedelta(seconds=60)
 SKEW = timedelta(seconds=5)
 
 
-@unit_of_work
-def bind_identity(
-    *, account: Account, issuer: str, subject: str, actor: Actor, reason: str
-) -> FederatedIdentity:
-    """Say who an account is at the identity provider. A security administrator does it, for somebody else (P11-200a3)."""
-    require(actor, "mes.guard_accounts")
-    if actor.person_id is not None and actor.person_id == account.person_id:
-        raise NotPermitted(
-            "Nobody binds the own account.", cure="Ask another administrator.", rule="P11-200a3"
-        )
-    if not issuer.strip() or not subject.strip():
-        raise InvalidInput("Issuer and subject are both needed.", cure="Read them from the provider's list.")
-    if FederatedIdentity.objects.filter(issuer=issuer, subject=subject, closed=False).exists():
-        raise InvalidInput("This subject is bound to an account.", cure="Unbind it first.", rule="P11-100a")
-    identity = FederatedIdentity.objects.create(
-        account=account, issuer=issuer.strip(), subject=subject.strip()
-    )
-    publish(
-        identity,
-        IdentityBound(account_id=account.pk, issuer=identity.issuer, subject=identity.subject),
-        actor=actor,
-        reason=reason,
-    )
-    return identity
-
-
-@unit_of_work
-def unbind_identity(*, identity: FederatedIdentity, actor: Actor, reason: str) -> None:
-    require(actor, "mes.guard_accounts")
-    identity = FederatedIdentity.objects.select_for_update().get(pk=identity.pk)
-    identity.closed = True
-    identity.save(update_fields=["closed"])
-    publish(
-        identity,
-        IdentityUnbound(account_id=identity.account_id, issuer=identity.issuer, subject=identity.subject),
-        actor=actor,
-        reason=reason,
-    )
-
-
 def account_of_claims(claims: Mapping[str, Any]) -> Account | None:
-    """The account that a verified ID token opens: by issuer and subject, never by an e-mail address."""
+    """The account that a verified ID token opens: by issuer and subject, never by an e-mail address, and only where a second
+    person confirmed the binding (ES-14)."""
     identity = (
         FederatedIdentity.objects.filter(
-            issuer=str(claims.get("iss", "")), subject=str(claims.get("sub", "")), closed=False
+            issuer=str(claims.get("iss", "")),
+            subject=str(claims.get("sub", "")),
+            confirmed_at__isnull=False,
+            closed=False,
         )
         .select_related("account__person")
         .first()

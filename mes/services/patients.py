@@ -13,7 +13,7 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import PatientRegistered
 from mes.exceptions import Conflict, IdentityErased, InvalidInput
-from mes.models import Patient, PatientIdentity
+from mes.models import EventRecord, Patient, PatientIdentity
 from mes.permissions import require
 from mes.services.vaultkeys import TABLE, data_key_of, sealing_key_id, vault
 from mes.text import refuse_unseen
@@ -89,6 +89,17 @@ def _known(identity: Identity) -> Patient | None:
             rule="G-ORD-05",
         )
     return patient
+
+
+def is_identity_of(patient: Patient, identity: Identity) -> bool:
+    """Whether what was typed is who the token is: the identifier, the family name and the birth date (G-ORD-05)."""
+    return patient_with(identity.patient_id) == patient and same_person(open_identity(patient), identity)
+
+
+def registered_by(patient: Patient, actor: Actor) -> bool:
+    """Whether somebody brought this patient, and so knows who it is."""
+    facts = EventRecord.objects.filter(stream_type="mes.patient", stream_id=str(patient.pk))
+    return facts.filter(type=PatientRegistered.name, actor=str(actor)).exists()
 
 
 def same_person(one: Identity, other: Identity) -> bool:

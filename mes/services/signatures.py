@@ -211,7 +211,7 @@ def _refuse_missing(credentials: Credentials, series: SigningSeries | None) -> N
 def _account(credentials: Credentials, series: SigningSeries | None) -> Account | None:
     if not credentials.username:
         return series.account if series else None
-    named = Account.objects.filter(username__iexact=credentials.username, is_active=True)
+    named = Account.objects.named(credentials.username).filter(is_active=True)
     return named.select_related("person").first()
 
 

@@ -18,6 +18,7 @@ from mes.exceptions import InvalidInput, Refused
 from mes.locking import locked_row
 from mes.models import AccessToken, Account
 from mes.permissions import require
+from mes.selectors import is_locked
 from mes.text import refuse_unseen
 
 LONGEST = timedelta(days=365)
@@ -70,8 +71,20 @@ def revoke_token(*, token_id: int, actor: Actor) -> None:
     publish(token.account, TokenRevoked(account_id=token.account_id, token_id=token.pk), actor=actor)
 
 
+@unit_of_work
+def revoke_all_tokens(*, account: Account, actor: Actor) -> None:
+    """Close every key of an account whose credentials count no longer (ES-14, ES-16). The caller has asked who may."""
+    for token in (
+        AccessToken.objects.select_for_update().filter(account=account, revoked=False).order_by("pk")
+    ):
+        token.revoked = True
+        token.save(update_fields=["revoked"])
+        publish(account, TokenRevoked(account_id=account.pk, token_id=token.pk), actor=actor)
+
+
 def account_of_token(text: str) -> Account | None:
-    """The active account that a key opens now, or None: unknown, altered, expired and revoked look the same."""
+    """The active account that a key opens now, or None: unknown, altered, expired and revoked look the same, and so does
+    a person's whose account is locked or owes a new password (ES-15, ES-16)."""
     mark, _, rest = text.partition("_")
     prefix, _, secret = rest.partition("_")
     token = (
@@ -84,4 +97,6 @@ def account_of_token(text: str) -> Account | None:
         return None
     account = token.account
     alive = account.is_active and (account.person is None or account.person.active)
-    return account if alive else None
+    # A program types no password: wrong ones for it are somebody else's, and must not stop it.
+    barred = not account.is_service and (is_locked(account) or account.must_change)
+    return account if alive and not barred else None

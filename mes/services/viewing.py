@@ -15,6 +15,7 @@ from mes.events import PatientIdentityRefused, PatientIdentityViewed, PatientLoo
 from mes.exceptions import InvalidInput, NotPermitted, Refused, TooOften
 from mes.models import EmergencyAccess, EventRecord, IdentityView, Patient, Person
 from mes.permissions import require
+from mes.scope import may_know_patient, viewer_of
 from mes.services.patients import Identity, open_identity, patient_with
 
 HOUR = timedelta(hours=1)
@@ -71,7 +72,7 @@ def person_behind(actor: Actor) -> int:
 def _right_or_emergency(patient: Patient, actor: Actor, about: Model | None) -> EmergencyAccess | None:
     """None for whoever has the right. Raises NotPermitted for somebody with neither."""
     try:
-        require_need_to_know(actor, "mes.view_identity", about or patient)
+        require_need_to_know(actor, patient, about)
     except NotPermitted:
         emergency = emergency_of(patient, actor)
         if emergency is None:
@@ -80,9 +81,21 @@ def _right_or_emergency(patient: Patient, actor: Actor, about: Model | None) -> 
     return None
 
 
-def require_need_to_know(actor: Actor, action: str, subject: Model) -> None:
-    """The one place that asks whether this order, or a patient without one, is this person's business."""
-    require(actor, action, subject)
+def require_need_to_know(actor: Actor, patient: Patient, about: Model | None) -> None:
+    """The one place that asks whether who this patient is, is this person's business. Raises NotPermitted."""
+    require(actor, "mes.view_identity", about or patient)
+    if not knows_patient(actor, patient):
+        raise NotPermitted(
+            "Who this patient is, is not part of your work: no order of theirs that somebody else named you on, and none "
+            "of your own that was accepted.",
+            cure="Ask an order coordinator; in an emergency, take access and say why.",
+            rule="P11-10d",
+        )
+
+
+def knows_patient(actor: Actor, patient: Patient) -> bool:
+    """Whether this patient is part of a person's work at all, whatever their roles allow them to do there (11.10(d))."""
+    return may_know_patient(viewer_of(Person.objects.filter(pk=actor.person_id or 0).first()), patient)
 
 
 def emergency_of(patient: Patient, actor: Actor) -> EmergencyAccess | None:
@@ -121,7 +134,8 @@ def _refused(*, patient: Patient, actor: Actor, refusal: Refused) -> None:
 
 @unit_of_work
 def look_up_patient(*, identifier: str, actor: Actor) -> Patient | None:
-    """The patient of an exact identifier (without regard to case and spaces), or None. Each search is a fact (EV-10)."""
+    """The patient of an exact identifier (without regard to case and spaces), or None where there is none or where it is not
+    this person's to know. Each search is a fact, with what it would have found (EV-10, P11-10d)."""
     require(actor, "mes.find_patient")
     if not identifier.strip():
         raise InvalidInput("An identifier is missing.", cure="Type the whole identifier.", rule="G-ORD-05")
@@ -130,4 +144,4 @@ def look_up_patient(*, identifier: str, actor: Actor) -> Patient | None:
     person = Person.objects.get(pk=person_behind(actor))
     event = PatientLookedUp(person_id=person.pk, patient_id=patient.pk if patient else None)
     publish(person, event, actor=actor)
-    return patient
+    return patient if patient and knows_patient(actor, patient) else None

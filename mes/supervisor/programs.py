@@ -23,6 +23,8 @@ from mes.supervisor.program import Program
 
 MANAGE = Path(__file__).resolve().parent.parent.parent / "manage.py"
 LARGEST_FRAME = 65536
+PROXIES = "FORWARDED_ALLOW_IPS"
+"""Names, to uvicorn, the proxies whose word about the client's address is believed."""
 # Name, what it waits for, seconds that it may take to drain.
 LOOPS = (
     ("relay", "events are delivered", 15.0),
@@ -101,6 +103,9 @@ def web(host: str, port: int) -> Program:
         "--no-access-log",
     ]
     argv += ["--timeout-graceful-shutdown", "5", "--log-level", "warning"]
+    if not os.environ.get(PROXIES):
+        # Left alone, uvicorn believes X-Forwarded-For from whoever reaches it from this machine (ES-15, P11-10h).
+        argv.append("--no-proxy-headers")
     return Program(
         name="web",
         argv=lambda: bound(argv, on_parent_death=signal.SIGKILL),

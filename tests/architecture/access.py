@@ -38,6 +38,7 @@ LISTS = {
     "audit-review": "trail",
     "retention": "new",
     "documents": "new",
+    "people": "new",
 }
 EXPORTS = {"board": ("as=csv", "as=list"), "audit-trail": ("as=csv",), "audit-review": ("as=csv",)}
 SUBJECTS = {"end-emergency": "lasting"}
@@ -69,6 +70,7 @@ NAMED = {
     "legal-holds": "hold", "holds": "hold", "disposals": "disposal", "exports": "export", "signatures": "signature",
     "handwritten": "handwritten", "accounts": "account", "address": "contact", "passkeys": "passkey", "sessions": "session",
     "document-revisions": "revision-number", "curricula": "curriculum", "trainings": "key", "signing-enrolments": "enrolment",
+    "bindings": "identity",
 }  # fmt: skip
 FIXED = {
     "layer": "1",

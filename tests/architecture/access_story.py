@@ -90,7 +90,7 @@ TYPED = {
 NAMED_FIELDS = {"code": "device", "patient": "patient", "about": "patient"}
 NUMBERED = {
     "confirm": "enrolment", "withdraw": "enrolment", "confirm-contact": "contact", "revoke-passkey": "passkey",
-    "unbind": "identity", "approve-reset": "reset", "refuse-reset": "reset",
+    "unbind": "identity", "confirm-bind": "identity", "approve-reset": "reset", "refuse-reset": "reset",
 }  # fmt: skip
 """What a form's `number` names, by the verb of its address; elsewhere it is the operator's account."""
 STATEMENTS = ("statement", "my-signature")
@@ -346,7 +346,9 @@ def _own(makers: Staff, person: Person) -> dict[str, str]:
     passkey = Passkey.objects.create(
         account=account, name="x", credential_id="x", credential=websafe_encode(_credential())
     )
-    identity = FederatedIdentity.objects.create(account=account, issuer="https://example.org", subject="x")
+    identity = FederatedIdentity.objects.create(
+        account=account, issuer="https://example.org", subject="x", proposed_by=makers[Role.SEC]
+    )
     reset = request_reset(account=account, actor=acting(makers[Role.SEC]), reason=REASON)
     return {
         "key": str(AccessToken.objects.get(account=account).pk),

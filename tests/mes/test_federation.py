@@ -21,10 +21,12 @@ from django.utils import timezone
 
 from mes.choices import Role
 from mes.eventlog.base import Actor
-from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused
-from mes.models import Account, EventRecord
+from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused
+from mes.models import Account, BrowserSession, EventRecord, FederatedIdentity, SigningRight
+from mes.selectors import open_sessions
+from mes.services.accounts import confirm_contact, name_contact
+from mes.services.binding import confirm_binding, propose_binding, unbind_identity
 from mes.services.credentials import check_secret
-from mes.services.federation import bind_identity, unbind_identity
 from mes.terminals import Terminal, digest_of_key
 from tests.mes.makers import make_account, make_person
 from tests.patience import PATIENCE_S
@@ -95,10 +97,25 @@ def through(client: Client, purpose: str = "sign-in", browser: requests.Session 
     return f"{parts.path}?{parts.query}"
 
 
+def security() -> Actor:
+    return Actor.person(make_person(Role.SEC).pk)
+
+
+def reachable(account: Account) -> Account:
+    """Its owner has a verified address, as two people vouched."""
+    assert account.person
+    contact = name_contact(person=account.person, address=f"{account.username}@example.org", actor=security())
+    confirm_contact(contact_id=contact.pk, actor=security())
+    return account
+
+
+def proposed(account: Account, issuer: str, subject: str, actor: Actor) -> FederatedIdentity:
+    return propose_binding(account=account, issuer=issuer, subject=subject, actor=actor, reason="hired")
+
+
 def bound(issuer: str, subject: str = "subject-1", username: str = "jane") -> Account:
-    account = make_account(make_person(Role.ORD), username)
-    administrator = Actor.person(make_person(Role.SEC).pk)
-    bind_identity(account=account, issuer=issuer, subject=subject, actor=administrator, reason="hired")
+    account = reachable(make_account(make_person(Role.ORD), username))
+    confirm_binding(identity_id=proposed(account, issuer, subject, security()).pk, actor=security())
     return account
 
 
@@ -227,18 +244,67 @@ def test_somebody_elses_sign_in_there_does_not_sign_here(issuer: str) -> None:
     assert (refused.status_code, "somebody else" in refused.content.decode()) == (422, True)
 
 
+@pytest.mark.requirement("ES-14")
+@pytest.mark.requirement("P11-200a3")
+def test_a_binding_that_one_administrator_proposed_opens_nothing(issuer: str) -> None:
+    """Otherwise one administrator alone could sign in, and sign, as anybody."""
+    account, administrator = reachable(make_account(make_person(Role.QAX), "jane")), security()
+    identity = proposed(account, issuer, "subject-1", administrator)
+    client = Client()
+    assert client.get(through(client)).status_code == 422
+    with pytest.raises(NotPermitted, match="second person"):
+        confirm_binding(identity_id=identity.pk, actor=administrator)
+    with pytest.raises(NotPermitted):
+        confirm_binding(identity_id=identity.pk, actor=Actor.system("test"))
+    assert client.get(through(client)).status_code == 422
+    assert not EventRecord.objects.filter(type="mes.identity_bound").exists()
+
+
+@pytest.mark.requirement("ES-14")
+@pytest.mark.requirement("P11-200a3")
+def test_a_confirmed_binding_is_a_reset(
+    issuer: str, mailoutbox: list[Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    """The right to sign is suspended until re-enrolment, sessions end, and the owner is told of both steps."""
+    account, client = reachable(make_account(make_person(Role.QAX), "jane")), Client()
+    client.force_login(account)
+    assert open_sessions(account).exists()
+    with django_capture_on_commit_callbacks(execute=True):
+        identity = proposed(account, issuer, "subject-1", security())
+        assert not SigningRight.objects.filter(person=account.person, state="suspended").exists()
+        confirm_binding(identity_id=identity.pk, actor=security())
+    right = SigningRight.objects.get(person=account.person)
+    assert (right.state, right.cause) == ("suspended", "reset")
+    assert not open_sessions(account).exists()
+    assert BrowserSession.objects.get(account=account).ended_by == "identity bound"
+    told = [mail for mail in mailoutbox if mail.subject == "Who signs in as you at Lamina"]
+    assert [mail.to for mail in told] == [["jane@example.org"]] * 2
+
+
+@pytest.mark.requirement("ES-14")
+def test_an_owner_who_cannot_be_told_is_not_bound(issuer: str) -> None:
+    account = make_account(make_person(Role.ORD), "jane")
+    identity = proposed(account, issuer, "subject-1", security())
+    with pytest.raises(Refused, match="verified address"):
+        confirm_binding(identity_id=identity.pk, actor=security())
+    identity.refresh_from_db()
+    assert identity.confirmed_at is None
+
+
 @pytest.mark.requirement("P11-200a3")
 def test_who_binds_is_security_and_never_the_owner(issuer: str) -> None:
     account = bound(issuer)
-    administrator = make_account(make_person(Role.SEC))
-    binding: dict[str, Any] = {"issuer": issuer, "subject": "subject-3", "reason": "mine"}
+    administrator = reachable(make_account(make_person(Role.SEC)))
     for who, whose in ((account, account), (administrator, administrator)):
         with pytest.raises(NotPermitted):
-            bind_identity(account=whose, actor=Actor.person(who.person_id or 0), **binding)
+            proposed(whose, issuer, "subject-3", Actor.person(who.person_id or 0))
+    waits = proposed(administrator, issuer, "subject-3", security())
+    with pytest.raises(NotPermitted):
+        confirm_binding(identity_id=waits.pk, actor=Actor.person(administrator.person_id or 0))
+    with pytest.raises(NotPermitted):
+        proposed(account, issuer, "subject-4", Actor.system("test"))
     with pytest.raises(InvalidInput, match="P11-100a"):
-        bind_identity(
-            account=account, issuer=issuer, subject="subject-1", actor=Actor.system("test"), reason="twice"
-        )
+        proposed(account, issuer, " subject-1", security())
 
 
 def test_without_a_provider_the_door_is_not_there(db: None) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from django.db import ProgrammingError, connection, connections, transaction
+from django.db import IntegrityError, ProgrammingError, connection, connections, transaction
 
 from mes.choices import Meaning
 from mes.choices import Role as PersonRole
@@ -48,6 +48,7 @@ SECOND = {
     "date": "'2026-01-02'", "numeric": "8", "double precision": "0.1000000000000001",
     "uuid": "'00000000-0000-0000-0000-000000000008'", "bytea": "'\\x08'",
 }  # fmt: skip
+HERE = Terminal("", "192.0.2.7", "a browser")
 EVENT = """INSERT INTO mes_event (uid, stream_type, stream_id, version, type, schema_version, payload, actor, reason,
     correlation, occurred_at, software, record_schema, record_digest) VALUES (gen_random_uuid(), 'test', '1', 1, 'test', 1,
     '{}', 'system:test', '', gen_random_uuid(), now(), '1', 1, '')"""
@@ -376,13 +377,36 @@ def test_a_change_without_an_event_is_under_the_next_leaf(
     assert found["pos"] == newest
 
 
-def test_wrong_and_right_secrets_leave_nothing_unspoken(person: Person) -> None:
-    """The door counts failures and forgets them; every other change of an account, a session or an address is a fact."""
+@pytest.mark.requirement("ES-15")
+@pytest.mark.parametrize("quietly", ["failures = 0", "failures = 1"])
+def test_a_count_of_failures_that_was_lowered_quietly_is_found(person: Person, quietly: str) -> None:
+    """The application's own role could otherwise guess passwords for ever."""
     account = Account.objects.get(username="somebody")
-    here = Terminal("", "192.0.2.7", "a browser")
+    for _ in range(2):
+        with suppress(SignatureRefused):
+            check_secret(account, password="a wrong one", purpose="sign-in", terminal=HERE)
+    assert [*check_rows(), *check_history()] == []
+    do(f"UPDATE mes_account SET {quietly} WHERE id = {account.pk}")
+    assert [bad.what for bad in check_rows()] == ["row"]
+    do(f"UPDATE mes_sign_in_source SET failures = 0 WHERE network = '{HERE.network}'")
+    assert any("without an event" in bad.where for bad in check_history())
+
+
+@pytest.mark.requirement("ES-15")
+@pytest.mark.parametrize("table", ["mes_account", "mes_sign_in_source"])
+def test_a_count_of_failures_is_never_negative(person: Person, table: str) -> None:
+    with suppress(SignatureRefused):
+        check_secret(Account.objects.get(username="somebody"), password="x", purpose="sign-in", terminal=HERE)
+    with pytest.raises(IntegrityError, match="failures_counted"), transaction.atomic():
+        do(f"UPDATE {table} SET failures = -1000000")
+
+
+def test_wrong_and_right_secrets_leave_nothing_unspoken(person: Person) -> None:
+    """The door counts failures and forgets them; every change of an account, a session or an address is a fact."""
+    account = Account.objects.get(username="somebody")
     for given in ("wrong horse battery staple", PASSWORD):
         with suppress(SignatureRefused):
-            check_secret(account, password=given, purpose="sign-in", terminal=here)
+            check_secret(account, password=given, purpose="sign-in", terminal=HERE)
     contact = name_contact(person=person, address="a@example.org", actor=SYSTEM)
     with pytest.raises(InvalidInput):
         verify_contact(contact_id=contact.pk, code="00000000", actor=Actor.person(person.pk))

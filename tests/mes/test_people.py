@@ -10,6 +10,7 @@ from mes.models import Account, EventRecord, Person, RoleGrant
 from mes.permissions import PERMISSIONS, may, require
 from mes.registry import RegistrationError
 from mes.selectors import people_with, roles_of
+from mes.services.credentials import account_named
 from mes.services.people import grant_role, open_account, register_person, revoke_role
 from tests.mes.makers import PASSWORD, SYSTEM, make_account, make_person
 
@@ -111,10 +112,27 @@ def test_a_user_name_is_never_given_again(again: str) -> None:
     assert facts("mes.account_opened") == 1
 
 
+@pytest.mark.requirement("P11-300a")
+@pytest.mark.parametrize("alike", ["\uff53ecurity", "SECUR\u24d8TY", "\u017fecurity"])
+def test_names_of_letters_in_another_form_are_one_name(alike: str) -> None:
+    """A full-width, circled or long letter reads as the plain one, so it is the plain one."""
+    account = make_account(make_person(), "security")
+    with pytest.raises(InvalidInput, match="K-04"):
+        make_account(make_person(), alike)
+    assert account_named(alike) == Account.objects.named(alike).get() == account
+    assert make_account(make_person(), "\ufb01ona").username == "fiona"
+
+
 @pytest.mark.requirement("ES-01")
 def test_bad_names_and_passwords_are_refused_with_nothing_written() -> None:
     person = make_person()
-    for username, password in (("", PASSWORD), ("  ", PASSWORD), (" jane", PASSWORD), ("jane", "short")):
+    for username, password in (
+        ("", PASSWORD),
+        ("  ", PASSWORD),
+        (" jane", PASSWORD),
+        ("j" * 151, PASSWORD),
+        ("jane", "short"),
+    ):
         with pytest.raises(InvalidInput):
             open_account(username=username, password=password, person=person, actor=SYSTEM)
     with pytest.raises(InvalidInput):

@@ -56,6 +56,24 @@ def test_an_idle_session_locks_and_opens_with_the_secret_under_a_new_key(
     assert facts("session_locked") == facts("session_unlocked") == 1
 
 
+@pytest.mark.requirement("ES-15")
+def test_wrong_secrets_that_lock_the_account_lock_its_open_sessions(account: Account) -> None:
+    """Whoever sits at a session that was left open, and guesses, does not go on in it."""
+    client = come_in(account)
+    uid = str(client.session[KEPT])
+    assert session_stands(uid, account)
+    for _ in range(5):
+        assert Client().post("/sign-in/", {"username": account.username, "password": "x"}).status_code == 422
+    assert client.get("/orders/")["Location"] == "/locked/?next=/orders/"
+    assert client.get("/api/people/").json()["code"] == "session_locked"
+    assert client.post("/locked/", {"password": PASSWORD}).status_code == 422
+    assert not session_stands(uid, Account.objects.get(pk=account.pk))
+    with time_machine.travel(timezone.now() + timedelta(minutes=31)):
+        assert client.get("/orders/").status_code == 302
+        assert client.post("/locked/?next=/orders/", {"password": PASSWORD})["Location"] == "/orders/"
+        assert client.get("/orders/").status_code == 200
+
+
 @pytest.mark.requirement("P11-10d")
 def test_what_a_page_asks_by_itself_keeps_no_session_open(account: Account) -> None:
     client, began = come_in(account), timezone.now()

@@ -12,6 +12,7 @@ from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, Refused
 from mes.models import AccessToken, Account, EventRecord
+from mes.services.accounts import force_password_change
 from mes.services.tokens import issue_token, revoke_token
 from tests.mes.makers import PASSWORD, make_account, make_person
 
@@ -38,6 +39,45 @@ def test_a_key_opens_in_place_of_a_session() -> None:
     secret = text.rpartition("_")[2]
     assert not AccessToken.objects.filter(digest__contains=secret).exists()
     assert not EventRecord.objects.filter(payload__contains=secret).exists()
+
+
+@pytest.mark.requirement("ES-16")
+def test_a_forced_password_change_closes_every_key() -> None:
+    """A thief would go on with the key that was made while the password was known."""
+    text, account = a_key()
+    administrator = Actor.person(make_person(Role.SEC).pk)
+    force_password_change(account=account, actor=administrator, reason="it was on a note")
+    assert opened(text) == 401
+    assert not AccessToken.objects.filter(revoked=False).exists()
+    assert EventRecord.objects.filter(type="mes.token_revoked").count() == 1
+
+
+@pytest.mark.requirement("ES-16")
+def test_a_key_of_who_owes_a_new_password_opens_nothing_until_then() -> None:
+    text, account = a_key()
+    Account.objects.filter(pk=account.pk).update(must_change=True)
+    assert opened(text) == 401
+    Account.objects.filter(pk=account.pk).update(must_change=False)
+    assert opened(text) == 200
+
+
+@pytest.mark.requirement("ES-15")
+def test_a_locked_account_s_key_opens_nothing_while_the_lock_lasts() -> None:
+    text, account = a_key()
+    Account.objects.filter(pk=account.pk).update(locked_until=timezone.now() + HOUR)
+    assert opened(text) == 401
+    Account.objects.filter(pk=account.pk).update(locked_until=timezone.now() - HOUR)
+    assert opened(text) == 200
+
+
+@pytest.mark.requirement("ES-15")
+def test_wrong_passwords_for_a_program_do_not_stop_it() -> None:
+    """It never types one: whoever knows its name could otherwise stop it at will."""
+    program = make_account(None, "program")
+    actor = Actor.person(make_person(Role.SEC).pk)
+    text = issue_token(account=program, name="script", valid_for=HOUR, actor=actor)
+    Account.objects.filter(pk=program.pk).update(locked_until=timezone.now() + HOUR)
+    assert opened(text) == 200
 
 
 def test_an_altered_key_opens_nothing() -> None:

@@ -9,10 +9,11 @@ from typing import Any
 from django.utils import timezone
 
 from mes.choices import Meaning, Role
-from mes.dashboard.actions.base import Action, Doing, Field, Values, why
+from mes.dashboard.actions.base import Action, Doing, Done, Field, Values, why
 from mes.eventlog.base import Actor
 from mes.models import Person, RoleGrant
 from mes.services.emergency import name_manager
+from mes.services.people import deactivate_person, open_account, register_person
 from mes.services.roles import (
     approve_role,
     grant_content,
@@ -78,6 +79,45 @@ def _revoke(doing: Doing) -> str:
     return f"{Role(grant.role).label} is revoked."
 
 
+def _registered_fields(_: Any) -> tuple[Field, ...]:
+    return (
+        Field("full_name", "Full name", maximum=200, hint="As it is printed beside a signature."),
+        Field("credentials", "Credentials", required=False, maximum=100, hint="MD, DDS, MSc"),
+        Field("timezone", "Time zone of the signatures", maximum=50, initial="UTC", hint="Europe/Ljubljana"),
+        Field("external", "Of another company: knows only the orders that the person is named on", "check"),
+    )
+
+
+def _register(doing: Doing) -> Done:
+    person = register_person(
+        full_name=doing.values["full_name"],
+        credentials=doing.values["credentials"],
+        timezone=doing.values["timezone"],
+        external=doing.values["external"],
+        actor=doing.actor,
+    )
+    return Done(f"{person} is registered. Open an account and propose a role next.", "person", str(person.pk))
+
+
+def _account_fields(_: Person) -> tuple[Field, ...]:
+    return (Field("user", "User id", maximum=150, hint="Never given to anybody else, not even later."),)
+
+
+def _open_account(doing: Doing) -> str:
+    account = open_account(
+        username=doing.values["user"], password="", person=doing.subject, actor=doing.actor
+    )
+    return (
+        f"{account.username} is open, without a password. Under Security, have an address verified and ask for a reset: its "
+        "owner chooses the password by the link."
+    )
+
+
+def _deactivate(doing: Doing) -> str:
+    person = deactivate_person(person_id=doing.subject.pk, actor=doing.actor, reason=doing.reason)
+    return f"{person} may do nothing from now on. The history stays."
+
+
 def _because(_: Any) -> tuple[Field, ...]:
     return (why(),)
 
@@ -110,6 +150,21 @@ def _name_manager(doing: Doing) -> str:
 
 
 PEOPLE_ACTIONS = (
+    Action(
+        "register-person", "people", "Register a person", "Register a person", "mes.manage_people", "user-plus",
+        lambda _: True, _register, fields=_registered_fields, main=True,
+        help="Who is registered may do nothing yet: that takes an account, and a role that two people approve.",
+    ),
+    Action(
+        "open-account", "person", "Open an account", "Open an account", "mes.manage_people", "user-plus",
+        lambda person: person.active, _open_account, fields=_account_fields,
+        help="It has no password: nobody ever knows somebody else's.",
+    ),
+    Action(
+        "deactivate-person", "person", "Deactivate", "Deactivate this person", "mes.manage_people", "user-minus",
+        lambda person: person.active, _deactivate, fields=_because, danger=True,
+        help="Sessions and keys end at once, and nothing is possible any more through any account.",
+    ),
     Action(
         "propose-role", "person", "Propose a role", "Propose a role", "mes.propose_role", "id-badge-2", lambda _: True,
         _propose, fields=_proposed_fields, meaning=Meaning.APPROVED, content=_proposal_signs, main=True,

@@ -31,7 +31,7 @@ class Command(BaseCommand):
         content = drill_content(row)
         self.stdout.write(json.dumps(plain(content), indent=2, sort_keys=True))
         self.stdout.write(f"You sign this as verified. SHA-256 of the content: {content_digest(content)}")
-        account = Account.objects.filter(username__iexact=user, person__isnull=False).first()
+        account = Account.objects.named(user).filter(person__isnull=False).first()
         typed = Credentials(user, _password(), content_digest(content))
         if account is None or account.person_id is None:
             raise CommandError("User id or password is wrong, or this account is closed.")

@@ -35,6 +35,11 @@ class Command(BaseCommand):
             default="",
             help="kind of the document that proved who this is: then the person may sign",
         )
+        parser.add_argument(
+            "--external",
+            action="store_true",
+            help="of another company: knows only the orders that the person is named on",
+        )
         parser.add_argument("--roles", default="SEC", help=f"comma-separated, of {', '.join(Role.values)}")
 
     def handle(self, *, username: str, name: str, roles: str, **options: Any) -> None:
@@ -48,6 +53,7 @@ class Command(BaseCommand):
                     full_name=name,
                     credentials=options["credentials"],
                     timezone=options["timezone"],
+                    external=options["external"],
                     actor=CONSOLE,
                 )
                 for role in roles.split(","):
