@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from devices.choices import Stage
 from devices.mesh.io import read_mesh, write_stl
 from mes.demo.case import Case
@@ -29,6 +31,7 @@ MEASURED = {
     "wash": {"duration_min": 6.0, "concentration_percent": 99.0},
     "cure": {"duration_min": 30.0, "temperature_c": 60.0},
 }
+HELD_SHARE = 0.02
 FAILED_JOBS = (JobState.FAILED, JobState.CANCELLED)
 
 
@@ -180,11 +183,19 @@ def inspect(teller: Teller, case: Case) -> None:
 
 
 def _scan(case: Case) -> bytes:
-    """What the demo's scanner sends: the printed geometry with known noise and pose (`mes.demo.scan`)."""
+    """What the demo's scanner sends: the printed geometry with known noise and pose (`mes.demo.scan`).
+
+    The holder grips the pad where it is furthest from the tubes, so that what it hides is nothing that is judged by itself.
+    """
     design = case.refresh().current_design
     if design is None or design.mesh_id is None:
         raise LookupError("there is no approved mesh")
-    return write_stl(simulate_scan(read_mesh(artefact_path(design.mesh_id)), seed=case.device.pk).mesh)
+    mesh = read_mesh(artefact_path(design.mesh_id))
+    tubes = np.array([feature["position_mm"] for feature in design.features])
+    nearest = np.linalg.norm(mesh.vertices[:, None] - tubes[None], axis=2).min(axis=1)
+    x, y, z = (float(value) for value in mesh.vertices[np.argmax(nearest)])
+    scan = simulate_scan(mesh, seed=case.device.pk, dropout_share=HELD_SHARE, held_at_mm=(x, y, z))
+    return write_stl(scan.mesh)
 
 
 def release(teller: Teller, case: Case) -> Report:

@@ -137,7 +137,10 @@ def _figures(item: Inspection) -> tuple[Fact, ...]:
         Fact("p95_mm", "95th percentile", figures.get("p95_mm"), "mm"),
         Fact("maximum_mm", "Largest deviation", figures.get("maximum_mm"), "mm"),
         Fact("share_in_tolerance", "Share in tolerance", figures.get("share_in_tolerance"), "of 1"),
-        Fact("coverage", "Share of the surface seen", figures.get("coverage"), "of 1"),
+        Fact("coverage", "Share of the visible surface found", figures.get("coverage"), "of 1"),
+        Fact(
+            "hidden", "Share of the surface that no scanner sees, not judged", figures.get("hidden"), "of 1"
+        ),
         Fact("points", "Points measured", figures.get("points")),
         Fact("pose", "Pose of the scan on the surface (4 x 4, mm)", item.measurement.pose),
         Fact("nominal_sha256", "Compared with", item.measurement.nominal_id),
@@ -153,9 +156,16 @@ def _named(tool: dict[str, str]) -> str:
 
 
 def _characteristics(item: Inspection) -> Grid:
-    columns = ("characteristic", "value", "limit", "unit", "passed")
+    columns = ("characteristic", "value", "limit", "unit", "passed", "reason")
     rows = tuple(
-        (row["title"], row["value"], f"{row['comparison']} {row['limit']:g}", row["unit"], row["passed"])
+        (
+            row["title"],
+            row["value"],
+            f"{row['comparison']} {row['limit']:g}",
+            row["unit"],
+            row["passed"],
+            row.get("reason", ""),
+        )
         for row in item.measurement.characteristics
     )
     return Grid(f"Characteristics of scan {item.number}", columns, rows)

@@ -187,7 +187,7 @@ def finish(page: Page, shop: Shop) -> None:
 def inspect(page: Page, shop: Shop, drain: Callable[[], int], folder: Path) -> None:
     who = shop.staff[Role.INS]
     scan = folder / "scan.stl"
-    scan.write_bytes(write_stl(simulate_scan(shop.part, seed=7, resolution_mm=0.8).mesh))
+    scan.write_bytes(write_stl(simulate_scan(shop.part, seed=7, dropout_share=0.0, resolution_mm=0.8).mesh))
     become(page, who, shop.page)
     dialog(page, "Send in a scan")
     page.locator("#dialog input[type=file]").set_input_files(scan)
