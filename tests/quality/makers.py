@@ -518,7 +518,7 @@ def _printed(staff: Staff, device: Device) -> None:
         job.state = state
         job.save()
     job.started_at = job.ended_at = job.plate_cleared_at = timezone.now()
-    job.layers_done, job.file_digest_seen, job.plate_cleared_by = 400, str(build.file_id), staff[Role.OPR]
+    job.layers_done, job.file_digest_seen, job.plate_cleared_by = 400, build.plate_digest, staff[Role.OPR]
     job.save()
     dispatched = JobDispatched(
         job_id=job.pk, build_id=build.pk, printer_id=printer.pk, container_id=container.pk, gates=[]

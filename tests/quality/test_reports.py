@@ -18,6 +18,7 @@ from mes.choices import Role
 from mes.eventlog.base import digest_of
 from mes.models import EventRecord
 from mes.services.artefacts import artefact_path
+from printing.models import PrintJob
 from quality.models import Report
 from quality.reports.base import NOT_APPLICABLE, NOT_YET, REPORTS, record_bytes
 from quality.reports.origin import prescription
@@ -235,3 +236,37 @@ def test_who_stated_a_characteristic_is_named_and_not_numbered(staff: Staff) -> 
     device = make_built_device(staff)
     (grid,) = prescription(device).grids
     assert [row[-1] for row in grid.rows] == [str(staff[Role.PRE])]
+
+
+def cells_of(record: dict[str, Any], letter: str, title: str) -> list[dict[str, Any]]:
+    """The rows of a table of the record, each by its columns."""
+    section = record["sections"][letter]
+    table = next(table for table in section["tables"] if table["title"] == title)
+    return [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+
+
+@pytest.mark.requirement("G-PRT-01")
+def test_the_record_says_that_the_printed_file_is_the_verified_one(staff: Staff) -> None:
+    device, last_pos = released(staff)
+    (row,) = cells_of(gathered(device, last_pos), "J", "Jobs")
+    assert row["digest the machine reported"]
+    assert row["is the verified file"] is True
+    assert row["end seen"] == "as it happened"
+    for wrong in ("f" * 64, ""):
+        PrintJob.objects.filter(build__items__device=device).update(file_digest_seen=wrong)
+        (row,) = cells_of(gathered(device, last_pos), "J", "Jobs")
+        assert row["is the verified file"] is False
+
+
+@pytest.mark.requirement("G-PRT-01")
+def test_an_end_that_nobody_saw_stands_in_the_record_with_the_silence(staff: Staff) -> None:
+    device, last_pos = released(staff)
+    gap = {"since": "2026-03-01T10:00:00+00:00", "until": "2026-03-01T10:02:00+00:00", "within_limit": True}
+    PrintJob.objects.filter(build__items__device=device).update(observed_late=True, gaps=[gap])
+    record = gathered(device, last_pos)
+    (row,) = cells_of(record, "J", "Jobs")
+    assert row["end seen"] == "only afterwards"
+    (unheard,) = cells_of(record, "J", "Not heard")
+    assert (unheard["since"], unheard["until"]) == (gap["since"], gap["until"])
+    assert unheard["within the limit"] is True
+    assert "No pause" not in record["sections"]["J"]["note"]
