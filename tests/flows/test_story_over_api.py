@@ -41,8 +41,8 @@ CERTIFICATE = [
     {"characteristic": "viscosity", "value": 850.0, "unit": "mPa·s", "minimum": 600.0, "maximum": 1100.0}
 ]
 MEASURED = {
-    "wash": {"duration_min": 6.0, "concentration_percent": 99.0},
-    "cure": {"duration_min": 30.0, "temperature_c": 60.0},
+    "wash": {"duration_s": 0.1, "concentration_percent": 99.0},
+    "cure": {"duration_s": 0.1, "temperature_c": 60.0},
 }
 
 
