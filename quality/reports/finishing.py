@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from devices.models import Device
 from mes.eventlog.base import Actor
-from mes.models import EventRecord
+from mes.models import EventRecord, Signature
 from quality.choices import Outcome
 from quality.models import Inspection
 from quality.reports.base import NOT_APPLICABLE, NOT_YET, RECORDED, Fact, Grid, Picture, Section
@@ -314,7 +315,7 @@ def release(device: Device, events: list[EventRecord], names: Mapping[int, str])
             facts += [
                 Fact("decision", "Decision", "Released"),
                 Fact("released_by", "Released by", who),
-                Fact("released_at", "Released", event.occurred_at),
+                Fact("released_at", "Released", _signed_at(payload, event)),
                 Fact("signed_record_sha256", "Record as signed", payload["record_sha256"]),
                 Fact("conditions", "Conditions", "none"),
             ]
@@ -330,6 +331,12 @@ def release(device: Device, events: list[EventRecord], names: Mapping[int, str])
     return Section(
         "P", "Review and release", "recorded" if facts else NOT_YET, facts=tuple(facts), grids=tuple(grids)
     )
+
+
+def _signed_at(payload: Mapping[str, Any], event: EventRecord) -> datetime:
+    """A device is released when it is signed for: the event is written down a moment later."""
+    signed = Signature.objects.filter(pk=payload["signature_id"]).values_list("signed_at", flat=True).first()
+    return signed or event.occurred_at
 
 
 def _checklist(checklist: list[dict[str, object]]) -> Grid:

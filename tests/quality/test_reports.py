@@ -13,7 +13,7 @@ import pytest
 from django.template.loader import render_to_string
 
 from devices.choices import Stage
-from devices.models import Device
+from devices.models import Design, Device
 from mes.choices import Role
 from mes.eventlog.base import digest_of
 from mes.models import EventRecord
@@ -270,3 +270,25 @@ def test_an_end_that_nobody_saw_stands_in_the_record_with_the_silence(staff: Sta
     assert (unheard["since"], unheard["until"]) == (gap["since"], gap["until"])
     assert unheard["within the limit"] is True
     assert "No pause" not in record["sections"]["J"]["note"]
+
+
+@pytest.mark.requirement("ES-08")
+def test_a_record_gives_one_time_of_release_the_signature_s(staff: Staff) -> None:
+    device, last_pos = released(staff)
+    record = gathered(device, last_pos)
+    signature = next(item for item in record["signatures"] if item["meaning"] == "released")
+    facts = {fact["key"]: fact["value"] for fact in record["sections"]["P"]["facts"]}
+    assert facts["released_at"] == signature["signed_at_utc"]
+    assert EventRecord.objects.get(pos=last_pos).occurred_at != signature["signed_at_utc"]
+
+
+def test_what_was_asked_for_and_what_was_measured_have_names_of_their_own(staff: Staff) -> None:
+    device, last_pos = released(staff)
+    Design.objects.filter(device=device).update(
+        values={"depth_mm": 10.0}, measures={"depth_mm": 31.9999, "volume_ml": 2.8}
+    )
+    record = gathered(device, last_pos)
+    asked = {row["name"]: row["value"] for row in cells_of(record, "F", "Parameters")}
+    measured = {row["name"]: row["value"] for row in cells_of(record, "F", "Measured on the surface")}
+    assert asked == {"depth_mm": 10.0}
+    assert measured == {"overall_depth_mm": 31.9999, "volume_ml": 2.8}
