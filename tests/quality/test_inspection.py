@@ -316,6 +316,29 @@ def test_a_failed_measurement_is_not_lost_behind_a_better_one(staff: Staff, devi
     assert [row.status for row in Inspection.objects.order_by("pk")] == ["set_aside", "passed"]
 
 
+def test_nobody_chooses_among_good_measurements(staff: Staff, device: Device) -> None:
+    """Of two scans within their limits the last is signed, and of the other somebody says why it is not."""
+    first, second = make_measured(staff, device), make_measured(staff, device)
+    with pytest.raises(TransitionRefused, match="is the one to decide on"):
+        sign_as(staff, Role.INS, first)
+    with pytest.raises(TransitionRefused, match="1 was within its limits and nobody has answered"):
+        sign_as(staff, Role.INS, second)
+    quality = staff[Role.QAR]
+    with pytest.raises(TransitionRefused, match="needs no justification"):
+        set_aside_inspection(
+            inspection_id=second.pk, justification="why", actor=acting(quality), credentials=typed(quality)
+        )
+    set_aside_inspection(
+        inspection_id=first.pk,
+        justification="The part had moved in its holder.",
+        actor=acting(quality),
+        credentials=typed(quality),
+    )
+    sign_as(staff, Role.INS, Inspection.objects.get(pk=second.pk))
+    assert [row.status for row in Inspection.objects.order_by("pk")] == ["set_aside", "passed"]
+    assert "The part had moved" in str(inspection_section(device))
+
+
 def test_setting_aside_needs_a_second_person_a_reason_and_a_failure(staff: Staff, device: Device) -> None:
     failed = make_measured(staff, device, offset_mm=0.6)
     inspector, quality = staff[Role.INS], staff[Role.QAR]
@@ -329,7 +352,7 @@ def test_setting_aside_needs_a_second_person_a_reason_and_a_failure(staff: Staff
                 inspection_id=failed.pk, justification=reason, actor=acting(person), credentials=typed(person)
             )
     passed = make_measured(staff, device)
-    with pytest.raises(TransitionRefused, match="within its limits"):
+    with pytest.raises(TransitionRefused, match="needs no justification"):
         set_aside_inspection(
             inspection_id=passed.pk, justification="why", actor=acting(quality), credentials=typed(quality)
         )
