@@ -6,7 +6,7 @@ the device (G-INS-01, 21 CFR 820.80).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from devices.choices import Stage
-from devices.generators.base import GuideTube
 from devices.mesh.compare import Deviation, inspect_scan
 from devices.mesh.cover import Region
 from devices.mesh.io import read_mesh, write_deviation_ply
@@ -108,17 +107,21 @@ def design_of(device: Device) -> Design:
 
 def regions_of(design: Design) -> tuple[Region, ...]:
     """What of the part is judged by itself: each guide tube, from the bone to its rim (LPS mm, as the surface is)."""
-    tubes = [GuideTube(**feature) for feature in design.features]
     return tuple(
         Region(
             f"tube_{number}",
-            tube.position_mm,
-            (-tube.axis[0], -tube.axis[1], -tube.axis[2]),
-            tube.outer_diameter_mm / 2.0,
-            tube.height_mm,
+            _point(tube["position_mm"]),
+            _point([-part for part in tube["axis"]]),
+            float(tube["outer_diameter_mm"]) / 2.0,
+            float(tube["height_mm"]),
         )
-        for number, tube in enumerate(tubes, start=1)
+        for number, tube in enumerate(design.features, start=1)
     )
+
+
+def _point(numbers: Sequence[float]) -> tuple[float, float, float]:
+    x, y, z = (float(number) for number in numbers)
+    return x, y, z
 
 
 def _stored_maps(deviation: Deviation) -> tuple[Artefact, Artefact]:

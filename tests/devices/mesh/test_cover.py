@@ -17,7 +17,7 @@ from devices.mesh.solid import mesh_of, solid_of
 from mes.demo.scan import simulate_scan
 
 pytestmark = pytest.mark.requirement("G-INS-01")
-HELD_SHARE = 0.02
+HELD_SHARE = 0.01
 WANTED = INSPECTION["minimum_coverage"]
 
 
