@@ -152,9 +152,10 @@ def end_job(job: PrintJob, ending: Ending, actor: Actor) -> None:
 
 
 def _with_outage(job: PrintJob, outage: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    if outage is None or any(known["since"] == outage["since"] for known in job.gaps):
-        return job.gaps
-    return [*job.gaps, dict(outage)]
+    known: list[dict[str, Any]] = job.gaps
+    if outage is None or any(gap["since"] == outage["since"] for gap in known):
+        return known
+    return [*known, dict(outage)]
 
 
 def _publish_ending(job: PrintJob, ending: Ending, actor: Actor) -> None:
