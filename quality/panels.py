@@ -118,9 +118,9 @@ def scans_to_send_or_sign() -> QuerySet[Device]:
     return devices_to_inspect()
 
 
-@worklist("quality.answer_measurements", "Answer a failed measurement", Role.QCM, Role.QAR, need_by="need_by")
+@worklist("quality.answer_measurements", "Answer a measurement", Role.QCM, Role.QAR, need_by="need_by")
 def measurements_to_answer() -> QuerySet[Device]:
-    """A failed measurement that a later one has overtaken, or that came after the decision, needs a second person."""
+    """A measurement that a later one has overtaken, or that came after the decision, needs a second person."""
     return devices_to_answer_for()
 
 

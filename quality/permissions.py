@@ -36,7 +36,7 @@ allow(
 allow("quality.receive_scan", "hand in a scan of a part", Role.INS, Role.QCM, at_station=True)
 allow("quality.record_measurement", "record a measurement", system=True)
 allow("quality.sign_inspection", "sign an inspection", Role.INS, signed=True)
-allow("quality.set_aside_inspection", "set a failed measurement aside", Role.QCM, Role.QAR, signed=True)
+allow("quality.set_aside_inspection", "set a measurement aside", Role.QCM, Role.QAR, signed=True)
 allow("quality.register_gauge", "register measuring equipment", Role.CAL, Role.QCM)
 allow("quality.calibrate_gauge", "record the calibration of a gauge", Role.CAL, signed=True)
 allow("quality.move_gauge", "put a gauge into or out of service", Role.CAL, Role.QCM, Role.QAR)

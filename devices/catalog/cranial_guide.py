@@ -61,7 +61,14 @@ PACKAGING: dict[str, Any] = {
     "levels": {"pouch": {"di": "09521141000175"}, "carton": {"di": "19521141000172"}},
     "shelf_life_days": 180,
 }
-INSPECTION: dict[str, Any] = {"tolerance_mm": 0.3, "minimum_share": 0.95, "maximum_p95_mm": 0.3}
+INSPECTION: dict[str, Any] = {
+    "tolerance_mm": 0.3,
+    "minimum_share": 0.95,
+    "maximum_p95_mm": 0.3,
+    "maximum_mm": 0.6,
+    "minimum_coverage": 0.95,
+    "minimum_feature_coverage": 0.95,
+}
 
 MASTERS.add(
     "cranial_guide",

@@ -1,10 +1,29 @@
-"""The cranial guide for training: coarser images and research-only tools are allowed, and nobody may use it on a patient."""
+"""The cranial guide for training: coarser images and research-only tools are allowed, and nobody may use it on a patient.
+
+Its post-processing is an exercise in recording: the limits let a step of seconds pass, so that what is recorded in a
+lesson is what was measured in it. They say nothing about what makes a part clean or hard.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from devices.catalog.base import MASTERS, MasterDefinition
-from devices.catalog.cranial_guide import DESIGN, INSPECTION, ROUTING, SEGMENTATION
+from devices.catalog.cranial_guide import DESIGN, INSPECTION, SEGMENTATION
 from devices.choices import DeviceField, IntendedUse
+
+ROUTING: tuple[dict[str, Any], ...] = (
+    {
+        "step": "wash",
+        "title": "Wash in isopropanol",
+        "limits": {"duration_s": [0.1, 600.0], "concentration_percent": [90.0, 100.0]},
+    },
+    {
+        "step": "cure",
+        "title": "Post-cure under light",
+        "limits": {"duration_s": [0.1, 3600.0], "temperature_c": [55.0, 65.0]},
+    },
+)
 
 MASTERS.add(
     "cranial_guide_training",

@@ -1,4 +1,5 @@
-"""Does the part match its nominal surface? Registration, then signed distance at every point of the scan.
+"""Does the part match its nominal surface? Registration, signed distance at every point of the scan, and the way back:
+whether all of the nominal surface that can be seen is there.
 
 Rigid best fit only, so a part that came out too small shows it instead of being stretched until it fits. A scan that
 cannot be laid on the nominal, covers too little of it, or is another part is refused, never averaged away (G-INS-01).
@@ -6,20 +7,21 @@ cannot be laid on the nominal, covers too little of it, or is another part is re
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
-from devices.mesh.distance import Surface, sample_surface, vertex_areas
+from devices.mesh.cover import Coverage, Region, covered
+from devices.mesh.distance import Surface, vertex_areas
 from devices.mesh.register import Registration, register
 from devices.mesh.solid import solid_of
 from mes.exceptions import InvalidInput, Reason
 
 MINIMUM_FITNESS = 0.60
 MINIMUM_COVERAGE = 0.50
-COVERAGE_POINTS = 20_000
 MAXIMUM_POINTS = 2_000_000
 SIZE_RATIO = (0.3, 1.8)
 MEANINGFUL_UNREGISTERED_MM = 5.0
@@ -48,8 +50,9 @@ class Deviation:
 
     Distances are signed mm, positive where there is too much material.  points: the scan's vertices (n, 3) in the nominal
     frame; faces: as in the scan; pose: 4x4 from the scan's frame to the nominal one.  coverage: share of the nominal
-    surface that the scan saw.  scale_estimate: the scan's size over the nominal's, reported, never applied.
-    unregistered: the same figures without best fit, where the scan already lay near the nominal.
+    surface a scanner can see with scan within the tolerance, and region_coverage the same of each region by name; hidden:
+    share of the nominal surface that no scanner sees.  scale_estimate: the scan's size over the nominal's, reported,
+    never applied.  unregistered: the same figures without best fit, where the scan already lay near the nominal.
     """
 
     mean_mm: float
@@ -64,6 +67,8 @@ class Deviation:
     distances: NDArray[np.float64]
     faces: NDArray[np.int32]
     coverage: float
+    region_coverage: Mapping[str, float]
+    hidden: float
     scale_estimate: float
     unregistered: DeviationFigures | None
 
@@ -73,7 +78,9 @@ class Deviation:
         return Mesh(self.points, self.faces)
 
 
-def inspect_scan(nominal: Mesh, scan: Mesh, *, tolerance_mm: float, seed: int = 0) -> Deviation:
+def inspect_scan(
+    nominal: Mesh, scan: Mesh, *, tolerance_mm: float, regions: Sequence[Region] = (), seed: int = 0
+) -> Deviation:
     """Register `scan` to `nominal` (any start pose) and measure it. The same seed gives the same answer.
 
     Raises ScanRefused with every reason, NotASolid when the nominal bounds no volume.
@@ -84,7 +91,14 @@ def inspect_scan(nominal: Mesh, scan: Mesh, *, tolerance_mm: float, seed: int = 
     reach = max(4.0 * tolerance_mm, 0.01 * _diagonal(nominal))
     registration = register(surface, scan, reach_mm=reach, seed=seed)
     points = scan.vertices @ registration.pose[:3, :3].T + registration.pose[:3, 3]
-    coverage = _coverage(nominal, Mesh(points, scan.faces), reach, seed)
+    coverage = covered(
+        surface,
+        Mesh(points, scan.faces),
+        tolerance_mm=tolerance_mm,
+        reach_mm=reach,
+        regions=regions,
+        seed=seed,
+    )
     _refuse_misfit(registration, coverage)
     weights = vertex_areas(scan)
     distances = surface.signed(points)
@@ -101,7 +115,9 @@ def inspect_scan(nominal: Mesh, scan: Mesh, *, tolerance_mm: float, seed: int = 
         points=points,
         distances=distances,
         faces=scan.faces,
-        coverage=coverage,
+        coverage=coverage.found,
+        region_coverage=coverage.regions,
+        hidden=coverage.hidden,
         scale_estimate=registration.scale,
         unregistered=_unregistered(surface, scan, weights, tolerance_mm),
     )
@@ -132,12 +148,7 @@ def _diagonal(mesh: Mesh) -> float:
     return float(np.linalg.norm(np.ptp(used, axis=0)))
 
 
-def _coverage(nominal: Mesh, placed: Mesh, reach: float, seed: int) -> float:
-    wanted, _ = sample_surface(nominal, COVERAGE_POINTS, np.random.default_rng(seed))
-    return float((Surface(placed).unsigned(wanted) <= reach).mean())
-
-
-def _refuse_misfit(registration: Registration, coverage: float) -> None:
+def _refuse_misfit(registration: Registration, coverage: Coverage) -> None:
     problems = []
     if registration.fitness < MINIMUM_FITNESS:
         problems.append(
@@ -147,10 +158,10 @@ def _refuse_misfit(registration: Registration, coverage: float) -> None:
                 "G-INS-01",
             )
         )
-    if coverage < MINIMUM_COVERAGE:
+    if coverage.seen < MINIMUM_COVERAGE:
         problems.append(
             Reason(
-                f"The scan shows only {coverage:.0%} of the part's surface; {MINIMUM_COVERAGE:.0%} are needed.",
+                f"The scan shows only {coverage.seen:.0%} of the part's visible surface; {MINIMUM_COVERAGE:.0%} are needed.",
                 "Scan the missing sides too.",
                 "G-INS-01",
             )

@@ -20,11 +20,22 @@ from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
 from mes.scope import visible
 from mes.selectors import events_of, handwritten_of, signatures_of
-from printing.choices import LotState
+from printing.choices import JobState, LotState
 from printing.models import BuildItem, Consumption, MaterialLot, PrintJob
 from printing.selectors.material import jobs_of_lot
 
 PER_PAGE = 100
+UNBOOKED = {
+    JobState.CLAIMED: ("waits on", "nothing is booked yet"),
+    JobState.STARTING: ("is being started on", "nothing is booked yet"),
+    JobState.PRINTING: ("prints now on", "nothing is booked yet"),
+    JobState.PAUSED: ("stands still on", "nothing is booked yet"),
+    JobState.UNCERTAIN: ("is uncertain on", "nothing is booked until a person has said what became of it"),
+    JobState.FINISHED: ("finished on", "nothing was booked"),
+    JobState.FAILED: ("failed on", "nothing was booked"),
+    JobState.CANCELLED: ("was cancelled on", "nothing was booked"),
+}
+"""What is said of a print of which nothing of the lot is booked: what it does, and what that means for the balance."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,10 @@ class Used:
     job: PrintJob
     consumption: Consumption | None
     devices: tuple[Device, ...]
+
+    @property
+    def unbooked(self) -> tuple[str, str]:
+        return UNBOOKED[JobState(self.job.state)]
 
 
 def lots_shown(request: HttpRequest) -> QuerySet[MaterialLot]:

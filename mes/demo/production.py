@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+
+import numpy as np
+from django.utils import timezone
 
 from devices.choices import Stage
 from devices.mesh.io import read_mesh, write_stl
@@ -26,9 +30,12 @@ from quality.services.release import release_device, review_record
 from quality.services.scans import receive_scan
 
 MEASURED = {
-    "wash": {"duration_min": 6.0, "concentration_percent": 99.0},
-    "cure": {"duration_min": 30.0, "temperature_c": 60.0},
+    "wash": {"concentration_percent": 99.0},
+    "cure": {"temperature_c": 60.0},
 }
+LASTED_S = {"wash": 2.0, "cure": 3.0}
+"""The training master lets a step of seconds pass, and the demo takes these: its record tells times that were."""
+HELD_SHARE = 0.01
 FAILED_JOBS = (JobState.FAILED, JobState.CANCELLED)
 
 
@@ -121,15 +128,20 @@ def _settle(teller: Teller, job: PrintJob) -> None:
 
 
 def finish(teller: Teller, case: Case) -> None:
-    """Step 8: wash and cure, each with what was measured."""
+    """Step 8: wash and cure, each with what was measured and the times that it took."""
     teller.wait("Post-processing begins.", _at(case, Stage.POST_PROCESSING))
     for step, values in MEASURED.items():
+        started = timezone.now()
+        time.sleep(LASTED_S[step])
+        ended = timezone.now()
         teller.act(
             f"{step.capitalize()}: recorded within its limits.",
-            lambda s=step, v=values: record_post_process_step(  # type: ignore[misc]  # bound for this turn of the loop
+            lambda s=step, v=values, a=started, b=ended: record_post_process_step(  # type: ignore[misc]  # bound for this turn
                 device_id=case.device.pk,
                 step=s,
                 values=v,
+                started_at=a,
+                ended_at=b,
                 actor=actor("finisher"),
                 credentials=typed("finisher"),
             ),
@@ -180,11 +192,19 @@ def inspect(teller: Teller, case: Case) -> None:
 
 
 def _scan(case: Case) -> bytes:
-    """What the demo's scanner sends: the printed geometry with known noise and pose (`mes.demo.scan`)."""
+    """What the demo's scanner sends: the printed geometry with known noise and pose (`mes.demo.scan`).
+
+    The holder grips the pad where it is furthest from the tubes, so that what it hides is nothing that is judged by itself.
+    """
     design = case.refresh().current_design
     if design is None or design.mesh_id is None:
         raise LookupError("there is no approved mesh")
-    return write_stl(simulate_scan(read_mesh(artefact_path(design.mesh_id)), seed=case.device.pk).mesh)
+    mesh = read_mesh(artefact_path(design.mesh_id))
+    tubes = np.array([feature["position_mm"] for feature in design.features])
+    nearest = np.linalg.norm(mesh.vertices[:, None] - tubes[None], axis=2).min(axis=1)
+    x, y, z = (float(value) for value in mesh.vertices[np.argmax(nearest)])
+    scan = simulate_scan(mesh, seed=case.device.pk, dropout_share=HELD_SHARE, held_at_mm=(x, y, z))
+    return write_stl(scan.mesh)
 
 
 def release(teller: Teller, case: Case) -> Report:

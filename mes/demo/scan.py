@@ -1,4 +1,8 @@
-"""A desktop 3D scanner that is not there: the printed geometry, seen with known noise, pose and blind spots."""
+"""A desktop 3D scanner that is not there: the printed geometry, seen with known noise, pose and blind spots.
+
+It looks from a few places around the part with a projector and a camera beside it, and has what both see: the inside of
+a narrow bore stays open, as it does with a scanner that is there.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
+from devices.mesh.distance import Surface
+from devices.mesh.sight import spread_directions
 from devices.mesh.solid import mesh_of, solid_of
 
 TRAVEL_MM = 80.0
+STATIONS = 40
+BESIDE_DEG = 25.0
+FLATTEST_DEG = 75.0
+SKIN_MM = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +39,13 @@ def simulate_scan(
     noise_mm: float = 0.03,
     dropout_share: float = 0.05,
     resolution_mm: float = 0.6,
+    held_at_mm: tuple[float, float, float] | None = None,
 ) -> SimulatedScan:
     """What a scanner would send for a part printed as `nominal`: an open triangle mesh in the scanner's own frame, mm.
 
-    Points lie about `resolution_mm` apart, each off by normal noise of `noise_mm`; one blind spot around a random
-    place hides about `dropout_share` of the faces. The same seed gives the same scan.
+    Points lie about `resolution_mm` apart, each off by normal noise of `noise_mm`. What no station sees is missing, and so
+    is one blind spot of about `dropout_share` of the rest: around `held_at_mm`, where a holder grips the part, or around a
+    random place. The same seed gives the same scan.
     """
     if not 0.0 <= dropout_share < 1.0 or noise_mm < 0.0 or not resolution_mm > 0.0:
         raise ValueError("dropout_share in [0, 1), noise_mm >= 0 and resolution_mm > 0 are needed")
@@ -42,7 +54,10 @@ def simulate_scan(
     pose = _pose(rng, fine.vertices.mean(axis=0))
     noisy = fine.vertices + rng.normal(0.0, noise_mm, fine.vertices.shape)
     moved = noisy @ pose[:3, :3].T + pose[:3, 3]
-    return SimulatedScan(_seen(Mesh(moved, fine.faces), dropout_share, rng), pose)
+    seen = fine.faces[_from_the_stations(fine, rng)]
+    shown = _shown(fine, seen, dropout_share, held_at_mm, rng)
+    kept, renumbered = np.unique(shown, return_inverse=True)
+    return SimulatedScan(Mesh(moved[kept], renumbered.reshape(-1, 3).astype(np.int32)), pose)
 
 
 def _pose(rng: np.random.Generator, centre: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -58,11 +73,37 @@ def _pose(rng: np.random.Generator, centre: NDArray[np.float64]) -> NDArray[np.f
     return pose
 
 
-def _seen(mesh: Mesh, dropout_share: float, rng: np.random.Generator) -> Mesh:
-    centres = mesh.vertices[mesh.faces].mean(axis=1)
-    spot = centres[int(rng.integers(len(centres)))]
+def _from_the_stations(part: Mesh, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Which faces (m,) the projector and the camera of one station see at once, neither of them too flatly."""
+    surface = Surface(part)
+    centres = part.vertices[part.faces].mean(axis=1) + SKIN_MM * surface.normals
+    turn = _pose(rng, np.zeros(3))[:3, :3]
+    found = np.zeros(len(centres), dtype=np.bool_)
+    for projector in spread_directions(STATIONS) @ turn.T:
+        sideways = np.cross(projector, rng.normal(size=3))
+        camera = math.cos(math.radians(BESIDE_DEG)) * projector
+        camera += math.sin(math.radians(BESIDE_DEG)) * sideways / np.linalg.norm(sideways)
+        found |= _sees(surface, centres, projector) & _sees(surface, centres, camera)
+    return found
+
+
+def _sees(surface: Surface, centres: NDArray[np.float64], towards: NDArray[np.float64]) -> NDArray[np.bool_]:
+    lit = surface.normals @ towards >= math.cos(math.radians(FLATTEST_DEG))
+    lit[lit] = np.isinf(surface.first_hits(centres[lit], towards))
+    return np.asarray(lit, dtype=np.bool_)
+
+
+def _shown(
+    part: Mesh,
+    faces: NDArray[np.int32],
+    dropout_share: float,
+    held_at: tuple[float, float, float] | None,
+    rng: np.random.Generator,
+) -> NDArray[np.int32]:
+    """The faces that were seen, less those around the blind spot."""
+    centres = part.vertices[faces].mean(axis=1)
+    random = centres[int(rng.integers(len(centres)))]
+    spot = random if held_at is None else np.array(held_at)
     far = np.linalg.norm(centres - spot, axis=1)
     hidden = int(dropout_share * len(centres))
-    faces = mesh.faces[np.sort(np.argsort(far, kind="stable")[hidden:])]
-    kept, renumbered = np.unique(faces, return_inverse=True)
-    return Mesh(mesh.vertices[kept], renumbered.reshape(-1, 3).astype(np.int32))
+    return faces[np.sort(np.argsort(far, kind="stable")[hidden:])]

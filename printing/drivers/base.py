@@ -90,7 +90,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class RunSeen:
-    """A print as the machine tells of it. `run` is the name it was started under, empty where it has none."""
+    """A print as the machine tells of it. `run` is the name it was started under, empty where it has none.
+
+    started_at, ended_at: on the wall's clock, by what the machine says; None where it does not say.
+    """
 
     run: str
     state: Run
@@ -98,6 +101,8 @@ class RunSeen:
     layer: int = 0
     layers: int = 0
     material_ml: float | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True)

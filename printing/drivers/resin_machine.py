@@ -107,6 +107,7 @@ class Ended:
     material_ml: float
     at: float
     vat_c: float
+    started_at: float | None = None
 
 
 @dataclass
@@ -189,6 +190,7 @@ def _end(state: MachineState, running: Print, word: str, at: float) -> None:
         round(used, 3),
         at,
         vat_c(state, at),
+        running.started_at,
     )
     state.running = None
     state.last = None if word == "done" and "no_finish" in state.faults else ended

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from django.utils import timezone
@@ -256,6 +257,7 @@ def _current(state: MachineState, run: Run, now: float) -> RunSeen | None:
         layer,
         len(running.layer_s),
         round(sum(running.layer_ml[:layer]), 3),
+        _moment(running.started_at),
     )
 
 
@@ -264,8 +266,19 @@ def _ended(state: MachineState) -> RunSeen | None:
     if last is None:
         return None
     return RunSeen(
-        last.run, WORDS[last.word][1], last.plate_digest, last.layer, last.layers, last.material_ml
+        last.run,
+        WORDS[last.word][1],
+        last.plate_digest,
+        last.layer,
+        last.layers,
+        last.material_ml,
+        None if last.started_at is None else _moment(last.started_at),
+        _moment(last.at),
     )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, tz=UTC)
 
 
 def _eta(state: MachineState, now: float) -> float | None:

@@ -227,7 +227,7 @@ def printed_what_was_verified(job: PrintJob, **_: Any) -> Verdict:
 
 @gate("G-PRT-01", "build.complete")
 def interruptions_decided(job: PrintJob, **_: Any) -> Verdict:
-    """Every interruption was decided by a person, and the printer was heard all the time."""
+    """Every interruption was decided by a person, and the printer was never unheard for longer than the limit."""
     open_ones = [stop["text"] for stop in job.interruptions if not stop["decided"]]
     if open_ones:
         return blocked(
@@ -235,7 +235,7 @@ def interruptions_decided(job: PrintJob, **_: Any) -> Verdict:
             cure="Quality decides about the parts.",
             interruptions=job.interruptions,
         )
-    if job.gaps:
+    if any(not gap.get("within_limit", False) for gap in job.gaps):
         return blocked(
             "The printer was not heard for a while.",
             cure="Quality decides about the parts.",

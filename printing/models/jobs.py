@@ -47,7 +47,8 @@ class PrintJob(models.Model):
 
     It holds its printer until a person has cleared the plate, or its claim is withdrawn before anything was sent to the
     machine (`withdrawn_at`, G-PRN-06): the database allows one such job per printer.
-    `interruptions`: {"since", "until", "layer", "text", "by_machine", "decided"}; `gaps`: {"since", "until"} without telemetry.
+    `interruptions`: {"since", "until", "layer", "text", "by_machine", "decided"}; `gaps`: {"since", "until"} without telemetry, and
+    {"within_limit"} of one in which the print ended; one beyond the limit needs a decision.
     """
 
     build = models.ForeignKey("printing.Build", on_delete=models.PROTECT, related_name="jobs")

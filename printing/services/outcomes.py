@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -10,7 +12,7 @@ from django.utils import timezone
 from mes.eventlog.base import Actor, plain
 from mes.eventlog.unit import publish
 from mes.lifecycle import ask_gates
-from printing.choices import BuildState, ConsumptionBasis, JobState
+from printing.choices import BuildState, CommandKind, ConsumptionBasis, JobState
 from printing.events import (
     BuildCompleted,
     BuildFailed,
@@ -35,25 +37,50 @@ from printing.services.moves import move, write
 
 @dataclass(frozen=True)
 class Ending:
-    """How a print ended. `material_ml` is what the machine reports, None where it does not; `late`: seen only afterwards."""
+    """How a print ended. `material_ml` is what the machine reports, None where it does not; `late`: seen only afterwards.
+
+    ended_at: by what the machine says, None where it does not say; outage: the entry of the job's `gaps` of a late end.
+    """
 
     state: JobState
     layers: int
     material_ml: float | None
     text: str
     late: bool
+    ended_at: datetime | None = None
+    outage: Mapping[str, Any] | None = None
 
 
-def run_job(job: PrintJob, file_digest: str, actor: Actor) -> None:
-    """The machine prints our run. The first time, the build starts and each device is told."""
+def run_job(job: PrintJob, file_digest: str, actor: Actor, *, started_at: datetime | None = None) -> None:
+    """The machine prints our run. The first time, the build starts and each device is told.
+
+    started_at: by what the machine says. Where it does not say, the print started when its command was sent: what an
+    observer saw last may be hours later.
+    """
     first = job.started_at is None
-    changes: dict[str, Any] = {"started_at": timezone.now()} if first else {}
+    changes: dict[str, Any] = {"started_at": _start_of(job, started_at)} if first else {}
     move(job, JOB, "run", file_digest_seen=file_digest, **changes)
     started = JobStarted(job_id=job.pk, build_id=job.build_id, file_digest=file_digest)
     publish(job, started, actor=actor)
     if first:
         _start_build(job, actor)
     note(job, actor)
+
+
+def _start_of(job: PrintJob, said: datetime | None) -> datetime:
+    """Never before the start was sent, never after now, whatever the machine's clock says."""
+    now = timezone.now()
+    command = job.commands.filter(kind=CommandKind.START, sent_at__isnull=False).order_by("pk").last()
+    sent = command.sent_at if command and command.sent_at else None
+    found = said or sent or now
+    return min(max(found, sent or found), now)
+
+
+def _end_of(job: PrintJob, said: datetime | None) -> datetime:
+    """Never before the start, never after now, whatever the machine's clock says."""
+    now = timezone.now()
+    found = said or now
+    return min(max(found, job.started_at or found), now)
 
 
 def _start_build(job: PrintJob, actor: Actor) -> None:
@@ -110,9 +137,10 @@ def end_job(job: PrintJob, ending: Ending, actor: Actor) -> None:
         JOB,
         name,
         layers_done=layers,
-        ended_at=timezone.now(),
+        ended_at=_end_of(job, ending.ended_at),
         reason=ending.text,
         observed_late=ending.late,
+        gaps=_with_outage(job, ending.outage),
     )
     _publish_ending(job, ending, actor)
     if job.started_at is not None:
@@ -121,6 +149,13 @@ def end_job(job: PrintJob, ending: Ending, actor: Actor) -> None:
     if job.build.state == BuildState.STARTED:
         _end_build(job, ending, finished, actor)
     note(job, actor)
+
+
+def _with_outage(job: PrintJob, outage: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    known: list[dict[str, Any]] = job.gaps
+    if outage is None or any(gap["since"] == outage["since"] for gap in known):
+        return known
+    return [*known, dict(outage)]
 
 
 def _publish_ending(job: PrintJob, ending: Ending, actor: Actor) -> None:

@@ -1,4 +1,8 @@
-"""The inspection plan of a device master: what a scan must show, as characteristics with limits."""
+"""The inspection plan of a device master: what a scan must show, as characteristics with limits.
+
+Judged is the scan against the surface (what is there, is it right?) and the surface against the scan (is all of it
+there?), the latter also for each feature of the design: a drill tube is a few percent of a guide's surface.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,26 @@ from mes.exceptions import InvalidInput, Reason
 from mes.limits import is_number
 
 RULE = "G-INS-01"
-DEFAULT_COVERAGE = 0.50
+DEFAULT_COVERAGE = 0.95
+LOWEST_COVERAGE = 0.80
+"""Below it, a drill tube or a corner of the part may be missing unnoticed. What no scanner sees is not counted."""
+DEFAULT_MAXIMUM = 2.0
+"""Tolerances that the largest deviation may have where the plan names no figure."""
 
 
 @dataclass(frozen=True)
 class Characteristic:
-    """One measured figure and its limit. `at_least`: the limit is a minimum, else a maximum. Shares are 0..1."""
+    """One measured figure and its limit. `at_least`: the limit is a minimum, else a maximum. Shares are 0..1.
+
+    reason: what it means where the limit is not kept.
+    """
 
     code: str
     title: str
     limit: float
     unit: str
     at_least: bool
+    reason: str
 
     def judged(self, value: float) -> dict[str, Any]:
         """The result as it is recorded. Not a number never passes."""
@@ -36,26 +48,53 @@ class Characteristic:
             "comparison": "at least" if self.at_least else "at most",
             "unit": self.unit,
             "passed": passed,
+            "reason": "" if passed else self.reason,
         }
 
 
 @dataclass(frozen=True)
 class InspectionPlan:
-    """tolerance_mm: what counts as inside; the limits: the characteristics that a scan is judged by."""
+    """tolerance_mm: what counts as inside; the limits: the characteristics that a scan is judged by.
+
+    feature_coverage: how much (0..1) must be found of what can be seen of each feature of the design.
+    """
 
     tolerance_mm: float
     characteristics: tuple[Characteristic, ...]
+    feature_coverage: float
 
     @property
     def limits(self) -> dict[str, float]:
-        return {"tolerance_mm": self.tolerance_mm} | {item.code: item.limit for item in self.characteristics}
+        named = {item.code: item.limit for item in self.characteristics}
+        return {"tolerance_mm": self.tolerance_mm} | named | {"feature_coverage": self.feature_coverage}
+
+    def judged(self, figures: Mapping[str, float], features: Iterable[str]) -> list[dict[str, Any]]:
+        """Every characteristic, and the coverage of every feature by its name, as it is recorded."""
+        wanted = (*self.characteristics, *(self._of(feature) for feature in features))
+        return [item.judged(figures[item.code]) for item in wanted]
+
+    def _of(self, feature: str) -> Characteristic:
+        named = feature.replace("_", " ").capitalize()
+        return Characteristic(
+            feature_code(feature),
+            f"{named}: share of its visible surface found within ±{self.tolerance_mm:g} mm",
+            self.feature_coverage,
+            "1",
+            at_least=True,
+            reason=f"Part of {named.lower()} is missing, lies elsewhere, or was not scanned.",
+        )
+
+
+def feature_code(feature: str) -> str:
+    """The figure of a feature's coverage: "coverage_tube_1"."""
+    return f"coverage_{feature}"
 
 
 def read_plan(section: Any) -> InspectionPlan:
     """The plan of a master's `inspection` section.
 
-    {tolerance_mm, minimum_share (0..1), maximum_p95_mm, maximum_mm?, minimum_coverage?}. Raises InvalidInput with every
-    fault.
+    {tolerance_mm, minimum_share (0..1), maximum_p95_mm, maximum_mm?, minimum_coverage?, minimum_feature_coverage?}: what
+    is left out has its default, and none is left unjudged. Raises InvalidInput with every fault.
     """
     if not isinstance(section, Mapping):
         raise InvalidInput("The inspection section is empty.", cure="Give tolerance and limits.", rule=RULE)
@@ -63,18 +102,38 @@ def read_plan(section: Any) -> InspectionPlan:
     tolerance = _number(section, "tolerance_mm", faults, above=0.0)
     share = _number(section, "minimum_share", faults, above=0.0, up_to=1.0)
     p95 = _number(section, "maximum_p95_mm", faults, above=0.0)
-    coverage = _number(section, "minimum_coverage", faults, above=0.0, up_to=1.0, default=DEFAULT_COVERAGE)
-    found = [
-        Characteristic("share_in_tolerance", f"Share within ±{tolerance:g} mm", share, "1", at_least=True),
-        Characteristic("p95_mm", "95th percentile of the deviation", p95, "mm", at_least=False),
-        Characteristic("coverage", "Share of the part's surface seen", coverage, "1", at_least=True),
-    ]
+    coverage = _coverage(section, "minimum_coverage", faults)
+    of_features = _coverage(section, "minimum_feature_coverage", faults)
+    largest = DEFAULT_MAXIMUM * tolerance
     if section.get("maximum_mm") is not None:
         largest = _number(section, "maximum_mm", faults, above=0.0)
-        found.append(Characteristic("maximum_mm", "Largest deviation", largest, "mm", at_least=False))
     if faults:
         raise InvalidInput(faults)
-    return InspectionPlan(tolerance, tuple(found))
+    return InspectionPlan(tolerance, _characteristics(tolerance, share, p95, coverage, largest), of_features)
+
+
+def _characteristics(
+    tolerance: float, share: float, p95: float, coverage: float, largest: float
+) -> tuple[Characteristic, ...]:
+    within = f"within ±{tolerance:g} mm"
+    return (
+        Characteristic(
+            "share_in_tolerance", f"Share of the scan {within}", share, "1", at_least=True,
+            reason="Too much of what was scanned lies off the approved surface.",
+        ),
+        Characteristic(
+            "p95_mm", "95th percentile of the deviation", p95, "mm", at_least=False,
+            reason="The part deviates by more than the plan allows.",
+        ),
+        Characteristic(
+            "coverage", f"Share of the part's visible surface found {within}", coverage, "1", at_least=True,
+            reason="Part of the approved surface has no scan near it: material is missing there, or it was not scanned.",
+        ),
+        Characteristic(
+            "maximum_mm", "Largest deviation", largest, "mm", at_least=False,
+            reason="At one place at least the part is further off than the plan allows.",
+        ),
+    )  # fmt: skip
 
 
 @section("quality.inspection", "inspection")
@@ -85,6 +144,10 @@ def plan_faults(section: Any) -> Iterable[Reason]:
     except InvalidInput as refusal:
         return refusal.reasons
     return ()
+
+
+def _coverage(section: Mapping[str, Any], name: str, faults: list[Reason]) -> float:
+    return _number(section, name, faults, above=LOWEST_COVERAGE, up_to=1.0, default=DEFAULT_COVERAGE)
 
 
 def _number(

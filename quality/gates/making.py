@@ -22,7 +22,7 @@ from quality.selectors.making import (
     latest_steps,
     next_step,
     open_nonconformances,
-    unanswered_failures,
+    unanswered,
     unmeasured_scans,
 )
 from quality.selectors.people import makers_of
@@ -194,14 +194,18 @@ def every_scan_is_measured(device: Device, **_: Any) -> Verdict:
 
 @gate("G-INS-01", *TO_THE_PATIENT)
 def no_measurement_is_left_out(device: Device, **_: Any) -> Verdict:
-    """Every failed measurement is answered: nothing was measured until it fitted."""
-    failed = unanswered_failures(device)
-    if failed:
-        named = ", ".join(str(inspection.number) for inspection in failed)
+    """Every measurement is answered, accepted or set aside with a reason: nothing was measured until it fitted."""
+    left = unanswered(device)
+    if left:
+        named = "; ".join(
+            f"Inspection {one.number} {'was within its limits' if one.measurement.passed else 'failed'} and nobody has "
+            "answered for it"
+            for one in left
+        )
         return blocked(
-            f"Inspection {named} failed and nobody has answered for it.",
-            cure="A second person sets it aside with a reason, or it is signed as failed.",
-            unanswered=[inspection.number for inspection in failed],
+            f"{named}.",
+            cure="A second person sets it aside with a reason, or it is signed as what it is.",
+            unanswered=[inspection.number for inspection in left],
         )
     return passed(measured=device.inspections.count())
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from devices.models import Device
 from mes.eventlog.base import Actor
-from mes.models import EventRecord
+from mes.models import EventRecord, Signature
 from quality.choices import Outcome
 from quality.models import Inspection
 from quality.reports.base import NOT_APPLICABLE, NOT_YET, RECORDED, Fact, Grid, Picture, Section
@@ -137,7 +138,10 @@ def _figures(item: Inspection) -> tuple[Fact, ...]:
         Fact("p95_mm", "95th percentile", figures.get("p95_mm"), "mm"),
         Fact("maximum_mm", "Largest deviation", figures.get("maximum_mm"), "mm"),
         Fact("share_in_tolerance", "Share in tolerance", figures.get("share_in_tolerance"), "of 1"),
-        Fact("coverage", "Share of the surface seen", figures.get("coverage"), "of 1"),
+        Fact("coverage", "Share of the visible surface found", figures.get("coverage"), "of 1"),
+        Fact(
+            "hidden", "Share of the surface that no scanner sees, not judged", figures.get("hidden"), "of 1"
+        ),
         Fact("points", "Points measured", figures.get("points")),
         Fact("pose", "Pose of the scan on the surface (4 x 4, mm)", item.measurement.pose),
         Fact("nominal_sha256", "Compared with", item.measurement.nominal_id),
@@ -153,9 +157,16 @@ def _named(tool: dict[str, str]) -> str:
 
 
 def _characteristics(item: Inspection) -> Grid:
-    columns = ("characteristic", "value", "limit", "unit", "passed")
+    columns = ("characteristic", "value", "limit", "unit", "passed", "reason")
     rows = tuple(
-        (row["title"], row["value"], f"{row['comparison']} {row['limit']:g}", row["unit"], row["passed"])
+        (
+            row["title"],
+            row["value"],
+            f"{row['comparison']} {row['limit']:g}",
+            row["unit"],
+            row["passed"],
+            row.get("reason", ""),
+        )
         for row in item.measurement.characteristics
     )
     return Grid(f"Characteristics of scan {item.number}", columns, rows)
@@ -304,7 +315,7 @@ def release(device: Device, events: list[EventRecord], names: Mapping[int, str])
             facts += [
                 Fact("decision", "Decision", "Released"),
                 Fact("released_by", "Released by", who),
-                Fact("released_at", "Released", event.occurred_at),
+                Fact("released_at", "Released", _signed_at(payload, event)),
                 Fact("signed_record_sha256", "Record as signed", payload["record_sha256"]),
                 Fact("conditions", "Conditions", "none"),
             ]
@@ -320,6 +331,12 @@ def release(device: Device, events: list[EventRecord], names: Mapping[int, str])
     return Section(
         "P", "Review and release", "recorded" if facts else NOT_YET, facts=tuple(facts), grids=tuple(grids)
     )
+
+
+def _signed_at(payload: Mapping[str, Any], event: EventRecord) -> datetime:
+    """A device is released when it is signed for: the event is written down a moment later."""
+    signed = Signature.objects.filter(pk=payload["signature_id"]).values_list("signed_at", flat=True).first()
+    return signed or event.occurred_at
 
 
 def _checklist(checklist: list[dict[str, object]]) -> Grid:

@@ -163,16 +163,17 @@ def prints(jobs: list[PrintJob], events: list[EventRecord]) -> Section:
             str(job.state),
             job.started_at,
             job.ended_at,
+            "only afterwards" if job.observed_late else "as it happened" if job.ended_at else None,
             job.build.layer_count,
             job.layers_done,
             job.file_digest_seen,
-            job.file_digest_seen == (job.build.file_id or ""),
+            bool(job.file_digest_seen) and job.file_digest_seen == job.build.plate_digest,
             job.reason,
         )
         for job in jobs
     )
     columns = (
-        "job", "state", "start", "end", "layers planned", "layers done", "digest the machine reported",
+        "job", "state", "start", "end", "end seen", "layers planned", "layers done", "digest the machine reported",
         "is the verified file", "reason",
     )  # fmt: skip
     happened = tuple(
@@ -180,11 +181,24 @@ def prints(jobs: list[PrintJob], events: list[EventRecord]) -> Section:
         for event in events
         if event.type in JOB_EVENTS
     )
-    note = "" if happened else "No pause, interruption, alarm or lost contact was recorded."
+    unheard = _unheard(jobs)
+    quiet = not happened and not unheard
+    note = "No pause, interruption, alarm or loss of contact beyond the limit was recorded." if quiet else ""
     grids: tuple[Grid, ...] = (Grid("Jobs", columns, rows),)
+    if unheard:
+        grids += (Grid("Not heard", ("job", "since", "until", "within the limit"), unheard),)
     if happened:
         grids += (Grid("Interruptions", ("at", "what", "machine's word", "reason"), happened),)
     return Section("J", "Print", note=note, grids=grids)
+
+
+def _unheard(jobs: list[PrintJob]) -> tuple[tuple[object, ...], ...]:
+    """When nobody heard the machine: a print may have ended in it, or stood still."""
+    return tuple(
+        (job.code, gap["since"], gap["until"], gap.get("within_limit", False))
+        for job in jobs
+        for gap in job.gaps
+    )
 
 
 def post_processing(device: Device) -> Section:

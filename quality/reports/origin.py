@@ -11,6 +11,8 @@ from quality.reports.base import NOT_YET, Fact, Grid, Picture, Section
 from quality.reports.completeness import quantities_of
 from quality.selectors.record import names_of
 
+EXTENTS = frozenset({"width_mm", "depth_mm", "height_mm"})
+"""Measures of the box around a design, across, along and above its site."""
 UDI_NOTE = "No UDI carrier: a patient-specific device is identified by its serial number and case code."
 
 
@@ -174,10 +176,15 @@ def design(made: Design | None) -> Section:
     )
     grids = (
         _mapping("Parameters", made.values),
-        _mapping("Measured on the surface", made.measures),
+        _mapping("Measured on the surface", _measures(made.measures)),
         _features(made.features),
     )
     return Section("F", "Design", facts=facts, grids=grids)
+
+
+def _measures(measured: dict[str, Any]) -> dict[str, Any]:
+    """The part's own extents by names of their own: a `depth_mm` that was asked for is another depth."""
+    return {f"overall_{name}" if name in EXTENTS else name: value for name, value in measured.items()}
 
 
 def _mapping(title: str, values: dict[str, Any]) -> Grid:

@@ -86,10 +86,18 @@ def unmeasured_scans(device: Device) -> list[Inspection]:
     return list(inspections_of(device).filter(measurement__isnull=True))
 
 
-def unanswered_failures(device: Device) -> list[Inspection]:
-    """Measurements out of tolerance that nobody has answered: neither failed by signature nor set aside."""
-    failed = inspections_of(device).filter(measurement__outcome=Outcome.MEASURED, measurement__passed=False)
-    return list(failed.filter(verdict__isnull=True))
+def unanswered(device: Device) -> list[Inspection]:
+    """Measurements that nobody has answered, good or bad: neither passed nor failed by signature, nor set aside.
+
+    While the device awaits its inspection, the measurements in tolerance that wait to be signed are none of them: of
+    each unit the last one (`judged_inspection`).
+    """
+    measured = inspections_of(device).filter(measurement__outcome=Outcome.MEASURED)
+    left = list(measured.filter(verdict__isnull=True))
+    if device.stage != Stage.AWAITING_INSPECTION:
+        return left
+    judged = {judged_inspection(device, unit) for unit in {one.unit for one in left}}
+    return [one for one in left if one not in judged or not one.measurement.passed]
 
 
 def open_nonconformances(device: Device) -> QuerySet[Nonconformance]:

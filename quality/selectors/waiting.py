@@ -33,13 +33,13 @@ def devices_to_inspect() -> QuerySet[Any]:
 
 
 def devices_to_answer_for() -> QuerySet[Any]:
-    """Devices with a failed measurement that only a second person can answer, most urgent first: a later measurement has
+    """Devices with a measurement, good or bad, that only a second person can answer, most urgent first: a later one has
     overtaken it, or the device had gone on when it came."""
-    failed = _measured_of_device().filter(measurement__passed=False, verdict__isnull=True)
-    overtaken = Exists(failed.filter(_overtaken()))
+    left = _measured_of_device().filter(verdict__isnull=True)
+    overtaken = Exists(left.filter(_overtaken()))
     awaiting = Q(stage=Stage.AWAITING_INSPECTION, held=False) & Q(overtaken)
     return (
-        Device.objects.filter(awaiting | (Q(stage__in=GONE_ON) & Q(Exists(failed))))
+        Device.objects.filter(awaiting | (Q(stage__in=GONE_ON) & Q(Exists(left))))
         .select_related("master", "order")
         .order_by("need_by", "pk")
     )

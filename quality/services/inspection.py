@@ -1,7 +1,7 @@
 """Inspection: a scan arrives, a machine measures it, a person who did not make the part signs what it shows.
 
-Every scan and every measurement is kept; a failed one is answered by a nonconformance, or set aside by a second person
-with a reason. Nothing is chosen (G-INS-01, 21 CFR 820.80).
+Every scan and every measurement is kept; the last one of a part is signed, a failed one is answered by a nonconformance,
+and any other is set aside by a second person with a reason. Nothing is chosen (G-INS-01, 21 CFR 820.80).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def gauge_content(inspection: Inspection) -> dict[str, Any] | None:
 
 
 def set_aside_content(inspection: Inspection, justification: str) -> dict[str, Any]:
-    """What a second person sees and signs to set a failed measurement aside."""
+    """What a second person sees and signs to set a measurement aside."""
     return verdict_content(inspection) | {
         "device": inspection.device.code,
         "decision": str(Decision.SET_ASIDE),
@@ -224,7 +224,8 @@ def _decide(
 def set_aside_inspection(
     *, inspection_id: int, justification: str, actor: Actor, credentials: Credentials
 ) -> Inspection:
-    """A second person signs why a failed measurement says nothing about the part, a blurred scan for example.
+    """A second person signs why a measurement says nothing about the part, a blurred scan for example, or why another one
+    took its place.
 
     The measurement stays in the record with its justification; while the device awaits its inspection, another scan must
     then be measured. Possible until the device is released, for a measurement may arrive late.
@@ -260,7 +261,9 @@ def _refuse_set_aside(device: Device, inspection: Inspection, justification: str
             cure="Only a measurement that nobody decided on can be set aside.",
             rule=RULE,
         )
-    if measured.passed:
+    if measured.passed and judged_inspection(device, inspection.unit) == inspection:
         raise TransitionRefused(
-            "A measurement within its limits needs no justification.", cure="Sign it.", rule=RULE
+            "A measurement within its limits that is the one to decide on needs no justification.",
+            cure="Sign it.",
+            rule=RULE,
         )

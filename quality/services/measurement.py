@@ -6,7 +6,7 @@ the device (G-INS-01, 21 CFR 820.80).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -15,9 +15,10 @@ import numpy as np
 
 from devices.choices import Stage
 from devices.mesh.compare import Deviation, inspect_scan
+from devices.mesh.cover import Region
 from devices.mesh.io import read_mesh, write_deviation_ply
 from devices.mesh.picture import render_deviation_png
-from devices.models import Device
+from devices.models import Design, Device
 from devices.services.holds import hold_device
 from devices.services.lifecycle import locked_device
 from mes.eventlog.base import Actor
@@ -26,7 +27,7 @@ from mes.exceptions import InvalidInput, Reason, Refused
 from mes.models import Artefact
 from mes.permissions import require
 from mes.services.artefacts import artefact_path, require_intact, store_artefact
-from quality.catalog.plan import InspectionPlan, read_plan
+from quality.catalog.plan import InspectionPlan, feature_code, read_plan
 from quality.choices import Outcome
 from quality.events import InspectionMeasured, InspectionRefused
 from quality.models import Inspection, Measurement
@@ -52,13 +53,18 @@ def measure_scan(inspection_id: int) -> Callable[[], Measurement]:
         "device__master", "device__current_design__mesh", "scan"
     ).get(pk=inspection_id)
     plan = read_plan(inspection.device.master.inspection)
+    design = design_of(inspection.device)
     nominal = nominal_of(inspection.device)
     require_intact(nominal)
     require_intact(inspection.scan)
     try:
         scan = read_mesh(artefact_path(inspection.scan))
         deviation = inspect_scan(
-            read_mesh(artefact_path(nominal)), scan, tolerance_mm=plan.tolerance_mm, seed=SEED
+            read_mesh(artefact_path(nominal)),
+            scan,
+            tolerance_mm=plan.tolerance_mm,
+            regions=regions_of(design),
+            seed=SEED,
         )
         _refuse_copy(deviation)
     except InvalidInput as refusal:
@@ -84,12 +90,38 @@ def _refuse_copy(deviation: Deviation) -> None:
 
 def nominal_of(device: Device) -> Artefact:
     """The surface that was approved for this patient and printed. Raises Refused where there is none."""
+    mesh = design_of(device).mesh
+    assert mesh is not None  # noqa: S101 - checked by design_of
+    return mesh
+
+
+def design_of(device: Device) -> Design:
+    """The design that was approved for this patient and printed. Raises Refused where there is none."""
     design = device.current_design
     if design is None or design.mesh is None or design.approval_id is None:
         raise Refused(
             f"{device.code} has no approved design to compare with.", cure="Approve a design.", rule=RULE
         )
-    return design.mesh
+    return design
+
+
+def regions_of(design: Design) -> tuple[Region, ...]:
+    """What of the part is judged by itself: each guide tube, from the bone to its rim (LPS mm, as the surface is)."""
+    return tuple(
+        Region(
+            f"tube_{number}",
+            _point(tube["position_mm"]),
+            _point([-part for part in tube["axis"]]),
+            float(tube["outer_diameter_mm"]) / 2.0,
+            float(tube["height_mm"]),
+        )
+        for number, tube in enumerate(design.features, start=1)
+    )
+
+
+def _point(numbers: Sequence[float]) -> tuple[float, float, float]:
+    x, y, z = (float(number) for number in numbers)
+    return x, y, z
 
 
 def _stored_maps(deviation: Deviation) -> tuple[Artefact, Artefact]:
@@ -116,7 +148,7 @@ def record_measurement(
     inspection = Inspection.objects.get(pk=inspection_id)
     device = locked_device(inspection.device_id)
     figures = figures_of(deviation)
-    characteristics = [item.judged(figures[item.code]) for item in plan.characteristics]
+    characteristics = plan.judged(figures, deviation.region_coverage)
     row = Measurement.objects.create(
         inspection=inspection,
         outcome=Outcome.MEASURED,
@@ -181,7 +213,8 @@ def figures_of(deviation: Deviation) -> dict[str, float]:
         "registration_fitness": deviation.registration_fitness,
         "scale_estimate": deviation.scale_estimate,
         "points": float(len(deviation.points)),
-    }
+        "hidden": deviation.hidden,
+    } | {feature_code(name): share for name, share in deviation.region_coverage.items()}
     return {name: round(float(value), 6) for name, value in figures.items()}
 
 
@@ -189,7 +222,7 @@ def tool_used(plan: InspectionPlan) -> dict[str, Any]:
     """What measured: nobody has qualified it for clinical use yet, and the record says so (G-SW-01)."""
     return {
         "name": "lamina.inspect_scan",
-        "version": "1",
+        "version": "2",
         "libraries": {"open3d": _version_of("open3d", "open3d-cpu")},
         "parameters": {"alignment": "rigid best fit", "tolerance_mm": plan.tolerance_mm, "seed": SEED},
         "validation": "research_only",

@@ -54,7 +54,8 @@ def record_post_process_step(
     step in its limits sends the device on to inspection. Two times give the duration where it was not typed, and the
     duration and one time give the other. Raises InvalidInput for a missing, unknown, non-finite or wrongly united
     value, for times that contradict the duration, for a time before the device was built, before the step before it
-    ended or in the future, and TransitionRefused out of order.
+    ended or in the future, for a duration without times that is longer than what has passed since then, and
+    TransitionRefused out of order.
     """
     device = locked_device(device_id)
     require(actor, "quality.record_post_process_step", device)
@@ -62,7 +63,7 @@ def record_post_process_step(
     wanted = routing.step(step)
     _require_turn(device, routing, wanted)
     measured, times = _measured_and_timed(wanted, values, started_at, ended_at)
-    require_after_what_came_before(device, times)
+    require_after_what_came_before(device, wanted, measured, times)
     content = _content(device, wanted, measured, equipment, times)
     signature = sign(
         subject=device, content=content, meaning=Meaning.PERFORMED, actor=actor, credentials=credentials
@@ -175,7 +176,7 @@ def step_content(
     if step is None:
         raise TransitionRefused("Every step of the routing is done.", cure="Go on to inspection.", rule=RULE)
     measured, times = _measured_and_timed(step, values, started_at, ended_at)
-    require_after_what_came_before(device, times)
+    require_after_what_came_before(device, step, measured, times)
     return _content(device, step, measured, equipment, times)
 
 

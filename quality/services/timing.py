@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,8 @@ from django.utils import timezone
 from devices.models import Device
 from mes.exceptions import InvalidInput
 from mes.selectors import events_of
-from quality.catalog.routing import SECONDS, Step
+from printing.models import PrintJob
+from quality.catalog.routing import DURATIONS, SECONDS, Step
 
 RULE = "G-PST-01"
 Times = tuple[datetime, datetime] | None
@@ -108,24 +110,63 @@ def _rounding(value: float, unit: str) -> timedelta:
     return timedelta(seconds=min(half, value * ROUNDED_SHARE) * SECONDS[unit])
 
 
-def require_after_what_came_before(device: Device, times: Times) -> None:
-    """Raises InvalidInput for a step that started before the device was built, or before the step before it ended."""
+def require_after_what_came_before(
+    device: Device, step: Step, measured: Sequence[Mapping[str, Any]], times: Times
+) -> None:
+    """Raises InvalidInput for a step that started before the device was built, or before the step before it ended.
+
+    A step without times cannot have started later than its duration before now.
+    """
     earliest, why = _earliest(device)
-    if times is not None and earliest is not None and times[0] < earliest:
+    if earliest is None:
+        return
+    if times is not None and times[0] < earliest:
         raise InvalidInput(
             f"The step cannot have started before {why}, {earliest:%Y-%m-%d %H:%M:%S %Z}.",
             cure="Look at the times again.",
             rule=RULE,
         )
+    lasted, now = _at_least(measured), timezone.now()
+    if times is None and now - lasted < earliest:
+        raise InvalidInput(
+            f"{step.title} took {lasted.total_seconds():.4g} s, but {why} only {_since(earliest, now)} ago.",
+            cure="Give when it started and when it ended. What was not carried out as planned is recorded as measured: a "
+            "nonconformance then decides.",
+            rule=RULE,
+        )
+
+
+def _since(earliest: datetime, now: datetime) -> str:
+    return f"{max(0.0, (now - earliest).total_seconds()):.4g} s"
+
+
+def _at_least(measured: Sequence[Mapping[str, Any]]) -> timedelta:
+    """How long a step took at least, its duration's rounding taken off; nothing where it has no duration."""
+    entry = next((item for item in measured if item["name"] in DURATIONS and item["unit"] in SECONDS), None)
+    if entry is None:
+        return timedelta(0)
+    typed = timedelta(seconds=entry["value"] * SECONDS[entry["unit"]])
+    return max(timedelta(0), typed - _rounding(entry["value"], entry["unit"]))
 
 
 def _earliest(device: Device) -> tuple[datetime | None, str]:
-    """When a step can have begun at the earliest: after the print, and after the end of the step before it."""
+    """When a step can have begun at the earliest: after the print, and after the end of every step before it.
+
+    The end of a step that nobody timed is not known: it cannot lie nearer to the step before it than its duration.
+    """
+    bound, why = _built(device), "the device was built"
+    for row in device.post_process_steps.order_by("pk"):
+        if row.ended_at is not None:
+            bound, why = max(bound or row.ended_at, row.ended_at), f"{row.title} had ended"
+        elif bound is not None and row.in_limits:
+            bound, why = bound + _at_least(row.values), f"{row.title} can have ended"
+    return bound, why
+
+
+def _built(device: Device) -> datetime | None:
+    """When the print of the device ended, by the machine."""
     printed = events_of(device).filter(type="printing.device_print_finished").order_by("version").last()
-    last = device.post_process_steps.filter(ended_at__isnull=False).order_by("ended_at").last()
-    bounds = []
-    if printed is not None:
-        bounds.append((printed.occurred_at, "the device was built"))
-    if last is not None and last.ended_at is not None:
-        bounds.append((last.ended_at, f"{last.title} had ended"))
-    return max(bounds, default=(None, ""))
+    if printed is None:
+        return None
+    job = PrintJob.objects.get(pk=json.loads(printed.payload)["job_id"])
+    return min(job.ended_at or printed.occurred_at, printed.occurred_at)

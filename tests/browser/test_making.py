@@ -164,7 +164,7 @@ def finish(page: Page, shop: Shop) -> None:
     other.goto(shop.page)
     dialog(other, "Record the next step")
     dialog(page, "Record the next step")
-    wash = {"value.duration_min": "6", "value.concentration_percent": "99"}
+    wash = {"value.duration_s": "0.1", "value.concentration_percent": "99"}
     for window in (other, page):
         fill(window, **wash, equipment="Washer 2")
         seen_to_sign(window, "Washer 2", "99")
@@ -177,7 +177,7 @@ def finish(page: Page, shop: Shop) -> None:
     other.close()
 
     dialog(page, "Record the next step")
-    fill(page, **{"value.duration_min": "30", "value.temperature_c": "60"}, equipment="Oven 1")
+    fill(page, **{"value.duration_s": "0.1", "value.temperature_c": "60"}, equipment="Oven 1")
     seen_to_sign(page, "Oven 1", "60")
     sign(page, who)
     told(page, "Post-cure under light is recorded")
@@ -187,7 +187,7 @@ def finish(page: Page, shop: Shop) -> None:
 def inspect(page: Page, shop: Shop, drain: Callable[[], int], folder: Path) -> None:
     who = shop.staff[Role.INS]
     scan = folder / "scan.stl"
-    scan.write_bytes(write_stl(simulate_scan(shop.part, seed=7, resolution_mm=0.8).mesh))
+    scan.write_bytes(write_stl(simulate_scan(shop.part, seed=7, dropout_share=0.0, resolution_mm=0.8).mesh))
     become(page, who, shop.page)
     dialog(page, "Send in a scan")
     page.locator("#dialog input[type=file]").set_input_files(scan)

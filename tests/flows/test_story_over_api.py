@@ -41,8 +41,8 @@ CERTIFICATE = [
     {"characteristic": "viscosity", "value": 850.0, "unit": "mPa·s", "minimum": 600.0, "maximum": 1100.0}
 ]
 MEASURED = {
-    "wash": {"duration_min": 6.0, "concentration_percent": 99.0},
-    "cure": {"duration_min": 30.0, "temperature_c": 60.0},
+    "wash": {"duration_s": 0.1, "concentration_percent": 99.0},
+    "cure": {"duration_s": 0.1, "temperature_c": 60.0},
 }
 
 
@@ -305,7 +305,7 @@ def inspect(told: Told) -> None:
     mesh = told.folder / "design.stl"
     mesh.write_bytes(inspector.file(f"{url}artefacts/{mesh_id}/"))
     assert hashlib.sha256(mesh.read_bytes()).hexdigest() == mesh_id
-    scan = write_stl(simulate_scan(read_mesh(mesh), seed=7, resolution_mm=0.8).mesh)
+    scan = write_stl(simulate_scan(read_mesh(mesh), seed=7, dropout_share=0.0, resolution_mm=0.8).mesh)
     file = SimpleUploadedFile("scan.stl", scan)
     sent = inspector.send(f"{url}scans/", {"scan": file, "gauge": told.gauge})
     assert (sent["gauge"], sent["calibration"]) == (told.gauge, 1)

@@ -186,9 +186,19 @@ def runs(
     claim = str(job.claim)
     finding, operation = OPERATIONS[run]
     digest = fields.pop("digest", job.build.plate_digest)
-    seen = RunSeen(claim, run, digest, layer, job.build.layer_count or 0, fields.pop("material_ml", None))
+    planned, outage = job.build.layer_count or 0, fields.pop("outage", None)
+    seen = RunSeen(claim, run, digest, layer, planned, **fields)
     return Word(
-        Link.UP, Machine.OK, run, operation, text=text, finding=finding, seen=seen, expected=claim, late=late
+        Link.UP,
+        Machine.OK,
+        run,
+        operation,
+        text=text,
+        finding=finding,
+        seen=seen,
+        expected=claim,
+        late=late,
+        outage=outage,
     )
 
 

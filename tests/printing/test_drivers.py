@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from devices.mesh.base import Mesh
 from mes.exceptions import InvalidInput, Refused
@@ -93,12 +94,16 @@ async def test_a_print_from_upload_to_cleared_plate(driver: PrinterDriver, file:
     receipt = await driver.upload(file)
     assert (receipt.run, receipt.plate_digest) == (RUN, file.plate_digest)
     assert await driver.upload(file) == receipt
+    begun = timezone.now()
     assert (await driver.start(RUN)).outcome == Outcome.ACCEPTED
     first = await driver.snapshot()
     assert reconcile(first, RUN)[0] in (Finding.RUNNING, Finding.FINISHED)
     ended = await seen(driver, Run.FINISHED)
     assert ended.current is not None
     assert (ended.current.layer, ended.current.plate_digest) == (ended.current.layers, file.plate_digest)
+    assert ended.current.started_at is not None
+    assert ended.current.ended_at is not None
+    assert begun <= ended.current.started_at < ended.current.ended_at <= timezone.now()
     assert ended.operation == Operation.FINISHED
     assert (await driver.clear()).outcome == Outcome.ACCEPTED
     assert (await driver.snapshot()).operation == Operation.IDLE

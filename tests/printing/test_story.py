@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from devices.choices import Stage
 from devices.models import Device
 from mes.choices import Role
+from mes.eventlog.base import plain
 from mes.eventlog.unit import open_unit
 from mes.selectors import events_of
 from printing.choices import BuildState, JobState, Run
-from printing.models import Build
+from printing.models import Build, PrinterCommand
 from printing.selectors.material import device_lots, lot_trace
 from printing.services.builds import cancel_build, create_build, retry_preparation, verify_build
 from printing.services.jobs import confirm_plate_clear, start_job
@@ -113,8 +116,50 @@ def test_a_print_that_ended_unseen_still_carries_its_devices(drain: Callable[[],
     assert _stage(device) in PRINTED
     job.refresh_from_db()
     assert job.observed_late
+    assert job.gaps == []
     names = [event.type for event in events_of(device)]
     assert names.count("devices.device_stage_changed") >= 3
+
+
+@pytest.mark.requirement("G-PRT-01")
+def test_the_times_of_a_print_are_the_machine_s_and_not_the_observer_s(drain: Callable[[], int]) -> None:
+    floor = Floor()
+    job = floor.dispatch()
+    command = start_job(job_id=job.pk, actor=floor.operator)
+    send(floor.printer)
+    sent = timezone.now() - timedelta(hours=3)
+    PrinterCommand.objects.filter(pk=command.pk).update(sent_at=sent)
+    began, ended = sent + timedelta(seconds=4), sent + timedelta(hours=2)
+    outage = {"since": plain(began), "until": plain(timezone.now()), "within_limit": True}
+    layers = floor.build.layer_count or 0
+    word = runs(job, Run.FINISHED, layer=layers, late=True, started_at=began, ended_at=ended, outage=outage)
+    hear(floor.printer, word)
+    drain()
+    job.refresh_from_db()
+    assert (job.state, job.started_at, job.ended_at) == ("finished", began, ended)
+    assert job.gaps == [outage]
+    assert _state(floor.build) == "completed"
+
+
+@pytest.mark.requirement("G-PRT-01")
+@pytest.mark.parametrize("began_h", [None, -30.0, 30.0])
+def test_a_machine_without_a_clock_or_with_a_wrong_one_started_when_it_was_told(
+    drain: Callable[[], int], began_h: float | None
+) -> None:
+    floor = Floor()
+    job = floor.dispatch()
+    command = start_job(job_id=job.pk, actor=floor.operator)
+    send(floor.printer)
+    sent = timezone.now() - timedelta(hours=3)
+    PrinterCommand.objects.filter(pk=command.pk).update(sent_at=sent)
+    began = None if began_h is None else timezone.now() + timedelta(hours=began_h)
+    hear(floor.printer, runs(job, Run.PRINTING, started_at=began))
+    job.refresh_from_db()
+    assert job.started_at is not None
+    if began_h == 30.0:
+        assert abs(job.started_at - timezone.now()) < timedelta(minutes=1)
+    else:
+        assert job.started_at == sent
 
 
 def test_a_build_that_is_given_up_frees_its_devices(drain: Callable[[], int]) -> None:

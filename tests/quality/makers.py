@@ -98,6 +98,8 @@ ROUTING: tuple[dict[str, Any], ...] = (
     },
 )
 WASH = {"duration_min": 5.0}
+PRINTED_AGO = timedelta(hours=6)
+"""How long ago the print of a maker's device ended: time enough to wash and cure it."""
 CURE = {"duration_min": 30.0, "temperature_c": 60.0}
 INSPECTION = {"tolerance_mm": 0.3, "minimum_share": 0.95, "maximum_p95_mm": 0.3}
 WAY = ("design_frozen", "queued", "in_build", "built")
@@ -517,8 +519,10 @@ def _printed(staff: Staff, device: Device) -> None:
     for state in (JobState.STARTING, JobState.PRINTING, JobState.FINISHED):
         job.state = state
         job.save()
-    job.started_at = job.ended_at = job.plate_cleared_at = timezone.now()
-    job.layers_done, job.file_digest_seen, job.plate_cleared_by = 400, str(build.file_id), staff[Role.OPR]
+    job.plate_cleared_at = timezone.now()
+    job.ended_at = job.plate_cleared_at - PRINTED_AGO
+    job.started_at = job.ended_at - timedelta(hours=3)
+    job.layers_done, job.file_digest_seen, job.plate_cleared_by = 400, build.plate_digest, staff[Role.OPR]
     job.save()
     dispatched = JobDispatched(
         job_id=job.pk, build_id=build.pk, printer_id=printer.pk, container_id=container.pk, gates=[]

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from manifold3d import Manifold
 
 from devices.choices import Stage
+from devices.generators.base import GuideTube
 from devices.mesh.base import Mesh
 from devices.mesh.io import read_mesh, write_stl
-from devices.models import Device
+from devices.mesh.solid import mesh_of, solid_of
+from devices.models import Design, Device
 from mes.choices import Role
+from mes.demo.scan import simulate_scan
+from mes.eventlog.base import plain
 from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
 from mes.models import Artefact, Signature
 from mes.selectors import events_of
-from mes.services.artefacts import artefact_path
+from mes.services.artefacts import artefact_path, store_artefact
 from mes.services.people import grant_role
 from quality.models import Inspection, Nonconformance, Verdict
+from quality.reports.finishing import inspection as inspection_section
 from quality.services.inspection import set_aside_inspection, sign_inspection, verdict_content
 from quality.services.measurement import measure_scan
 from quality.services.scans import receive_scan
@@ -73,6 +80,7 @@ def test_a_true_part_is_measured_and_passes_by_signature(staff: Staff, device: D
         "share_in_tolerance",
         "p95_mm",
         "coverage",
+        "maximum_mm",
     ]
     assert np.array(measurement.pose).shape == (4, 4)
     assert measurement.tool["validation"] == "research_only"
@@ -87,6 +95,52 @@ def test_a_true_part_is_measured_and_passes_by_signature(staff: Staff, device: D
     assert json.loads(verdict.signature.content)["details"] == verdict_content(inspection)
     assert verdict.signature.meaning == "performed"
     assert Nonconformance.objects.count() == 0
+
+
+STALK = GuideTube(
+    position_mm=(0.0, 4.0, 10.0),
+    axis=(0.0, 0.0, -1.0),
+    inner_diameter_mm=2.0,
+    outer_diameter_mm=6.0,
+    height_mm=14.0,
+)
+
+
+def with_a_tube(device: Device) -> Manifold:
+    """The device's design, and the part, with a tube on it."""
+    tube = Manifold.cylinder(20.0, 3.0, 3.0, 48) - Manifold.cylinder(20.0, 1.0, 1.0, 48)
+    solid = solid_of(make_part()) + tube.translate([0.0, 4.0, 4.0])
+    mesh = store_artefact(write_stl(mesh_of(solid)), media_type="model/stl")
+    Design.objects.filter(device=device).update(mesh=mesh, features=plain([asdict(STALK)]))
+    return solid
+
+
+@pytest.mark.parametrize(("lost_mm", "passes"), [(0.0, True), (2.0, False), (7.0, False)])
+def test_a_part_with_its_tube_broken_off_fails_by_name(
+    staff: Staff, device: Device, lost_mm: float, passes: bool
+) -> None:
+    part = with_a_tube(device).trim_by_plane([0.0, 0.0, -1.0], -(24.0 - lost_mm))
+    scan = simulate_scan(mesh_of(part), seed=5, dropout_share=0.0)
+    inspection = scanned(staff, device, write_stl(scan.mesh))
+    judged = {item["code"]: item for item in inspection.measurement.characteristics}
+    assert inspection.measurement.passed is passes
+    assert judged["coverage_tube_1"]["passed"] is passes
+    assert judged["coverage_tube_1"]["title"] == "Tube 1: share of its visible surface found within ±0.3 mm"
+    assert judged["share_in_tolerance"]["passed"]
+    assert inspection.measurement.limits["feature_coverage"] == 0.95
+    assert 0.0 < inspection.measurement.figures["hidden"] < 0.1
+    said = str(inspection_section(device))
+    assert ("Part of tube 1 is missing" in said) is not passes
+
+
+def test_half_a_part_fails(staff: Staff, device: Device) -> None:
+    half = mesh_of(solid_of(make_part()).trim_by_plane([1.0, 0.0, 0.0], -2.0))
+    scan = simulate_scan(half, seed=5, dropout_share=0.0)
+    measurement = scanned(staff, device, write_stl(scan.mesh)).measurement
+    judged = {item["code"]: item for item in measurement.characteristics}
+    assert not measurement.passed
+    assert not judged["coverage"]["passed"]
+    assert "material is missing" in judged["coverage"]["reason"]
 
 
 @pytest.mark.requirement("G-NC-01")
@@ -262,6 +316,29 @@ def test_a_failed_measurement_is_not_lost_behind_a_better_one(staff: Staff, devi
     assert [row.status for row in Inspection.objects.order_by("pk")] == ["set_aside", "passed"]
 
 
+def test_nobody_chooses_among_good_measurements(staff: Staff, device: Device) -> None:
+    """Of two scans within their limits the last is signed, and of the other somebody says why it is not."""
+    first, second = make_measured(staff, device), make_measured(staff, device)
+    with pytest.raises(TransitionRefused, match="is the one to decide on"):
+        sign_as(staff, Role.INS, first)
+    with pytest.raises(TransitionRefused, match="1 was within its limits and nobody has answered"):
+        sign_as(staff, Role.INS, second)
+    quality = staff[Role.QAR]
+    with pytest.raises(TransitionRefused, match="needs no justification"):
+        set_aside_inspection(
+            inspection_id=second.pk, justification="why", actor=acting(quality), credentials=typed(quality)
+        )
+    set_aside_inspection(
+        inspection_id=first.pk,
+        justification="The part had moved in its holder.",
+        actor=acting(quality),
+        credentials=typed(quality),
+    )
+    sign_as(staff, Role.INS, Inspection.objects.get(pk=second.pk))
+    assert [row.status for row in Inspection.objects.order_by("pk")] == ["set_aside", "passed"]
+    assert "The part had moved" in str(inspection_section(device))
+
+
 def test_setting_aside_needs_a_second_person_a_reason_and_a_failure(staff: Staff, device: Device) -> None:
     failed = make_measured(staff, device, offset_mm=0.6)
     inspector, quality = staff[Role.INS], staff[Role.QAR]
@@ -275,7 +352,7 @@ def test_setting_aside_needs_a_second_person_a_reason_and_a_failure(staff: Staff
                 inspection_id=failed.pk, justification=reason, actor=acting(person), credentials=typed(person)
             )
     passed = make_measured(staff, device)
-    with pytest.raises(TransitionRefused, match="within its limits"):
+    with pytest.raises(TransitionRefused, match="needs no justification"):
         set_aside_inspection(
             inspection_id=passed.pk, justification="why", actor=acting(quality), credentials=typed(quality)
         )

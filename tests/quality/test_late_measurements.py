@@ -99,6 +99,9 @@ def test_a_scan_from_before_a_rework_is_not_judged_after_it(staff: Staff, device
     assert not Verdict.objects.exists()
     after = make_measured(staff, device)
     assert judged_inspection(device) == after
+    with pytest.raises(TransitionRefused, match="Inspection 1 was within its limits and nobody has answered"):
+        sign(staff, after)
+    set_aside(staff, Inspection.objects.get(pk=before.pk))
     sign(staff, after)
     device.refresh_from_db()
     assert device.stage == Stage.INSPECTED_PASS

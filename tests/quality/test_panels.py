@@ -96,7 +96,7 @@ def test_a_failed_measurement_behind_another_waits_for_quality(staff: Staff) -> 
     make_measured(staff, device, offset_mm=0.6)
     assert "quality.answer_measurements" not in waiting()
     make_measured(staff, device)
-    assert waiting()["quality.answer_measurements"] == [f"Answer a failed measurement: {device.code}"]
+    assert waiting()["quality.answer_measurements"] == [f"Answer a measurement: {device.code}"]
     assert "out of tolerance" in shown(device)["quality.inspection"]
 
 

@@ -16,11 +16,12 @@ from devices.models import Device
 from mes.choices import Role
 from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
 from mes.selectors import events_of
+from printing.models import PrintJob
 from quality.models import Nonconformance, PostProcessStep
 from quality.services import timing
 from quality.services.nonconformance import void_nonconformance
 from quality.services.postprocessing import record_post_process_step, start_post_processing
-from tests.quality.makers import CURE, WASH, Staff, acting, make_built_device, typed
+from tests.quality.makers import CURE, PRINTED_AGO, WASH, Staff, acting, make_built_device, typed
 
 pytestmark = pytest.mark.requirement("G-PST-01")
 
@@ -139,7 +140,7 @@ def test_a_step_lies_between_the_print_and_now(staff: Staff) -> None:
     start_post_processing(device_id=device.pk)
     now, moment = timezone.now(), timedelta(milliseconds=1)
     wrong = {
-        "device was built": (now - timedelta(minutes=5), now),
+        "device was built": (now - PRINTED_AGO - timedelta(minutes=5), now),
         "not in the future": (now, now + timedelta(hours=1)),
         "ends after it starts": (now, now - moment),
         "no zone": (now.replace(tzinfo=None), now),
@@ -249,6 +250,47 @@ def test_times_that_nobody_gave_are_not_made_up(staff: Staff) -> None:
     assert (step.started_at, step.ended_at) == (None, None)
     told = json.loads(events_of(device).get(type="quality.post_process_step_recorded").payload)
     assert (told["started_at"], told["ended_at"]) == (None, None)
+
+
+def printed(device: Device, ago: timedelta) -> None:
+    """Let the machine have ended the print of a device so long ago."""
+    ended = timezone.now() - ago
+    PrintJob.objects.filter(build__items__device=device).update(
+        started_at=ended - timedelta(hours=1), ended_at=ended
+    )
+
+
+@pytest.mark.parametrize(("ago_min", "possible"), [(0.0, False), (4.4, False), (4.6, True), (60.0, True)])
+def test_a_step_without_times_is_not_longer_than_what_has_passed_since_the_print(
+    staff: Staff, ago_min: float, possible: bool
+) -> None:
+    device = to_wash(staff)
+    printed(device, timedelta(minutes=ago_min))
+    refused = pytest.raises(InvalidInput, match=r"Wash took 270 s, but the device was built only")
+    with nullcontext() if possible else refused:
+        record(staff, device.pk, "wash", WASH)
+    assert PostProcessStep.objects.count() == possible
+
+
+@pytest.mark.parametrize(("ago_min", "possible"), [(20.0, False), (33.0, False), (36.0, True)])
+def test_the_steps_before_take_their_time_too(staff: Staff, ago_min: float, possible: bool) -> None:
+    device = to_wash(staff)
+    printed(device, timedelta(minutes=ago_min))
+    record(staff, device.pk, "wash", WASH)
+    refused = pytest.raises(InvalidInput, match=r"Cure took 1770 s, but Wash can have ended only")
+    with nullcontext() if possible else refused as refusal:
+        record(staff, device.pk, "cure", CURE)
+    assert PostProcessStep.objects.count() == 1 + possible
+    if refusal is not None:
+        assert "nonconformance" in refusal.value.reasons[0].cure
+
+
+def test_a_cure_of_half_an_hour_does_not_follow_a_wash_that_ended_just_now(staff: Staff) -> None:
+    device, now = to_wash(staff), timezone.now()
+    at(staff, device.pk, "wash", now - timedelta(minutes=6), now - timedelta(minutes=1))
+    with pytest.raises(InvalidInput, match="Wash had ended only"):
+        record(staff, device.pk, "cure", CURE)
+    assert PostProcessStep.objects.count() == 1
 
 
 def test_only_a_technician_records_and_only_with_the_right_password(staff: Staff) -> None:

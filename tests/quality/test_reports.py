@@ -13,11 +13,12 @@ import pytest
 from django.template.loader import render_to_string
 
 from devices.choices import Stage
-from devices.models import Device
+from devices.models import Design, Device
 from mes.choices import Role
 from mes.eventlog.base import digest_of
 from mes.models import EventRecord
 from mes.services.artefacts import artefact_path
+from printing.models import PrintJob
 from quality.models import Report
 from quality.reports.base import NOT_APPLICABLE, NOT_YET, REPORTS, record_bytes
 from quality.reports.origin import prescription
@@ -235,3 +236,59 @@ def test_who_stated_a_characteristic_is_named_and_not_numbered(staff: Staff) -> 
     device = make_built_device(staff)
     (grid,) = prescription(device).grids
     assert [row[-1] for row in grid.rows] == [str(staff[Role.PRE])]
+
+
+def cells_of(record: dict[str, Any], letter: str, title: str) -> list[dict[str, Any]]:
+    """The rows of a table of the record, each by its columns."""
+    section = record["sections"][letter]
+    table = next(table for table in section["tables"] if table["title"] == title)
+    return [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+
+
+@pytest.mark.requirement("G-PRT-01")
+def test_the_record_says_that_the_printed_file_is_the_verified_one(staff: Staff) -> None:
+    device, last_pos = released(staff)
+    (row,) = cells_of(gathered(device, last_pos), "J", "Jobs")
+    assert row["digest the machine reported"]
+    assert row["is the verified file"] is True
+    assert row["end seen"] == "as it happened"
+    for wrong in ("f" * 64, ""):
+        PrintJob.objects.filter(build__items__device=device).update(file_digest_seen=wrong)
+        (row,) = cells_of(gathered(device, last_pos), "J", "Jobs")
+        assert row["is the verified file"] is False
+
+
+@pytest.mark.requirement("G-PRT-01")
+def test_an_end_that_nobody_saw_stands_in_the_record_with_the_silence(staff: Staff) -> None:
+    device, last_pos = released(staff)
+    gap = {"since": "2026-03-01T10:00:00+00:00", "until": "2026-03-01T10:02:00+00:00", "within_limit": True}
+    PrintJob.objects.filter(build__items__device=device).update(observed_late=True, gaps=[gap])
+    record = gathered(device, last_pos)
+    (row,) = cells_of(record, "J", "Jobs")
+    assert row["end seen"] == "only afterwards"
+    (unheard,) = cells_of(record, "J", "Not heard")
+    assert (unheard["since"], unheard["until"]) == (gap["since"], gap["until"])
+    assert unheard["within the limit"] is True
+    assert "No pause" not in record["sections"]["J"]["note"]
+
+
+@pytest.mark.requirement("ES-08")
+def test_a_record_gives_one_time_of_release_the_signature_s(staff: Staff) -> None:
+    device, last_pos = released(staff)
+    record = gathered(device, last_pos)
+    signature = next(item for item in record["signatures"] if item["meaning"] == "released")
+    facts = {fact["key"]: fact["value"] for fact in record["sections"]["P"]["facts"]}
+    assert facts["released_at"] == signature["signed_at_utc"]
+    assert EventRecord.objects.get(pos=last_pos).occurred_at != signature["signed_at_utc"]
+
+
+def test_what_was_asked_for_and_what_was_measured_have_names_of_their_own(staff: Staff) -> None:
+    device, last_pos = released(staff)
+    Design.objects.filter(device=device).update(
+        values={"depth_mm": 10.0}, measures={"depth_mm": 31.9999, "volume_ml": 2.8}
+    )
+    record = gathered(device, last_pos)
+    asked = {row["name"]: row["value"] for row in cells_of(record, "F", "Parameters")}
+    measured = {row["name"]: row["value"] for row in cells_of(record, "F", "Measured on the surface")}
+    assert asked == {"depth_mm": 10.0}
+    assert measured == {"overall_depth_mm": 31.9999, "volume_ml": 2.8}

@@ -14,7 +14,7 @@ from devices.services.definitions import draft_master, publish_master
 from mes.choices import Role
 from mes.exceptions import TransitionRefused
 from mes.models import EventRecord, Signature
-from quality.catalog.plan import plan_faults
+from quality.catalog.plan import plan_faults, read_plan
 from quality.catalog.routing import routing_faults
 from tests.devices.makers import TRAINING, Who, make_master, make_material, make_person
 
@@ -118,3 +118,26 @@ def test_what_is_wrong_with_a_routing_is_said(section: Any) -> None:
 def test_what_is_wrong_with_a_plan_is_said(value: Any) -> None:
     faults = list(plan_faults({"tolerance_mm": value, "minimum_share": 0.95, "maximum_p95_mm": 0.3}))
     assert [fault.rule for fault in faults] == ["G-INS-01"]
+
+
+@pytest.mark.requirement("G-INS-01")
+@pytest.mark.parametrize("name", ["minimum_coverage", "minimum_feature_coverage"])
+@pytest.mark.parametrize("value", [0.5, 0.8, 1.01, "most", True])
+def test_a_plan_that_lets_missing_material_pass_is_not_published(name: str, value: Any) -> None:
+    plan = {"tolerance_mm": 0.3, "minimum_share": 0.95, "maximum_p95_mm": 0.3, name: value}
+    assert [fault.text for fault in plan_faults(plan)] == [
+        f"{name} must be a number above 0.8 and at most 1."
+    ]
+
+
+@pytest.mark.requirement("G-INS-01")
+def test_what_a_plan_leaves_out_is_judged_all_the_same() -> None:
+    plan = read_plan({"tolerance_mm": 0.2, "minimum_share": 0.95, "maximum_p95_mm": 0.3})
+    assert plan.limits == {
+        "tolerance_mm": 0.2,
+        "share_in_tolerance": 0.95,
+        "p95_mm": 0.3,
+        "coverage": 0.95,
+        "maximum_mm": 0.4,
+        "feature_coverage": 0.95,
+    }

@@ -19,7 +19,7 @@ from mes.eventlog.base import Actor
 from mes.exceptions import Refused
 from quality.choices import Disposition, GaugeStage, NonconformanceStage, Severity, Source
 from quality.models import Gauge, Inspection, Nonconformance
-from quality.selectors.making import GONE_ON, judged_inspection, open_nonconformances, unanswered_failures
+from quality.selectors.making import GONE_ON, judged_inspection, open_nonconformances, unanswered
 from quality.services.inspection import (
     set_aside_content,
     set_aside_inspection,
@@ -137,9 +137,9 @@ def _set_aside(doing: Doing) -> str:
 
 
 def _unanswered(device: Device) -> Inspection | None:
-    """The first failure that nobody answered: a better measurement after it does not take its place."""
-    failures = unanswered_failures(device) if device.stage in ANSWERABLE else []
-    return failures[0] if failures else None
+    """The first measurement that nobody answered: a later one does not take its place."""
+    left = unanswered(device) if device.stage in ANSWERABLE else []
+    return left[0] if left else None
 
 
 def _because(device: Any) -> tuple[Field, ...]:

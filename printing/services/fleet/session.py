@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from django.utils import timezone
 
+from mes.eventlog.base import plain
 from mes.exceptions import LeaseLost, Refused
 from mes.services.artefacts import artefact_path
 from printing.choices import CommandKind, CommandState, JobState, Link, Operation
@@ -146,9 +147,10 @@ class Session:
         async with asyncio.timeout(self._pace.answer_s):
             snapshot = await driver.snapshot()
         now = timezone.now()
+        outage = self._outage(view, now)
         await self._close_gap(view, now)
         self._heard = now
-        word = self._word(snapshot, view)
+        word = self._word(snapshot, view, outage)
         if says_something_new(view, word):
             await self._record(word)
         self._late = False
@@ -156,8 +158,15 @@ class Session:
         if view.command:
             await self._command(driver, view, view.command, word)
 
-    def _word(self, snapshot: Snapshot, view: PrinterView) -> Word:
-        word = word_of(snapshot, view.expected, firmware=self._firmware, late=self._late)
+    def _outage(self, view: PrinterView, now: datetime) -> dict[str, Any] | None:
+        """The silence that this reading ends, as a job's `gaps` have it; None where there was none."""
+        heard = self._gap_since or self._heard or view.heard_at
+        if not self._late or heard is None:
+            return None
+        return {"since": plain(heard), "until": plain(now), "within_limit": now - heard <= self._pace.gap}
+
+    def _word(self, snapshot: Snapshot, view: PrinterView, outage: dict[str, Any] | None) -> Word:
+        word = word_of(snapshot, view.expected, firmware=self._firmware, late=self._late, outage=outage)
         self._vanished = self._vanished + 1 if word.finding == Finding.VANISHED else 0
         # One reading without a trace may be a reading in between; two are not.
         return _unclear(word) if self._vanished == 1 else word

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -55,7 +56,10 @@ EFFECTS: dict[CommandKind, frozenset[Finding]] = {
 
 @dataclass(frozen=True)
 class Word:
-    """One thing a printer said, or that it says nothing. `expected`: the run it was compared with."""
+    """One thing a printer said, or that it says nothing. `expected`: the run it was compared with.
+
+    late: the first thing heard after a silence; outage: that silence as an entry of a job's `gaps`.
+    """
 
     link: Link
     machine: Machine = Machine.UNKNOWN
@@ -67,6 +71,7 @@ class Word:
     expected: str | None = None
     firmware: str = ""
     late: bool = False
+    outage: Mapping[str, Any] | None = None
 
     @property
     def axes(self) -> tuple[str, str, str, str]:
@@ -77,9 +82,18 @@ class Word:
         return self.seen.run[:120] if self.finding == Finding.FOREIGN and self.seen else ""
 
 
-def word_of(snapshot: Snapshot, expected: str | None, *, firmware: str, late: bool) -> Word:
+def word_of(
+    snapshot: Snapshot,
+    expected: str | None,
+    *,
+    firmware: str,
+    late: bool,
+    outage: Mapping[str, Any] | None = None,
+) -> Word:
     """A reading, compared with the run that should be there."""
     finding, seen = reconcile(snapshot, expected)
+    if seen is not None and seen is snapshot.current and seen.started_at is None and snapshot.elapsed_s:
+        seen = replace(seen, started_at=snapshot.observed_at - timedelta(seconds=snapshot.elapsed_s))
     text = snapshot.fault.text if snapshot.fault else snapshot.attention
     return Word(
         link=snapshot.link,
@@ -92,6 +106,7 @@ def word_of(snapshot: Snapshot, expected: str | None, *, firmware: str, late: bo
         expected=expected,
         firmware=firmware,
         late=late,
+        outage=outage,
     )
 
 
@@ -212,11 +227,13 @@ def _move_job(job: PrintJob, command: PrinterCommand | None, word: Word, actor: 
         lose_job(job, LOST[action], actor)
         return
     if job.state == JobState.STARTING:
-        run_job(job, seen.plate_digest if seen else "", actor)
+        digest, began = (seen.plate_digest, seen.started_at) if seen else ("", None)
+        run_job(job, digest, actor, started_at=began)
     if action in ENDINGS:
         text = word.text or ("" if action == Finding.FINISHED else f"The printer says: {word.run.label}.")
         used = seen.material_ml if seen else None
-        end_job(job, Ending(ENDINGS[action], layer, used, text, late=word.late), actor)
+        at, outage = (seen.ended_at if seen else None), (word.outage if word.late else None)
+        end_job(job, Ending(ENDINGS[action], layer, used, text, word.late, at, outage), actor)
     elif action == Finding.PAUSED:
         asked = command is not None and command.kind == CommandKind.PAUSE
         pause_seen(job, layer, asked=asked, text=word.text or "The print stands still.", actor=actor)

@@ -136,6 +136,18 @@ def test_what_is_no_scan_of_this_part_is_refused(guide: Mesh, _case: str, scan: 
 
 
 @pytest.mark.requirement("G-INS-01")
+def test_a_mirrored_part_is_another_part(guide: Mesh) -> None:
+    mirrored = simulate_scan(Mesh(guide.vertices * [-1.0, 1.0, 1.0], guide.faces[:, ::-1]), seed=2)
+    try:
+        deviation = inspect_scan(guide, mirrored.mesh, tolerance_mm=TOLERANCE_MM)
+    except ScanRefused:
+        return
+    assert np.linalg.det(deviation.pose[:3, :3]) == pytest.approx(1.0)
+    assert deviation.coverage < 0.8
+    assert deviation.maximum_mm > 1.0
+
+
+@pytest.mark.requirement("G-INS-01")
 def test_a_scan_of_one_corner_is_too_little(guide: Mesh) -> None:
     centres = guide.vertices[guide.faces].mean(axis=1)
     corner = Mesh(guide.vertices, guide.faces[centres[:, 0] < -3.0])

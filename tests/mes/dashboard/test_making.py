@@ -105,7 +105,7 @@ def test_the_reviewer_sees_what_is_signed(staff: Staff, as_: Visit) -> None:
     assert "I reviewed this" in html.unescape(page)
 
 
-WASH = {"value.duration_min": "6", "value.concentration_percent": "99"}
+WASH = {"value.duration_s": "6", "value.concentration_percent": "99"}
 
 
 @pytest.mark.requirement("ES-19")

@@ -44,6 +44,28 @@ def test_a_lot_leads_to_its_devices_and_back(floor: Floor, operator: Client) -> 
     assert floor.lot.code in operator.get(f"/builds/{job.build.code}/").content.decode()
 
 
+@pytest.mark.requirement("G-MAT-01")
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (Run.PRINTING, ("prints now on", "nothing is booked yet")),
+        (Run.PAUSED, ("stands still on", "nothing is booked yet")),
+        (Run.FAILED, ("failed on", "nothing was booked")),
+        (Run.CANCELLED, ("was cancelled on", "nothing was booked")),
+    ],
+)
+def test_a_lot_says_of_an_unbooked_print_what_it_does(
+    floor: Floor, operator: Client, state: Run, said: tuple[str, str]
+) -> None:
+    """A print that ended before its first layer takes nothing of the lot, and no longer prints."""
+    job = floor.start()
+    if state != Run.PRINTING:
+        hear(floor.printer, runs(job, state, layer=0, material_ml=0.0))
+    page = operator.get(f"/lots/{floor.lot.code}/").content.decode()
+    assert all(words in page for words in said)
+    assert page.count("prints now") == (state == Run.PRINTING)
+
+
 def test_a_layer_of_a_build_is_a_picture(floor: Floor, operator: Client, as_: Visit) -> None:
     build = floor.build
     answer = operator.get(f"/builds/{build.code}/layers/1/")

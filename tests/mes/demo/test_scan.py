@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from manifold3d import Manifold
@@ -38,6 +40,6 @@ def test_a_seed_is_a_scan() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"dropout_share": 1.0}, {"noise_mm": -0.1}, {"resolution_mm": 0.0}])
-def test_an_impossible_scanner_is_refused(wrong: dict[str, float]) -> None:
+def test_an_impossible_scanner_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="needed"):
         simulate_scan(PART, seed=1, **wrong)

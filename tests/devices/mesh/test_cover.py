@@ -1,0 +1,139 @@
+"""Missing material shows, wherever it is missing; what no scanner can see is not asked for (G-INS-01)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from manifold3d import Manifold
+
+from devices.catalog.cranial_guide import DESIGN, INSPECTION
+from devices.generators.base import Design
+from devices.generators.bone_guide import BoneGuide
+from devices.mesh.compare import Deviation, inspect_scan
+from devices.mesh.cover import Region
+from devices.mesh.distance import Surface, sample_surface
+from devices.mesh.sight import observable, spread_directions
+from devices.mesh.solid import mesh_of, solid_of
+from mes.demo.scan import simulate_scan
+
+pytestmark = pytest.mark.requirement("G-INS-01")
+HELD_SHARE = 0.01
+WANTED = INSPECTION["minimum_coverage"]
+
+
+@pytest.fixture(scope="module")
+def design() -> Design:
+    """A real guide, as the catalogue's cranial guide makes it, on a bone of a skull's size."""
+    bone = mesh_of(Manifold.sphere(1.0, 200).scale([72.0, 92.0, 66.0]))
+    return BoneGuide().generate(bone, {**DESIGN["defaults"], "landmark_mm": (5.0, 8.0, 65.0)})
+
+
+def regions(design: Design) -> tuple[Region, ...]:
+    return tuple(
+        Region(
+            f"tube_{number}",
+            tube.position_mm,
+            (-tube.axis[0], -tube.axis[1], -tube.axis[2]),
+            tube.outer_diameter_mm / 2.0,
+            tube.height_mm,
+        )
+        for number, tube in enumerate(design.features, start=1)
+    )
+
+
+def along_the_tube(design: Design, number: int, start: float, *, radius: float = 4.0) -> Manifold:
+    """Everything around a tube from `start` mm above the bone."""
+    tube = design.features[number - 1]
+    outward = -np.array(tube.axis)
+    side = np.cross(outward, [0.3, 0.9, 0.1])
+    side /= np.linalg.norm(side)
+    place = np.zeros((3, 4))
+    place[:, :3] = np.stack([side, np.cross(outward, side), outward], axis=1)
+    place[:, 3] = np.array(tube.position_mm) + start * outward
+    return Manifold.cylinder(40.0, radius, radius, 48).transform(place)
+
+
+def scanned(design: Design, part: Manifold, seed: int = 3) -> Deviation:
+    """The comparison with a noisy scan of `part`, held at its edge."""
+    corner = design.mesh.vertices[
+        np.argmax(np.linalg.norm(design.mesh.vertices - design.features[0].position_mm, axis=1))
+    ]
+    x, y, z = (float(value) for value in corner)
+    scan = simulate_scan(mesh_of(part), seed=seed, dropout_share=HELD_SHARE, held_at_mm=(x, y, z))
+    return inspect_scan(
+        design.mesh, scan.mesh, tolerance_mm=INSPECTION["tolerance_mm"], regions=regions(design)
+    )
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_noisy_scan_of_a_whole_guide_is_found_covered(design: Design, seed: int) -> None:
+    deviation = scanned(design, solid_of(design.mesh), seed)
+    assert deviation.coverage > WANTED
+    assert set(deviation.region_coverage) == {"tube_1", "tube_2"}
+    assert min(deviation.region_coverage.values()) > INSPECTION["minimum_feature_coverage"]
+    assert deviation.maximum_mm < INSPECTION["maximum_mm"]
+
+
+@pytest.mark.parametrize("above_bone_mm", [5.0, 8.0, 11.0])
+def test_a_tube_that_is_cut_off_is_missed(design: Design, above_bone_mm: float) -> None:
+    broken = solid_of(design.mesh) - along_the_tube(design, 2, above_bone_mm)
+    deviation = scanned(design, broken)
+    assert deviation.share_in_tolerance > INSPECTION["minimum_share"]
+    assert deviation.p95_mm < INSPECTION["maximum_p95_mm"]
+    assert deviation.region_coverage["tube_2"] < 0.9
+    assert deviation.region_coverage["tube_1"] > INSPECTION["minimum_feature_coverage"]
+
+
+def test_half_a_guide_is_missed(design: Design) -> None:
+    middle = (design.mesh.vertices.min(axis=0) + design.mesh.vertices.max(axis=0)) / 2.0
+    half = solid_of(design.mesh).trim_by_plane([1.0, 0.0, 0.0], float(middle[0]))
+    assert scanned(design, half).coverage < 0.8
+
+
+def test_a_bore_that_is_closed_shows_in_the_largest_deviation(design: Design) -> None:
+    plug = along_the_tube(design, 1, 2.0, radius=1.25) - along_the_tube(design, 1, 11.0, radius=2.0)
+    assert scanned(design, solid_of(design.mesh) + plug).maximum_mm > INSPECTION["maximum_mm"]
+
+
+def test_only_the_depth_of_the_bores_is_hidden(design: Design) -> None:
+    surface = Surface(design.mesh)
+    points, faces = sample_surface(design.mesh, 5_000, np.random.default_rng(1))
+    seen = observable(surface, points, surface.normals[faces])
+    bores = np.zeros(len(points), dtype=bool)
+    for tube in design.features:
+        away = points - np.array(tube.position_mm)
+        along = away @ np.array(tube.axis)
+        beside = np.linalg.norm(away - along[:, None] * np.array(tube.axis), axis=1)
+        bores |= beside < tube.inner_diameter_mm / 2.0 + 0.1
+    assert 0.2 < seen[bores].mean() < 0.6
+    assert seen[~bores].mean() > 0.98
+
+
+def test_a_convex_part_hides_nothing_and_a_closed_hollow_everything() -> None:
+    cube = Manifold.cube([20.0, 20.0, 20.0], True)
+    hollow = mesh_of(cube - Manifold.cube([10.0, 10.0, 10.0], True))
+    surface = Surface(hollow)
+    points, faces = sample_surface(hollow, 3_000, np.random.default_rng(0))
+    outside = np.abs(points).max(axis=1) > 9.0
+    seen = observable(surface, points, surface.normals[faces])
+    assert (seen == outside).all()
+    assert observable(surface, np.zeros((0, 3)), np.zeros((0, 3))).shape == (0,)
+
+
+def test_a_region_that_is_hidden_has_nothing_found() -> None:
+    hollow = mesh_of(
+        Manifold.cube([20.0, 24.0, 28.0]) - Manifold.cube([8.0, 8.0, 8.0]).translate([6.0, 6.0, 6.0])
+    )
+    scan = simulate_scan(hollow, seed=1, dropout_share=0.0)
+    inner = Region("inside", (10.0, 10.0, 5.0), (0.0, 0.0, 1.0), 5.9, 9.5)
+    deviation = inspect_scan(hollow, scan.mesh, tolerance_mm=0.3, regions=[inner])
+    assert deviation.region_coverage == {"inside": 0.0}
+    assert deviation.hidden == pytest.approx(384.0 / (384.0 + 3424.0), abs=0.01)
+
+
+def test_the_directions_are_spread_over_the_sphere() -> None:
+    directions = spread_directions(160)
+    assert np.linalg.norm(directions, axis=1) == pytest.approx(1.0)
+    cosines = directions @ directions.T - 2.0 * np.eye(160)
+    assert np.degrees(np.arccos(cosines.max(axis=1))).max() < 18.0
+    assert np.abs(directions.mean(axis=0)).max() < 0.01
