@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mes", "0012_lighter_log")]
+    dependencies = [("mes", "0013_accounts_guarded")]
 
     operations = [
         migrations.CreateModel(
