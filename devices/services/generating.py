@@ -13,17 +13,20 @@ from devices.mesh.io import read_mesh, write_stl
 from devices.models import Design, Segmentation
 from devices.services.designs import DesignMade, NotDesigned, thin_walls
 from mes.eventlog.base import plain
-from mes.exceptions import Reason
-from mes.services.artefacts import artefact_path, store_artefact
+from mes.exceptions import Reason, Refused
+from mes.services.artefacts import intact_path, store_artefact
 
 
 def compute_design(design_id: int) -> DesignMade | NotDesigned:
     """Run the design's generator on its bone surface. What is measured is the file as it is stored."""
     design = Design.objects.select_related("segmentation", "device__material").get(pk=design_id)
-    bone = read_mesh(artefact_path(design.segmentation.surface_id))
     try:
+        bone = read_mesh(intact_path(design.segmentation.surface_id))
         made = GENERATORS[design.generator].generate(bone, design.values)
     except DesignRefused as refusal:
+        return NotDesigned(_reasons(refusal.reasons))
+    except Refused as refusal:
+        # The stored bone is not what the record names (G-INT-01): nothing is computed from it.
         return NotDesigned(_reasons(refusal.reasons))
     stl = write_stl(made.mesh)
     report = check_mesh(read_mesh(stl))

@@ -11,7 +11,7 @@ from mes.demo.people import actor, typed
 from mes.demo.plant import KIND, a_printer_waits
 from mes.demo.scan import simulate_scan
 from mes.demo.teller import Teller
-from mes.services.artefacts import artefact_path
+from mes.services.artefacts import intact_path
 from printing.choices import BuildState, CommandKind, CommandState, JobState
 from printing.models import Build, ParameterSet, PrintJob
 from printing.services.builds import create_build, verify_build
@@ -184,7 +184,7 @@ def _scan(case: Case) -> bytes:
     design = case.refresh().current_design
     if design is None or design.mesh_id is None:
         raise LookupError("there is no approved mesh")
-    return write_stl(simulate_scan(read_mesh(artefact_path(design.mesh_id)), seed=case.device.pk).mesh)
+    return write_stl(simulate_scan(read_mesh(intact_path(design.mesh_id)), seed=case.device.pk).mesh)
 
 
 def release(teller: Teller, case: Case) -> Report:

@@ -25,7 +25,7 @@ from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason, Refused
 from mes.models import Artefact
 from mes.permissions import require
-from mes.services.artefacts import artefact_path, require_intact, store_artefact
+from mes.services.artefacts import intact_path, store_artefact
 from quality.catalog.plan import InspectionPlan, read_plan
 from quality.choices import Outcome
 from quality.events import InspectionMeasured, InspectionRefused
@@ -53,13 +53,10 @@ def measure_scan(inspection_id: int) -> Callable[[], Measurement]:
     ).get(pk=inspection_id)
     plan = read_plan(inspection.device.master.inspection)
     nominal = nominal_of(inspection.device)
-    require_intact(nominal)
-    require_intact(inspection.scan)
+    surface, received = intact_path(nominal), intact_path(inspection.scan)
     try:
-        scan = read_mesh(artefact_path(inspection.scan))
-        deviation = inspect_scan(
-            read_mesh(artefact_path(nominal)), scan, tolerance_mm=plan.tolerance_mm, seed=SEED
-        )
+        scan = read_mesh(received)
+        deviation = inspect_scan(read_mesh(surface), scan, tolerance_mm=plan.tolerance_mm, seed=SEED)
         _refuse_copy(deviation)
     except InvalidInput as refusal:
         reasons = refusal.reasons
