@@ -88,10 +88,10 @@ def place_order(teller: Teller, master: str) -> Case:
     )
     teller.act(
         f"{order.code}: under review.",
-        lambda: start_order_review(order_id=order.pk, actor=actor("coordinator")),
+        lambda: start_order_review(order_id=order.pk, actor=actor("coordinator2")),
         unless=lambda: step() != OrderStage.SUBMITTED,
     )
-    for username, role in (("coordinator", Role.ORD), ("regulatory", Role.RA)):
+    for username, role in (("coordinator2", Role.ORD), ("regulatory", Role.RA)):
         teller.act(
             f"{order.code}: approved ({role.label.lower()}).",
             lambda u=username, r=role: approve_order(  # type: ignore[misc]  # bound for this turn of the loop

@@ -143,9 +143,11 @@ def order_device(told: Told, master: str) -> str:
     assert stale == {"ES-19"}
     digest = prescriber.get(f"orders/{order}/to-sign/submit/")["digest"]
     assert prescriber.sign(f"orders/{order}/submit/", {"digest": digest})["stage"] == "submitted"
-    assert coordinator.post(f"orders/{order}/start-review/")["stage"] == "under_review"
-    coordinator.sign(f"orders/{order}/approve/")
-    assert coordinator.refused(f"orders/{order}/approve/", status=403)
+    second = Client(make_person(Role.ORD))
+    assert second.post(f"orders/{order}/start-review/")["stage"] == "under_review"
+    assert coordinator.refused(f"orders/{order}/approve/", status=403) == {"G-SOD-01"}
+    second.sign(f"orders/{order}/approve/")
+    assert second.refused(f"orders/{order}/approve/", status=403)
     assert told[Role.RA].sign(f"orders/{order}/approve/")["stage"] == "accepted"
     found = coordinator.get("devices/")["results"]
     return str(next(row["code"] for row in found if row["order"] == order))
