@@ -41,6 +41,7 @@ class Acting(APIView):
     """A view whose actor is the signed-in person. permits: verb of the view to action of `mes.permissions`."""
 
     permits: ClassVar[Mapping[str, str]] = {}
+    http_method_names = ("get", "post", "put", "patch", "delete", "head", "options")
 
     @property
     def actor(self) -> Actor:

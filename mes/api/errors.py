@@ -40,8 +40,13 @@ CODES = {401: "not_signed_in", 403: "not_permitted", 404: "not_found"}
 CURES = {
     400: "Correct what is named and send it again.",
     401: "Sign in, or send a key that is open.",
+    403: "Ask the security administrator for the role; in a browser, load the page again first.",
     404: "Look at the list again.",
+    405: "Use a verb that the answer's `Allow` names; the schema at /api/schema/ has them all.",
+    406: "Accept application/json.",
     413: "Send less.",
+    415: "Send application/json, or multipart/form-data where a file goes along.",
+    429: "Wait a while, then send it again.",
 }
 TOO_MUCH = "The request holds too many files or fields, or what it says cannot be trusted."
 UNNAMED = ("detail", "non_field_errors")
