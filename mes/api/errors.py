@@ -15,6 +15,7 @@ from mes.api.parsers import TooLarge
 from mes.exceptions import (
     Conflict,
     ContentChanged,
+    ContentUnseen,
     IdentityErased,
     InvalidInput,
     NotKnown,
@@ -32,6 +33,7 @@ STATUS: dict[type[Refused], int] = {
     SignatureRefused: 403,
     SigningStopped: 403,
     ContentChanged: 409,
+    ContentUnseen: 409,
     Conflict: 409,
     TooOften: 429,
     IdentityErased: 410,
@@ -57,7 +59,10 @@ def status_of(refusal: Refused) -> int:
 
 
 def as_json(refusal: Refused) -> dict[str, Any]:
-    return {
+    """Where a signature lacked the digest of what it is over, the answer shows both (ES-19)."""
+    unseen = isinstance(refusal, ContentUnseen) and refusal.content is not None
+    shown = {"content": refusal.content, "digest": refusal.digest} if unseen else {}
+    return shown | {
         "code": refusal.code,
         "reasons": [
             {"rule": reason.rule, "text": reason.text, "cure": reason.cure} for reason in refusal.reasons

@@ -75,7 +75,7 @@ def signature_withdraw(request: HttpRequest, number: int) -> HttpResponse:
             signature_id=row.pk,
             reason=request.POST.get("reason", "").strip()[:2000],
             actor=actor_of(request),
-            credentials=typed_credentials(request, shown=True),
+            credentials=typed_credentials(request),
         )
         messages.success(request, "The signature is withdrawn. It stays in the record, with the reason.")
         return gone_to(request, reverse("signature", args=[row.pk]))
@@ -173,7 +173,7 @@ def handwritten_verify(request: HttpRequest, number: int) -> HttpResponse:
         verify_handwritten(
             handwritten_id=row.pk,
             actor=actor_of(request),
-            credentials=typed_credentials(request, shown=True),
+            credentials=typed_credentials(request),
         )
         messages.success(request, "Verified as a true copy.")
         return gone_to(request, reverse("handwritten"))

@@ -110,6 +110,6 @@ def actor(username: str) -> Actor:
     return Actor.person(person(username).pk)
 
 
-def typed(username: str, *, digest: str = "", comment: str = "") -> Credentials:
+def typed(username: str, *, digest: str | None = None, comment: str = "") -> Credentials:
     """What this person types to sign."""
     return Credentials(username, password(), digest, comment)

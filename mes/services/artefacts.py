@@ -17,7 +17,6 @@ from mes.eventlog.rowcheck import disposed_files
 from mes.exceptions import Refused
 from mes.models import Artefact
 
-
 VERDICT_S = 300
 """For how long a large file that nobody touched meanwhile is taken as intact, where it is read part by part."""
 

@@ -59,7 +59,7 @@ class Who:
     def actor(self) -> Actor:
         return Actor.person(self.person.pk)
 
-    def typed(self, *, password: str = PASSWORD, digest: str = "", comment: str = "") -> Credentials:
+    def typed(self, *, password: str = PASSWORD, digest: str | None = None, comment: str = "") -> Credentials:
         return Credentials(self.username, password, digest, comment)
 
 
