@@ -60,8 +60,9 @@ def status_of(refusal: Refused) -> int:
 
 def as_json(refusal: Refused) -> dict[str, Any]:
     """Where a signature lacked the digest of what it is over, the answer shows both (ES-19)."""
-    unseen = isinstance(refusal, ContentUnseen) and refusal.content is not None
-    shown = {"content": refusal.content, "digest": refusal.digest} if unseen else {}
+    shown: dict[str, Any] = {}
+    if isinstance(refusal, ContentUnseen) and refusal.content is not None:
+        shown = {"content": refusal.content, "digest": refusal.digest}
     return shown | {
         "code": refusal.code,
         "reasons": [
