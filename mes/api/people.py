@@ -17,8 +17,8 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from mes.api.base import Acting, NoInput, given
-from mes.choices import Role
 from mes.models import AccessToken, Account, Person
+from mes.scope import known_people
 from mes.selectors import roles_of
 from mes.services.tokens import issue_token, revoke_token
 
@@ -41,9 +41,7 @@ class PersonViewSet(Acting, ListModelMixin, GenericViewSet[Person]):
     queryset = Person.objects.none()
 
     def get_queryset(self) -> QuerySet[Person]:
-        found = Person.objects.filter(active=True).order_by("pk")
-        everybody = self.viewer.every_order or Role.SEC in self.viewer.roles
-        return found if everybody else found.filter(pk__in=[self.viewer.person_id or 0])
+        return known_people(Person.objects.filter(active=True).order_by("pk"), self.viewer)
 
 
 class KeyInput(serializers.Serializer[Any]):
