@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from django.db.models import Model
 from django.http import HttpRequest
@@ -74,6 +75,8 @@ class Looking:
 
 def opens(request: HttpRequest, name: str, key: object = "") -> bool:
     """Whether the page `name`, of the thing `key` (a code, a number, a token), opens for who looks."""
+    if viewer_behind(request).person_id is None:
+        return False
     looking = _looking(request)
     asked = (name, str(key))
     if asked not in looking.doors:
@@ -83,7 +86,7 @@ def opens(request: HttpRequest, name: str, key: object = "") -> bool:
 
 def opens_address(request: HttpRequest, address: str) -> bool:
     """Likewise for an address, such as the one that a record is looked at under."""
-    found = resolve(address.partition("?")[0])
+    found = resolve(urlsplit(address).path)
     return opens(request, found.view_name, next(iter(found.kwargs.values()), ""))
 
 
