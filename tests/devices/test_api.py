@@ -112,7 +112,8 @@ def test_the_story_from_patient_to_frozen_design(drain: Drain, tmp_path: Path) -
     assert shown["content"]["patient"] == token
     assert prescriber.sign(f"orders/{order}/submit/", {"digest": shown["digest"]})["stage"] == "submitted"
     coordinator.post(f"orders/{order}/start-review/")
-    coordinator.sign(f"orders/{order}/approve/")
+    coordinator.sign(f"orders/{order}/approve/", None, 403)
+    Client(make_person(Role.ORD)).sign(f"orders/{order}/approve/")
     assert people[Role.RA].sign(f"orders/{order}/approve/")["stage"] == "accepted"
 
     device = coordinator.get("devices/?phase=imaging")["results"][0]["code"]
