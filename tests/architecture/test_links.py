@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from html import unescape
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -29,7 +30,7 @@ def refused_links(client: Client) -> list[str]:
     waiting, seen, followed, refused = deque([("/", "")]), {"/"}, Counter[str](), []
     while waiting:
         address, source = waiting.popleft()
-        answer = client.get(address, follow=True)
+        answer: Any = client.get(address, follow=True)
         # Read to its end, a file is closed.
         page = (b"".join(answer.streaming_content) if answer.streaming else answer.content).decode(
             errors="replace"
