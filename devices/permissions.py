@@ -155,6 +155,13 @@ def order_is_approved_by_others_than_its_prescriber(order: Order) -> Parts:
     return _prescribers(order)
 
 
+@segregated("devices.approve_order", cure="Another coordinator, or regulatory affairs, approves it.")
+def order_is_approved_by_others_than_its_authors(order: Order) -> Parts:
+    """Who wrote an order down, or one of its characteristics, does not approve it."""
+    stated = {int(row["author"]) for row in order.characteristics if row.get("author")}
+    return dict.fromkeys({order.created_by_id, *stated}, "wrote this order")
+
+
 @segregated("devices.approve_segmentation", cure="Another clinical reviewer decides on it.")
 def segmentation_is_approved_by_another(device: Device) -> Parts:
     """Who made a segmentation does not approve it."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,14 @@ class ContentChanged(SignatureRefused):
     """What was to be signed is no longer what was shown (ES-19)."""
 
     code = "content_changed"
+
+
+class ContentUnseen(SignatureRefused):
+    """Nothing says which content the signer was shown (ES-19). `content` is what would be signed, and `digest` its own."""
+
+    code = "content_unseen"
+    content: Mapping[str, Any] | None = None
+    digest = ""
 
 
 class SigningStopped(SignatureRefused):

@@ -20,7 +20,7 @@ from mes.eventlog.base import Actor
 from mes.models import Artefact
 from mes.permissions import may, require
 from mes.registry import Registry
-from mes.services.artefacts import artefact_path, require_intact
+from mes.services.artefacts import intact_path
 
 Named = tuple[str | None, str]
 """SHA-256 of a file, or None where there is none yet, and its name without the ending, made of codes alone."""
@@ -111,9 +111,8 @@ def file_of(page: str, subject: Any, sha256: str, actor: Actor) -> File:
 def sent(file: File, *, inline: bool = False) -> FileResponse:
     """The file, checked against its digest before it leaves (G-INT-01): an attachment, or in the page where it may be."""
     artefact = Artefact.objects.get(pk=file.sha256)
-    require_intact(artefact)
     return FileResponse(
-        artefact_path(artefact).open("rb"),
+        intact_path(artefact).open("rb"),
         as_attachment=not inline or file.media_type not in INLINE,
         filename=file.name,
         content_type=file.media_type,

@@ -127,9 +127,12 @@ def belongs_to_everybody(*models: type[Model], names_orders: bool = False) -> No
 def visible(rows: QuerySet[M], viewer: Viewer) -> QuerySet[M]:
     """The rows that the viewer may know. Raises RegistrationError for a table that nobody declared (K-14).
 
-    A row of several orders, such as a build, is known to whoever may know all of them.
+    A row of several orders, such as a build, is known to whoever may know all of them. Requests that name orders are in
+    no list of somebody of another company; one by one, their pages ask for a right, or for a part in them.
     """
     belonging = BELONGINGS[rows.model._meta.db_table]
+    if belonging.names_orders and viewer.external:
+        return rows.none()
     if belonging.kind == "everybody" or viewer.every_order:
         return rows
     if belonging.kind == "plant" or viewer.person_id is None:
@@ -154,6 +157,13 @@ def may_know(viewer: Viewer, thing: Model) -> bool:
     if belonging.kind == "everybody" or viewer.every_order:
         return True
     return visible(type(thing)._default_manager.filter(pk=thing.pk), viewer).exists()
+
+
+def known_people(people: QuerySet[Person], viewer: Viewer) -> QuerySet[Person]:
+    """Of some people, those whose names and roles a viewer may know: everybody's for who knows every order, or gives
+    roles; for others, of other companies too, only themselves."""
+    everybody = viewer.every_order or R.SEC in viewer.roles
+    return people if everybody else people.filter(pk=viewer.person_id or 0)
 
 
 def may_know_record(viewer: Viewer, root: str, key: str) -> bool:

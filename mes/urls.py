@@ -41,5 +41,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 
 handler400 = "mes.api.failures.bad_request"
+handler403 = "mes.api.failures.forbidden"
 handler404 = "mes.api.failures.not_found"
 handler500 = "mes.api.failures.broken"

@@ -16,8 +16,8 @@ from devices.selectors.orders import expected_side
 from devices.services.designs import DesignMade, NotDesigned, thin_walls
 from devices.services.laterality import side_faults, side_measures
 from mes.eventlog.base import plain
-from mes.exceptions import Reason
-from mes.services.artefacts import artefact_path, store_artefact
+from mes.exceptions import Reason, Refused
+from mes.services.artefacts import intact_path, store_artefact
 
 
 def compute_design(design_id: int) -> DesignMade | NotDesigned:
@@ -25,16 +25,19 @@ def compute_design(design_id: int) -> DesignMade | NotDesigned:
     design = Design.objects.select_related("segmentation__study", "device__material", "device__order").get(
         pk=design_id
     )
-    bone = read_mesh(artefact_path(design.segmentation.surface_id))
     asked = {name: value for name, value in design.values.items() if name != MIDLINE.name}
     try:
+        bone = read_mesh(intact_path(design.segmentation.surface_id))
+        volume = load_volume(intact_path(str(design.segmentation.study.volume_id)))
         made = GENERATORS[design.generator].generate(bone, asked)
     except DesignRefused as refusal:
+        return NotDesigned(_reasons(refusal.reasons))
+    except Refused as refusal:
+        # The stored bone is not what the record names (G-INT-01): nothing is computed from it.
         return NotDesigned(_reasons(refusal.reasons))
     stl = write_stl(made.mesh)
     solid = read_mesh(stl)
     report = check_mesh(solid)
-    volume = load_volume(artefact_path(str(design.segmentation.study.volume_id)))
     side = side_measures(solid, bone, volume, design.values)
     problems = [
         *_unsound(report),

@@ -21,7 +21,8 @@ from devices.segmentation.base import SEGMENTERS, SegmentationRefused
 from devices.segmentation.base import Segmentation as Segmented
 from devices.services.segmentations import NotSegmented, SegmentationMade
 from mes.eventlog.base import plain
-from mes.services.artefacts import artefact_path, store_artefact
+from mes.exceptions import Refused
+from mes.services.artefacts import intact_path, store_artefact
 
 BONE_WINDOW_HU, BONE_LEVEL_HU = 2000.0, 400.0
 AXES: dict[Plane, int] = {"axial": 0, "coronal": 1, "sagittal": 2}
@@ -33,14 +34,17 @@ def compute_segmentation(
     """Run the segmenter that the device's master names on a study's volume, with the parameters that a person chose."""
     study = Study.objects.select_related("device__master").get(pk=study_id)
     section = _with_chosen(study.device.master.segmentation, chosen or {})
-    volume = load_volume(artefact_path(str(study.volume_id)))
     try:
+        volume = load_volume(intact_path(str(study.volume_id)))
         found = SEGMENTERS[section["segmenter"]](volume, section["parameters"])
         surface = _surface(volume, found.mask, section.get("surface", {}))
     except (SegmentationRefused, SurfaceRefused) as refusal:
         return NotSegmented(
             [{"code": "not_segmented", "text": text, "cure": refusal.cure} for text in refusal.reasons]
         )
+    except Refused as refusal:
+        # The stored volume is not what the record names (G-INT-01): nothing is computed from it.
+        return NotSegmented([{"code": r.rule, "text": r.text, "cure": r.cure} for r in refusal.reasons])
     return SegmentationMade(_facts(volume, found, surface, section))
 
 

@@ -41,6 +41,7 @@ class Acting(APIView):
     """A view whose actor is the signed-in person. permits: verb of the view to action of `mes.permissions`."""
 
     permits: ClassVar[Mapping[str, str]] = {}
+    http_method_names = ("get", "post", "put", "patch", "delete", "head", "options")
 
     @property
     def actor(self) -> Actor:
@@ -120,9 +121,10 @@ class NoInput(serializers.Serializer[Any]):
 
 
 class SigningInput(serializers.Serializer[Any]):
-    """The two components of a signature, and the digest of the content that was shown, if it was.
+    """The two components of a signature, and the digest of the content that was shown.
 
-    Within a running series of a session the user id may be left out. A client with a key always sends both.
+    Without the digest nothing is signed: the answer (409, `content_unseen`) has the `content` that would be, and its
+    `digest`. Send the same again with it, once it was read (ES-19). Within a running series of a session the user id may be left out. A client with a key always sends both.
     """
 
     username = serializers.CharField(max_length=150, required=False, default="", allow_blank=True)
@@ -131,7 +133,13 @@ class SigningInput(serializers.Serializer[Any]):
     )
     assertion = serializers.CharField(max_length=20_000, write_only=True, required=False, default="")
     meaning = serializers.CharField(max_length=20, required=False, default="", allow_blank=True)
-    digest = serializers.RegexField(r"^[0-9a-f]{64}$", required=False, default="")
+    digest = serializers.RegexField(
+        r"^[0-9a-f]{64}$",
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="SHA-256 of the content that was shown; without it nothing is signed (409 with content and digest)",
+    )
     comment = serializers.CharField(max_length=2000, required=False, default="", allow_blank=True)
 
 

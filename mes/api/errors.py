@@ -15,6 +15,7 @@ from mes.api.parsers import TooLarge
 from mes.exceptions import (
     Conflict,
     ContentChanged,
+    ContentUnseen,
     IdentityErased,
     InvalidInput,
     NotKnown,
@@ -32,6 +33,7 @@ STATUS: dict[type[Refused], int] = {
     SignatureRefused: 403,
     SigningStopped: 403,
     ContentChanged: 409,
+    ContentUnseen: 409,
     Conflict: 409,
     TooOften: 429,
     IdentityErased: 410,
@@ -40,8 +42,13 @@ CODES = {401: "not_signed_in", 403: "not_permitted", 404: "not_found"}
 CURES = {
     400: "Correct what is named and send it again.",
     401: "Sign in, or send a key that is open.",
+    403: "Ask the security administrator for the role; in a browser, load the page again first.",
     404: "Look at the list again.",
+    405: "Use a verb that the answer's `Allow` names; the schema at /api/schema/ has them all.",
+    406: "Accept application/json.",
     413: "Send less.",
+    415: "Send application/json, or multipart/form-data where a file goes along.",
+    429: "Wait a while, then send it again.",
 }
 TOO_MUCH = "The request holds too many files or fields, or what it says cannot be trusted."
 UNNAMED = ("detail", "non_field_errors")
@@ -53,7 +60,11 @@ def status_of(refusal: Refused) -> int:
 
 
 def as_json(refusal: Refused) -> dict[str, Any]:
-    return {
+    """Where a signature lacked the digest of what it is over, the answer shows both (ES-19)."""
+    shown: dict[str, Any] = {}
+    if isinstance(refusal, ContentUnseen) and refusal.content is not None:
+        shown = {"content": refusal.content, "digest": refusal.digest}
+    return shown | {
         "code": refusal.code,
         "reasons": [
             {"rule": reason.rule, "text": reason.text, "cure": reason.cure} for reason in refusal.reasons

@@ -18,8 +18,8 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from mes.api.base import Acting, NoInput, ReasonInput, given
-from mes.choices import Role
 from mes.models import AccessToken, Account, Person
+from mes.scope import known_people
 from mes.selectors import roles_of
 from mes.services.people import deactivate_person, open_account, register_person
 from mes.services.tokens import issue_token, revoke_token
@@ -91,9 +91,7 @@ class PersonViewSet(Acting, ListModelMixin, GenericViewSet[Person]):
         return Response(PersonOutput(person).data)
 
     def get_queryset(self) -> QuerySet[Person]:
-        found = Person.objects.filter(active=True).order_by("pk")
-        everybody = self.viewer.every_order or Role.SEC in self.viewer.roles
-        return found if everybody else found.filter(pk__in=[self.viewer.person_id or 0])
+        return known_people(Person.objects.filter(active=True).order_by("pk"), self.viewer)
 
 
 class KeyInput(serializers.Serializer[Any]):

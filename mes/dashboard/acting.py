@@ -86,7 +86,7 @@ def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
             # A dialog is no page: whoever opens its address is shown what it is about.
             return redirect(page_of(page, code, subject))
         return render(request, "mes/parts/act.html", _context(request, action, subject, code, fields))
-    typed = typed_credentials(request, shown=action.content is not None)
+    typed = typed_credentials(request)
     doing = Doing(subject, read_values(fields, request), actor_of(request), typed)
     done = action.do(doing)
     if isinstance(done, Next):

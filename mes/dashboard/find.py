@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 
 from devices.models import Device, Order
 from mes.api.actors import viewer_behind
+from mes.dashboard.doors import opens
 from mes.models import Disposal, EmergencyAccess, ErasureRequest, LegalHold
 from mes.scope import Viewer, visible
 from printing.models import Build, Container, MaterialLot, Printer, PrintJob
@@ -40,10 +41,13 @@ def number_of(code: str, letter: str) -> int:
 
 
 def find(request: HttpRequest) -> HttpResponse:
-    """Go to what a code names. Reads serial numbers and container labels too, as a scanner sends them."""
+    """Go to what a code names. Reads serial numbers and container labels too, as a scanner sends them.
+
+    A code whose page does not open for who asks is answered as one that nobody has (11.10(d)).
+    """
     code = request.GET.get("code", "").strip()[:40]
     target = _page_of(code, viewer_behind(request))
-    if target:
+    if target and opens(request, *target):
         return redirect(target[0], code=target[1])
     return render(request, "mes/not_found.html", {"code": code}, status=404)
 

@@ -9,7 +9,8 @@ from django.urls import reverse
 
 from mes.api.actors import viewer_behind
 from mes.choices import Role
-from mes.permissions import PERMISSIONS
+from mes.permissions import PERMISSIONS, Permission
+from mes.scope import Viewer
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,13 @@ def roles_behind(request: HttpRequest) -> frozenset[Role]:
     return viewer_behind(request).roles
 
 
+def _opens(permission: Permission, viewer: Viewer) -> bool:
+    """By role; what tells of every order is for nobody of another company."""
+    return bool(permission.roles & viewer.roles) and not (permission.every_order and viewer.external)
+
+
 def links_for(request: HttpRequest, entries: tuple[Entry, ...] = ENTRIES) -> list[Link]:
-    roles = roles_behind(request)
+    viewer = viewer_behind(request)
     current = request.resolver_match.view_name if request.resolver_match else ""
     return [
         Link(
@@ -110,5 +116,5 @@ def links_for(request: HttpRequest, entries: tuple[Entry, ...] = ENTRIES) -> lis
             entry.name == "my-work",
         )
         for entry in entries
-        if not entry.action or PERMISSIONS[entry.action].roles & roles
+        if not entry.action or _opens(PERMISSIONS[entry.action], viewer)
     ]

@@ -17,7 +17,7 @@ from mes.eventlog.base import Actor
 from mes.exceptions import NotPermitted
 from mes.models import EmergencyAccess, IdentityView, Patient
 from mes.permissions import may, require
-from mes.scope import visible
+from mes.scope import Viewer, visible
 from mes.services.erasure import request_erasure
 from mes.services.viewing import emergency_of, knows_patient, look_up_patient, view_identity
 
@@ -40,11 +40,10 @@ def patients(request: HttpRequest) -> HttpResponse:
 
 
 def patient_by(request: HttpRequest, token: str) -> Patient:
-    """The patient, for somebody whose business it is: by role, by an order that brought them here, or in an emergency that
-    lasts. Another patient is not there, and is not told from a token that nobody has (P11-10d)."""
+    """The patient, for somebody whose business it is. Another patient is not there, and is not told from a token that nobody has (P11-10d)."""
     actor = actor_of(request)
     patient = Patient.objects.filter(token=token).first()
-    if patient is not None and (_is_theirs(request, patient) or emergency_of(patient, actor)):
+    if patient is not None and may_open(patient, actor, viewer_behind(request)):
         return patient
     if not any(may(actor, action) for action in (*OF_THEIR_PATIENTS, *OF_EVERY_PATIENT)):
         raise NotPermitted(
@@ -55,11 +54,12 @@ def patient_by(request: HttpRequest, token: str) -> Patient:
     raise Http404
 
 
-def _is_theirs(request: HttpRequest, patient: Patient) -> bool:
-    actor = actor_of(request)
-    if viewer_behind(request).every_order and any(may(actor, action) for action in OF_EVERY_PATIENT):
+def may_open(patient: Patient, actor: Actor, viewer: Viewer) -> bool:
+    """Whether the patient's page opens: by role, by an order that brought them here, or in an emergency that lasts."""
+    if viewer.every_order and any(may(actor, action) for action in OF_EVERY_PATIENT):
         return True
-    return any(may(actor, action) for action in OF_THEIR_PATIENTS) and knows_patient(actor, patient)
+    theirs = any(may(actor, action) for action in OF_THEIR_PATIENTS) and knows_patient(actor, patient)
+    return theirs or emergency_of(patient, actor) is not None
 
 
 def order_behind(request: HttpRequest, patient: Patient) -> Order | None:

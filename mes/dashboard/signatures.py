@@ -26,7 +26,7 @@ from mes.exceptions import InvalidInput
 from mes.models import HandwrittenSignature, Signature
 from mes.permissions import PERMISSIONS, may, require
 from mes.scope import may_know_record
-from mes.services.artefacts import artefact_path
+from mes.services.artefacts import intact_path
 from mes.services.signing_handwritten import (
     SELDOM,
     store_scan,
@@ -75,7 +75,7 @@ def signature_withdraw(request: HttpRequest, number: int) -> HttpResponse:
             signature_id=row.pk,
             reason=request.POST.get("reason", "").strip()[:2000],
             actor=actor_of(request),
-            credentials=typed_credentials(request, shown=True),
+            credentials=typed_credentials(request),
         )
         messages.success(request, "The signature is withdrawn. It stays in the record, with the reason.")
         return gone_to(request, reverse("signature", args=[row.pk]))
@@ -173,7 +173,7 @@ def handwritten_verify(request: HttpRequest, number: int) -> HttpResponse:
         verify_handwritten(
             handwritten_id=row.pk,
             actor=actor_of(request),
-            credentials=typed_credentials(request, shown=True),
+            credentials=typed_credentials(request),
         )
         messages.success(request, "Verified as a true copy.")
         return gone_to(request, reverse("handwritten"))
@@ -190,10 +190,10 @@ def handwritten_verify(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def handwritten_scan(request: HttpRequest, number: int) -> HttpResponseBase:
-    """The scan itself, for those who bring or verify one."""
+    """The scan itself, checked against its digest (G-INT-01), for those who bring or verify one."""
     if not may(actor_of(request), "mes.verify_handwritten"):
         require(actor_of(request), "mes.upload_handwritten")
     row = get_object_or_404(HandwrittenSignature.objects.select_related("scan"), pk=number)
-    file = artefact_path(row.scan).open("rb")
+    file = intact_path(row.scan).open("rb")
     name = f"{row.scan_id[:12]}.{row.scan.media_type.rpartition('/')[2]}"
     return FileResponse(file, content_type=row.scan.media_type, as_attachment=True, filename=name)

@@ -58,14 +58,13 @@ def signing_context(
     }
 
 
-def typed_credentials(request: HttpRequest, *, shown: bool) -> Credentials:
-    """What was typed. Where the dialog shows what is signed, a signature without its digest is over something that
-    nobody saw."""
+def typed_credentials(request: HttpRequest) -> Credentials:
+    """What was typed, and the digest that the dialog showed. Without one nothing is signed (ES-19)."""
     typed = request.POST
     return Credentials(
         username=typed.get("username", "").strip()[:150],
         password=typed.get("password", ""),
-        digest=typed.get("digest", "") or ("nothing was shown" if shown else ""),
+        digest=typed.get("digest", ""),
         comment=typed.get("comment", "").strip()[:2000],
         series=series_of(request),
         assertion=typed.get("assertion", "")[:20_000],
@@ -92,7 +91,7 @@ def my_signature(request: HttpRequest) -> HttpResponse:
     reset = was_reset(account.person)
     if request.method == "POST":
         sign_statement = re_enrol if reset else accept_statement
-        sign_statement(actor=actor_of(request), credentials=typed_credentials(request, shown=True))
+        sign_statement(actor=actor_of(request), credentials=typed_credentials(request))
         messages.success(request, "You signed the statement of accountability.")
         return gone_to(request, reverse("my-signature"))
     context: dict[str, Any] = {

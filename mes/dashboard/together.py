@@ -82,7 +82,7 @@ def together(request: HttpRequest, name: str) -> HttpResponse:
             raise InvalidInput(
                 "Some of what was chosen does not wait any more.", cure="Open the list again.", rule="ES-19"
             )
-        credentials = typed_credentials(request, shown=False)
+        credentials = typed_credentials(request)
         sign_together(deeds=deeds, meaning=action.meaning, credentials=credentials)
         messages.success(request, f"Signed: {', '.join(deed.code for deed in deeds)}.")
         return gone_to(request, reverse("sign-together", args=[name]))

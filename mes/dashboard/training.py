@@ -14,14 +14,15 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, viewer_behind
 from mes.choices import DocumentStage, Role
 from mes.dashboard.actions import offered
 from mes.models import ControlledDocument, Curriculum, DocumentRevision, Person, TrainingRecord
 from mes.panels import worklist
 from mes.permissions import PERMISSIONS, Permission, require
+from mes.scope import known_people
 from mes.selectors import people_with, roles_of_people
-from mes.services.artefacts import artefact_path, require_intact
+from mes.services.artefacts import intact_path
 from mes.training import Required, counts, required_of, revision_in_force
 
 PEOPLE_SHOWN = 300
@@ -57,7 +58,7 @@ class Skills:
 def skills(request: HttpRequest) -> HttpResponse:
     """Who is trained for what now: people against documents, each cell with its word, and who lacks what they need.
 
-    `?q=` narrows to names, `?document=` to numbers, `?missing` to people who may not do something that their roles carry.
+    Who may not know everybody sees the own row alone. `?q=` narrows to names, `?document=` to numbers, `?missing` to people who may not do something that their roles carry.
     """
     require(actor_of(request), "mes.read_training")
     now = timezone.now()
@@ -67,7 +68,11 @@ def skills(request: HttpRequest) -> HttpResponse:
     documents = documents.annotate(asked=Exists(asking)).order_by("-asked", "number")
     required = required_of(list(documents[:DOCUMENTS_SHOWN]), now)
     asked = _asked(required)
-    known = _people(asked).filter(full_name__icontains=search).order_by("full_name", "pk")
+    known = (
+        known_people(_people(asked), viewer_behind(request))
+        .filter(full_name__icontains=search)
+        .order_by("full_name", "pk")
+    )
     people = list(known[:PEOPLE_SHOWN])
     rows = _rows(people, required, now, asked)
     context = {
@@ -252,11 +257,10 @@ def document_file(request: HttpRequest, number: str, revision: str) -> FileRespo
     )
     if row is None:
         raise Http404
-    require_intact(row.file)
     word = _word(row, revision_in_force(row.document, timezone.now()), timezone.now())
     ending = ENDINGS.get(row.file.media_type, "bin")
     return FileResponse(
-        artefact_path(row.file).open("rb"),
+        intact_path(row.file).open("rb"),
         as_attachment=True,
         filename=f"{number}-rev-{revision}-{word}.{ending}",
         content_type=row.file.media_type,

@@ -29,7 +29,7 @@ from mes.demo.people import actor, person, typed
 from mes.demo.teller import Teller
 from mes.eventlog.unit import unit_of_work
 from mes.models import Patient
-from mes.services.artefacts import artefact_path
+from mes.services.artefacts import intact_path
 from mes.services.patients import Identity, register_patient
 
 TRAINING = "cranial_guide_training"
@@ -88,10 +88,10 @@ def place_order(teller: Teller, master: str) -> Case:
     )
     teller.act(
         f"{order.code}: under review.",
-        lambda: start_order_review(order_id=order.pk, actor=actor("coordinator")),
+        lambda: start_order_review(order_id=order.pk, actor=actor("coordinator2")),
         unless=lambda: step() != OrderStage.SUBMITTED,
     )
-    for username, role in (("coordinator", Role.ORD), ("regulatory", Role.RA)):
+    for username, role in (("coordinator2", Role.ORD), ("regulatory", Role.RA)):
         teller.act(
             f"{order.code}: approved ({role.label.lower()}).",
             lambda u=username, r=role: approve_order(  # type: ignore[misc]  # bound for this turn of the loop
@@ -228,7 +228,7 @@ def landmark(case: Case) -> tuple[float, float, float]:
     segmentation = case.refresh().current_segmentation
     if segmentation is None:
         raise LookupError("there is no bone yet")
-    points = read_mesh(artefact_path(segmentation.surface_id)).vertices
+    points = read_mesh(intact_path(segmentation.surface_id)).vertices
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     beside = np.hypot(points[:, 0] - middle[0] - 30.0, points[:, 1] - middle[1])
     near = points[beside < max(4.0, float(beside.min()) + 1.0)]

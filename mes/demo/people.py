@@ -40,6 +40,7 @@ class Job:
 STAFF = (
     Job("prescriber", "Ines Duarte", "MD", "Europe/Lisbon", (Role.PRE,)),
     Job("coordinator", "Tomás Vega", "", "Europe/Madrid", (Role.ORD,)),
+    Job("coordinator2", "Freya Nilsen", "", "Europe/Oslo", (Role.ORD,)),
     Job("regulatory", "Mareike Lund", "MSc", "Europe/Berlin", (Role.RA,)),
     Job("imaging", "Pavel Novák", "RT", "Europe/Prague", (Role.IMG, Role.SEG)),
     Job("clinical", "Aisha Rahman", "MD", "Europe/London", (Role.CLR,)),
@@ -109,6 +110,6 @@ def actor(username: str) -> Actor:
     return Actor.person(person(username).pk)
 
 
-def typed(username: str, *, digest: str = "", comment: str = "") -> Credentials:
+def typed(username: str, *, digest: str | None = None, comment: str = "") -> Credentials:
     """What this person types to sign."""
     return Credentials(username, password(), digest, comment)

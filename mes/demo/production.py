@@ -15,7 +15,7 @@ from mes.demo.people import actor, typed
 from mes.demo.plant import KIND, a_printer_waits
 from mes.demo.scan import simulate_scan
 from mes.demo.teller import Teller
-from mes.services.artefacts import artefact_path
+from mes.services.artefacts import intact_path
 from printing.choices import BuildState, CommandKind, CommandState, JobState
 from printing.models import Build, ParameterSet, PrintJob
 from printing.services.builds import create_build, verify_build
@@ -199,7 +199,7 @@ def _scan(case: Case) -> bytes:
     design = case.refresh().current_design
     if design is None or design.mesh_id is None:
         raise LookupError("there is no approved mesh")
-    mesh = read_mesh(artefact_path(design.mesh_id))
+    mesh = read_mesh(intact_path(design.mesh_id))
     tubes = np.array([feature["position_mm"] for feature in design.features])
     nearest = np.linalg.norm(mesh.vertices[:, None] - tubes[None], axis=2).min(axis=1)
     x, y, z = (float(value) for value in mesh.vertices[np.argmax(nearest)])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +16,9 @@ from mes.artefacts import ArtefactStore
 from mes.eventlog.rowcheck import disposed_files
 from mes.exceptions import Refused
 from mes.models import Artefact
+
+VERDICT_S = 300
+"""For how long a large file that nobody touched meanwhile is taken as intact, where it is read part by part."""
 
 
 def store() -> ArtefactStore:
@@ -36,27 +41,66 @@ def store_artefact(source: BinaryIO | bytes | Path, *, media_type: str, limit: i
 
 
 def artefact_path(artefact: Artefact | str) -> Path:
-    """Where the bytes lie, for libraries that read files. Read only."""
-    return store().path_of(artefact if isinstance(artefact, str) else artefact.sha256)
+    """Where the bytes lie, whatever they are. Who shows them or computes from them asks for `intact_path`."""
+    return store().path_of(_digest(artefact))
+
+
+def intact_path(artefact: Artefact | str) -> Path:
+    """Where the bytes lie, for libraries that read files, after their digest was checked. Read only.
+
+    Raises Refused for a file that is missing or altered (G-INT-01).
+    """
+    require_intact(artefact)
+    return artefact_path(artefact)
+
+
+def lately_intact_path(artefact: Artefact | str) -> Path:
+    """Likewise, for a large file that is shown one small part after the other, as a build by its layers.
+
+    Hashing the whole for each part would take seconds. The verdict on a file stands while its inode, its size and both of
+    its times are as they were, for VERDICT_S at most and in one process only: a write or a replacement changes the time
+    of change, which no program may set. Whoever decides by the file has it hashed anew (`require_intact`).
+    """
+    path, digest = artefact_path(artefact), _digest(artefact)
+    try:
+        now = path.stat()
+    except OSError:
+        return intact_path(artefact)
+    signs = (now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns, int(time.monotonic() // VERDICT_S))
+    _checked(path, digest, signs)
+    return path
+
+
+@lru_cache(maxsize=64)
+def _checked(_path: Path, digest: str, _signs: tuple[int, ...]) -> None:
+    """A refusal is not kept: what raises is asked again."""
+    require_intact(digest)
+
+
+def _digest(artefact: Artefact | str) -> str:
+    return artefact if isinstance(artefact, str) else artefact.sha256
 
 
 @contextmanager
 def open_artefact(artefact: Artefact | str) -> Iterator[BinaryIO]:
-    with store().open(artefact if isinstance(artefact, str) else artefact.sha256) as file:
+    """The bytes, after their digest was checked. Raises Refused (G-INT-01)."""
+    require_intact(artefact)
+    with store().open(_digest(artefact)) as file:
         yield file
 
 
-def require_intact(artefact: Artefact) -> None:
+def require_intact(artefact: Artefact | str) -> None:
     """G-INT-01: the bytes are those that the record names."""
-    if not store().verify(artefact.sha256):
-        if artefact.sha256 in disposed_files():
+    digest = _digest(artefact)
+    if not store().verify(digest):
+        if digest in disposed_files():
             raise Refused(
-                f"File {artefact.sha256[:12]} was disposed of after its time.",
+                f"File {digest[:12]} was disposed of after its time.",
                 cure="The certificate of destruction keeps its digest.",
                 rule="K-15",
             )
         raise Refused(
-            f"File {artefact.sha256[:12]} is missing or altered.",
+            f"File {digest[:12]} is missing or altered.",
             cure="Restore it from a backup; do not use the record meanwhile.",
             rule="G-INT-01",
         )

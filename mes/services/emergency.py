@@ -164,6 +164,10 @@ def reviewer_of(access: EmergencyAccess, person_id: int | None) -> Reviewer | No
     return "officer" if is_officer and access.officer_review_id is None else None
 
 
+REVIEWS: Mapping[Reviewer, str] = {"officer": "mes.review_emergency", "manager": "mes.review_as_manager"}
+"""The right that each review takes: a role that was confirmed in time, and the training that is asked for (G-OPR-02)."""
+
+
 @unit_of_work
 def review_emergency_access(
     *, access_id: int, justified: bool, finding: str, actor: Actor, credentials: Credentials
@@ -183,6 +187,7 @@ def review_emergency_access(
             cure="The privacy officer and the person's manager review it, each once, and nobody their own.",
             rule="G-SOD-01",
         )
+    require(actor, REVIEWS[reviewer], access)
     content = review_content(access, finding.strip(), justified=justified)
     signature = sign(
         subject=access, content=content, meaning=Meaning.REVIEWED, actor=actor, credentials=credentials

@@ -14,11 +14,13 @@ from django import template
 from django.conf import settings
 from django.db.models import Model
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from mes.choices import Meaning, Role
+from mes.dashboard.doors import opens, opens_address
 from mes.dashboard.navigation import MENU, Link, links_for, roles_behind
 from mes.dashboard.words import WORDS, Word, word_for
 from mes.models import Signature
@@ -63,10 +65,10 @@ def state(value: str, tone: str = "", name: str = "") -> SafeString:
     return format_html('<span class="state tone-{}">{}{}</span>', shown.tone, icon(shown.icon), shown.text)
 
 
-@register.inclusion_tag("mes/parts/kept.html")
-def kept(record: Model) -> dict[str, object]:
+@register.inclusion_tag("mes/parts/kept.html", takes_context=True)
+def kept(context: template.Context, record: Model) -> dict[str, object]:
     """Until when a record is kept, and a padlock for each legal hold that reaches it (11.10(c))."""
-    return {"keeping": keeping_of(record), "holds": held_by(record)}
+    return {"keeping": keeping_of(record), "holds": held_by(record), "request": context.get("request")}
 
 
 @register.filter
@@ -269,6 +271,32 @@ def navigation(context: template.Context) -> list[Link]:
 def menu(context: template.Context) -> list[Link]:
     """The pages beside this person's name."""
     return links_for(context["request"], MENU)
+
+
+@register.simple_block_tag(takes_context=True)
+def door(context: template.Context, content: str, name: str, key: object = "", css: str = "") -> SafeString:
+    """A link to a page, for who may open it; the same words without one for everybody else (11.10(d))."""
+    arguments = [key] if key != "" else []
+    return _linked(content, reverse(name, args=arguments), css, open_=_opens(context, name, key))
+
+
+@register.simple_block_tag(takes_context=True)
+def door_to(context: template.Context, content: str, address: str, css: str = "") -> SafeString:
+    """Likewise to an address."""
+    request = context.get("request")
+    return _linked(content, address, css, open_=request is not None and opens_address(request, address))
+
+
+def _opens(context: template.Context, name: str, key: object) -> bool:
+    request = context.get("request")
+    return request is not None and opens(request, name, key)
+
+
+def _linked(content: str, address: str, css: str, *, open_: bool) -> SafeString:
+    style = format_html(' class="{}"', css) if css else ""
+    if open_:
+        return format_html('<a{} href="{}">{}</a>', style, address, content)
+    return format_html("<span{}>{}</span>", style, content)
 
 
 @register.filter

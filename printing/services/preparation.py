@@ -17,9 +17,8 @@ from devices.mesh.io import read_mesh
 from mes.eventlog.base import Actor, digest_of
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import Refused
-from mes.models import Artefact
 from mes.permissions import require
-from mes.services.artefacts import artefact_path, require_intact, store_artefact
+from mes.services.artefacts import intact_path, store_artefact
 from printing.choices import BuildState
 from printing.events import BuildPreparationFailed, BuildPrepared
 from printing.lifecycle import BUILD
@@ -77,8 +76,7 @@ def _slice(build: Build) -> Prepared:
     settings = slice_settings(build.parameters.values)
     refs, meshes = [], []
     for row in build.items.select_related("device").order_by("device_id"):
-        require_intact(Artefact.objects.get(sha256=row.mesh_sha256))
-        mesh = read_mesh(artefact_path(row.mesh_sha256))
+        mesh = read_mesh(intact_path(row.mesh_sha256))
         # Of a lot, each unit lies on the plate (K-08).
         refs += [str(row.device_id)] * row.device.quantity
         meshes += [mesh] * row.device.quantity

@@ -176,11 +176,41 @@ def entries_of(file: BinaryIO, length: int) -> dict[str, Entry]:
     file.seek(at)
     rest = file.read(len(expected) + 1)
     if rest != expected:
-        wrong = next((n for n, (one, two) in enumerate(zip(rest, expected)) if one != two), len(expected))
+        file.seek(at)
         raise Unreadable(
-            f"zip directory: byte {at + wrong} is not as Lamina writes it, or entries are missing"
+            f"zip directory: {_directory_fault(found, file.read(len(expected) + 200), expected, at)}"
         )
     return found
+
+
+def _directory_fault(found: dict[str, Entry], rest: bytes, expected: bytes, at: int) -> str:
+    """Where what stands after the last entry differs from what the entries' own headers say, and about which entry."""
+    wrong = next((n for n, (one, two) in enumerate(zip(rest, expected)) if one != two), len(expected))
+    if rest and rest[:4] not in (b"PK\1\2", b"PK\5\6"):
+        follows = rest[30 : 30 + min(120, int.from_bytes(rest[26:28], "little"))].decode(
+            "ascii", "backslashreplace"
+        )
+        after = _after(found)
+        return f"byte {at}, {after} begins neither an entry nor the directory (it goes on with {follows!r})"
+    place = 0
+    for name, entry in found.items():
+        size = len(directory_entry(name.encode(), 0, 0, 0))
+        if wrong < place + size:
+            other = rest[place + 46 : place + size].decode("ascii", "backslashreplace")
+            header = entry.offset - 30 - len(name)
+            return (
+                f"byte {at + wrong} is not what the header of entry {name} at byte {header} says"
+                f" (the directory has {other!r} there): one of the two was changed"
+            )
+        place += size
+    return f"byte {at + wrong} is not as Lamina writes it, or entries are missing"
+
+
+def _after(found: dict[str, Entry]) -> str:
+    if not found:
+        return "before any entry"
+    name, entry = list(found.items())[-1]
+    return f"after entry {name}, whose header stands at byte {entry.offset - 30 - len(name)},"
 
 
 def _entry(file: BinaryIO, head: bytes, at: int, length: int) -> tuple[str, Entry]:
@@ -196,7 +226,9 @@ def _entry(file: BinaryIO, head: bytes, at: int, length: int) -> tuple[str, Entr
         raise Unreadable(f"zip header of {name} at byte {at} is not as Lamina writes it")
     offset = at + 30 + name_length
     if offset + size > length:
-        raise Unreadable(f"entry {name} is cut off, or its size in the zip header was changed")
+        raise Unreadable(
+            f"entry {name}, whose header stands at byte {at}, is cut off, or its size in the zip header was changed"
+        )
     return name, Entry(offset, size, crc)
 
 

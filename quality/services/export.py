@@ -20,7 +20,7 @@ from mes.exceptions import Conflict, InvalidInput, Reason, Refused
 from mes.models import Artefact, EventRecord, Person
 from mes.permissions import require
 from mes.scope import Viewer, may_know, viewer_of, visible
-from mes.services.artefacts import artefact_path, require_intact, store_artefact
+from mes.services.artefacts import intact_path, require_intact, store_artefact
 from mes.services.signing_seal import signature_key
 from printing.models import MaterialLot
 from quality.choices import ExportKind, ExportStage
@@ -286,7 +286,7 @@ def export_to_folder(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".incoming-") as name:
         for one in written:
-            shutil.copyfile(artefact_path(one.artefact), Path(name, one.bundle.name))
+            shutil.copyfile(intact_path(one.artefact), Path(name, one.bundle.name))
         record_export(kind=kind, subject=subject, written=written, actor=actor, reason=reason)
         return [Path(name, one.bundle.name).rename(folder / one.bundle.name) for one in written]
 

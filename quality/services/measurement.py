@@ -26,7 +26,7 @@ from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason, Refused
 from mes.models import Artefact
 from mes.permissions import require
-from mes.services.artefacts import artefact_path, require_intact, store_artefact
+from mes.services.artefacts import intact_path, store_artefact
 from quality.catalog.plan import InspectionPlan, feature_code, read_plan
 from quality.choices import Outcome
 from quality.events import InspectionMeasured, InspectionRefused
@@ -55,12 +55,11 @@ def measure_scan(inspection_id: int) -> Callable[[], Measurement]:
     plan = read_plan(inspection.device.master.inspection)
     design = design_of(inspection.device)
     nominal = nominal_of(inspection.device)
-    require_intact(nominal)
-    require_intact(inspection.scan)
+    surface, received = intact_path(nominal), intact_path(inspection.scan)
     try:
-        scan = read_mesh(artefact_path(inspection.scan))
+        scan = read_mesh(received)
         deviation = inspect_scan(
-            read_mesh(artefact_path(nominal)),
+            read_mesh(surface),
             scan,
             tolerance_mm=plan.tolerance_mm,
             regions=regions_of(design),

@@ -15,7 +15,7 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.models import Artefact
 from mes.permissions import require
-from mes.services.artefacts import artefact_path, open_artefact, require_intact, store_artefact
+from mes.services.artefacts import intact_path, open_artefact, store_artefact
 from quality.events import ProductionRecordRendered
 from quality.models import Report as ReportRow
 from quality.reports.base import REPORTS, Report, pictures_in, record_bytes
@@ -54,13 +54,11 @@ def pictures_of(record: Mapping[str, Any], device: Device) -> dict[str, str]:
     found = {digest: _stored_picture(digest) for digest in pictures_in(record)}
     design = device.current_design
     if design is not None and design.mesh is not None:
-        require_intact(design.mesh)
-        found[DESIGN_PICTURE] = _data_uri(render_png(read_mesh(artefact_path(design.mesh)), size=(800, 560)))
+        found[DESIGN_PICTURE] = _data_uri(render_png(read_mesh(intact_path(design.mesh)), size=(800, 560)))
     return found
 
 
 def _stored_picture(digest: str) -> str:
-    require_intact(Artefact.objects.get(pk=digest))
     with open_artefact(digest) as file:
         return _data_uri(file.read())
 

@@ -51,6 +51,18 @@ def sources() -> Iterator[tuple[str, str]]:
                 yield str(path.relative_to(BASE)), path.read_text()
 
 
+@pytest.mark.requirement("G-INT-01")
+def test_no_stored_file_is_read_unchecked() -> None:
+    """Who shows a file or computes from it asks for `intact_path`, which checks its digest first."""
+    checks = (
+        "mes/services/artefacts.py",
+        "quality/services/bundle.py",  # hashes what it packs as it reads it
+        "mes/management/commands/demo.py",  # names where the files lie
+    )
+    unchecked = [path for path, text in sources() if "artefact_path" in text and path not in checks]
+    assert unchecked == []
+
+
 def test_imports_keep_their_contracts() -> None:
     assert lint_imports(config_filename=str(BASE / "pyproject.toml"), cache_dir=None) == 0
 

@@ -59,7 +59,7 @@ class Who:
     def actor(self) -> Actor:
         return Actor.person(self.person.pk)
 
-    def typed(self, *, password: str = PASSWORD, digest: str = "", comment: str = "") -> Credentials:
+    def typed(self, *, password: str = PASSWORD, digest: str | None = None, comment: str = "") -> Credentials:
         return Credentials(self.username, password, digest, comment)
 
 
@@ -125,7 +125,7 @@ def make_patient(identity: Identity = IDENTITY) -> Patient:
 
 
 def make_order(staff: Staff | None = None, *, master: DeviceMaster | None = None, **fields: Any) -> Order:
-    """A draft order."""
+    """A draft order, written by its prescriber: the only coordinator approves it (G-SOD-01)."""
     staff = staff or Staff()
     master = master or make_master()
     values: dict[str, Any] = {
@@ -133,7 +133,7 @@ def make_order(staff: Staff | None = None, *, master: DeviceMaster | None = None
         "need_by": timezone.localdate() + timedelta(days=30),
         "characteristics": [{"attribute": "drill depth", "value": "12", "unit": "mm"}],
         "prescriber": staff[Role.PRE].person,
-        "actor": staff[Role.ORD].actor,
+        "actor": staff[Role.PRE].actor,
     } | fields
     return create_order(
         patient=values.pop("patient", None) or make_patient(), master_code=master.code, **values

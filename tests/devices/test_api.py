@@ -35,6 +35,7 @@ from tests.devices.makers import (
     make_study,
     make_upload,
 )
+from tests.flows.clients import read_first
 
 pytestmark = pytest.mark.django_db
 Drain = Callable[[], int]
@@ -62,7 +63,10 @@ class Client:
 
     def sign(self, path: str, body: Any = None, expected: int = 200) -> Any:
         typed = {"username": self.who.username, "password": PASSWORD}
-        return self.post(path, typed | (body or {}), expected)
+        answer = read_first(
+            lambda sent: self.http.post(f"/api/{path}", sent, format="json"), typed | (body or {})
+        )
+        return self._answered(answer, expected)
 
     def send(self, path: str, body: Any, expected: int) -> Any:
         return self._answered(self.http.post(f"/api/{path}", body, format="multipart"), expected)
@@ -108,7 +112,8 @@ def test_the_story_from_patient_to_frozen_design(drain: Drain, tmp_path: Path) -
     assert shown["content"]["patient"] == token
     assert prescriber.sign(f"orders/{order}/submit/", {"digest": shown["digest"]})["stage"] == "submitted"
     coordinator.post(f"orders/{order}/start-review/")
-    coordinator.sign(f"orders/{order}/approve/")
+    coordinator.sign(f"orders/{order}/approve/", None, 403)
+    Client(make_person(Role.ORD)).sign(f"orders/{order}/approve/")
     assert people[Role.RA].sign(f"orders/{order}/approve/")["stage"] == "accepted"
 
     device = coordinator.get("devices/?phase=imaging")["results"][0]["code"]

@@ -26,6 +26,7 @@ from devices.services.designs import (
     request_design,
     review_design,
 )
+from devices.services.generating import compute_design
 from devices.services.holds import hold_device
 from devices.services.lifecycle import check_transition
 from devices.services.signing import content_to_sign
@@ -33,6 +34,7 @@ from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused, TransitionRefused
 from mes.models import EventRecord, Signature
+from mes.services.artefacts import artefact_path
 from mes.services.signatures import content_digest
 from tests.devices.makers import (
     CLINICAL,
@@ -70,6 +72,17 @@ def designed(staff: Staff, **fields: Any) -> Device:
     device = ready(staff)
     make_design(device, staff, **fields)
     return device
+
+
+@pytest.mark.requirement("G-INT-01")
+def test_nothing_is_designed_on_an_altered_bone() -> None:
+    design = make_design(ready(Staff()), Staff())
+    path = artefact_path(design.segmentation.surface_id)
+    path.chmod(0o600)
+    path.write_bytes(b"another bone")
+    outcome = compute_design(design.pk)
+    assert isinstance(outcome, NotDesigned)
+    assert [reason["code"] for reason in outcome.reasons] == ["G-INT-01"]
 
 
 def reviewed(staff: Staff, **fields: Any) -> Device:

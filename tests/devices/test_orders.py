@@ -141,6 +141,30 @@ def test_one_person_cannot_give_both_approvals() -> None:
     assert not Device.objects.exists()
 
 
+@pytest.mark.requirement("ES-11", "G-SOD-01")
+def test_who_wrote_an_order_does_not_approve_it() -> None:
+    """Neither as coordinator nor as regulatory affairs, and by no other account: persons are compared."""
+    staff, writer = Staff(), make_person(Role.ORD, Role.RA)
+    order = under_review(make_order(staff, actor=writer.actor), staff)
+    for role in (Role.ORD, Role.RA):
+        with pytest.raises(NotPermitted, match="G-SOD-01: You wrote this order"):
+            approve_order(order_id=order.pk, actor=writer.actor, credentials=writer.typed(), role=role)
+    approve(order, staff, Role.ORD)
+    approve(order, staff, Role.RA)
+    assert stage_of(order) == "accepted"
+
+
+@pytest.mark.requirement("ES-11", "G-SOD-01")
+def test_who_stated_a_characteristic_does_not_approve_the_order() -> None:
+    staff, author = Staff(), make_person(Role.ORD)
+    order = make_order(staff)
+    stated = [*order.characteristics, {**order.characteristics[0], "author": author.person.pk}]
+    Order.objects.filter(pk=order.pk).update(characteristics=stated)
+    under_review(order, staff)
+    with pytest.raises(NotPermitted, match="G-SOD-01: You wrote this order"):
+        approve_order(order_id=order.pk, actor=author.actor, credentials=author.typed())
+
+
 def test_who_has_both_roles_says_which() -> None:
     staff, both = Staff(), make_person(Role.ORD, Role.RA)
     order = under_review(make_order(staff), staff)

@@ -92,6 +92,19 @@ def test_the_segmentation_of_a_known_ball_has_its_volume_and_surface(tmp_path: P
     assert made.facts["parameters"]["mask"]["lower_hu"] == 300
 
 
+@pytest.mark.requirement("G-INT-01")
+def test_nothing_is_segmented_from_an_altered_volume(tmp_path: Path) -> None:
+    study = with_skull(ready(Staff()), tmp_path)
+    path = artefact_path(str(study.volume_id))
+    path.chmod(0o600)
+    other = tmp_path / "other.npz"
+    save_volume(small_skull(), other)
+    path.write_bytes(other.read_bytes() + b" ")
+    outcome = compute_segmentation(study.pk)
+    assert isinstance(outcome, NotSegmented)
+    assert [reason["code"] for reason in outcome.reasons] == ["G-INT-01"]
+
+
 def test_images_without_bone_fail_with_the_reason(tmp_path: Path) -> None:
     staff = Staff()
     device = make_planned(staff, master=make_master(segmentation=_threshold(2500)))

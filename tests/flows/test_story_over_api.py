@@ -143,9 +143,11 @@ def order_device(told: Told, master: str) -> str:
     assert stale == {"ES-19"}
     digest = prescriber.get(f"orders/{order}/to-sign/submit/")["digest"]
     assert prescriber.sign(f"orders/{order}/submit/", {"digest": digest})["stage"] == "submitted"
-    assert coordinator.post(f"orders/{order}/start-review/")["stage"] == "under_review"
-    coordinator.sign(f"orders/{order}/approve/")
-    assert coordinator.refused(f"orders/{order}/approve/", status=403)
+    second = Client(make_person(Role.ORD))
+    assert second.post(f"orders/{order}/start-review/")["stage"] == "under_review"
+    assert coordinator.refused(f"orders/{order}/approve/", status=403) == {"G-SOD-01"}
+    second.sign(f"orders/{order}/approve/")
+    assert second.refused(f"orders/{order}/approve/", status=403)
     assert told[Role.RA].sign(f"orders/{order}/approve/")["stage"] == "accepted"
     found = coordinator.get("devices/")["results"]
     return str(next(row["code"] for row in found if row["order"] == order))
@@ -235,7 +237,7 @@ def calibrate_scanner(told: Told) -> str:
     gauge: str = told[Role.CAL].post("gauges/", scanner, 201)["code"]
     into_service = f"gauges/{gauge}/put-in-service/"
     assert told[Role.CAL].refused(into_service, signed=False) == {"G-INS-01"}
-    calibration = {
+    calibration: dict[str, Any] = {
         "username": told[Role.CAL].who.username,
         "password": PASSWORD,
         "calibrated_on": in_days(-10),
@@ -244,7 +246,10 @@ def calibrate_scanner(told: Told) -> str:
         "laboratory": "Example Metrology",
         "certificate": SimpleUploadedFile("certificate.txt", b"Certificate of a scanner"),
     }
-    assert told[Role.CAL].send(f"gauges/{gauge}/calibrate/", calibration, 201)["number"] == 1
+    shown = told[Role.CAL].send(f"gauges/{gauge}/calibrate/", calibration, 409)
+    calibration["certificate"].seek(0)
+    read = calibration | {"digest": shown["digest"]}
+    assert told[Role.CAL].send(f"gauges/{gauge}/calibrate/", read, 201)["number"] == 1
     assert told[Role.CAL].post(into_service)["stage"] == "in_service"
     return gauge
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
+from uuid import uuid4
 
 import pytest
 from django.conf import LazySettings
@@ -35,6 +36,7 @@ from mes.services.signing_enrolment import (
     prove_identity,
     record_certification_letter,
 )
+from mes.services.signing_seal import signatures_at_fault
 from mes.services.signing_series import SeriesContext
 from mes.terminals import Terminal
 from tests.mes.makers import (
@@ -250,6 +252,20 @@ def test_a_clock_behind_the_record_refuses_and_ends_the_series(monkeypatch: pyte
     assert rules(lambda: signed(actor, typed)) == {"G-CLK-01"}
     monkeypatch.undo()
     assert SigningSeries.objects.filter(account=account, ended_because="clock fault").count() == 1
+
+
+@pytest.mark.requirement("G-CLK-01", "ES-09")
+def test_a_row_of_the_future_that_nobody_signed_locks_nobody_out() -> None:
+    """The web's role in the database may write rows; only the server's key makes one that counts."""
+    actor, typed = make_signer(Role.QAX)
+    forged = signed(actor, typed)
+    forged.pk, forged.uid, forged.seq = None, uuid4(), forged.seq + 1
+    forged.position += 100
+    forged.signed_at += timedelta(days=1500)
+    forged.save(force_insert=True)
+    again = signed(actor, typed)
+    assert again.signed_at < forged.signed_at
+    assert any(str(forged.pk) in fault for fault in signatures_at_fault())
 
 
 @pytest.mark.requirement("G-CLK-01")

@@ -9,7 +9,7 @@ from django.utils import timezone
 from mes.choices import EmergencyStage, Role
 from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, SignatureRefused, TooOften
-from mes.models import EmergencyAccess, EventRecord, IdentityView, Patient, Signature
+from mes.models import EmergencyAccess, EventRecord, IdentityView, Patient, RoleGrant, Signature
 from mes.panels import WORKLISTS, open_tasks, personal_tasks
 from mes.services.emergency import (
     break_glass,
@@ -201,6 +201,24 @@ def test_the_privacy_officer_and_the_manager_get_a_task_and_sign_their_review(
         review_emergency_access(
             access_id=access.pk, justified=False, finding="again", actor=officer, credentials=officer_types
         )
+
+
+@pytest.mark.requirement("G-OPR-02")
+def test_a_review_takes_a_role_that_was_confirmed_in_time(patient: Patient, operator: Actor) -> None:
+    """An overdue role signs nothing here either, whether as the privacy officer or as the manager."""
+    officer, officer_types = make_signer(Role.PRV)
+    manager, manager_types = make_signer(Role.QCM)
+    name_manager(person=person_of(operator), manager=person_of(manager), actor=officer)
+    access = break_glass(patient=patient, actor=operator, reason=REASON)
+    end_emergency_access(access_id=access.pk, actor=operator)
+    review: dict[str, Any] = {"access_id": access.pk, "justified": True, "finding": "Fine"}
+    RoleGrant.objects.update(reviewed_at=timezone.now() - timedelta(days=365))
+    for actor, typed in ((officer, officer_types), (manager, manager_types)):
+        with pytest.raises(NotPermitted, match="G-OPR-02"):
+            review_emergency_access(**review, actor=actor, credentials=typed)
+    RoleGrant.objects.update(reviewed_at=timezone.now())
+    for actor, typed in ((officer, officer_types), (manager, manager_types)):
+        review_emergency_access(**review, actor=actor, credentials=typed)
 
 
 def test_a_review_is_signed_by_somebody_else_after_the_end(patient: Patient) -> None:

@@ -15,6 +15,7 @@ from mes.services.artefacts import artefact_path
 from printing.choices import JobState, Run
 from printing.models import MaterialLot, Printer, PrintJob
 from tests.devices.makers import PASSWORD, Staff, Who, make_material
+from tests.flows.clients import read_first
 from tests.printing.makers import (
     GOOD,
     KIND,
@@ -41,8 +42,12 @@ def client_of(who: Who) -> Client:
 
 
 def post(who: Who, path: str, **body: Any) -> Any:
-    return client_of(who).post(
-        f"/api/{path}/", json.dumps(body, default=str), content_type="application/json"
+    client = client_of(who)
+    return read_first(
+        lambda sent: client.post(
+            f"/api/{path}/", json.dumps(sent, default=str), content_type="application/json"
+        ),
+        body,
     )
 
 

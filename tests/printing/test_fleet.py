@@ -102,6 +102,25 @@ def test_a_print_runs_to_its_end_and_the_plate_is_cleared(
     assert commands_done(machines, floor.printer) == ["start", "clear"]
 
 
+@pytest.mark.requirement("G-INT-01")
+def test_a_file_that_was_altered_after_the_start_was_asked_for_reaches_no_machine(
+    floor: Floor, fleet: Running, machines: Path
+) -> None:
+    job = floor.dispatch()
+    start_job(job_id=job.pk, actor=floor.operator)
+    path = artefact_path(floor.build.file_id or "")
+    path.chmod(0o600)
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(whole + b" ")
+        with fleet():
+            until(lambda: not PrinterCommand.objects.filter(state=CommandState.REQUESTED).exists())
+    finally:
+        path.write_bytes(whole)
+    assert "G-INT-01" in PrinterCommand.objects.get().answer
+    assert commands_done(machines, floor.printer) == []
+
+
 def test_pause_resume_and_cancel_are_observed(floor: Floor, fleet: Running) -> None:
     run_at(floor.printer, 20.0)
     with fleet():

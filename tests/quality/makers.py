@@ -122,7 +122,7 @@ def acting(person: Person) -> Actor:
     return Actor.person(person.pk)
 
 
-def typed(person: Person, *, password: str = PASSWORD, digest: str = "") -> Credentials:
+def typed(person: Person, *, password: str = PASSWORD, digest: str | None = None) -> Credentials:
     return Credentials(person.accounts.get().username, password, digest)
 
 

@@ -20,6 +20,7 @@ from quality.services.measurement import record_refusal
 from quality.services.postprocessing import start_post_processing
 from quality.services.release import complete_record
 from quality.services.reports import record_report
+from tests.flows.clients import read_first
 from tests.quality.makers import (
     CANARY,
     CURE,
@@ -46,7 +47,8 @@ class Browser:
 
     def sign(self, path: str, expected: int = 200, **body: Any) -> Any:
         typed = {"username": self.account.username, "password": PASSWORD} | body
-        return self._said(self.http.post(f"/api/{path}", typed, format="json"), expected)
+        answer = read_first(lambda sent: self.http.post(f"/api/{path}", sent, format="json"), typed)
+        return self._said(answer, expected)
 
     def send(self, path: str, content: bytes, name: str, expected: int) -> Any:
         body = {"scan": SimpleUploadedFile(name, content), "gauge": the_gauge().code}

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from mes.eventlog.base import plain
 from mes.exceptions import LeaseLost, Refused
-from mes.services.artefacts import artefact_path
+from mes.services.artefacts import intact_path
 from printing.choices import CommandKind, CommandState, JobState, Link, Operation
 from printing.drivers.base import (
     DRIVERS,
@@ -256,8 +256,10 @@ class Session:
         """For a start: the machine holds our file, and says so with our digest."""
         if command.kind != CommandKind.START:
             return True
-        file = BuildFile(command.run, artefact_path(command.file), command.plate_digest)
         try:
+            # Hashing a large file takes seconds: in a thread, as every call that waits.
+            path = await self._tools.database(partial(intact_path, command.file))
+            file = BuildFile(command.run, path, command.plate_digest)
             async with asyncio.timeout(self._pace.upload_s):
                 receipt = await driver.upload(file)
         except Refused as refusal:

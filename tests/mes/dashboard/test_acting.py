@@ -74,6 +74,7 @@ def test_the_dialog_shows_exactly_what_is_signed(staff: Staff, as_: Visit, order
         ("wrong password", {"password": "not the password at all"}, 403, "ES-01"),
         ("somebody else", {"username": "other"}, 403, "ES-12"),
         ("content changed since", {"digest": "0" * 64}, 409, "ES-19"),
+        ("nothing was shown", {"digest": ""}, 409, "ES-19"),
     ],
 )
 def test_a_wrong_signature_changes_nothing(
@@ -81,7 +82,8 @@ def test_a_wrong_signature_changes_nothing(
 ) -> None:
     if changed.get("username"):
         changed = {"username": staff[Role.ORD].username}
-    typed = {"username": staff[Role.PRE].username, "password": PASSWORD, "digest": ""} | changed
+    digest = content_digest(prescription_content(order))
+    typed = {"username": staff[Role.PRE].username, "password": PASSWORD, "digest": digest} | changed
     client = as_(staff[Role.PRE])
     done = EventRecord.objects.exclude(type__in=("mes.signing_failed", "mes.secret_refused"))
     before = done.count()
@@ -210,7 +212,7 @@ def test_people_and_things_stand_in_the_signing_box_by_name_and_the_digest_stays
     page = dialog(as_(staff[Role.PRE]), order)
     prescriber = staff[Role.PRE].person
     box = page.partition('class="signed-box"')[2].partition("meta-line")[0]
-    author = staff[Role.ORD].person
+    author = staff[Role.PRE].person
     assert f"<dt>Prescriber</dt><dd>{prescriber} (person {prescriber.pk})" in box
     assert f"<dt>Author</dt><dd>{author} (person {author.pk})" in box
     assert shown_digest(page) == content_digest(prescription_content(order))

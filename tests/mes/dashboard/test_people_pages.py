@@ -289,6 +289,20 @@ def test_a_training_is_recorded_with_its_evidence_over_what_is_shown(staff: Staf
     assert str(learner.person) in opened(client, "/training/")
 
 
+@pytest.mark.requirement("P11-10d")
+def test_who_may_not_know_everybody_sees_their_own_training_alone(staff: Staff, as_: Visit) -> None:
+    """The page shows no name that the API hides, and links to nobody's page that would refuse."""
+    quality, learner, prescriber = staff[Role.QAR], staff[Role.PST], staff[Role.PRE]
+    row = in_force(staff)
+    for action in (ACTION, "devices.submit_order"):
+        require_training(action=action, document_id=row.document_id, actor=quality.actor, reason="New")
+    page = opened(as_(prescriber), "/training/")
+    assert (str(learner.person) in page, str(prescriber.person) in page) == (False, True)
+    page = opened(as_(staff[Role.OPR]), "/training/")
+    assert (str(learner.person) in page, f"/people/{learner.person.pk}/" in page) == (True, False)
+    assert f"/people/{learner.person.pk}/" in opened(as_(quality), "/training/")
+
+
 def test_nobody_records_their_own_training(staff: Staff, as_: Visit) -> None:
     quality = staff[Role.QAR]
     in_force(staff)

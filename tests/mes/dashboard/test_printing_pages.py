@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+from collections.abc import Callable
 from datetime import date
 
 import pytest
@@ -10,11 +13,14 @@ from django.template.loader import render_to_string
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from mes.artefacts import ArtefactStore
 from mes.choices import Role
 from mes.dashboard.builds import curve_of
 from mes.models import Signature
+from mes.services.artefacts import artefact_path
 from printing.choices import BuildState, Run
 from printing.models import Build, MaterialLot
+from printing.slicing.buildfile import mask_name
 from tests.devices.makers import PASSWORD
 from tests.mes.dashboard.conftest import Visit
 from tests.printing.makers import Floor, hear, make_lot, make_printer, runs
@@ -83,6 +89,63 @@ def test_a_layer_of_a_build_is_a_picture(floor: Floor, operator: Client, as_: Vi
         assert as_(floor.staff[Role.SYS]).get(path).status_code == 404, "not even that it exists"
     (file,) = operator.get(f"/api/builds/{build.code}/artefacts/").json()
     assert (file["name"], file["sha256"]) == (f"{build.code}-build.zip", build.file_id)
+
+
+def forged(content: bytes) -> bytes:
+    """The same build file, but that layer 2 shows what layer 1 does."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as before, zipfile.ZipFile(made, "w") as after:
+        for entry in before.infolist():
+            shown = mask_name(0) if entry.filename == mask_name(1) else entry.filename
+            after.writestr(entry, before.read(shown))
+        after.comment = b"forged"
+    return made.getvalue()
+
+
+def damaged(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+@pytest.mark.requirement("G-INT-01", "P11-10a")
+@pytest.mark.parametrize("altered", [forged, damaged])
+def test_a_layer_of_an_altered_build_file_is_not_shown(
+    floor: Floor, operator: Client, altered: Callable[[bytes], bytes]
+) -> None:
+    paths = [f"{door}/builds/{floor.build.code}/layers/2/" for door in ("", "/api")]
+    shown = [operator.get(path).content for path in paths]
+    stored = artefact_path(floor.build.file_id or "")
+    whole = stored.read_bytes()
+    stored.chmod(0o600)
+    try:
+        stored.write_bytes(altered(whole))
+        for path in paths:
+            answer = operator.get(path)
+            assert (answer.status_code, "G-INT-01" in answer.content.decode()) == (409, True), path
+    finally:
+        stored.write_bytes(whole)
+    assert [operator.get(path).content for path in paths] == shown, "as soon as it is restored"
+
+
+@pytest.mark.requirement("G-INT-01")
+def test_a_large_file_is_hashed_once_for_all_its_layers(
+    floor: Floor, operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    verify = ArtefactStore.verify
+
+    def counted(store: ArtefactStore, sha256: str) -> bool:
+        hashed.append(sha256)
+        return verify(store, sha256)
+
+    monkeypatch.setattr(ArtefactStore, "verify", counted)
+    stored = artefact_path(floor.build.file_id or "")
+    stored.touch()
+    for layer in (1, 2, 3):
+        assert operator.get(f"/builds/{floor.build.code}/layers/{layer}/").status_code == 200
+    assert hashed == [floor.build.file_id]
+    stored.touch()
+    operator.get(f"/builds/{floor.build.code}/layers/1/")
+    assert hashed == [floor.build.file_id] * 2, "touched: asked again"
 
 
 def test_the_curve_keeps_every_peak() -> None:

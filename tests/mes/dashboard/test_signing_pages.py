@@ -16,6 +16,7 @@ from mes.choices import Role
 from mes.dashboard.together import BATCHES
 from mes.eventlog.base import Actor
 from mes.models import Account, CertificationLetter, HandwrittenSignature, Person, Signature, SigningSeries
+from mes.services.artefacts import artefact_path
 from mes.services.signatures import content_digest, stands_for
 from mes.services.signing_enrolment import close_enrolment
 from tests.devices.makers import PASSWORD, Staff, Who, make_order
@@ -283,7 +284,7 @@ def test_what_may_be_signed_together(staff: Staff, as_: Visit) -> None:
 # --- papers
 
 
-@pytest.mark.requirement("ES-20")
+@pytest.mark.requirement("ES-20", "G-INT-01")
 def test_a_paper_is_brought_and_verified(staff: Staff, order: Order) -> None:
     brings, verifies = sign_in(staff[Role.ORD]), sign_in(staff[Role.QAR])
     assert "No paper was brought yet" in text_of(brings.get("/handwritten/"))
@@ -314,6 +315,12 @@ def test_a_paper_is_brought_and_verified(staff: Staff, order: Order) -> None:
     assert "Verified as a true copy by" in page
     scan = verifies.get(f"/handwritten/{row.pk}/scan/")
     assert b"".join(scan.streaming_content) == b"%PDF-1.7 signed by hand"  # type: ignore[attr-defined]
+    stored = artefact_path(row.scan_id)
+    stored.chmod(0o600)
+    stored.write_bytes(b"%PDF-1.7 Signed by hand")
+    answer = verifies.get(f"/handwritten/{row.pk}/scan/")
+    assert (answer.status_code, "G-INT-01" in text_of(answer)) == (409, True), "altered: not shown"
+    stored.unlink()
     assert sign_in(staff[Role.OPR]).get(f"/handwritten/{row.pk}/scan/").status_code == 403
 
 

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -256,6 +257,29 @@ def as_ours(*entries: tuple[str, bytes]) -> bytes:
 def test_a_hostile_archive_is_named(hostile: bytes, named: str) -> None:
     found = findings(hostile)
     assert any(named in one for one in found), found
+
+
+@pytest.mark.requirement("P11-10b")
+def test_a_flip_outside_of_every_content_is_named_by_its_entry() -> None:
+    """Each bit of every header and of the directory: what was changed is named, and where."""
+    names = ("manifest.json", "record.json", "record.pdf")
+    whole = as_ours(*((name, name.encode()) for name in names))
+    header, row = {}, {}
+    for name in names:
+        header[name] = whole.index(name.encode()) - 30
+        row[name] = whole.rindex(name.encode()) - 46
+    for name in names:
+        places = [*range(header[name], header[name] + 30 + len(name))]
+        places += range(row[name], row[name] + 46 + len(name))
+        for place in places:
+            for bit in range(8):
+                flipped = bytearray(whole)
+                flipped[place] ^= 1 << bit
+                found = findings(bytes(flipped))
+                near = [int(number) for number in re.findall(r"byte (\d+)", found[0])]
+                assert {place, header[name], row[names[0]]} & set(near), (place, bit, found)
+                unnamed = place < header[name] + 30 + len(name) or place < row[names[0]] + 4
+                assert unnamed or name in found[0], (place, bit, found)
 
 
 def test_a_size_beyond_the_file_is_not_read() -> None:

@@ -1,0 +1,71 @@
+"""No page links to one that refuses who reads it (21 CFR 11.10(d)): every link of every page, for every role."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import resolve
+
+from mes.models import EmergencyAccess, ErasureRequest, LegalHold
+from tests.architecture.access_story import COLUMNS, make_story
+
+LINK = re.compile(r'(?:href|hx-get)="(/[^"#]*)"')
+NONCE = re.compile(r'nonce="[^"]*"')
+NOT_PAGES = ("/static/", "/sign-out/", "/sign-in/")
+FOLLOWED = 3
+"""How many addresses of one route are followed for each person: the rest is more of the same."""
+
+
+def links_in(page: str) -> list[str]:
+    return [unescape(found) for found in LINK.findall(page) if not found.startswith(NOT_PAGES)]
+
+
+def refused_links(client: Client) -> list[str]:
+    """Breadth first from the board: every link that ends in 403 or 404, with the page that it stands on."""
+    waiting, seen, followed, refused = deque([("/", "")]), {"/"}, Counter[str](), []
+    while waiting:
+        address, source = waiting.popleft()
+        answer: Any = client.get(address, follow=True)
+        # Read to its end, a file is closed.
+        page = (b"".join(answer.streaming_content) if answer.streaming else answer.content).decode(
+            errors="replace"
+        )
+        if answer.status_code >= 400:
+            refused.append(f"{source} → {address}: {answer.status_code}")
+            continue
+        for link in links_in(page) if answer["Content-Type"].startswith("text/html") else ():
+            route = resolve(link.partition("?")[0]).view_name
+            if link not in seen and followed[route] < FOLLOWED:
+                seen.add(link)
+                followed[route] += 1
+                waiting.append((link, address))
+    return refused
+
+
+@pytest.mark.django_db
+@pytest.mark.requirement("P11-10d")
+def test_no_link_of_any_page_ends_in_a_refusal() -> None:
+    story = make_story()
+    clients = {column: story.clients[column] for column in COLUMNS if column != "program"}
+    found = {column: refused_links(client) for column, client in clients.items()}
+    assert {column: links for column, links in found.items() if links} == {}
+
+
+@pytest.mark.django_db
+@pytest.mark.requirement("P11-10d")
+def test_what_somebody_may_not_open_is_found_like_what_nobody_has() -> None:
+    """A code whose page refuses is no answer to whether there is such a thing."""
+    story = make_story()
+    codes = [model.objects.earliest("pk").code for model in (EmergencyAccess, ErasureRequest, LegalHold)]
+    for column in ("other-PRE", "other-CLR", "external-DSN", "no-role", "MAT"):
+        client = story.clients[column]
+        for code in codes:
+            found, unknown = (client.get("/find/", {"code": asked}) for asked in (code, f"{code[0]}0999999"))
+            assert (found.status_code, unknown.status_code) == (404, 404), (column, code)
+            told, other = (NONCE.sub("", answer.content.decode()) for answer in (found, unknown))
+            assert told.replace(code, "") == other.replace(f"{code[0]}0999999", "")
