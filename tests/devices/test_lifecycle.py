@@ -162,7 +162,7 @@ def test_of_many_who_move_a_device_at_once_one_succeeds(committed_db: None) -> N
 @pytest.mark.requirement("K-06")
 def test_a_move_that_does_not_exist_from_here_names_those_that_do() -> None:
     device = make_planned()
-    with pytest.raises(TransitionRefused, match=r"cancel, freeze_design"):
+    with pytest.raises(TransitionRefused, match=r"Cancelled, Design frozen"):
         advance_device(device_id=device.pk, transition="finish_build", actor=SYSTEM)
     assert stage_of(device) == "planned"
 

@@ -34,7 +34,8 @@ def staff(db: None) -> Staff:
 
 @pytest.fixture
 def order(staff: Staff) -> Order:
-    return make_order(staff)
+    """Written by a coordinator, who names the prescriber."""
+    return make_order(staff, actor=staff[Role.ORD].actor)
 
 
 @pytest.fixture
