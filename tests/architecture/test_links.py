@@ -15,7 +15,8 @@ from mes.models import EmergencyAccess, ErasureRequest, LegalHold
 from tests.architecture.access_story import COLUMNS, make_story
 
 LINK = re.compile(r'(?:href|hx-get)="(/[^"#]*)"')
-NONCE = re.compile(r'nonce="[^"]*"')
+NONCE = re.compile(r'nonce="[^"]*"|value="[0-9A-Za-z]{64}"')
+"""Of the content policy, and against forged requests: other ones in each answer."""
 NOT_PAGES = ("/static/", "/sign-out/", "/sign-in/")
 FOLLOWED = 3
 """How many addresses of one route are followed for each person: the rest is more of the same."""

@@ -40,6 +40,7 @@ def write_order(page: Page, staff: Staff) -> None:
     page.get_by_label("Born").fill(IDENTITY.birth_date)
     page.get_by_label("Made for this patient: what").fill("drill diameter")
     page.get_by_label("Value").fill("2.4")
+    page.get_by_label("Unit").fill("mm")
     confirm(page)
     expect(page).to_have_url(re.compile(r"/orders/O\d{7}/$"))
 

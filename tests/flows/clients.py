@@ -18,7 +18,9 @@ from printing.models import Build, Container, MaterialLot, PrintJob
 from tests.devices.makers import PASSWORD, Who, make_person
 from tests.patience import PATIENCE_S
 
-ASIDE = ("printing.printer_state_changed", "mes.signing_failed", "mes.secret_refused")
+ASIDE = (
+    "printing.printer_state_changed", "mes.signing_failed", "mes.secret_refused", "mes.failures_forgotten",
+)  # fmt: skip
 WATCHED: tuple[type[models.Model], ...] = (
     Signature,
     Order,

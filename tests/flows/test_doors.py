@@ -113,6 +113,9 @@ def test_anonymous_is_kept_out_of_every_route_but_the_public_ones(routes: list[R
                 assert answer.status_code in (401, 403), route
                 assert answer.json()["reasons"][0]["text"]
             else:
+                if method in ("put", "delete"):
+                    assert answer.status_code == 405, route
+                    continue
                 assert answer.status_code == 302, route
                 assert answer["Location"].startswith("/sign-in/?next="), route
 
