@@ -172,7 +172,7 @@ def _scale_findings(header: Any) -> list[Finding]:
 
 def _layout_findings(header: Any, data: bytes) -> list[Finding]:
     """Where the header says that the voxels begin has to lie behind the header and its extensions."""
-    begins, least = float(header["vox_offset"]), int(header["sizeof_hdr"]) + 4
+    begins, least = float(header["vox_offset"]), header.template_dtype.itemsize + 4
     if begins > len(data):
         raise _error("truncated", "The image ends before its voxels begin.")
     if not (least <= begins and begins.is_integer()):

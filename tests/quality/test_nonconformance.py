@@ -103,7 +103,7 @@ def test_one_person_cannot_propose_and_approve(staff: Staff, device: Device) -> 
 
 def test_nothing_is_disposed_before_it_is_proposed(staff: Staff, device: Device) -> None:
     found, quality = opened(staff, device), staff[Role.QAR]
-    with pytest.raises(TransitionRefused, match="approve_disposition"):
+    with pytest.raises(TransitionRefused, match="cannot approve disposition from there"):
         dispose_nonconformance(nonconformance_id=found.pk, actor=acting(quality), credentials=typed(quality))
     device.refresh_from_db()
     assert device.stage == Stage.AWAITING_INSPECTION

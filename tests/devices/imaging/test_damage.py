@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pydicom.data
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from devices.imaging.base import ImagingRefused
@@ -55,6 +55,7 @@ def test_a_damaged_slice(series: list[Path], damage: list[tuple[int, int]], cut:
 
 @THOROUGH
 @given(damage=DAMAGE, cut=st.none() | st.integers(0, 2**20))
+@example(damage=[(19011, 128)], cut=None)  # a header that states a size below zero
 def test_a_damaged_nifti(tmp_path: Path, damage: list[tuple[int, int]], cut: int | None) -> None:
     write_nifti(make_volume(), tmp_path / "a.nii")
     data = (tmp_path / "a.nii").read_bytes()
