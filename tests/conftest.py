@@ -14,6 +14,8 @@ import redis
 from django.conf import settings
 from django.db import connections
 from django.test import Client, TransactionTestCase, override_settings
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
 from mes.dashboard.sessions import KEPT
@@ -32,6 +34,9 @@ ROUNDS = 1000
 LEFT_BEHIND = 2
 """Databases of tests that are over, not yet dropped."""
 GARBAGE = (5000, 20, 20)
+# How long an example takes to make says how busy the machine is, and nothing about what is tested.
+hypothesis_settings.register_profile("lamina", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("lamina")
 _numbers = itertools.count(1)
 _clusters: list[Cluster] = []
 

@@ -383,7 +383,11 @@ amounts = st.lists(
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(amounts)
 def test_the_balance_always_holds(django_db_blocker: object, taken: list[tuple[int, Decimal, str]]) -> None:
     staff = Staff()

@@ -127,7 +127,11 @@ def test_a_guide_on_a_rough_skull_is_closed_open_and_free(
     assert off_the_way(design, skull) == 0
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     azimuth=st.floats(-math.pi, math.pi),
     elevation=st.floats(-1.2, 1.2),
