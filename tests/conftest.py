@@ -264,6 +264,7 @@ LONG = (
     "tests/mes/test_up",
     "tests/mes/test_faults",
     "tests/mes/test_rotation",
+    "tests/architecture/test_links",
     "tests/flows/",
     "tests/browser/",
 )
