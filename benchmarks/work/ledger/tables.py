@@ -31,8 +31,11 @@ def main(rows: int) -> None:
             editor.create_model(model)
     _devices(rows)
     with _superuser() as connection:
-        connection.execute("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO lamina_app")
-        connection.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO lamina_app")
+        for label in ("ledger_benchmark", "auditlog"):
+            for model in apps.get_app_config(label).get_models():
+                table = sql.Identifier(model._meta.db_table)
+                connection.execute(sql.SQL("GRANT SELECT, INSERT, UPDATE ON {} TO lamina_app").format(table))
+        connection.execute("GRANT SELECT ON django_content_type TO lamina_app")
         for model in MODELS.values():
             if model is not Device:
                 _copy(connection, model)
