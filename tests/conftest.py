@@ -153,6 +153,9 @@ class _Fresh:
         connections.close_all()
         cls.cluster.clone(name, template=_begins.template)
         _point_at(NAME=name)
+        # A fresh record knows nothing of the files that an earlier test left waiting.
+        shutil.rmtree(settings.QUARANTINE_DIR, ignore_errors=True)
+        settings.QUARANTINE_DIR.mkdir(mode=0o700)
 
     @classmethod
     def leave(cls) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from django.utils import timezone
@@ -134,19 +135,18 @@ def finish(teller: Teller, case: Case) -> None:
         started = timezone.now()
         time.sleep(LASTED_S[step])
         ended = timezone.now()
-        teller.act(
-            f"{step.capitalize()}: recorded within its limits.",
-            lambda s=step, v=values, a=started, b=ended: record_post_process_step(  # type: ignore[misc]  # bound for this turn
-                device_id=case.device.pk,
-                step=s,
-                values=v,
-                started_at=a,
-                ended_at=b,
-                actor=actor("finisher"),
-                credentials=typed("finisher"),
-            ),
-            unless=lambda s=step: _recorded(case, s),  # type: ignore[misc]
+        record = partial(
+            record_post_process_step,
+            device_id=case.device.pk,
+            step=step,
+            values=values,
+            started_at=started,
+            ended_at=ended,
+            actor=actor("finisher"),
+            credentials=typed("finisher"),
         )
+        said = f"{step.capitalize()}: recorded within its limits."
+        teller.act(said, record, unless=partial(_recorded, case, step))
     teller.wait("The device waits for its inspection.", _at(case, Stage.AWAITING_INSPECTION))
 
 

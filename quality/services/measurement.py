@@ -53,8 +53,7 @@ def measure_scan(inspection_id: int) -> Callable[[], Measurement]:
         "device__master", "device__current_design__mesh", "scan"
     ).get(pk=inspection_id)
     plan = read_plan(inspection.device.master.inspection)
-    design = design_of(inspection.device)
-    nominal = nominal_of(inspection.device)
+    design, nominal = approved(inspection.device)
     surface, received = intact_path(nominal), intact_path(inspection.scan)
     try:
         scan = read_mesh(received)
@@ -87,21 +86,14 @@ def _refuse_copy(deviation: Deviation) -> None:
         )
 
 
-def nominal_of(device: Device) -> Artefact:
-    """The surface that was approved for this patient and printed. Raises Refused where there is none."""
-    mesh = design_of(device).mesh
-    assert mesh is not None  # noqa: S101 - checked by design_of
-    return mesh
-
-
-def design_of(device: Device) -> Design:
-    """The design that was approved for this patient and printed. Raises Refused where there is none."""
+def approved(device: Device) -> tuple[Design, Artefact]:
+    """The design that was approved for this patient and printed, and its surface. Raises Refused where there is none."""
     design = device.current_design
     if design is None or design.mesh is None or design.approval_id is None:
         raise Refused(
             f"{device.code} has no approved design to compare with.", cure="Approve a design.", rule=RULE
         )
-    return design
+    return design, design.mesh
 
 
 def regions_of(design: Design) -> tuple[Region, ...]:
