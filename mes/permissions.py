@@ -168,12 +168,11 @@ def _only_a_person(permission: Permission) -> Reason:
 
 
 def _state(person: Person | None) -> tuple[Reason, ...]:
-    cure = f"Ask {whom(Role.SEC)}."
     if person is None or not person.active:
-        return (Reason("This person is not active.", cure, "P11-10d"),)
+        return (Reason("This person is not active.", f"Ask {whom(Role.SEC)}.", "P11-10d"),)
     states = list(Account.objects.filter(person=person).values_list("is_active", flat=True))
     if states and not any(states):
-        return (Reason("Every account of this person is closed.", cure, "P11-10d"),)
+        return (Reason("Every account of this person is closed.", f"Ask {whom(Role.SEC)}.", "P11-10d"),)
     return ()
 
 

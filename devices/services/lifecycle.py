@@ -37,6 +37,13 @@ class Move:
     gates: tuple[GateResult, ...]
     signature: Signature | None
 
+    @property
+    def signed(self) -> Signature:
+        """The signature of a move to which the table gives a meaning. Raises LookupError of any other."""
+        if self.signature is None:
+            raise LookupError(f"{self.row.name} is not signed")
+        return self.signature
+
 
 def locked_device(device_id: int) -> Device:
     """The device, its row locked for this unit. Raises InvalidInput where there is none."""

@@ -70,7 +70,7 @@ def together(request: HttpRequest, name: str) -> HttpResponse:
     """GET lists what waits, each with what would be signed; POST signs the chosen ones, all of them or none."""
     action, batch = _asked(request, name)
     waiting = waiting_in(name, viewer_behind(request))
-    assert action.meaning is not None and action.content is not None, name  # noqa: S101, PT018 - of every batch
+    meaning, content = action.signed
     if request.method == "POST":
         chosen = set(request.POST.getlist("chosen"))
         deeds = [
@@ -83,17 +83,17 @@ def together(request: HttpRequest, name: str) -> HttpResponse:
                 "Some of what was chosen does not wait any more.", cure="Open the list again.", rule="ES-19"
             )
         credentials = typed_credentials(request)
-        sign_together(deeds=deeds, meaning=action.meaning, credentials=credentials)
+        sign_together(deeds=deeds, meaning=meaning, credentials=credentials)
         messages.success(request, f"Signed: {', '.join(deed.code for deed in deeds)}.")
         return gone_to(request, reverse("sign-together", args=[name]))
     actor = actor_of(request)
-    rows = [(row, shown_content(action.content(row, {}, actor))) for row in waiting[:TOGETHER]]
+    rows = [(row, shown_content(content(row, {}, actor))) for row in waiting[:TOGETHER]]
     context = {
         "action": action,
         "batch": batch,
         "rows": rows,
         "more": max(0, len(waiting) - len(rows)),
-        **signing_context(request, action.meaning),
+        **signing_context(request, meaning),
     }
     return render(request, "mes/together.html", context)
 

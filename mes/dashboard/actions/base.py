@@ -137,6 +137,13 @@ class Action:
     main: bool = False
     help: str = ""
 
+    @property
+    def signed(self) -> tuple[Meaning, Callable[[Any, Values, Actor], Mapping[str, Any]]]:
+        """Meaning and content of an action that is signed. Raises LookupError of any other."""
+        if self.meaning is None or self.content is None:
+            raise LookupError(f"{self.id} is not signed")
+        return self.meaning, self.content
+
 
 def why(label: str = "Reason", *, required: bool = True, hint: str = "It stays in the audit trail.") -> Field:
     return Field("reason", label, "area", required, hint)
