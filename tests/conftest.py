@@ -29,6 +29,8 @@ from tests.quality.export import conftest as _quality  # noqa: F401 - likewise
 from tests.scenes import Scene, begin, scene_of
 from tests.servers import Cluster
 
+# One process per core runs the tests: a second thread of each would wait for a core and turn in circles meanwhile.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 DEFAULT = "test"
 ROUNDS = 1000
 LEFT_BEHIND = 2

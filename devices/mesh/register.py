@@ -22,7 +22,8 @@ o3d: Any = lazily("open3d")
 
 COARSE_POINTS = 2_000
 FINE_POINTS = 20_000
-SECOND_ROUND, FINALISTS = 10, 3
+# (reach as a part of the diagonal, points, starts that are kept): of many starts, most are told from few points.
+ROUNDS = ((1 / 5, 500, 10), (1 / 20, COARSE_POINTS, 3))
 ROUND_STEPS = 15
 # (most steps, shortest step in mm worth another): to choose between poses, and to keep one. Below 0.02 um it is noise.
 ROUGHLY = (12, 1e-2)
@@ -129,9 +130,10 @@ def _finalists(
 ) -> list[NDArray[np.float64]]:
     """The best few starts, drawn closer in two rounds with a shorter reach each."""
     pipeline = o3d.pipelines.registration
-    source = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(coarse))
     poses = starts
-    for reach, kept in ((diagonal / 5.0, SECOND_ROUND), (diagonal / 20.0, FINALISTS)):
+    for part, count, kept in ROUNDS:
+        reach, points = diagonal * part, coarse[:count]
+        source = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(points))
         estimation = pipeline.TransformationEstimationPointToPlane(pipeline.TukeyLoss(k=reach / 2.0))
         criteria = pipeline.ICPConvergenceCriteria(max_iteration=ROUND_STEPS)
         drawn = [
@@ -140,7 +142,7 @@ def _finalists(
             )
             for pose in poses
         ]
-        poses = sorted(drawn, key=lambda pose: _misfit(nominal, coarse, pose, reach / 2.0))[:kept]
+        poses = sorted(drawn, key=lambda pose: _misfit(nominal, points, pose, reach / 2.0))[:kept]
     return poses
 
 
