@@ -18,11 +18,11 @@ from mes.choices import Role
 SCENES: dict[str, Scene] = {}
 ROOMS: dict[str, str | None] = {
     "tests/devices/": "devices",
-    "tests/printing/": "devices",
+    "tests/printing/": "frozen",
     "tests/mes/dashboard/": "devices",
     "tests/mes/dashboard/test_people_pages.py": None,
     "tests/browser/": "devices",
-    "tests/quality/": "quality",
+    "tests/quality/": "built",
     "tests/quality/test_agreement.py": "reviewed",
     "tests/quality/test_release": "reviewed",
     "tests/quality/test_reports": "reviewed",
@@ -39,6 +39,7 @@ class Scene:
     make: one person of a role; there are `each` of every role
     story: what happens when everybody is there; its result is `told`
     upon: the scene that this one goes on from, with the same people
+    apart: the people of the story are its own, and everybody is left for the tests to take
     files: the artefacts of the story, of which each test gets a copy
     """
 
@@ -48,10 +49,12 @@ class Scene:
     each: int = 1
     story: Callable[[], Any] = lambda: None
     upon: Scene | None = None
+    apart: bool = False
     files: Path | None = None
     told: Any = None
     is_told: bool = False
     is_open: bool = False
+    is_given: bool = False
     ready: dict[tuple[Role, int], Any] = field(default_factory=dict)
     taken: Counter[Role] = field(default_factory=Counter)
 
@@ -80,6 +83,8 @@ class Scene:
 
     def take(self, role: Role) -> Any | None:
         """Somebody with this one role whom the running test does not have yet."""
+        if self.apart and not self.is_told:
+            return None
         number = self.taken[role]
         self.taken[role] += 1
         return deepcopy(self.ready.get((role, number)))
@@ -101,9 +106,9 @@ def _depth(scene: Scene) -> int:
 
 
 def begin(scene: Scene | None) -> None:
-    """A test begins: nobody is taken yet."""
+    """A test begins: nobody is taken yet, and nothing is given."""
     for other in SCENES.values():
-        other.is_open = other is scene
+        other.is_open, other.is_given = other is scene, False
         other.taken.clear()
 
 
@@ -124,3 +129,15 @@ def told(name: str) -> Any | None:
     while scene is not None and scene.name != name:
         scene = scene.upon
     return deepcopy(scene.told) if scene and scene.is_told else None
+
+
+def given(name: str, fits: Callable[[Any], bool] = lambda _told: True) -> Any | None:
+    """What a scene's story left, to the first who asks for it in a test of this very scene, or in the story that goes on
+    from it: later on it is not as it was left."""
+    scene = next((scene for scene in SCENES.values() if scene.is_open), None)
+    if scene is not None and not scene.is_told:
+        scene = scene.upon
+    if scene is None or scene.name != name or scene.is_given or not fits(scene.told):
+        return None
+    scene.is_given = True
+    return deepcopy(scene.told)
