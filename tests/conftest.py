@@ -25,7 +25,7 @@ from mes.services.sessions import open_session
 from mes.terminals import Terminal, digest_of_key
 from tests import scenes, servers
 from tests.devices import makers as _devices  # noqa: F401 - tells who is in its scene
-from tests.printing import makers as _printing  # noqa: F401 - likewise
+from tests.printing.makers import Floor
 from tests.quality.export import conftest as _quality  # noqa: F401 - likewise
 from tests.scenes import Scene, begin, scene_of
 from tests.servers import Cluster
@@ -264,6 +264,12 @@ def drain(committed_db: None) -> Callable[[], int]:
         raise AssertionError(f"still delivering after {ROUNDS} rounds: two handlers answer each other")
 
     return deliver_all
+
+
+@pytest.fixture
+def floor(db: None) -> Floor:
+    """A floor ready to print: the scene of the tests that ask for it."""
+    return Floor()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ from printing.models import FleetLease
 from printing.services.fleet.process import Fleet
 from printing.services.fleet.session import Pace
 from tests.patience import PATIENCE_S
-from tests.printing.makers import Floor
 
 QUICK = Pace(poll_s=0.05, contact_s=0.2, back_off_s=0.1, longest_back_off_s=0.3)
 """Looks often, and waits for answers as long as in earnest: a busy test machine is not a silent printer."""
@@ -36,12 +35,6 @@ def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Simulated machines of a test live in a folder of its own."""
     monkeypatch.setattr(settings, "VAR_DIR", tmp_path)
     return tmp_path / "simulated"
-
-
-@pytest.fixture
-def floor(db: None) -> Floor:
-    """A floor ready to print: the scene of the tests that ask for it."""
-    return Floor()
 
 
 Running = Callable[..., AbstractContextManager[Fleet]]
