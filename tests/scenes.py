@@ -19,7 +19,12 @@ SCENES: dict[str, Scene] = {}
 ROOMS: dict[str, str | None] = {
     "tests/devices/": "devices",
     "tests/printing/": "frozen",
-    "tests/mes/dashboard/": "devices",
+    "tests/mes/dashboard/": "catalogue",
+    "tests/mes/dashboard/test_access.py": "planned",
+    "tests/mes/dashboard/test_audit.py": "planned",
+    "tests/mes/dashboard/test_held_images.py": "planned",
+    "tests/mes/dashboard/test_making.py": "planned",
+    "tests/mes/dashboard/test_pages.py": "planned",
     "tests/mes/dashboard/test_people_pages.py": None,
     "tests/browser/": "devices",
     "tests/quality/": "built",

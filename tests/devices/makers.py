@@ -185,7 +185,8 @@ def _planned() -> tuple[Staff, int]:
     return staff, make_planned(staff).pk
 
 
-PLANNED = Scene("planned", _new_person, story=_planned, upon=PEOPLE, apart=True)
+CATALOGUE = Scene("catalogue", _new_person, story=lambda: make_master().pk, upon=PEOPLE, apart=True)
+PLANNED = Scene("planned", _new_person, story=_planned, upon=CATALOGUE, apart=True)
 
 
 # --- devices further on, written directly along the pairs that the database allows
