@@ -17,7 +17,12 @@ from mes.choices import Role
 
 SCENES: dict[str, Scene] = {}
 ROOMS: dict[str, str | None] = {
-    "tests/devices/": "devices",
+    "tests/devices/": "planned",
+    "tests/devices/test_api.py": "devices",
+    "tests/devices/test_definitions.py": "devices",
+    "tests/devices/test_need_to_know.py": "catalogue",
+    "tests/devices/test_orders.py": "catalogue",
+    "tests/devices/test_prescribed.py": "catalogue",
     "tests/printing/": "frozen",
     "tests/mes/dashboard/": "catalogue",
     "tests/mes/dashboard/test_access.py": "planned",
