@@ -23,8 +23,9 @@ from mes.embedded import roles
 from mes.eventlog import delivery, relay
 from mes.services.sessions import open_session
 from mes.terminals import Terminal, digest_of_key
-from tests import servers
+from tests import scenes, servers
 from tests.devices import makers as _devices  # noqa: F401 - tells who is in its scene
+from tests.printing.makers import Floor
 from tests.quality.export import conftest as _quality  # noqa: F401 - likewise
 from tests.scenes import Scene, begin, scene_of
 from tests.servers import Cluster
@@ -107,6 +108,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
         or item.get_closest_marker("django_db")
     ):
+        begin(None)
         return
     scene = scene_of(item.path.relative_to(item.config.rootpath), getattr(item, "fixturenames", ()))
     if scene is not None:
@@ -137,6 +139,7 @@ def _tell(scene: Scene) -> None:
         shutil.rmtree(scene.files, ignore_errors=True)
         if before.files:
             shutil.copytree(before.files, scene.files)
+        scene.files.mkdir(exist_ok=True)
         with override_settings(ARTEFACTS_DIR=scene.files):
             scene.tell()
     connections.close_all()
@@ -166,6 +169,14 @@ class _Fresh:
         # A connection that was just closed is still leaving: dropping the database at once would wait for it.
         while len(cls.left) > LEFT_BEHIND:
             cls.cluster.drop(cls.left.pop(0))
+
+
+@pytest.fixture(autouse=True)
+def files_of_the_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the scene's story stored, as the test's own to harm."""
+    if stored := scenes.files():
+        monkeypatch.setattr(settings, "ARTEFACTS_DIR", tmp_path / "stored")
+        shutil.copytree(stored, settings.ARTEFACTS_DIR)
 
 
 monkey = pytest.MonkeyPatch()
@@ -253,6 +264,12 @@ def drain(committed_db: None) -> Callable[[], int]:
         raise AssertionError(f"still delivering after {ROUNDS} rounds: two handlers answer each other")
 
     return deliver_all
+
+
+@pytest.fixture
+def floor(db: None) -> Floor:
+    """A floor ready to print: the scene of the tests that ask for it."""
+    return Floor()
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ from mes.services.patients import Identity, register_patient
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.signatures import Credentials, sign
 from tests.mes.makers import enrol
-from tests.scenes import Scene, take
+from tests.scenes import Scene, given, take
 
 SETUP = Actor.system("setup")
 PASSWORD = "a long enough password"
@@ -93,6 +93,16 @@ class Staff:
         if role not in self.by_role:
             self.by_role[role] = make_person(role)
         return self.by_role[role]
+
+
+def given_to(staff: Staff, name: str) -> Any | None:
+    """What a scene's story left, if it is at hand; its people join a staff that has nobody of theirs yet."""
+    left = given(name, lambda told: told[0].by_role.keys().isdisjoint(staff.by_role))
+    if left is None:
+        return None
+    theirs, found = left
+    staff.by_role.update(theirs.by_role)
+    return found
 
 
 def make_material(base: str = "resin-guide-01", **fields: Any) -> Material:
@@ -165,7 +175,18 @@ def accepted(order: Order, staff: Staff) -> list[Device]:
 def make_planned(staff: Staff | None = None, **fields: Any) -> Device:
     """A planned device of an accepted order, through the services."""
     staff = staff or Staff()
+    if not fields and (found := given_to(staff, "planned")):
+        return Device.objects.get(pk=found)
     return accepted(make_order(staff, **fields), staff)[0]
+
+
+def _planned() -> tuple[Staff, int]:
+    staff = Staff()
+    return staff, make_planned(staff).pk
+
+
+CATALOGUE = Scene("catalogue", _new_person, story=lambda: make_master().pk, upon=PEOPLE, apart=True)
+PLANNED = Scene("planned", _new_person, story=_planned, upon=CATALOGUE, apart=True)
 
 
 # --- devices further on, written directly along the pairs that the database allows

@@ -319,4 +319,4 @@ def test_a_clinical_design_by_research_tools_is_not_frozen() -> None:
     with pytest.raises(TransitionRefused) as refused:
         approve(device, staff[Role.PRE])
     assert rules(refused.value) == {"G-SW-01"}
-    assert Device.objects.get().stage == "planned"
+    assert Device.objects.get(pk=device.pk).stage == "planned"

@@ -270,8 +270,9 @@ def test_the_gate_judges_the_stored_measures_again() -> None:
 @pytest.mark.parametrize("side", [Side.NONE, Side.BILATERAL])
 def test_the_master_says_for_which_sides_it_is_made(side: str) -> None:
     make_master()
+    before = Order.objects.count()
     with pytest.raises(InvalidInput, match="not made for the side") as refused:
         make_order(side=side)
     assert refused.value.reasons[0].rule == "G-LAT-01"
     assert "left, right" in refused.value.reasons[0].cure
-    assert not Order.objects.exists()
+    assert Order.objects.count() == before

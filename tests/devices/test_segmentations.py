@@ -117,7 +117,7 @@ def test_images_without_bone_fail_with_the_reason(tmp_path: Path) -> None:
         device_id=device.pk, study_id=study.pk, author_id=staff[Role.IMG].person.pk, outcome=outcome
     )
     assert not Segmentation.objects.exists()
-    assert refused_segmentation(Device.objects.get())[0]["reason"] == outcome.reasons[0]["text"]
+    assert refused_segmentation(Device.objects.get(pk=device.pk))[0]["reason"] == outcome.reasons[0]["text"]
     assert list(devices_awaiting_segmentation()) == [device]
 
 

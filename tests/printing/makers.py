@@ -36,7 +36,8 @@ from printing.services.printers import (
     record_calibration,
     register_printer,
 )
-from tests.devices.makers import Staff, make_device, make_material
+from tests.devices.makers import PEOPLE, Staff, given_to, make_device, make_material
+from tests.scenes import Scene
 
 KIND = "sim-dlp-1"
 MATERIAL = "resin-guide-01"
@@ -161,8 +162,19 @@ def send(printer: Printer, *, accepted: bool = True, text: str = "") -> None:
 
 
 def frozen_device(staff: Staff | None = None) -> Device:
+    staff = staff or Staff()
+    if found := given_to(staff, "frozen"):
+        return Device.objects.get(pk=found)
     with open_unit():
-        return make_device(Stage.DESIGN_FROZEN, staff or Staff())
+        return make_device(Stage.DESIGN_FROZEN, staff)
+
+
+def _frozen() -> tuple[Staff, int]:
+    staff = Staff()
+    return staff, frozen_device(staff).pk
+
+
+FROZEN = Scene("frozen", PEOPLE.make, story=_frozen, upon=PEOPLE, apart=True)
 
 
 def idle(expected: str | None = None) -> Word:
@@ -240,13 +252,19 @@ class Floor:
     build: Build = field(init=False)
 
     def __post_init__(self) -> None:
+        if found := given_to(self.staff, "floor"):
+            vars(self).update(vars(found) | {"staff": self.staff})
+        else:
+            self._set_up()
+        # Last: what was heard is fresh for seconds only, and slicing takes some.
+        hear(self.printer, idle())
+
+    def _set_up(self) -> None:
         self.parameters = make_parameters(self.staff)
         self.printer = make_printer(self.staff, self.parameters)
         self.lot = make_released_lot(self.staff)
         self.load(self.lot)
         self.build = make_verified_build(self.staff, parameters=self.parameters)
-        # Last: what was heard is fresh for seconds only, and slicing takes some.
-        hear(self.printer, idle())
 
     def load(self, lot: MaterialLot, printer: Printer | None = None) -> Container:
         chosen = printer or self.printer
@@ -289,6 +307,14 @@ class Floor:
             printer_id=printer.pk if printer else None,
             actor=self.staff[Role.BLD].actor,
         )
+
+
+def _floor() -> tuple[Staff, Floor]:
+    floor = Floor()
+    return floor.staff, floor
+
+
+FLOOR = Scene("floor", PEOPLE.make, story=_floor, upon=FROZEN, apart=True)
 
 
 def refreshed(job: PrintJob) -> PrintJob:

@@ -135,8 +135,8 @@ def test_bad_input_is_a_clear_error() -> None:
     assert refused.status_code == 422
 
 
-def test_a_build_is_made_dispatched_and_started() -> None:
-    staff = Staff()
+def test_a_build_is_made_dispatched_and_started(floor: Floor) -> None:
+    staff = floor.staff
     parameters, device = make_parameters(staff), frozen_device(staff)
     made = post(
         staff[Role.BLD], "builds", devices=[device.code], printer_kind=KIND, parameters=parameters.code
@@ -144,7 +144,6 @@ def test_a_build_is_made_dispatched_and_started() -> None:
     assert made.status_code == 201
     assert made.json()["items"][0]["device"] == device.code
 
-    floor = Floor(staff)
     job = post(staff[Role.OPR], f"builds/{floor.build.code}/dispatch").json()
     assert (job["printer"], job["state"]) == (floor.printer.code, "claimed")
     assert post(staff[Role.OPR], f"jobs/{job['code']}/start").json()["state"] == "starting"
@@ -159,9 +158,9 @@ def test_a_build_is_made_dispatched_and_started() -> None:
     assert live["command"]["kind"] == "pause"
 
 
-def test_a_container_is_loaded_by_its_label() -> None:
-    staff = Staff()
-    floor, other = Floor(staff), make_released_lot(staff)
+def test_a_container_is_loaded_by_its_label(floor: Floor) -> None:
+    staff = floor.staff
+    other = make_released_lot(staff)
     label = container_of(other).label
     loaded = post(staff[Role.OPR], f"printers/{floor.printer.code}/load", label=label)
     assert loaded.json()["printer"] == floor.printer.code
@@ -170,9 +169,8 @@ def test_a_container_is_loaded_by_its_label() -> None:
     assert refused.status_code == 422
 
 
-def test_every_list_answers() -> None:
-    staff = Staff()
-    floor = Floor(staff)
+def test_every_list_answers(floor: Floor) -> None:
+    staff = floor.staff
     floor.start()
     for path in ("lots", "containers", "parameters", "printers", "builds", "jobs", "commands"):
         listed = client_of(staff[Role.OPR]).get(f"/api/{path}/")

@@ -15,8 +15,7 @@ from tests.printing.makers import Floor, make_verified_build
 
 
 @pytest.mark.requirement("G-PRN-06")
-def test_of_two_dispatchers_one_gets_the_printer(committed_db: None) -> None:
-    floor = Floor()
+def test_of_two_dispatchers_one_gets_the_printer(floor: Floor, committed_db: None) -> None:
     builds = [floor.build, make_verified_build(floor.staff, parameters=floor.parameters)]
     begin = threading.Barrier(2)
     outcomes: list[object] = []
@@ -48,8 +47,7 @@ def test_of_two_dispatchers_one_gets_the_printer(committed_db: None) -> None:
 
 
 @pytest.mark.django_db
-def test_the_database_itself_refuses_a_second_claim() -> None:
-    floor = Floor()
+def test_the_database_itself_refuses_a_second_claim(floor: Floor) -> None:
     job, other = floor.dispatch(), make_verified_build(floor.staff, parameters=floor.parameters)
     with pytest.raises(IntegrityError, match="job_holds_printer"), transaction.atomic():
         PrintJob.objects.create(build=other, printer=job.printer, container=job.container)

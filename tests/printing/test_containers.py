@@ -15,8 +15,7 @@ from tests.printing.makers import Floor, make_released_lot
 
 @pytest.mark.django_db
 @pytest.mark.requirement("G-MAT-08")
-def test_from_its_start_to_its_end_a_job_keeps_its_container() -> None:
-    floor = Floor()
+def test_from_its_start_to_its_end_a_job_keeps_its_container(floor: Floor) -> None:
     lot = make_released_lot(floor.staff, containers=[Decimal(500), Decimal(500)])
     floor.load(lot)
     job = floor.dispatch()

@@ -44,8 +44,7 @@ UNHURRIED = 50.0
 
 
 @pytest.fixture
-def floor(committed_db: None) -> Floor:
-    floor = Floor()
+def floor(committed_db: None, floor: Floor) -> Floor:
     run_at(floor.printer, FAST)
     return floor
 
@@ -295,8 +294,7 @@ def test_two_fleets_do_not_both_drive(committed_db: None) -> None:
     assert printer.operation == Operation.UNKNOWN
 
 
-def test_a_gap_in_the_telemetry_of_a_print_needs_a_decision(committed_db: None) -> None:
-    floor = Floor()
+def test_a_gap_in_the_telemetry_of_a_print_needs_a_decision(floor: Floor) -> None:
     job = floor.start()
     now = timezone.now()
     epoch = take_lease(UUID(int=1)) or 0

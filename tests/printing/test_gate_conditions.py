@@ -46,11 +46,6 @@ from tests.printing.makers import (
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def floor() -> Floor:
-    return Floor()
-
-
 def blocking(asked: str, subject: Any, actor: Actor) -> set[str]:
     return {result.gate for result in ask_gates(asked, subject, actor=actor) if not result.passed}
 

@@ -68,11 +68,6 @@ from tests.printing.makers import (
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def floor() -> Floor:
-    return Floor()
-
-
 def rules(refusal: pytest.ExceptionInfo[Any]) -> set[str]:
     return {reason.rule for reason in refusal.value.reasons}
 

@@ -24,11 +24,6 @@ from tests.printing.makers import Floor, hear, idle
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def floor() -> Floor:
-    return Floor()
-
-
 def hold(floor: Floor, reason: str) -> None:
     hold_printer(printer_id=floor.printer.pk, actor=floor.staff[Role.OPR].actor, reason=reason)
 

@@ -174,8 +174,8 @@ def test_a_lot_without_what_its_material_requires_is_not_released(
     staff: Staff, certificate: list[dict[str, Any]], said: str
 ) -> None:
     """Within the supplier's limits all the same: the material's own count."""
-    make_material(required_results=REQUIRED)
-    lot = make_lot(staff, certificate=certificate)
+    make_material(code="resin-strict", required_results=REQUIRED)
+    lot = make_lot(staff, material="resin-strict", certificate=certificate)
     with pytest.raises(TransitionRefused, match=said) as refusal:
         release(lot, staff)
     assert rules(refusal) == {"G-MAT-03"}
@@ -187,8 +187,8 @@ def test_a_lot_without_what_its_material_requires_is_not_released(
 @pytest.mark.requirement("G-MAT-03")
 @pytest.mark.parametrize("unit", ["mPa·s", "mPa.s", "mPa s"])
 def test_a_lot_with_what_its_material_requires_is_released(staff: Staff, unit: str) -> None:
-    make_material(required_results=REQUIRED)
-    lot = make_lot(staff, certificate=[{**GOOD[0], "unit": unit}, STRENGTH])
+    make_material(code="resin-strict", required_results=REQUIRED)
+    lot = make_lot(staff, material="resin-strict", certificate=[{**GOOD[0], "unit": unit}, STRENGTH])
     release(lot, staff)
     lot.refresh_from_db()
     assert lot.state == LotState.RELEASED
@@ -419,8 +419,7 @@ def test_the_balance_always_holds(django_db_blocker: object, taken: list[tuple[i
     assert on_shelf == lot.remaining
 
 
-def test_a_job_books_what_the_machine_reports_and_never_more_than_was_there(staff: Staff) -> None:
-    floor = Floor(staff)
+def test_a_job_books_what_the_machine_reports_and_never_more_than_was_there(floor: Floor) -> None:
     job = floor.finish(floor.start(), material_ml=5000.0)
     floor.lot.refresh_from_db()
     assert floor.lot.remaining == 0

@@ -50,8 +50,7 @@ def redesign(device: Device, staff: Staff) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.requirement("G-BLD-01")
-def test_a_build_of_a_voided_design_claims_no_printer() -> None:
-    floor = Floor()
+def test_a_build_of_a_voided_design_claims_no_printer(floor: Floor) -> None:
     build, device = verified(floor)
     redesign(device, floor.staff)
     with pytest.raises(TransitionRefused, match="does not stand any more") as refusal:
@@ -62,8 +61,7 @@ def test_a_build_of_a_voided_design_claims_no_printer() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.requirement("G-BLD-01")
-def test_a_claim_of_a_voided_design_is_not_started() -> None:
-    floor = Floor()
+def test_a_claim_of_a_voided_design_is_not_started(floor: Floor) -> None:
     job = floor.dispatch()
     device = floor.build.items.get().device
     design = make_design(device, floor.staff, revision=2)
@@ -75,9 +73,8 @@ def test_a_claim_of_a_voided_design_is_not_started() -> None:
 
 @pytest.mark.requirement("G-BLD-01")
 def test_a_delivery_that_waited_for_a_hold_does_not_queue_a_device_with_another_design(
-    drain: Callable[[], int],
+    floor: Floor, drain: Callable[[], int]
 ) -> None:
-    floor = Floor()
     build, device = verified(floor)
     quality = floor.staff[Role.QAR].actor
     hold_device(device_id=device.pk, actor=quality, reason="a question")
@@ -97,9 +94,8 @@ def test_a_delivery_that_waited_for_a_hold_does_not_queue_a_device_with_another_
 
 @pytest.mark.requirement("G-BLD-01")
 def test_a_claim_of_a_voided_design_is_withdrawn_and_the_device_goes_on_a_new_plate(
-    drain: Callable[[], int],
+    floor: Floor, drain: Callable[[], int]
 ) -> None:
-    floor = Floor()
     drain()
     build, device = verified(floor)
     job = floor.dispatch(build)
@@ -122,8 +118,7 @@ def test_a_claim_of_a_voided_design_is_withdrawn_and_the_device_goes_on_a_new_pl
 
 
 @pytest.mark.requirement("G-BLD-01")
-def test_a_new_design_gives_up_an_unverified_build(drain: Callable[[], int]) -> None:
-    floor = Floor()
+def test_a_new_design_gives_up_an_unverified_build(floor: Floor, drain: Callable[[], int]) -> None:
     build = make_build(floor.staff, parameters=floor.parameters)
     device = build.items.get().device
     request_design(
@@ -136,8 +131,9 @@ def test_a_new_design_gives_up_an_unverified_build(drain: Callable[[], int]) -> 
 
 
 @pytest.mark.requirement("G-BLD-01")
-def test_what_a_machine_prints_from_a_voided_design_is_for_quality(drain: Callable[[], int]) -> None:
-    floor = Floor()
+def test_what_a_machine_prints_from_a_voided_design_is_for_quality(
+    floor: Floor, drain: Callable[[], int]
+) -> None:
     job = floor.start()
     drain()
     item = floor.build.items.get()

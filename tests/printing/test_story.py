@@ -104,9 +104,8 @@ def _state(build: Build) -> str:
     return build.state
 
 
-def test_a_print_that_ended_unseen_still_carries_its_devices(drain: Callable[[], int]) -> None:
+def test_a_print_that_ended_unseen_still_carries_its_devices(floor: Floor, drain: Callable[[], int]) -> None:
     """Start and end are told in one breath; the handlers may hear them in any order."""
-    floor = Floor()
     device = floor.build.items.get().device
     job = floor.dispatch()
     start_job(job_id=job.pk, actor=floor.operator)
@@ -122,8 +121,9 @@ def test_a_print_that_ended_unseen_still_carries_its_devices(drain: Callable[[],
 
 
 @pytest.mark.requirement("G-PRT-01")
-def test_the_times_of_a_print_are_the_machine_s_and_not_the_observer_s(drain: Callable[[], int]) -> None:
-    floor = Floor()
+def test_the_times_of_a_print_are_the_machine_s_and_not_the_observer_s(
+    floor: Floor, drain: Callable[[], int]
+) -> None:
     job = floor.dispatch()
     command = start_job(job_id=job.pk, actor=floor.operator)
     send(floor.printer)
@@ -144,9 +144,8 @@ def test_the_times_of_a_print_are_the_machine_s_and_not_the_observer_s(drain: Ca
 @pytest.mark.requirement("G-PRT-01")
 @pytest.mark.parametrize("began_h", [None, -30.0, 30.0])
 def test_a_machine_without_a_clock_or_with_a_wrong_one_started_when_it_was_told(
-    drain: Callable[[], int], began_h: float | None
+    floor: Floor, drain: Callable[[], int], began_h: float | None
 ) -> None:
-    floor = Floor()
     job = floor.dispatch()
     command = start_job(job_id=job.pk, actor=floor.operator)
     send(floor.printer)

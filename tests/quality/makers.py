@@ -82,7 +82,7 @@ from quality.services.gauges import (
 from quality.services.measurement import record_measurement
 from quality.services.scans import receive_scan
 from tests.mes.makers import enrol
-from tests.scenes import Scene, take
+from tests.scenes import Scene, given, take
 
 SYSTEM = Actor.system("test")
 PASSWORD = "a long pass phrase"
@@ -102,6 +102,8 @@ PRINTED_AGO = timedelta(hours=6)
 """How long ago the print of a maker's device ended: time enough to wash and cure it."""
 CURE = {"duration_min": 30.0, "temperature_c": 60.0}
 INSPECTION = {"tolerance_mm": 0.3, "minimum_share": 0.95, "maximum_p95_mm": 0.3}
+USUAL = (False, list(ROUTING), INSPECTION, "research_only", 0, dict[str, Any]())
+"""What a test gets that asks for nothing else, and the device of the scene."""
 WAY = ("design_frozen", "queued", "in_build", "built")
 
 
@@ -225,14 +227,32 @@ def make_built_device(
     """A device at `built` (or further, without the facts between), with everything that its record needs up to there.
 
     lot_of: a lot of so many units instead of one."""
+    wanted = (clinical, list(routing), dict(inspection), validation, lot_of, dict(packaging or {}))
+    if wanted == USUAL and (found := given("built")):
+        device = Device.objects.get(pk=found)
+    else:
+        device = _device_for(staff, *wanted)
+    if stage != Stage.BUILT:
+        further = (Stage.POST_PROCESSING, Stage.AWAITING_INSPECTION, Stage.INSPECTED_PASS)
+        move_through(device, [str(one) for one in further[: further.index(stage) + 1]])
+    return device
+
+
+def _device_for(
+    staff: Staff,
+    clinical: bool,
+    routing: list[Any],
+    inspection: dict[str, Any],
+    validation: str,
+    lot_of: int,
+    packaging: dict[str, Any],
+) -> Device:
     patient = register_patient(
         identity=Identity(f"{CANARY}-{timezone.now().timestamp()}", CANARY, f"{CANARY}given", "1961-02-03"),
         actor=acting(staff[Role.ORD]),
     )
-    tracking = {"tracked_as": "lot" if lot_of else "unit", "packaging": dict(packaging or {})}
-    return _built(
-        staff, patient.pk, clinical, list(routing), dict(inspection), stage, validation, lot_of or 1, tracking
-    )
+    tracking = {"tracked_as": "lot" if lot_of else "unit", "packaging": packaging}
+    return _built(staff, patient.pk, clinical, routing, inspection, validation, lot_of or 1, tracking)
 
 
 @unit_of_work
@@ -242,7 +262,6 @@ def _built(
     clinical: bool,
     routing: list[Any],
     inspection: dict[str, Any],
-    stage: Stage,
     validation: str,
     quantity: int,
     tracking: dict[str, Any],
@@ -263,10 +282,10 @@ def _built(
     _designed(staff, device, validation)
     _printed(staff, device)
     move_through(device, WAY)
-    if stage != Stage.BUILT:
-        further = (Stage.POST_PROCESSING, Stage.AWAITING_INSPECTION, Stage.INSPECTED_PASS)
-        move_through(device, [str(one) for one in further[: further.index(stage) + 1]])
     return device
+
+
+BUILT = Scene("built", PEOPLE.make, story=lambda: make_built_device(make_staff()).pk, upon=PEOPLE)
 
 
 @unit_of_work

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,11 +24,6 @@ def browser_of(person: Person) -> Client:
     client = Client()
     client.force_login(Account.objects.get(person=person))
     return client
-
-
-@pytest.fixture(autouse=True)
-def artefacts(tmp_path: Path, settings: Any) -> None:
-    settings.ARTEFACTS_DIR = tmp_path / "artefacts"
 
 
 @pytest.fixture

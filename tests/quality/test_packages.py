@@ -18,7 +18,6 @@ from mes.choices import Role
 from mes.exceptions import InvalidInput, NotPermitted, TransitionRefused
 from mes.models import Person
 from mes.selectors import events_of
-from printing.models import PrintJob
 from quality.models import Package
 from quality.reports.packing import EXAMINED, devices_in, packages_with_other_contents, packed_units
 from quality.selectors.packages import packages_of
@@ -32,7 +31,16 @@ from quality.services.packages import (
     take_package_out,
     void_package,
 )
-from tests.quality.makers import SYSTEM, Staff, acting, make_built_device, make_person, move_through, typed
+from tests.quality.makers import (
+    PRINTED_AGO,
+    SYSTEM,
+    Staff,
+    acting,
+    make_built_device,
+    make_person,
+    move_through,
+    typed,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-12")]
 PACKAGING = {
@@ -130,9 +138,7 @@ def test_a_lot_stands_under_10_and_a_unit_under_21(
     device = make_lot(staff, lot_of) if lot_of else make_device(staff)
     package = packed(packer, device)
     label = issue_labels(package_id=package.pk, quantity=1, actor=acting(packer)).label
-    ended = PrintJob.objects.latest("ended_at").ended_at
-    assert ended is not None
-    made = ended.date()
+    made = (timezone.now() - PRINTED_AGO).date()
     use_by = made + timedelta(days=60)
     expected = f"(01)19521141000172(11){made:%y%m%d}(17){use_by:%y%m%d}{identifier}{device.serial}"
     assert label["readable"] == expected

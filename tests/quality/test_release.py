@@ -38,6 +38,7 @@ from quality.services.release import (
     shown_record,
 )
 from tests.quality.makers import (
+    BUILT,
     CURE,
     PEOPLE,
     SYSTEM,
@@ -75,7 +76,7 @@ def reviewed(staff: Staff, **of: object) -> Device:
     return device
 
 
-REVIEWED = Scene("reviewed", PEOPLE.make, story=lambda: reviewed(make_staff()).pk, upon=PEOPLE)
+REVIEWED = Scene("reviewed", PEOPLE.make, story=lambda: reviewed(make_staff()).pk, upon=BUILT)
 
 
 def review(staff: Staff, device: Device, role: Role = Role.QAR) -> RecordReview:

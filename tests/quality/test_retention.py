@@ -6,11 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
@@ -44,12 +42,6 @@ from tests.quality.makers import CANARY, Staff, acting, make_built_device, make_
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-15")]
 SYSTEM = Actor.system("test")
 Signer = tuple[Actor, Credentials]
-
-
-@pytest.fixture(autouse=True)
-def artefacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store of the test's own: it removes files for good."""
-    monkeypatch.setattr(settings, "ARTEFACTS_DIR", tmp_path / "artefacts")
 
 
 RELEASED = (

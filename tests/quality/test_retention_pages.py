@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -23,11 +21,6 @@ from tests.quality.makers import CANARY, PASSWORD, Staff, make_built_device, mak
 from tests.quality.test_retention import RELEASED, on_the_day
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-15")]
-
-
-@pytest.fixture(autouse=True)
-def artefacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "ARTEFACTS_DIR", tmp_path / "artefacts")
 
 
 @pytest.fixture

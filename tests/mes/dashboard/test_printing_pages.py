@@ -27,11 +27,6 @@ from tests.printing.makers import Floor, hear, make_lot, make_printer, runs
 
 
 @pytest.fixture
-def floor(db: None) -> Floor:
-    return Floor()
-
-
-@pytest.fixture
 def operator(floor: Floor, as_: Visit) -> Client:
     return as_(floor.staff[Role.OPR])
 

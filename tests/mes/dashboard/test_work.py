@@ -93,8 +93,7 @@ def test_the_page_says_how_much_waits_and_how_much_is_late(staff: Staff, as_: Vi
         assert client.get("/my-work/", {"page": odd}).status_code == 200
 
 
-def test_a_print_to_start_is_as_urgent_as_its_most_urgent_device(db: None) -> None:
-    floor = Floor()
+def test_a_print_to_start_is_as_urgent_as_its_most_urgent_device(floor: Floor) -> None:
     job = floor.dispatch()
     device = floor.build.items.get().device
     (task,) = [task for task in open_tasks(frozenset({Role.OPR})) if task.code == job.code]
