@@ -18,6 +18,7 @@ from mes.choices import Role
 from mes.exceptions import InvalidInput, NotPermitted, TransitionRefused
 from mes.models import Person
 from mes.selectors import events_of
+from printing.models import PrintJob
 from quality.models import Package
 from quality.reports.packing import EXAMINED, devices_in, packages_with_other_contents, packed_units
 from quality.selectors.packages import packages_of
@@ -32,7 +33,6 @@ from quality.services.packages import (
     void_package,
 )
 from tests.quality.makers import (
-    PRINTED_AGO,
     SYSTEM,
     Staff,
     acting,
@@ -138,7 +138,9 @@ def test_a_lot_stands_under_10_and_a_unit_under_21(
     device = make_lot(staff, lot_of) if lot_of else make_device(staff)
     package = packed(packer, device)
     label = issue_labels(package_id=package.pk, quantity=1, actor=acting(packer)).label
-    made = (timezone.now() - PRINTED_AGO).date()
+    ended = PrintJob.objects.latest("ended_at").ended_at
+    assert ended is not None
+    made = ended.date()
     use_by = made + timedelta(days=60)
     expected = f"(01)19521141000172(11){made:%y%m%d}(17){use_by:%y%m%d}{identifier}{device.serial}"
     assert label["readable"] == expected
