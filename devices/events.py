@@ -295,6 +295,16 @@ class SegmentationFailed(Event, name="devices.segmentation_failed", terminal=Tru
 
 
 @dataclass(frozen=True, kw_only=True)
+class SegmentationIgnored(Event, name="devices.segmentation_ignored", terminal=True):
+    """A result came that nothing waits for: a late one, or one that was delivered again. `request` is the version of the
+    event that asked for it; the event's reason says why it does not count."""
+
+    device_id: int
+    study_id: int
+    request: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class SegmentationApproved(Event, name="devices.segmentation_approved", terminal=True):
     """A clinical reviewer, not its author, signed the segmentation."""
 

@@ -18,6 +18,7 @@ from devices.events import (
     SegmentationRequested,
     StudyReceived,
 )
+from devices.selectors.history import SEGMENTING
 from devices.services.closing import start_clock_of_order, start_clocks_of_device
 from devices.services.designs import record_design
 from devices.services.following import follow_devices
@@ -57,7 +58,7 @@ def start_segmentation_of_images(recorded: Recorded[ImagesAccepted]) -> None:
     start_segmentation_by_rule(device_id=recorded.event.device_id, study_id=recorded.event.study_id)
 
 
-@on(SegmentationRequested, id="devices.segment", queue="imaging")
+@on(SegmentationRequested, id=SEGMENTING, queue="imaging")
 def segment_study(recorded: Recorded[SegmentationRequested]) -> Effect:
     event = recorded.event
     return partial(
@@ -65,6 +66,7 @@ def segment_study(recorded: Recorded[SegmentationRequested]) -> Effect:
         device_id=event.device_id,
         study_id=event.study_id,
         author_id=event.author_id,
+        request=recorded.version,
         outcome=compute_segmentation(event.study_id, event.parameters),
     )
 

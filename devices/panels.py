@@ -7,9 +7,9 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from devices.choices import OrderStage, StudyStatus
+from devices.choices import OrderStage, Stage, StudyStatus
 from devices.models import Device, Order, Study
-from devices.selectors.history import refused_segmentation
+from devices.selectors.history import refused_segmentation, segmentation_underway
 from devices.selectors.orders import approval_signatures, orders_at
 from devices.selectors.waiting import (
     devices_awaiting_design,
@@ -56,6 +56,7 @@ def segmentation_panel(_: HttpRequest, device: Device) -> PanelContent | None:
         "device": device,
         "segmentation": device.current_segmentation,
         "refusals": refused_segmentation(device),
+        "underway": device.stage == Stage.PLANNED and segmentation_underway(device) is not None,
     }
     return PanelContent("devices/panels/segmentation.html", context)
 

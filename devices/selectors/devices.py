@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from django.db.models import Case, CharField, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Cast
@@ -12,8 +13,10 @@ from devices.choices import (
     Stage,
 )
 from devices.models import Device
+from devices.selectors.history import SEGMENTING
 from mes.exceptions import InvalidInput
-from mes.models import EventRecord
+from mes.models import Delivery, EventRecord
+from mes.models.eventlog import OPEN_STATUSES
 
 FINAL_STAGES = (Stage.DELIVERED, Stage.SCRAPPED, Stage.CANCELLED)
 
@@ -32,15 +35,16 @@ ANSWERS = (
 
 
 def devices() -> QuerySet[Device]:
-    """Every device with what a list shows, most urgent first. `segmentation_asked`: how the gates last answered."""
-    asked = EventRecord.objects.filter(
-        stream_type="devices.device",
-        stream_id=Cast(OuterRef("pk"), CharField()),
-        type__in=ANSWERS,
-    ).order_by("-version")
-    answer = Case(When(stage=Stage.PLANNED, then=Subquery(asked.values("payload")[:1])))
+    """Every device with what a list shows, most urgent first. `segmentation_asked`: how the gates last answered;
+    `segmentation_run`: where the computation that comes next stands, none where all are over."""
+    stream = {"stream_type": "devices.device", "stream_id": Cast(OuterRef("pk"), CharField())}
+    asked = EventRecord.objects.filter(type__in=ANSWERS, **stream).order_by("-version")
+    run = Delivery.objects.filter(handler=SEGMENTING, status__in=OPEN_STATUSES, **stream).order_by("version")
     return (
-        Device.objects.annotate(segmentation_asked=answer)
+        Device.objects.annotate(
+            segmentation_asked=_while_planned(asked.values("payload")),
+            segmentation_run=_while_planned(run.values("status")),
+        )
         .select_related(
             "order__patient",
             "order__prescriber",
@@ -52,6 +56,10 @@ def devices() -> QuerySet[Device]:
         )
         .order_by("need_by", "pk")
     )
+
+
+def _while_planned(found: QuerySet[Any, Any]) -> Case:
+    return Case(When(stage=Stage.PLANNED, then=Subquery(found[:1])))
 
 
 @dataclass(frozen=True, kw_only=True)

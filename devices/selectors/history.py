@@ -7,12 +7,14 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from devices.choices import (
-    Stage,
-)
+from devices.choices import Stage
 from devices.models import Device
-from mes.models import EventRecord
+from mes.models import Delivery, DeliveryStatus, EventRecord
 from mes.selectors import events_of
+
+SEGMENTING = "devices.segment"
+"""The handler that computes segmentations. Handler ids are permanent."""
+AT_WORK = (DeliveryStatus.PENDING, DeliveryStatus.SENT, DeliveryStatus.RUNNING)
 
 
 def device_timeline(device: Device) -> QuerySet[EventRecord]:
@@ -42,3 +44,29 @@ def refused_segmentation(device: Device) -> list[dict[str, Any]]:
         {"gate": one["code"], "reason": one["text"], "cure": one["cure"]} for one in said.get("reasons", [])
     ]
     return [*gates, *reasons] if said["study_id"] == device.current_study_id else []
+
+
+def newest_segmentation_request(device: Device) -> EventRecord | None:
+    return events_of(device).filter(type="devices.segmentation_requested").last()
+
+
+def segmentation_underway(device: Device) -> Delivery | None:
+    """What is still to give the segmentation of the current images. None where that is done, was passed over or was
+    given up: then nobody has to wait for it."""
+    asked = newest_segmentation_request(device)
+    if asked is None or json.loads(asked.payload)["study_id"] != device.current_study_id:
+        return None
+    return Delivery.objects.filter(event=asked, handler=SEGMENTING, status__in=AT_WORK).first()
+
+
+def given_up_before(delivery: Delivery) -> Delivery | None:
+    """The delivery that was given up and that this one waits behind, for one lane is worked off in order."""
+    lane = Delivery.objects.filter(
+        handler=delivery.handler, stream_type=delivery.stream_type, stream_id=delivery.stream_id
+    )
+    return lane.filter(status=DeliveryStatus.DEAD, version__lt=delivery.version).order_by("version").first()
+
+
+def segmentation_recorded_since(device: Device, version: int) -> bool:
+    """Whether a segmentation was recorded after an event of the device."""
+    return events_of(device).filter(type="devices.segmentation_recorded", version__gt=version).exists()

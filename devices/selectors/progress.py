@@ -13,6 +13,7 @@ from devices.choices import (
     StudyStatus,
 )
 from devices.models import Device
+from mes.models import DeliveryStatus
 
 
 def phase_of(device: Device) -> Phase:
@@ -87,7 +88,7 @@ def _planned_waits_for(device: Device) -> str:
     if study.status == StudyStatus.RECEIVED:
         return "Reading of the images"
     if segmentation is None or segmentation.status == SegmentationStatus.REJECTED:
-        return _refused_by(device) or "A segmentation"
+        return _segmentation_of(device)
     if segmentation.status != SegmentationStatus.APPROVED:
         return "A clinical reviewer"
     if design is None:
@@ -99,11 +100,14 @@ def _planned_waits_for(device: Device) -> str:
     }.get(DesignStatus(design.status), "A design engineer")
 
 
-def _refused_by(device: Device) -> str:
+def _segmentation_of(device: Device) -> str:
     told = json.loads(getattr(device, "segmentation_asked", None) or "{}")
     if told.get("study_id") != device.current_study_id:
-        return ""
+        return "A segmentation"
     if "reasons" in told:
         return "A segmentation: the last one failed"
+    if run := getattr(device, "segmentation_run", None):
+        given_up = "A segmentation: computing the last one was given up"
+        return given_up if run == DeliveryStatus.DEAD else "The segmentation being computed"
     gates = sorted({one["gate"] for one in told["gates"] if one["outcome"] == "block"})
-    return f"A segmentation, refused: {', '.join(gates)}" if gates else ""
+    return f"A segmentation, refused: {', '.join(gates)}" if gates else "A segmentation"

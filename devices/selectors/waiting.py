@@ -12,6 +12,7 @@ from devices.choices import (
 )
 from devices.models import Device
 from devices.selectors.devices import devices
+from mes.models import DeliveryStatus
 
 
 def devices_awaiting_images() -> QuerySet[Device]:
@@ -19,9 +20,11 @@ def devices_awaiting_images() -> QuerySet[Device]:
 
 
 def devices_awaiting_segmentation() -> QuerySet[Device]:
-    """Images accepted, and no segmentation that counts: a gate blocked it, it failed, or it was rejected."""
+    """Images accepted, and no segmentation that counts: a gate blocked it, it failed, or it was rejected. Not while one
+    is being computed."""
     missing = Q(current_segmentation=None) | Q(current_segmentation__status=SegmentationStatus.REJECTED)
-    return _planned().filter(missing, current_study__status=StudyStatus.ACCEPTED)
+    waiting = _planned().filter(missing, current_study__status=StudyStatus.ACCEPTED)
+    return waiting.filter(Q(segmentation_run=None) | Q(segmentation_run=DeliveryStatus.DEAD))
 
 
 def devices_awaiting_segmentation_approval() -> QuerySet[Device]:

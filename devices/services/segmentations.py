@@ -11,18 +11,25 @@ from devices.events import (
     Reasons,
     SegmentationApproved,
     SegmentationFailed,
+    SegmentationIgnored,
     SegmentationRecorded,
     SegmentationRefused,
     SegmentationRejected,
     SegmentationRequested,
 )
 from devices.models import Device, DeviceMaster, Segmentation, Study
+from devices.selectors.history import (
+    given_up_before,
+    newest_segmentation_request,
+    segmentation_recorded_since,
+    segmentation_underway,
+)
 from devices.services.lifecycle import locked_device, record_progress, refuse_held
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import unit_of_work
-from mes.exceptions import InvalidInput, Reason, TransitionRefused
+from mes.exceptions import Conflict, InvalidInput, Reason, TransitionRefused
 from mes.lifecycle import GateResult, ask_gates, refuse_blocked
 from mes.limits import is_number
 from mes.permissions import require
@@ -30,6 +37,8 @@ from mes.services.signatures import Credentials, sign
 
 SYSTEM = Actor.system("segmentation")
 COUNTING = (SegmentationStatus.RECORDED, SegmentationStatus.APPROVED)
+CHANGEABLE = (Stage.PLANNED, Stage.DESIGN_FROZEN)
+"""Stages whose records take a fact about the segmentation; later, the record is as it was built and reviewed."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +62,8 @@ def start_segmentation(
     """Start it, or start it again after a cure. The person becomes the author of record.
 
     parameters: those of the segmenter that the master leaves to a person, within its limits; the rest is the master's.
-    Raises TransitionRefused with every blocking gate of `device.start_segmentation`, InvalidInput for parameters that the
-    master does not leave open, or outside its limits.
+    Raises TransitionRefused with every blocking gate of `device.start_segmentation`, Conflict while one is being computed,
+    InvalidInput for parameters that the master does not leave open, or outside its limits.
     """
     device = locked_device(device_id)
     require(actor, "devices.start_segmentation", device)
@@ -95,6 +104,8 @@ def start_segmentation_by_rule(*, device_id: int, study_id: int) -> None:
     study = device.current_study
     if study is None or study.pk != study_id or device.stage != Stage.PLANNED:
         return
+    if _counting(device) is not None or segmentation_underway(device) is not None:
+        return
     gates = ask_gates("device.start_segmentation", device, actor=SYSTEM)
     if device.held or not all(result.passed for result in gates):
         event = SegmentationRefused(
@@ -111,14 +122,35 @@ def _segmentable(device: Device) -> Study:
         raise TransitionRefused(
             f"{device.code} has no accepted images to segment.", cure="Send in images first.", rule="G-IMG-01"
         )
-    segmentation = device.current_segmentation
-    if segmentation is not None and segmentation.status in COUNTING:
+    if _counting(device) is not None:
         raise TransitionRefused(
             f"{device.code} has a segmentation already.",
             cure="Reject it first, with the reason.",
             rule="K-06",
         )
+    _refuse_second(device)
     return study
+
+
+def _counting(device: Device) -> Segmentation | None:
+    """The segmentation that stands: recorded or approved."""
+    found = device.current_segmentation
+    return found if found is not None and found.status in COUNTING else None
+
+
+def _refuse_second(device: Device) -> None:
+    """Of two that are computed at once the later result would take the place of one that was approved meanwhile."""
+    underway = segmentation_underway(device)
+    if underway is None:
+        return
+    stuck = given_up_before(underway)
+    raise Conflict(
+        f"A segmentation of {device.code} is still being computed.",
+        cure=f"It waits behind delivery {stuck.pk}, which was given up: an operator retries or skips that one."
+        if stuck
+        else "Wait for its result; it can be rejected, and another one started then.",
+        rule="G-SEG-01",
+    )
 
 
 def _request(
@@ -141,17 +173,23 @@ def _request(
 
 @unit_of_work
 def record_segmentation(
-    *, device_id: int, study_id: int, author_id: int, outcome: SegmentationMade | NotSegmented
+    *, device_id: int, study_id: int, author_id: int, request: int, outcome: SegmentationMade | NotSegmented
 ) -> Segmentation | None:
-    """Write what the segmenter gave. A result for images that are no longer current is dropped: they were replaced."""
+    """Write what the segmenter gave for a request, named by its version in the device's stream.
+
+    It counts only where it answers the newest request and the device still waits for it. Any other result, late or
+    delivered once more, takes nothing's place: it is ignored, and the record says why (G-SEG-01).
+    """
     device = locked_device(device_id)
-    if device.current_study_id != study_id or device.stage != Stage.PLANNED:
+    if why := _unwanted(device, study_id, request):
+        if device.stage in CHANGEABLE:
+            ignored = SegmentationIgnored(device_id=device.pk, study_id=study_id, request=request)
+            record_progress(device, ignored, actor=SYSTEM, reason=why)
         return None
     if isinstance(outcome, NotSegmented):
         failed = SegmentationFailed(device_id=device.pk, study_id=study_id, reasons=outcome.reasons)
         record_progress(device, failed, actor=SYSTEM)
         return None
-    _supersede(device)
     segmentation = Segmentation.objects.create(
         device=device, study_id=study_id, author_id=author_id, **outcome.facts
     )
@@ -169,11 +207,18 @@ def record_segmentation(
     return segmentation
 
 
-def _supersede(device: Device) -> None:
-    older = device.current_segmentation
-    if older is not None and older.status in COUNTING:
-        older.status = SegmentationStatus.SUPERSEDED
-        older.save(update_fields=["status"])
+def _unwanted(device: Device, study_id: int, request: int) -> str:
+    """Why nothing waits for the result of a request; empty where something does."""
+    if device.current_study_id != study_id:
+        return "Its images were replaced."
+    if device.stage != Stage.PLANNED:
+        return f"The device is at '{Stage(device.stage).label}'."
+    if (standing := _counting(device)) is not None:
+        return f"Segmentation {standing.pk} is {standing.get_status_display().lower()}."
+    newest = newest_segmentation_request(device)
+    if newest is None or newest.version != request:
+        return "It is not the one that was asked for last."
+    return "Its request was answered before." if segmentation_recorded_since(device, request) else ""
 
 
 def segmentation_content(device: Device, segmentation: Segmentation) -> dict[str, Any]:

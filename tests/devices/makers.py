@@ -260,15 +260,15 @@ def make_study(device: Device, staff: Staff, **fields: Any) -> Study:
     return study
 
 
-def make_segmentation(device: Device, staff: Staff, *, approved: bool = True, **fields: Any) -> Segmentation:
-    values: dict[str, Any] = {
+def segmentation_facts(name: str) -> dict[str, Any]:
+    """What a segmenter gives, with stand-in files of this name."""
+    return {
         "tool": "bone_threshold",
         "tool_version": "1.0",
         "validation_status": "research_only",
         "parameters": {},
-        "author": staff[Role.IMG].person,
-        "mask": make_artefact(f"mask {device.pk}"),
-        "surface": make_artefact(f"surface {device.pk}"),
+        "mask_id": make_artefact(f"mask {name}").pk,
+        "surface_id": make_artefact(f"surface {name}").pk,
         "volume_ml": 100.0,
         "surface_volume_ml": 100.0,
         "components": 1,
@@ -278,7 +278,11 @@ def make_segmentation(device: Device, staff: Staff, *, approved: bool = True, **
         "distance_p95_mm": 0.1,
         "distance_max_mm": 0.3,
         "bounds_mm": [[-80.0, -100.0, -80.0], [80.0, 100.0, 80.0]],
-    } | fields
+    }
+
+
+def make_segmentation(device: Device, staff: Staff, *, approved: bool = True, **fields: Any) -> Segmentation:
+    values = segmentation_facts(str(device.pk)) | {"author": staff[Role.IMG].person} | fields
     assert device.current_study is not None
     segmentation = Segmentation.objects.create(device=device, study=device.current_study, **values)
     if approved:

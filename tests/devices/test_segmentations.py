@@ -13,9 +13,12 @@ from django.utils import timezone
 
 from devices.imaging.storage import load_mask, save_volume
 from devices.mesh.io import read_mesh
-from devices.models import Device, Segmentation, Study
-from devices.selectors.history import refused_segmentation
+from devices.models import Design, Device, Segmentation, Study
+from devices.selectors.devices import devices
+from devices.selectors.history import SEGMENTING, refused_segmentation
+from devices.selectors.progress import waits_for
 from devices.selectors.waiting import devices_awaiting_segmentation, devices_awaiting_segmentation_approval
+from devices.services.designs import request_design
 from devices.services.holds import hold_device
 from devices.services.lifecycle import check_transition
 from devices.services.segmentations import (
@@ -29,11 +32,12 @@ from devices.services.segmentations import (
 )
 from devices.services.segmenting import compute_segmentation
 from mes.choices import Role
-from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
-from mes.models import EventRecord, Signature
+from mes.exceptions import Conflict, InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
+from mes.models import Delivery, DeliveryStatus, EventRecord, Signature
 from mes.services.artefacts import artefact_path, store_artefact
 from tests.devices.makers import (
     CLINICAL,
+    GUIDE_VALUES,
     Staff,
     freeze_design_of,
     make_artefact,
@@ -42,6 +46,7 @@ from tests.devices.makers import (
     make_planned,
     make_segmentation,
     make_study,
+    segmentation_facts,
     small_skull,
 )
 
@@ -75,21 +80,51 @@ def events(name: str) -> int:
     return EventRecord.objects.filter(type=f"devices.{name}").count()
 
 
+def requested(device: Device, staff: Staff, **parameters: float) -> EventRecord:
+    """Ask for a segmentation. Nothing computes it in these tests: `answer` does as the worker would."""
+    start_segmentation(device_id=device.pk, actor=staff[Role.SEG].actor, parameters=parameters)
+    return EventRecord.objects.filter(type="devices.segmentation_requested").latest("pos")
+
+
+def answer(
+    device: Device, request: EventRecord, outcome: SegmentationMade | NotSegmented
+) -> Segmentation | None:
+    """What a worker does with a result, now or once more: its delivery is done, and the result is handed in."""
+    asked = json.loads(request.payload)
+    Delivery.objects.filter(event=request, handler=SEGMENTING).update(status=DeliveryStatus.DONE)
+    return record_segmentation(
+        device_id=device.pk,
+        study_id=asked["study_id"],
+        author_id=asked["author_id"],
+        request=request.version,
+        outcome=outcome,
+    )
+
+
+def made(name: str) -> SegmentationMade:
+    return SegmentationMade(segmentation_facts(name))
+
+
+def ignored() -> list[str]:
+    told = EventRecord.objects.filter(type="devices.segmentation_ignored").order_by("pos")
+    return list(told.values_list("reason", flat=True))
+
+
 def test_the_segmentation_of_a_known_ball_has_its_volume_and_surface(tmp_path: Path) -> None:
     staff = Staff()
     study = with_skull(ready(staff), tmp_path)
-    made = compute_segmentation(study.pk)
-    assert isinstance(made, SegmentationMade)
+    found = compute_segmentation(study.pk)
+    assert isinstance(found, SegmentationMade)
     # HU fall through 300 at 40.54 mm; the inside is filled.
     ball_ml = 4 / 3 * np.pi * 40.54**3 / 1000
-    assert made.facts["volume_ml"] == pytest.approx(ball_ml, rel=0.03)
-    assert made.facts["surface_volume_ml"] == pytest.approx(ball_ml, rel=0.03)
-    assert made.facts["watertight"]
-    assert made.facts["distance_p95_mm"] < 0.5
-    assert load_mask(artefact_path(made.facts["mask_id"])).shape == (49, 49, 49)
-    radii = np.linalg.norm(read_mesh(artefact_path(made.facts["surface_id"])).vertices, axis=1)
+    assert found.facts["volume_ml"] == pytest.approx(ball_ml, rel=0.03)
+    assert found.facts["surface_volume_ml"] == pytest.approx(ball_ml, rel=0.03)
+    assert found.facts["watertight"]
+    assert found.facts["distance_p95_mm"] < 0.5
+    assert load_mask(artefact_path(found.facts["mask_id"])).shape == (49, 49, 49)
+    radii = np.linalg.norm(read_mesh(artefact_path(found.facts["surface_id"])).vertices, axis=1)
     assert np.percentile(radii, [5, 95]) == pytest.approx([40.5, 40.5], abs=0.5)
-    assert made.facts["parameters"]["mask"]["lower_hu"] == 300
+    assert found.facts["parameters"]["mask"]["lower_hu"] == 300
 
 
 @pytest.mark.requirement("G-INT-01")
@@ -113,9 +148,7 @@ def test_images_without_bone_fail_with_the_reason(tmp_path: Path) -> None:
     outcome = compute_segmentation(study.pk)
     assert isinstance(outcome, NotSegmented)
     assert "no voxel lies between 2500" in outcome.reasons[0]["text"]
-    record_segmentation(
-        device_id=device.pk, study_id=study.pk, author_id=staff[Role.IMG].person.pk, outcome=outcome
-    )
+    answer(device, requested(device, staff), outcome)
     assert not Segmentation.objects.exists()
     assert refused_segmentation(Device.objects.get(pk=device.pk))[0]["reason"] == outcome.reasons[0]["text"]
     assert list(devices_awaiting_segmentation()) == [device]
@@ -139,10 +172,10 @@ def test_the_cure_of_another_window_can_be_followed(tmp_path: Path) -> None:
     start_segmentation(device_id=device.pk, actor=staff[Role.SEG].actor, parameters={"lower_hu": 500})
     asked = json.loads(EventRecord.objects.get(type="devices.segmentation_requested").payload)
     assert asked["parameters"] == {"lower_hu": 500.0}
-    made = compute_segmentation(study.pk, asked["parameters"])
-    assert isinstance(made, SegmentationMade)
-    assert made.facts["parameters"]["mask"]["lower_hu"] == 500.0
-    assert made.facts["parameters"]["surface"]["level_hu"] == 499.5
+    found = compute_segmentation(study.pk, asked["parameters"])
+    assert isinstance(found, SegmentationMade)
+    assert found.facts["parameters"]["mask"]["lower_hu"] == 500.0
+    assert found.facts["parameters"]["surface"]["level_hu"] == 499.5
 
 
 @pytest.mark.requirement("G-SEG-01")
@@ -221,15 +254,136 @@ def test_it_is_not_started_without_images_nor_over_one_that_counts() -> None:
 def test_a_result_for_images_that_were_replaced_is_dropped() -> None:
     staff = Staff()
     device = ready(staff)
-    outcome = NotSegmented([{"code": "x", "text": "x", "cure": ""}])
-    kept = record_segmentation(
-        device_id=device.pk,
-        study_id=(device.current_study_id or 0) + 1,
-        author_id=staff[Role.IMG].person.pk,
-        outcome=outcome,
-    )
-    assert kept is None
+    first = requested(device, staff)
+    make_study(device, staff)
+    assert answer(device, first, NotSegmented([{"code": "x", "text": "x", "cure": ""}])) is None
     assert events("segmentation_failed") == 0
+    assert ignored() == ["Its images were replaced."]
+
+
+# --- two at once, and results that nothing waits for
+
+
+def approve(device: Device, staff: Staff) -> Segmentation:
+    reviewer = staff[Role.CLR]
+    return approve_segmentation(device_id=device.pk, actor=reviewer.actor, credentials=reviewer.typed())
+
+
+def state_of(request: EventRecord, status: DeliveryStatus) -> None:
+    Delivery.objects.filter(event=request, handler=SEGMENTING).update(status=status)
+
+
+@pytest.mark.requirement("G-SEG-01")
+def test_a_second_one_is_refused_while_the_first_is_computed_and_pages_say_so() -> None:
+    staff = Staff()
+    device = ready(staff)
+    assert waits_for(devices().get()) == "A segmentation"
+    first = requested(device, staff, lower_hu=400)
+    for _ in range(2):
+        with pytest.raises(Conflict, match="is still being computed") as refused:
+            requested(device, staff, lower_hu=700)
+        assert refused.value.reasons[0].cure.startswith("Wait for its result")
+    assert events("segmentation_requested") == 1
+    assert waits_for(devices().get()) == "The segmentation being computed"
+    assert list(devices_awaiting_segmentation()) == []
+    start_segmentation_by_rule(device_id=device.pk, study_id=device.current_study_id or 0)
+    assert events("segmentation_requested") == 1
+    assert answer(device, first, made("first")) is not None
+    assert waits_for(devices().get()) == "A clinical reviewer"
+
+
+@pytest.mark.requirement("G-SEG-01")
+def test_a_computation_that_failed_or_was_given_up_blocks_nobody() -> None:
+    staff = Staff()
+    device = ready(staff)
+    first = requested(device, staff)
+    answer(device, first, NotSegmented([{"code": "x", "text": "no bone", "cure": "Other images."}]))
+    dead = requested(device, staff)
+    state_of(dead, DeliveryStatus.DEAD)
+    assert waits_for(devices().get()) == "A segmentation: computing the last one was given up"
+    assert list(devices_awaiting_segmentation()) == [device]
+    last = requested(device, staff)
+    with pytest.raises(Conflict) as refused:
+        requested(device, staff)
+    assert "which was given up: an operator retries or skips" in refused.value.reasons[0].cure
+    assert answer(device, dead, made("late")) is None
+    assert ignored() == ["It is not the one that was asked for last."]
+    recorded = answer(device, last, made("asked for last"))
+    device.refresh_from_db()
+    assert recorded is not None
+    assert device.current_segmentation == recorded
+
+
+@pytest.mark.requirement("G-SEG-01")
+def test_a_given_up_computation_that_is_tried_again_still_counts() -> None:
+    staff = Staff()
+    device = ready(staff)
+    request = requested(device, staff)
+    state_of(request, DeliveryStatus.DEAD)
+    assert answer(device, request, made("at last")) is not None
+
+
+@pytest.mark.requirement("G-SEG-01")
+@pytest.mark.parametrize("approved", [False, True])
+def test_a_result_that_is_delivered_again_displaces_nothing(approved: bool) -> None:
+    staff = Staff()
+    device = ready(staff)
+    request = requested(device, staff)
+    standing = answer(device, request, made("first"))
+    if approved:
+        approve(device, staff)
+    for outcome in (made("again"), NotSegmented([{"code": "x", "text": "x", "cure": ""}])):
+        assert answer(device, request, outcome) is None
+    device.refresh_from_db()
+    assert device.current_segmentation == standing == Segmentation.objects.get()
+    assert Segmentation.objects.get().status == ("approved" if approved else "recorded")
+    assert len(ignored()) == 2
+    assert (events("segmentation_recorded"), events("segmentation_failed")) == (1, 0)
+
+
+@pytest.mark.requirement("G-SEG-01")
+def test_what_was_rejected_does_not_come_back_by_being_delivered_again() -> None:
+    staff = Staff()
+    device = ready(staff)
+    request = requested(device, staff)
+    answer(device, request, made("first"))
+    reject_segmentation(device_id=device.pk, actor=staff[Role.CLR].actor, reason="The zygoma is missing")
+    assert answer(device, request, made("first")) is None
+    assert ignored() == ["Its request was answered before."]
+    assert Segmentation.objects.get().status == "rejected"
+
+
+@pytest.mark.requirement("G-SEG-01")
+def test_two_requests_of_an_older_record_leave_the_approved_one_where_it_is() -> None:
+    """The tester's order, in a record from before a second request was refused."""
+    staff = Staff()
+    device = ready(staff)
+    first = requested(device, staff, lower_hu=400)
+    state_of(first, DeliveryStatus.DONE)
+    second = requested(device, staff, lower_hu=700)
+    kept = answer(device, second, made("second"))
+    approve(device, staff)
+    request_design(device_id=device.pk, values=GUIDE_VALUES, actor=staff[Role.DSN].actor)
+    assert answer(device, first, made("first")) is None
+    assert answer(device, second, made("second again")) is None
+    fresh = devices().get()
+    assert fresh.current_segmentation == kept == Design.objects.get().segmentation
+    assert (Design.objects.get().status, Segmentation.objects.get().status) == ("requested", "approved")
+
+
+@pytest.mark.requirement("G-SEG-01")
+def test_over_an_approved_one_nothing_is_started_until_it_is_rejected_and_the_design_voided() -> None:
+    staff = Staff()
+    device = ready(staff)
+    answer(device, requested(device, staff), made("first"))
+    approve(device, staff)
+    request_design(device_id=device.pk, values=GUIDE_VALUES, actor=staff[Role.DSN].actor)
+    with pytest.raises(TransitionRefused, match="has a segmentation already") as refused:
+        requested(device, staff)
+    assert refused.value.reasons[0].cure == "Reject it first, with the reason."
+    reject_segmentation(device_id=device.pk, actor=staff[Role.CLR].actor, reason="Another window")
+    assert Design.objects.get().status == "voided"
+    requested(device, staff)
 
 
 @pytest.mark.requirement("G-SEG-01")
@@ -239,8 +393,8 @@ def test_a_clinical_reviewer_approves() -> None:
     make_segmentation(device, staff, approved=False)
     assert list(devices_awaiting_segmentation_approval()) == [device]
     reviewer = staff[Role.CLR]
-    made = approve_segmentation(device_id=device.pk, actor=reviewer.actor, credentials=reviewer.typed())
-    assert (made.status, made.reviewer) == ("approved", reviewer.person)
+    segmentation = approve(device, staff)
+    assert (segmentation.status, segmentation.reviewer) == ("approved", reviewer.person)
     assert Device.objects.get().phase == "design"
     assert not devices_awaiting_segmentation_approval()
 

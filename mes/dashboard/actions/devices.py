@@ -11,6 +11,7 @@ from devices.generators.base import GENERATORS, MIDLINE, Parameter, design_param
 from devices.lifecycle import DEVICE
 from devices.models import Device
 from devices.selectors.devices import FINAL_STAGES
+from devices.selectors.history import segmentation_underway
 from devices.services.designs import (
     approval_content,
     approve_design,
@@ -55,7 +56,7 @@ def _needs_segmentation(device: Device) -> bool:
         device.current_segmentation is None
         or device.current_segmentation.status == SegmentationStatus.REJECTED
     )
-    return at(Stage.PLANNED)(device) and ready and missing
+    return at(Stage.PLANNED)(device) and ready and missing and segmentation_underway(device) is None
 
 
 # --- segmentation
