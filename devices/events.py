@@ -363,6 +363,7 @@ class DesignReviewed(Event, name="devices.design_reviewed"):
     device_id: int
     design_id: int
     signature_id: int
+    gates: Gates = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

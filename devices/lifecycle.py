@@ -71,8 +71,8 @@ ORDER = Lifecycle("order", (
 ))
 
 POINTS = (
-    "device.accept_images", "device.start_segmentation", "device.approve_segmentation", "device.request_design", "device.resume",
-    "master.publish",
+    "device.accept_images", "device.start_segmentation", "device.approve_segmentation", "device.request_design", "device.review_design",
+    "device.resume", "master.publish",
 )
 """Where gates are asked without a move of the stage."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from devices.choices import DesignStatus, SegmentationStatus, Side
+from devices.choices import DesignStatus, Side
 from devices.generators.base import MIDLINE, within_envelope
 from devices.lifecycle import PASSED_BEFORE
 from devices.models import Device
@@ -14,7 +14,8 @@ from devices.selectors.orders import expected_side
 from devices.services.designs import approval_content, design_content, envelope_of, thin_walls
 from devices.services.laterality import side_faults
 from devices.services.prescribed import departures, prescribed_values
-from devices.services.segmentations import segmentation_content
+from devices.services.segmentations import against_bone_of_design, against_segmentation
+from mes.exceptions import Reason
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.services.artefacts import store
 from mes.services.signatures import stands_for
@@ -31,21 +32,30 @@ SIDE_EVIDENCE = (
 )
 
 
-@gate("G-SEG-01", "device.request_design", FREEZE)
+@gate("G-SEG-01", "device.request_design")
 def segmentation_approved(device: Device, **_: Any) -> Verdict:
     """A clinical reviewer who is not its author approved the segmentation as it is."""
-    segmentation = device.current_segmentation
-    if segmentation is None or segmentation.status != SegmentationStatus.APPROVED:
-        return blocked("The segmentation is not approved.", cure="A clinical reviewer approves it.")
-    signature = segmentation.approval
-    if signature is None or not stands_for(signature, segmentation_content(device, segmentation)):
-        return blocked(
-            "The approval is not over the segmentation as it is.",
-            cure="A clinical reviewer approves it again.",
-        )
-    if signature.person_id == segmentation.author_id:
-        return blocked("The author approved their own segmentation.", cure="Somebody else approves it.")
-    return passed(signature=signature.pk, reviewer=signature.person_id, author=segmentation.author_id)
+    return _on_bone(device, against_segmentation(device))
+
+
+@gate("G-SEG-01", "device.review_design", FREEZE, "device.queue", "device.release")
+def design_made_from_approved_segmentation(device: Device, **_: Any) -> Verdict:
+    """The design was made from the segmentation that is current and approved, by a clinical reviewer who is not its author."""
+    return _on_bone(device, against_bone_of_design(device))
+
+
+def _on_bone(device: Device, against: Reason | None) -> Verdict:
+    design, bone = device.current_design, device.current_segmentation
+    named = {
+        "segmentation": bone.pk if bone else None,
+        "design_of": design.segmentation_id if design else None,
+    }
+    if against is not None:
+        return blocked(against.text, cure=against.cure, **named)
+    if bone is None or bone.approval is None:
+        raise AssertionError("an approved segmentation is signed")
+    signed = bone.approval
+    return passed(signature=signed.pk, reviewer=signed.person_id, author=bone.author_id, **named)
 
 
 @gate("G-MSH-01", "device.approve_segmentation", FREEZE)

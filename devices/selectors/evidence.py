@@ -7,11 +7,15 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from devices.choices import DesignStatus
 from devices.models import Design, Device, Segmentation, Study
 from mes.eventlog.base import digest_of
 from mes.tables import covered_by
 
 Evidence = type[Study] | type[Segmentation] | type[Design]
+
+OVER = (DesignStatus.FAILED, DesignStatus.REJECTED, DesignStatus.VOIDED)
+"""Designs that nothing is made from."""
 
 EVIDENCE: dict[Evidence, tuple[str, ...]] = {
     Study: (
@@ -34,6 +38,14 @@ EVIDENCE: dict[Evidence, tuple[str, ...]] = {
 """What the device's `evidence_digest` covers. Only ever add to it together with a rewrite of the digests."""
 
 EVIDENCE_BATCH = 500
+
+
+def bone_of(device: Device) -> Segmentation | None:
+    """The segmentation that a device stands on: the one that its standing design was made from, else the current one."""
+    design = device.current_design
+    if design is None or design.status in OVER or design.segmentation_id == device.current_segmentation_id:
+        return device.current_segmentation
+    return design.segmentation
 
 
 def evidence_digest(device: Device) -> str:

@@ -209,11 +209,16 @@ def approval_content(device: Device, design: Design) -> dict[str, Any]:
 
 @unit_of_work
 def review_design(*, device_id: int, actor: Actor, credentials: Credentials) -> Design:
-    """A second engineer signs the design (REVIEWED). Not its author (G-SOD-01)."""
+    """A second engineer signs the design (REVIEWED). Not its author (G-SOD-01).
+
+    Raises TransitionRefused where the design is made from another bone than the approved one (G-SEG-01).
+    """
     device = locked_device(device_id)
     require(actor, "devices.review_design", device)
     refuse_held(device, "review_design")
     design = _current(device, DesignStatus.GENERATED)
+    gates = ask_gates("device.review_design", device, actor=actor)
+    refuse_blocked(gates)
     signature = sign(
         subject=device,
         content=design_content(device, design),
@@ -223,7 +228,12 @@ def review_design(*, device_id: int, actor: Actor, credentials: Credentials) -> 
     )
     design.status, design.review, design.reviewer_id = DesignStatus.REVIEWED, signature, actor.person_id
     design.save(update_fields=["status", "review", "reviewer"])
-    event = DesignReviewed(device_id=device.pk, design_id=design.pk, signature_id=signature.pk)
+    event = DesignReviewed(
+        device_id=device.pk,
+        design_id=design.pk,
+        signature_id=signature.pk,
+        gates=[result.as_payload() for result in gates],
+    )
     record_progress(device, event, actor=actor)
     return design
 

@@ -13,7 +13,7 @@ from devices.events import DeviceStageChanged
 from devices.lifecycle import DEVICE, PHASES, POINTS, UNHELD
 from devices.models import Device
 from devices.models.devices import COUNTS
-from devices.selectors.evidence import evidence_digest
+from devices.selectors.evidence import bone_of, evidence_digest
 from devices.selectors.progress import phase_of
 from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
@@ -164,7 +164,7 @@ def _signed(
 
 def move_content(device: Device, row: Transition, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What a signature of a move covers: the device, the move, every file the device stands on, and the details."""
-    study, segmentation, design = device.current_study, device.current_segmentation, device.current_design
+    study, bone, design = device.current_study, bone_of(device), device.current_design
     return {
         "record": "device move",
         "device": device.code,
@@ -177,7 +177,7 @@ def move_content(device: Device, row: Transition, details: Mapping[str, Any] | N
         "material": device.material.code,
         "artefacts": {
             "volume": study.volume_id if study else None,
-            "surface": segmentation.surface_id if segmentation else None,
+            "surface": bone.surface_id if bone else None,
             "design": design.mesh_id if design else None,
         },
         "details": dict(details or {}),

@@ -33,7 +33,7 @@ from mes.exceptions import Conflict, InvalidInput, Reason, TransitionRefused
 from mes.lifecycle import GateResult, ask_gates, refuse_blocked
 from mes.limits import is_number
 from mes.permissions import require
-from mes.services.signatures import Credentials, sign
+from mes.services.signatures import Credentials, sign, stands_for
 
 SYSTEM = Actor.system("segmentation")
 COUNTING = (SegmentationStatus.RECORDED, SegmentationStatus.APPROVED)
@@ -235,6 +235,38 @@ def segmentation_content(device: Device, segmentation: Segmentation) -> dict[str
         "distance_p95_mm": segmentation.distance_p95_mm,
         "watertight": segmentation.watertight,
     }
+
+
+def against_segmentation(device: Device) -> Reason | None:
+    """Why the device's segmentation is no ground for a design; None where a clinical reviewer's approval stands for it."""
+    segmentation = device.current_segmentation
+    if segmentation is None or segmentation.status != SegmentationStatus.APPROVED:
+        return Reason("The segmentation is not approved.", "A clinical reviewer approves it.", "G-SEG-01")
+    signature = segmentation.approval
+    if signature is None or not stands_for(signature, segmentation_content(device, segmentation)):
+        return Reason(
+            "The approval is not over the segmentation as it is.",
+            "A clinical reviewer approves it again.",
+            "G-SEG-01",
+        )
+    if signature.person_id == segmentation.author_id:
+        return Reason("The author approved their own segmentation.", "Somebody else approves it.", "G-SEG-01")
+    return None
+
+
+def against_bone_of_design(device: Device) -> Reason | None:
+    """Why the bone that the device's design was made from is not the one that is approved now; None where it is."""
+    design = device.current_design
+    if design is None:
+        return Reason("There is no design.", "Request one.", "G-SEG-01")
+    if design.segmentation_id != device.current_segmentation_id:
+        return Reason(
+            f"Design {design.revision} of {device.code} was made from segmentation {design.segmentation_id}, "
+            f"and its segmentation now is {device.current_segmentation_id or 'none'}.",
+            "Void the design; request a new one, which is made from the approved segmentation.",
+            "G-SEG-01",
+        )
+    return against_segmentation(device)
 
 
 @unit_of_work

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from devices.models import Device
 from devices.selectors.devices import devices
+from devices.selectors.evidence import bone_of
 from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.find import number_of
 from mes.exceptions import NotPermitted
@@ -85,7 +86,7 @@ def shapes_of(device: Device) -> list[Shape]:
         shapes.append(
             Shape("deviation", "Deviation map", url, "ply", f"Scan {last.number}", scale, tolerance)
         )
-    design, segmentation = device.current_design, device.current_segmentation
+    design, segmentation = device.current_design, bone_of(device)
     if design is not None and design.mesh_id:
         shapes.append(
             Shape("design", "Design", _url(device, design.mesh_id), "stl", f"Revision {design.revision}")

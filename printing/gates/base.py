@@ -57,7 +57,15 @@ def allows_material(device: Device, material_id: int) -> bool:
 
 
 def devices_on(build: Build) -> list[Device]:
-    related = ("device__master", "device__order", "device__material", "device__current_design")
+    pointed = (
+        "master",
+        "order",
+        "material",
+        "current_design",
+        "current_segmentation",
+        "current_segmentation__approval",
+    )
+    related = [f"device__{name}" for name in pointed]
     return [item.device for item in build.items.select_related(*related).order_by("device_id")]
 
 

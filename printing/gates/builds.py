@@ -8,6 +8,7 @@ from typing import Any
 from devices.choices import Stage
 from devices.models import Design, Device
 from devices.services.designs import approval_content
+from devices.services.segmentations import against_bone_of_design
 from mes.eventlog.base import Actor, digest_of
 from mes.lifecycle import Verdict, blocked, gate, passed
 from mes.models import Artefact
@@ -51,6 +52,24 @@ def _design(device: Device) -> Design:
     if device.current_design is None:
         raise ValueError(f"{device.code} has no design")
     return device.current_design
+
+
+@gate("G-SEG-01", "build.create", "build.verify", DISPATCH, START)
+def designs_made_from_approved_segmentations(
+    subject: Sequence[Device] | Build | Placement, **_: Any
+) -> Verdict:
+    """Every part is designed on the segmentation of its device that is current and approved."""
+    build = subject.build if isinstance(subject, Placement) else subject
+    devices = devices_on(build) if isinstance(build, Build) else build
+    # A device without a design is G-DES-02's and G-BLD-01's to refuse.
+    designed = [device for device in devices if device.current_design is not None]
+    against = [reason for device in designed if (reason := against_bone_of_design(device)) is not None]
+    if against:
+        return blocked(
+            " ".join(reason.text for reason in against),
+            cure=" ".join(dict.fromkeys(reason.cure for reason in against)),
+        )
+    return passed(segmentations={device.code: device.current_segmentation_id for device in devices})
 
 
 @gate("G-MAT-07", "build.create")

@@ -7,6 +7,7 @@ from typing import Any
 
 from devices.choices import DesignStatus, SegmentationStatus, StudyStatus
 from devices.models import Device
+from devices.selectors.evidence import bone_of
 from mes.models import EventRecord
 from mes.selectors import stream_of
 from printing.choices import BuildState, JobState
@@ -30,7 +31,7 @@ def record_items(device: Device) -> tuple[Item, ...]:
     """Sections B to L of the record, as far as the device needs them."""
     study, segmentation, design = (
         device.current_study,
-        device.current_segmentation,
+        bone_of(device),
         device.current_design,
     )
     inspection = passed_inspection(device)
@@ -52,7 +53,9 @@ def record_items(device: Device) -> tuple[Item, ...]:
         Item(
             "segmentation",
             "an approved segmentation",
-            segmentation is not None and segmentation.status == SegmentationStatus.APPROVED,
+            segmentation is not None
+            and segmentation.status == SegmentationStatus.APPROVED
+            and segmentation.pk == device.current_segmentation_id,
             "A clinical reviewer approves it.",
             segmentation.surface_id if segmentation else None,
         ),

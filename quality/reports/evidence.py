@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devices.models import Device
+from devices.selectors.evidence import bone_of
 from devices.services.designs import approval_content, design_content
 from devices.services.orders import APPROVERS, prescription_content, standing_approvals
 from devices.services.segmentations import segmentation_content
@@ -69,7 +70,7 @@ def _order_signatures(device: Device) -> list[Required]:
 
 
 def _design_signatures(device: Device) -> list[Required]:
-    segmentation, design = device.current_segmentation, device.current_design
+    segmentation, design = bone_of(device), device.current_design
     if segmentation is None or design is None:
         return [Required("segmentation and design", [], False)]
     return [
@@ -131,7 +132,7 @@ def _one(what: str, signature: Signature | None, *digests: str | None) -> Requir
 def tools_of(device: Device) -> list[dict[str, Any]]:
     """Every tool that touched the geometry, in order: name, version, validation."""
     found: list[dict[str, Any]] = []
-    if segmentation := device.current_segmentation:
+    if segmentation := bone_of(device):
         found.append(_tool(segmentation.tool, segmentation.tool_version, segmentation.validation_status))
     if design := device.current_design:
         found.append(_tool(design.generator, design.generator_version, design.validation_status))

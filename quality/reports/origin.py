@@ -6,6 +6,7 @@ from typing import Any
 
 from devices.choices import DesignStatus
 from devices.models import Design, Device, DeviceMaster, Segmentation, Study
+from devices.selectors.evidence import bone_of
 from mes.models import EventRecord
 from quality.reports.base import NOT_YET, Fact, Grid, Picture, Section
 from quality.reports.completeness import quantities_of
@@ -21,8 +22,8 @@ def origin_sections(device: Device, events: list[EventRecord]) -> tuple[Section,
         header(device, events),
         prescription(device),
         imaging(device.current_study),
-        segmentation(device.current_segmentation),
-        mesh(device.current_segmentation, device.current_design),
+        segmentation(bone_of(device)),
+        mesh(bone_of(device), device.current_design),
         design(device.current_design),
     )
 
@@ -118,6 +119,7 @@ def segmentation(found: Segmentation | None) -> Section:
     if found is None:
         return Section("D", "Segmentation", NOT_YET)
     facts = (
+        Fact("segmentation", "Segmentation", found.pk),
         Fact("status", "Status", found.get_status_display()),
         Fact("tool", "Tool", f"{found.tool} {found.tool_version}"),
         Fact("validation", "Validation of the tool", found.validation_status.replace("_", " ")),
@@ -161,6 +163,7 @@ def design(made: Design | None) -> Section:
         return Section("F", "Design", NOT_YET)
     facts = (
         Fact("revision", "Revision", made.revision),
+        Fact("made_from", "Made from segmentation", made.segmentation_id),
         Fact("status", "Status", made.get_status_display()),
         Fact("generator", "Generator", f"{made.generator} {made.generator_version}"),
         Fact("validation", "Validation of the tool", made.validation_status.replace("_", " ")),

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import ForeignObjectRel, Model, Q, QuerySet
 
 from devices.models import Device
+from devices.selectors.evidence import bone_of
 from mes.eventlog.base import digest_of
 from mes.models import Artefact, EventRecord, Person, Signature
 from mes.selectors import stream_of
@@ -112,15 +113,17 @@ def files_of(device: Device, last_pos: int | None = None) -> dict[str, str]:
 
 def _files_of_rows(device: Device) -> Iterator[tuple[str, str]]:
     """Files that stand on rows of the record and on no event."""
-    current = (device.current_study, device.current_segmentation, device.current_design)
-    rows: list[Model] = [row for row in current if row is not None]
+    bone = bone_of(device)
+    rows: list[Model] = [
+        row for row in (device.current_study, bone, device.current_design) if row is not None
+    ]
     rows += [*builds_of(device), *lots_of(device)]
     for row in rows:
         for field in row._meta.concrete_fields:
             if field.related_model is Artefact and (digest := field.value_from_object(row)):
                 yield f"{row._meta.label_lower}: {field.name}", str(digest)
-    if device.current_segmentation:
-        for path, digest in digests_in(device.current_segmentation.overlays):
+    if bone:
+        for path, digest in digests_in(bone.overlays):
             yield f"devices.segmentation: overlays {path}", digest
 
 

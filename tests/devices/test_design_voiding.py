@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from devices.choices import DesignStatus
+from devices.lifecycle import DEVICE
 from devices.models import Design, Device
 from devices.selectors.devices import devices
 from devices.services.designs import (
     approval_content,
     approve_design,
     request_design,
+    review_design,
 )
-from devices.services.lifecycle import advance_device, check_transition
+from devices.services.lifecycle import advance_device, check_transition, move_content
 from devices.services.voiding import void_design
 from mes.choices import Role
 from mes.eventlog.base import Actor
@@ -29,9 +31,11 @@ from tests.devices.makers import (
     Who,
     freeze_design_of,
     make_artefact,
+    make_design,
     make_device,
     make_master,
     make_material,
+    make_person,
     make_planned,
     make_segmentation,
     make_study,
@@ -177,6 +181,39 @@ def test_a_device_in_production_keeps_its_design() -> None:
         void_design(device_id=device.pk, actor=staff[Role.QAR].actor, reason="second thoughts")
     assert Design.objects.get().status == DesignStatus.APPROVED
     assert Device.objects.get().stage == "queued"
+
+
+@pytest.mark.requirement("G-SEG-01")
+@pytest.mark.parametrize("stage", ["design_frozen", "reviewed"])
+def test_another_bone_than_the_approved_one_stops_queue_and_release_and_both_are_named(stage: str) -> None:
+    staff = Staff()
+    device = make_device(stage, staff)
+    design, move = device.current_design, "queue" if stage == "design_frozen" else "release"
+    assert "G-SEG-01" not in blocking(device, move)
+    assert design is not None
+    other = make_segmentation(device, staff, surface=make_artefact("another bone"))
+    said = blocking(device, move)["G-SEG-01"]
+    assert (
+        f"was made from segmentation {design.segmentation_id}, and its segmentation now is {other.pk}" in said
+    )
+    content = move_content(devices().get(), DEVICE.row(move, stage))
+    assert content["artefacts"]["surface"] == design.segmentation.surface_id != other.surface_id
+
+
+@pytest.mark.requirement("G-SEG-01")
+def test_a_design_of_another_bone_is_neither_reviewed_nor_approved() -> None:
+    staff = Staff()
+    device, second = ready(staff), staff[Role.SEG]
+    design = make_design(device, staff)
+    make_segmentation(device, staff)
+    reviewer = make_person(Role.DSN)
+    with pytest.raises(TransitionRefused, match="was made from segmentation"):
+        review_design(device_id=device.pk, actor=reviewer.actor, credentials=reviewer.typed())
+    assert Design.objects.get().status == "generated"
+    Design.objects.filter(pk=design.pk).update(status="reviewed", reviewer=second.person)
+    with pytest.raises(TransitionRefused, match="was made from segmentation"):
+        approve(device, staff[Role.PRE])
+    assert Device.objects.get().stage == "planned"
 
 
 def test_voiding_needs_a_reason_and_a_design() -> None:

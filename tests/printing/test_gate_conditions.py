@@ -30,7 +30,7 @@ from printing.selectors.builds import items_content
 from printing.selectors.jobs import decisions_about
 from printing.services.jobs import confirm_plate_clear, placement
 from printing.services.loading import Loading, load_container
-from tests.devices.makers import CLINICAL, Staff, make_master, make_material
+from tests.devices.makers import CLINICAL, Staff, make_master, make_material, make_segmentation
 from tests.printing.makers import (
     Floor,
     container_of,
@@ -156,13 +156,22 @@ def test_what_goes_on_one_plate_is_of_one_use_one_material_and_as_approved() -> 
     assert "G-BLD-02" in creating(staff, parameters, one, two)
     Design.objects.filter(device=one).update(values={"thickness_mm": 2.0})
     assert creating(staff, parameters, Device.objects.get(pk=one.pk)) == {"G-DES-02"}
+    two.refresh_from_db()
+    make_segmentation(two, staff)
+    assert creating(staff, parameters, two) == {"G-SEG-01"}
 
 
 @pytest.mark.requirement("G-BLD-01")
-@pytest.mark.parametrize("case", ["moved", "not placed", "parameters retired", "another mesh"])
+@pytest.mark.parametrize(
+    "case", ["moved", "not placed", "parameters retired", "another mesh", "another bone"]
+)
 def test_a_plate_that_is_not_what_was_frozen_is_not_verified(case: str) -> None:
     build = make_build(staff := Staff())
     assert blocking("build.verify", build, staff[Role.QCM].actor) == set()
+    if case == "another bone":
+        make_segmentation(Device.objects.get(), staff)
+        assert blocking("build.verify", build, staff[Role.QCM].actor) == {"G-SEG-01"}
+        return
     if case == "moved":
         build.items.update(transform=[[2.0]])
     elif case == "parameters retired":

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from devices.choices import Stage
 from devices.events import DeviceHeld
-from devices.models import Design, Device
+from devices.models import Design, Device, Segmentation
 from devices.services.holds import hold_device
 from mes.choices import Meaning, Role
 from mes.eventlog.unit import publish, unit_of_work
@@ -25,6 +25,7 @@ from mes.services.people import grant_role
 from printing.events import BuildReopened, DevicePrintStarted, JobPaused, LotHeld
 from printing.models import MaterialLot, PrintJob
 from quality.models import RecordReview, ReleaseDecision
+from quality.reports.origin import origin_sections
 from quality.selectors.people import took_part
 from quality.services.inspection import sign_inspection
 from quality.services.postprocessing import start_post_processing
@@ -115,8 +116,8 @@ def test_a_complete_device_is_reviewed_and_released(staff: Staff) -> None:
     checklist = release_checklist(device, acting(staff[Role.QAX]))
     assert all(result.passed for result in checklist)
     assert {result.gate for result in checklist} == {
-        "G-IMG-02", "G-INS-01", "G-INT-01", "G-LAT-01", "G-LBL-02", "G-NC-01", "G-REL-01", "G-REL-02", "G-SIG-01",
-        "G-SW-01",
+        "G-IMG-02", "G-INS-01", "G-INT-01", "G-LAT-01", "G-LBL-02", "G-NC-01", "G-REL-01", "G-REL-02", "G-SEG-01",
+        "G-SIG-01", "G-SW-01",
     }  # fmt: skip
     shown = shown_record(device)
     decision = release(staff, device)
@@ -282,6 +283,33 @@ def test_an_altered_record_is_not_released(
     device = reviewed(staff)
     harm(device)
     refused(staff, device, *rules)
+
+
+@pytest.mark.requirement("G-SEG-01")
+def test_a_device_of_another_bone_than_the_approved_one_is_not_released_and_its_record_names_its_own(
+    staff: Staff,
+) -> None:
+    device = reviewed(staff)
+    own = Segmentation.objects.get()
+    kept = {"id", "status", "approval", "recorded_at"}
+    copied = {
+        field.attname: field.value_from_object(own)
+        for field in own._meta.concrete_fields
+        if field.name not in kept
+    }
+    other = Segmentation.objects.create(**copied)
+    other.status, other.approval = "approved", own.approval
+    other.save()
+    device.current_segmentation, own.status = other, "superseded"
+    device.save()
+    own.save()
+    device = Device.objects.get()
+    results = release_checklist(device, acting(staff[Role.QAX]))
+    against = {result.gate: result.reason for result in results if not result.passed}
+    assert f"from segmentation {own.pk}, and its segmentation now is {other.pk}" in against["G-SEG-01"]
+    assert "an approved segmentation" in against["G-REL-01"]
+    said = {fact.key: fact.value for section in origin_sections(device, []) for fact in section.facts}
+    assert (said["segmentation"], said["made_from"]) == (own.pk, own.pk)
 
 
 @pytest.mark.requirement("G-NC-01")
