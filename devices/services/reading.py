@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
 from django.utils import timezone
 
 from devices.events import Reasons
@@ -26,6 +27,12 @@ from mes.services.patients import pseudonym_key
 
 VOLUME_TYPE = "application/x-npz"
 SERIES_TYPES = {"DICOM": "application/zip", "NIfTI": "application/x-nifti"}
+UNREADABLE_IDENTITY = Finding(
+    "identity_unreadable",
+    "error",
+    "The patient's identity in the vault is not as it was sealed, so the images cannot be compared with it.",
+    "Tell the system's operator, who runs verify and restores it from a backup. Send the images again then.",
+)
 LOST = Finding("upload_lost", "error", "The upload is no longer in quarantine.", "Send the images again.")
 
 
@@ -48,9 +55,11 @@ def read_study(study_id: int, series: str = "") -> ImagesRead:
 
 
 def _stored(study: Study, images: ReadImages, source: Path) -> ImagesRead:
-    patient = study.device.order.patient
-    match = match_identity(patient, images.identity)
-    facts = _facts(images)
+    patient, facts = study.device.order.patient, _facts(images)
+    try:
+        match = match_identity(patient, images.identity)
+    except InvalidTag:
+        return ImagesRead(IdentityMatch(), facts=facts, refusals=_reasons([UNREADABLE_IDENTITY]))
     if match.differing or not (match.holds or (study.link_confirmed and not match.present)):
         return ImagesRead(match, facts=facts)
     with tempfile.TemporaryDirectory(prefix=".reading-", dir=source.parent) as folder:

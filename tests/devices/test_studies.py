@@ -33,7 +33,7 @@ from devices.services.studies import (
 )
 from mes.choices import Role
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
-from mes.models import Artefact, EventRecord, Signature
+from mes.models import Artefact, EventRecord, PatientIdentity, Signature
 from mes.services.artefacts import artefact_path
 from mes.services.signatures import content_digest
 from tests.devices.makers import (
@@ -256,6 +256,20 @@ def test_a_missing_slice_is_named_and_stops_the_device(tmp_path: Path) -> None:
     assert "missing_slice" in {finding["code"] for finding in study.findings}
     assert study.status == "refused"
     assert study.volume is None
+
+
+@pytest.mark.requirement("G-ORD-05")
+def test_images_of_a_patient_whose_identity_cannot_be_opened_are_refused_with_the_cure(
+    tmp_path: Path,
+) -> None:
+    staff = Staff()
+    device = make_planned(staff)
+    row = PatientIdentity.objects.get(patient=device.order.patient)
+    row.sealed_family_name = bytes(row.sealed_family_name)[:-1] + b"?"
+    row.save(update_fields=["sealed_family_name"])
+    study = read(receive(device, make_upload(tmp_path / "series"), staff))
+    assert (study.status, refusals()) == ("refused", ["identity_unreadable"])
+    assert "restores it from a backup" in study.findings[-1]["cure"]
 
 
 def test_a_lost_upload_is_refused_and_can_be_sent_again(tmp_path: Path) -> None:
