@@ -76,6 +76,8 @@ def waits_for(device: Device) -> str:
         return f"A quality reviewer lifts the hold: {device.hold_reason}"
     if device.stage == Stage.PLANNED:
         return _planned_waits_for(device)
+    if device.stage == Stage.RELEASED and not device.master.clinical:
+        return "Nothing: it was made for training and is not shipped"
     return WAITING.get(Stage(device.stage), "")
 
 

@@ -148,6 +148,18 @@ def test_what_a_device_waits_for_in_words() -> None:
     assert waits_for(make_device("reviewed", Staff())) == "A quality releaser"
 
 
+@pytest.mark.requirement("G-SW-01")
+@pytest.mark.parametrize(
+    ("clinical", "said"),
+    [(False, "Nothing: it was made for training and is not shipped"), (True, "Shipping")],
+)
+def test_what_was_made_for_training_waits_for_no_shipping(clinical: bool, said: str) -> None:
+    device = make_planned()
+    device.stage = "released"
+    device.master.intended_use = "clinical" if clinical else "training"
+    assert waits_for(device) == said
+
+
 @pytest.mark.requirement("G-IMG-01")
 def test_a_device_whose_segmentation_the_gates_refused_says_so() -> None:
     staff = Staff()
