@@ -108,9 +108,13 @@ def _refuse_undecidable(device: Device, inspection: Inspection) -> None:
         )
     judged = judged_inspection(device, inspection.unit)
     if judged is None or judged.pk != inspection.pk:
-        which = f"Inspection {judged.number} is the one to decide on." if judged else "Send a scan first."
+        which = (
+            f"Inspection {judged.number} (id {judged.pk}) is the one to decide on."
+            if judged
+            else "Send a scan first."
+        )
         raise TransitionRefused(
-            f"Inspection {inspection.number} of {device.code} is {inspection.status.replace('_', ' ')}, or a later one waits.",
+            f"Inspection {inspection.number} (id {inspection.pk}) of {device.code} is {inspection.status.replace('_', ' ')}, or a later one waits.",
             cure=which,
             rule=RULE,
         )

@@ -299,7 +299,7 @@ def test_a_failed_measurement_is_not_lost_behind_a_better_one(staff: Staff, devi
     second = make_measured(staff, device)
     with pytest.raises(TransitionRefused, match="nobody has answered"):
         sign_as(staff, Role.INS, second)
-    with pytest.raises(TransitionRefused, match="is the one to decide on"):
+    with pytest.raises(TransitionRefused, match=r"\(id \d+\) is the one to decide on"):
         sign_as(staff, Role.INS, first)
     assert Verdict.objects.count() == 0
 
@@ -319,7 +319,7 @@ def test_a_failed_measurement_is_not_lost_behind_a_better_one(staff: Staff, devi
 def test_nobody_chooses_among_good_measurements(staff: Staff, device: Device) -> None:
     """Of two scans within their limits the last is signed, and of the other somebody says why it is not."""
     first, second = make_measured(staff, device), make_measured(staff, device)
-    with pytest.raises(TransitionRefused, match="is the one to decide on"):
+    with pytest.raises(TransitionRefused, match=r"\(id \d+\) is the one to decide on"):
         sign_as(staff, Role.INS, first)
     with pytest.raises(TransitionRefused, match="1 was within its limits and nobody has answered"):
         sign_as(staff, Role.INS, second)
