@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from django.http import FileResponse, Http404
+from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -16,7 +16,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices.choices import Stage
+from devices.models import Device
+from devices.models.devices import OUT
 from mes.api.base import SigningInput, ValuesField, credentials_in, given
+from mes.exceptions import NotKnown
 from mes.files import file_of, sent
 from mes.permissions import require
 from quality.api.base import DeviceView
@@ -252,6 +255,18 @@ class ReportsView(DeviceView):
         return Response(ReportOutput(self.device().reports.order_by("pk"), many=True).data)
 
 
+def not_written(device: Device) -> NotKnown:
+    """The answer in place of a production record that is not there."""
+    if device.stage in OUT:
+        return NotKnown(
+            f"The production record of {device.code} is still being written.",
+            cure="Ask again in a minute; where none comes, the system's operator looks at what was given up.",
+        )
+    return NotKnown(
+        f"{device.code} has no production record yet.", cure="It is written when the device is released."
+    )
+
+
 class RecordView(DeviceView):
     """The production record as a file."""
 
@@ -266,7 +281,7 @@ class RecordView(DeviceView):
         device = self.device()
         report = latest_report(device)
         if report is None:
-            raise Http404
+            raise not_written(device)
         sha256 = report.pdf_id if ending == "pdf" else report.json_id
         file = file_of("device", device, sha256, self.actor)
         return sent(replace(file, name=f"{device.code}-production-record.{ending}"))

@@ -13,8 +13,9 @@ from rest_framework.test import APIClient
 from devices.choices import Stage
 from devices.models import Device
 from mes.choices import Role
-from mes.exceptions import Reason
+from mes.exceptions import NotKnown, Reason
 from mes.models import EventRecord, Person
+from quality.api.devices import not_written
 from quality.models import Inspection, Nonconformance, PostProcessStep, ReleaseDecision
 from quality.services.measurement import record_refusal
 from quality.services.postprocessing import start_post_processing
@@ -102,7 +103,13 @@ def test_the_story_is_told_over_http(staff: Staff, device: Device) -> None:
 
 def test_the_record_is_downloaded_as_it_was_written(staff: Staff, device: Device) -> None:
     reader = Browser(staff[Role.QAR])
-    reader.get(f"devices/{device.code}/record.pdf", 404)
+    for stage, said in (("built", "no production record yet"), ("released", "is still being written")):
+        device.stage = stage
+        with pytest.raises(NotKnown, match=said) as refused:
+            raise not_written(device)
+        assert refused.value.reasons[0].cure
+    answer = reader.get(f"devices/{device.code}/record.pdf", 404)
+    assert "It is written when the device is released." in str(answer)
     row = record_report(
         device_id=device.pk, name="production_record", json=make_picture(1), pdf=make_picture(2), last_pos=1
     )
