@@ -33,6 +33,7 @@ from devices.imaging.dicom import (
     read_header,
 )
 from devices.imaging.geometry import nominal_differs, stacked, too_thin
+from devices.imaging.mixing import acquisitions
 from devices.imaging.nifti import is_nifti, read_nifti
 from devices.imaging.pixels import LOSSY_SYNTAXES, hounsfield
 from devices.imaging.series import (
@@ -43,8 +44,8 @@ from devices.imaging.series import (
     described,
     grouped,
     identity,
+    summaries,
     text,
-    with_used,
     without_duplicates,
 )
 from devices.imaging.sources import SourceFile, opened
@@ -139,8 +140,8 @@ def _read_series(
         message = f"Of {len(every)} series, the sender chose {described(series)}."
         findings.append(Finding("chosen_series", "info", message))
     volume, used, more = _volume(series, findings)
-    summaries = with_used([one.summary(modalities) for one in every], series.uid)
-    return ReadImages(volume, patient, (*findings, *more), summaries, _files(rejections), used)
+    listed = summaries(every, series, modalities)
+    return ReadImages(volume, patient, (*findings, *more), listed, _files(rejections), used)
 
 
 def _files(rejections: Iterable[Rejection]) -> tuple[RejectedFile, ...]:
@@ -158,6 +159,7 @@ def _said_of_series(series: Series) -> list[Finding]:
         found.append(
             Finding("no_series_uid", "warning", message, "Prefer an export that keeps its identifiers.")
         )
+    found += _said_of_scans(series)
     places = {str(frame.header.dataset.get("FrameOfReferenceUID", "")) for frame in series.frames}
     if len(places) > 1:
         message = f"The series states {len(places)} frames of reference for its slices."
@@ -165,6 +167,18 @@ def _said_of_series(series: Series) -> list[Finding]:
             Finding("several_frames_of_reference", "warning", message, "Check that the patient did not move.")
         )
     return found
+
+
+def _said_of_scans(series: Series) -> list[Finding]:
+    if series.mixed:
+        message = f"One series identifier holds several scans that differ in {', '.join(series.traits)}."
+        cure = "Export each scan as a series of its own, complete, and send in one of them."
+        return [Finding("mixed_series", "error", message, cure)]
+    if (count := len(set(filter(None, acquisitions(series.frames))))) < 2:
+        return []
+    message = f"The series was scanned in {count} acquisitions, one after the other along the table."
+    cure = "Check that the patient did not move between them."
+    return [Finding("several_acquisitions", "warning", message, cure)]
 
 
 def _volume(series: Series, findings: list[Finding]) -> tuple[Volume, tuple[str, ...], list[Finding]]:

@@ -480,9 +480,9 @@ def test_a_stated_spacing_that_positions_contradict_is_said_and_not_used(tmp_pat
 
 def test_two_studies_of_one_patient_are_named(tmp_path: Path) -> None:
     make_series(tmp_path / "s" / "a")
-    other = new_uid()
+    other, study = new_uid(), new_uid()
     for path in make_series(tmp_path / "s" / "b", make_volume((5, 7, 5))):
-        change(path, StudyInstanceUID=new_uid(), SeriesInstanceUID=other)
+        change(path, StudyInstanceUID=study, SeriesInstanceUID=other)
     assert "several_studies" in codes(read_images(tmp_path / "s", series_uid=other))
 
 
