@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ from devices.imaging.dicom import Frame, attribute
 
 VALUE_LIMITS = (-32_768.0, 100_000.0)
 """No detector and no reconstruction gives more; beyond them the numbers are not Hounsfield units."""
+MIDNIGHT = timedelta(days=1)
+"""A scan may run over midnight."""
 AHEAD = timedelta(days=1)
 """A scanner's clock may be a time zone ahead."""
 CURE = "Export the original images."
@@ -76,3 +79,22 @@ def date_findings(acquired_on: date | None, today: date) -> list[Finding]:
         return []
     message = f"The images are dated {acquired_on}, in the future."
     return [Finding("future_date", "error", message, "Correct the scanner's clock, and export again.")]
+
+
+def acquired(days: Sequence[date | None]) -> tuple[date | None, list[Finding]]:
+    """The day that counts for the age of images, from that of each slice: the oldest; none where a slice states none (G-IMG-02)."""
+    known = sorted({day for day in days if day})
+    if not known:
+        return None, []
+    if None in days:
+        message = f"{days.count(None)} of {len(days)} slices state no date: the series has none."
+        return None, [Finding("dates_missing", "warning", message, "Send images that keep their dates.")]
+    if len(known) == 1:
+        return known[0], []
+    message = f"The slices are of {len(known)} days, {known[0]} to {known[-1]}"
+    if known[-1] - known[0] > MIDNIGHT:
+        message += ": they are no one scan."
+        return known[0], [Finding("several_dates", "error", message, "Send in the slices of one scan only.")]
+    return known[0], [
+        Finding("several_dates", "warning", f"{message}; the older counts.", "Check the dates.")
+    ]

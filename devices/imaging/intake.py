@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from devices.imaging.base import (
     Volume,
     refuse_on_error,
 )
-from devices.imaging.calibration import rescale_findings
+from devices.imaging.calibration import acquired, rescale_findings
 from devices.imaging.dicom import (
     Frame,
     Header,
@@ -188,7 +189,10 @@ def _volume(series: Series, findings: list[Finding]) -> tuple[Volume, tuple[str,
     refuse_on_error([*findings, *found])
     refuse_on_error([*findings, *found, *_too_thin(stack.frames)])
     used = tuple(dict.fromkeys(frame.header.file.digest for frame in stack.frames))
-    acquisition = _acquisition(stack.frames, used)
+    acquired_on, dated = acquired([_day(frame.header) for frame in stack.frames])
+    found += dated
+    refuse_on_error([*findings, *found])
+    acquisition = _acquisition(stack.frames, used, acquired_on)
     voxels, said = hounsfield(stack.frames)
     refuse_on_error([*findings, *found, *said])
     first = stack.frames[0]
@@ -208,7 +212,7 @@ def _too_thin(frames: list[Frame]) -> list[Finding]:
     return too_thin(len(frames), float(np.ptp(np.array([frame.position for frame in frames]) @ normal)))
 
 
-def _acquisition(frames: list[Frame], used: Iterable[str]) -> Acquisition:
+def _acquisition(frames: list[Frame], used: Iterable[str], acquired_on: date | None) -> Acquisition:
     dataset = frames[0].header.dataset
     syntax = dataset.file_meta.TransferSyntaxUID
     with quiet():
@@ -221,7 +225,7 @@ def _acquisition(frames: list[Frame], used: Iterable[str]) -> Acquisition:
             nominal_slice_spacing_mm=decimal(dataset.get("SpacingBetweenSlices")),
             nominal_tilt_degrees=decimal(dataset.get("GantryDetectorTilt")),
             kvp=decimal(dataset.get("KVP")),
-            acquired_on=next(filter(None, map(day, _dates(frames[0].header))), None),
+            acquired_on=acquired_on,
             manufacturer=text(dataset.get("Manufacturer")),
             model=text(dataset.get("ManufacturerModelName")),
             transfer_syntax=str(syntax),
@@ -231,9 +235,9 @@ def _acquisition(frames: list[Frame], used: Iterable[str]) -> Acquisition:
         )
 
 
-def _dates(header: Header) -> list[object]:
+def _day(header: Header) -> date | None:
     keywords = ("AcquisitionDate", "AcquisitionDateTime", "ContentDate", "SeriesDate", "StudyDate")
-    return [header.dataset.get(keyword) for keyword in keywords]
+    return next(filter(None, (day(header.dataset.get(keyword)) for keyword in keywords)), None)
 
 
 def _lossy(header: Header) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,29 @@ def test_the_scans_are_the_same_in_any_order_of_files(tmp_path: Path) -> None:
     assert glance(folder).images == first
     volumes = [read_images(folder, series_uid=one.key).volume for one in first]
     assert not np.array_equal(volumes[0].positions, volumes[1].positions)
+
+
+DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
+
+
+@pytest.mark.requirement("G-IMG-02")
+@pytest.mark.parametrize(
+    ("others", "day", "code", "severity"),
+    [
+        ("20261101", date(2026, 11, 1), "several_dates", "warning"),
+        ("20150101", None, "several_dates", "error"),
+        ("", None, "dates_missing", "warning"),
+    ],
+)
+def test_one_recent_slice_makes_no_recent_images(
+    tmp_path: Path, others: str, day: date | None, code: str, severity: str
+) -> None:
+    for number, path in enumerate(make_series(tmp_path / "s")):
+        change(path, **(dict.fromkeys(DATES, others) if number else {}))
+        change(path, AcquisitionDate=None)
+    if severity == "error":
+        assert refusal(tmp_path / "s").codes == (code,)
+        return
+    images = read_images(tmp_path / "s")
+    assert images.volume.acquisition.acquired_on == day
+    assert [(one.code, one.severity) for one in images.findings] == [(code, severity)]
