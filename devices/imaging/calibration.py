@@ -17,6 +17,24 @@ MIDNIGHT = timedelta(days=1)
 """A scan may run over midnight."""
 AHEAD = timedelta(days=1)
 """A scanner's clock may be a time zone ahead."""
+HOUNSFIELD = ("", "HU")
+UNCERTAIN = ("US", "HU_MOD")
+"""Unspecified, and modified Hounsfield units: they may be right for bone."""
+PROJECTIONS = frozenset(
+    {
+        "MIP",
+        "MINIP",
+        "MAX_IP",
+        "MIN_IP",
+        "AVG_IP",
+        "MAXIMUM",
+        "MINIMUM",
+        "PROJECTION IMAGE",
+        "VRT",
+        "SSD",
+        "VOLREN",
+    }
+)
 CURE = "Export the original images."
 
 
@@ -35,7 +53,7 @@ def rescale_findings(modality: str, frames: list[Frame]) -> list[Finding]:
             "intercept within what a scanner gives."
         )
         return [Finding("no_rescale", "error", message, CURE)]
-    return [*_mixed(frames), *_unit(frames[0])]
+    return [*_mixed(frames), *_unit(value_unit(frames))]
 
 
 def _possible(slope: Any, intercept: Any) -> bool:
@@ -57,12 +75,43 @@ def _mixed(frames: list[Frame]) -> list[Finding]:
     return found
 
 
-def _unit(first: Frame) -> list[Finding]:
-    unit = attribute(first.header, first.index, "PixelValueTransformationSequence", "RescaleType")
-    if unit in (None, "", "HU"):
+def value_unit(frames: Sequence[Frame]) -> str | None:
+    """What the slices say their values are; where they differ, one that is not Hounsfield units."""
+    said = {
+        str(attribute(frame.header, frame.index, "PixelValueTransformationSequence", "RescaleType") or "")
+        for frame in frames
+    }
+    return max(said, key=lambda unit: (unit not in HOUNSFIELD, unit)) or None
+
+
+def _unit(unit: str | None) -> list[Finding]:
+    if (unit or "") in HOUNSFIELD:
         return []
-    message = "The images do not say that their rescaled values are Hounsfield units."
-    return [Finding("rescale_not_hu", "warning", message, "Check the value of air and of water.")]
+    if unit in UNCERTAIN:
+        message = "The images do not say that their rescaled values are Hounsfield units."
+        cure = "Check the value of air and of water; a master for clinical use does not take these images."
+        return [Finding("rescale_not_hu", "warning", message, cure)]
+    message = "The images say that their values are no Hounsfield units."
+    return [Finding("rescale_not_hu", "error", message, "Send in the CT in Hounsfield units.")]
+
+
+def kind_findings(kind: Sequence[str]) -> list[Finding]:
+    """What DICOM's ImageType says against taking the slices for the scanner's own cross-sections (PS3.3 C.8.2.1.1.1)."""
+    if projected := PROJECTIONS.intersection(kind):
+        message = f"The images are projections through several slices ({', '.join(sorted(projected))})."
+        return [
+            Finding("projection", "error", message, "Send in the slices as the scanner reconstructed them.")
+        ]
+    if is_original(kind):
+        return []
+    message = "The images do not say that they are the scanner's own cross-sections."
+    cure = "Prefer the original axial series; a master for clinical use takes no other."
+    return [Finding("not_original", "warning", message, cure)]
+
+
+def is_original(kind: Sequence[str]) -> bool:
+    """Whether the values of an ImageType are ORIGINAL, PRIMARY and AXIAL, or VOLUME where it is multi-frame."""
+    return tuple(kind[:2]) == ("ORIGINAL", "PRIMARY") and len(kind) > 2 and kind[2] in ("AXIAL", "VOLUME")
 
 
 def value_findings(low: float, high: float) -> list[Finding]:

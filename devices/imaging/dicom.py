@@ -157,11 +157,11 @@ def _unfit(header: Header) -> tuple[str, str] | None:
         return "dicomdir", "is a DICOMDIR index; the files themselves are read instead"
     if not all(IDENTIFIER.fullmatch(str(dataset.get(keyword) or "")) for keyword in IDENTIFIERS):
         return "bad_identifier", "has an identifier that is no DICOM UID"
-    if "PATIENT_INFO" in _image_type(dataset) or "Secondary" in _class_name(header):
+    if "PATIENT_INFO" in _kind(dataset) or "Secondary" in _class_name(header):
         return "secondary_capture", "is a secondary capture (a screenshot), which may show the patient's name"
     if header.sop_class not in DICOM.IMAGE_CLASSES:
         return "not_a_slice", f"is a DICOM object of another kind ({_class_name(header)})"
-    if "LOCALIZER" in _image_type(dataset):
+    if "LOCALIZER" in _kind(dataset):
         return "localiser", "is a localiser (scout) image"
     if str(dataset.get("BurnedInAnnotation", "")) == "YES":
         return "burned_in", "declares burned-in annotation, which may show the patient's name"
@@ -174,9 +174,14 @@ def _class_name(header: Header) -> str:
     return str(uid.name) if uid.name != uid else "unknown class"
 
 
-def _image_type(dataset: Dataset) -> tuple[str, ...]:
+def _kind(dataset: Dataset) -> tuple[str, ...]:
     value = dataset.get("ImageType") or ()
     return (value,) if isinstance(value, str) else tuple(str(part) for part in value)
+
+
+def image_type(header: Header) -> tuple[str, ...]:
+    """The codes of the ImageType: kind of pixels, kind of image, and what the modality adds."""
+    return tuple(map(_code, _kind(header.dataset)))
 
 
 def _unfit_pixels(dataset: Dataset) -> tuple[str, str] | None:

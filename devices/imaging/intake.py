@@ -22,18 +22,18 @@ from devices.imaging.base import (
     Volume,
     refuse_on_error,
 )
-from devices.imaging.calibration import acquired, rescale_findings
+from devices.imaging.calibration import acquired, kind_findings, rescale_findings, value_unit
 from devices.imaging.dicom import (
     Frame,
     Header,
     Rejection,
-    attribute,
     frames_of,
+    image_type,
     is_dicom,
     quiet,
     read_header,
 )
-from devices.imaging.geometry import nominal_differs, stacked, too_thin
+from devices.imaging.geometry import nominal_differs, stacked, stated, too_thin
 from devices.imaging.mixing import acquisitions
 from devices.imaging.nifti import is_nifti, read_nifti
 from devices.imaging.pixels import LOSSY_SYNTAXES, hounsfield
@@ -191,6 +191,8 @@ def _volume(series: Series, findings: list[Finding]) -> tuple[Volume, tuple[str,
     used = tuple(dict.fromkeys(frame.header.file.digest for frame in stack.frames))
     acquired_on, dated = acquired([_day(frame.header) for frame in stack.frames])
     found += dated
+    if series.modality == "CT":
+        found += kind_findings(image_type(stack.frames[0].header))
     refuse_on_error([*findings, *found])
     acquisition = _acquisition(stack.frames, used, acquired_on)
     voxels, said = hounsfield(stack.frames)
@@ -216,12 +218,11 @@ def _acquisition(frames: list[Frame], used: Iterable[str], acquired_on: date | N
     dataset = frames[0].header.dataset
     syntax = dataset.file_meta.TransferSyntaxUID
     with quiet():
-        thickness = attribute(frames[0].header, frames[0].index, "PixelMeasuresSequence", "SliceThickness")
         return Acquisition(
             source_format="DICOM",
             modality=frames[0].header.modality,
             kernel=text(dataset.get("ConvolutionKernel")),
-            slice_thickness_mm=decimal(thickness),
+            slice_thickness_mm=stated(frames, "SliceThickness"),
             nominal_slice_spacing_mm=decimal(dataset.get("SpacingBetweenSlices")),
             nominal_tilt_degrees=decimal(dataset.get("GantryDetectorTilt")),
             kvp=decimal(dataset.get("KVP")),
@@ -229,6 +230,8 @@ def _acquisition(frames: list[Frame], used: Iterable[str], acquired_on: date | N
             manufacturer=text(dataset.get("Manufacturer")),
             model=text(dataset.get("ManufacturerModelName")),
             transfer_syntax=str(syntax),
+            image_type="\\".join(image_type(frames[0].header)) or None,
+            value_unit=value_unit(frames),
             lossy=any(_lossy(frame.header) for frame in frames),
             contrast=bool(dataset.get("ContrastBolusAgent")),
             source_digest=hashlib.sha256("".join(sorted(used)).encode()).hexdigest(),
@@ -255,7 +258,10 @@ def _said_of_volume(volume: Volume) -> list[Finding]:
         message = "The images were compressed with loss, which changes values by up to hundreds of HU."
         found.append(
             Finding(
-                "lossy", "warning", message, "Ask for the original images; a named person must accept these."
+                "lossy",
+                "warning",
+                message,
+                "Ask for the original images: a master for clinical use takes no other.",
             )
         )
     if acquisition.modality == "CT" and float(volume.voxels.min()) > NO_AIR_HU:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from devices.imaging.dicom import Frame, attribute, quiet
+from devices.imaging.dicom import Frame, attribute, image_type, quiet
 
 PAUSE = timedelta(minutes=1)
 """A scanner that rotates on leaves less between two slices; a longer pause is another acquisition."""
@@ -82,8 +82,7 @@ def _places(frames: Sequence[Frame]) -> Labels:
 
 
 def _kind(frame: Frame) -> Any:
-    value = frame.header.dataset.get("ImageType")
-    return value if isinstance(value, str) else list(value or ())[:KIND_OF_IMAGE]
+    return image_type(frame.header)[:KIND_OF_IMAGE]
 
 
 def acquisitions(frames: Sequence[Frame]) -> Labels:

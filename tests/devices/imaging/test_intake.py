@@ -511,7 +511,36 @@ def test_images_without_a_series_identifier_are_named(tmp_path: Path) -> None:
 def test_values_that_are_said_to_be_no_hounsfield_units_are_named(tmp_path: Path) -> None:
     for path in make_series(tmp_path / "s"):
         change(path, RescaleType="US")
-    assert "rescale_not_hu" in codes(read_images(tmp_path / "s"))
+    images = read_images(tmp_path / "s")
+    assert "rescale_not_hu" in codes(images)
+    assert images.volume.acquisition.value_unit == "US"
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"RescaleType": "MGML"}, "rescale_not_hu"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "MIP"]}, "projection"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "PROJECTION IMAGE", "MAXIMUM"]}, "projection"),
+    ],
+)
+def test_what_says_to_be_no_cross_sections_in_hounsfield_units_is_refused(
+    tmp_path: Path, values: dict[str, Any], code: str
+) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, **values)
+    assert refusal(tmp_path / "s").codes == (code,)
+
+
+def test_what_says_to_be_no_cross_sections_of_the_scanner_is_named(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    for path in paths:
+        change(path, ImageType=["DERIVED", "SECONDARY", "MPR"])
+    change(paths[3], SliceThickness="10")
+    images = read_images(tmp_path / "s")
+    assert "not_original" in codes(images)
+    assert images.volume.acquisition.image_type == "DERIVED\\SECONDARY\\MPR"
+    assert images.volume.acquisition.slice_thickness_mm == 10.0
 
 
 @pytest.mark.requirement("G-IMG-01")
