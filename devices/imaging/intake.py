@@ -53,6 +53,7 @@ from devices.imaging.sources import SourceFile, opened
 
 CT_ONLY = frozenset({"CT"})
 NO_AIR_HU = -300
+UNTOLD = {"incomplete", "truncated", "malformed"}
 EXPECTED_JUNK = {"localiser", "secondary_capture", "dicomdir", "not_a_slice", "not_dicom"}
 
 
@@ -136,6 +137,7 @@ def _read_series(
     refuse_on_error([*said, *findings])
     every = grouped(frames, rejections)
     series = chosen(every, series_uid, modalities)
+    findings += _lost(rejections, series)
     findings += said + _said_of_series(series)
     if series_uid is not None:
         message = f"Of {len(every)} series, the sender chose {described(series)}."
@@ -147,6 +149,24 @@ def _read_series(
 
 def _files(rejections: Iterable[Rejection]) -> tuple[RejectedFile, ...]:
     return tuple(rejection.file for rejection in rejections)
+
+
+def _lost(rejections: Iterable[Rejection], series: Series) -> list[Finding]:
+    """Files of which nobody can tell that they were no slices: without them the volume may end early, and look whole."""
+    lost = [
+        rejection.file.digest
+        for rejection in rejections
+        if rejection.file.code in UNTOLD and not _told(rejection) and rejection not in series.damaged
+    ]
+    if not lost:
+        return []
+    message = f"{len(lost)} file{'s' * (len(lost) > 1)} among the slices came empty, cut or damaged ({', '.join(lost[:5])})."
+    cure = "Send the series again, complete; leave out files that are no images."
+    return [Finding("lost_files", "error", message, cure)]
+
+
+def _told(rejection: Rejection) -> bool:
+    return rejection.header is not None and bool(rejection.header.series_uid)
 
 
 def _said_of_series(series: Series) -> list[Finding]:
