@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from devices.imaging.base import Finding
 from devices.imaging.dicom import Frame, attribute
@@ -15,6 +16,10 @@ VALUE_LIMITS = (-32_768.0, 100_000.0)
 """No detector and no reconstruction gives more; beyond them the numbers are not Hounsfield units."""
 MIDNIGHT = timedelta(days=1)
 """A scan may run over midnight."""
+LOOKED_AT = 1_000_000
+FEWEST_VALUES = 16
+AIR_BELOW = -700
+"""Air in a sinus, between coarse voxels, is seldom darker."""
 AHEAD = timedelta(days=1)
 """A scanner's clock may be a time zone ahead."""
 HOUNSFIELD = ("", "HU")
@@ -128,6 +133,55 @@ def date_findings(acquired_on: date | None, today: date) -> list[Finding]:
         return []
     message = f"The images are dated {acquired_on}, in the future."
     return [Finding("future_date", "error", message, "Correct the scanner's clock, and export again.")]
+
+
+def hounsfield_findings(values: NDArray[Any]) -> list[Finding]:
+    """Why values of an image that states no calibration cannot be Hounsfield units; nothing where they may be.
+
+    A CT of a body holds air, tissue around zero, and hundreds of values. Looks at up to about a million voxels.
+    """
+    # An odd step meets every column of rows of an even length.
+    seen = values.ravel(order="K")[:: values.size // LOOKED_AT | 1]
+    for reason in (_few, _without_air, _shifted_up, _shifted_down):
+        if text := reason(seen):
+            return [
+                Finding(
+                    "not_hounsfield",
+                    "error",
+                    f"These are not Hounsfield units: {text}.",
+                    "Send in the DICOM series.",
+                )
+            ]
+    return []
+
+
+def _few(seen: NDArray[Any]) -> str:
+    count = len(np.unique(seen))
+    return (
+        f"the image holds {count} different values, as a mask or labels do" if count < FEWEST_VALUES else ""
+    )
+
+
+def _without_air(seen: NDArray[Any]) -> str:
+    low, high = float(seen.min()), float(seen.max())
+    return (
+        f"its values run from {low:g} to {high:g}, and none is that of air (-1000)" if low > AIR_BELOW else ""
+    )
+
+
+def _shifted_up(seen: NDArray[Any]) -> str:
+    """Air at zero and tissue at 1000, with a padding below that looks like air."""
+    body = seen[seen != seen.min()]
+    tissue_at_1000 = (body > 850) & (body < 1150)
+    if (body < -300).any() or tissue_at_1000.mean() < 0.2:
+        return ""
+    return "most tissue lies about 1000, where it lies with air at 0"
+
+
+def _shifted_down(seen: NDArray[Any]) -> str:
+    """One value may be a padding; many below air are air, and water is not at zero."""
+    share = float(((seen < -1300) & (seen != seen.min())).mean())
+    return f"{share:.0%} of its values are lower than air can be" if share > 0.05 else ""
 
 
 def acquired(days: Sequence[date | None]) -> tuple[date | None, list[Finding]]:
