@@ -1,7 +1,7 @@
 """A drill guide that sits on the skull, for clinical use.
 
-Limits after 8.2 of the regulatory presets (orthopaedic guide): CT slices of 1.25 mm at most, no tilt, images not older than
-180 days. They are starting values, to be replaced by the site's own validation.
+Limits after 8.2 of the regulatory presets (orthopaedic guide): CT slices of 1.25 mm at most, apart and thick, no tilt, images
+not older than 180 days. Pixels of 0.7 mm at most: a field of view of 350 mm on 512 pixels. They are starting values, to be replaced by the site's own validation.
 """
 
 from __future__ import annotations
@@ -79,7 +79,13 @@ MASTERS.add(
         intended_use=IntendedUse.CLINICAL,
         pathway="Patient-matched surgical guide, transient contact with bone: class IIa, rule 6; to be signed by RA.",
         contact_category="tissue_bone_24h",
-        imaging={"max_slice_spacing_mm": 1.25, "max_tilt_degrees": 0.5, "max_image_age_days": 180},
+        imaging={
+            "max_slice_spacing_mm": 1.25,
+            "max_slice_thickness_mm": 1.25,
+            "max_pixel_spacing_mm": 0.7,
+            "max_tilt_degrees": 0.5,
+            "max_image_age_days": 180,
+        },
         segmentation=SEGMENTATION,
         design=DESIGN,
         materials=("resin-guide-01",),

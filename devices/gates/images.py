@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.utils import timezone
 
 from devices.choices import StudyStatus
 from devices.generators.base import GENERATORS
+from devices.imaging.calibration import is_original
 from devices.models import Device, Study
 from devices.segmentation.base import TOOLS
 from devices.services.studies import ImagesRead
@@ -64,22 +66,17 @@ def images_deidentified(device: Device, *, outcome: ImagesRead | None = None, **
 
 @gate("G-IMG-01", "device.start_segmentation", FREEZE)
 def images_within_protocol(device: Device, **_: Any) -> Verdict:
-    """Slice spacing, gaps and tilt are within the master's imaging protocol."""
+    """Slice spacing, gaps, thickness, pixels and tilt are within the master's imaging protocol; for clinical use, the images
+    are the scanner's own cross-sections in Hounsfield units, and lost nothing by compression."""
     study = _accepted_study(device)
     if study is None:
         return blocked("No accepted images.", cure="Send in images.")
     limits = device.master.imaging
-    spacing, tilt = study.widest_slice_step_mm, study.tilt_degrees
-    evidence = {"slice_spacing_mm": spacing, "tilt_degrees": tilt, "limits": limits}
-    if spacing is None or tilt is None:
+    measured = _measured(study)
+    evidence = {**measured, "limits": limits}
+    if any(measured[name] is None for name in ("slice_spacing_mm", "tilt_degrees", "pixel_spacing_mm")):
         return blocked("The images' geometry was not measured.", cure="Send them in again.", **evidence)
-    said = []
-    if spacing > limits["max_slice_spacing_mm"] + 1e-6:
-        said.append(
-            f"slices are up to {spacing:.2f} mm apart, allowed are {limits['max_slice_spacing_mm']:g} mm"
-        )
-    if abs(tilt) > limits["max_tilt_degrees"] + 1e-6:
-        said.append(f"the gantry is tilted by {abs(tilt):.1f}°, allowed are {limits['max_tilt_degrees']:g}°")
+    said = [*_beyond(measured, limits), *(_unfit_for_patients(study) if device.master.clinical else ())]
     if said:
         return blocked(
             f"The images are outside the protocol of {device.master}: {'; '.join(said)}.",
@@ -87,6 +84,42 @@ def images_within_protocol(device: Device, **_: Any) -> Verdict:
             **evidence,
         )
     return passed(**evidence)
+
+
+def _measured(study: Study) -> dict[str, Any]:
+    return {
+        "slice_spacing_mm": study.widest_slice_step_mm,
+        "slice_thickness_mm": study.acquisition.get("slice_thickness_mm"),
+        "pixel_spacing_mm": max(study.spacing_mm[:2]) if study.spacing_mm else None,
+        "tilt_degrees": study.tilt_degrees,
+    }
+
+
+def _beyond(measured: dict[str, Any], limits: dict[str, Any]) -> Iterator[str]:
+    """Thickness and pixels are bounded by the slice spacing where the master does not say otherwise."""
+    tilt, spacing = limits["max_tilt_degrees"], limits["max_slice_spacing_mm"]
+    bounds = (
+        ("slice_spacing_mm", spacing, "slices are up to {:.2f} mm apart"),
+        ("slice_thickness_mm", limits.get("max_slice_thickness_mm", spacing), "slices are {:.2f} mm thick"),
+        ("pixel_spacing_mm", limits.get("max_pixel_spacing_mm", spacing), "pixels are {:.2f} mm wide"),
+    )
+    for name, limit, words in bounds:
+        if (measured[name] or 0.0) > limit + 1e-6:
+            yield f"{words.format(measured[name])}, allowed are {limit:g} mm"
+    if abs(measured["tilt_degrees"]) > tilt + 1e-6:
+        yield f"the gantry is tilted by {abs(measured['tilt_degrees']):.1f}°, allowed are {tilt:g}°"
+
+
+def _unfit_for_patients(study: Study) -> Iterator[str]:
+    acquisition = study.acquisition
+    if acquisition.get("slice_thickness_mm") is None:
+        yield "they state no slice thickness"
+    if not is_original((acquisition.get("image_type") or "").split("\\")):
+        yield "they do not say that they are the scanner's own cross-sections (ORIGINAL, PRIMARY, AXIAL)"
+    if (acquisition.get("value_unit") or "HU") != "HU":
+        yield "they do not say that their values are Hounsfield units"
+    if acquisition.get("lossy"):
+        yield "they were compressed with loss, which changes values by up to hundreds of HU"
 
 
 @gate("G-IMG-02", "device.start_segmentation", FREEZE)

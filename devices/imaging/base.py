@@ -42,6 +42,8 @@ class ImagingRefused(Exception):
 class Acquisition:
     """How the images were made, as the source states it; None where it does not. Holds no patient identity and no UID.
 
+    slice_thickness_mm: the thickest slice's.  image_type: DICOM's, its values joined by a backslash.  value_unit: DICOM's
+    RescaleType; of slices that differ, one that is not HU.
     source_digest: SHA-256 over the sorted SHA-256 of the files used, so names and order do not matter.
     nominal_* are the header's own words, kept beside what was measured from positions (they are often wrong).
     """
@@ -58,6 +60,8 @@ class Acquisition:
     model: str | None = None
     transfer_syntax: str | None = None
     lossy: bool = False
+    image_type: str | None = None
+    value_unit: str | None = None
     contrast: bool | None = None
     source_digest: str = ""
 

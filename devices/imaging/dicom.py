@@ -31,6 +31,11 @@ MAX_FRAMES = 5_000
 SPACING_LIMITS_MM = (0.01, 20.0)
 POSITION_LIMIT_MM = 10_000.0
 PREAMBLE_BYTES = 132
+NO_PREAMBLE = re.compile(rb"DICM|[\x02\x08]\0[\0-\x70]\0(?:[A-Z]{2}|[\0-\xff]{2}\0\0)", re.DOTALL)
+"""The first element of the groups that a file begins with, VR stated or implied (PS3.5 7.1)."""
+INSIDE = re.compile(rb"1\.2\.840\.10008\.|UI[\2-\x40]\0[12]\.[0-9.]+", re.DOTALL)
+"""An identifier, of DICOM's own root or announced as one."""
+HEAD_BYTES = 4096
 CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 IDENTIFIER = re.compile(r"[0-9.]{0,64}")
 IDENTIFIERS = (
@@ -94,9 +99,19 @@ def is_dicom(file: SourceFile) -> bool:
         return stream.read(PREAMBLE_BYTES)[128:] == b"DICM"
 
 
+def _is_left_of_dicom(file: SourceFile) -> bool:
+    """Nothing, nothing but an empty preamble, or a data set that lost its beginning. No other kind of file looks so."""
+    with file.path.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    begun = not head[: PREAMBLE_BYTES - 4].strip(b"\0") or NO_PREAMBLE.match(head)
+    return bool(begun or (INSIDE.search(head) and b"\0" in head))
+
+
 def read_header(file: SourceFile) -> Header | Rejection:
     """The header of a DICOM file, or why it cannot be a slice. Never raises on bad content."""
     if not is_dicom(file):
+        if _is_left_of_dicom(file):
+            return reject(file, "incomplete", "is empty, or what is left of a DICOM file")
         return reject(file, "not_dicom", "is not a DICOM file")
     try:
         with quiet():
@@ -157,11 +172,13 @@ def _unfit(header: Header) -> tuple[str, str] | None:
         return "dicomdir", "is a DICOMDIR index; the files themselves are read instead"
     if not all(IDENTIFIER.fullmatch(str(dataset.get(keyword) or "")) for keyword in IDENTIFIERS):
         return "bad_identifier", "has an identifier that is no DICOM UID"
-    if "PATIENT_INFO" in _image_type(dataset) or "Secondary" in _class_name(header):
+    if "PATIENT_INFO" in _kind(dataset) or "Secondary" in _class_name(header):
         return "secondary_capture", "is a secondary capture (a screenshot), which may show the patient's name"
+    if not header.sop_class:
+        return "truncated", "ends before it says what it is"
     if header.sop_class not in DICOM.IMAGE_CLASSES:
         return "not_a_slice", f"is a DICOM object of another kind ({_class_name(header)})"
-    if "LOCALIZER" in _image_type(dataset):
+    if "LOCALIZER" in _kind(dataset):
         return "localiser", "is a localiser (scout) image"
     if str(dataset.get("BurnedInAnnotation", "")) == "YES":
         return "burned_in", "declares burned-in annotation, which may show the patient's name"
@@ -174,9 +191,14 @@ def _class_name(header: Header) -> str:
     return str(uid.name) if uid.name != uid else "unknown class"
 
 
-def _image_type(dataset: Dataset) -> tuple[str, ...]:
+def _kind(dataset: Dataset) -> tuple[str, ...]:
     value = dataset.get("ImageType") or ()
     return (value,) if isinstance(value, str) else tuple(str(part) for part in value)
+
+
+def image_type(header: Header) -> tuple[str, ...]:
+    """The codes of the ImageType: kind of pixels, kind of image, and what the modality adds."""
+    return tuple(map(_code, _kind(header.dataset)))
 
 
 def _unfit_pixels(dataset: Dataset) -> tuple[str, str] | None:

@@ -150,7 +150,7 @@ def _left_out(steps: NDArray[np.float64], frames: list[Frame]) -> list[Finding]:
     """Even steps, and yet slices between them were not sent: the numbers go up by more than one, and the gaps are wider
     than the slices are thick."""
     numbers = [whole(frame.header.dataset.get("InstanceNumber")) for frame in frames]
-    thickness = _stated(frames, "SliceThickness")
+    thickness = stated(frames, "SliceThickness")
     if None in numbers or len(numbers) < SHORTEST_RUN or thickness is None:
         return []
     apart = np.abs(np.diff([number or 0 for number in numbers]))
@@ -172,7 +172,7 @@ def _against_units(steps: NDArray[np.float64], frames: list[Frame]) -> list[tupl
     """
     if _is_in_runs(steps):
         return []
-    spacing, thickness = (_stated(frames, name) for name in ("SpacingBetweenSlices", "SliceThickness"))
+    spacing, thickness = (stated(frames, name) for name in ("SpacingBetweenSlices", "SliceThickness"))
     for unit in (spacing, _smallest_repeated(steps), thickness):
         ratios = steps / unit if unit else np.ones_like(steps)
         even = bool((np.abs(ratios - np.round(ratios)) <= WHOLE_STEPS).all())
@@ -198,7 +198,7 @@ def _smallest_repeated(steps: NDArray[np.float64]) -> float | None:
     return float(ordered[again[0]]) if len(again) else None
 
 
-def _stated(frames: list[Frame], keyword: str) -> float | None:
+def stated(frames: list[Frame], keyword: str) -> float | None:
     """The largest that any slice states in its header, mm: a protocol of several runs states several."""
     with quiet():
         said = [decimal(attribute(f.header, f.index, "PixelMeasuresSequence", keyword)) for f in frames]

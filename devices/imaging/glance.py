@@ -9,13 +9,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from devices.imaging.dicom import Header, Rejection, frame_count, read_header
+from devices.imaging.dicom import Frame, Header, Rejection, frames_of, read_header
 from devices.imaging.nifti import HEADER_BYTES, UNREADABLE, is_nifti
-from devices.imaging.series import MIN_SLICES, decimal, identity, series_key, text, whole
+from devices.imaging.series import Series, grouped, identity
 from devices.imaging.sources import GZIP_MAGIC, SourceFile, opened
 from mes.lazy import lazily
 
 nib: Any = lazily("nibabel")
+CT_ONLY = ("CT",)
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Seen:
     """One series or image. size: columns, rows and slices, in voxels, as the headers state them.
 
     key: by what a DICOM series is chosen; usable: whether it is a CT of more than one slice, which may be a volume.
+    apart: in what it differs from other scans of the same series.
     """
 
     kind: str
@@ -32,6 +34,7 @@ class Seen:
     thickness_mm: float | None = None
     kernel: str | None = None
     usable: bool = False
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,23 +66,24 @@ def glance(source: Path) -> Glance:
 
 
 def _series(headers: Sequence[Header]) -> list[Seen]:
-    found: dict[tuple[str, str], list[Header]] = {}
+    frames: list[Frame] = []
     for header in headers:
-        found.setdefault((header.series_uid, header.modality), []).append(header)
-    return [_seen(uid, modality, found[uid, modality]) for uid, modality in sorted(found)]
+        placed = frames_of(header)
+        frames += [] if isinstance(placed, Rejection) else placed
+    return [_seen(one) for one in grouped(frames, ())]
 
 
-def _seen(uid: str, modality: str, headers: Sequence[Header]) -> Seen:
-    first: Any = headers[0].dataset
-    slices = sum(frame_count(header.dataset) for header in headers)
+def _seen(series: Series) -> Seen:
+    one = series.summary(CT_ONLY)
     return Seen(
-        f"DICOM {modality}",
-        (int(first.Columns), int(first.Rows), slices),
-        key=series_key(uid),
-        number=whole(first.get("SeriesNumber")),
-        thickness_mm=decimal(first.get("SliceThickness")),
-        kernel=text(first.get("ConvolutionKernel")),
-        usable=modality == "CT" and slices >= MIN_SLICES,
+        f"DICOM {one.modality}",
+        (one.columns, one.rows, one.images),
+        key=series.key,
+        number=one.number,
+        thickness_mm=one.slice_thickness_mm,
+        kernel=one.kernel,
+        usable=one.usable,
+        apart=series.traits if series.values else (),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -21,18 +22,19 @@ from devices.imaging.base import (
     Volume,
     refuse_on_error,
 )
-from devices.imaging.calibration import rescale_findings
+from devices.imaging.calibration import acquired, kind_findings, rescale_findings, value_unit
 from devices.imaging.dicom import (
     Frame,
     Header,
     Rejection,
-    attribute,
     frames_of,
+    image_type,
     is_dicom,
     quiet,
     read_header,
 )
-from devices.imaging.geometry import nominal_differs, stacked, too_thin
+from devices.imaging.geometry import nominal_differs, stacked, stated, too_thin
+from devices.imaging.mixing import acquisitions
 from devices.imaging.nifti import is_nifti, read_nifti
 from devices.imaging.pixels import LOSSY_SYNTAXES, hounsfield
 from devices.imaging.series import (
@@ -43,14 +45,15 @@ from devices.imaging.series import (
     described,
     grouped,
     identity,
+    summaries,
     text,
-    with_used,
     without_duplicates,
 )
 from devices.imaging.sources import SourceFile, opened
 
 CT_ONLY = frozenset({"CT"})
 NO_AIR_HU = -300
+UNTOLD = {"incomplete", "truncated", "malformed"}
 EXPECTED_JUNK = {"localiser", "secondary_capture", "dicomdir", "not_a_slice", "not_dicom"}
 
 
@@ -134,17 +137,36 @@ def _read_series(
     refuse_on_error([*said, *findings])
     every = grouped(frames, rejections)
     series = chosen(every, series_uid, modalities)
+    findings += _lost(rejections, series)
     findings += said + _said_of_series(series)
     if series_uid is not None:
         message = f"Of {len(every)} series, the sender chose {described(series)}."
         findings.append(Finding("chosen_series", "info", message))
     volume, used, more = _volume(series, findings)
-    summaries = with_used([one.summary(modalities) for one in every], series.uid)
-    return ReadImages(volume, patient, (*findings, *more), summaries, _files(rejections), used)
+    listed = summaries(every, series, modalities)
+    return ReadImages(volume, patient, (*findings, *more), listed, _files(rejections), used)
 
 
 def _files(rejections: Iterable[Rejection]) -> tuple[RejectedFile, ...]:
     return tuple(rejection.file for rejection in rejections)
+
+
+def _lost(rejections: Iterable[Rejection], series: Series) -> list[Finding]:
+    """Files of which nobody can tell that they were no slices: without them the volume may end early, and look whole."""
+    lost = [
+        rejection.file.digest
+        for rejection in rejections
+        if rejection.file.code in UNTOLD and not _told(rejection) and rejection not in series.damaged
+    ]
+    if not lost:
+        return []
+    message = f"{len(lost)} file{'s' * (len(lost) > 1)} among the slices came empty, cut or damaged ({', '.join(lost[:5])})."
+    cure = "Send the series again, complete; leave out files that are no images."
+    return [Finding("lost_files", "error", message, cure)]
+
+
+def _told(rejection: Rejection) -> bool:
+    return rejection.header is not None and bool(rejection.header.series_uid)
 
 
 def _said_of_series(series: Series) -> list[Finding]:
@@ -158,6 +180,7 @@ def _said_of_series(series: Series) -> list[Finding]:
         found.append(
             Finding("no_series_uid", "warning", message, "Prefer an export that keeps its identifiers.")
         )
+    found += _said_of_scans(series)
     places = {str(frame.header.dataset.get("FrameOfReferenceUID", "")) for frame in series.frames}
     if len(places) > 1:
         message = f"The series states {len(places)} frames of reference for its slices."
@@ -167,6 +190,18 @@ def _said_of_series(series: Series) -> list[Finding]:
     return found
 
 
+def _said_of_scans(series: Series) -> list[Finding]:
+    if series.mixed:
+        message = f"One series identifier holds several scans that differ in {', '.join(series.traits)}."
+        cure = "Export each scan as a series of its own, complete, and send in one of them."
+        return [Finding("mixed_series", "error", message, cure)]
+    if (count := len(set(filter(None, acquisitions(series.frames))))) < 2:
+        return []
+    message = f"The series was scanned in {count} acquisitions, one after the other along the table."
+    cure = "Check that the patient did not move between them."
+    return [Finding("several_acquisitions", "warning", message, cure)]
+
+
 def _volume(series: Series, findings: list[Finding]) -> tuple[Volume, tuple[str, ...], list[Finding]]:
     frames, doubled = without_duplicates(series)
     stack = stacked(frames)
@@ -174,7 +209,12 @@ def _volume(series: Series, findings: list[Finding]) -> tuple[Volume, tuple[str,
     refuse_on_error([*findings, *found])
     refuse_on_error([*findings, *found, *_too_thin(stack.frames)])
     used = tuple(dict.fromkeys(frame.header.file.digest for frame in stack.frames))
-    acquisition = _acquisition(stack.frames, used)
+    acquired_on, dated = acquired([_day(frame.header) for frame in stack.frames])
+    found += dated
+    if series.modality == "CT":
+        found += kind_findings(image_type(stack.frames[0].header))
+    refuse_on_error([*findings, *found])
+    acquisition = _acquisition(stack.frames, used, acquired_on)
     voxels, said = hounsfield(stack.frames)
     refuse_on_error([*findings, *found, *said])
     first = stack.frames[0]
@@ -194,32 +234,33 @@ def _too_thin(frames: list[Frame]) -> list[Finding]:
     return too_thin(len(frames), float(np.ptp(np.array([frame.position for frame in frames]) @ normal)))
 
 
-def _acquisition(frames: list[Frame], used: Iterable[str]) -> Acquisition:
+def _acquisition(frames: list[Frame], used: Iterable[str], acquired_on: date | None) -> Acquisition:
     dataset = frames[0].header.dataset
     syntax = dataset.file_meta.TransferSyntaxUID
     with quiet():
-        thickness = attribute(frames[0].header, frames[0].index, "PixelMeasuresSequence", "SliceThickness")
         return Acquisition(
             source_format="DICOM",
             modality=frames[0].header.modality,
             kernel=text(dataset.get("ConvolutionKernel")),
-            slice_thickness_mm=decimal(thickness),
+            slice_thickness_mm=stated(frames, "SliceThickness"),
             nominal_slice_spacing_mm=decimal(dataset.get("SpacingBetweenSlices")),
             nominal_tilt_degrees=decimal(dataset.get("GantryDetectorTilt")),
             kvp=decimal(dataset.get("KVP")),
-            acquired_on=next(filter(None, map(day, _dates(frames[0].header))), None),
+            acquired_on=acquired_on,
             manufacturer=text(dataset.get("Manufacturer")),
             model=text(dataset.get("ManufacturerModelName")),
             transfer_syntax=str(syntax),
+            image_type="\\".join(image_type(frames[0].header)) or None,
+            value_unit=value_unit(frames),
             lossy=any(_lossy(frame.header) for frame in frames),
             contrast=bool(dataset.get("ContrastBolusAgent")),
             source_digest=hashlib.sha256("".join(sorted(used)).encode()).hexdigest(),
         )
 
 
-def _dates(header: Header) -> list[object]:
+def _day(header: Header) -> date | None:
     keywords = ("AcquisitionDate", "AcquisitionDateTime", "ContentDate", "SeriesDate", "StudyDate")
-    return [header.dataset.get(keyword) for keyword in keywords]
+    return next(filter(None, (day(header.dataset.get(keyword)) for keyword in keywords)), None)
 
 
 def _lossy(header: Header) -> bool:
@@ -237,7 +278,10 @@ def _said_of_volume(volume: Volume) -> list[Finding]:
         message = "The images were compressed with loss, which changes values by up to hundreds of HU."
         found.append(
             Finding(
-                "lossy", "warning", message, "Ask for the original images; a named person must accept these."
+                "lossy",
+                "warning",
+                message,
+                "Ask for the original images: a master for clinical use takes no other.",
             )
         )
     if acquisition.modality == "CT" and float(volume.voxels.min()) > NO_AIR_HU:

@@ -23,7 +23,7 @@ from devices.imaging.base import (
     are_unit_and_square,
     refuse_on_error,
 )
-from devices.imaging.calibration import value_findings
+from devices.imaging.calibration import hounsfield_findings, value_findings
 from devices.imaging.geometry import TILT_DEGREES, too_thin
 from devices.imaging.pixels import INT16, LOWEST_HU, MAX_VOXELS
 from devices.imaging.sources import GZIP_MAGIC, SourceFile, read_inflated
@@ -31,6 +31,12 @@ from mes.lazy import lazily
 
 nib: Any = lazily("nibabel")
 
+UNSTATED = Finding(
+    "modality_unstated",
+    "warning",
+    "NIfTI does not state modality, patient or calibration: that these are Hounsfield units is the uploader's word.",
+    "Prefer the DICOM series.",
+)
 HEADER_BYTES = 544
 EXTENSION_HEAD = 8
 MAX_SIDE = 4096
@@ -85,7 +91,7 @@ def read_nifti(file: SourceFile) -> ReadImages:
     refuse_on_error(too_thin(slices, float(np.linalg.norm(geometry[:3, 2])) * (slices - 1)))
     voxels = _values(image)
     volume = _oriented(voxels, geometry, file)
-    findings += _calibration(volume)
+    findings.append(UNSTATED)
     return ReadImages(volume, PatientIdentifiers(), tuple(findings), used=(file.digest,))
 
 
@@ -248,7 +254,7 @@ def _values(image: Any) -> Voxels:
     low, high = float(scaled.min()), float(scaled.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise _error("not_finite", "The image holds values that are not numbers (NaN or infinite).")
-    refuse_on_error(value_findings(low, high))
+    refuse_on_error(value_findings(low, high) or hounsfield_findings(scaled))
     voxels = np.ascontiguousarray(scaled.transpose(2, 1, 0))
     return _narrowed(voxels, high)
 
@@ -270,21 +276,6 @@ def _oriented(voxels: Voxels, affine: NDArray[np.float64], file: SourceFile) -> 
     np.maximum(oriented, LOWEST_HU, out=oriented)
     acquisition = Acquisition("NIfTI", source_digest=file.digest)
     return Volume(oriented, positions, row, column, (float(lengths[0]), float(lengths[1])), acquisition)
-
-
-def _calibration(volume: Volume) -> list[Finding]:
-    message = "NIfTI does not state modality, patient or calibration: that these are Hounsfield units is the uploader's word."
-    found = [Finding("modality_unstated", "warning", message, "Prefer the DICOM series.")]
-    if float(volume.voxels.min()) > -300:
-        found.append(
-            Finding(
-                "no_air",
-                "warning",
-                "No voxel has the value of air: are these Hounsfield units?",
-                "Check the export.",
-            )
-        )
-    return found
 
 
 def affine_ras(volume: Volume) -> NDArray[np.float64]:

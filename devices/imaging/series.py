@@ -12,21 +12,38 @@ import numpy as np
 
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers, SeriesSummary
 from devices.imaging.dicom import DICOM, Frame, Header, Rejection, load_pixels
+from devices.imaging.mixing import Part, scans
 from devices.imaging.pixels import Undecodable, stored_pixels
 
 MIN_SLICES = 2
 KEY_LENGTH = 12
 LISTED_SERIES = 20
+WHOLE_SCAN = 5
+"""Images from which a scan among others under one identifier is a series of its own."""
 
 
 @dataclass(eq=False)
 class Series:
-    """The frames of one SeriesInstanceUID, and the files of it that could not be used."""
+    """The frames of one SeriesInstanceUID, and the files of it that could not be used.
+
+    Where several scans share the identifier: one of them, traits naming in what they differ and values how this one does;
+    or all of them, no values, where they are no whole series each.
+    """
 
     uid: str
     modality: str
     frames: list[Frame] = field(default_factory=list)
     damaged: list[Rejection] = field(default_factory=list)
+    traits: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return series_key(" ".join([self.uid, *self.values]))
+
+    @property
+    def mixed(self) -> bool:
+        return bool(self.traits) and not self.values
 
     def summary(self, modalities: Collection[str]) -> SeriesSummary:
         dataset = self.frames[0].header.dataset
@@ -92,7 +109,18 @@ def grouped(frames: Iterable[Frame], rejections: Iterable[Rejection]) -> list[Se
             series = found.get((rejection.header.series_uid, rejection.header.modality))
             if series:
                 series.damaged.append(rejection)
-    return [found[key] for key in sorted(found)]
+    return [part for key in sorted(found) for part in _apart(found[key])]
+
+
+def _apart(series: Series) -> list[Series]:
+    """Each scan of a CT series by itself, where each is whole; else the series as it came, named as mixed."""
+    parts = scans(series.frames) if series.modality == "CT" else [Part(series.frames)]
+    if len(parts) == 1:
+        return [series]
+    series.traits = tuple(dict.fromkeys(trait for part in parts for trait in part.traits))
+    if min(len(part.frames) for part in parts) < WHOLE_SCAN:
+        return [series]
+    return [replace(series, frames=part.frames, values=part.values) for part in parts]
 
 
 def identity(slices: Iterable[Header], others: Iterable[Header]) -> tuple[PatientIdentifiers, list[Finding]]:
@@ -105,6 +133,9 @@ def identity(slices: Iterable[Header], others: Iterable[Header]) -> tuple[Patien
     found = []
     if len(people) > 1:
         message = f"The upload holds images of {len(people)} different patients (by id, name and birth date)."
+        found.append(Finding("two_patients", "error", message, "Upload the images of one patient only."))
+    elif len({sex for header in headers if (sex := str(header.dataset.get("PatientSex") or "").strip())}) > 1:
+        message = "The upload holds images of patients of different sex."
         found.append(Finding("two_patients", "error", message, "Upload the images of one patient only."))
     if len({str(header.dataset.get("StudyInstanceUID", "")) for header in headers}) > 1:
         found.append(
@@ -164,7 +195,9 @@ def chosen(series: list[Series], wanted: str | None, modalities: Collection[str]
 
 
 def _asked_for(series: list[Series], wanted: str, modalities: Collection[str]) -> Series:
-    known = [one for one in series if wanted in (one.uid, series_key(one.uid))]
+    known = [one for one in series if wanted in (one.uid, series_key(one.uid), one.key)]
+    if len(known) > 1:
+        return chosen(known, None, modalities)
     if not known:
         raise ImagingRefused(
             [
@@ -193,7 +226,9 @@ def _list(series: list[Series]) -> str:
 def described(series: Series) -> str:
     one = series.summary(())
     known = f"{one.slice_thickness_mm:g} mm, " if one.slice_thickness_mm is not None else ""
-    return f"series {one.number if one.number is not None else 'without number'} ({one.modality}, {known}{one.images} images, key {series_key(one.series_uid)})"
+    apart = f"one of several that differ in {', '.join(series.traits)}, " if series.values else ""
+    number = one.number if one.number is not None else "without number"
+    return f"series {number} ({one.modality}, {known}{one.images} images, {apart}key {series.key})"
 
 
 def without_duplicates(series: Series) -> tuple[list[Frame], list[Finding]]:
@@ -249,5 +284,5 @@ def _same_image(one: Frame, other: Frame) -> bool:
     return scales and np.array_equal(one.position, other.position) and np.array_equal(*pixels)
 
 
-def with_used(summaries: list[SeriesSummary], uid: str) -> tuple[SeriesSummary, ...]:
-    return tuple(replace(one, used=one.series_uid == uid) for one in summaries)
+def summaries(every: list[Series], used: Series, modalities: Collection[str]) -> tuple[SeriesSummary, ...]:
+    return tuple(replace(one.summary(modalities), used=one is used) for one in every)

@@ -83,7 +83,8 @@ def _told(image: Seen) -> str:
     number = f"Series {image.number}" if image.number is not None else "Series without a number"
     thick = f", {image.thickness_mm:g} mm thick" if image.thickness_mm is not None else ""
     kernel = f", kernel {image.kernel}" if image.kernel else ""
-    return f"{number}: {slices} slices of {columns} × {rows}{thick}{kernel}"
+    apart = f"; one of several that differ in {', '.join(image.apart)}" if image.apart else ""
+    return f"{number}: {slices} slices of {columns} × {rows}{thick}{kernel}{apart}"
 
 
 def confirm_upload(

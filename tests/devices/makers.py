@@ -247,7 +247,12 @@ def make_study(device: Device, staff: Staff, **fields: Any) -> Study:
         "source_format": "DICOM",
         "acquired_on": timezone.localdate() - timedelta(days=3),
         "slices": 40,
-        "spacing_mm": [1.0, 1.0, 1.0],
+        "spacing_mm": [0.5, 0.5, 1.0],
+        "acquisition": {
+            "slice_thickness_mm": 1.0,
+            "image_type": "ORIGINAL\\PRIMARY\\AXIAL",
+            "value_unit": "HU",
+        },
         "widest_slice_step_mm": 1.0,
         "tilt_degrees": 0.0,
         "deidentification": {"files": 40, "sha256": "0" * 64},

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
+from devices.gates.images import images_within_protocol
 from devices.imaging.storage import load_mask, save_volume
 from devices.mesh.io import read_mesh
 from devices.models import Design, Device, Segmentation, Study
@@ -527,6 +528,46 @@ def test_the_clinical_master_refuses_coarse_images_and_research_tools_and_says_t
     assert not EventRecord.objects.filter(type="devices.segmentation_requested").exists()
     device.refresh_from_db()
     assert {one["gate"] for one in refused_segmentation(device)} == {"G-IMG-01", "G-SW-01"}
+
+
+@pytest.mark.requirement("G-IMG-01")
+def test_what_the_protocol_does_not_allow_is_blocked_with_value_and_limit() -> None:
+    staff = Staff()
+    device = make_planned(staff, master=make_master(CLINICAL))
+    good = make_study(device, staff).acquisition
+    assert images_within_protocol(device).outcome == "pass"
+    outside: list[tuple[dict[str, Any], str]] = [
+        ({"spacing_mm": [10.0, 0.5, 1.0]}, "pixels are 10.00 mm wide, allowed are 0.7 mm"),
+        (
+            {"acquisition": good | {"slice_thickness_mm": 10.0}},
+            "slices are 10.00 mm thick, allowed are 1.25 mm",
+        ),
+        ({"acquisition": good | {"slice_thickness_mm": None}}, "state no slice thickness"),
+        ({"acquisition": good | {"image_type": "DERIVED\\SECONDARY\\MPR"}}, "own cross-sections"),
+        ({"acquisition": good | {"image_type": "ORIGINAL\\PRIMARY\\OTHER"}}, "own cross-sections"),
+        ({"acquisition": {"slice_thickness_mm": 1.0}}, "own cross-sections"),
+        ({"acquisition": good | {"lossy": True}}, "compressed with loss"),
+        ({"acquisition": good | {"value_unit": "US"}}, "Hounsfield units"),
+        ({"tilt_degrees": -0.6}, "tilted by 0.6°"),
+        ({"spacing_mm": None}, "geometry was not measured"),
+    ]
+    training = make_planned(staff)
+    for fields, reason in outside:
+        make_study(device, staff, **fields)
+        verdict = images_within_protocol(device)
+        assert reason in verdict.reason
+        assert verdict.cure
+        make_study(training, staff, **fields)
+        assert (images_within_protocol(training).outcome == "pass") == (reason not in IN_TRAINING_TOO)
+    make_study(training, staff, widest_slice_step_mm=2.5, acquisition={})
+    assert images_within_protocol(training).outcome == "pass"
+
+
+IN_TRAINING_TOO = {
+    "pixels are 10.00 mm wide, allowed are 0.7 mm",
+    "slices are 10.00 mm thick, allowed are 1.25 mm",
+    "geometry was not measured",
+}
 
 
 @pytest.mark.requirement("G-IMG-02")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -342,14 +343,45 @@ def test_a_truncated_slice_is_never_left_out_silently(tmp_path: Path, slot: int)
     assert path.name not in str(refused)
 
 
-def test_a_header_cut_short_is_a_named_rejection(tmp_path: Path) -> None:
-    paths = make_series(tmp_path / "s")
-    (tmp_path / "s" / "cut").write_bytes(paths[0].read_bytes()[:200])
-    (tmp_path / "s" / "noise").write_bytes(b"\0" * 128 + b"DICM" + bytes(range(256)) * 4)
+def _cut(to: int) -> Callable[[bytes], bytes]:
+    return lambda whole: whole[:to]
+
+
+def _without_first(lost: int) -> Callable[[bytes], bytes]:
+    return lambda whole: whole[lost:]
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        *map(_cut, (0, 100, 131, 132, 150, 200, 500)),
+        *map(_without_first, (128, 132, 135, 400)),
+        lambda whole: bytes(len(whole)),
+        lambda _: b"\0" * 128 + b"DICM" + bytes(range(256)) * 4,
+    ],
+)
+def test_a_file_lost_at_the_end_of_a_series_is_never_left_out_silently(
+    tmp_path: Path, left: Callable[[bytes], bytes]
+) -> None:
+    path = make_series(tmp_path / "s", make_volume((8, 7, 5)))[-1]
+    path.write_bytes(left(path.read_bytes()))
+    refused = refusal(tmp_path / "s")
+    assert refused.codes == ("lost_files",)
+    assert "again, complete" in refused.findings[0].cure
+    assert path.name not in str(refused)
+
+
+def test_what_lies_beside_the_slices_on_a_disc_is_no_loss(tmp_path: Path) -> None:
+    make_series(tmp_path / "s")
+    beside = (
+        b"README: DICOM is 1.2.840.10008.1.1\r\n", b"\xff\xd8\xff\xe0\0\x10JFIF", b"MZ\x90\0\x03\0\0\0", b"\0\0\0\x01Bud1\0\0", b"[autorun]\n",
+        b"\0\x05\x16\x07\0\x02\0\0Mac OS X", b"\0\0\x01\0\x01\0\x10\x10", b"\x89PNG\r\n", b"%PDF-1.7", b"BM\x36\0", b"\n",
+    )  # fmt: skip
+    for number, content in enumerate(beside):
+        (tmp_path / "s" / f"junk{number}").write_bytes(content)
     images = read_images(tmp_path / "s")
-    assert {file.code for file in images.rejected} == {"truncated", "not_a_slice"}
-    assert "rejected_truncated" in codes(images)
-    assert len(images.rejected) == 2
+    assert [(one.code, one.severity) for one in images.findings] == [("rejected_not_dicom", "info")]
+    assert len(images.rejected) == len(beside)
 
 
 def test_names_of_files_are_never_repeated(tmp_path: Path) -> None:
@@ -388,9 +420,7 @@ def test_deeply_nested_sequences_do_no_harm_and_are_not_logged(
     data = paths[0].read_bytes()
     meta = 132 + 12 + int.from_bytes(data[140:144], "little")
     (tmp_path / "s" / "deep").write_bytes(data[:meta] + nested)
-    images = read_images(tmp_path / "s")
-    assert images.volume.shape[0] == 6
-    assert [file.code for file in images.rejected] in (["malformed"], ["truncated"])
+    assert refusal(tmp_path / "s").codes == ("lost_files",)
     assert caplog.records == []
 
 
@@ -480,9 +510,9 @@ def test_a_stated_spacing_that_positions_contradict_is_said_and_not_used(tmp_pat
 
 def test_two_studies_of_one_patient_are_named(tmp_path: Path) -> None:
     make_series(tmp_path / "s" / "a")
-    other = new_uid()
+    other, study = new_uid(), new_uid()
     for path in make_series(tmp_path / "s" / "b", make_volume((5, 7, 5))):
-        change(path, StudyInstanceUID=new_uid(), SeriesInstanceUID=other)
+        change(path, StudyInstanceUID=study, SeriesInstanceUID=other)
     assert "several_studies" in codes(read_images(tmp_path / "s", series_uid=other))
 
 
@@ -511,7 +541,36 @@ def test_images_without_a_series_identifier_are_named(tmp_path: Path) -> None:
 def test_values_that_are_said_to_be_no_hounsfield_units_are_named(tmp_path: Path) -> None:
     for path in make_series(tmp_path / "s"):
         change(path, RescaleType="US")
-    assert "rescale_not_hu" in codes(read_images(tmp_path / "s"))
+    images = read_images(tmp_path / "s")
+    assert "rescale_not_hu" in codes(images)
+    assert images.volume.acquisition.value_unit == "US"
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"RescaleType": "MGML"}, "rescale_not_hu"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "MIP"]}, "projection"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "PROJECTION IMAGE", "MAXIMUM"]}, "projection"),
+    ],
+)
+def test_what_says_to_be_no_cross_sections_in_hounsfield_units_is_refused(
+    tmp_path: Path, values: dict[str, Any], code: str
+) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, **values)
+    assert refusal(tmp_path / "s").codes == (code,)
+
+
+def test_what_says_to_be_no_cross_sections_of_the_scanner_is_named(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "s")
+    for path in paths:
+        change(path, ImageType=["DERIVED", "SECONDARY", "MPR"])
+    change(paths[3], SliceThickness="10")
+    images = read_images(tmp_path / "s")
+    assert "not_original" in codes(images)
+    assert images.volume.acquisition.image_type == "DERIVED\\SECONDARY\\MPR"
+    assert images.volume.acquisition.slice_thickness_mm == 10.0
 
 
 @pytest.mark.requirement("G-IMG-01")

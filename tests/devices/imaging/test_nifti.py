@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from tests.devices.imaging.making import codes, make_series, make_volume, refusa
 
 pytestmark = pytest.mark.requirement("G-IMG-01")
 
+GREY = np.linspace(-1000, 700, 210).astype(np.int16).reshape(5, 7, 6)
+
 
 def _write(
     path: Path, data: np.ndarray | None = None, affine: np.ndarray | None = None, **header: Any
 ) -> Path:
-    values = np.full((5, 7, 6), -1000, np.int16) if data is None else data
+    values = GREY if data is None else data
     nifti: Any = nib
     image = nifti.Nifti1Image(values, np.diag([-1.0, -1.0, 2.0, 1.0]) if affine is None else affine)
     image.header.set_xyzt_units("mm")
@@ -49,7 +52,7 @@ def test_nifti_and_dicom_of_one_volume_agree(tmp_path: Path, name: str, tilt: fl
 
 
 def test_ras_becomes_lps_and_sides_stay_sides(tmp_path: Path) -> None:
-    data = np.full((5, 7, 6), -1000, np.int16)
+    data = GREY.copy()
     data[4, 1, 2] = 777
     affine = np.array([[2, 0, 0, 10], [0, 3, 0, 20], [0, 0, 4, 30], [0, 0, 0, 1]], dtype=float)
     volume = read_images(_write(tmp_path / "a.nii", data, affine)).volume
@@ -130,7 +133,7 @@ def test_an_extension_is_skipped(tmp_path: Path) -> None:
     whole = _write(tmp_path / "a.nii", vox_offset=384.0).read_bytes()
     extended = whole[:348] + b"\1\0\0\0" + np.array([32, 6], "<i4").tobytes() + bytes(24) + whole[352:]
     (tmp_path / "a.nii").write_bytes(extended)
-    assert (read_images(tmp_path / "a.nii").volume.voxels == -1000).all()
+    assert np.array_equal(read_images(tmp_path / "a.nii").volume.voxels, GREY.transpose(2, 1, 0)[:, ::1])
 
 
 def test_two_orientations_that_disagree_are_refused(tmp_path: Path) -> None:
@@ -176,3 +179,47 @@ def test_a_real_image_reads_and_says_what_it_does_not_know(real_data: RealData) 
     assert images.volume.shape == (112, 101, 122)
     assert images.volume.acquisition.modality is None
     assert codes(images) == {"modality_unstated"}
+    assert read_images(real_data("totalsegmentator-ct/example_ct_sm.nii.gz")).volume.shape[0] == 30
+
+
+def _head() -> np.ndarray:
+    """Air around soft tissue around bone, with the noise of a scanner."""
+    noise = np.random.default_rng(7).normal(0, 12, (20, 20, 20))
+    noise += np.kron([-1000, 40, 1100, 60], np.ones(5))
+    return np.rint(noise)
+
+
+@pytest.mark.parametrize(
+    ("_case", "make", "words"),
+    [
+        ("labels", lambda hu: (hu > 300).astype(np.uint8), "2 different values"),
+        ("a hundred labels", lambda hu: np.arange(8000).reshape(20, 20, 20) % 117, "from 0 to 116"),
+        ("nought to one", lambda hu: ((hu + 1024) / 2200).astype(np.float32), "none is that of air"),
+        ("scaled about nought", lambda hu: (hu / 1000).astype(np.float32), "none is that of air"),
+        ("eight bits", lambda hu: np.clip((hu + 200) / 3, 0, 255).astype(np.uint8), "none is that of air"),
+        ("plus 1024", lambda hu: (np.maximum(hu, -1024) + 1024).astype(np.uint16), "none is that of air"),
+        ("plus 1000 with its noise", lambda hu: (hu + 1000).astype(np.int16), "none is that of air"),
+        (
+            "plus 1024, padded",
+            lambda hu: np.where(hu < -1010, -976, hu + 1024).astype(np.int16),
+            "about 1000",
+        ),
+        ("minus 1024", lambda hu: (hu - 1024).astype(np.int16), "lower than air"),
+        ("a tenth", lambda hu: (hu / 10).astype(np.float32), "none is that of air"),
+    ],
+)
+def test_values_that_cannot_be_hounsfield_units_are_refused(
+    tmp_path: Path, _case: str, make: Callable[[np.ndarray], np.ndarray], words: str
+) -> None:
+    data = make(_head())
+    refused = refusal(_write(tmp_path / "a.nii", data.astype(np.int16) if data.dtype.kind == "i" else data))
+    assert refused.codes == ("not_hounsfield",)
+    assert words in str(refused)
+    assert refused.findings[0].cure == "Send in the DICOM series."
+
+
+@pytest.mark.parametrize("padding", [-1024, -1500, -3024])
+def test_hounsfield_units_with_padding_are_accepted(tmp_path: Path, padding: int) -> None:
+    data = _head().astype(np.int16)
+    data[:6] = padding
+    assert codes(read_images(_write(tmp_path / "a.nii", data))) == {"modality_unstated"}
