@@ -7,6 +7,8 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from mes.embedded.layout import refused_write
+
 # sysexits.h EX_CONFIG: the supervisor does not start such a process again.
 EXIT_CONFIGURATION = 78
 
@@ -16,4 +18,10 @@ if __name__ == "__main__":
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as fault:
         sys.stderr.write(f"Lamina is not configured as it must be. {fault}\n")
+        sys.exit(EXIT_CONFIGURATION)
+    except OSError as fault:
+        refusal = refused_write(fault)
+        if refusal is None:
+            raise
+        sys.stderr.write(f"{refusal}\n")
         sys.exit(EXIT_CONFIGURATION)

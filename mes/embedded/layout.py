@@ -1,10 +1,14 @@
 """Where everything that Lamina keeps on this machine lies: one folder, `var/`, with one folder per concern."""
 
+import errno
 import hashlib
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
 
 SOCKET_NAME = ".s.PGSQL.5432"
 # sun_path holds 108 bytes with its closing zero (unix(7)).
@@ -13,6 +17,24 @@ SOCKET_PATH_LIMIT = 107
 
 class UnsafePlace(RuntimeError):
     """A folder that should be ours alone belongs to someone else."""
+
+
+class UnusablePlace(ImproperlyConfigured):
+    """The folder for the data cannot be made or written to."""
+
+
+NOT_WRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+FIRST_START_MIB = 256
+"""Twice what a new place holds once its servers run."""
+CURE = "Set LAMINA_VAR to a folder that this user may write to, on a disk that has room."
+
+
+def refused_write(fault: OSError) -> UnusablePlace | None:
+    """What to tell a person about a disk that is full or read-only and a folder that is another's; None for other faults."""
+    if fault.errno not in NOT_WRITABLE:
+        return None
+    where = f"{fault.filename} cannot be used" if fault.filename else "A file cannot be written"
+    return UnusablePlace(f"{where}: {fault.strerror}. {CURE}")
 
 
 @dataclass(frozen=True)
@@ -62,12 +84,30 @@ class Layout:
         return self.root / "run"
 
     def create(self) -> None:
-        """Make the folders. The root may be passed through but not listed; what holds data is private."""
+        """Make the folders. The root may be passed through but not listed; what holds data is private.
+
+        Raises UnusablePlace where they cannot be.
+        """
+        try:
+            self._make()
+        except OSError as fault:
+            text = f"{self.root} cannot hold the data: {fault.filename}: {fault.strerror}. {CURE}"
+            raise UnusablePlace(text) from None
+
+    def _make(self) -> None:
         self.root.mkdir(mode=0o711, parents=True, exist_ok=True)
         for folder in (self.keys, self.artefacts, self.quarantine, self.witness, self.log, self.cache):
             folder.mkdir(mode=0o700, exist_ok=True)
         self.run.mkdir(mode=0o711, exist_ok=True)
         self.static.mkdir(mode=0o755, exist_ok=True)
+
+    def require_room(self) -> None:
+        """Raises UnusablePlace where the disk has no room for a new database. One that is there starts however full it is."""
+        free = shutil.disk_usage(self.root).free // 1024**2
+        if free < FIRST_START_MIB and not self.postgres.exists():
+            raise UnusablePlace(
+                f"{self.root} has {free} MiB free; a first start needs {FIRST_START_MIB}. {CURE}"
+            )
 
     def socket_folder(self, server: str) -> Path:
         """The folder of a server's Unix socket: under `run`, or a short private one where that path is too long."""

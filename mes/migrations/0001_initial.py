@@ -8,8 +8,10 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
+from mes.migrating import FirstTables
 
-class Migration(migrations.Migration):
+
+class Migration(FirstTables):
     initial = True
 
     # Databases made before this one had these steps.

@@ -36,9 +36,10 @@ LOOPS = (
 
 
 def servers() -> Iterator[Program]:
-    """The embedded servers that no variable replaces."""
+    """The embedded servers that no variable replaces. Raises UnusablePlace where a new database has no room."""
     layout = Layout(settings.VAR_DIR)
     if not os.environ.get(VARIABLES[Role.APP]):
+        layout.require_room()
         yield postgres(layout)
     if not os.environ.get("BROKER_URL"):
         yield valkey(layout)

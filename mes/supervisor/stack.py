@@ -96,14 +96,17 @@ def running_stack(
             start_new_session=True,
         )
     try:
-        yield _once_running(process, var / "run", fresh if quiet else None, tell or (lambda _line: None))
+        yield _once_running(process, var / "run", fresh if quiet else None, tell)
     finally:
         _stop(process)
         fresh.unlink(missing_ok=True)
 
 
 def _once_running(
-    process: subprocess.Popen[bytes], run_folder: Path, log: Path | None, tell: Callable[[str], None]
+    process: subprocess.Popen[bytes],
+    run_folder: Path,
+    log: Path | None,
+    tell: Callable[[str], None] | None,
 ) -> Stack:
     deadline = time.monotonic() + START_TIMEOUT
     told = 0
@@ -115,8 +118,10 @@ def _once_running(
         if found and found.supervisor == process.pid and found.state == "running":
             return Stack(process.pid, found.address, run_folder, process)
         time.sleep(POLL)
-    last = log.read_text(encoding="utf-8", errors="replace")[-3000:] if log else "See what stands above."
-    raise StackFailed(f"Lamina did not start.\n{last}")
+    _pass_on(log, told, tell)
+    if log is None or tell is not None:
+        raise StackFailed("Lamina did not start: see above.")
+    raise StackFailed(f"Lamina did not start.\n{log.read_text(encoding='utf-8', errors='replace')[-3000:]}")
 
 
 def _in_its_place(log: Path | None) -> Path | None:
@@ -126,9 +131,9 @@ def _in_its_place(log: Path | None) -> Path | None:
     return log.replace(log.with_suffix(""))
 
 
-def _pass_on(log: Path | None, told: int, tell: Callable[[str], None]) -> int:
+def _pass_on(log: Path | None, told: int, tell: Callable[[str], None] | None) -> int:
     """Tell the whole lines that are new since `told` bytes; returns how many bytes they are."""
-    if log is None:
+    if log is None or tell is None:
         return 0
     with log.open("rb") as file:
         file.seek(told)

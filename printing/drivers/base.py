@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
+from mes.exceptions import Reason
 from mes.registry import Registry
 from printing.choices import Link, Machine, Operation, Run
 
@@ -251,8 +253,59 @@ class Connection:
     folder: Path
 
 
+@dataclass(frozen=True)
+class NumberOption:
+    """A number that a driver takes in its connection, both ends included. Left out, the driver has its own."""
+
+    least: float
+    most: float
+    help: str
+
+    def fault(self, value: object) -> str:
+        # One comparison refuses what is not finite, too.
+        right = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if right and isinstance(value, (int, float)) and self.least <= value <= self.most:
+            return ""
+        return f"Give a number from {self.least:g} to {self.most:g}: {self.help}."
+
+
+@dataclass(frozen=True)
+class TextOption:
+    """A text that a driver takes in its connection, fully matched by `pattern`."""
+
+    pattern: str
+    help: str
+
+    def fault(self, value: object) -> str:
+        if isinstance(value, str) and re.fullmatch(self.pattern, value):
+            return ""
+        return f"Give {self.help}."
+
+
+Option = NumberOption | TextOption
+
+
+def option_faults(driver: DriverFactory, given: Mapping[str, Any]) -> list[Reason]:
+    """Every option that the driver does not take, or not with this value. Values are not shown: one may be a password."""
+    takes = ", ".join(sorted(driver.options)) or "none"
+    unknown = [
+        Reason(f"The driver has no option '{name:.40}'.", f"It takes: {takes}.")
+        for name in map(str, given)
+        if name not in driver.options
+    ]
+    wrong = [
+        Reason(f"The option {name} cannot be that.", cure)
+        for name, option in driver.options.items()
+        if name in given and (cure := option.fault(given[name]))
+    ]
+    return unknown + wrong
+
+
 class DriverFactory(Protocol):
-    """Makes a driver for one machine, and says what is wrong with its options (empty where nothing is)."""
+    """Makes a driver for one machine. `options`: what its connection may hold, by name; nothing else is accepted."""
+
+    @property
+    def options(self) -> Mapping[str, Option]: ...
 
     def __call__(self, connection: Connection) -> PrinterDriver: ...
 

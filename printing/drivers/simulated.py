@@ -12,10 +12,11 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar
 
 from django.utils import timezone
 
@@ -30,12 +31,15 @@ from printing.drivers.base import (
     Connection,
     Fault,
     Identity,
+    NumberOption,
+    Option,
     Outcome,
     PrinterUnreachable,
     Receipt,
     RunSeen,
     Snapshot,
     Temperature,
+    TextOption,
 )
 from printing.drivers.resin_machine import MachineState, Upload
 from printing.slicing.buildfile import read_build_file
@@ -104,6 +108,14 @@ class StateFile:
 @DRIVERS.register("simulated")
 class SimulatedPrinter:
     """Speaks to the machine in the state file as a driver speaks to a machine on the network."""
+
+    options: ClassVar[Mapping[str, Option]] = {
+        "speed": NumberOption(0.01, 100_000.0, "its seconds for each second of the wall"),
+        "resin_ml": NumberOption(0.0, 100_000.0, "what its vat holds at first, in mL"),
+        "firmware": TextOption(
+            r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,59}", "what it reports, up to 60 letters, digits and . _ + -"
+        ),
+    }
 
     def __init__(self, connection: Connection) -> None:
         self._file = StateFile(connection)

@@ -26,6 +26,7 @@ from printing.models import Build, ParameterSet, PrintJob
 from printing.selectors.builds import build_content, items_content
 from printing.services.jobs import Placement
 from printing.services.standing import outdated_parts
+from printing.services.wholeness import faults_of, parts_ml
 
 
 @gate("G-DES-02", "build.create")
@@ -140,6 +141,19 @@ def built_from_frozen_meshes(build: Build, **_: Any) -> Verdict:
             parts=wrong,
         )
     return passed(items_digest=build.items_digest, plate_digest=build.plate_digest)
+
+
+@gate("G-BLD-01", "build.verify")
+def every_part_is_whole(build: Build, **_: Any) -> Verdict:
+    """The layers hold the whole of every part, and no wall or bore is smaller than two layers or pixels."""
+    wanted = parts_ml(build)
+    if faults := faults_of(build, wanted):
+        return blocked(
+            " ".join(fault.text for fault in faults),
+            cure=" ".join(dict.fromkeys(fault.cure for fault in faults)),
+            problems=len(faults),
+        )
+    return passed(volume_ml=build.volume_ml, parts_ml=round(wanted, 4), layers=build.layer_count)
 
 
 @gate("G-BLD-01", "build.verify", DISPATCH, START)

@@ -233,6 +233,12 @@ def material_enough(placement: Placement, **_: Any) -> Verdict:
         return blocked(NO_CONTAINER, cure=LOAD)
     needed = (in_unit(container.lot, need_ml) * MARGIN).quantize(Decimal("0.001"))
     evidence = {"needed": str(needed), "remaining": str(container.remaining), "unit": container.lot.unit}
+    if not need_ml > 0:
+        return blocked(
+            f"The print says that it needs {need_ml:g} mL: nothing would be made.",
+            cure="Give the build up and make a new one.",
+            **evidence,
+        )
     if container.remaining < needed:
         return blocked(
             f"{container.label} holds {container.remaining} {container.lot.get_unit_display()}; the print "

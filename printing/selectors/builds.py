@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from devices.choices import Stage
-from devices.models import Device
+from devices.models import Design, Device
 from mes.eventlog.base import digest_of
 from mes.tables import covered_by
 from printing.choices import (
@@ -56,6 +56,18 @@ def _item_content(item: BuildItem) -> dict[str, Any]:
         "mesh": item.mesh_sha256,
         "transform": item.transform,
     }
+
+
+def smallest_of(item: BuildItem) -> dict[str, float]:
+    """The thinnest wall and every bore of a part on a plate (mm), by name; no wall is thinner than its material allows."""
+    design = Design.objects.get(pk=item.design_id)
+    least = item.device.material.minimum_wall_mm
+    bores = {
+        f"bore {number} of the design": float(feature["inner_diameter_mm"])
+        for number, feature in enumerate(design.features, start=1)
+        if "inner_diameter_mm" in feature
+    }
+    return {"the thinnest wall": float(design.measures.get("minimum_wall_mm", least)), **bores}
 
 
 @covered_by("printing.build")

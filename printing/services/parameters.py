@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from devices.models import Material
@@ -11,7 +11,7 @@ from mes.eventlog.base import Actor, digest_of
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason
 from mes.lifecycle import ask_gates, refuse_blocked
-from mes.limits import is_number, refuse
+from mes.limits import refuse
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
 from mes.text import names_read
@@ -20,14 +20,14 @@ from printing.lifecycle import PARAMETERS
 from printing.models import ParameterSet
 from printing.selectors.builds import parameters_content
 from printing.services.moves import locked, move, person_of
-from printing.slicing.base import SliceSettings
+from printing.slicing.base import BOUNDS, SIDE, Bound, SliceSettings
 
-NUMBERS = ("layer_height_mm", "pixel_mm", "exposure_s", "bottom_exposure_s", "lift_s", "loss_share")
+PLATE = "plate_size_mm"
 SPACING = "spacing_mm"
-NAMES = frozenset({*NUMBERS, "bottom_layers", "plate_size_mm", SPACING})
+SPACES = Bound(0.0, 100.0, "mm")
+NAMES = frozenset({*BOUNDS, PLATE, SPACING})
 SPACING_BEFORE_MM = 3.0
 """Between two parts, and from the edge, in sets that were approved before they said it; a new set that says nothing gets it."""
-WIDEST_SPACING_MM = 100.0
 
 
 @unit_of_work
@@ -65,46 +65,41 @@ def check_values(values: Mapping[str, Any]) -> dict[str, Any]:
             f"Missing or unknown: {', '.join(sorted(map(str, missing)))}.",
             cure=f"Give {', '.join(sorted(NAMES))}.",
         )
-    try:
-        settings, spacing = slice_settings(values), part_spacing_mm(values)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidInput("Not every parameter is a number.", cure="Give numbers in mm and s.") from None
-    numbers = {name: getattr(settings, name) for name in (*NUMBERS, "bottom_layers")}
-    numbers[SPACING] = spacing
-    numbers |= {f"plate_size_mm[{axis}]": side for axis, side in enumerate(settings.plate_size_mm)}
-    refuse(
-        *(
-            Reason(f"{name} is {value:g}.", "Give a number that can be measured, in mm or s.")
-            for name, value in numbers.items()
-            if not is_number(value)
-        )
-    )
-    if not 0 <= spacing <= WIDEST_SPACING_MM:
-        raise InvalidInput(
-            f"{SPACING} is {spacing:g}.", cure=f"Parts keep 0 to {WIDEST_SPACING_MM:g} mm from each other."
-        )
+    refuse(*_faults(values))
+    settings = slice_settings(values)
     if problems := settings.problems():
         raise InvalidInput(problems)
     return {
-        **{name: getattr(settings, name) for name in NUMBERS},
-        "bottom_layers": settings.bottom_layers,
-        "plate_size_mm": list(settings.plate_size_mm),
-        SPACING: spacing,
+        **{name: getattr(settings, name) for name in BOUNDS},
+        PLATE: list(settings.plate_size_mm),
+        SPACING: part_spacing_mm(values),
     }
 
 
+def _faults(values: Mapping[str, Any]) -> Iterator[Reason | None]:
+    """What is no number of its kind, or outside its bounds; as it was given, nothing coerced."""
+    for name, bound in (*BOUNDS.items(), (SPACING, SPACES)):
+        yield bound.fault(name, values[name])
+    sides = values[PLATE]
+    if not isinstance(sides, (list, tuple)) or len(sides) != 3:
+        yield Reason(f"{PLATE} is {sides!r:.40}.", "Give three numbers: width, depth and height in mm.")
+    else:
+        for axis, side in enumerate(sides):
+            yield SIDE.fault(f"{PLATE}[{axis}]", side)
+
+
 def part_spacing_mm(values: Mapping[str, Any]) -> float:
-    """The least distance (mm) that parts keep from each other and from the edge of the plate. Raises TypeError or ValueError."""
+    """The least distance (mm) that parts keep from each other and from the edge of the plate."""
     return float(values.get(SPACING, SPACING_BEFORE_MM))
 
 
 def slice_settings(values: Mapping[str, Any]) -> SliceSettings:
-    """Stored values as the slicer takes them. Raises TypeError or ValueError."""
-    width, depth, height = (float(side) for side in values["plate_size_mm"])
-    numbers = {name: float(values[name]) for name in NUMBERS}
-    return SliceSettings(
-        plate_size_mm=(width, depth, height), bottom_layers=int(values["bottom_layers"]), **numbers
-    )
+    """Stored values as the slicer takes them, whole numbers unchanged; the slicer looks at their bounds again."""
+    width, depth, height = (float(side) for side in values[PLATE])
+    numbers: dict[str, Any] = {
+        name: values[name] if bound.whole else float(values[name]) for name, bound in BOUNDS.items()
+    }
+    return SliceSettings(plate_size_mm=(width, depth, height), **numbers)
 
 
 @unit_of_work

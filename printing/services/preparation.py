@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -13,6 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from devices.mesh.base import Mesh
 from devices.mesh.io import read_mesh
 from mes.eventlog.base import Actor, digest_of
 from mes.eventlog.unit import publish, unit_of_work
@@ -23,7 +24,7 @@ from printing.choices import BuildState
 from printing.events import BuildPreparationFailed, BuildPrepared
 from printing.lifecycle import BUILD
 from printing.models import Build, BuildItem, Preparation
-from printing.selectors.builds import items_content
+from printing.selectors.builds import items_content, smallest_of
 from printing.services.moves import locked, move, write
 from printing.services.parameters import part_spacing_mm, slice_settings
 from printing.slicing.base import PlateItem, SlicedPlate, SlicingCancelled
@@ -74,16 +75,19 @@ def _nothing() -> None:
 
 def _slice(build: Build) -> Prepared:
     settings = slice_settings(build.parameters.values)
-    refs, meshes = [], []
-    for row in build.items.select_related("device").order_by("device_id"):
+    refs: list[str] = []
+    meshes: list[Mesh] = []
+    smallest: list[Mapping[str, float]] = []
+    for row in build.items.select_related("device__material").order_by("device_id"):
         mesh = read_mesh(intact_path(row.mesh_sha256))
         # Of a lot, each unit lies on the plate (K-08).
-        refs += [str(row.device_id)] * row.device.quantity
+        refs += [row.device.code] * row.device.quantity
         meshes += [mesh] * row.device.quantity
+        smallest += [smallest_of(row)] * row.device.quantity
     places = place_on_plate(meshes, settings.plate_size_mm, part_spacing_mm(build.parameters.values))
     watch = _Watch(build.pk)
     sliced = slice_plate(
-        [PlateItem(ref, mesh, place) for ref, mesh, place in zip(refs, meshes, places, strict=True)],
+        [PlateItem(*part) for part in zip(refs, meshes, places, smallest, strict=True)],
         layer_height_mm=settings.layer_height_mm,
         pixel_mm=settings.pixel_mm,
         plate_size_mm=settings.plate_size_mm,
@@ -106,7 +110,7 @@ def _stored(build: Build, sliced: SlicedPlate) -> Prepared:
     return Prepared(
         build_id=build.pk,
         file=artefact.sha256,
-        transforms=_places_of(sliced),
+        transforms=_places_of(build, sliced),
         plate_digest=sliced.digest,
         areas_mm2=[round(layer.area_mm2, 4) for layer in sliced.layers],
         volume_ml=sliced.volume_ml,
@@ -115,11 +119,12 @@ def _stored(build: Build, sliced: SlicedPlate) -> Prepared:
     )
 
 
-def _places_of(sliced: SlicedPlate) -> dict[int, list[float]]:
+def _places_of(build: Build, sliced: SlicedPlate) -> dict[int, list[float]]:
     """By device, where it lies: 16 numbers, and as many again for each further unit of a lot."""
+    keys = {item.device.code: item.device_id for item in build.items.select_related("device")}
     found: dict[int, list[float]] = {}
     for ref, place in sliced.devices:
-        found.setdefault(int(ref), []).extend(float(number) for number in place)
+        found.setdefault(keys[ref], []).extend(float(number) for number in place)
     return found
 
 

@@ -29,7 +29,7 @@ from printing.events import (
 from printing.lifecycle import PRINTER
 from printing.live import tell_after_commit
 from printing.models import ParameterSet, Printer, PrinterContact, QualifiedTriple
-from printing.services.fleet.connections import driver_names
+from printing.services.fleet.connections import connection_faults, driver_names
 from printing.services.moves import locked, move, write
 
 STEPS = {"installation": "approve_installation", "operation": "approve_operation"}
@@ -62,7 +62,8 @@ def register_printer(
         )
     options = dict(connection or {})
     if len(json.dumps(options, default=str)) > OPTIONS_LIMIT:
-        raise InvalidInput("The connection's options are longer than any driver needs.")
+        raise InvalidInput("The connection's options are longer than any driver needs.", cure="Shorten them.")
+    refuse(*connection_faults(driver, options))
     if Printer.objects.filter(name=name.strip()).exists():
         raise InvalidInput("This name is taken.", cure="Choose another.")
     if Printer.objects.filter(kind=kind.strip(), serial=serial.strip()).exists():

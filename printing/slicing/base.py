@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -17,8 +16,41 @@ from mes.exceptions import InvalidInput, Reason, Refused
 from mes.registry import Registry
 
 MAXIMUM_LAYERS = 20_000
-MAXIMUM_PLATE_MM = 2_000.0
 MAXIMUM_PIXELS = 150_000_000
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a setting may be, both ends included; `unit` is how people read it."""
+
+    least: float
+    most: float
+    unit: str
+    whole: bool = False
+
+    def fault(self, name: str, value: object) -> Reason | None:
+        """Why `value` cannot be this setting. Nothing is turned into a number that is none."""
+        wanted = (int,) if self.whole else (int, float)
+        right = isinstance(value, wanted) and not isinstance(value, bool)
+        # One comparison refuses what is not finite, too.
+        if right and isinstance(value, (int, float)) and self.least <= value <= self.most:
+            return None
+        kind = "a whole number" if self.whole else "a number"
+        said = f"{value:g}" if isinstance(value, float) else f"{value!r:.40}"
+        return Reason(f"{name} is {said}.", f"Give {kind} from {self.least:g} to {self.most:g} {self.unit}.")
+
+
+BOUNDS = {
+    # The finest optics cure 2 µm pixels in 5 µm layers; nothing that hardens in a vat is cured through more than 1 mm.
+    "layer_height_mm": Bound(0.005, 1.0, "mm"),
+    "pixel_mm": Bound(0.002, 1.0, "mm"),
+    "exposure_s": Bound(0.01, 600.0, "s"),
+    "bottom_exposure_s": Bound(0.0, 600.0, "s"),
+    "bottom_layers": Bound(0, 100, "layers", whole=True),
+    "lift_s": Bound(0.0, 120.0, "s"),
+    "loss_share": Bound(0.0, 1.0, "of the parts' volume"),
+}
+SIDE = Bound(1.0, 2_000.0, "mm")
 
 Progress = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
@@ -38,11 +70,15 @@ class SlicingCancelled(Refused):
 
 @dataclass(frozen=True, eq=False)
 class PlateItem:
-    """One device on the plate. transform: 4x4, from the mesh's patient coordinates to the plate (mm, z up, corner at 0)."""
+    """One device on the plate. transform: 4x4, from the mesh's patient coordinates to the plate (mm, z up, corner at 0).
+
+    smallest: the thinnest wall and the narrowest bore that must come out, by name, in mm.
+    """
 
     device_ref: str
     mesh: Mesh
     transform: NDArray[np.float64]
+    smallest: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,28 +105,26 @@ class SliceSettings:
 
     def problems(self) -> tuple[Reason, ...]:
         """Every reason why no plate could be sliced with these settings."""
-        numbers = {**asdict(self), **{f"plate_size_mm[{i}]": v for i, v in enumerate(self.plate_size_mm)}}
-        del numbers["plate_size_mm"]
-        found = [
-            Reason(f"{name} is {value}.", "Give a positive, finite number.")
-            for name, value in numbers.items()
-            if not math.isfinite(value) or value < 0 or (value == 0 and not name.startswith(_MAY_BE_ZERO))
-        ]
-        return tuple(found) or self._too_fine()
+        named = [(bound, name, getattr(self, name)) for name, bound in BOUNDS.items()]
+        named += [(SIDE, f"plate_size_mm[{axis}]", side) for axis, side in enumerate(self.plate_size_mm)]
+        found = [fault for bound, name, value in named if (fault := bound.fault(name, value))]
+        return tuple(found) or self._together()
 
-    def _too_fine(self) -> tuple[Reason, ...]:
+    def _together(self) -> tuple[Reason, ...]:
+        """What is wrong only with several settings at once."""
         columns, rows = self.pixels
         found = []
+        if self.bottom_layers and not self.bottom_exposure_s:
+            found.append(
+                Reason(
+                    f"bottom_exposure_s is 0 for {self.bottom_layers} layers, which would not be cured.",
+                    "Give the light of the bottom layers, or bottom_layers 0.",
+                )
+            )
         if self.plate_size_mm[2] / self.layer_height_mm > MAXIMUM_LAYERS:
             found.append(
                 Reason(
                     f"layer_height_mm {self.layer_height_mm} makes too many layers.", "Take thicker layers."
-                )
-            )
-        if max(self.plate_size_mm) > MAXIMUM_PLATE_MM:
-            found.append(
-                Reason(
-                    f"A plate of {max(self.plate_size_mm)} mm is larger than any.", "Correct the plate size."
                 )
             )
         if not 0 < columns * rows <= MAXIMUM_PIXELS:
@@ -100,9 +134,6 @@ class SliceSettings:
                 )
             )
         return tuple(found)
-
-
-_MAY_BE_ZERO = ("bottom_", "lift_s", "loss_share")
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,9 +86,9 @@ class _Manifest(_Strict):
     settings: _Settings
     devices: list[_Device]
     layers: list[_LayerLine] = Field(min_length=1, max_length=MAXIMUM_LAYERS)
-    volume_ml: float
-    material_ml: float
-    print_seconds: float
+    volume_ml: float = Field(gt=0)
+    material_ml: float = Field(gt=0)
+    print_seconds: float = Field(gt=0)
 
 
 def write_build_file(sliced: SlicedPlate, path: Path) -> None:

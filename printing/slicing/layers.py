@@ -26,7 +26,8 @@ from printing.slicing.base import (
     SlicingCancelled,
     plate_digest,
 )
-from printing.slicing.raster import encode_png, rasterise
+from printing.slicing.raster import encode_png, light
+from printing.slicing.whole import Section, not_whole, too_coarse
 
 NM_PER_MM = 1_000_000
 AHEAD = 16
@@ -60,21 +61,26 @@ def slice_plate(
         plate_size_mm=(width, depth, height),
         exposure_s=float(exposure_s),
         bottom_exposure_s=float(bottom_exposure_s),
-        bottom_layers=int(bottom_layers),
+        bottom_layers=bottom_layers,
         lift_s=float(lift_s),
         loss_share=float(loss_share),
     )
     solids = _placed_solids(items, settings)
-    load = Manifold.compose(solids)
-    count = max(1, math.ceil(load.bounding_box()[5] / layer_height_mm - 0.5))
-    layers = _cut(load, count, settings, progress, cancelled)
-    return _summed(items, settings, layers)
+    top = max(solid.bounding_box()[5] for solid in solids)
+    cut = _cut(solids, math.ceil(top / layer_height_mm - 0.5), settings, progress, cancelled)
+    if problems := not_whole(items, solids, [sections for _, sections in cut], settings):
+        raise PlateRefused(problems)
+    return _summed(items, settings, tuple(layer for layer, _ in cut))
 
 
 def _placed_solids(items: Sequence[PlateItem], settings: SliceSettings) -> list[Manifold]:
     problems = list(settings.problems())
     if not items:
         problems.append(Reason("The plate is empty.", "Place at least one device."))
+    if not problems:
+        problems += [
+            fault for item in items for fault in too_coarse(item.device_ref, item.smallest, settings)
+        ]
     if problems:
         raise PlateRefused(problems)
     solids: list[Manifold] = []
@@ -134,14 +140,14 @@ def _overlaps(items: Sequence[PlateItem], solids: Sequence[Manifold]) -> list[Re
 
 
 def _cut(
-    load: Manifold,
+    solids: Sequence[Manifold],
     count: int,
     settings: SliceSettings,
     progress: Progress | None,
     cancelled: Cancelled | None,
-) -> tuple[Layer, ...]:
+) -> list[tuple[Layer, tuple[Section, ...]]]:
     """Two threads: the mask of one layer is packed (outside the interpreter lock) while the next ones are cut."""
-    layers: list[Layer] = []
+    cut: list[tuple[Layer, tuple[Section, ...]]] = []
     with ThreadPoolExecutor(max_workers=2) as pool:
         for first in range(0, count, AHEAD):
             if cancelled is not None and cancelled():
@@ -149,24 +155,46 @@ def _cut(
                     f"Slicing was stopped before layer {first + 1} of {count}.", cure="Slice again."
                 )
             batch = range(first, min(first + AHEAD, count))
-            for layer in pool.map(lambda index: _layer(load, index, settings), batch):
-                layers.append(layer)
+            for layer in pool.map(lambda index: _layer(solids, index, settings), batch):
+                cut.append(layer)
                 if progress is not None:
-                    progress(len(layers), count)
-    return tuple(layers)
+                    progress(len(cut), count)
+    return cut
 
 
-def _layer(load: Manifold, index: int, settings: SliceSettings) -> Layer:
+def _layer(
+    solids: Sequence[Manifold], index: int, settings: SliceSettings
+) -> tuple[Layer, tuple[Section, ...]]:
     z = (index + 0.5) * settings.layer_height_mm
-    section = load.slice(z)
-    contours = tuple(np.round(p * NM_PER_MM).astype(np.int32) for p in section.to_polygons())
-    area = sum(_signed_area(contour) for contour in contours)
-    _check_section(index, contours, area, section.area())
     columns, rows = settings.pixels
-    scale = 1.0 / (settings.pixel_mm * NM_PER_MM)
-    packed = rasterise([contour * scale for contour in contours], columns, rows)
+    packed = np.zeros((rows, (columns + 7) // 8), dtype=np.uint8)
+    contours: list[NDArray[np.int32]] = []
+    sections = []
+    for solid in solids:
+        found = _contours(solid, z, index)
+        contours += found
+        scaled = [contour / (settings.pixel_mm * NM_PER_MM) for contour in found]
+        area = sum(_signed_area(contour) for contour in found)
+        sections.append(Section(area, sum(map(_length, found)), light(packed, scaled, columns)))
     digest = hashlib.sha256(packed.tobytes()).hexdigest()
-    return Layer(index, round(z, 6), area, contours, encode_png(packed, columns), digest)
+    area = sum(section.area_mm2 for section in sections)
+    layer = Layer(index, round(z, 6), area, tuple(contours), encode_png(packed, columns), digest)
+    return layer, tuple(sections)
+
+
+def _contours(solid: Manifold, z: float, index: int) -> list[NDArray[np.int32]]:
+    if z >= solid.bounding_box()[5]:
+        return []
+    section = solid.slice(z)
+    contours = [np.round(p * NM_PER_MM).astype(np.int32) for p in section.to_polygons()]
+    _check_section(index, contours, sum(_signed_area(contour) for contour in contours), section.area())
+    return contours
+
+
+def _length(contour: NDArray[np.int32]) -> float:
+    """mm, all the way round."""
+    steps = np.diff(contour.astype(np.float64), axis=0, append=contour[:1].astype(np.float64))
+    return float(np.hypot(steps[:, 0], steps[:, 1]).sum()) / NM_PER_MM
 
 
 def _signed_area(contour: NDArray[np.int32]) -> float:

@@ -23,21 +23,27 @@ def rasterise(contours: Sequence[NDArray[np.float64]], columns: int, rows: int) 
     any order and winding.
     """
     packed = np.zeros((rows, (columns + 7) // 8), dtype=np.uint8)
+    light(packed, contours, columns)
+    return packed
+
+
+def light(packed: NDArray[np.uint8], contours: Sequence[NDArray[np.float64]], columns: int) -> int:
+    """Light one part's pixels in a mask (changed in place); returns how many they are."""
     if not contours:
-        return packed
+        return 0
     row, column = _crossings(contours)
-    inside = (row >= 0) & (row < rows)
+    inside = (row >= 0) & (row < len(packed))
     row, column = row[inside], np.clip(column[inside], 0, columns)
     if not len(row):
-        return packed
+        return 0
     top, left = int(row.min()), int(column.min()) // 8 * 8
     height, width = int(row.max()) - top + 1, (int(column.max()) - left) // 8 * 8 + 8
     toggles = np.bincount((row - top) * width + (column - left), minlength=height * width).astype(np.uint8)
     lit = np.bitwise_xor.accumulate(toggles.reshape(height, width) & 1, axis=1)
     bits = np.packbits(lit, axis=1)
     fits = min(bits.shape[1], packed.shape[1] - left // 8)
-    packed[top : top + height, left // 8 : left // 8 + fits] = bits[:, :fits]
-    return packed
+    packed[top : top + height, left // 8 : left // 8 + fits] ^= bits[:, :fits]
+    return int(np.count_nonzero(lit))
 
 
 def _crossings(contours: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -5,8 +5,10 @@ import django.db.models.expressions
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
+from mes.migrating import FirstTables
 
-class Migration(migrations.Migration):
+
+class Migration(FirstTables):
     initial = True
 
     # Databases made before this one had these steps.

@@ -1,9 +1,11 @@
 """Settings fail closed: what is wrong stops the start, is named, and shows no value."""
 
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
@@ -12,7 +14,7 @@ from django.db import connections
 
 from mes import checks
 from mes.embedded.connect import open_role
-from mes.embedded.layout import Layout
+from mes.embedded.layout import Layout, UnusablePlace, refused_write
 from mes.embedded.roles import DatabaseNotNamed, Role, address
 from tests import servers
 from tests.servers import Cluster
@@ -127,3 +129,36 @@ def test_missing_front_end_packages_are_named_with_their_cure(settings: object, 
 def test_half_of_a_server_of_your_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_OWNER_URL", "postgresql://owner@db/mes")
     assert [found.id for found in checks.own_servers_are_named_in_full(None)] == ["mes.E002"]
+
+
+@pytest.mark.parametrize("place", ["a file", "below a file", "/proc/lamina"])
+def test_a_place_that_cannot_hold_the_data_is_one_line_with_its_cure(tmp_path: Path, place: str) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    var = {"a file": taken, "below a file": taken / "var"}.get(place, Path(place))
+    ran = _manage(var, "verify")
+    assert ran.returncode == 78
+    assert len(ran.stderr.splitlines()) == 1
+    assert f"{var} cannot hold the data" in ran.stderr
+    assert "Set LAMINA_VAR to a folder" in ran.stderr
+    assert taken.read_text() == "a file"
+
+
+def test_a_disk_that_fills_is_one_line_with_its_cure() -> None:
+    """Whatever command meets it: the last thing that hears of a fault is manage.py."""
+    full = refused_write(OSError(errno.ENOSPC, "No space left on device"))
+    assert str(full).startswith("A file cannot be written: No space left on device. Set LAMINA_VAR")
+    closed = refused_write(PermissionError(errno.EACCES, "Permission denied", "/srv/lamina/keys/secret_key"))
+    assert str(closed).startswith("/srv/lamina/keys/secret_key cannot be used: Permission denied.")
+    assert refused_write(FileNotFoundError(errno.ENOENT, "No such file", "/srv/x")) is None
+
+
+def test_a_first_start_without_room_is_refused_and_a_later_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=20 * 1024**2))
+    with pytest.raises(UnusablePlace, match=r"has 20 MiB free; a first start needs 256\. Set LAMINA_VAR"):
+        layout.require_room()
+    layout.postgres.mkdir()
+    layout.require_room()

@@ -126,6 +126,11 @@ def test_bad_input_is_a_clear_error() -> None:
     staff = Staff()
     who = staff[Role.MAT]
     assert post(who, "lots", material="x").status_code == 400
+    printer = {"name": "Aurora", "kind": "LCD 120", "serial": "X9", "driver": "simulated"}
+    slow = post(staff[Role.CAL], "printers", **printer, connection={"speed": -1})
+    assert slow.status_code == 422
+    assert slow.json()["reasons"][0]["text"] == "The option speed cannot be that."
+    assert not Printer.objects.exists()
     assert post(who, "lots/L9999999999999999999/hold", reason="x").status_code == 404
     assert post(who, "lots/M0000001/hold", reason="x").status_code == 404
     assert client_of(who).get("/api/builds/B0000001/").status_code == 404

@@ -28,6 +28,7 @@ from printing.drivers.base import (
     PrinterUnreachable,
     RunSeen,
     Snapshot,
+    option_faults,
     reconcile,
     shown,
 )
@@ -83,8 +84,32 @@ def test_every_driver_has_its_section_and_every_fault_its_line() -> None:
     page = (settings.BASE_DIR / "docs" / "printer-drivers.md").read_text()
     for name in DRIVERS:
         assert f"## `{name}`" in page
+        assert all(f"| `{option}` |" in page for option in DRIVERS[name].options)
     for fault, text in physics.FAULTS.items():
         assert f"| `{fault}` | {text} |" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"speed": 600, "resin_ml": 0.0, "firmware": "sim-2.1 b"}, []),
+        ({"speed": -1}, ["The option speed cannot be that."]),
+        ({"speed": 0}, ["The option speed"]),
+        ({"speed": "2000"}, ["The option speed"]),
+        ({"speed": True}, ["The option speed"]),
+        ({"speed": None}, ["The option speed"]),
+        ({"speed": float("nan"), "resin_ml": float("inf")}, ["The option speed", "The option resin_ml"]),
+        ({"firmware": 7}, ["The option firmware"]),
+        ({"firmware": "a\nb"}, ["The option firmware"]),
+        ({"speeed": 2.0, "resin_ml": -1}, ["no option 'speeed'", "The option resin_ml"]),
+    ],
+)
+def test_a_connection_holds_what_its_driver_takes_and_nothing_else(
+    options: dict[str, Any], words: list[str]
+) -> None:
+    faults = option_faults(DRIVERS["simulated"], options)
+    assert [word in fault.text for word, fault in zip(words, faults, strict=True)] == [True] * len(words)
+    assert all(fault.cure for fault in faults)
 
 
 async def test_a_print_from_upload_to_cleared_plate(driver: PrinterDriver, file: BuildFile) -> None:

@@ -32,6 +32,7 @@ from printing.services.jobs import confirm_plate_clear, placement
 from printing.services.loading import Loading, load_container
 from tests.devices.makers import CLINICAL, Staff, make_master, make_material, make_segmentation
 from tests.printing.makers import (
+    VALUES,
     Floor,
     container_of,
     frozen_device,
@@ -87,6 +88,7 @@ def open_command(floor: Floor) -> None:
 CONDITIONS: dict[str, tuple[str, Callable[[Floor], None]]] = {
     "expires before the print ends": ("G-MAT-02", a_print_of_three_days),
     "no margin": ("G-MAT-06", no_margin),
+    "no material at all": ("G-MAT-06", changed(Build, material_ml=0.0)),
     "another material": ("G-MAT-07", another_material),
     "another kind of printer": ("G-PRN-01", changed(Printer, kind="other")),
     "calibration over": ("G-PRN-02", changed(Printer, calibrated_until=in_days(-1))),
@@ -182,6 +184,43 @@ def test_a_plate_that_is_not_what_was_frozen_is_not_verified(case: str) -> None:
         Build.objects.filter(pk=build.pk).update(items_digest=digest_of(items_content(build)))
     fresh = Build.objects.get(pk=build.pk)
     assert blocking("build.verify", fresh, staff[Role.QCM].actor) == {"G-BLD-01"}
+
+
+@pytest.mark.requirement("G-BLD-01")
+def test_a_build_that_is_not_the_whole_of_its_parts_is_not_verified() -> None:
+    """As one that was prepared before the slicer looked: each figure by itself, with everything else as it should be."""
+    build, who = make_build(staff := Staff()), staff[Role.QCM].actor
+    sound = {name: getattr(build, name) for name in ("areas_mm2", "layer_count", "volume_ml", "material_ml")}
+    spoilt: dict[str, dict[str, Any]] = {
+        "The layers hold 0.000 mL; the parts are 1.500": {"areas_mm2": [0.0], "layer_count": 1},
+        "The layers hold 1.350 mL": {"areas_mm2": [300.0] * 9, "layer_count": 9},
+        "Not each of the 11 layers": {"areas_mm2": [300.0] * 5 + [0.0] + [300.0] * 5, "layer_count": 11},
+        "volume_ml is 0.0": {"volume_ml": 0.0},
+        "material_ml is 0.0": {"material_ml": 0.0},
+        "a problem": {"problems": [{"text": "a problem", "cure": "mend it", "rule": ""}]},
+    }
+    for words, fields in spoilt.items():
+        Build.objects.filter(pk=build.pk).update(**{**sound, "problems": [], **fields})
+        found = ask_gates("build.verify", Build.objects.get(pk=build.pk), actor=who)
+        wrong = [result for result in found if not result.passed]
+        assert {(result.gate, words in result.reason) for result in wrong} == {("G-BLD-01", True)}, words
+        assert all(result.cure for result in wrong)
+    Build.objects.filter(pk=build.pk).update(**sound, problems=[])
+    Design.objects.update(features=[{"inner_diameter_mm": 0.4}])
+    (coarse,) = [r for r in ask_gates("build.verify", build, actor=who) if not r.passed]
+    assert "bore 1 of the design of 0.40 mm spans fewer than 2 layers of 0.5 mm" in coarse.reason
+
+
+@pytest.mark.requirement("G-BLD-01")
+def test_a_bore_finer_than_two_pixels_is_a_problem_of_the_build() -> None:
+    staff = Staff()
+    parameters = make_parameters(staff, values=VALUES | {"layer_height_mm": 0.05, "pixel_mm": 1.0})
+    build = make_build(staff, parameters=parameters)
+    assert (build.state, build.file_id, build.material_ml) == (BuildState.UNPREPARED, None, None)
+    (problem,) = build.problems
+    assert problem["text"].endswith("the thinnest wall of 1.50 mm spans fewer than 2 pixels of 1 mm.")
+    assert (problem["cure"], problem["rule"]) == ("Take pixels of 0.750 mm or less.", "G-BLD-01")
+    assert problem["text"].startswith(build.items.get().device.code)
 
 
 # --- loading and clearing

@@ -9,10 +9,10 @@ from typing import Any
 from django.conf import settings
 
 from mes.eventlog.base import Actor
-from mes.exceptions import InvalidInput
+from mes.exceptions import InvalidInput, Reason
 from mes.permissions import require
 from printing.drivers import simulated
-from printing.drivers.base import DRIVERS, Connection
+from printing.drivers.base import DRIVERS, Connection, option_faults
 from printing.drivers.resin_machine import FAULTS
 from printing.models import Printer
 
@@ -21,6 +21,11 @@ SIMULATED = "simulated"
 
 def driver_names() -> tuple[str, ...]:
     return tuple(DRIVERS)
+
+
+def connection_faults(driver: str, options: Mapping[str, Any]) -> list[Reason]:
+    """Everything in a printer's connection that its driver does not take."""
+    return option_faults(DRIVERS[driver], options)
 
 
 def fault_names() -> Mapping[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import math
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from PIL import Image
 from devices.mesh.base import Mesh
 from devices.mesh.solid import mesh_of
 from printing.slicing.base import (
+    BOUNDS,
     SLICERS,
     PlateItem,
     PlateRefused,
@@ -43,12 +46,30 @@ def item(solid: Manifold, x: float, y: float, z: float = 0.0, ref: str = "D-1") 
 
 
 def cut(*items: PlateItem, layer: float = 0.1, pixel: float = 0.1, **more: Any) -> SlicedPlate:
-    settings = {"exposure_s": 2.0, **more}
-    return slice_plate(items, layer_height_mm=layer, pixel_mm=pixel, plate_size_mm=PLATE, **settings)
+    settings = {"exposure_s": 2.0, "plate_size_mm": PLATE, **more}
+    return slice_plate(items, layer_height_mm=layer, pixel_mm=pixel, **settings)
 
 
 def ring() -> Manifold:
     return Manifold.cylinder(5.0, 8.0, 8.0, 128) - Manifold.cylinder(5.0, 5.0, 5.0, 128)
+
+
+def hourglass(waist: float) -> Manifold:
+    """Two blocks of 6 mm with a neck between them that is `waist` wide."""
+    block, neck = (
+        Manifold.cube([6.0, 6.0, 3.0]),
+        Manifold.cube([waist, waist, 1.2]).translate([2.6, 2.6, 2.9]),
+    )
+    return block + neck + block.translate([0.0, 0.0, 4.0])
+
+
+SHAPES: dict[str, Callable[[], Manifold]] = {
+    "ring": ring,
+    "guide tube": lambda: Manifold.cylinder(8.0, 2.5, 2.5, 48) - Manifold.cylinder(8.0, 1.2, 1.2, 48),
+    "flat": lambda: Manifold.cube([9.0, 12.0, 1.1]),
+    "leaning": lambda: Manifold.cube([4.0, 6.0, 3.0]).rotate([20.0, 30.0, 0.0]).translate([0.0, 0.0, 2.0]),
+    "hourglass": lambda: hourglass(0.9),
+}
 
 
 @settings(max_examples=12, deadline=None)
@@ -65,6 +86,72 @@ def test_the_layers_hold_the_meshs_volume(
     assert plate.volume_ml * 1000.0 == pytest.approx(solid.volume(), rel=1e-3)
     assert all(entry.contour_count >= 1 for entry in plate.layers[2:-2])
     assert [entry.index for entry in plate.layers] == list(range(len(plate.layers)))
+
+
+@pytest.mark.requirement("G-BLD-01")
+@settings(max_examples=15, deadline=None)
+@given(
+    st.sampled_from(sorted(SHAPES)),
+    st.floats(0.05, BOUNDS["layer_height_mm"].most),
+    st.floats(0.05, BOUNDS["pixel_mm"].most),
+    st.tuples(*[st.floats(-0.5, 0.5)] * 2),
+)
+def test_masks_and_layers_hold_the_part_or_the_plate_is_refused(
+    shape: str, layer: float, pixel: float, offset: tuple[float, float]
+) -> None:
+    """Every other refusal would be a mistake: each of these shapes is sound and lies within the plate."""
+    solid = SHAPES[shape]()
+    try:
+        plate = cut(item(solid, 20.0 + offset[0], 20.0 + offset[1]), layer=layer, pixel=pixel)
+    except PlateRefused as refusal:
+        refused_for = {reason.rule for reason in refusal.reasons}
+    else:
+        refused_for = {"G-BLD-01"}
+        agrees_with(solid, plate)
+    assert refused_for == {"G-BLD-01"}
+
+
+def agrees_with(solid: Manifold, plate: SlicedPlate) -> None:
+    pixel, layer = plate.settings.pixel_mm, plate.settings.layer_height_mm
+    columns, rows = plate.settings.pixels
+    lit = sum(int(np.bitwise_count(decode_png(mask, columns, rows)).sum()) for mask in plate.masks)
+    assert plate.volume_ml * 1000.0 == pytest.approx(solid.volume(), rel=0.05)
+    assert lit * pixel**2 * layer == pytest.approx(solid.volume(), rel=0.05)
+    assert plate.material_ml > 0
+
+
+@pytest.mark.requirement("G-BLD-01")
+@pytest.mark.parametrize(
+    ("words", "solid", "more"),
+    [
+        ("layers hold 0.000 mL", lambda: Manifold.cube([9.0, 9.0, 0.4]), {"layer": 1.0}),
+        ("layers hold 0.081 mL of the part's 0.105", lambda: Manifold.cube([9.0, 9.0, 1.3]), {"layer": 1.0}),
+        ("masks hold", lambda: Manifold.cube([0.5, 30.0, 5.0]), {"pixel": 0.9}),
+        ("layer 4 is empty in the middle", lambda: hourglass(0.3), {"pixel": 1.0, "layer": 1.0}),
+    ],
+)
+def test_a_part_that_the_layers_do_not_hold_is_refused(
+    words: str, solid: Callable[[], Manifold], more: dict[str, float]
+) -> None:
+    """Beside a part that is whole, and much larger."""
+    whole = item(Manifold.cube([20.0, 20.0, 10.0]), 5.0, 5.0, ref="D-9")
+    with pytest.raises(PlateRefused) as refusal:
+        cut(whole, item(solid(), 40.0, 5.0), **more)
+    assert any(words in reason.text and reason.text.startswith("D-1") for reason in refusal.value.reasons)
+    assert not any(reason.text.startswith("D-9") for reason in refusal.value.reasons)
+    assert all(reason.cure and reason.rule == "G-BLD-01" for reason in refusal.value.reasons)
+
+
+@pytest.mark.requirement("G-BLD-01")
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({"pixel": 0.6}, "wall of 1.00 mm spans fewer than 2 pixels"), ({"layer": 0.55}, "2 layers of 0.55 mm")],
+)
+def test_a_wall_smaller_than_two_steps_is_refused(more: dict[str, float], words: str) -> None:
+    part = replace(item(ring(), 20.0, 20.0), smallest={"a wall": 1.0})
+    with pytest.raises(PlateRefused, match=words):
+        cut(part, **more)
+    cut(part, layer=0.5, pixel=0.5)
 
 
 def test_a_block_is_its_layers_to_the_digit() -> None:
@@ -162,10 +249,15 @@ def test_a_stop_is_heard_between_layers() -> None:
     [
         ("layer_height_mm", {"layer": 0.0}),
         ("layer_height_mm", {"layer": math.nan}),
+        ("layer_height_mm is 8", {"layer": 8.0}),
+        ("pixel_mm is 15", {"pixel": 15.0}),
+        ("loss_share is 2", {"loss_share": 2.0}),
+        ("bottom_layers is 1.5", {"bottom_layers": 1.5}),
+        ("bottom_exposure_s is 0", {"bottom_exposure_s": 0.0}),
         ("pixel_mm", {"pixel": -0.1}),
         ("exposure_s", {"exposure_s": math.inf}),
-        ("too many layers", {"layer": 0.0001}),
-        ("pixels", {"pixel": 0.0001}),
+        ("too many layers", {"layer": 0.006, "plate_size_mm": (60.0, 40.0, 150.0)}),
+        ("pixels", {"pixel": 0.002}),
         ("bottom_layers", {"bottom_layers": -1}),
     ],
 )
