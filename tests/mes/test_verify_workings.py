@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import connections
 
-from mes.columnguards import check_name
+from mes.columnguards import check_name, columns_of
 from mes.embedded.roles import SUPERUSER, Role
 from mes.eventlog.deliverycheck import check_clock, check_deliveries
 from mes.eventlog.findings import Bad
 from mes.eventlog.guardcheck import check_guards
+from mes.eventlog.historycheck import check_table
 from mes.eventlog.schedules import tick
 from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import verify
@@ -38,9 +39,18 @@ GUARDS = {
     "ALTER FUNCTION mes_keep_change() SECURITY INVOKER": "the function mes_keep_change was replaced",
     "ALTER FUNCTION mes_keep_change() SET timezone = 'Asia/Kolkata'": "the function mes_keep_change was replaced",
     "ALTER FUNCTION mes_keep_change() OWNER TO lamina_app": "the function mes_keep_change belongs to lamina_app",
-    "CREATE FUNCTION mine() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT'": "the function mine, which runs as another, is none of Lamina's",
+    "ALTER FUNCTION mes_current_epoch() IMMUTABLE": "the function mes_current_epoch was replaced",
+    "CREATE FUNCTION mine() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT'": "the function mine() is none of Lamina's",
+    "CREATE FUNCTION mes_refuse(integer) RETURNS integer LANGUAGE sql AS 'SELECT 1'": "the function mes_refuse(integer) is none of Lamina's",
+    "CREATE AGGREGATE max (bigint) (SFUNC = int8larger, STYPE = bigint)": "the aggregate max(bigint) is none of Lamina's",
+    "CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)": "the operator =(text,text) is none of Lamina's",
+    "CREATE CAST (date AS bytea) WITH INOUT AS ASSIGNMENT": "the cast date as bytea is none of Lamina's",
+    "CREATE VIEW public.mine AS SELECT 1 AS one": "the view mine is none of Lamina's",
+    "CREATE SCHEMA mine": "the schema mine is none of Lamina's",
+    "CREATE DOMAIN public.mine AS text": "the type mine is none of Lamina's",
+    "CREATE TABLE heir () INHERITS (mes_event)": "heir inherits from mes_event",
     "ALTER TABLE mes_event OWNER TO lamina_app": "mes_event belongs to lamina_app",
-    "CREATE RULE mine AS ON INSERT TO mes_field_change DO INSTEAD NOTHING": "mes_field_change has a rule or a policy, or is no table",
+    "CREATE RULE mine AS ON INSERT TO mes_field_change DO INSTEAD NOTHING": "the rule on mes_field_change is none of Lamina's",
     "ALTER TABLE mes_event ENABLE ROW LEVEL SECURITY": "mes_event has a rule or a policy, or is no table",
     "GRANT UPDATE, DELETE ON mes_event TO lamina_app": "mes_event: lamina_app was given DELETE, UPDATE",
     "GRANT INSERT (tx) ON mes_event TO lamina_app": "mes_event: lamina_app was given INSERT (tx)",
@@ -52,6 +62,15 @@ GUARDS = {
     "GRANT CREATE ON SCHEMA public TO lamina_app": "the role lamina_app: makes tables",
     "ALTER ROLE lamina_app IN DATABASE {database} SET session_replication_role = replica": "a setting for lamina_app: session_replication_role=replica",
 }  # fmt: skip
+
+
+TYPES = """
+    SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 'mes_person'::regclass AND attnum > 0
+"""
+SHADOW = """
+    CREATE FUNCTION public.jsonb_build_object({types}) RETURNS jsonb LANGUAGE sql STABLE AS
+    $$ SELECT row FROM public.mes_field_change WHERE table_name = 'mes_person' ORDER BY id DESC LIMIT 1 $$
+"""
 
 
 def first(check: Callable[[], Iterator[Bad]]) -> str:
@@ -96,6 +115,20 @@ def test_a_guard_that_is_no_more(committed_db: None, cluster: Cluster, change: s
     bad = verify(keys={}, witness=None).first_bad
     assert bad is not None
     assert bad["what"] == "guard"
+
+
+def test_a_function_that_gives_the_old_value_back(committed_db: None, cluster: Cluster) -> None:
+    """Its arguments fit exactly, so it would be taken before the server's own: neither is it taken, nor does it go unseen."""
+    make_person()
+    columns = [name for name in columns_of(TABLES["mes_person"]) if name not in TABLES["mes_person"].beside]
+    with cluster.connect(SUPERUSER, connections.settings["default"]["NAME"]) as superuser:
+        types = dict(superuser.execute(TYPES).fetchall())
+        shadow = SHADOW.format(types=", ".join(f"text, {types[name]}" for name in columns))
+        superuser.execute(shadow.encode())
+    tamper(cluster, "UPDATE mes_person SET timezone = 'Europe/Paris'")
+    assert "timezone differs from the last change" in first(lambda: check_table(TABLES["mes_person"]))
+    assert first(check_guards).startswith("the function jsonb_build_object(text,bigint")
+    assert verify(keys={}, witness=None).result == "ALTERED"
 
 
 @pytest.mark.parametrize("change", DATABASE_WIDE)
