@@ -11,6 +11,8 @@ from typing import Any
 from mes.columnguards import check_name, readable_condition
 from mes.eventlog.catalogs import rows, servers_own_names
 from mes.eventlog.findings import Bad
+from mes.eventlog.rolecheck import role_faults
+from mes.eventlog.schemacheck import schema_faults
 from mes.eventlog.strangers import strangers
 from mes.guards import OWNER, ROLES, SEALER_TURN, column_grants_of, grants_of, guard_statements
 from mes.tables import TABLES
@@ -47,28 +49,12 @@ RELATIONS = """
     SELECT c.relname, pg_get_userbyid(c.relowner), c.relrowsecurity, c.relhasrules, c.relkind = 'r' FROM pg_class c
     WHERE c.relname = ANY(%s) AND c.relnamespace = 'public'::regnamespace
 """
-ROLE_RIGHTS = """
-    SELECT r.rolname, concat_ws(', ', CASE WHEN rolsuper THEN 'superuser' END, CASE WHEN rolcreaterole THEN 'makes roles' END,
-        CASE WHEN rolcreatedb THEN 'makes databases' END, CASE WHEN rolreplication THEN 'replicates' END,
-        CASE WHEN rolbypassrls THEN 'passes policies' END,
-        CASE WHEN has_database_privilege(r.oid, current_database(), 'CREATE') THEN 'makes schemas' END,
-        CASE WHEN has_schema_privilege(r.oid, 'public', 'CREATE') THEN 'makes tables' END,
-        (SELECT 'is also ' || string_agg(m.roleid::regrole::text, ', ') FROM pg_auth_members m WHERE m.member = r.oid))
-    FROM pg_roles r WHERE r.rolname = ANY(%s)
-"""
-# Under which a session's triggers, or all of them, would not fire.
-SWITCHES = """
-    SELECT coalesce(nullif(setrole, 0)::regrole::text, 'everybody') || ': ' || setting FROM pg_db_role_setting,
-        unnest(setconfig) AS setting
-    WHERE setting ~ '^(session_replication_role|event_triggers)=' AND setdatabase IN (
-        0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-"""
 
 
 def check_guards() -> Generator[Bad]:
     """The first guard that is missing, another or too many. Says nothing of tables that Lamina does not know."""
     with servers_own_names():
-        for finding in (_functions, _triggers, _checks, _relations, _grants, _roles):
+        for finding in (_functions, _triggers, _checks, _relations, schema_faults, _grants, role_faults):
             yield from (Bad("guard", where) for where in finding())
 
 
@@ -155,17 +141,6 @@ def _grants() -> Iterator[str]:
 def _is_allowed_to_others(table: str, right: str) -> bool:
     """An operator's own roles may read, and take backups."""
     return right.startswith("SELECT") or (table == SEALER_TURN and right.startswith("UPDATE"))
-
-
-def _roles() -> Iterator[str]:
-    found = dict(rows(ROLE_RIGHTS, list(ROLES)))
-    for role in ROLES:
-        if role not in found:
-            yield f"the role {role} is gone"
-        elif found[role]:
-            yield f"the role {role}: {found[role]}"
-    for (setting,) in rows(SWITCHES):
-        yield f"a setting for {setting}"
 
 
 def _bare(text: str) -> str:

@@ -7,11 +7,13 @@ from django.db import connections
 
 from mes.columnguards import check_name, columns_of
 from mes.embedded.roles import SUPERUSER, Role
+from mes.eventlog.catalogs import rows, servers_own_names
 from mes.eventlog.deliverycheck import check_clock, check_deliveries
 from mes.eventlog.findings import Bad
 from mes.eventlog.guardcheck import check_guards
 from mes.eventlog.historycheck import check_table
 from mes.eventlog.schedules import tick
+from mes.eventlog.schemacheck import SCHEMA, WRITTEN, schema_text
 from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import verify
 from mes.models import Delivery, DeliveryStatus, EventRecord, Person
@@ -24,6 +26,8 @@ from tests.servers import Cluster
 
 pytestmark = [pytest.mark.requirement("K-01"), pytest.mark.requirement("P11-10a")]
 DATABASE_WIDE = {
+    "ALTER ROLE lamina_owner SUPERUSER BYPASSRLS": "ALTER ROLE lamina_owner NOSUPERUSER NOBYPASSRLS",
+    "CREATE ROLE rig_eve IN ROLE lamina_owner": "DROP ROLE rig_eve",
     "ALTER ROLE lamina_app SUPERUSER": "ALTER ROLE lamina_app NOSUPERUSER",
     "GRANT lamina_owner TO lamina_app": "REVOKE lamina_owner FROM lamina_app",
 }
@@ -59,6 +63,19 @@ GUARDS = {
     f"ALTER TABLE mes_seal DROP CONSTRAINT {check_name(TABLES['mes_seal'])}": "mes_seal: the check ",
     f"ALTER TABLE mes_seal DROP CONSTRAINT {check_name(TABLES['mes_seal'])}; ALTER TABLE mes_seal ADD CONSTRAINT "
     f"{check_name(TABLES['mes_seal'])} CHECK (true)": "mes_seal: the check ",
+    "ALTER TABLE quality_gauge DROP CONSTRAINT gauge_accuracy": "quality_gauge: the constraint gauge_accuracy was dropped",
+    "ALTER TABLE mes_account DROP CONSTRAINT mes_account_username_key": "mes_account: the constraint mes_account_username_key was dropped",
+    "ALTER TABLE mes_event DROP CONSTRAINT event_stream_version": "mes_event: the constraint event_stream_version was dropped",
+    "DO $$ BEGIN EXECUTE (SELECT format('ALTER TABLE quality_calibration DROP CONSTRAINT %I', conname) FROM pg_constraint WHERE conrelid = 'quality_calibration'::regclass AND contype = 'f' LIMIT 1); END $$": "quality_calibration: the constraint quality_calibration_",
+    "ALTER TABLE mes_event ALTER reason DROP NOT NULL": "mes_event: the column reason was changed",
+    "ALTER TABLE mes_event ALTER recorded_at SET DEFAULT statement_timestamp() - interval '3 hours'": "mes_event: the column recorded_at was changed",
+    "ALTER TABLE mes_event ADD COLUMN mine text": "mes_event: the column mine is none of Lamina's",
+    "ALTER TABLE quality_gauge ALTER accuracy_mm TYPE numeric": "quality_gauge: the column accuracy_mm was changed",
+    "CREATE UNIQUE INDEX mine ON mes_event (actor, pos)": "mes_event: the index mine is none of Lamina's",
+    "ALTER SEQUENCE mes_event_pos_seq CACHE 5": "mes_event: the sequence mes_event_pos_seq was changed",
+    "ALTER TABLE mes_epoch SET UNLOGGED": "mes_epoch: the table was changed",
+    "ALTER SCHEMA public OWNER TO lamina_app": "the role lamina_app: makes tables",
+    "ALTER DATABASE {database} SET search_path = public": "a setting for everybody: search_path=public",
     "GRANT CREATE ON SCHEMA public TO lamina_app": "the role lamina_app: makes tables",
     "ALTER ROLE lamina_app IN DATABASE {database} SET session_replication_role = replica": "a setting for lamina_app: session_replication_role=replica",
 }  # fmt: skip
@@ -107,9 +124,7 @@ def test_untouched_guards_are_as_they_should_be(committed_db: None, cluster: Clu
 def test_a_guard_that_is_no_more(committed_db: None, cluster: Cluster, change: str) -> None:
     tamper(
         cluster,
-        change.format(database=connections.settings["default"]["NAME"])
-        if "IN DATABASE" in change
-        else change,
+        change.format(database=connections.settings["default"]["NAME"]) if "{database}" in change else change,
     )
     assert first(check_guards).startswith(GUARDS[change])
     bad = verify(keys={}, witness=None).first_bad
@@ -122,7 +137,7 @@ def test_a_function_that_gives_the_old_value_back(committed_db: None, cluster: C
     make_person()
     columns = [name for name in columns_of(TABLES["mes_person"]) if name not in TABLES["mes_person"].beside]
     with cluster.connect(SUPERUSER, connections.settings["default"]["NAME"]) as superuser:
-        types = dict(superuser.execute(TYPES).fetchall())
+        types: dict[str, str] = dict(superuser.execute(TYPES).fetchall())
         shadow = SHADOW.format(types=", ".join(f"text, {types[name]}" for name in columns))
         superuser.execute(shadow.encode())
     tamper(cluster, "UPDATE mes_person SET timezone = 'Europe/Paris'")
@@ -133,13 +148,28 @@ def test_a_function_that_gives_the_old_value_back(committed_db: None, cluster: C
 
 @pytest.mark.parametrize("change", DATABASE_WIDE)
 def test_a_role_that_may_more_than_it_should(committed_db: None, cluster: Cluster, change: str) -> None:
+    role = "lamina_owner" if "lamina_app" not in change else "lamina_app"
     with cluster.connect(SUPERUSER) as superuser:
         superuser.execute(change.encode())
         try:
-            assert first(check_guards).startswith("the role lamina_app: ")
+            assert first(check_guards).startswith(f"the role {role}: ")
         finally:
             superuser.execute(DATABASE_WIDE[change].encode())
     assert first(check_guards) == ""
+
+
+def test_what_is_set_for_a_role_is_found(committed_db: None, cluster: Cluster) -> None:
+    with cluster.connect(SUPERUSER) as superuser:
+        superuser.execute("ALTER ROLE lamina_app SET search_path = 'public'")
+        try:
+            assert first(check_guards) == "a setting for lamina_app: search_path=public"
+        finally:
+            superuser.execute("ALTER ROLE lamina_app RESET search_path")
+
+
+def test_the_schema_is_what_the_migrations_make(committed_db: None) -> None:
+    with servers_own_names():
+        assert WRITTEN.read_text() == schema_text(rows(SCHEMA)), "run: manage.py catalogue --schema"
 
 
 def test_an_operators_own_role_may_read(committed_db: None, cluster: Cluster) -> None:
