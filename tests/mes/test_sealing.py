@@ -554,7 +554,9 @@ def test_the_commands_seal_and_verify(committed_db: None, cluster: Cluster, tmp_
     run = _commands(cluster, tmp_path)
     assert "4 new leaves" in run("seal", "--once", role="sealer").stdout
     found = run("verify", "--json")
-    assert (found.returncode, json.loads(found.stdout.splitlines()[-1])["result"]) == (0, "VALID"), found.stdout
+    assert (found.returncode, json.loads(found.stdout.splitlines()[-1])["result"]) == (0, "VALID"), (
+        found.stdout
+    )
     tamper(cluster, f"UPDATE mes_person SET full_name = 'Somebody Else' WHERE id = {person.pk}")
     found = run("verify", "--json")
     assert found.returncode == 1

@@ -1,6 +1,7 @@
 """`verify` names what was altered of the log's own workings, and of what guards the database."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.db import connections
@@ -12,8 +13,10 @@ from mes.eventlog.deliverycheck import check_clock, check_deliveries
 from mes.eventlog.findings import Bad
 from mes.eventlog.guardcheck import check_guards
 from mes.eventlog.historycheck import check_table
+from mes.eventlog.momentcheck import check_moments
 from mes.eventlog.schedules import tick
 from mes.eventlog.schemacheck import SCHEMA, WRITTEN, schema_text
+from mes.eventlog.sealing import Sealer, load_key, public_keys
 from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import verify
 from mes.models import Delivery, DeliveryStatus, EventRecord, Person
@@ -111,6 +114,31 @@ def delivered(drain: Callable[[], int]) -> Iterator[list[int]]:
         happened.append(happen(person))
         assert verify(keys={}, witness=None).first_bad is None
         yield happened
+
+
+def test_an_event_that_the_database_recorded_too_early(
+    committed_db: None, cluster: Cluster, tmp_path: Path
+) -> None:
+    """A default that was shifted for a while and put back: only what was written meanwhile tells."""
+    person = make_person()
+    happen(person)
+    tamper(cluster, "UPDATE mes_event SET recorded_at = recorded_at - interval '1 day'")
+    with acting_as(cluster, Role.SEALER.login):
+        Sealer(load_key(tmp_path), tmp_path / "witness").seal_once()
+    assert first(check_moments) == ""
+    late = happen(person)
+    tamper(cluster, f"UPDATE mes_event SET recorded_at = recorded_at - interval '3 hours' WHERE pos = {late}")
+    assert first(check_moments).startswith(f"pos {late}: recorded 10")
+    assert first(check_moments).endswith("s earlier than the seal before it")
+    last = happen(person)
+    tamper(cluster, f"UPDATE mes_event SET recorded_at = recorded_at - interval '9 hours' WHERE pos = {last}")
+    assert first(check_moments).startswith(f"pos {last}: recorded 21")
+    bad = verify(keys=public_keys(tmp_path), witness=None).first_bad
+    assert bad == {"what": "moment", "where": first(check_moments), "pos": last}
+    with acting_as(cluster, Role.SEALER.login):
+        Sealer(load_key(tmp_path), tmp_path / "witness").seal_once()
+    tamper(cluster, f"UPDATE mes_event SET recorded_at = recorded_at + interval '6 hours' WHERE pos = {last}")
+    assert first(check_moments).startswith(f"pos {late}: recorded 10")
 
 
 def test_untouched_guards_are_as_they_should_be(committed_db: None, cluster: Cluster) -> None:
