@@ -6,6 +6,8 @@ open holds nothing back: any role may begin a transaction with an id, by setting
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import connection
 
 from mes.guards import SEALER_TURN, SEALER_WRITES
@@ -40,8 +42,8 @@ def horizon() -> int:
     if not running:
         return int(upper)
     _rows(FRESH)
-    roles = dict(_rows(SESSIONS))
-    holders = dict(_rows(HOLDERS))
+    roles: dict[int, int] = dict(_rows(SESSIONS))
+    holders: dict[int, int] = dict(_rows(HOLDERS))
     held_by = {tx: roles.get(holders.get(tx % IDS, 0)) for tx in running}
     asked = [str(role) for role in held_by.values() if role is not None]
     readers = {role for (role,) in _rows(READERS, asked, [*SEALER_WRITES, SEALER_TURN])}
@@ -49,7 +51,7 @@ def horizon() -> int:
     return int(min((tx for tx, role in held_by.items() if role not in readers), default=upper))
 
 
-def _rows(statement: str, *values: object) -> list[tuple[int, ...]]:
+def _rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values or None)
         return list(cursor.fetchall())

@@ -53,7 +53,7 @@ def oldest_waiting() -> Waiting | None:
 
 
 def open_transactions() -> list[str]:
-    """Who has written and not ended yet: a seal covers what came before the oldest of them."""
+    """Who has written and not ended yet: a seal covers what came before the oldest of those that may write the record."""
     with connection.cursor() as cursor:
         cursor.execute(HOLDERS)
         return [holder for (holder,) in cursor.fetchall()]
