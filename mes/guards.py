@@ -27,6 +27,7 @@ SEALER_TURN = "mes_seal_turn"
 """To lock a row takes the right to change it: the sealer alone has that here."""
 SEALER_READS = ("mes_event", "mes_epoch", "mes_field_change")
 TRIGGER_WRITES = ("mes_field_change",)
+OWNER = "lamina_owner"
 ROLES = ("lamina_app", "lamina_sealer", "lamina_auditor")
 
 REFUSE = """
@@ -46,24 +47,32 @@ BEGIN
 END $$;
 """
 
+# A migration made it first. Names are written with their schema in all functions: whose arguments fit exactly is taken before
+# the server's own that takes anything.
+CURRENT_EPOCH = """
+CREATE OR REPLACE FUNCTION mes_current_epoch() RETURNS integer LANGUAGE plpgsql STABLE AS $$
+BEGIN RETURN (SELECT pg_catalog.max(number) FROM public.mes_epoch); END $$;
+"""
+
 # Keeps a new row (11.10(e)). Arguments: the key column, the columns beside the record, and those kept as a digest.
 # It runs as the owner, since nobody else inserts into the history; whoever writes a row has no say in it: what the
 # text of a value depends on is set here, and so is where names are looked for.
 KEEP = """
 CREATE OR REPLACE FUNCTION mes_keep_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = public, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex'
     SET intervalstyle = 'iso_8601' AS $$
 DECLARE
-    kept jsonb := to_jsonb(NEW) - TG_ARGV[1]::text[];
+    kept jsonb := pg_catalog.to_jsonb(NEW) - TG_ARGV[1]::text[];
     hidden text;
 BEGIN
     FOREACH hidden IN ARRAY TG_ARGV[2]::text[] LOOP
         IF kept->>hidden IS NOT NULL THEN
-            kept := kept || jsonb_build_object(hidden, encode(sha256(convert_to(kept->>hidden, 'UTF8')), 'hex'));
+            kept := kept || pg_catalog.jsonb_build_object(hidden, pg_catalog.encode(
+                pg_catalog.sha256(pg_catalog.convert_to(kept->>hidden, 'UTF8')), 'hex'));
         END IF;
     END LOOP;
-    INSERT INTO mes_field_change (table_name, row_id, operation, row)
-        VALUES (TG_TABLE_NAME, kept->>TG_ARGV[0], lower(TG_OP), kept);
+    INSERT INTO public.mes_field_change (table_name, row_id, operation, row)
+        VALUES (TG_TABLE_NAME, kept->>TG_ARGV[0], pg_catalog.lower(TG_OP), kept);
     RETURN NULL;
 END $$;
 REVOKE ALL ON FUNCTION mes_keep_change() FROM PUBLIC;
@@ -88,6 +97,7 @@ def guard_statements() -> Iterator[str]:
     """Every statement, in order."""
     roles = ", ".join(ROLES)
     yield "SET LOCAL lock_timeout = '30s';"
+    yield CURRENT_EPOCH
     yield OPEN_EPOCH
     yield REFUSE
     yield REFUSE_MOMENT
@@ -179,7 +189,7 @@ def _keeping(declared: Table) -> Iterator[str]:
     beside = _array(declared.beside)
     changed = "OLD.* IS DISTINCT FROM NEW.*"
     if declared.beside:
-        changed = f"to_jsonb(OLD.*) - {beside}::text[] IS DISTINCT FROM to_jsonb(NEW.*) - {beside}::text[]"
+        changed = f"pg_catalog.to_jsonb(OLD.*) - {beside}::text[] IS DISTINCT FROM pg_catalog.to_jsonb(NEW.*) - {beside}::text[]"
     keep = f"FOR EACH ROW %s EXECUTE FUNCTION mes_keep_change('{declared.key}', {beside}, {_array(declared.hidden)});"
     yield f"CREATE OR REPLACE TRIGGER {table}_kept_insert AFTER INSERT ON {table} {keep % ''}"
     yield f"CREATE OR REPLACE TRIGGER {table}_kept_update AFTER UPDATE ON {table} {keep % f'WHEN ({changed})'}"
@@ -211,7 +221,7 @@ def _stage_trigger(table: str, guard: StageGuard) -> str:
         f"(OLD.{column} = '{source}' AND NEW.{column} = '{target}')" for source, target in guard.pairs
     )
     return f"""
-CREATE OR REPLACE FUNCTION {name}_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {name}_guard() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'INSERT' AND ({starts}) IS NOT TRUE THEN
         RAISE EXCEPTION 'K-06: {table} cannot start as %', NEW.{column} USING ERRCODE = 'check_violation';

@@ -7,15 +7,16 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from mes.eventlog.waiting import oldest_waiting
+from mes.eventlog.waiting import is_refused, oldest_waiting
 
 
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
     """200 when both answer, else 503 with the word `down` beside the one that does not. Names no version, no address.
 
-    `seals` is `late` where an event has waited longer than a minute for its seal: that is for people to look at, and no
-    reason to take this process out of service.
+    `seals` is `late` where an event has waited longer than a minute for its seal, and `refused` as soon as the sealer finds
+    that the record contradicts its seals or the witness: both are for people to look at, and no reason to take this process
+    out of service.
     """
     found = {"database": _database_answers(), "broker": _broker_answers()}
     words = {name: "up" if answers else "down" for name, answers in found.items()}
@@ -27,6 +28,8 @@ def health(request: HttpRequest) -> JsonResponse:
 
 def _seals() -> str:
     try:
+        if is_refused():
+            return "refused"
         waiting = oldest_waiting()
     except DatabaseError:
         return "down"

@@ -11,11 +11,17 @@ from mes.embedded.roles import Role, address
 
 PASSED_ON = ("sslmode", "sslrootcert", "sslcert", "sslkey", "target_session_attrs", "channel_binding")
 
+PATH = "pg_catalog,public,pg_temp"
+"""Where names are looked for, whatever is set for a role or the database: the server's own first."""
+PATHS = {Role.OWNER.login: "public,pg_temp"}
+"""Tables are made in the first of them; the server looks among its own before it."""
+
 
 def django_database(where: Mapping[str, str], *, pool_size: int = 0) -> dict[str, Any]:
     """Django's form of a libpq address. With a pool (the web process) statements give up early; others may wait longer."""
     limits = "-c statement_timeout=15s -c lock_timeout=3s" if pool_size else "-c lock_timeout=10s"
-    options: dict[str, Any] = {"options": f"{limits} -c idle_in_transaction_session_timeout=60s"}
+    limits += f" -c idle_in_transaction_session_timeout=60s -c search_path={PATHS.get(where['user'], PATH)}"
+    options: dict[str, Any] = {"options": limits}
     # Django forbids prepared statements unless told otherwise; `mes.eventlog.statements` asks for them one by one.
     options["prepare_threshold"] = 1
     options |= {name: where[name] for name in PASSED_ON if name in where}

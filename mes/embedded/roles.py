@@ -46,8 +46,9 @@ VARIABLES: Mapping[Role, str] = {
 }
 
 
-# Functions of the server that everybody may call, and with which somebody who only reads could write (large objects), or keep
-# the sealer waiting (a transaction with an id, a lock). Whoever needs one has it by name.
+# Functions of the server that everybody may call, and with which somebody who only reads could write (large objects), hold locks
+# that others ask for, or use up transaction ids. Whoever needs one has it by name. A transaction with an id can still be had (by
+# setting something for oneself): the sealer waits for none of a role that cannot write (`mes.eventlog.horizon`).
 CLOSED_FUNCTIONS: LiteralString = r"""
 DO $$
 DECLARE one regprocedure;

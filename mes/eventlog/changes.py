@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator
 
 from django.db import connection
 
-CHANGE_TEXT = """json_build_array(c.id, c.epoch, c.tx, c.table_name, c.row_id, c.operation,
-    to_char(c.changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), c.row)::text"""
+CHANGE_TEXT = """pg_catalog.json_build_array(c.id, c.epoch, c.tx, c.table_name, c.row_id, c.operation,
+    pg_catalog.to_char(c.changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), c.row)::text"""
 """SQL: one change `c` as it is hashed, a line of JSON; `row` as PostgreSQL writes the stored jsonb."""
 
 # The newest event that is settled before `e`: where it is of the same transaction, `e` covers nothing.
 CHANGES_TEXT = f"""(
-    SELECT string_agg({CHANGE_TEXT}, E'\\n' ORDER BY c.epoch, c.tx, c.id)
-    FROM (SELECT coalesce(max(p.epoch), 0) AS epoch, coalesce(max(p.tx), 0) AS tx FROM (
+    SELECT pg_catalog.string_agg({CHANGE_TEXT}, E'\\n' ORDER BY c.epoch, c.tx, c.id)
+    FROM (SELECT coalesce(pg_catalog.max(p.epoch), 0) AS epoch, coalesce(pg_catalog.max(p.tx), 0) AS tx FROM (
         SELECT epoch, tx FROM mes_event WHERE (epoch, tx, pos) < (e.epoch, e.tx, e.pos)
         ORDER BY epoch DESC, tx DESC, pos DESC LIMIT 1) p) before
     JOIN mes_field_change c ON (c.epoch, c.tx) > (before.epoch, before.tx) AND (c.epoch, c.tx) <= (e.epoch, e.tx)

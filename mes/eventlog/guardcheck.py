@@ -8,26 +8,23 @@ from collections import defaultdict
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from django.db import connection
-
 from mes.columnguards import check_name, readable_condition
+from mes.eventlog.catalogs import rows, servers_own_names
 from mes.eventlog.findings import Bad
-from mes.guards import ROLES, SEALER_TURN, column_grants_of, grants_of, guard_statements
+from mes.eventlog.rolecheck import role_faults
+from mes.eventlog.schemacheck import schema_faults
+from mes.eventlog.strangers import strangers
+from mes.guards import OWNER, ROLES, SEALER_TURN, column_grants_of, grants_of, guard_statements
 from mes.tables import TABLES
 
 FUNCTION = re.compile(
-    r"CREATE OR REPLACE FUNCTION (\w+)\(\) RETURNS trigger LANGUAGE plpgsql(.*?)AS \$\$(.*?)\$\$", re.DOTALL
+    r"CREATE OR REPLACE FUNCTION (\w+)\(\) RETURNS \w+ LANGUAGE plpgsql(.*?)AS \$\$(.*?)\$\$", re.DOTALL
 )
 TRIGGER = re.compile(r"CREATE OR REPLACE (TRIGGER (\w+) .*? ON (\w+).*?);", re.DOTALL)
 SETTING = re.compile(r"SET (\w+) = ('[^']*'|\w+(?:, \w+)*)")
-# Made by a migration.
-CURRENT_EPOCH = {
-    "mes_current_epoch": ("BEGIN RETURN (SELECT max(number) FROM mes_epoch); END", False, frozenset[str]())
-}
-
 FUNCTIONS = """
-    SELECT proname, prosrc, prosecdef, coalesce(proconfig, '{}'), pg_get_userbyid(proowner)
-    FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    SELECT proname, prosrc, prosecdef, provolatile, coalesce(proconfig, '{}'), pg_get_userbyid(proowner)
+    FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND pronargs = 0
 """
 TRIGGERS = """
     SELECT c.relname, t.tgname, pg_get_triggerdef(t.oid, true), t.tgenabled = 'O', t.tgisinternal
@@ -35,7 +32,8 @@ TRIGGERS = """
         AND c.relnamespace = 'public'::regnamespace
 """
 CHECKS = """
-    SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid, true) FROM pg_constraint WHERE conname = ANY(%s)
+    SELECT c.relname, conname, pg_get_constraintdef(k.oid, true) FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+    WHERE conname = ANY(%s) AND c.relnamespace = 'public'::regnamespace
 """
 GRANTS = """
     SELECT c.relname, a.grantee = c.relowner, coalesce(r.rolname, 'PUBLIC'), a.privilege_type, '' FROM pg_class c
@@ -51,46 +49,31 @@ RELATIONS = """
     SELECT c.relname, pg_get_userbyid(c.relowner), c.relrowsecurity, c.relhasrules, c.relkind = 'r' FROM pg_class c
     WHERE c.relname = ANY(%s) AND c.relnamespace = 'public'::regnamespace
 """
-ROLE_RIGHTS = """
-    SELECT r.rolname, concat_ws(', ', CASE WHEN rolsuper THEN 'superuser' END, CASE WHEN rolcreaterole THEN 'makes roles' END,
-        CASE WHEN rolcreatedb THEN 'makes databases' END, CASE WHEN rolreplication THEN 'replicates' END,
-        CASE WHEN rolbypassrls THEN 'passes policies' END,
-        CASE WHEN has_database_privilege(r.oid, current_database(), 'CREATE') THEN 'makes schemas' END,
-        CASE WHEN has_schema_privilege(r.oid, 'public', 'CREATE') THEN 'makes tables' END,
-        (SELECT 'is also ' || string_agg(m.roleid::regrole::text, ', ') FROM pg_auth_members m WHERE m.member = r.oid))
-    FROM pg_roles r WHERE r.rolname = ANY(%s)
-"""
-# Under which a session's triggers, or all of them, would not fire.
-SWITCHES = """
-    SELECT coalesce(nullif(setrole, 0)::regrole::text, 'everybody') || ': ' || setting FROM pg_db_role_setting,
-        unnest(setconfig) AS setting
-    WHERE setting ~ '^(session_replication_role|event_triggers)=' AND setdatabase IN (
-        0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-"""
 
 
 def check_guards() -> Generator[Bad]:
     """The first guard that is missing, another or too many. Says nothing of tables that Lamina does not know."""
-    for finding in (_functions, _triggers, _checks, _relations, _grants, _roles):
-        yield from (Bad("guard", where) for where in finding())
+    with servers_own_names():
+        for finding in (_functions, _triggers, _checks, _relations, schema_faults, _grants, role_faults):
+            yield from (Bad("guard", where) for where in finding())
 
 
 def _functions() -> Iterator[str]:
-    wanted = dict(CURRENT_EPOCH)
+    wanted: dict[str, list[Any]] = {}
     for name, header, body in FUNCTION.findall("\n".join(guard_statements())):
-        settings = frozenset(f"{key}={value}" for key, value in SETTING.findall(header))
-        wanted[name] = (body, "SECURITY DEFINER" in header, frozenset(map(_bare, settings)))
-    found = {name: rest for name, *rest in _rows(FUNCTIONS)}
-    for name, (body, definer, settings) in sorted(wanted.items()):
+        settings = {_bare(f"{key}={value}") for key, value in SETTING.findall(header)}
+        wanted[name] = [body, "SECURITY DEFINER" in header, "s" if "STABLE" in header else "v", settings]
+    found = {name: rest for name, *rest in rows(FUNCTIONS)}
+    for name in sorted(wanted):
         if name not in found:
             yield f"the function {name} was dropped"
-        elif found[name][:2] != [body, definer] or {_bare(one) for one in found[name][2]} != settings:
+            continue
+        *what, settings, owner = found[name]
+        if [*what, {_bare(one) for one in settings}] != wanted[name]:
             yield f"the function {name} was replaced"
-        elif found[name][3] in ROLES:
-            yield f"the function {name} belongs to {found[name][3]}"
-    for name in sorted(set(found) - set(wanted)):
-        if found[name][1]:
-            yield f"the function {name}, which runs as another, is none of Lamina's"
+        elif owner != OWNER:
+            yield f"the function {name} belongs to {owner}"
+    yield from strangers(wanted)
 
 
 def _triggers() -> Iterator[str]:
@@ -99,7 +82,7 @@ def _triggers() -> Iterator[str]:
         for text, name, table in TRIGGER.findall("\n".join(guard_statements()))
     }
     found = {}
-    for table, name, text, enabled, internal in _rows(TRIGGERS, list(TABLES)):
+    for table, name, text, enabled, internal in rows(TRIGGERS, list(TABLES)):
         if not enabled:
             yield f"{table}: the trigger {name} is switched off"
         if not internal:
@@ -120,17 +103,15 @@ def _checks() -> Iterator[str]:
         if (condition := readable_condition(table))
     }
     names = [check for _, check in wanted]
-    found = {
-        (table, name): _bare(text).removesuffix("notvalid") for table, name, text in _rows(CHECKS, names)
-    }
+    found = {(table, name): _bare(text).removesuffix("notvalid") for table, name, text in rows(CHECKS, names)}
     for table, name in sorted(wanted):
         if found.get((table, name)) != wanted[table, name]:
             yield f"{table}: the check {name} was dropped or replaced"
 
 
 def _relations() -> Iterator[str]:
-    for name, owner, policies, rules, is_table in _rows(RELATIONS, list(TABLES)):
-        if owner in ROLES:
+    for name, owner, policies, rules, is_table in rows(RELATIONS, list(TABLES)):
+        if owner != OWNER:
             yield f"{name} belongs to {owner}"
         if policies or rules or not is_table:
             yield f"{name} has a rule or a policy, or is no table"
@@ -144,7 +125,7 @@ def _grants() -> Iterator[str]:
         for role, privilege, columns in column_grants_of(table):
             wanted[name, role] |= {f"{privilege} ({column})" for column in columns}
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for table_name, is_owner, role, privilege, column in _rows(GRANTS, list(TABLES), list(TABLES)):
+    for table_name, is_owner, role, privilege, column in rows(GRANTS, list(TABLES), list(TABLES)):
         if not is_owner:
             found[table_name, role].add(f"{privilege} ({column})" if column else privilege)
     for name, role in sorted({*wanted, *found}):
@@ -162,23 +143,6 @@ def _is_allowed_to_others(table: str, right: str) -> bool:
     return right.startswith("SELECT") or (table == SEALER_TURN and right.startswith("UPDATE"))
 
 
-def _roles() -> Iterator[str]:
-    found = dict(_rows(ROLE_RIGHTS, list(ROLES)))
-    for role in ROLES:
-        if role not in found:
-            yield f"the role {role} is gone"
-        elif found[role]:
-            yield f"the role {role}: {found[role]}"
-    for (setting,) in _rows(SWITCHES):
-        yield f"a setting for {setting}"
-
-
 def _bare(text: str) -> str:
-    """What PostgreSQL writes otherwise than it was written: spaces, brackets, quotes of names, case."""
-    return re.sub(r"""[\s()";']|::text\[\]""", "", text).casefold()
-
-
-def _rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, list(values) or None)
-        return list(cursor.fetchall())
+    """What PostgreSQL writes otherwise than it was written: spaces, brackets, quotes of names, their schema, case."""
+    return re.sub(r"""[\s()";']|::text\[\]|\b(public|pg_catalog)\.""", "", text).casefold()

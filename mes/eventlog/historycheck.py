@@ -110,7 +110,8 @@ def _live(table: Table) -> tuple[str, str]:
         else:
             values.append(f"'{column}', t.\"{column}\"")
     parts = " || ".join(
-        f"jsonb_build_object({', '.join(values[first : first + 40])})" for first in range(0, len(values), 40)
+        f"pg_catalog.jsonb_build_object({', '.join(values[first : first + 40])})"
+        for first in range(0, len(values), 40)
     )
     left_out = f"- '{{{','.join(sorted(closed))}}}'::text[]" if closed else ""
     return f"SELECT t.{table.key}::text AS id, {parts} AS row FROM {table.name} t", left_out  # noqa: S608 - names of our own models

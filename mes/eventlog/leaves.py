@@ -27,7 +27,7 @@ EventText = tuple[Any, ...]
 
 def _as_text(column: str) -> str:
     if column in ("occurred_at", "recorded_at"):
-        return f"to_char(e.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+        return f"pg_catalog.to_char(e.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
     return f"e.{column}::text"
 
 

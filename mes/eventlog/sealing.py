@@ -1,7 +1,7 @@
 """Seals: a signed Merkle root over every event that can no longer be joined by an earlier one.
 
-The sealer reads below the snapshot horizon of the current epoch: a transaction that is still open may yet add an
-event with a smaller transaction id, and a leaf, once given, keeps its place for ever. Nothing else uses the horizon.
+The sealer reads below the horizon of the current epoch (`mes.eventlog.horizon`): a transaction that is still open may yet add
+an event with a smaller transaction id, and a leaf, once given, keeps its place for ever. Nothing else uses the horizon.
 Each seal names the whole of the one before it, proves that its tree begins with that one's, and is told to a witness
 outside the database's reach, which bounds what a truncation could hide.
 """
@@ -27,6 +27,7 @@ from django.utils import timezone
 
 from mes.eventlog.base import canonical
 from mes.eventlog.changes import CHANGES_BETWEEN, Covering
+from mes.eventlog.horizon import horizon
 from mes.eventlog.leaves import (
     EVENT_TEXT,
     LEAF_FIELDS,
@@ -45,7 +46,7 @@ from mes.eventlog.merkle import (
     verify_inclusion,
 )
 from mes.eventlog.tiles import StoredTree
-from mes.eventlog.waiting import oldest_waiting, open_transactions
+from mes.eventlog.waiting import REFUSES, oldest_waiting, open_transactions
 from mes.eventlog.witness import Witness, WitnessAhead
 from mes.models import EventRecord, Leaf, Seal
 from mes.serverkeys import SealKey, key_id, own_key, public_halves
@@ -64,11 +65,11 @@ Settled = tuple[int, int, int]
 
 log = logging.getLogger(__name__)
 
-# Older epochs count as settled; in the current one, only what is below every running transaction.
+# Older epochs count as settled; in the current one, only what is below every running transaction that may yet write.
 SETTLED = f"""
     SELECT {EVENT_TEXT} FROM mes_event e
     WHERE (e.epoch, e.tx, e.pos) > (%s, %s, %s)
-      AND (e.epoch < mes_current_epoch() OR e.tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+      AND (e.epoch < mes_current_epoch() OR e.tx < %s)
     ORDER BY e.epoch, e.tx, e.pos LIMIT %s
 """  # noqa: S608 - the columns are a constant
 
@@ -319,9 +320,10 @@ def _settled_batches() -> Iterator[tuple[Settled, list[EventText]]]:
     """What is settled and has no leaf, up to what one seal takes: each batch with what it comes after."""
     last = Leaf.objects.order_by("-index").select_related("event").first()
     after = (last.event.epoch, last.event.tx, last.event.pos) if last else (0, 0, 0)
+    below = horizon()
     for _ in range(SEAL_AT_MOST // BATCH):
         with connection.cursor() as cursor:
-            cursor.execute(SETTLED, [*after, BATCH])
+            cursor.execute(SETTLED, [*after, below, BATCH])
             batch: list[EventText] = cursor.fetchall()
         if batch:
             yield after, batch
@@ -349,6 +351,7 @@ def run(sealer: Sealer, stop: threading.Event) -> None:
             if time.monotonic() >= due or _waiting() >= settings.SEAL_EVENTS:
                 due = time.monotonic() + settings.SEAL_EVERY.total_seconds()
                 sealer.seal_once()
+                _call_itself("")
                 _say_if_late()
     sealer.seal_once()
 
@@ -373,6 +376,14 @@ def _outlived() -> Iterator[None]:
         close_old_connections()
     except (RecordAltered, WitnessAhead) as contradiction:
         log.error("the sealer seals nothing: %s", contradiction)
+        _call_itself(REFUSES)
+
+
+def _call_itself(name: str) -> None:
+    """What the sealer's session is called, for as long as it lasts: the sealer writes leaves and seals, and nothing else that
+    others could read."""
+    with _outlived(), connection.cursor() as cursor:
+        cursor.execute("SET application_name = %s", [name])
 
 
 def _waiting() -> int:

@@ -4,7 +4,7 @@ What is checked, in this order: each leaf against its event, in settled order, a
 seal's root, signature, consistency proof and the seal it follows; events before the last sealed one that have no leaf, and those whose transaction has
 not begun;
 the witness against the seals, both ways (a truncated tail, an old backup put back, a shortened witness); the versions of every
-stream without gaps, and its counter; the last digest of every stream against its live row, and rows without a stream;
+stream without gaps, and its counter; the moments at which events were recorded; the last digest of every stream against its live row, and rows without a stream;
 the digests that roots hold over other rows (`mes.tables.covered_by`); every row of every table against its history;
 deliveries, inbox, slots and epochs against the log; what guards the database against what it should be; the keys at hand
 against the record (`mes.tables.checked`); and every stored file against its name. Nothing is written. What cannot be read
@@ -30,6 +30,7 @@ from mes.eventlog.findings import Bad, first_bad
 from mes.eventlog.guardcheck import check_guards
 from mes.eventlog.historycheck import check_history
 from mes.eventlog.logcheck import check_ahead, check_leaves, check_streams, check_witness
+from mes.eventlog.momentcheck import check_moments
 from mes.eventlog.rowcheck import (
     check_covered,
     check_declared,
@@ -85,6 +86,7 @@ def verify(
             *([("witness", check_witness(told, heard))] if told else ()),
             ("event", check_ahead()),
             ("stream", check_streams()),
+            ("moment", check_moments()),
         )
         log_took = time.monotonic() - started
         bad = bad or first_bad(

@@ -24,6 +24,12 @@ HOLDERS = """
     LEFT JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'transactionid' AND l.granted AND l.pid <> pg_backend_pid() ORDER BY 1 LIMIT 5
 """
+REFUSES = "lamina: nothing is sealed"
+"""What a sealer calls its session while it refuses: the record contradicts the seals, or the witness."""
+REFUSING = """
+    SELECT 1 FROM pg_stat_activity a JOIN pg_database d ON d.oid = a.datid
+    WHERE d.datname = current_database() AND a.usename = 'lamina_sealer' AND a.application_name = %s LIMIT 1
+"""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,14 @@ def oldest_waiting() -> Waiting | None:
 
 
 def open_transactions() -> list[str]:
-    """Who has written and not ended yet: a seal covers what came before the oldest of them."""
+    """Who has written and not ended yet: a seal covers what came before the oldest of those that may write the record."""
     with connection.cursor() as cursor:
         cursor.execute(HOLDERS)
         return [holder for (holder,) in cursor.fetchall()]
+
+
+def is_refused() -> bool:
+    """Whether a sealer is at work and refuses to seal."""
+    with connection.cursor() as cursor:
+        cursor.execute(REFUSING, [REFUSES])
+        return cursor.fetchone() is not None

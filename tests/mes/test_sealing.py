@@ -24,6 +24,7 @@ from mes.eventlog.base import canonical
 from mes.eventlog.sealing import LEAF_FIELDS, Sealer, leaf_content, load_key, public_keys
 from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import Verdict, verify
+from mes.eventlog.waiting import REFUSES, is_refused
 from mes.eventlog.witness import WitnessAhead
 from mes.guards import OPEN_EPOCH
 from mes.models import Epoch, EventRecord, Leaf, Person, Seal
@@ -134,6 +135,70 @@ def test_whoever_only_reads_does_not_keep_the_sealer_waiting(
     with cluster.connect(SUPERUSER, connections.settings["default"]["NAME"]) as other:
         other.execute("SELECT pg_advisory_lock(hashtext('mes_seal'))")
         assert seal() == 2
+
+
+@pytest.mark.parametrize("login", [Role.AUDITOR.login, Role.SEALER.login])
+def test_an_open_transaction_of_a_role_that_cannot_write_the_log_holds_nothing_back(
+    seal: Callable[[], int], cluster: Cluster, login: str
+) -> None:
+    with (
+        cluster.connect(login, connections.settings["default"]["NAME"]) as other,
+        other.transaction(force_rollback=True),
+    ):
+        other.execute(f"ALTER ROLE {login} SET work_mem = '8MB'".encode())
+        happen(make_person())
+        assert seal() == 2
+
+
+def test_what_may_yet_write_is_waited_for_beside_what_only_reads(
+    seal: Callable[[], int], cluster: Cluster
+) -> None:
+    """A reader that may become a writer is one."""
+    database = connections.settings["default"]["NAME"]
+    with (
+        cluster.connect(SUPERUSER, database) as superuser,
+        cluster.connect(Role.AUDITOR.login, database) as reader,
+    ):
+        superuser.execute("GRANT lamina_app TO lamina_auditor WITH INHERIT FALSE")
+        try:
+            with reader.transaction(force_rollback=True):
+                reader.execute("ALTER ROLE lamina_auditor SET work_mem = '8MB'")
+                happen(make_person())
+                assert seal() == 0
+                superuser.execute("REVOKE lamina_app FROM lamina_auditor")
+                assert seal() == 2
+                with superuser.transaction():
+                    superuser.execute("SELECT pg_current_xact_id()")
+                    happen(make_person())
+                    assert seal() == 0
+        finally:
+            superuser.execute("REVOKE lamina_app FROM lamina_auditor")
+    assert seal() == 2
+
+
+def test_a_sealer_that_refuses_is_told_by_health_at_once(
+    seal: Callable[[], int], cluster: Cluster, witness: Path, client: Client
+) -> None:
+    """An old backup was put back: the witness knows a later seal. Nothing waits for long yet."""
+    happen(make_person())
+    assert seal() == 2
+    assert client.get("/healthz").json()["seals"] == "up"
+    with acting_as(cluster, Role.SEALER.login):
+        with sealing._outlived():
+            raise WitnessAhead("The witness knows a seal")
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SHOW application_name")
+            assert cursor.fetchone() == (REFUSES,)
+        assert is_refused()
+        sealing._call_itself("")
+        assert not is_refused()
+    with cluster.connect(Role.SEALER.login, connections.settings["default"]["NAME"]) as sealer:
+        sealer.execute("SELECT set_config('application_name', %s, false)", [REFUSES])
+        answer = client.get("/healthz")
+        assert (answer.json()["seals"], answer.status_code) == ("refused", 200)
+    with cluster.connect(Role.AUDITOR.login, connections.settings["default"]["NAME"]) as other:
+        other.execute("SELECT set_config('application_name', %s, false)", [REFUSES])
+        assert client.get("/healthz").json()["seals"] == "up"
 
 
 def test_a_sealer_that_has_to_wait_says_so(
@@ -489,7 +554,9 @@ def test_the_commands_seal_and_verify(committed_db: None, cluster: Cluster, tmp_
     run = _commands(cluster, tmp_path)
     assert "4 new leaves" in run("seal", "--once", role="sealer").stdout
     found = run("verify", "--json")
-    assert (found.returncode, json.loads(found.stdout.splitlines()[-1])["result"]) == (0, "VALID")
+    assert (found.returncode, json.loads(found.stdout.splitlines()[-1])["result"]) == (0, "VALID"), (
+        found.stdout
+    )
     tamper(cluster, f"UPDATE mes_person SET full_name = 'Somebody Else' WHERE id = {person.pk}")
     found = run("verify", "--json")
     assert found.returncode == 1
@@ -499,7 +566,7 @@ def test_the_commands_seal_and_verify(committed_db: None, cluster: Cluster, tmp_
 def _commands(cluster: Cluster, place: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     environment = cluster.environment(connections.settings["default"]["NAME"]) | {
         "LAMINA_VAR": str(place),
-        "DJANGO_SETTINGS_MODULE": "tests.mes.rig.settings",
+        "DJANGO_SETTINGS_MODULE": "mes.settings",
         "PATH": os.environ["PATH"],
     }
 

@@ -1,16 +1,22 @@
 """`verify` names what was altered of the log's own workings, and of what guards the database."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.db import connections
 
-from mes.columnguards import check_name
+from mes.columnguards import check_name, columns_of
 from mes.embedded.roles import SUPERUSER, Role
+from mes.eventlog.catalogs import rows, servers_own_names
 from mes.eventlog.deliverycheck import check_clock, check_deliveries
 from mes.eventlog.findings import Bad
 from mes.eventlog.guardcheck import check_guards
+from mes.eventlog.historycheck import check_table
+from mes.eventlog.momentcheck import check_moments
 from mes.eventlog.schedules import tick
+from mes.eventlog.schemacheck import SCHEMA, WRITTEN, schema_text
+from mes.eventlog.sealing import Sealer, load_key, public_keys
 from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import verify
 from mes.models import Delivery, DeliveryStatus, EventRecord, Person
@@ -23,6 +29,8 @@ from tests.servers import Cluster
 
 pytestmark = [pytest.mark.requirement("K-01"), pytest.mark.requirement("P11-10a")]
 DATABASE_WIDE = {
+    "ALTER ROLE lamina_owner SUPERUSER BYPASSRLS": "ALTER ROLE lamina_owner NOSUPERUSER NOBYPASSRLS",
+    "CREATE ROLE rig_eve IN ROLE lamina_owner": "DROP ROLE rig_eve",
     "ALTER ROLE lamina_app SUPERUSER": "ALTER ROLE lamina_app NOSUPERUSER",
     "GRANT lamina_owner TO lamina_app": "REVOKE lamina_owner FROM lamina_app",
 }
@@ -38,9 +46,18 @@ GUARDS = {
     "ALTER FUNCTION mes_keep_change() SECURITY INVOKER": "the function mes_keep_change was replaced",
     "ALTER FUNCTION mes_keep_change() SET timezone = 'Asia/Kolkata'": "the function mes_keep_change was replaced",
     "ALTER FUNCTION mes_keep_change() OWNER TO lamina_app": "the function mes_keep_change belongs to lamina_app",
-    "CREATE FUNCTION mine() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT'": "the function mine, which runs as another, is none of Lamina's",
+    "ALTER FUNCTION mes_current_epoch() IMMUTABLE": "the function mes_current_epoch was replaced",
+    "CREATE FUNCTION mine() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT'": "the function mine() is none of Lamina's",
+    "CREATE FUNCTION mes_refuse(integer) RETURNS integer LANGUAGE sql AS 'SELECT 1'": "the function mes_refuse(integer) is none of Lamina's",
+    "CREATE AGGREGATE max (bigint) (SFUNC = int8larger, STYPE = bigint)": "the aggregate max(bigint) is none of Lamina's",
+    "CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)": "the operator =(text,text) is none of Lamina's",
+    "CREATE CAST (date AS bytea) WITH INOUT AS ASSIGNMENT": "the cast date as bytea is none of Lamina's",
+    "CREATE VIEW public.mine AS SELECT 1 AS one": "the view mine is none of Lamina's",
+    "CREATE SCHEMA mine": "the schema mine is none of Lamina's",
+    "CREATE DOMAIN public.mine AS text": "the type mine is none of Lamina's",
+    "CREATE TABLE heir () INHERITS (mes_event)": "heir inherits from mes_event",
     "ALTER TABLE mes_event OWNER TO lamina_app": "mes_event belongs to lamina_app",
-    "CREATE RULE mine AS ON INSERT TO mes_field_change DO INSTEAD NOTHING": "mes_field_change has a rule or a policy, or is no table",
+    "CREATE RULE mine AS ON INSERT TO mes_field_change DO INSTEAD NOTHING": "the rule on mes_field_change is none of Lamina's",
     "ALTER TABLE mes_event ENABLE ROW LEVEL SECURITY": "mes_event has a rule or a policy, or is no table",
     "GRANT UPDATE, DELETE ON mes_event TO lamina_app": "mes_event: lamina_app was given DELETE, UPDATE",
     "GRANT INSERT (tx) ON mes_event TO lamina_app": "mes_event: lamina_app was given INSERT (tx)",
@@ -49,9 +66,31 @@ GUARDS = {
     f"ALTER TABLE mes_seal DROP CONSTRAINT {check_name(TABLES['mes_seal'])}": "mes_seal: the check ",
     f"ALTER TABLE mes_seal DROP CONSTRAINT {check_name(TABLES['mes_seal'])}; ALTER TABLE mes_seal ADD CONSTRAINT "
     f"{check_name(TABLES['mes_seal'])} CHECK (true)": "mes_seal: the check ",
+    "ALTER TABLE quality_gauge DROP CONSTRAINT gauge_accuracy": "quality_gauge: the constraint gauge_accuracy was dropped",
+    "ALTER TABLE mes_account DROP CONSTRAINT mes_account_username_key": "mes_account: the constraint mes_account_username_key was dropped",
+    "ALTER TABLE mes_event DROP CONSTRAINT event_stream_version": "mes_event: the constraint event_stream_version was dropped",
+    "DO $$ BEGIN EXECUTE (SELECT format('ALTER TABLE quality_calibration DROP CONSTRAINT %I', conname) FROM pg_constraint WHERE conrelid = 'quality_calibration'::regclass AND contype = 'f' LIMIT 1); END $$": "quality_calibration: the constraint quality_calibration_",
+    "ALTER TABLE mes_event ALTER reason DROP NOT NULL": "mes_event: the column reason was changed",
+    "ALTER TABLE mes_event ALTER recorded_at SET DEFAULT statement_timestamp() - interval '3 hours'": "mes_event: the column recorded_at was changed",
+    "ALTER TABLE mes_event ADD COLUMN mine text": "mes_event: the column mine is none of Lamina's",
+    "ALTER TABLE quality_gauge ALTER accuracy_mm TYPE numeric": "quality_gauge: the column accuracy_mm was changed",
+    "CREATE UNIQUE INDEX mine ON mes_event (actor, pos)": "mes_event: the index mine is none of Lamina's",
+    "ALTER SEQUENCE mes_event_pos_seq CACHE 5": "mes_event: the sequence mes_event_pos_seq was changed",
+    "ALTER TABLE mes_epoch SET UNLOGGED": "mes_epoch: the table was changed",
+    "ALTER SCHEMA public OWNER TO lamina_app": "the role lamina_app: makes tables",
+    "ALTER DATABASE {database} SET search_path = public": "a setting for everybody: search_path=public",
     "GRANT CREATE ON SCHEMA public TO lamina_app": "the role lamina_app: makes tables",
     "ALTER ROLE lamina_app IN DATABASE {database} SET session_replication_role = replica": "a setting for lamina_app: session_replication_role=replica",
 }  # fmt: skip
+
+
+TYPES = """
+    SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 'mes_person'::regclass AND attnum > 0
+"""
+SHADOW = """
+    CREATE FUNCTION public.jsonb_build_object({types}) RETURNS jsonb LANGUAGE sql STABLE AS
+    $$ SELECT row FROM public.mes_field_change WHERE table_name = 'mes_person' ORDER BY id DESC LIMIT 1 $$
+"""
 
 
 def first(check: Callable[[], Iterator[Bad]]) -> str:
@@ -77,6 +116,31 @@ def delivered(drain: Callable[[], int]) -> Iterator[list[int]]:
         yield happened
 
 
+def test_an_event_that_the_database_recorded_too_early(
+    committed_db: None, cluster: Cluster, tmp_path: Path
+) -> None:
+    """A default that was shifted for a while and put back: only what was written meanwhile tells."""
+    person = make_person()
+    happen(person)
+    tamper(cluster, "UPDATE mes_event SET recorded_at = recorded_at - interval '1 day'")
+    with acting_as(cluster, Role.SEALER.login):
+        Sealer(load_key(tmp_path), tmp_path / "witness").seal_once()
+    assert first(check_moments) == ""
+    late = happen(person)
+    tamper(cluster, f"UPDATE mes_event SET recorded_at = recorded_at - interval '3 hours' WHERE pos = {late}")
+    assert first(check_moments).startswith(f"pos {late}: recorded 10")
+    assert first(check_moments).endswith("s earlier than the seal before it")
+    last = happen(person)
+    tamper(cluster, f"UPDATE mes_event SET recorded_at = recorded_at - interval '9 hours' WHERE pos = {last}")
+    assert first(check_moments).startswith(f"pos {last}: recorded 21")
+    bad = verify(keys=public_keys(tmp_path), witness=None).first_bad
+    assert bad == {"what": "moment", "where": first(check_moments), "pos": last}
+    with acting_as(cluster, Role.SEALER.login):
+        Sealer(load_key(tmp_path), tmp_path / "witness").seal_once()
+    tamper(cluster, f"UPDATE mes_event SET recorded_at = recorded_at + interval '6 hours' WHERE pos = {last}")
+    assert first(check_moments).startswith(f"pos {late}: recorded 10")
+
+
 def test_untouched_guards_are_as_they_should_be(committed_db: None, cluster: Cluster) -> None:
     assert list(check_guards()) == []
     for login in (Role.AUDITOR.login, Role.OWNER.login):
@@ -88,9 +152,7 @@ def test_untouched_guards_are_as_they_should_be(committed_db: None, cluster: Clu
 def test_a_guard_that_is_no_more(committed_db: None, cluster: Cluster, change: str) -> None:
     tamper(
         cluster,
-        change.format(database=connections.settings["default"]["NAME"])
-        if "IN DATABASE" in change
-        else change,
+        change.format(database=connections.settings["default"]["NAME"]) if "{database}" in change else change,
     )
     assert first(check_guards).startswith(GUARDS[change])
     bad = verify(keys={}, witness=None).first_bad
@@ -98,15 +160,44 @@ def test_a_guard_that_is_no_more(committed_db: None, cluster: Cluster, change: s
     assert bad["what"] == "guard"
 
 
+def test_a_function_that_gives_the_old_value_back(committed_db: None, cluster: Cluster) -> None:
+    """Its arguments fit exactly, so it would be taken before the server's own: neither is it taken, nor does it go unseen."""
+    make_person()
+    columns = [name for name in columns_of(TABLES["mes_person"]) if name not in TABLES["mes_person"].beside]
+    with cluster.connect(SUPERUSER, connections.settings["default"]["NAME"]) as superuser:
+        types: dict[str, str] = dict(superuser.execute(TYPES).fetchall())
+        shadow = SHADOW.format(types=", ".join(f"text, {types[name]}" for name in columns))
+        superuser.execute(shadow.encode())
+    tamper(cluster, "UPDATE mes_person SET timezone = 'Europe/Paris'")
+    assert "timezone differs from the last change" in first(lambda: check_table(TABLES["mes_person"]))
+    assert first(check_guards).startswith("the function jsonb_build_object(text,bigint")
+    assert verify(keys={}, witness=None).result == "ALTERED"
+
+
 @pytest.mark.parametrize("change", DATABASE_WIDE)
 def test_a_role_that_may_more_than_it_should(committed_db: None, cluster: Cluster, change: str) -> None:
+    role = "lamina_owner" if "lamina_app" not in change else "lamina_app"
     with cluster.connect(SUPERUSER) as superuser:
         superuser.execute(change.encode())
         try:
-            assert first(check_guards).startswith("the role lamina_app: ")
+            assert first(check_guards).startswith(f"the role {role}: ")
         finally:
             superuser.execute(DATABASE_WIDE[change].encode())
     assert first(check_guards) == ""
+
+
+def test_what_is_set_for_a_role_is_found(committed_db: None, cluster: Cluster) -> None:
+    with cluster.connect(SUPERUSER) as superuser:
+        superuser.execute("ALTER ROLE lamina_app SET search_path = 'public'")
+        try:
+            assert first(check_guards) == "a setting for lamina_app: search_path=public"
+        finally:
+            superuser.execute("ALTER ROLE lamina_app RESET search_path")
+
+
+def test_the_schema_is_what_the_migrations_make(committed_db: None) -> None:
+    with servers_own_names():
+        assert WRITTEN.read_text() == schema_text(rows(SCHEMA)), "run: manage.py catalogue --schema"
 
 
 def test_an_operators_own_role_may_read(committed_db: None, cluster: Cluster) -> None:

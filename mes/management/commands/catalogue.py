@@ -1,10 +1,17 @@
-"""Write docs/events.md, docs/handlers.md and docs/gates.md: everything that is registered, in its own words."""
+"""Write docs/events.md, docs/handlers.md and docs/gates.md: everything that is registered, in its own words; and with
+`--schema` what the migrations make of an empty database, with which `verify` compares."""
 
 from __future__ import annotations
 
 import inspect
+import os
+import subprocess
+import sys
+from argparse import ArgumentParser
 from collections.abc import Iterable
 from dataclasses import fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.apps import apps
@@ -12,7 +19,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from mes.apps import LaminaPackage
+from mes.backup.drilling import serving
+from mes.embedded.layout import Layout
+from mes.embedded.roles import Role, connect, embedded_address, password_file
 from mes.eventlog.base import EVENT_TYPES
+from mes.eventlog.schemacheck import SCHEMA, WRITTEN, schema_text
 from mes.eventlog.subscriptions import HANDLERS, Handler
 from mes.lifecycle import GATES
 
@@ -22,7 +33,14 @@ NOTE = "Written by `manage.py catalogue` from the code; a test compares them. Do
 class Command(BaseCommand):
     help = __doc__
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--schema", action="store_true", help="write the schema; it takes half a minute")
+
+    def handle(self, *, schema: bool, **_: Any) -> None:
+        if schema:
+            WRITTEN.write_text(_fresh_schema(), encoding="utf-8")
+            self.stdout.write(str(WRITTEN.relative_to(settings.BASE_DIR)))
+            return
         for name, text in pages().items():
             (settings.BASE_DIR / "docs" / name).write_text(text, encoding="utf-8")
             self.stdout.write(f"docs/{name}")
@@ -31,6 +49,27 @@ class Command(BaseCommand):
 def pages() -> dict[str, str]:
     """File name to content."""
     return {"events.md": events_page(), "handlers.md": handlers_page(), "gates.md": gates_page()}
+
+
+def _fresh_schema() -> str:
+    """What an empty PostgreSQL of its own holds once it is prepared."""
+    with TemporaryDirectory(prefix="lamina-schema-") as folder:
+        Path(folder).chmod(0o711)
+        layout = Layout(Path(folder) / "var")
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "LAMINA_"))
+        }
+        with serving(layout):
+            subprocess.run(  # our own command
+                [sys.executable, "manage.py", "prepare_database", "--quiet"],
+                cwd=settings.BASE_DIR,
+                env=inherited | {"LAMINA_VAR": str(layout.root)},
+                check=True,
+            )
+            owner = Role.OWNER.login
+            with connect(embedded_address(owner, layout, password_file(owner, layout))) as database:
+                database.execute("SET search_path = pg_catalog, pg_temp")
+                return schema_text(database.execute(SCHEMA).fetchall())
 
 
 def events_page() -> str:
