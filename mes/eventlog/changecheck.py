@@ -8,7 +8,7 @@ the server, so nothing is kept in memory.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, cast
 
@@ -20,6 +20,8 @@ from mes.eventlog.findings import Bad
 from mes.tables import ROOTS, TABLES, Table
 
 REBASED = "mes.history_rebase"
+EVERYTHING = "true"
+THESE = "(c.table_name, c.row_id) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"
 
 # `rules`: of each table the root that speaks for its rows, and others of which any stream does.
 UNSPOKEN = """
@@ -29,7 +31,7 @@ UNSPOKEN = """
             CASE WHEN c.operation = 'rebase' THEN ARRAY['{rebased}'] ELSE r.others END AS others
         FROM mes_field_change c LEFT JOIN jsonb_to_recordset(%s::jsonb)
             AS r(table_name text, root text, others text[], alone boolean) ON r.table_name = c.table_name
-        WHERE r.alone IS NOT TRUE
+        WHERE r.alone IS NOT TRUE AND {scope}
     ), unspoken AS MATERIALIZED (
         SELECT id, table_name, row_id, operation FROM said
         WHERE NOT EXISTS (SELECT 1 FROM mes_event e WHERE e.epoch = said.epoch AND e.tx = said.tx
@@ -50,10 +52,10 @@ REWRITTEN = """
             ON r.table_name = c.table_name
         LEFT JOIN LATERAL (SELECT p.row FROM mes_field_change p
             WHERE p.table_name = c.table_name AND p.row_id = c.row_id AND p.id < c.id ORDER BY p.id DESC LIMIT 1) before ON true
-        WHERE (c.operation = 'insert' AND before.row IS NOT NULL) OR (c.operation = 'update' AND (
-            before.row IS NULL OR r.moving = '{}' OR (c.row - r.moving <> before.row - r.moving
-            AND before.row - r.moving <> (SELECT coalesce(jsonb_object_agg(key, value), '{}')
-                FROM jsonb_each(c.row - r.moving) WHERE before.row ? key))))
+        WHERE {scope} AND ((c.operation = 'insert' AND before.row IS NOT NULL) OR (c.operation = 'update' AND (
+            before.row IS NULL OR r.moving = '{{}}' OR (c.row - r.moving <> before.row - r.moving
+            AND before.row - r.moving <> (SELECT coalesce(jsonb_object_agg(key, value), '{{}}')
+                FROM jsonb_each(c.row - r.moving) WHERE before.row ? key)))))
     )
     SELECT * FROM rewritten ORDER BY id LIMIT 1
 """
@@ -64,12 +66,13 @@ MISDIGESTED = """
         FROM mes_field_change c WHERE c.operation <> 'rebase' AND c.table_name = ANY (%s)
         ORDER BY c.table_name, c.row_id, c.epoch, c.tx, c.id DESC
     ), told AS (
-        SELECT DISTINCT n.table_name, n.row_id, e.record_schema, e.record_digest, n.id,
+        SELECT DISTINCT ON (n.id) n.table_name, n.row_id, e.record_schema, e.record_digest, n.id,
             md5((SELECT jsonb_object_agg(key, value) FROM jsonb_each(n.row) WHERE key = ANY (r.columns))::text) AS state
         FROM ended n JOIN jsonb_to_recordset(%s::jsonb) AS r(table_name text, root text, schema int, columns text[])
             ON r.table_name = n.table_name
         JOIN mes_event e ON e.epoch = n.epoch AND e.tx = n.tx AND e.stream_type = r.root AND e.stream_id = n.row_id
             AND e.record_schema = r.schema
+        ORDER BY n.id, e.version DESC
     ), copied AS MATERIALIZED (
         SELECT max(id) AS id, table_name, row_id FROM told GROUP BY table_name, row_id, record_schema, record_digest
         HAVING count(DISTINCT state) > 1
@@ -84,17 +87,28 @@ MISDIGESTED = """
 def check_changes() -> Iterator[Bad]:
     """The first change that no event explains, the first of what is written once, and the first whose event is about another
     state of its row."""
-    rules = json.dumps(_rules())
-    for change, table, key, operation in _rows(_unspoken(), rules):
-        yield Bad("history", f"{table}/{key}: {operation} without an event (change {change})")
-    for change, table, key, operation, names in _rows(REWRITTEN, json.dumps(_moving())):
-        what = f"{names} is written once" if names else "the row is written once"
-        yield Bad("history", f"{table}/{key}: {operation} of what stands: {what} (change {change})")
+    yield from _explained(EVERYTHING)
     roots = [table.name for table in _kept() if table.root]
     for change, table, key in _rows(MISDIGESTED, roots, json.dumps(_covered())):
         yield Bad(
             "history", f"{table}/{key}: the digest of its event is that of another state (change {change})"
         )
+
+
+def changes_at_fault(rows: Iterable[tuple[str, str]]) -> Iterator[Bad]:
+    """Of some rows alone, by table and key: the first change that no event explains, and the first of what is written once."""
+    wanted = list(rows)
+    yield from _explained(THESE, [table for table, _ in wanted], [key for _, key in wanted])
+
+
+def _explained(scope: str, *rows: list[str]) -> Iterator[Bad]:
+    unspoken = UNSPOKEN.format(stream=_stream(), rebased=REBASED, scope=scope)
+    for change, table, key, operation in _rows(unspoken, json.dumps(_rules()), *rows):
+        yield Bad("history", f"{table}/{key}: {operation} without an event (change {change})")
+    rewritten = REWRITTEN.format(scope=scope)
+    for change, table, key, operation, names in _rows(rewritten, json.dumps(_moving()), *rows):
+        what = f"{names} is written once" if names else "the row is written once"
+        yield Bad("history", f"{table}/{key}: {operation} of what stands: {what} (change {change})")
 
 
 def _kept() -> list[Table]:
@@ -144,15 +158,15 @@ def _digested(table: Table, schema: int) -> list[str]:
 
 
 @cache
-def _unspoken() -> str:
+def _stream() -> str:
+    """SQL: the key of the stream that speaks for a change `c`."""
     paths = "\n".join(
         f"WHEN '{table.name}' THEN {_leading(table, path)}"
         for table in _kept()
         for path in table.spoken.values()
         if path
     )
-    stream = f"CASE c.table_name {paths} ELSE c.row_id END"
-    return UNSPOKEN.format(stream=stream, rebased=REBASED)
+    return f"CASE c.table_name {paths} ELSE c.row_id END"
 
 
 def _leading(table: Table, path: str) -> str:
