@@ -41,7 +41,7 @@ UNSPOKEN = """
     )
     SELECT * FROM unspoken ORDER BY id LIMIT 1
 """
-# `moving`: the columns that may change once a row stands; null where all of them may. Keys that only the newer row has
+# `moving`: the columns that may change once a row stands; none of a row that is written once. Keys that only the newer row has
 # came with a migration.
 REWRITTEN = """
     WITH rewritten AS MATERIALIZED (
