@@ -115,7 +115,8 @@ import json, resource, time
 import django
 django.setup()
 from django.db import transaction
-from mes.eventlog.historycheck import SETTINGS, _differing, _gone, _rows, _unspoken
+from mes.eventlog.changecheck import check_changes
+from mes.eventlog.historycheck import SETTINGS, _differing, _gone, _rows
 from mes.tables import TABLES
 found = {}
 with transaction.atomic():
@@ -126,8 +127,8 @@ with transaction.atomic():
         found[name] = round(time.monotonic() - started, 2)
         assert bad == [], bad
     started = time.monotonic()
-    list(_unspoken())
-    found["without an event"] = round(time.monotonic() - started, 2)
+    list(check_changes())
+    found["changes explained"] = round(time.monotonic() - started, 2)
 found["memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 print(json.dumps(found))
 """

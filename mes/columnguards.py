@@ -48,6 +48,15 @@ def columns_of(declared: Table) -> list[str]:
     return [field.column for field in declared.model._meta.concrete_fields if field.column]
 
 
+def as_kept(column: str) -> str:
+    """SQL of a hidden column as the history has it: the SHA-256 (hex) of its value as text; null where it has none.
+
+    A stored verifier is a salted argon2 hash or a keyed hash of a random secret, so its digest, which stands in the log for
+    good, helps nobody to guess what it was made from.
+    """
+    return f"encode(sha256(convert_to(to_jsonb({column}) #>> '{{}}', 'UTF8')), 'hex')"
+
+
 def readable_condition(declared: Table) -> str:
     """SQL that holds where every moment and number of a row can be read; empty where it has none."""
     if declared.model is None or declared.kind not in ("record", "working"):

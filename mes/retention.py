@@ -159,6 +159,7 @@ for _root, _why in (
     ("mes.role_grant", "what a person was entitled to stands behind the person's signatures"),
     ("mes.contact", "it belongs to a person"),
     ("mes.passkey", "signatures were made with it"),
+    ("mes.access_token", "facts were written with it"),
     ("mes.federated_identity", "signatures were made after such a sign-in"),
     ("mes.reproofing", "it shows that a signer's identity was confirmed"),
     ("mes.certification_letter", "it stands for every signature (11.100(c))"),
@@ -204,7 +205,6 @@ kept_with("mes.patient", "mes_patient_identity", by="patient_id")
 kept_with("mes.patient", "mes_identity_view", by="patient_id")
 for _root in ("mes.emergency_access", "mes.erasure_request", "mes.reporting_line", "mes.vault_rotation"):
     retained_for_good(_root, "R-SEC", "R-HIPAA-6Y", because="it shows who could see whom, and who decided")
-kept_with("mes.account", "mes_access_token", by="account_id")
 kept_with("mes.retention_clock", "mes_retention_period", by="clock_id")
 
 

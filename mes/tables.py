@@ -10,6 +10,9 @@ covers the fields that a numbered schema lists; a schema, once used, is kept for
 
 Record and working tables have a *history* (`mes.models.FieldChange`, 21 CFR 11.10(e)): a trigger keeps every new row, and
 `manage.py verify` compares. What has none says why, here and nowhere else.
+
+A change of a row is explained only by an event of the same transaction on the stream that *speaks* for it: the row's own
+where it is a root, else the one that `spoken` names. Columns of a root that its digest leaves out are written once.
 """
 
 from __future__ import annotations
@@ -51,6 +54,7 @@ class Table:
     no_history: str = ""
     without_event: str = ""
     given: tuple[str, ...] = ()
+    spoken: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_history(self) -> bool:
@@ -137,6 +141,7 @@ def table(
     no_history: str = "",
     without_event: str = "",
     given: tuple[str, ...] = (),
+    spoken: Mapping[str, str] | None = None,
 ) -> Callable[[M], M]:
     """Class decorator of every model: says what its table is. A root names its stream type and digest schemas.
 
@@ -144,15 +149,19 @@ def table(
     only large, they stand in the history as a digest. `beside` names the columns that are no part of the record: they
     have no history. `no_history` says why a whole table has none, `without_event` why its rows may come to be in a
     transaction that publishes nothing. `given` names the columns that the database alone fills: nobody may insert a value of
-    their own.
+    their own. `spoken` names the roots whose events speak for rows that are no roots, each with the foreign keys that lead
+    from the row to it (`inspection__device`), or with nothing where any stream of that root does. A root that has one
+    besides may change in every column: only its own events tell its digest.
     """
     if bool(root) != bool(digest):
         raise RegistrationError("a root has a digest schema, and nothing else has one")
+    if root and any((spoken or {}).values()):
+        raise RegistrationError("a root speaks for itself, beside streams of any kind")
 
     def declare(model: M) -> M:
         declared = Table(
             model._meta.db_table, kind, model, root, dict(digest or {}), stage, secret, beside, digested, no_history,
-            without_event, given,
+            without_event, given, dict(spoken or {}),
         )  # fmt: skip
         TABLES.add(declared.name, declared)
         if root:

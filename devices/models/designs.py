@@ -12,7 +12,9 @@ from mes.models import Artefact, Person, Signature
 from mes.tables import StageGuard, table
 
 
-@table("working", stage=StageGuard("status", ("requested",), DESIGN_PAIRS))
+@table(
+    "working", stage=StageGuard("status", ("requested",), DESIGN_PAIRS), spoken={"devices.device": "device"}
+)
 class Design(models.Model):
     """One revision of a device's design.
 

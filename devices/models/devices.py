@@ -35,7 +35,12 @@ OUT = (Stage.RELEASED, Stage.SHIPPED, Stage.DELIVERED)
 @table(
     "working",
     root="devices.device",
-    digest={1: FIELDS, 2: (*FIELDS, "holds"), 3: (*FIELDS, "holds", "tracked_as", "quantity", *COUNTS)},
+    digest={
+        1: FIELDS,
+        2: (*FIELDS, "holds"),
+        3: (*FIELDS, "holds", "tracked_as", "quantity", *COUNTS),
+        4: (*FIELDS, "holds", "tracked_as", "quantity", *COUNTS, "changed_at"),
+    },
     stage=StageGuard("stage", ("planned",), DEVICE_PAIRS),
 )
 class Device(models.Model):

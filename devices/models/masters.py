@@ -34,7 +34,11 @@ APPROVAL = ("status", "author_id", "approval_id")
 @table(
     "working",
     root="devices.master",
-    digest={1: (*FIRST_SPECIFICATION, *APPROVAL), 2: (*SPECIFICATION, *APPROVAL)},
+    digest={
+        1: (*FIRST_SPECIFICATION, *APPROVAL),
+        2: (*SPECIFICATION, *APPROVAL),
+        3: (*SPECIFICATION, *APPROVAL, "effective_at"),
+    },
     stage=StageGuard("status", ("draft",), DEFINITION_PAIRS),
 )
 class DeviceMaster(models.Model):

@@ -12,7 +12,11 @@ from mes.models import Artefact, Person, Signature
 from mes.tables import StageGuard, table
 
 
-@table("working", stage=StageGuard("status", ("recorded",), SEGMENTATION_PAIRS))
+@table(
+    "working",
+    stage=StageGuard("status", ("recorded",), SEGMENTATION_PAIRS),
+    spoken={"devices.device": "device"},
+)
 class Segmentation(models.Model):
     """A mask and its surface mesh with the tool and parameters that made them. LPS mm, volumes in mL.
 

@@ -11,7 +11,7 @@ from mes.models import Artefact, Person
 from mes.tables import StageGuard, table
 
 
-@table("working", stage=StageGuard("status", ("received",), STUDY_PAIRS))
+@table("working", stage=StageGuard("status", ("received",), STUDY_PAIRS), spoken={"devices.device": "device"})
 class Study(models.Model):
     """One upload of images for a device, and what was found in it. Written by `devices.services.studies` alone.
 

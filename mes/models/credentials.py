@@ -22,7 +22,7 @@ RESET_PAIRS = (
 )
 
 
-@table("record", secret=("password",))
+@table("record", secret=("password",), spoken={"mes.account": "account"})
 class FormerPassword(models.Model):
     """A password as it was stored, so that none of the last ten is taken again (ES-16)."""
 
@@ -40,7 +40,10 @@ class FormerPassword(models.Model):
 @table(
     "working",
     root="mes.passkey",
-    digest={1: ("account_id", "credential_id", "state")},
+    digest={
+        1: ("account_id", "credential_id", "state"),
+        2: ("account_id", "credential_id", "state", "name", "credential", "ended_at"),
+    },
     stage=StageGuard("state", (PasskeyState.ISSUED.value,), PASSKEY_PAIRS),
     secret=("credential",),
 )
@@ -119,7 +122,10 @@ class FreshProof(models.Model):
 @table(
     "working",
     root="mes.contact",
-    digest={1: ("person_id", "address", "verified_at", "closed")},
+    digest={
+        1: ("person_id", "address", "verified_at", "closed"),
+        2: ("person_id", "address", "verified_at", "closed", "code"),
+    },
     secret=("code",),
 )
 class Contact(models.Model):
@@ -149,7 +155,18 @@ class Contact(models.Model):
 @table(
     "working",
     root="mes.reset",
-    digest={1: ("account_id", "state", "requested_by_id", "approved_by_id", "channel_id")},
+    digest={
+        1: ("account_id", "state", "requested_by_id", "approved_by_id", "channel_id"),
+        2: (
+            "account_id",
+            "state",
+            "requested_by_id",
+            "approved_by_id",
+            "channel_id",
+            "digest",
+            "expires_at",
+        ),
+    },
     stage=StageGuard("state", (ResetState.REQUESTED.value,), RESET_PAIRS),
     secret=("digest",),
 )
@@ -224,7 +241,12 @@ class SessionActivity(models.Model):
         return f"activity of {self.session_id}"
 
 
-@table("working", root="mes.sign_in_source", digest={1: ("network",)})
+@table(
+    "working",
+    root="mes.sign_in_source",
+    digest={1: ("network",)},
+    spoken={"mes.account": ""},
+)
 class SignInSource(models.Model):
     """An address (an IPv6 network) from which secrets were tried: how many failed in the running window."""
 

@@ -33,6 +33,7 @@ class Patient(models.Model):
         "sealed_birth_date",
         "patient_id_index",
     ),
+    spoken={"mes.patient": "patient", "mes.vault_rotation": ""},
 )
 class PatientIdentity(models.Model):
     """Who the token is: each value sealed under the patient's own data key and bound to its column and row.

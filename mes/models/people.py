@@ -61,10 +61,14 @@ class AccountManager(BaseUserManager["Account"]):
         1: ("username", "person_id", "is_active", "is_service"),
         2: ("username", "person_id", "is_active", "is_service", "locked_until", "must_change"),
         3: ("username", "person_id", "is_active", "is_service", "locked_until", "must_change", "failures"),
+        4: (
+            "username", "person_id", "is_active", "is_service", "locked_until", "must_change", "failures", "password",
+            "password_set_at", "password_short",
+        ),
     },
     secret=("password",),
     beside=("last_login",),
-)
+)  # fmt: skip
 class Account(AbstractBaseUser):
     """A way to sign in. User names are unique without regard to case and are never used again."""
 
@@ -162,7 +166,12 @@ class RoleGrant(models.Model):
         return f"{self.person_id}:{self.role}"
 
 
-@table("working", secret=("digest",))
+@table(
+    "working",
+    root="mes.access_token",
+    digest={1: ("account_id", "name", "prefix", "digest", "expires_at", "revoked")},
+    secret=("digest",),
+)
 class AccessToken(models.Model):
     """A program's or a person's key to the API: only its keyed hash is stored."""
 

@@ -86,7 +86,7 @@ class EmergencyAccess(models.Model):
         return f"E{self.pk:07d}"
 
 
-@table("record")
+@table("record", spoken={"mes.patient": "patient"})
 class IdentityView(models.Model):
     """One look at a patient's identity. The reason stands in its event (EV-10)."""
 

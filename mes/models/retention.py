@@ -30,7 +30,7 @@ class RetentionClock(models.Model):
         return f"{self.record_root}/{self.record_id} until {self.retain_until}"
 
 
-@table("record")
+@table("record", spoken={"mes.retention_clock": "clock"})
 class RetentionPeriod(models.Model):
     """One setting of a clock. Written once, so that no later and shorter one takes a promise back."""
 

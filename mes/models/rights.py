@@ -18,7 +18,7 @@ RIGHT_PAIRS = (
 @table(
     "working",
     root="mes.signing_right",
-    digest={1: ("person_id", "state", "cause")},
+    digest={1: ("person_id", "state", "cause"), 2: ("person_id", "state", "cause", "changed_at")},
     stage=StageGuard("state", (RightState.SUSPENDED.value,), RIGHT_PAIRS),
 )
 class SigningRight(models.Model):
@@ -66,7 +66,7 @@ class Reproofing(models.Model):
         return f"reproofing of {self.person_id}"
 
 
-@table("record")
+@table("record", spoken={"mes.account": "account"})
 class CredentialReview(models.Model):
     """That a manager confirmed an account, its roles and its right to sign (21 CFR 11.300(b))."""
 

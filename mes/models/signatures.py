@@ -16,7 +16,11 @@ from mes.tables import table
         1: (
             "account_id", "person_id", "session_digest", "address", "agent", "opened_at", "last_at", "signed",
             "ended_at", "ended_because",
-        )
+        ),
+        2: (
+            "account_id", "person_id", "session_digest", "address", "agent", "opened_at", "last_at", "signed",
+            "ended_at", "ended_because", "stamp",
+        ),
     },
     secret=("stamp",),
 )  # fmt: skip
@@ -51,7 +55,7 @@ class SigningSeries(models.Model):
         return f"series {self.pk} of account {self.account_id}"
 
 
-@table("record")
+@table("record", spoken={"mes.person": "person"})
 class SigningFailure(models.Model):
     """A signing that was tried and refused for its components. Three in a row end the series (ES-04, ES-15)."""
 
@@ -69,7 +73,7 @@ class SigningFailure(models.Model):
         return f"{self.rule} by person {self.person_id} at {self.at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-@table("record", digested=("content",))
+@table("record", digested=("content",), spoken={"mes.signing_series": "series"})
 class Signature(models.Model):
     """One signing act. `content` is the canonical text that was shown, hashed and signed.
 
@@ -130,7 +134,7 @@ class Signature(models.Model):
         return f"{self.meaning} {self.subject_type}/{self.subject_id} by {self.person_id}"
 
 
-@table("record")
+@table("record", spoken={"mes.signing_series": "signature__series"})
 class SignatureWithdrawal(models.Model):
     """A signature taken back by another one, with the reason. Both rows stay (ES-18)."""
 

@@ -50,7 +50,7 @@ class SigningEnrolment(models.Model):
         return f"enrolment of account {self.account_id}"
 
 
-@table("record")
+@table("record", spoken={"mes.signing_enrolment": "enrolment"})
 class StatementAcceptance(models.Model):
     """A person accepted, by signing, to be accountable for what is signed in their name (11.10(j))."""
 

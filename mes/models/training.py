@@ -114,7 +114,7 @@ class Curriculum(models.Model):
         return f"{self.action}: {self.document_id}"
 
 
-@table("record")
+@table("record", spoken={"mes.person": "person"})
 class TrainingRecord(models.Model):
     """Somebody was trained on one revision. The newest of a person and a revision counts: a failure ends a pass."""
 

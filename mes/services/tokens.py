@@ -54,7 +54,7 @@ def issue_token(*, account: Account, name: str, valid_for: timedelta, actor: Act
         digest=_digest(secret),
         expires_at=timezone.now() + valid_for,
     )
-    publish(account, TokenIssued(account_id=account.pk, token_id=token.pk), actor=actor)
+    publish(token, TokenIssued(account_id=account.pk, token_id=token.pk), actor=actor)
     return f"{MARK}_{prefix}_{secret}"
 
 
@@ -68,7 +68,7 @@ def revoke_token(*, token_id: int, actor: Actor) -> None:
         require(actor, "mes.issue_token")
     token.revoked = True
     token.save(update_fields=["revoked"])
-    publish(token.account, TokenRevoked(account_id=token.account_id, token_id=token.pk), actor=actor)
+    publish(token, TokenRevoked(account_id=token.account_id, token_id=token.pk), actor=actor)
 
 
 @unit_of_work
@@ -79,7 +79,7 @@ def revoke_all_tokens(*, account: Account, actor: Actor) -> None:
     ):
         token.revoked = True
         token.save(update_fields=["revoked"])
-        publish(account, TokenRevoked(account_id=account.pk, token_id=token.pk), actor=actor)
+        publish(token, TokenRevoked(account_id=account.pk, token_id=token.pk), actor=actor)
 
 
 def account_of_token(text: str) -> Account | None:

@@ -80,7 +80,7 @@ class Build(models.Model):
         return f"B{self.pk:07d}"
 
 
-@table("working")
+@table("working", spoken={"printing.build": "build"})
 class BuildItem(models.Model):
     """A device on the plate: the frozen mesh it is made from, and where it lies (4x4, row by row; mm), each unit of a
     lot after the other."""

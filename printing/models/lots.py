@@ -146,7 +146,7 @@ class Container(models.Model):
         return self.label
 
 
-@table("record")
+@table("record", spoken={"printing.lot": "lot"})
 class Consumption(models.Model):
     """Material that left a container: into a build, as a sample, or as waste. Written once, in the lot's unit."""
 

@@ -83,7 +83,7 @@ FIELDS = (
 @table(
     "working",
     root="printing.printer",
-    digest={1: FIELDS, 2: (*FIELDS, "holds")},
+    digest={1: FIELDS, 2: (*FIELDS, "holds"), 3: (*FIELDS, "holds", "operation_since")},
     stage=StageGuard("qualification", (Qualification.COMMISSIONING,), QUALIFICATION_PAIRS),
 )
 class Printer(models.Model):
@@ -140,7 +140,7 @@ class Printer(models.Model):
         return f"M{self.pk:07d}"
 
 
-@table("record")
+@table("record", spoken={"printing.printer": "printer"})
 class QualifiedTriple(models.Model):
     """G-PRN-04: this material, on this printer, with this parameter set and firmware, was shown to work until a date."""
 

@@ -55,7 +55,7 @@ class Export(models.Model):
         return self.stage in (ExportStage.REQUESTED, ExportStage.RUNNING)
 
 
-@table("record")
+@table("record", spoken={"quality.export": "export"})
 class ExportedRecord(models.Model):
     """One device's bundle, as an export wrote it."""
 

@@ -47,7 +47,7 @@ class Gauge(models.Model):
         return f"G{self.pk:07d}"
 
 
-@table("record")
+@table("record", spoken={"quality.gauge": "gauge"})
 class Calibration(models.Model):
     """One calibration, as its certificate tells it. `as_found` is what it found before anything was adjusted."""
 

@@ -11,7 +11,7 @@ from quality.choices import Decision, Outcome
 from quality.models.gauges import Calibration, Gauge
 
 
-@table("record")
+@table("record", spoken={"devices.device": "device"})
 class Inspection(models.Model):
     """A scan of a part, as it arrived."""
 
@@ -52,7 +52,7 @@ class Inspection(models.Model):
         return self.measurement.outcome if hasattr(self, "measurement") else "received"
 
 
-@table("record")
+@table("record", spoken={"devices.device": "inspection__device"})
 class Measurement(models.Model):
     """What a scan said: figures in mm and shares (0..1) against the master's limits, or why it says nothing."""
 
@@ -89,7 +89,7 @@ class Measurement(models.Model):
         return f"{self.outcome} of inspection {self.inspection_id}"
 
 
-@table("record")
+@table("record", spoken={"devices.device": "inspection__device"})
 class Verdict(models.Model):
     """What a person decided about a measurement, by signature."""
 

@@ -95,7 +95,7 @@ class Package(models.Model):
         return self.issued - self.applied - self.destroyed
 
 
-@table("working")
+@table("working", spoken={"quality.package": "package"})
 class PackageContent(models.Model):
     """How many units of a device lie directly in a package; 0 where they were taken out again."""
 

@@ -8,7 +8,7 @@ from mes.models import Person, Signature
 from mes.tables import table
 
 
-@table("record")
+@table("record", spoken={"devices.device": "device"})
 class PostProcessStep(models.Model):
     """One step carried out once, as measured. A repeated step is a row of its own; the last one counts."""
 

@@ -9,7 +9,7 @@ from mes.models import Artefact, Person, Signature
 from mes.tables import table
 
 
-@table("record")
+@table("record", spoken={"devices.device": "device"})
 class RecordReview(models.Model):
     """A reviewer read the audit trail: how many events, up to which position, and the digest of their list."""
 
@@ -30,7 +30,7 @@ class RecordReview(models.Model):
         return f"review of device {self.device_id} up to {self.last_pos}"
 
 
-@table("record")
+@table("record", spoken={"devices.device": "device"})
 class ReleaseDecision(models.Model):
     """A device was released: once, with the checklist as it stood and the record as it was shown."""
 
@@ -51,7 +51,7 @@ class ReleaseDecision(models.Model):
         return f"release of device {self.device_id}"
 
 
-@table("record")
+@table("record", spoken={"devices.device": "device"})
 class Report(models.Model):
     """A report as it was written: canonical JSON and the PDF that shows it."""
 

@@ -14,9 +14,11 @@ from typing import Any
 
 from devices.models import Device
 from mes.eventlog.base import Actor, digest_of
-from mes.models import EventRecord, Signature
+from mes.eventlog.changecheck import changes_at_fault
+from mes.models import Artefact, EventRecord, Signature
 from mes.selectors import stream_of
 from mes.services.signing_seal import integrity_of
+from mes.tables import ROOTS, TABLES
 from printing.models import Consumption, MaterialLot
 from printing.selectors.builds import items_content
 from quality.choices import Decision, Outcome
@@ -27,6 +29,7 @@ from quality.selectors.making import inspections_of
 from quality.selectors.record import (
     builds_of,
     events_in,
+    files_of,
     jobs_of,
     lots_of,
     signatures_in,
@@ -53,6 +56,7 @@ def disagreements(device: Device) -> list[str]:
         _reviews,
         _material,
         _places,
+        _history,
     )
     return [text for check in checks for text in check(device, facts)]
 
@@ -269,6 +273,21 @@ def _consumed(lots: Mapping[int, MaterialLot], jobs: set[int]) -> dict[Any, tupl
         for told in payloads
         if told["job_id"] in jobs
     }
+
+
+def _history(device: Device, _facts: list[Fact]) -> Iterator[str]:
+    """What an event copied beside somebody's own edit does not explain, of every row and file under the record's streams."""
+    streams = [*streams_of(device), *supply_streams_of(device)]
+    rows = [(ROOTS[kind].name, key) for kind, key in streams]
+    rows += [(Signature._meta.db_table, str(row.pk)) for row in signatures_in(streams)]
+    rows += [(Artefact._meta.db_table, sha256) for sha256 in files_of(device)]
+    for table in TABLES.values():
+        for root, path in table.spoken.items():
+            keys = [key for kind, key in streams if kind == root]
+            if path and keys and table.model:
+                found = table.model._default_manager.filter(**{f"{path}__in": keys})
+                rows += [(table.name, str(key)) for key in found.values_list("pk", flat=True)]
+    yield from (bad.where for bad in changes_at_fault(rows))
 
 
 def _places(device: Device, _facts: list[Fact]) -> Iterator[str]:

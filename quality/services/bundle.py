@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ from quality.export.archive import Member, member, stated, write_archive
 from quality.export.content import genealogy_of, newest_moment, record_of, signatures_of
 from quality.export.keys import public_files
 from quality.export.proofs import proofs_for, unsealed
+from quality.reports.agreement import disagreements
 from quality.reports.base import REPORTS
 from quality.reports.page import page_of
 from quality.reports.pdf import write_pdf
@@ -52,11 +54,12 @@ def bundle_of(device: Device, *, wait_s: float = 0.0) -> Bundle:
     """The bundle of a device as its record stands. Seals are waited for up to `wait_s` seconds.
 
     Raises Refused where events are not sealed by then (P11-10b), where a file is missing or altered (G-INT-01), or where
-    the log does not lead to its seals (P11-10a).
+    the log does not lead to its seals or anything else of the record is not as it was written (P11-10a).
     """
     with one_snapshot():
         record = record_of(device)
         signatures, genealogy = signatures_of(record), genealogy_of(device)
+        faults = disagreements(device)
     positions = [event["pos"] for event in record["events"]]
     _wait_for_seals(device, positions, wait_s)
     proofs = _proofs(device, positions)
@@ -72,6 +75,7 @@ def bundle_of(device: Device, *, wait_s: float = 0.0) -> Bundle:
         "verify_record.py": Path(verify_record.__file__).read_bytes(),
         **_keys(proofs, signatures),
     }
+    _refuse_altered(device, [*faults, *faults_in(documents, text)])
     members = [member(path, content) for path, content in documents.items()]
     members += [_artefact(item) for item in record["artefacts"]]
     members.sort(key=lambda one: one.path)
@@ -113,6 +117,27 @@ def _proofs(device: Device, positions: list[int]) -> dict[str, Any]:
             cure="Run `manage.py verify`, which names the first bad position, and do not use the record meanwhile.",
             rule="P11-10a",
         ) from contradiction
+
+
+def faults_in(documents: Mapping[str, bytes], record: bytes) -> list[str]:
+    """What the stand-alone verifier finds in a bundle's documents before they are one. `record`: the record with its unsealed
+    events too."""
+    check = verify_record.Check(io.BytesIO())
+    check.texts = dict(documents)
+    found = check.findings(check.events, check.seals)
+    check.texts["record.json"] = record
+    return [*found, *check.findings(check.streams, check.rows, check.signatures)]
+
+
+def _refuse_altered(device: Device, faults: Sequence[str]) -> None:
+    """No copy says of an altered record that it is good: what `verify_integrity` finds is asked here too (P11-10a)."""
+    if faults:
+        more = f" And {len(faults) - NAMED} more." if len(faults) > NAMED else ""
+        raise Refused(
+            f"ALTERED: the record of {device.code} is not as it was written. {'; '.join(faults[:NAMED])}.{more}",
+            cure="Verify the record at its page, have `manage.py verify` run, and do not use the record meanwhile.",
+            rule="P11-10a",
+        )
 
 
 def _json(value: Any) -> bytes:

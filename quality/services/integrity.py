@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,9 +19,9 @@ from mes.services.artefacts import store
 from quality.export.content import record_of, signatures_of
 from quality.export.keys import public_files
 from quality.export.proofs import proofs_for, unsealed
-from quality.export.verify_record import FAULTS, Check
+from quality.export.verify_record import FAULTS
 from quality.reports.agreement import disagreements
-from quality.services.bundle import one_snapshot
+from quality.services.bundle import faults_in, one_snapshot
 
 VALID, ALTERED, UNVERIFIABLE = "VALID", "ALTERED", "UNVERIFIABLE"
 
@@ -87,16 +86,13 @@ def _check_log(record: dict[str, Any], signatures: dict[str, Any], found: Integr
         found.open.extend(str(reason) for reason in refusal.reasons)
         return
     sealed = {**record, "events": [event for event in record["events"] if event["pos"] not in waiting]}
-    check = Check(io.BytesIO())
-    check.texts = {
+    texts = {
         "record.json": canonical(sealed).encode(),
         "proofs.json": canonical(proofs).encode(),
         "signatures.json": canonical(signatures).encode(),
         **{f"keys/{name}": content for name, content in keys.items()},
     }
-    found.altered.extend(check.findings(check.events, check.seals))
-    check.texts["record.json"] = canonical(record).encode()
-    found.altered.extend(check.findings(check.streams, check.rows, check.signatures))
+    found.altered.extend(faults_in(texts, canonical(record).encode()))
 
 
 def _files(record: dict[str, Any], files: ArtefactStore) -> Iterator[str]:

@@ -7,20 +7,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.db import connections
 from django.test import Client
 from rest_framework.test import APIClient
 
 from devices.models import Device
 from mes.choices import Role
+from mes.embedded.roles import SUPERUSER
+from mes.exceptions import Refused
 from mes.models import Delivery, EventRecord, Person
 from mes.models.eventlog import DeliveryStatus
 from mes.services.artefacts import artefact_path
 from quality.choices import ExportKind
 from quality.export.verify_record import Check
 from quality.models import Export
+from quality.services.bundle import bundle_of
 from quality.services.export import export_next, request_export
 from quality.services.integrity import verify_integrity
 from tests.mes.logins import tamper
+from tests.mes.test_changes_explained import COPIED
 from tests.quality.export.conftest import seal
 from tests.quality.makers import Staff, acting
 from tests.servers import Cluster
@@ -189,6 +194,28 @@ def test_whatever_was_changed_by_hand_is_found(
     found = verify_integrity(Device.objects.get(pk=sealed.pk), acting(auditor))
     assert found.result == "ALTERED"
     assert any(named in text for text in found.altered), found.altered
+
+
+@pytest.mark.requirement("P11-10a")
+def test_a_figure_edited_beside_a_copied_event_is_found_and_not_exported(
+    sealed: Device, cluster: Cluster, auditor: Person, tmp_path: Path
+) -> None:
+    """By the owner, with the trigger off that refuses it; the event is somebody's, sealed like any other."""
+    person = EventRecord.objects.filter(stream_type="mes.person").latest("pos")
+    forged = COPIED.format(root="mes.person", key=person.stream_id)
+    with cluster.connect(SUPERUSER, connections.settings["default"]["NAME"]) as owner:
+        owner.execute(
+            f"BEGIN; ALTER TABLE quality_measurement DISABLE TRIGGER quality_measurement_no_update; "
+            "UPDATE quality_measurement SET figures = jsonb_set(figures, '{maximum_mm}', '0.001'); "
+            f"ALTER TABLE quality_measurement ENABLE TRIGGER quality_measurement_no_update; {forged} COMMIT".encode()
+        )
+    seal(cluster, tmp_path)
+    found = verify_integrity(Device.objects.get(pk=sealed.pk), acting(auditor))
+    assert any("figures" in text for text in found.altered)
+    assert any("quality_measurement/" in text for text in found.altered)
+    with pytest.raises(Refused, match=r"ALTERED.*figures") as refusal:
+        bundle_of(Device.objects.get(pk=sealed.pk))
+    assert refusal.value.reasons[0].rule == "P11-10a"
 
 
 @pytest.mark.requirement("P11-10a")
