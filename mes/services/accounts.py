@@ -38,6 +38,7 @@ from mes.permissions import require
 from mes.selectors import contact_of
 from mes.services.credentials import suspend_right
 from mes.services.messages import send_message
+from mes.services.notices import tell_owner, tell_owner_of
 from mes.services.passkeys import has_passkey
 from mes.services.sessions import end_all_sessions
 from mes.services.tokens import revoke_all_tokens
@@ -108,6 +109,7 @@ def change_password(*, account: Account, password: str, actor: Actor) -> None:
     refuse_password(account, password)
     choose_password(account, password)
     publish(account, PasswordChanged(account_id=account.pk, way="change"), actor=actor)
+    tell_owner_of(account, "the password was changed.")
     end_all_sessions(account=account, cause="password changed", actor=actor)
 
 
@@ -174,6 +176,9 @@ def name_contact(*, person: Person, address: str, actor: Actor) -> Contact:
         person=person, address=address.strip(), code=_keyed(code), named_by=str(actor)
     )
     publish(contact, ContactNamed(person_id=person.pk, contact_id=contact.pk), actor=actor)
+    tell_owner(
+        person, "Another address for alerts and links was named. It counts once its code was given back."
+    )
     text = f"The code is {code}. Type it under 'Your account'.\nIf nobody asked for it, tell your security administrator."
     send = partial(send_message, [contact.address], "Verify this address for Lamina", text)
     afterwards("A code was sent", send)
@@ -194,13 +199,14 @@ def verify_contact(*, contact_id: int, code: str, actor: Actor) -> Contact:
         raise InvalidInput(
             "This is not the code that was sent.", cure="Name the address again.", rule="ES-14"
         )
-    for former in Contact.objects.select_for_update().filter(
-        person_id=contact.person_id, closed=False, verified_at__isnull=False
-    ):
-        _close(former, actor)
+    standing = {"person_id": contact.person_id, "closed": False, "verified_at__isnull": False}
+    former = list(Contact.objects.select_for_update().filter(**standing))
+    for one in former:
+        _close(one, actor)
     contact.verified_at = timezone.now()
     contact.save(update_fields=["verified_at"])
     publish(contact, ContactVerified(person_id=contact.person_id, contact_id=contact.pk), actor=actor)
+    tell_owner(contact.person, "Alerts and links go to another address from now on.", also=former)
     return contact
 
 
@@ -338,6 +344,7 @@ def complete_reset(*, word: str, password: str) -> Account:
     actor = Actor.person(account.person_id) if account.person_id else Actor.system("reset")
     publish(reset, ResetUsed(account_id=account.pk, reset_id=reset.pk), actor=actor)
     publish(account, PasswordChanged(account_id=account.pk, way="reset"), actor=actor)
+    tell_owner_of(account, "a new password was set by the link of a reset.")
     if account.person_id:
         suspend_right(person_id=account.person_id, cause="reset", actor=actor)
     revoke_all_tokens(account=account, actor=actor)

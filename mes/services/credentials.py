@@ -29,7 +29,7 @@ from mes.exceptions import Refused, SignatureRefused
 from mes.models import Account, SigningRight, SignInSource
 from mes.selectors import is_locked
 from mes.services.federation import spend_proof
-from mes.services.passkeys import verified_passkey
+from mes.services.passkeys import refuse_new_passkey, verified_passkey
 from mes.terminals import Terminal
 
 Purpose = Literal["sign-in", "signing"]
@@ -140,7 +140,10 @@ def _is_right(
         return False
     if assertion.startswith(FRESH):
         return spend_proof(account=account, proof=assertion.removeprefix(FRESH), terminal=terminal)
-    return verified_passkey(account=account, assertion=assertion, purpose=purpose) is not None
+    passkey = verified_passkey(account=account, assertion=assertion, purpose=purpose)
+    if passkey is not None and purpose == "signing":
+        refuse_new_passkey(passkey, terminal)
+    return passkey is not None
 
 
 def _password_is_right(account: Account | None, password: str) -> bool:
