@@ -148,7 +148,7 @@ def reviews_waiting() -> QuerySet[Account]:
 
 @worklist("mes.decide_reset", "Decide about a reset", Role.SEC, Role.QAR, Role.SYS, shown=_shown)
 def resets_waiting() -> QuerySet[Account]:
-    """Accounts whose reset waits for a second person (ES-14)."""
+    """Accounts whose reset waits for a second person, or for both (ES-14)."""
     return Account.objects.filter(resets__state=ResetState.REQUESTED)
 
 
@@ -307,7 +307,7 @@ VERBS: dict[str, tuple[str, Verb]] = {
         ),
     ),
     "approve-reset": (
-        "A link went to the owner's verified address.",
+        "Your approval is recorded. Once two administrators have decided, a link goes to the owner's verified address.",
         lambda account, actor, given: approve_reset(
             reset_id=_number(given), actor=actor, reason=_text(given, "reason")
         ),
