@@ -55,6 +55,18 @@ SUSPENDED = {
 }
 
 
+OPENS = {
+    "mes.passkey_enrolled": "A passkey was enrolled.",
+    "mes.passkey_ended": "A passkey was ended.",
+    "mes.token_issued": "A key to the API was made.",
+    "mes.password_changed": "The password was changed.",
+    "mes.contact_named": "Another address was named.",
+    "mes.contact_verified": "The address for alerts and links was changed.",
+    "mes.identity_bound": "An identity of the provider was bound.",
+}
+"""Facts that change how an account is opened, as its owner reads them."""
+
+
 def standing(now: datetime | None = None) -> Q:
     """Grants that count at a moment: approved, begun, neither over nor revoked."""
     moment = now or timezone.now()
@@ -162,6 +174,20 @@ def contact_of(person: Person) -> Contact | None:
 def reproofing_of(person: Person) -> Reproofing | None:
     """The newest look at who a signer is that a second person confirmed."""
     return Reproofing.objects.filter(person=person, confirmed_at__isnull=False).order_by("-pk").first()
+
+
+def changes_of(account: Account, since: datetime) -> QuerySet[EventRecord]:
+    """What changed of the ways into an account, newest first: passkeys, keys, the password, the address, the provider."""
+    rows = {
+        "mes.account": [account.pk],
+        "mes.passkey": account.passkeys.values_list("pk", flat=True),
+        "mes.contact": Contact.objects.filter(person_id=account.person_id or 0).values_list("pk", flat=True),
+        "mes.federated_identity": account.identities.values_list("pk", flat=True),
+    }
+    wanted = Q(pk__in=[])
+    for kind, keys in rows.items():
+        wanted |= Q(stream_type=kind, stream_id__in=[str(key) for key in keys])
+    return EventRecord.objects.filter(wanted, type__in=OPENS, recorded_at__gte=since).order_by("-pos")
 
 
 def review_due(account: Account) -> datetime:

@@ -233,7 +233,8 @@ class RecordReviewed(Event, name="quality.record_reviewed", terminal=True):
 class DeviceReleased(Event, name="quality.device_released"):
     """A releaser who took no part in making the device released it: with the whole checklist and its evidence.
 
-    `record_sha256` is the record as it was shown, stored as a file and bound by the signature.
+    `record_sha256` is the record as it was shown, stored as a file and bound by the signature; `genealogy` the digest of the
+    links from material to device, which a copy of the record is compared with.
     """
 
     device_id: int
@@ -242,6 +243,7 @@ class DeviceReleased(Event, name="quality.device_released"):
     record_sha256: str
     checklist: list[dict[str, Any]]
     quantity: int = 1
+    genealogy: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,11 +120,24 @@ def measurement_is_set_aside_by_another(inspection: Inspection) -> Parts:
     return {sender: "sent this scan"} if sender is not None else {}
 
 
-@segregated("quality.dispose_nonconformance", cure="A second person from quality approves.")
-def disposition_is_approved_by_another(found: Nonconformance) -> Parts:
-    """Who owns and proposed a disposition does not approve it."""
-    owner = found.proposed_by_id
-    return {owner: "proposed this disposition"} if owner is not None else {}
+@segregated(
+    "quality.dispose_nonconformance",
+    "quality.void_nonconformance",
+    cure="A second person from quality decides, who had no part in it.",
+)
+def finding_is_decided_by_another(found: Nonconformance) -> Parts:
+    """Who opened a nonconformance, or proposed its disposition, neither approves the disposition nor voids it."""
+    said = {
+        found.opened_by_id: "opened this nonconformance",
+        found.proposed_by_id: "proposed this disposition",
+    }
+    return {person: did for person, did in said.items() if person is not None}
+
+
+@segregated("quality.void_nonconformance", cure="Somebody from quality who did not make the device decides.")
+def finding_is_voided_by_no_maker(found: Nonconformance) -> Parts:
+    """Who printed or post-processed a device does not void what was found about it."""
+    return dict.fromkeys(makers_of(found.device), "took part in making this device")
 
 
 @segregated("quality.close_package", cure="A second person verifies and closes it.")

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from mes.api.base import Acting, NoInput, ReasonInput, given
+from mes.api.secrets import SecretInput, secret_again
 from mes.models import AccessToken, Account, Person
 from mes.scope import known_people
 from mes.selectors import roles_of
@@ -94,7 +95,7 @@ class PersonViewSet(Acting, ListModelMixin, GenericViewSet[Person]):
         return known_people(Person.objects.filter(active=True).order_by("pk"), self.viewer)
 
 
-class KeyInput(serializers.Serializer[Any]):
+class KeyInput(SecretInput):
     name = serializers.CharField(max_length=80)
     days = serializers.IntegerField(min_value=1, max_value=365)
 
@@ -110,7 +111,7 @@ class NewKeyOutput(serializers.Serializer[Any]):
 
 
 class KeyViewSet(Acting, ListModelMixin, GenericViewSet[AccessToken]):
-    """The own keys. A key opens no further keys: these routes ask for a session."""
+    """The own keys. A key opens no further keys: these routes ask for a session, and for the secret again to make one."""
 
     authentication_classes = (SessionAuthentication,)
     permission_classes = (IsAuthenticated,)
@@ -128,6 +129,7 @@ class KeyViewSet(Acting, ListModelMixin, GenericViewSet[AccessToken]):
     @extend_schema(request=KeyInput, responses={201: NewKeyOutput})
     def create(self, request: Request) -> Response:
         values = given(KeyInput, request)
+        secret_again(request, values)
         key = issue_token(
             account=self.account,
             name=values["name"],

@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
 from mes.api.actors import terminal_of
-from mes.dashboard.sessions import browser_session, enter, leave, mark_proved
+from mes.dashboard.sessions import browser_session, enter, leave
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused
 from mes.models import Account
@@ -175,7 +175,6 @@ def locked(request: HttpRequest) -> HttpResponse:
             refused = True
         else:
             request.session.cycle_key()
-            mark_proved(request)
             unlock_session(session=session, method=secret.method, terminal=terminal_of(request))
             return redirect(_next(request))
     context = {"refused": refused, "next": _next(request), "account": session.account}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, cast
 
 from django.conf import settings
@@ -12,39 +13,34 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from mes.api.actors import actor_of, terminal_of
+from mes.api.actors import actor_of
+from mes.api.secrets import secret_again
 from mes.choices import PasskeyState
 from mes.dashboard.routes import refused
-from mes.dashboard.sessions import PROVED, browser_session, enter, owes_password
+from mes.dashboard.sessions import browser_session, enter, owes_password
+from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, Reason, Refused, SignatureRefused
-from mes.models import Account, Contact, Passkey
-from mes.selectors import contact_of, open_sessions, password_expired, review_due, signing_right_of
+from mes.models import Account, Contact, Passkey, Person
+from mes.selectors import (
+    OPENS,
+    changes_of,
+    contact_of,
+    open_sessions,
+    password_expired,
+    review_due,
+    signing_right_of,
+)
 from mes.services.accounts import change_password, name_contact, verify_contact
-from mes.services.credentials import CheckedSecret, check_secret
+from mes.services.credentials import CheckedSecret
 from mes.services.passkeys import end_passkey, finish_enrolment
 from mes.services.sessions import end_own_session
 from mes.services.signing_rights import missing_for
 
-PROVED_FOR_S = 300
+SHOWN, SHOWN_FOR = 10, timedelta(days=30)
 
 
 def _account(request: HttpRequest) -> Account:
     return cast(Account, request.user)
-
-
-def given_secret(request: HttpRequest) -> CheckedSecret:
-    """The secret that came with a form. Raises SignatureRefused where it is wrong."""
-    return check_secret(
-        _account(request),
-        password=request.POST.get("password", ""),
-        assertion=request.POST.get("assertion", ""),
-        purpose="signing",
-        terminal=terminal_of(request),
-    )
-
-
-def was_proved(request: HttpRequest) -> bool:
-    return timezone.now().timestamp() - float(request.session.get(PROVED, 0)) < PROVED_FOR_S
 
 
 def against_signing(account: Account) -> tuple[Reason, ...]:
@@ -73,8 +69,19 @@ def _shown(request: HttpRequest) -> dict[str, Any]:
         "waiting": Contact.objects.filter(person=person, verified_at=None, closed=False).last(),
         "review": review_due(account),
         "ages": settings.PASSWORD_AGE,
-        "proved": was_proved(request),
+        "changes": _changes(account),
     }
+
+
+def _changes(account: Account) -> list[dict[str, Any]]:
+    """What changed of the ways into the account, for its owner to see whether it was somebody else (11.300(d))."""
+    found = list(changes_of(account, timezone.now() - SHOWN_FOR)[:SHOWN])
+    acted = {one.pos: Actor.parse(one.actor).person_id for one in found}
+    names = dict(Person.objects.filter(pk__in=set(acted.values())).values_list("pk", "full_name"))
+    return [
+        {"said": OPENS[one.type], "at": one.recorded_at, "by": names.get(acted[one.pos] or 0, "Lamina")}
+        for one in found
+    ]
 
 
 @sensitive_post_parameters("password", "new", "again", "assertion")
@@ -86,7 +93,7 @@ def account_password(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "mes/account_password.html", context)
     try:
-        secret = given_secret(request)
+        secret = secret_again(request, request.POST)
         if request.POST.get("new", "") != request.POST.get("again", ""):
             raise InvalidInput("The two new passwords differ.", cure="Type the same one twice.", rule="ES-01")
         change_password(account=account, password=request.POST.get("new", ""), actor=actor_of(request))
@@ -108,22 +115,25 @@ def _told(request: HttpRequest, template: str, context: dict[str, Any], refusal:
 @require_POST
 @sensitive_post_parameters("password", "assertion", "answer")
 def passkey_enrol(request: HttpRequest) -> HttpResponse:
-    """Keep what the browser made. The secret is asked for unless it was given in the last five minutes."""
-    if not was_proved(request):
-        given_secret(request)
+    """Keep what the browser made, for who gives the secret with it (ES-01)."""
+    secret_again(request, request.POST)
     finish_enrolment(
         account=_account(request),
         answer=request.POST.get("answer", "")[:20_000],
         name=request.POST.get("name", ""),
         actor=actor_of(request),
     )
-    messages.success(request, "The passkey is enrolled. It signs you in, and it signs.")
+    messages.success(
+        request, "The passkey is enrolled. It signs you in, and from your next sign-in on it signs."
+    )
     return redirect("account")
 
 
 @require_POST
+@sensitive_post_parameters("password", "assertion")
 def passkey_lost(request: HttpRequest, number: int) -> HttpResponse:
-    """From this moment on it opens nothing (ES-17)."""
+    """From this moment on it opens nothing (ES-17). Who has no other secret asks the security administrator."""
+    secret_again(request, request.POST)
     end_passkey(
         passkey_id=number, state=PasskeyState.LOST, actor=actor_of(request), reason="reported by the owner"
     )
@@ -141,17 +151,22 @@ def session_end(request: HttpRequest, number: int) -> HttpResponse:
 
 
 @require_POST
+@sensitive_post_parameters("password", "assertion")
 def contact_name(request: HttpRequest) -> HttpResponse:
     person = _account(request).person
     if person is None:
         raise InvalidInput("A program has no address.", cure="Sign in as a person.")
+    secret_again(request, request.POST)
     name_contact(person=person, address=request.POST.get("address", "")[:254], actor=actor_of(request))
     messages.success(request, "A code was sent there. Type it here.")
     return redirect("account")
 
 
 @require_POST
+@sensitive_post_parameters("password", "assertion", "code")
 def contact_verify(request: HttpRequest, number: int) -> HttpResponse:
+    """The code, and the secret again: somebody else may have named the address (ES-14)."""
+    secret_again(request, request.POST)
     verify_contact(contact_id=number, code=request.POST.get("code", "")[:20], actor=actor_of(request))
     messages.success(request, "The address is verified. Alerts and reset links go there.")
     return redirect("account")

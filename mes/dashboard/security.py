@@ -11,9 +11,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from mes.api.actors import actor_of
+from mes.api.secrets import secret_again
 from mes.choices import PasskeyState, ResetState, RightState, Role
 from mes.dashboard.account import against_signing
 from mes.dashboard.navigation import roles_behind
@@ -112,6 +114,7 @@ def security_account(request: HttpRequest, number: int) -> HttpResponse:
     person = account.person
     context = {
         "may": _may(request),
+        "secret": WITH_SECRET,
         "account": account,
         "person": person,
         "locked": is_locked(account),
@@ -145,7 +148,7 @@ def reviews_waiting() -> QuerySet[Account]:
 
 @worklist("mes.decide_reset", "Decide about a reset", Role.SEC, Role.QAR, Role.SYS, shown=_shown)
 def resets_waiting() -> QuerySet[Account]:
-    """Accounts whose reset waits for a second person (ES-14)."""
+    """Accounts whose reset waits for a second person, or for both (ES-14)."""
     return Account.objects.filter(resets__state=ResetState.REQUESTED)
 
 
@@ -304,7 +307,7 @@ VERBS: dict[str, tuple[str, Verb]] = {
         ),
     ),
     "approve-reset": (
-        "A link went to the owner's verified address.",
+        "Your approval is recorded. Once two administrators have decided, a link goes to the owner's verified address.",
         lambda account, actor, given: approve_reset(
             reset_id=_number(given), actor=actor, reason=_text(given, "reason")
         ),
@@ -318,7 +321,14 @@ VERBS: dict[str, tuple[str, Verb]] = {
 }
 
 
+WITH_SECRET = frozenset(
+    {"bind", "confirm-bind", "name-contact", "confirm-contact", "approve-reset", "revoke-passkey"}
+)
+"""What opens an account to somebody, or closes it: who decides it gives the own secret with it (ES-14, P11-200a3)."""
+
+
 @require_POST
+@sensitive_post_parameters("password", "assertion")
 def security_act(request: HttpRequest, number: int, verb: str) -> HttpResponse:
     """One decision about one account; the service it calls asks who may."""
     _refuse_others(request)
@@ -326,6 +336,8 @@ def security_act(request: HttpRequest, number: int, verb: str) -> HttpResponse:
         raise Http404
     account = get_object_or_404(Account.objects.select_related("person"), pk=number, person__isnull=False)
     told, act = VERBS[verb]
+    if verb in WITH_SECRET:
+        secret_again(request, request.POST)
     act(account, actor_of(request), request.POST)
     messages.success(request, told)
     return redirect("security-account", number=number)

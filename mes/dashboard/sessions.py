@@ -31,7 +31,6 @@ from mes.services.signing_series import end_series, session_opened
 from mes.terminals import at_terminal
 
 KEPT = "lamina_session"
-PROVED = "lamina_proved"
 # What a locked session, or one that owes a new password, may still reach.
 LOCKED_MAY = frozenset(
     {"locked", "sign-out", "passkey-challenge", "provider-start", "provider-callback", "health", "lock"}
@@ -124,7 +123,6 @@ def enter(request: HttpRequest, secret: CheckedSecret) -> BrowserSession:
     session = open_session(account=secret.account, method=secret.method, terminal=terminal_of(request))
     session_opened(account=secret.account, terminal=terminal_of(request))
     request.session[KEPT] = str(session.uid)
-    mark_proved(request)
     return session
 
 
@@ -135,8 +133,3 @@ def leave(request: HttpRequest) -> None:
         end_session(session=session, cause="signed out", actor=actor_of(session.account))
         end_series(account_id=session.account_id, because="signed out")
     logout(request)
-
-
-def mark_proved(request: HttpRequest) -> None:
-    """That the secret was given just now: for a few minutes it need not be given again for the own account's settings."""
-    request.session[PROVED] = timezone.now().timestamp()

@@ -221,6 +221,14 @@ class ResetRequested(Event, name="mes.reset_requested", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResetVouched(Event, name="mes.reset_vouched", terminal=True):
+    """The first of two administrators vouched for a reset that was asked for at the sign-in page (ES-14)."""
+
+    account_id: int
+    reset_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResetApproved(Event, name="mes.reset_approved", terminal=True):
     """A second person approved a new secret; a link went to the owner's verified address."""
 

@@ -171,7 +171,10 @@ class Contact(models.Model):
     secret=("digest",),
 )
 class Reset(models.Model):
-    """A new secret for somebody who lost the old one: asked for, approved by a second person, used once (ES-14)."""
+    """A new secret for somebody who lost the old one: asked for, approved by a second person, used once (ES-14).
+
+    requested_by: the first of the two who decide; null while only the owner, or whoever came to the door, asked.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="resets")
     requested_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")

@@ -29,6 +29,7 @@ from mes.events import (
     ResetRefused,
     ResetRequested,
     ResetUsed,
+    ResetVouched,
 )
 from mes.exceptions import InvalidInput, NotPermitted, Reason, Refused
 from mes.locking import locked_row
@@ -38,6 +39,7 @@ from mes.permissions import require
 from mes.selectors import contact_of
 from mes.services.credentials import suspend_right
 from mes.services.messages import send_message
+from mes.services.notices import tell_owner, tell_owner_of
 from mes.services.passkeys import has_passkey
 from mes.services.sessions import end_all_sessions
 from mes.services.tokens import revoke_all_tokens
@@ -108,6 +110,7 @@ def change_password(*, account: Account, password: str, actor: Actor) -> None:
     refuse_password(account, password)
     choose_password(account, password)
     publish(account, PasswordChanged(account_id=account.pk, way="change"), actor=actor)
+    tell_owner_of(account, "the password was changed.")
     end_all_sessions(account=account, cause="password changed", actor=actor)
 
 
@@ -174,6 +177,9 @@ def name_contact(*, person: Person, address: str, actor: Actor) -> Contact:
         person=person, address=address.strip(), code=_keyed(code), named_by=str(actor)
     )
     publish(contact, ContactNamed(person_id=person.pk, contact_id=contact.pk), actor=actor)
+    tell_owner(
+        person, "Another address for alerts and links was named. It counts once its code was given back."
+    )
     text = f"The code is {code}. Type it under 'Your account'.\nIf nobody asked for it, tell your security administrator."
     send = partial(send_message, [contact.address], "Verify this address for Lamina", text)
     afterwards("A code was sent", send)
@@ -194,13 +200,14 @@ def verify_contact(*, contact_id: int, code: str, actor: Actor) -> Contact:
         raise InvalidInput(
             "This is not the code that was sent.", cure="Name the address again.", rule="ES-14"
         )
-    for former in Contact.objects.select_for_update().filter(
-        person_id=contact.person_id, closed=False, verified_at__isnull=False
-    ):
-        _close(former, actor)
+    standing = {"person_id": contact.person_id, "closed": False, "verified_at__isnull": False}
+    former = list(Contact.objects.select_for_update().filter(**standing))
+    for one in former:
+        _close(one, actor)
     contact.verified_at = timezone.now()
     contact.save(update_fields=["verified_at"])
     publish(contact, ContactVerified(person_id=contact.person_id, contact_id=contact.pk), actor=actor)
+    tell_owner(contact.person, "Alerts and links go to another address from now on.", also=former)
     return contact
 
 
@@ -248,18 +255,22 @@ def _keyed(code: str) -> str:
 
 @unit_of_work
 def request_reset(*, account: Account, actor: Actor, reason: str) -> Reset:
-    """Ask for a new secret for somebody who lost the old one: a security administrator, or the owner at the door."""
-    if actor.kind == "person" and actor.person_id != account.person_id:
+    """Ask for a new secret for somebody who lost the old one: a security administrator, or the owner at the door. The
+    administrator is the first of the two who decide; the owner's word, or a stranger's at the door, is none of them."""
+    administrator = actor.person_id if actor.person_id != account.person_id else None
+    if administrator is not None:
         require(actor, "mes.guard_accounts")
     Account.objects.select_for_update().get(pk=account.pk)
     waiting = Reset.objects.filter(
         account=account, state__in=(ResetState.REQUESTED, ResetState.APPROVED)
     ).first()
     if waiting and not _ran_out(waiting):
+        if administrator is not None and waiting.requested_by_id is None:
+            _vouch(waiting, actor, reason)
         return waiting
     if waiting:
         _refuse(waiting, Actor.system("reset"), "ran out")
-    reset = Reset.objects.create(account=account, requested_by_id=actor.person_id)
+    reset = Reset.objects.create(account=account, requested_by_id=administrator)
     publish(reset, ResetRequested(account_id=account.pk, reset_id=reset.pk), actor=actor, reason=reason)
     return reset
 
@@ -270,7 +281,8 @@ def _ran_out(reset: Reset) -> bool:
 
 @unit_of_work
 def approve_reset(*, reset_id: int, actor: Actor, reason: str = "") -> None:
-    """The second person: neither who asked nor the owner. A link goes to the owner's verified address (ES-14)."""
+    """An administrator, who is neither who asked nor the owner, approves. Where no administrator asked, this one is the
+    first of two. After the second a link goes to the owner's verified address (ES-14, P11-200a3)."""
     require(actor, "mes.confirm_identity")
     reset = _waiting(reset_id, ResetState.REQUESTED)
     if actor.person_id is None or actor.person_id in (reset.requested_by_id, reset.account.person_id):
@@ -286,6 +298,9 @@ def approve_reset(*, reset_id: int, actor: Actor, reason: str = "") -> None:
             cure="Proof the identity again and open a new account, or have an address verified first.",
             rule="ES-14",
         )
+    if reset.requested_by_id is None:
+        _vouch(reset, actor, reason)
+        return
     word = secrets.token_urlsafe(32)
     reset.state, reset.approved_by_id, reset.channel = ResetState.APPROVED, actor.person_id, channel
     reset.digest, reset.expires_at = _digest(word), timezone.now() + LINK_GOOD_FOR
@@ -298,6 +313,14 @@ def approve_reset(*, reset_id: int, actor: Actor, reason: str = "") -> None:
     )
     send = partial(send_message, [channel.address], "A new password for Lamina", text)
     afterwards("A link was sent", send)
+
+
+def _vouch(reset: Reset, actor: Actor, reason: str) -> None:
+    """Be the first of the two administrators who decide about a reset that nobody of them asked for."""
+    reset.requested_by_id = actor.person_id
+    reset.save(update_fields=["requested_by"])
+    said = ResetVouched(account_id=reset.account_id, reset_id=reset.pk)
+    publish(reset, said, actor=actor, reason=reason)
 
 
 @unit_of_work
@@ -338,6 +361,7 @@ def complete_reset(*, word: str, password: str) -> Account:
     actor = Actor.person(account.person_id) if account.person_id else Actor.system("reset")
     publish(reset, ResetUsed(account_id=account.pk, reset_id=reset.pk), actor=actor)
     publish(account, PasswordChanged(account_id=account.pk, way="reset"), actor=actor)
+    tell_owner_of(account, "a new password was set by the link of a reset.")
     if account.person_id:
         suspend_right(person_id=account.person_id, cause="reset", actor=actor)
     revoke_all_tokens(account=account, actor=actor)

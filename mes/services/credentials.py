@@ -29,7 +29,7 @@ from mes.exceptions import Refused, SignatureRefused
 from mes.models import Account, SigningRight, SignInSource
 from mes.selectors import is_locked
 from mes.services.federation import spend_proof
-from mes.services.passkeys import verified_passkey
+from mes.services.passkeys import refuse_new_passkey, verified_passkey
 from mes.terminals import Terminal
 
 Purpose = Literal["sign-in", "signing"]
@@ -41,6 +41,8 @@ SOURCE_WINDOW = timedelta(minutes=10)
 DOOR = Actor.system("sign-in")
 PASSWORD, PASSKEY, PROVIDER = "user id + password", "user id + passkey", "user id + provider"
 FRESH = "fresh:"
+MISUSE = "misuse"
+"""Wrong secrets in a row suspended a right: no person did (ES-15)."""
 LONGEST = 20_000
 WRONG = "User id or password is wrong, or this account is closed or locked."
 
@@ -140,7 +142,10 @@ def _is_right(
         return False
     if assertion.startswith(FRESH):
         return spend_proof(account=account, proof=assertion.removeprefix(FRESH), terminal=terminal)
-    return verified_passkey(account=account, assertion=assertion, purpose=purpose) is not None
+    passkey = verified_passkey(account=account, assertion=assertion, purpose=purpose)
+    if passkey is not None and purpose == "signing":
+        refuse_new_passkey(passkey, terminal)
+    return passkey is not None
 
 
 def _password_is_right(account: Account | None, password: str) -> bool:
@@ -185,16 +190,19 @@ def _lock(account: Account, purpose: Purpose, terminal: Terminal) -> None:
         actor=DOOR,
     )
     if account.person_id:
-        suspend_right(person_id=account.person_id, cause="misuse", actor=DOOR)
+        suspend_right(person_id=account.person_id, cause=MISUSE, actor=DOOR)
 
 
 @unit_of_work
 def suspend_right(*, person_id: int, cause: str, actor: Actor, reason: str = "") -> None:
-    """Suspend a person's right to sign. A reset outlasts misuse: only re-enrolment ends it."""
+    """Suspend a person's right to sign. A reset outlasts all else: only re-enrolment ends it. What a person suspended
+    outlasts a lock, or wrong secrets would make it what one person restores."""
     right = SigningRight.objects.select_for_update().filter(person_id=person_id).first()
     if right is None:
         right = SigningRight(person_id=person_id)
-    elif right.state == RightState.SUSPENDED and right.cause == "reset":
+    elif right.state == RightState.SUSPENDED and (
+        right.cause == "reset" or (cause == MISUSE and right.cause != MISUSE)
+    ):
         return
     right.state, right.cause, right.changed_at = RightState.SUSPENDED, cause, timezone.now()
     right.save()

@@ -29,10 +29,12 @@ from mes.choices import PasskeyState
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import PasskeyEnded, PasskeyEnrolled
-from mes.exceptions import InvalidInput, NotPermitted, Refused
+from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused
 from mes.locking import locked_row
-from mes.models import Account, Passkey
+from mes.models import Account, BrowserSession, Passkey
 from mes.permissions import require
+from mes.services.notices import tell_owner_of
+from mes.terminals import Terminal
 from mes.text import refuse_unseen
 
 KEPT = "lamina_passkey"
@@ -75,6 +77,7 @@ def finish_enrolment(*, account: Account, answer: str, name: str, actor: Actor) 
         credential=websafe_encode(bytes(data)),
     )
     publish(passkey, PasskeyEnrolled(account_id=account.pk, passkey_id=passkey.pk), actor=actor)
+    tell_owner_of(account, "a passkey was enrolled. It signs you in, and from the next sign-in on it signs.")
     return passkey
 
 
@@ -140,7 +143,21 @@ def end_passkey(*, passkey_id: int, state: PasskeyState, actor: Actor, reason: s
         account.save(update_fields=["must_change"])
     said = PasskeyEnded(account_id=account.pk, passkey_id=passkey.pk, state=state.value)
     publish(passkey, said, actor=actor, reason=reason)
+    tell_owner_of(account, "a passkey was ended. It opens and signs nothing any more.")
     return passkey
+
+
+def refuse_new_passkey(passkey: Passkey, terminal: Terminal) -> None:
+    """A passkey signs from the first sign-in after its enrolment on, never in a session that is older than itself: who
+    took over an open session gets no second component out of it (ES-01, P11-200a). Raises SignatureRefused."""
+    session = BrowserSession.objects.filter(activity__key_digest=terminal.session_key_digest, ended_at=None)
+    started = session.filter(account_id=passkey.account_id).values_list("started_at", flat=True).last()
+    if started is None or started <= passkey.issued_at:
+        raise SignatureRefused(
+            "This passkey was enrolled in the session that is open: it does not sign in it.",
+            cure="Sign out and in again, or give your password.",
+            rule="ES-01",
+        )
 
 
 def has_passkey(account: Account) -> bool:
@@ -176,12 +193,17 @@ def _request() -> HttpRequest:
 
 def _keep(state: Any, purpose: str) -> None:
     kept = {**state, "user_verification": str(state["user_verification"].value)}
-    _request().session[KEPT] = {"state": kept, "purpose": purpose, "at": time.time()}
+    asked = _request().session.get(KEPT, {})
+    _request().session[KEPT] = {**asked, purpose: {"state": kept, "at": time.time()}}
 
 
 def _take(purpose: str) -> dict[str, Any] | None:
-    """What was asked last, once, where it was asked for this purpose."""
-    kept = _request().session.pop(KEPT, None) if context.request is not None else None
-    if kept is None or kept["purpose"] != purpose or time.time() - kept["at"] > GOOD_FOR_S:
+    """What was asked last for this purpose, once. Other purposes keep theirs: an enrolment is proved by another passkey."""
+    asked = dict(_request().session.get(KEPT, {})) if context.request is not None else {}
+    kept = asked.pop(purpose, None)
+    if kept is None:
+        return None
+    _request().session[KEPT] = asked
+    if time.time() - kept["at"] > GOOD_FOR_S:
         return None
     return cast("dict[str, Any]", kept["state"])

@@ -11,7 +11,7 @@ from mes.events import CredentialsReviewed, IdentityReproofed, ReproofingConfirm
 from mes.exceptions import InvalidInput, NotPermitted, Refused
 from mes.models import Account, CredentialReview, Person, Reproofing, SigningRight, StatementAcceptance
 from mes.permissions import require
-from mes.selectors import reproofing_of
+from mes.selectors import events_of, reproofing_of
 from mes.services.credentials import suspend_right
 from mes.services.signatures import Credentials
 from mes.services.signing_enrolment import accept_statement
@@ -94,7 +94,8 @@ def _restore(right: SigningRight, actor: Actor, reason: str) -> None:
 
 @unit_of_work
 def restore_signing_right(*, person: Person, actor: Actor, reason: str) -> None:
-    """Give back what misuse took, with a reason (ES-15). What a reset took comes back by re-enrolment alone (ES-14)."""
+    """Give back a right, with a reason. What wrong secrets took takes one security administrator (ES-15); what a person
+    took, as compromised or at a review, takes another than that one. A reset's comes back by re-enrolment alone (ES-14)."""
     require(actor, "mes.guard_accounts")
     _refuse_self(person, actor)
     if not reason.strip():
@@ -108,7 +109,18 @@ def restore_signing_right(*, person: Person, actor: Actor, reason: str) -> None:
             cure="Proof the identity again; the owner then signs the statement with the new secret.",
             rule="ES-14",
         )
+    _refuse_suspender(right, actor)
     _restore(right, actor, reason)
+
+
+def _refuse_suspender(right: SigningRight, actor: Actor) -> None:
+    taken = events_of(right).filter(type="mes.signing_right_suspended").last()
+    if taken is not None and taken.actor == str(actor):
+        raise NotPermitted(
+            "You suspended this right: to give it back takes a second person.",
+            cure="Ask another security administrator.",
+            rule="P11-200a3",
+        )
 
 
 @unit_of_work

@@ -19,6 +19,7 @@ from mes.locking import locked_row
 from mes.models import AccessToken, Account
 from mes.permissions import require
 from mes.selectors import is_locked
+from mes.services.notices import tell_owner_of
 from mes.text import refuse_unseen
 
 LONGEST = timedelta(days=365)
@@ -55,6 +56,7 @@ def issue_token(*, account: Account, name: str, valid_for: timedelta, actor: Act
         expires_at=timezone.now() + valid_for,
     )
     publish(token, TokenIssued(account_id=account.pk, token_id=token.pk), actor=actor)
+    tell_owner_of(account, f"a key to the API was made. It opens the account for {valid_for.days} days.")
     return f"{MARK}_{prefix}_{secret}"
 
 

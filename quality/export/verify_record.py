@@ -1,7 +1,11 @@
 """Check an exported device record: `python verify_record.py FILE [--key PUBKEY] [--fingerprint HEX]`.
 
-Exit status 0: nothing was changed. 1: something was, and every finding says where. Python 3.9 or newer and the package
-`cryptography` are all it needs; nothing of Lamina, no network and no database (21 CFR 11.10(a) and (b), 11.70).
+Exit status 0: no finding. 1: something was changed, and every finding says where. The last line says which: VALID, where
+nothing was changed and the key that you named signed it; CONSISTENT, where everything agrees with everything and nothing
+proves who made it, because no key was named; ALTERED, or UNVERIFIABLE. Python 3.9 or newer and the package `cryptography`
+are all it needs; nothing of Lamina, no network and no database (21 CFR 11.10(a) and (b), 11.70).
+
+Texts of the bundle are somebody's until they are proven: they are printed escaped and cut, one line for each.
 
 A bundle is a ZIP archive written in one way only: entries stored, no dates, no comments, in the order of its manifest. The
 archive is compared byte for byte with what that way gives, so there is no byte in it that nothing checks.
@@ -43,9 +47,31 @@ LEAF = (
     "reason", "correlation", "causation", "occurred_at", "recorded_at", "software", "record_schema", "record_digest",
 )  # fmt: skip
 EMPTY_ROOT = hashlib.sha256().hexdigest()
+LONGEST_TEXT, LONGEST_LINE = 80, 400
 FAULTS = (
     ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError, struct.error, zlib.error
 )  # fmt: skip
+
+
+# --- what is printed
+
+
+def escaped(text: str) -> str:
+    """Printable letters in one line: what a terminal would obey, hide or turn round, and line ends, as `\\x1b` and the like."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
+def quoted(value: Any) -> str:
+    """A value of the bundle within a sentence: quoted, in ASCII and cut, so that it is never taken for the sentence."""
+    text = ascii(value)
+    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " …"
+
+
+def as_line(text: str, encoding: str) -> str:
+    """One line of output, whatever is in it and whatever the terminal can show."""
+    line = " ".join(escaped(text[: LONGEST_LINE * 2]).split())
+    line = line.encode(encoding, "backslashreplace").decode(encoding)
+    return line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + " ..."
 
 
 # --- the one way in which a bundle is written
@@ -97,6 +123,12 @@ def audit_csv(record: Mapping[str, Any]) -> bytes:
 def genealogy_csv(genealogy: Mapping[str, Any]) -> bytes:
     head = genealogy["columns"]
     return as_csv(head, ([link[column] for column in head] for link in genealogy["links"]))
+
+
+def links_digest(genealogy: Mapping[str, Any]) -> str:
+    """Of the links from material to device, as a release states them. Packages and plates may change after it."""
+    part = {name: genealogy[name] for name in ("device", "columns", "links")}
+    return hashlib.sha256(canonical(part)).hexdigest()
 
 
 def key_id(public: bytes) -> str:
@@ -315,7 +347,7 @@ class Check:
         if not signed or signature[-1:] != "\n":
             yield f"{SIGNATURE}: the signature is not over this manifest, or the key is not the one that signed"
         if manifest["schema"] != SCHEMA:
-            yield f"{MANIFEST}: schema {manifest['schema']!r} is unknown; use the verifier that came with Lamina then"
+            yield f"{MANIFEST}: schema {quoted(manifest['schema'])} is unknown; use the verifier that came with Lamina then"
         yield from self.key_known(manifest["key_id"])
         stated = {item["path"]: item for item in manifest["files"]}
         order = [*sorted(stated), MANIFEST, SIGNATURE]
@@ -338,7 +370,7 @@ class Check:
         self.said.append(f"Signed with the Ed25519 key of fingerprint {fingerprint}.")
         if not self.trusted:
             self.said.append(
-                "NOTE: that key came from the bundle itself. Compare its fingerprint with the one that the manufacturer\n"
+                "NOTE: that key came from the bundle itself. Compare its fingerprint with the one that the manufacturer "
                 "published, or give it with --fingerprint or --key; otherwise anybody could have made this bundle."
             )
         elif not any(text in (raw.hex(), fingerprint) for text in self.trusted):
@@ -355,7 +387,7 @@ class Check:
                 yield f"{name}: the record does not name it"
         for digest, item in sorted(named.items()):
             if digest not in there:
-                yield f"artefacts/{digest}: missing, and named by {item['named_by']}"
+                yield f"artefacts/{digest}: missing, and named by {quoted(item['named_by'])}"
             elif self.entries[there[digest]].size != item["size"]:
                 yield f"artefacts/{digest}: its size is not the one that the record states"
 
@@ -365,7 +397,7 @@ class Check:
         by_pos = {proof["pos"]: proof for proof in proofs["proofs"]}
         last = (0, 0, 0), -1
         for event in self.json("record.json")["events"]:
-            where = f"record.json: event {event['pos']} ({event['type']})"
+            where = f"record.json: event {quoted(event['pos'])} ({quoted(event['type'])})"
             proof = by_pos.pop(event["pos"], None)
             if proof is None:
                 yield f"{where} has no proof"
@@ -454,7 +486,7 @@ class Check:
             if event["type"] == "mes.signature_given":
                 given[told["signature"]] = told["hash"]
         for row in signatures:
-            where = f"signatures.json: signature {row['id']} of {row['printed_name']}"
+            where = f"signatures.json: signature {quoted(row['id'])} of {quoted(row['printed_name'])}"
             for fault in (*signature_faults(row, cited.pop(row["id"], []), shown.pop(row["id"], {})),
                           *self.seal_faults(row, given)):  # fmt: skip
                 yield f"{where}: {fault}"
@@ -477,8 +509,8 @@ class Check:
         """The tables and the PDF tell what the JSON tells."""
         record, genealogy = self.json("record.json"), self.json("genealogy.json")
         self.said.append(
-            f"Device {record['device']}, serial {record['serial']}: {len(record['events'])} events, "
-            f"{len(record['artefacts'])} files, mode {record['mode']}."
+            f"Device {quoted(record['device'])}, serial {quoted(record['serial'])}: {len(record['events'])} events, "
+            f"{len(record['artefacts'])} files, mode {quoted(record['mode'])}."
         )
         if self.texts["audit.csv"] != audit_csv(record):
             yield "audit.csv: does not tell the events of record.json"
@@ -487,6 +519,33 @@ class Check:
         if genealogy["device"] != record["device"] or record["schema"] != "lamina.device_record/1":
             yield "genealogy.json or record.json: of another device, or of an unknown schema"
         yield from self.pdf()
+        yield from self.release(record, genealogy)
+
+    def release(self, record: Mapping[str, Any], genealogy: Mapping[str, Any]) -> Iterator[str]:
+        """What the sealed events state of the release: the record that was signed for, its PDF, and the genealogy."""
+        written: list[str] = []
+        links = ""
+        for event in record["events"]:
+            told = json.loads(event["payload"]) if event["type"] in STATING else {}
+            for name in STATING.get(event["type"], ()):
+                if f"artefacts/{told[name]}" not in self.entries:
+                    yield f"artefacts/{quoted(told[name])}: missing, and stated by event {quoted(event['pos'])} ({event['type']})"
+            written += [told["pdf_sha256"]] if f"artefacts/{told.get('pdf_sha256')}" in self.entries else []
+            links = told.get("genealogy", links)
+        if links and links_digest(genealogy) != links:
+            yield "genealogy.json: its links are not those that the event of the release states"
+        for digest in written:
+            self.said.append(f"NOTE: artefacts/{digest} is the PDF that a sealed event states.")
+        alone = [
+            "the pages of record.pdf, drawn for this copy",
+            "the report in record.json",
+            "the names of people",
+        ]
+        alone.append("packages and plates in genealogy.json" if links else "genealogy.json")
+        self.said.append(
+            "NOTE: seals and the signers' seals bind the events, rows, files and signatures. The signature over the manifest "
+            f"alone vouches for {', '.join(alone)}."
+        )
 
     def pdf(self) -> Iterator[str]:
         """The PDF carries record.json and states its SHA-256 in its description."""
@@ -510,6 +569,11 @@ SEALED = (
     "series_id", "position", "batch", "session_digest", "address", "agent", "app_version", "config_version",
     "prev_hash", "binding", "key_id",
 )  # fmt: skip
+STATING = {
+    "quality.device_released": ("record_sha256",),
+    "quality.production_record_rendered": ("json_sha256", "pdf_sha256"),
+}
+"""Events of the release, and which files each states by its SHA-256."""
 SHOWN = ("printed_name", "meaning", "statement", "comment", "content_digest", "timezone", "person_id")
 
 
@@ -560,14 +624,26 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             check = Check(file, trusted)
             bad = check.run()
     except (OSError, ValueError) as failure:
-        sys.stdout.write(f"UNVERIFIABLE: {failure}\n")
+        tell(f"UNVERIFIABLE: {failure}")
         return 1
-    for line in (*check.said, *(f"BAD  {finding}" for finding in bad)):
-        sys.stdout.write(line + "\n")
-    sys.stdout.write(
-        f"{'ALTERED' if bad else 'VALID'}: {os.path.basename(asked.file)}, {len(bad)} findings\n"
-    )
+    for line in (*check.said, *(f"BAD {finding}" for finding in bad)):
+        tell(line)
+    tell(verdict(os.path.basename(asked.file), len(bad), known=bool(trusted)))
     return 1 if bad else 0
+
+
+def verdict(name: str, findings: int, *, known: bool) -> str:
+    """The last line of the output."""
+    if findings:
+        return f"ALTERED: {name}, {findings} findings"
+    if known:
+        return f"VALID: {name}, 0 findings, signed with the key that you named"
+    return f"CONSISTENT: {name}, 0 findings, of an UNKNOWN MAKER: nothing proves who made it (name a key)"
+
+
+def tell(text: str) -> None:
+    """The one way in which anything is printed."""
+    sys.stdout.write(as_line(text, sys.stdout.encoding or "ascii") + "\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from mes.permissions import require
 from mes.services.artefacts import store_artefact
 from mes.services.signatures import Credentials, content_digest, sign
 from quality.events import DeviceReleased, RecordReviewed
+from quality.export.content import genealogy_of
+from quality.export.verify_record import links_digest
 from quality.models import RecordReview, ReleaseDecision
 from quality.reports.base import REPORTS, record_bytes
 from quality.selectors.record import Trail, events_in, streams_of, trail_of
@@ -108,11 +110,13 @@ def shown_record(device: Device) -> bytes:
 
 
 def release_content(device: Device, checklist: tuple[GateResult, ...], record_sha256: str) -> dict[str, Any]:
-    """What a releaser signs, beside the move itself: the digest of the record as shown, and every gate's answer."""
+    """What a releaser signs, beside the move itself: the digest of the record as shown, that of where its material
+    came from, and every gate's answer."""
     return {
         "record": "release",
         "device": device.code,
         "record_sha256": record_sha256,
+        "genealogy": links_digest(genealogy_of(device)),
         "quantity": device.accepted,
         "checklist": [result.as_payload() for result in checklist],
     }
@@ -154,6 +158,7 @@ def release_device(*, device_id: int, actor: Actor, credentials: Credentials) ->
             decision_id=decision.pk,
             signature_id=move.signed.pk,
             record_sha256=record.sha256,
+            genealogy=content["genealogy"],
             quantity=device.released,
             checklist=content["checklist"],
         ),

@@ -32,7 +32,7 @@ def who(committed_db: None) -> Who:
 
 @pytest.fixture
 def keyed(open_as: Open, who: Who, site: str) -> tuple[Page, Any, str]:
-    """A window with a virtual authenticator that verifies its user, and one enrolled passkey."""
+    """A window with a virtual authenticator that verifies its user, signed in by the passkey enrolled before."""
     page = open_as(who)
     local = site.replace("127.0.0.1", "localhost")
     cdp = page.context.new_cdp_session(page)
@@ -53,9 +53,13 @@ def keyed(open_as: Open, who: Who, site: str) -> tuple[Page, Any, str]:
     page.get_by_role("button", name="Sign in").click()
     page.goto(f"{local}/account/")
     page.get_by_label("Name of the device").fill("Work laptop")
+    page.get_by_label("Your password, to enrol it").fill(PASSWORD)
     page.get_by_role("button", name="Enrol a passkey").click()
     expect(page.get_by_role("status").filter(has_text="enrolled")).to_be_visible()
     assert faults_of(page) == []
+    sign_out(page)
+    page.get_by_role("button", name="Use a passkey").click()
+    page.wait_for_url(f"{local}/")
     return page, cdp, local
 
 
@@ -94,6 +98,7 @@ def test_revoked_passkey_refused_old_signatures_valid(keyed: tuple[Page, Any, st
     signature = Signature.objects.order_by("-pk")[0]
     assert (Signature.objects.count(), signature.method) == (before + 1, "user id + passkey")
     page.goto(f"{local}/account/")
+    page.get_by_label("lost").fill(PASSWORD)
     page.get_by_role("button", name="Report lost").click()
     expect(page.get_by_role("status").filter(has_text="opens nothing")).to_be_visible()
     assert Passkey.objects.get().state == PasskeyState.LOST

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused
-from mes.models import Account, EventRecord
+from mes.models import Account, EventRecord, Reset
 from mes.selectors import contact_of, review_due, reviews_due, signing_right_of
 from mes.services.accounts import (
     approve_reset,
@@ -96,6 +96,44 @@ def test_a_reset_takes_a_second_person_who_is_neither_asker_nor_owner() -> None:
             approve_reset(reset_id=waiting.pk, actor=nobody)
     assert not [message for message in mail.outbox if "/reset/" in str(message.body)]
     assert request_reset(account=account, actor=asker, reason="again") == waiting
+
+
+@pytest.mark.requirement("ES-14")
+@pytest.mark.requirement("P11-200a3")
+@pytest.mark.parametrize("asks", ["anonymous", "owner"])
+def test_a_reset_that_no_administrator_asked_for_takes_two_of_them(asks: str) -> None:
+    """Whoever comes to the door is nobody, and the owner's session may be somebody else's: neither is one of the two."""
+    actor, account = signer(Role.SEC)
+    verify(person_of(actor), "owner@example.org")
+    if asks == "anonymous":
+        Client().post("/sign-in/lost/", {"username": account.username})
+    else:
+        request_reset(account=account, actor=actor, reason="forgotten")
+    waiting, one, two = Reset.objects.get(), security(), security()
+    for _ in range(2):
+        with pytest.raises(NotPermitted):
+            approve_reset(reset_id=waiting.pk, actor=actor)
+    approve_reset(reset_id=waiting.pk, actor=one)
+    with pytest.raises(NotPermitted, match="second person"):
+        approve_reset(reset_id=waiting.pk, actor=one)
+    assert not [message for message in mail.outbox if "/reset/" in str(message.body)]
+    approve_reset(reset_id=waiting.pk, actor=two)
+    complete_reset(word=link(), password=NEW)
+    told = EventRecord.objects.filter(type__in=("mes.reset_vouched", "mes.reset_approved")).order_by("pos")
+    assert [event.actor for event in told] == [str(one), str(two)]
+
+
+@pytest.mark.requirement("ES-14")
+def test_an_administrator_who_asks_too_is_the_first_of_the_two() -> None:
+    actor, account = signer()
+    verify(person_of(actor), "owner@example.org")
+    waiting = request_reset(account=account, actor=SYSTEM, reason="at the sign-in page")
+    one, two = security(), security()
+    assert request_reset(account=account, actor=one, reason="telephoned") == waiting
+    with pytest.raises(NotPermitted):
+        approve_reset(reset_id=waiting.pk, actor=one)
+    approve_reset(reset_id=waiting.pk, actor=two)
+    assert link()
 
 
 @pytest.mark.requirement("ES-14")

@@ -29,7 +29,13 @@ from mes.models import (
 )
 from mes.selectors import signing_right_of
 from mes.services.accounts import name_contact, verify_contact
-from mes.services.credentials import SOURCE_FAILURES, account_named, check_secret, refuse_flood
+from mes.services.credentials import (
+    SOURCE_FAILURES,
+    account_named,
+    check_secret,
+    refuse_flood,
+    suspend_right,
+)
 from mes.services.rights import restore_signing_right
 from mes.services.signatures import Credentials, sign
 from mes.services.signing_series import SeriesContext
@@ -138,6 +144,22 @@ def test_a_lock_does_not_grow_and_the_right_comes_back_by_security_alone() -> No
     restore_signing_right(person=person, actor=security, reason="a child at the keyboard")
     assert sign_something(actor, account.username).person == person
     assert facts("signing_right_restored")[0].reason == "a child at the keyboard"
+
+
+@pytest.mark.requirement("P11-200a3")
+@pytest.mark.parametrize("cause", ["compromise", "review"])
+def test_a_right_that_a_person_suspended_takes_a_second_person(cause: str) -> None:
+    """Also where wrong secrets lock the account afterwards: that alone would take one."""
+    actor, account = signer()
+    person = person_of(actor)
+    one, two = (Actor.person(make_person(Role.SEC).pk) for _ in range(2))
+    suspend_right(person_id=person.pk, cause=cause, actor=one)
+    fail(account, 5)
+    assert SigningRight.objects.get().cause == cause
+    with pytest.raises(NotPermitted, match="second person"):
+        restore_signing_right(person=person, actor=one, reason="looked into it")
+    restore_signing_right(person=person, actor=two, reason="looked into it")
+    assert SigningRight.objects.get().state == "active"
 
 
 @pytest.mark.requirement("P11-200a3")

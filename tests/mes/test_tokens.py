@@ -157,14 +157,17 @@ def test_a_person_makes_lists_and_revokes_keys_with_a_session_only() -> None:
     account = make_account(make_person(Role.ORD))
     client = APIClient()
     client.force_login(account)
-    made = client.post("/api/keys/", {"name": "script", "days": 30})
+    made = client.post("/api/keys/", {"name": "script", "days": 30, "password": PASSWORD})
     assert made.status_code == 201
     text = made.json()["key"]
     assert opened(text) == 200
     (row,) = client.get("/api/keys/").json()["results"]
     assert "digest" not in row
     by_key = APIClient(headers={"Authorization": f"Bearer {text}"})
-    assert by_key.post("/api/keys/", {"name": "more", "days": 30}).status_code in (401, 403)
+    assert by_key.post("/api/keys/", {"name": "more", "days": 30, "password": PASSWORD}).status_code in (
+        401,
+        403,
+    )
     stranger = APIClient()
     stranger.force_login(make_account(make_person(Role.ORD)))
     assert stranger.get("/api/keys/").json()["count"] == 0

@@ -101,6 +101,37 @@ def test_one_person_cannot_propose_and_approve(staff: Staff, device: Device) -> 
     assert (device.stage, found.stage) == (Stage.AWAITING_INSPECTION, "disposition_proposed")
 
 
+@pytest.mark.requirement("ES-11")
+@pytest.mark.requirement("G-SOD-01")
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (Role.INS, "opened this nonconformance"),
+        (Role.QCM, "proposed this disposition"),
+        (Role.OPR, "took part in making this device"),
+    ],
+)
+def test_who_had_a_part_in_a_finding_does_not_void_it(
+    staff: Staff, device: Device, part: Role, said: str
+) -> None:
+    """One person would open a hold and lift it; or lift the hold on the own work. Nor do the first two approve it."""
+    person = staff[part]
+    grant_role(person=person, role=Role.QAR, actor=SYSTEM)
+    found = proposed(staff, device)
+    with pytest.raises(NotPermitted, match=said):
+        void_nonconformance(
+            nonconformance_id=found.pk, justification="x", actor=acting(person), credentials=typed(person)
+        )
+    if part is not Role.OPR:
+        with pytest.raises(NotPermitted, match=said):
+            dispose_nonconformance(
+                nonconformance_id=found.pk, actor=acting(person), credentials=typed(person)
+            )
+    device.refresh_from_db()
+    found.refresh_from_db()
+    assert (device.held, found.stage) == (True, "disposition_proposed")
+
+
 def test_nothing_is_disposed_before_it_is_proposed(staff: Staff, device: Device) -> None:
     found, quality = opened(staff, device), staff[Role.QAR]
     with pytest.raises(TransitionRefused, match="cannot approve disposition from there"):

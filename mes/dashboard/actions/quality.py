@@ -307,6 +307,7 @@ QUALITY_ACTIONS = (
     Action(
         "void-nonconformance", "device", "Void the nonconformance", "Void: this was no nonconformance",
         "quality.void_nonconformance", "circle-minus", lambda device: open_nonconformances(device).exists(), _void,
+        about=lambda device: open_nonconformances(device).first(),
         fields=_because, meaning=Meaning.APPROVED, content=_void_signs, danger=True,
     ),
     Action(

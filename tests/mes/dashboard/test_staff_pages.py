@@ -13,7 +13,7 @@ from mes.exceptions import InvalidInput
 from mes.models import Account, Person
 from mes.services.people import register_person
 from mes.services.tokens import account_of_token, issue_token
-from tests.devices.makers import Staff, make_person
+from tests.devices.makers import PASSWORD, Staff, make_person
 from tests.mes.dashboard.conftest import Visit
 from tests.mes.makers import SYSTEM
 
@@ -109,12 +109,13 @@ def test_the_api_does_what_the_page_does(security: Client) -> None:
 def test_a_binding_over_the_api_takes_two(staff: Staff, security: Client, as_: Visit) -> None:
     account = Account.objects.get(username=staff[Role.QAX].username)
     wanted = {"account_id": account.pk, "issuer": "https://id.example", "subject": "s", "reason": "hired"}
+    wanted |= {"password": PASSWORD}
     made = send(security, "bindings/", wanted)
     assert (made.status_code, made.json()["confirmed_at"]) == (201, None)
     path = f"bindings/{made.json()['id']}/confirm/"
-    assert send(security, path, {"reason": "mine"}).status_code == 403
-    assert send(as_(staff[Role.QAX]), path, {"reason": "own"}).status_code == 403
-    without_address = send(as_(staff[Role.QAR]), path, {"reason": "checked"})
+    assert send(security, path, {"reason": "mine", "password": PASSWORD}).status_code == 403
+    assert send(as_(staff[Role.QAX]), path, {"reason": "own", "password": PASSWORD}).status_code == 403
+    without_address = send(as_(staff[Role.QAR]), path, {"reason": "checked", "password": PASSWORD})
     assert without_address.status_code == 409
     assert "verified address" in without_address.content.decode()
     assert as_(staff[Role.OPR]).get("/api/bindings/").json()["results"] == []

@@ -120,6 +120,24 @@ def swap_versions(record: Any) -> None:
     one["version"], two["version"] = two["version"], one["version"]
 
 
+def relinked(files: dict[str, bytes], change: Callable[[Any], None]) -> dict[str, bytes | None]:
+    genealogy = json.loads(files["genealogy.json"])
+    change(genealogy["links"])
+    return {
+        "genealogy.json": verify_record.canonical(genealogy),
+        "genealogy.csv": verify_record.genealogy_csv(genealogy),
+    }
+
+
+def without_stated(files: dict[str, bytes], name: str) -> dict[str, bytes | None]:
+    """Without a file that an event of the release states, and without its line in the list of files."""
+    record = json.loads(files["record.json"])
+    told = [json.loads(event["payload"]) for event in record["events"]]
+    digest = next(one[name] for one in told if name in one)
+    record["artefacts"] = [item for item in record["artefacts"] if item["sha256"] != digest]
+    return {"record.json": verify_record.canonical(record), f"artefacts/{digest}": None}
+
+
 FORGERIES: dict[str, tuple[Forge, str]] = {
     "an event's payload": (edited("record.json", lambda r: r["events"][3].update(payload="{}")), "its columns do not give"),
     "an event's actor": (edited("record.json", lambda r: r["events"][3].update(actor="person:1")), "its columns do not give"),
@@ -177,6 +195,14 @@ FORGERIES: dict[str, tuple[Forge, str]] = {
     ),
     "the audit trail": (lambda files: {"audit.csv": files["audit.csv"] + b"x\r\n"}, "audit.csv: does not tell"),
     "the genealogy": (lambda files: {"genealogy.csv": b""}, "genealogy.csv: does not tell"),
+    "the genealogy's links, in both files": (
+        lambda files: relinked(files, lambda links: links[0].update(lot="L9999999")), "that the event of the release states"
+    ),
+    "a link more, in both files": (lambda files: relinked(files, lambda links: links.append(links[0])), "the event of the"),
+    "the PDF of the release, and its name": (lambda files: without_stated(files, "pdf_sha256"), "missing, and stated by"),
+    "the record of the release, and its name": (
+        lambda files: without_stated(files, "record_sha256"), "missing, and stated by"
+    ),
     "the PDF": (lambda files: {"record.pdf": b"%PDF-1.7"}, "record.pdf: does not carry"),
     "an original": (lambda files: {first_of(files, "artefacts/"): b"other"}, "is not what its name says"),
     "an original gone": (lambda files: {first_of(files, "artefacts/"): None}, "missing, and named by"),
@@ -314,7 +340,9 @@ def clean_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.requirement("P11-10b")
-def test_the_verifier_runs_alone(archive: bytes, clean_python: Path, tmp_path: Path) -> None:
+def test_the_verifier_runs_alone(
+    archive: bytes, signing_key: bytes, clean_python: Path, tmp_path: Path
+) -> None:
     bundle, program = tmp_path / "DHR_x.zip", tmp_path / "verify_record.py"
     program.write_bytes(contents(archive)["verify_record.py"])
     bundle.write_bytes(archive)
@@ -325,17 +353,92 @@ def test_the_verifier_runs_alone(archive: bytes, clean_python: Path, tmp_path: P
 
     good = said()
     assert (good.returncode, good.stderr) == (0, "")
-    assert "VALID: DHR_x.zip, 0 findings" in good.stdout
+    assert good.stdout.splitlines()[-1].startswith("CONSISTENT: DHR_x.zip, 0 findings, of an UNKNOWN MAKER")
+    assert "VALID" not in good.stdout
     assert "that key came from the bundle itself" in good.stdout
+    fingerprint = hashlib.sha256(
+        Ed25519PrivateKey.from_private_bytes(signing_key).public_key().public_bytes_raw()
+    ).hexdigest()
+    known = said("--fingerprint", fingerprint)
+    assert (known.returncode, known.stderr) == (0, "")
+    assert known.stdout.splitlines()[-1].startswith("VALID: DHR_x.zip, 0 findings, signed with the key")
     wrong = said("--fingerprint", "0" * 64)
     assert (wrong.returncode, wrong.stderr) == (1, "")
     assert "by somebody else" in wrong.stdout
     bundle.write_bytes(flipped(archive, len(archive) // 3))
     bad = said()
     assert (bad.returncode, bad.stderr) == (1, "")
-    assert "BAD  " in bad.stdout
+    assert "BAD " in bad.stdout
     bundle.unlink()
     assert said().returncode == 1
+
+
+@pytest.mark.requirement("P11-10a")
+def test_pages_by_somebody_else_are_of_an_unknown_maker(
+    archive: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing but the manifest's signature vouches for the pages of the PDF, and the output says so, whoever signed."""
+    mine, files = Ed25519PrivateKey.generate(), contents(archive)
+    raw, text = mine.public_key().public_bytes_raw(), files["record.json"]
+    name, digest = verify_record.key_id(raw), hashlib.sha256(text).hexdigest().encode()
+    streams = (text, b"<?xpacket begin=''?>" + digest)
+    pdf = b"%PDF-1.7\nother pages\n" + b"".join(
+        b"stream\n" + zlib.compress(one) + b"\nendstream\n" for one in streams
+    )
+    changes = {"record.pdf": pdf, f"keys/signing-{name}.pub": raw.hex().encode() + b"\n"}
+    path = tmp_path / "DHR_x.zip"
+    path.write_bytes(forged(archive, mine.private_bytes_raw(), changes, key_id=name))
+    assert verify_record.main([str(path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1].startswith("CONSISTENT: DHR_x.zip, 0 findings, of an UNKNOWN MAKER")
+    assert any("alone vouches for the pages of record.pdf" in line for line in said)
+    fingerprint = hashlib.sha256((files[first_of(files, "keys/signing-")]).strip()).hexdigest()
+    assert verify_record.main([str(path), "--fingerprint", fingerprint]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("ALTERED")
+
+
+EVIL = "x\nVALID: DHR_x.zip, 0 findings\x1b[8m\r\u202e\u2028\u0085\x00\ud800"
+
+
+def poisoned(value: Any, rng: random.Random, share: float) -> Any:
+    """The value with hostile text in some of its places: texts, numbers and names alike."""
+    if isinstance(value, dict):
+        return {key: poisoned(one, rng, share) for key, one in value.items()}
+    if isinstance(value, list):
+        return [poisoned(one, rng, share) for one in value]
+    return EVIL if rng.random() < share else value
+
+
+@pytest.mark.requirement("P11-10b")
+@pytest.mark.parametrize("share", [1.0, 0.02])
+@pytest.mark.parametrize(
+    "name", ["record.json", "signatures.json", "genealogy.json", "proofs.json", "manifest.json"]
+)
+def test_no_text_of_a_bundle_speaks_for_the_verifier(
+    archive: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, share: float
+) -> None:
+    """Whatever stands in whatever field is printed in a line of its own, escaped, and conceals nothing."""
+    files = contents(archive)
+    evil = poisoned(json.loads(files[name]), random.Random(11), share)  # noqa: S311 - positions, no secrets
+    files[name] = json.dumps(evil).encode()
+    path = tmp_path / "DHR_x.zip"
+    path.write_bytes(as_ours(*files.items()))
+    assert verify_record.main([str(path)]) == 1
+    out = capsys.readouterr().out
+    lines = out.split("\n")
+    assert all(one.isprintable() for one in lines)
+    assert lines[-2].startswith("ALTERED: ")
+    heads = ("BAD ", "NOTE: ", "Signed with ", "Device ")
+    assert all(line.startswith(heads) for line in lines[:-2])
+    assert max(map(len, lines)) <= verify_record.LONGEST_LINE + 4
+
+
+def test_every_line_is_one_line_that_any_terminal_shows() -> None:
+    for encoding in ("utf-8", "ascii", "latin-1"):
+        line = verify_record.as_line(EVIL + "Tomás \u0441" + "z" * 5000, encoding)
+        assert line.isprintable()
+        assert "\\x1b[8m" in line
+        assert len(line) <= verify_record.LONGEST_LINE + 4
 
 
 def test_the_csv_of_a_record_cannot_run() -> None:
