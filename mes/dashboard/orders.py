@@ -20,7 +20,8 @@ from mes.dashboard.routes import is_fragment
 from mes.permissions import may, require
 from mes.scope import visible
 from mes.selectors import events_of, handwritten_of, signatures_of
-from mes.services.viewing import knows_patient, view_identity
+from mes.services.looking import knows_patient
+from mes.services.viewing import view_identity
 
 PER_PAGE = 100
 ENDED = (OrderStage.CLOSED, OrderStage.REJECTED, OrderStage.CANCELLED, OrderStage.DELIVERED)

@@ -19,7 +19,8 @@ from mes.models import EmergencyAccess, IdentityView, Patient
 from mes.permissions import may, require
 from mes.scope import Viewer, visible
 from mes.services.erasure import request_erasure
-from mes.services.viewing import emergency_of, knows_patient, look_up_patient, view_identity
+from mes.services.looking import knows_patient
+from mes.services.viewing import emergency_of, look_up_patient, view_identity
 
 VIEWS_SHOWN = 50
 SHEET_LIMIT = 100_000

@@ -134,7 +134,6 @@ def make_order(staff: Staff | None = None, *, master: DeviceMaster | None = None
         "characteristics": [{"attribute": "drill depth", "value": "12", "unit": "mm"}],
         "prescriber": staff[Role.PRE].person,
         "actor": staff[Role.PRE].actor,
-        "identity": IDENTITY,
     } | fields
     return create_order(
         patient=values.pop("patient", None) or make_patient(), master_code=master.code, **values
