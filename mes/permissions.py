@@ -285,7 +285,8 @@ allow("mes.read_stations", "see the stations", R.SEC, R.SYS, *PRODUCTION, R.AUD)
 allow("mes.register_patient", "register a patient", R.ORD, R.PRE, own_company=True)
 allow("mes.view_identity", "see who a patient is", R.ORD, R.PRE, R.CLR, R.PRV)
 allow("mes.find_patient", "find a patient by an identifier", R.ORD, R.PRE, R.CLR, R.PRV)
-allow("mes.break_glass", "see who a patient is in an emergency", *Role)
+allow("mes.break_glass", "see who a patient is in an emergency", *PRODUCTION - {Role.REC}, own_company=True)
+allow("mes.end_emergency", "end an access in an emergency", *Role)
 allow("mes.review_emergency", "review an access in an emergency", R.PRV, signed=True)
 allow(
     "mes.review_as_manager",

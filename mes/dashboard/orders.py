@@ -78,6 +78,7 @@ def order_page(request: HttpRequest, code: str) -> HttpResponse:
         "events": told(list(events_of(order).order_by("-version")[:50])),
         "may_see_identity": may(actor_of(request), "mes.view_identity", order)
         and knows_patient(actor_of(request), order.patient),
+        "may_break_glass": may(actor_of(request), "mes.break_glass"),
     }
     return render(request, "devices/order.html", context)
 

@@ -90,7 +90,7 @@ def patient_page(request: HttpRequest, token: str) -> HttpResponse:
         .order_by("-pk")[:VIEWS_SHOWN],
         "emergency": emergency,
         "may_see": not patient.erased and (emergency is not None or knows),
-        "may_break": not patient.erased and emergency is None and not knows,
+        "may_break": emergency is None and not knows and not patient.erased and may(actor, "mes.break_glass"),
         "may_request": not patient.erased and may(actor, "mes.request_erasure"),
         "may_read_privacy": may(actor, "mes.read_privacy"),
         "may_read_views": may(actor, "mes.read_views"),
