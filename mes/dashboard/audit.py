@@ -16,7 +16,7 @@ from mes.dashboard.changes import Changes, changes_of
 from mes.dashboard.find import CODE
 from mes.dashboard.records import STREAMS, names_of_actors, subject_of, told
 from mes.dashboard.routes import is_fragment
-from mes.dashboard.sheets import as_csv
+from mes.dashboard.sheets import taken_as_csv
 from mes.eventlog.base import EVENT_TYPES
 from mes.eventlog.subscriptions import SlotDue
 from mes.models import AuditReview, EventRecord, Person
@@ -41,6 +41,17 @@ class Filters:
     until: str
     ticks: bool
     faults: tuple[str, ...]
+
+    def asked(self) -> dict[str, str]:
+        """What a sheet was narrowed by, for the fact that somebody took it: codes and dates, never free words."""
+        words = {
+            "person": self.person,
+            "record": self.record,
+            "action": self.action,
+            "since": self.since,
+            "until": self.until,
+        }
+        return {} if self.faults else {name: text for name, text in words.items() if text}
 
     @classmethod
     def of(cls, request: HttpRequest) -> Filters:
@@ -129,7 +140,9 @@ def _shown(
     """Pages by position, so that events arriving meanwhile move nothing."""
     shown = visible_events(shown, viewer_behind(request))
     if request.GET.get("as") == "csv":
-        return as_csv("audit-trail", HEAD, _lines(shown))
+        return taken_as_csv(
+            "audit-trail", HEAD, _lines(shown), actor=actor_of(request), asked=filters.asked()
+        )
     before = _whole(request.GET.get("before", ""))
     page = shown if before is None else shown.filter(pos__lt=before)
     records = list(page[: PER_PAGE + 1])

@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from devices.models import Order
 from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.routes import gone_to
-from mes.dashboard.sheets import as_csv
+from mes.dashboard.sheets import taken_as_csv
 from mes.eventlog.base import Actor
 from mes.exceptions import NotPermitted
 from mes.models import EmergencyAccess, IdentityView, Patient
@@ -149,4 +149,4 @@ def patient_views(request: HttpRequest, token: str) -> HttpResponseBase:
         )
         for view in views.order_by("viewed_at", "pk")[:SHEET_LIMIT]
     )
-    return as_csv(f"views-{patient.token}", head, rows)
+    return taken_as_csv(f"views-{patient.token}", head, rows, actor=actor_of(request), subject=patient)

@@ -1,5 +1,6 @@
 """Facts of the kernel, by topic. `terminal` marks a fact that nothing in the kernel reacts to."""
 
+from mes.events.copies import CopyTaken
 from mes.events.deliveries import (
     DeliveryReplayed,
     DeliveryRetried,
@@ -134,6 +135,7 @@ __all__ = [
     "ContactClosed",
     "ContactNamed",
     "ContactVerified",
+    "CopyTaken",
     "CredentialsReviewed",
     "CurriculumDropped",
     "CurriculumRequired",

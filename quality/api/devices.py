@@ -16,8 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices.choices import Stage
+from mes import files
 from mes.api.base import SigningInput, ValuesField, credentials_in, given
-from mes.files import file_of, sent
 from mes.permissions import require
 from quality.api.base import DeviceView
 from quality.api.outputs import (
@@ -268,5 +268,6 @@ class RecordView(DeviceView):
         if report is None:
             raise Http404
         sha256 = report.pdf_id if ending == "pdf" else report.json_id
-        file = file_of("device", device, sha256, self.actor)
-        return sent(replace(file, name=f"{device.code}-production-record.{ending}"))
+        file = files.file_of("device", device, sha256, self.actor)
+        named = replace(file, name=f"{device.code}-production-record.{ending}")
+        return files.taken(named, subject=device, actor=self.actor)

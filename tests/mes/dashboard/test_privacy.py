@@ -1,5 +1,7 @@
 """The pages of patients and privacy: who opens them, what they never say, and the way through an emergency."""
 
+import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -62,6 +64,9 @@ def test_who_looked_is_a_sheet_for_the_privacy_officer(
     answer = as_(staff[Role.PRV]).get(path)
     text = b"".join(answer).decode()
     assert "'=1+1" in text
+    (copy,) = EventRecord.objects.filter(type="mes.copy_taken")
+    assert copy.actor == str(staff[Role.PRV].actor)
+    assert json.loads(copy.payload)["sha256"] == sha256(text.encode()).hexdigest()
     assert not any(value in text + answer["Content-Disposition"] for value in VALUES)
 
 
