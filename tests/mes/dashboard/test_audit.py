@@ -16,7 +16,7 @@ from mes.choices import Role
 from mes.dashboard import audit
 from mes.eventlog.subscriptions import SlotDue
 from mes.eventlog.unit import open_unit, publish
-from mes.models import EventRecord, PatientIdentity, Person, Schedule
+from mes.models import EventRecord, PatientIdentity, Person, Schedule, Signature
 from tests.devices.makers import Staff, make_planned
 from tests.mes.dashboard.conftest import Visit
 from tests.mes.events import Happened
@@ -36,8 +36,15 @@ def positions(page: str) -> list[int]:
 def test_filters_narrow_by_record_person_action_and_day(staff: Staff, auditor: Client) -> None:
     device = make_planned(staff)
     prescriber = staff[Role.PRE].person
+    account, grant = prescriber.accounts.get().pk, prescriber.role_grants.get().pk
+    signed = Signature.objects.filter(subject_type="devices.order").earliest("pk")
     for query, wanted in (
         (f"record={device.code}", {"stream_type": "devices.device"}),
+        (f"record={device.order.patient.token.lower()}", {"stream_type": "mes.patient"}),
+        (f"record=person/{prescriber.pk}", {"stream_type": "mes.person", "stream_id": str(prescriber.pk)}),
+        (f"record=account {account}", {"stream_type": "mes.account", "stream_id": str(account)}),
+        (f"record=mes.role_grant/{grant}", {"stream_type": "mes.role_grant", "stream_id": str(grant)}),
+        (f"record=signature/{signed.pk}", {"stream_type": "devices.order", "stream_id": signed.subject_id}),
         (f"person={prescriber.pk}", {"actor": f"person:{prescriber.pk}"}),
         ("action=devices.order_submitted", {"type": "devices.order_submitted"}),
         ("until=2000-01-01", {"pos": 0}),
@@ -71,7 +78,9 @@ def test_pages_neither_skip_nor_repeat(
 
 
 def test_words_that_cannot_be_read_are_named(auditor: Client) -> None:
-    page = auditor.get("/audit-trail/?record=banana&since=yesterday").content.decode()
+    page = auditor.get("/audit-trail/?record=banana&since=yesterday&person=abc&action=x").content.decode()
+    for fault in ("“abc” is no number of a person", "“x” is no action", "No event matches"):
+        assert fault in page
     assert "is no code such as D0000001" in page
     assert "is no date such as" in page
 
