@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Model
 from django.http import FileResponse, Http404
 
 from mes.eventlog.base import Actor
@@ -21,6 +22,7 @@ from mes.models import Artefact
 from mes.permissions import may, require
 from mes.registry import Registry
 from mes.services.artefacts import intact_path
+from mes.services.copies import note_copy
 
 Named = tuple[str | None, str]
 """SHA-256 of a file, or None where there is none yet, and its name without the ending, made of codes alone."""
@@ -118,6 +120,18 @@ def sent(file: File, *, inline: bool = False) -> FileResponse:
         content_type=file.media_type,
         headers=HEADERS,
     )
+
+
+def taken(file: File, *, subject: Model, actor: Actor) -> FileResponse:
+    """The file as an attachment; that it was taken away, and its digest, is a fact first (EV-10, P11-10b)."""
+    answer = sent(file)
+    note_copy(name=file.name, sha256=file.sha256, size=file.size, actor=actor, subject=subject)
+    return answer
+
+
+def shown(file: File, *, subject: Model, actor: Actor) -> FileResponse:
+    """A picture or a shape that a page draws, in the page. What no page draws is given as a copy."""
+    return sent(file, inline=True) if file.media_type in INLINE else taken(file, subject=subject, actor=actor)
 
 
 def _named(page: str, subject: Any, actor: Actor) -> Iterator[tuple[str, str]]:

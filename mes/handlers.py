@@ -13,9 +13,9 @@ from mes.eventlog.base import Recorded
 from mes.eventlog.sealing import public_keys
 from mes.eventlog.subscriptions import Effect, SlotDue, every, on
 from mes.eventlog.verify import verify
-from mes.events import AccountLocked, IntegrityCheckDue, PatientIdentityErased
+from mes.events import AccountLocked, EmergencyAccessOpened, IntegrityCheckDue, PatientIdentityErased
 from mes.models import Schedule
-from mes.services.alerts import send_alert
+from mes.services.alerts import send_alert, send_emergency_notice
 from mes.services.artefacts import store
 from mes.services.emergency import end_expired_accesses
 from mes.services.erasure import destroy_keys_of
@@ -26,6 +26,12 @@ from mes.services.safekeeping import ask_for_check, record_check
 def alert_security(fact: Recorded[AccountLocked]) -> Callable[[], None]:
     """An e-mail to the owner and to every security administrator, sent by a worker within seconds."""
     return send_alert(fact)
+
+
+@on(EmergencyAccessOpened, id="mes.tell_of_emergency", queue="default")
+def tell_of_emergency(fact: Recorded[EmergencyAccessOpened]) -> Callable[[], None]:
+    """An e-mail to every privacy officer and to the manager while the access still lasts (45 CFR 164.312(a)(2)(ii))."""
+    return send_emergency_notice(fact)
 
 
 @every(timedelta(minutes=1), id="mes.end_emergencies")

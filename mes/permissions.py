@@ -58,6 +58,7 @@ class Permission:
 
     `at_station`: it is done on the shop floor, and its record names the station it was done at (11.10(h)).
     `every_order`: its doors name orders whoever they belong to, so it is not for people of other companies (11.10(d)).
+    `own_company`: it reaches patients beyond the orders that somebody is named on, so it is not for them either.
     """
 
     action: str
@@ -66,6 +67,7 @@ class Permission:
     system: bool = False
     signed: bool = False
     every_order: bool = False
+    own_company: bool = False
     at_station: bool = False
 
 
@@ -74,7 +76,7 @@ PERMISSIONS: Registry[Permission] = Registry("permission")
 
 def allow(action: str, title: str, *roles: Role, **marks: bool) -> None:
     """Declare an action ("package.verb_noun"), who may do it, and its marks: `system`, `signed`, `every_order`,
-    `at_station`. Called in the packages' `permissions` modules."""
+    `own_company`, `at_station`. Called in the packages' `permissions` modules."""
     PERMISSIONS.add(action, Permission(action, title, frozenset(roles), **marks))
 
 
@@ -183,18 +185,24 @@ def _role_reasons(permission: Permission, person: Person, moment: datetime) -> I
     carrying = list(grants_of(person, moment).filter(role__in=permission.roles))
     if not carrying:
         yield _role_missing(permission, person, moment)
-    elif permission.every_order and person.external:
-        yield Reason(
-            f"To {permission.title} tells of every order, and you know those that you are assigned to.",
-            f"Ask {whom(*permission.roles, fallback='somebody of this company who has the role')} to do this.",
-            "P11-10d",
-        )
+    elif (permission.every_order or permission.own_company) and person.external:
+        yield _of_another_company(permission)
     elif permission.signed and all(is_overdue(grant, moment) for grant in carrying):
         yield Reason(
             f"Your role {Role(carrying[0].role).label} was not confirmed in time: nothing can be signed with it.",
             f"Ask {whom(Role.SEC)} to review it.",
             "G-OPR-02",
         )
+
+
+def _of_another_company(permission: Permission) -> Reason:
+    apart = "tells of every order, and you know those that you are assigned to"
+    text = apart if permission.every_order else "is for people of this company"
+    return Reason(
+        f"To {permission.title} {text}.",
+        f"Ask {whom(*permission.roles, fallback='somebody of this company who has the role')} to do this.",
+        "P11-10d",
+    )
 
 
 def _role_missing(permission: Permission, person: Person, moment: datetime) -> Reason:
@@ -274,10 +282,11 @@ allow("mes.issue_token", "make keys for programs", R.SEC, system=True)
 allow("mes.register_station", "register and revoke stations", R.SEC, R.SYS)
 allow("mes.set_station_rule", "decide what takes a registered station", R.QAR)
 allow("mes.read_stations", "see the stations", R.SEC, R.SYS, *PRODUCTION, R.AUD)
-allow("mes.register_patient", "register a patient", R.ORD, R.PRE, R.IMG)
+allow("mes.register_patient", "register a patient", R.ORD, R.PRE, own_company=True)
 allow("mes.view_identity", "see who a patient is", R.ORD, R.PRE, R.CLR, R.PRV)
 allow("mes.find_patient", "find a patient by an identifier", R.ORD, R.PRE, R.CLR, R.PRV)
-allow("mes.break_glass", "see who a patient is in an emergency", *Role)
+allow("mes.break_glass", "see who a patient is in an emergency", *PRODUCTION - {Role.REC}, own_company=True)
+allow("mes.end_emergency", "end an access in an emergency", *Role)
 allow("mes.review_emergency", "review an access in an emergency", R.PRV, signed=True)
 allow(
     "mes.review_as_manager",

@@ -98,12 +98,17 @@ def patients_opened(rule: PatientsOf) -> PatientsOf:
     return rule
 
 
+def knows_every_patient(viewer: Viewer) -> bool:
+    """Whether a patient needs no order to be a viewer's business."""
+    return bool(viewer.roles & EVERY_PATIENT) and not viewer.external
+
+
 def may_know_patient(viewer: Viewer, patient: Patient) -> bool:
     """Whether who a token is can be a viewer's business at all: every patient is that of those who register and order, and
     of the privacy officer; another person's are those that an order brought to them, and never one without an order."""
     if viewer.person_id is None:
         return False
-    if viewer.roles & EVERY_PATIENT and not viewer.external:
+    if knows_every_patient(viewer):
         return True
     return _patients[0](viewer.person_id).filter(pk=patient.pk).exists()
 

@@ -296,6 +296,8 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
     "loggers": {
         "django.db.backends": {"level": "INFO"},
+        # The server's own lines tell exceptions whole, and those of sockets name the path.
+        "uvicorn": {"handlers": ["stderr"], "propagate": False},
         "fido2": {"level": "WARNING"},
         "fontTools": {"level": "WARNING"},
         "weasyprint": {"level": "ERROR"},

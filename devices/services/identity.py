@@ -14,6 +14,7 @@ from devices.imaging.base import PatientIdentifiers
 from mes.models import Patient
 from mes.services.patients import Identity, open_identity
 
+SHORTEST_PART = 4
 COMPARED = ("patient_id", "family_name", "birth_date")
 LETTERS = {"ß": "ss", "ø": "o", "đ": "d", "ł": "l", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"}
 
@@ -44,6 +45,22 @@ def compared(identity: Identity, images: PatientIdentifiers) -> IdentityMatch:
     differing = tuple(name for name, (ours, theirs) in both.items() if ours != theirs)
     present = any(theirs for _, theirs in pairs.values())
     return IdentityMatch(matched, differing, present)
+
+
+def names_person(identity: Identity, text: str) -> bool:
+    """Whether free text, such as the header of a scan, holds a name, the number or the birth date of a patient.
+
+    Letter case, accents and punctuation do not count. A name of one to three letters counts as a word of its own alone.
+    """
+    words = [_normal("name", word) for word in re.split(r"[\W_]+", unicodedata.normalize("NFC", text))]
+    joined = "".join(words)
+    sought = [
+        _normal("name", getattr(identity, name)) for name in ("family_name", "given_name", "patient_id")
+    ]
+    born = [date.fromisoformat(identity.birth_date).strftime(form) for form in ("%Y%m%d", "%d%m%Y", "%m%d%Y")]
+    return any(
+        part in joined if len(part) >= SHORTEST_PART else part in words for part in (*sought, *born) if part
+    )
 
 
 def _pair(name: str, ours: object, theirs: object) -> tuple[str, str]:

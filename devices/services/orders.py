@@ -37,9 +37,9 @@ from mes.models import Patient, Person, Signature
 from mes.permissions import require, whom
 from mes.segregation import Parts, segregated
 from mes.selectors import people_with, roles_of, signatures_of
-from mes.services.patients import Identity, is_identity_of, registered_by
+from mes.services.looking import knows_patient
+from mes.services.patients import registered_by
 from mes.services.signatures import Credentials, sign, stands_for
-from mes.services.viewing import knows_patient
 from mes.text import refuse_unseen
 
 APPROVERS = (Role.ORD, Role.RA)
@@ -62,16 +62,14 @@ def create_order(
     actor: Actor,
     quantity: int = 1,
     material_code: str = "",
-    identity: Identity | None = None,
 ) -> Order:
     """Write an order down, under the effective revision of a device master.
 
     characteristics: what makes the device specific to this patient, {attribute, value, unit}; the author is the actor
-    (G-ORD-02). material_code: one of the master's; the first of them where none is named.  identity: who the patient is, typed by
-    somebody who does not know them by an order yet. Raises InvalidInput, NotPermitted.
+    (G-ORD-02). material_code: one of the master's; the first of them where none is named. Raises InvalidInput, NotPermitted.
     """
     require(actor, "devices.create_order")
-    _refuse_strange_patient(patient, identity, actor)
+    _refuse_strange_patient(patient, actor)
     refuse_too_many("Design characteristics", characteristics, MAX_CHARACTERISTICS, rule="G-ORD-02")
     master, material = _specified(master_code, material_code)
     _refuse_bad_values(prescriber, side, quantity, need_by)
@@ -95,16 +93,14 @@ def create_order(
     return order
 
 
-def _refuse_strange_patient(patient: Patient, identity: Identity | None, actor: Actor) -> None:
+def _refuse_strange_patient(patient: Patient, actor: Actor) -> None:
     """A token is no licence: else an order of one's own would open the patient behind any (P11-10d, G-ORD-05)."""
     if knows_patient(actor, patient) or registered_by(patient, actor):
-        return
-    if identity is not None and is_identity_of(patient, identity):
         return
     raise NotPermitted(
         "This patient is known to the house, and not to you.",
         cure=f"Ask {whom(Role.ORD, fallback='an order coordinator')} to write the order: they match the patient by two "
-        "identifiers and name you as the prescriber; or write it on the page, with the identifiers.",
+        "identifiers and name you as the prescriber.",
         rule="P11-10d",
     )
 

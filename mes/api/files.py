@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mes.api.base import CodeViewSet
-from mes.files import file_of, files_of, sent
+from mes.files import file_of, files_of, taken
 
 
 class FileOutput(serializers.Serializer[Any]):
@@ -51,4 +51,5 @@ class FilesViewSet(CodeViewSet):
     @action(detail=True, methods=["get"], url_path="artefacts/(?P<sha256>[0-9a-f]{64})")
     def artefact(self, request: Request, code: str, sha256: str) -> FileResponse:
         """One of them, checked against its digest (G-INT-01), always as an attachment under a name of ours."""
-        return sent(file_of(self.page, self.get_object(), sha256, self.actor))
+        row = self.get_object()
+        return taken(file_of(self.page, row, sha256, self.actor), subject=row, actor=self.actor)

@@ -19,6 +19,7 @@ from mes.api.actors import actor_of, viewer_behind
 from mes.choices import Role
 from mes.dashboard.actions import ACTIONS, about, permitted
 from mes.dashboard.actions.base import Action, Doing, Done, Field, Next, read_values
+from mes.dashboard.find import number_of
 from mes.dashboard.navigation import roles_behind
 from mes.dashboard.routes import asked_next, gone_to
 from mes.dashboard.signing import shown_content, signing_context, typed_credentials
@@ -30,7 +31,14 @@ from mes.permissions import can, require, whom
 
 
 def _subject(request: HttpRequest, page: str, code: str) -> Model | None:
-    """The row that an action is about; none for actions of a list, such as receiving a lot."""
+    """The row that an action is about; none for actions of a list, such as receiving a lot.
+
+    Whoever took an access in an emergency may end it, though lists of such rows are not for people of other companies.
+    """
+    if page == "emergency":
+        own = EmergencyAccess.objects.filter(pk=number_of(code, "E"), person=actor_of(request).person_id)
+        if access := own.first():
+            return access
     row = found(page, code, viewer_behind(request))
     if isinstance(row, EmergencyAccess):
         refuse_uninvolved(row, actor_of(request))

@@ -14,12 +14,12 @@ from django.shortcuts import render
 from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.changes import Changes, changes_of
 from mes.dashboard.find import CODE
-from mes.dashboard.records import STREAMS, names_of_actors, subject_of, told
+from mes.dashboard.records import STREAMS, named_stream, names_of_actors, subject_of, told
 from mes.dashboard.routes import is_fragment
-from mes.dashboard.sheets import as_csv
+from mes.dashboard.sheets import taken_as_csv
 from mes.eventlog.base import EVENT_TYPES
 from mes.eventlog.subscriptions import SlotDue
-from mes.models import AuditReview, EventRecord, Person
+from mes.models import AuditReview, EventRecord, Patient, Person
 from mes.permissions import may, require
 from mes.scope import visible_events
 from mes.services.reviews import unreviewed
@@ -42,6 +42,17 @@ class Filters:
     ticks: bool
     faults: tuple[str, ...]
 
+    def asked(self) -> dict[str, str]:
+        """What a sheet was narrowed by, for the fact that somebody took it: codes and dates, never free words."""
+        words = {
+            "person": self.person,
+            "record": self.record,
+            "action": self.action,
+            "since": self.since,
+            "until": self.until,
+        }
+        return {} if self.faults else {name: text for name, text in words.items() if text}
+
     @classmethod
     def of(cls, request: HttpRequest) -> Filters:
         asked = {
@@ -50,7 +61,13 @@ class Filters:
         }
         faults = []
         if asked["record"] and not _stream(asked["record"]):
-            faults.append(f"“{asked['record']}” is no code such as D0000001.")
+            faults.append(
+                f"“{asked['record']}” is no code such as D0000001, no token and no record such as person/12."
+            )
+        if asked["person"] and _actor(asked["person"]) is None:
+            faults.append(f"“{asked['person']}” is no number of a person.")
+        if asked["action"] and asked["action"] not in EVENT_TYPES:
+            faults.append(f"“{asked['action']}” is no action.")
         faults += [
             f"“{asked[name]}” is no date such as 2026-11-22."
             for name in ("since", "until")
@@ -59,11 +76,23 @@ class Filters:
         return cls(**asked, ticks="ticks" in request.GET, faults=tuple(faults))
 
 
-def _stream(code: str) -> tuple[str, str] | None:
-    found = CODE.match(code)
-    if found is None or found[1].upper() not in STREAMS:
-        return None
-    return STREAMS[found[1].upper()], str(int(found[2]))
+def _stream(asked: str) -> tuple[str, str] | None:
+    """The stream behind a code, a patient's token, or what the trail writes of a record without a code: person/12."""
+    found = CODE.match(asked)
+    if found is not None:
+        return (STREAMS[found[1].upper()], str(int(found[2]))) if found[1].upper() in STREAMS else None
+    if kind_and_key := named_stream(asked):
+        return kind_and_key
+    patient = Patient.objects.filter(token=asked.upper()).first()
+    return ("mes.patient", str(patient.pk)) if patient else None
+
+
+def _actor(asked: str) -> str | None:
+    """The actor behind what the filter says: the system's all begin alike."""
+    if asked == "system":
+        return "system:"
+    number = _whole(asked)
+    return None if number is None else f"person:{number}"
 
 
 def _day(text: str) -> datetime | None:
@@ -77,10 +106,11 @@ def _day(text: str) -> datetime | None:
 
 def events_shown(filters: Filters) -> QuerySet[EventRecord]:
     shown = EventRecord.objects.order_by("-pos")
-    if filters.person == "system":
-        shown = shown.filter(actor__startswith="system:")
-    elif filters.person.isascii() and filters.person.isdigit():
-        shown = shown.filter(actor=f"person:{int(filters.person)}")
+    actor = _actor(filters.person)
+    if actor == "system:":
+        shown = shown.filter(actor__startswith=actor)
+    elif filters.person:
+        shown = shown.filter(actor=actor) if actor else shown.none()
     if filters.record:
         stream = _stream(filters.record)
         shown = shown.filter(stream_type=stream[0], stream_id=stream[1]) if stream else shown.none()
@@ -129,7 +159,9 @@ def _shown(
     """Pages by position, so that events arriving meanwhile move nothing."""
     shown = visible_events(shown, viewer_behind(request))
     if request.GET.get("as") == "csv":
-        return as_csv("audit-trail", HEAD, _lines(shown))
+        return taken_as_csv(
+            "audit-trail", HEAD, _lines(shown), actor=actor_of(request), asked=filters.asked()
+        )
     before = _whole(request.GET.get("before", ""))
     page = shown if before is None else shown.filter(pos__lt=before)
     records = list(page[: PER_PAGE + 1])

@@ -33,6 +33,7 @@ RIGHTS: dict[str, tuple[str, ...]] = {
     "who-may": ("mes.read_training",),
     "gauges": ("quality.read_gauges",),
     "gauge": ("quality.read_gauges",),
+    "emergency-asked": ("mes.break_glass",),
     "patients": ("mes.find_patient",),
     "privacy": ("mes.read_privacy",),
     "erasure": ("mes.read_privacy", "mes.request_erasure"),

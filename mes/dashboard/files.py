@@ -14,7 +14,7 @@ from devices.selectors.evidence import bone_of
 from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.find import number_of
 from mes.exceptions import NotPermitted
-from mes.files import File, file_of, files_of, sent
+from mes.files import File, file_of, files_of, shown, taken
 from mes.scope import visible
 from printing.selectors.builds import builds
 from printing.selectors.material import lots
@@ -66,7 +66,9 @@ def file_sent(request: HttpRequest, code: str, sha256: str, kind: str) -> FileRe
     subject = visible(rows(), viewer_behind(request)).filter(pk=number_of(code, letter)).first()
     if subject is None:
         raise Http404
-    return sent(file_of(kind, subject, sha256, actor_of(request)), inline="view" in request.GET)
+    actor = actor_of(request)
+    file = file_of(kind, subject, sha256, actor)
+    return (shown if "view" in request.GET else taken)(file, subject=subject, actor=actor)
 
 
 def shapes_of(device: Device) -> list[Shape]:

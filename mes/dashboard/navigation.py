@@ -100,7 +100,9 @@ def roles_behind(request: HttpRequest) -> frozenset[Role]:
 
 def _opens(permission: Permission, viewer: Viewer) -> bool:
     """By role; what tells of every order is for nobody of another company."""
-    return bool(permission.roles & viewer.roles) and not (permission.every_order and viewer.external)
+    return bool(permission.roles & viewer.roles) and not (
+        viewer.external and (permission.every_order or permission.own_company)
+    )
 
 
 def links_for(request: HttpRequest, entries: tuple[Entry, ...] = ENTRIES) -> list[Link]:

@@ -20,7 +20,8 @@ from mes.dashboard.routes import is_fragment
 from mes.permissions import may, require
 from mes.scope import visible
 from mes.selectors import events_of, handwritten_of, signatures_of
-from mes.services.viewing import knows_patient, view_identity
+from mes.services.looking import knows_patient
+from mes.services.viewing import view_identity
 
 PER_PAGE = 100
 ENDED = (OrderStage.CLOSED, OrderStage.REJECTED, OrderStage.CANCELLED, OrderStage.DELIVERED)
@@ -77,6 +78,7 @@ def order_page(request: HttpRequest, code: str) -> HttpResponse:
         "events": told(list(events_of(order).order_by("-version")[:50])),
         "may_see_identity": may(actor_of(request), "mes.view_identity", order)
         and knows_patient(actor_of(request), order.patient),
+        "may_break_glass": may(actor_of(request), "mes.break_glass"),
     }
     return render(request, "devices/order.html", context)
 

@@ -12,14 +12,15 @@ from django.views.decorators.debug import sensitive_post_parameters
 from devices.models import Order
 from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.routes import gone_to
-from mes.dashboard.sheets import as_csv
+from mes.dashboard.sheets import taken_as_csv
 from mes.eventlog.base import Actor
 from mes.exceptions import NotPermitted
 from mes.models import EmergencyAccess, IdentityView, Patient
 from mes.permissions import may, require
 from mes.scope import Viewer, visible
 from mes.services.erasure import request_erasure
-from mes.services.viewing import emergency_of, knows_patient, look_up_patient, view_identity
+from mes.services.looking import knows_patient
+from mes.services.viewing import emergency_of, look_up_patient, view_identity
 
 VIEWS_SHOWN = 50
 SHEET_LIMIT = 100_000
@@ -89,7 +90,7 @@ def patient_page(request: HttpRequest, token: str) -> HttpResponse:
         .order_by("-pk")[:VIEWS_SHOWN],
         "emergency": emergency,
         "may_see": not patient.erased and (emergency is not None or knows),
-        "may_break": not patient.erased and emergency is None and not knows,
+        "may_break": emergency is None and not knows and not patient.erased and may(actor, "mes.break_glass"),
         "may_request": not patient.erased and may(actor, "mes.request_erasure"),
         "may_read_privacy": may(actor, "mes.read_privacy"),
         "may_read_views": may(actor, "mes.read_views"),
@@ -148,4 +149,4 @@ def patient_views(request: HttpRequest, token: str) -> HttpResponseBase:
         )
         for view in views.order_by("viewed_at", "pk")[:SHEET_LIMIT]
     )
-    return as_csv(f"views-{patient.token}", head, rows)
+    return taken_as_csv(f"views-{patient.token}", head, rows, actor=actor_of(request), subject=patient)

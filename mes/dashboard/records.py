@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from mes.dashboard.changes import Changes, changes_of
 from mes.dashboard.naming import with_names
 from mes.dashboard.words import word_for
 from mes.eventlog.base import EVENT_TYPES, Actor
-from mes.models import EventRecord, Person
+from mes.models import EventRecord, Person, Signature, TrainingRecord
+from mes.tables import ROOTS
 
 LETTERS = {
     "devices.device": "D",
@@ -53,6 +54,7 @@ ICONS = {
     "uncertain": "help-circle", "opened": "flag",
 }  # fmt: skip
 
+NAMED = re.compile(r"^([A-Za-z][A-Za-z_. ]*?)\s*[/ ]\s*([0-9]{1,18})$", re.ASCII)
 ASIDE = re.compile(r"\s*\((?=[^)]*[\d_])(?:[^()]|\([^()]*\))*\)")
 SENTENCE = re.compile(r".*?\.(?= |$)")
 
@@ -63,6 +65,8 @@ class Subject:
 
     text: str
     url: str
+    asked: str = ""
+    """What the audit trail is narrowed to it by."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,38 @@ class Told:
 def subject_of(stream_type: str, stream_id: str) -> Subject:
     letter = LETTERS.get(stream_type, "")
     if not letter or not stream_id.isdigit():
-        return Subject(f"{_last(stream_type)} {_last(stream_id)}", "")
+        return Subject(
+            f"{_last(stream_type)} {_last(stream_id)}", "", f"{stream_type.rpartition('.')[2]}/{stream_id}"
+        )
     code = f"{letter}{int(stream_id):07d}"
-    return Subject(code, reverse(PAGES[letter], args=[code]) if letter in PAGES else "")
+    return Subject(code, reverse(PAGES[letter], args=[code]) if letter in PAGES else "", code)
+
+
+def named_stream(asked: str) -> tuple[str, str] | None:
+    """The stream behind "person/12", as the audit trail names a record that has no code; also "person 12" and
+    "mes.person/12". A signature is told on the stream of what it signs, a training on the person's."""
+    found = NAMED.match(asked)
+    if found is None:
+        return None
+    kind, key = found[1].lower().replace(" ", "_"), found[2]
+    if kind in ELSEWHERE:
+        return ELSEWHERE[kind](int(key))
+    kinds = [root for root in ROOTS if ALSO.get(kind, kind) in (root, root.rpartition(".")[2])]
+    return (kinds[0], str(int(key))) if kinds else None
+
+
+def _signed(key: int) -> tuple[str, str] | None:
+    row = Signature.objects.filter(pk=key).first()
+    return (row.subject_type, row.subject_id) if row else None
+
+
+def _trained(key: int) -> tuple[str, str] | None:
+    row = TrainingRecord.objects.filter(pk=key).first()
+    return ("mes.person", str(row.person_id)) if row else None
+
+
+ELSEWHERE: dict[str, Callable[[int], tuple[str, str] | None]] = {"signature": _signed, "training": _trained}
+ALSO = {"role": "role_grant", "drill": "restore_drill"}
 
 
 def _last(name: str) -> str:

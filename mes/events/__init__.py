@@ -1,5 +1,6 @@
 """Facts of the kernel, by topic. `terminal` marks a fact that nothing in the kernel reacts to."""
 
+from mes.events.copies import CopyTaken
 from mes.events.deliveries import (
     DeliveryReplayed,
     DeliveryRetried,
@@ -9,6 +10,7 @@ from mes.events.patients import (
     EmergencyAccessEnded,
     EmergencyAccessOpened,
     EmergencyAccessReviewed,
+    EmergencyTold,
     ErasureApproved,
     ErasureRefused,
     ErasureRequested,
@@ -134,6 +136,7 @@ __all__ = [
     "ContactClosed",
     "ContactNamed",
     "ContactVerified",
+    "CopyTaken",
     "CredentialsReviewed",
     "CurriculumDropped",
     "CurriculumRequired",
@@ -151,6 +154,7 @@ __all__ = [
     "EmergencyAccessEnded",
     "EmergencyAccessOpened",
     "EmergencyAccessReviewed",
+    "EmergencyTold",
     "EnrolmentClosed",
     "ErasureApproved",
     "ErasureRefused",

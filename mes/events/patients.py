@@ -41,7 +41,7 @@ class PatientLookedUp(Event, name="mes.patient_looked_up", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmergencyAccessOpened(Event, name="mes.emergency_access_opened", terminal=True):
+class EmergencyAccessOpened(Event, name="mes.emergency_access_opened"):
     """A person without the right took access to a patient's identity, with a reason and until a moment."""
 
     access_id: int
@@ -49,6 +49,14 @@ class EmergencyAccessOpened(Event, name="mes.emergency_access_opened", terminal=
     person_id: int
     expires_at: str
     manager_id: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmergencyTold(Event, name="mes.emergency_told", terminal=True):
+    """The privacy officers, and the manager where one is named, were told by mail of an access in an emergency."""
+
+    access_id: int
+    recipients: int
 
 
 @dataclass(frozen=True, kw_only=True)

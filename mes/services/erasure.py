@@ -26,9 +26,9 @@ from mes.locking import HOLDS, while_unchanged
 from mes.models import ErasureRequest, Patient, PatientIdentity, Person
 from mes.permissions import require
 from mes.selectors import roles_of
+from mes.services.looking import person_behind
 from mes.services.signatures import Credentials, sign
 from mes.services.vaultkeys import ROTATOR, destroy_keys
-from mes.services.viewing import person_behind
 
 ERASE = "patient.erase"
 OVERWRITTEN = b"erased"

@@ -5,16 +5,19 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from mes.choices import Role
 from mes.eventlog.base import Actor
-from mes.eventlog.unit import publish, unit_of_work
+from mes.eventlog.unit import afterwards, publish, unit_of_work
 from mes.events import PatientRegistered
-from mes.exceptions import Conflict, IdentityErased, InvalidInput
+from mes.exceptions import Conflict, IdentityErased, InvalidInput, NotPermitted
 from mes.models import EventRecord, Patient, PatientIdentity
-from mes.permissions import require
+from mes.permissions import require, whom
+from mes.services.looking import knows_everybody, knows_patient, note_search, refuse_many_searches
 from mes.services.vaultkeys import TABLE, data_key_of, sealing_key_id, vault
 from mes.text import refuse_unseen
 from mes.vault import new_key, normal, place
@@ -43,7 +46,9 @@ class Identity:
 def register_patient(*, identity: Identity, actor: Actor) -> Patient:
     """Give a patient a token and put the identity in the vault. The same patient returns the same token.
 
-    Raises Conflict where the identifier is known with another name or birth date: two identifiers must agree (G-ORD-05).
+    Where it finds somebody it was a search: counted and written down as one, whatever became of it (EV-10); for who knows
+    patients by orders alone, where it finds nobody too. Raises Conflict where the identifier is known with another name or birth
+    date: two identifiers must agree (G-ORD-05). Who does not know that patient is told neither: NotPermitted. TooOften.
     """
     require(actor, "mes.register_patient")
     if not identity.patient_id.strip() or not identity.family_name.strip():
@@ -51,7 +56,7 @@ def register_patient(*, identity: Identity, actor: Actor) -> Patient:
     typed = {title: getattr(identity, name) for name, title in FIELDS.items()}
     refuse_unseen(typed, lines=False, rule="G-ORD-05")
     _refuse_impossible_birth(identity.birth_date)
-    return _known(identity) or _registered(identity, actor)
+    return _known(identity, actor) or _registered(identity, actor)
 
 
 def _refuse_impossible_birth(birth_date: str) -> None:
@@ -78,22 +83,32 @@ def patient_with(identifier: str) -> Patient | None:
     return row.patient if row else None
 
 
-def _known(identity: Identity) -> Patient | None:
+def _known(identity: Identity, actor: Actor) -> Patient | None:
     patient = patient_with(identity.patient_id)
-    if patient is None:
+    if patient is None and knows_everybody(actor):
         return None
+    refuse_many_searches(actor)
+    afterwards("a search", partial(note_search, patient=patient, actor=actor))
+    if patient is not None:
+        _refuse_another(patient, identity, actor)
+    return patient
+
+
+def _refuse_another(patient: Patient, identity: Identity, actor: Actor) -> None:
+    """What agrees and what differs is said to nobody whose business the patient is not (P11-10d)."""
+    if not knows_patient(actor, patient) and not registered_by(patient, actor):
+        raise NotPermitted(
+            "You cannot register this patient.",
+            cure=f"Ask {whom(Role.ORD, fallback='an order coordinator')} to write the order: they match the patient by two "
+            "identifiers and name you as the prescriber.",
+            rule="P11-10d",
+        )
     if not same_person(open_identity(patient), identity):
         raise Conflict(
             "This patient identifier is known with another name or birth date.",
             cure="Check both against the source before you go on.",
             rule="G-ORD-05",
         )
-    return patient
-
-
-def is_identity_of(patient: Patient, identity: Identity) -> bool:
-    """Whether what was typed is who the token is: the identifier, the family name and the birth date (G-ORD-05)."""
-    return patient_with(identity.patient_id) == patient and same_person(open_identity(patient), identity)
 
 
 def registered_by(patient: Patient, actor: Actor) -> bool:
@@ -115,7 +130,7 @@ def _registered(identity: Identity, actor: Actor) -> Patient:
             patient = _created(identity)
     except IntegrityError:
         # Somebody registered this identifier at this moment; whether for the same patient is asked again.
-        if known := _known(identity):
+        if known := _known(identity, actor):
             return known
         raise
     publish(patient, PatientRegistered(patient_id=patient.pk), actor=actor)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from django.conf import settings
-from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
-from mes.events import PatientIdentityRefused, PatientIdentityViewed, PatientLookedUp
+from mes.events import PatientIdentityRefused, PatientIdentityViewed
 from mes.exceptions import InvalidInput, NotPermitted, Refused, TooOften
-from mes.models import EmergencyAccess, EventRecord, IdentityView, Patient, Person
+from mes.models import EmergencyAccess, IdentityView, Patient
 from mes.permissions import require
-from mes.scope import may_know_patient, viewer_of
+from mes.services.looking import (
+    knows_patient,
+    note_search,
+    person_behind,
+    refuse_many_searches,
+    refuse_many_views,
+)
 from mes.services.patients import Identity, open_identity, patient_with
-
-HOUR = timedelta(hours=1)
-VIEWING, SEARCHING = 0x1A31D, 0x1A31E
 
 
 def view_identity(*, patient: Patient, actor: Actor, reason: str, about: Model | None = None) -> Identity:
@@ -44,7 +43,7 @@ def _viewed(*, patient: Patient, actor: Actor, reason: str, about: Model | None)
             rule="P11-10e",
         )
     now = timezone.now()
-    _not_too_often(actor, VIEWING, "looked at identities", settings.IDENTITY_VIEWS_PER_HOUR)
+    refuse_many_views(actor)
     identity = open_identity(patient)
     view = IdentityView.objects.create(
         patient=patient,
@@ -58,15 +57,6 @@ def _viewed(*, patient: Patient, actor: Actor, reason: str, about: Model | None)
     )
     publish(patient, seen, actor=actor, reason=reason.strip())
     return identity
-
-
-def person_behind(actor: Actor) -> int:
-    """Raises NotPermitted for a program."""
-    if actor.person_id is None:
-        raise NotPermitted(
-            "Only a person has to do with patients.", cure="Sign in and do it.", rule="P11-10g"
-        )
-    return actor.person_id
 
 
 def _right_or_emergency(patient: Patient, actor: Actor, about: Model | None) -> EmergencyAccess | None:
@@ -93,37 +83,11 @@ def require_need_to_know(actor: Actor, patient: Patient, about: Model | None) ->
         )
 
 
-def knows_patient(actor: Actor, patient: Patient) -> bool:
-    """Whether this patient is part of a person's work at all, whatever their roles allow them to do there (11.10(d))."""
-    return may_know_patient(viewer_of(Person.objects.filter(pk=actor.person_id or 0).first()), patient)
-
-
 def emergency_of(patient: Patient, actor: Actor) -> EmergencyAccess | None:
     """The person's access in an emergency while it lasts: the clock decides, not the row."""
     return EmergencyAccess.objects.filter(
         patient=patient, person_id=actor.person_id or 0, stage="open", expires_at__gt=timezone.now()
     ).first()
-
-
-def _not_too_often(actor: Actor, what: int, words: str, limit: int) -> None:
-    """Counted one after the other for each person, so that requests at once cannot pass together."""
-    person = person_behind(actor)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [what, person % 2**31])
-    since = timezone.now() - HOUR
-    count = (
-        IdentityView.objects.filter(person_id=person, viewed_at__gt=since).count()
-        if what == VIEWING
-        else EventRecord.objects.filter(
-            stream_type="mes.person", stream_id=str(person), type=PatientLookedUp.name, recorded_at__gt=since
-        ).count()
-    )
-    if count >= limit:
-        raise TooOften(
-            f"You have {words} {count} times within an hour.",
-            cure="Wait, or ask the privacy officer.",
-            rule="P11-10d",
-        )
 
 
 @unit_of_work
@@ -139,9 +103,7 @@ def look_up_patient(*, identifier: str, actor: Actor) -> Patient | None:
     require(actor, "mes.find_patient")
     if not identifier.strip():
         raise InvalidInput("An identifier is missing.", cure="Type the whole identifier.", rule="G-ORD-05")
-    _not_too_often(actor, SEARCHING, "searched", settings.IDENTITY_SEARCHES_PER_HOUR)
+    refuse_many_searches(actor)
     patient = patient_with(identifier)
-    person = Person.objects.get(pk=person_behind(actor))
-    event = PatientLookedUp(person_id=person.pk, patient_id=patient.pk if patient else None)
-    publish(person, event, actor=actor)
+    note_search(patient=patient, actor=actor)
     return patient if patient and knows_patient(actor, patient) else None

@@ -28,7 +28,7 @@ from mes.api.base import (
 from mes.api.files import FilesViewSet
 from mes.api.parsers import ShallowJSONParser
 from mes.exceptions import InvalidInput
-from mes.files import files_of, sent
+from mes.files import files_of, taken
 from mes.services.signatures import content_digest
 from printing.api.outputs import ContainerOutput, ContentOutput, LotDetail, LotOutput, TraceRow
 from printing.choices import Precision, Unit, Withdrawal
@@ -99,10 +99,11 @@ class LotViewSet(FilesViewSet):
     @action(detail=True, methods=["get"])
     def certificate(self, request: Request, code: str) -> FileResponse:
         """The file of the certificate, intact (G-INT-01), as an attachment under a name of ours."""
-        found = files_of(self.page, self.get_object(), self.actor)
+        lot = self.get_object()
+        found = files_of(self.page, lot, self.actor)
         if not found:
             raise Http404
-        return sent(found[0])
+        return taken(found[0], subject=lot, actor=self.actor)
 
     @extend_schema(request=SigningInput, responses=LotDetail)
     @action(detail=True, methods=["post"])

@@ -18,9 +18,9 @@ from rest_framework.response import Response
 from devices.choices import Stage
 from devices.models import Device
 from devices.models.devices import OUT
+from mes import files
 from mes.api.base import SigningInput, ValuesField, credentials_in, given
 from mes.exceptions import NotKnown
-from mes.files import file_of, sent
 from mes.permissions import require
 from quality.api.base import DeviceView
 from quality.api.outputs import (
@@ -283,5 +283,6 @@ class RecordView(DeviceView):
         if report is None:
             raise not_written(device)
         sha256 = report.pdf_id if ending == "pdf" else report.json_id
-        file = file_of("device", device, sha256, self.actor)
-        return sent(replace(file, name=f"{device.code}-production-record.{ending}"))
+        file = files.file_of("device", device, sha256, self.actor)
+        named = replace(file, name=f"{device.code}-production-record.{ending}")
+        return files.taken(named, subject=device, actor=self.actor)

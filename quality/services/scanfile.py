@@ -7,6 +7,8 @@ the door; what has the build of an STL or a PLY is stored, and a worker judges w
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +18,10 @@ from devices.mesh.ply import MAXIMUM_HEADER_BYTES, PlyRefused, read_header
 from mes.exceptions import InvalidInput
 
 RULE = "G-INS-01"
+BLOCK = 1 << 24
+SHAPE = re.compile(
+    rb"\s*(?:(?:facet|outer|vertex|endloop|endfacet)(?:\s+(?:normal|loop))?[\s\d.e+-]*)?$", re.IGNORECASE
+)
 STL_HEAD, STL_TRIANGLE = 84, 50
 BEGINNING = MAXIMUM_HEADER_BYTES
 
@@ -30,6 +36,45 @@ def require_scan_file(upload: BinaryIO | bytes | Path) -> str:
             return _required(*_look(file))
     with BytesIO(upload) if isinstance(upload, bytes) else nullcontext(upload) as file:
         return _required(*_look(file))
+
+
+def texts_of_scan(upload: BinaryIO | bytes | Path) -> Iterator[str]:
+    """Every free text of an STL or a PLY: the header or the names of its solids; comments. Leaves a stream where it stood."""
+    if isinstance(upload, Path):
+        with upload.open("rb") as file:
+            yield from _texts(file)
+        return
+    with BytesIO(upload) if isinstance(upload, bytes) else nullcontext(upload) as file:
+        place = file.tell()
+        yield from _texts(file)
+        file.seek(place)
+
+
+def _texts(file: BinaryIO) -> Iterator[str]:
+    block = file.read(BEGINNING)
+    if block[:4] in (b"ply\n", b"ply\r"):
+        header = block.partition(b"end_header")[0].splitlines()
+        yield from (_text(line) for line in header if line.startswith((b"comment", b"obj_info")))
+    elif not _is_text_stl(block):
+        yield _text(block[: STL_HEAD - 4])
+    else:
+        yield from _named_solids(file, block)
+
+
+def _text(raw: bytes) -> str:
+    """As either of the two encodings that scanners write."""
+    return f"{raw.decode(errors='replace')} {raw.decode('latin-1')}"
+
+
+def _named_solids(file: BinaryIO, block: bytes) -> Iterator[str]:
+    """A text STL may name a solid anywhere: what is no line of its shape, a block at a time."""
+    rest = b""
+    while block:
+        *lines, rest = (rest + block).splitlines(keepends=True)
+        yield from (_text(line) for line in lines if not SHAPE.match(line))
+        block = file.read(BLOCK)
+    if not SHAPE.match(rest):
+        yield _text(rest)
 
 
 def _look(file: BinaryIO) -> tuple[bytes, int]:

@@ -12,14 +12,16 @@ from django.utils import timezone
 from devices.choices import Stage
 from devices.events import DeviceStageChanged
 from devices.models import Device
+from devices.services.identity import names_person
 from devices.services.lifecycle import locked_device
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
-from mes.exceptions import InvalidInput, TransitionRefused
+from mes.exceptions import IdentityErased, InvalidInput, TransitionRefused
 from mes.models import Artefact
 from mes.permissions import require
 from mes.selectors import events_of
 from mes.services.artefacts import store_artefact
+from mes.services.patients import open_identity
 from quality.catalog.plan import read_plan
 from quality.events import ScanReceived
 from quality.models import Inspection
@@ -27,7 +29,7 @@ from quality.reports.units import OPEN, every_unit, unit_states
 from quality.selectors.making import open_nonconformances
 from quality.selectors.record import is_used
 from quality.services.gauges import usable_gauge
-from quality.services.scanfile import require_scan_file
+from quality.services.scanfile import require_scan_file, texts_of_scan
 
 RULE = "G-INS-01"
 SCAN_LIMIT = 512 * 1024 * 1024
@@ -48,7 +50,7 @@ def receive_scan(
 
     `gauge_id` is the scanner; `measured_on` the day of measuring at the site, by default today.
 
-    Raises InvalidInput for an empty or oversized file, for one that is neither STL nor PLY, and for the bytes of a file
+    Raises InvalidInput for an empty or oversized file, for one that is neither STL nor PLY, for one whose text names the patient, and for the bytes of a file
     that a record holds already, a scan or any other: nothing is kept of it.
     Raises TransitionRefused where the device waits for no inspection, and where the gauge is unknown, out of service, was
     out of calibration on that day or is too coarse for the tolerance (P11-10h).
@@ -65,7 +67,9 @@ def receive_scan(
     day = measured_on or timezone.localdate()
     _refuse_day(device, day)
     gauge, calibration = usable_gauge(gauge_id, day, read_plan(device.master.inspection).tolerance_mm)
-    scan = store_artefact(upload, media_type=require_scan_file(upload), limit=SCAN_LIMIT)
+    media_type = require_scan_file(upload)
+    _refuse_identity(device, upload)
+    scan = store_artefact(upload, media_type=media_type, limit=SCAN_LIMIT)
     _refuse_copy(scan)
     number = device.inspections.count() + 1
     inspection = Inspection.objects.create(
@@ -94,6 +98,20 @@ def receive_scan(
         actor=actor,
     )
     return inspection
+
+
+def _refuse_identity(device: Device, upload: BinaryIO | bytes | Path) -> None:
+    """The bytes stay for good, and an erasure reaches none of them: no name stands in them from the first (K-13)."""
+    try:
+        identity = open_identity(device.order.patient)
+    except IdentityErased:
+        return
+    if any(names_person(identity, text) for text in texts_of_scan(upload)):
+        raise InvalidInput(
+            "The text in this file's header or comments names the patient. Nothing of it was kept.",
+            cure="Export the scan under the code of the device, without names, numbers or dates of the patient.",
+            rule="K-13",
+        )
 
 
 def _refuse_day(device: Device, day: date) -> None:

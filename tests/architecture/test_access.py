@@ -88,7 +88,7 @@ def _outcome(story: Story, column: str, call: Call) -> str:
 
 def _named(permission: Permission, column: str) -> bool:
     """Whether an action is for the role, or the stranger's role, of a column."""
-    apart = permission.every_order and column.startswith("external")
+    apart = (permission.every_order or permission.own_company) and column.startswith("external")
     return column[-3:] in permission.roles and not apart
 
 

@@ -86,7 +86,7 @@ def test_the_pages_fit_every_screen(open_as: Open, theme: Theme) -> None:
     view_identity(patient=order.patient, actor=staff[Role.OPR].actor, reason="read the label")
     end_emergency_access(access_id=access.pk, actor=staff[Role.OPR].actor)
     asked = request_erasure(patient=order.patient, reason="The patient asks by letter", actor=officer.actor)
-    break_glass(patient=order.patient, actor=officer.actor, reason=REASON)
+    break_glass(patient=order.patient, actor=staff[Role.INS].actor, reason=REASON)
     shown(
         pages, theme, "full", "/privacy/", f"/patients/{token}/", f"/emergencies/{access.code}/",
         f"/erasures/{asked.code}/", "/emergency/", "/patients/", "/my-work/",

@@ -135,7 +135,7 @@ def make_patient(identity: Identity = IDENTITY) -> Patient:
 
 
 def make_order(staff: Staff | None = None, *, master: DeviceMaster | None = None, **fields: Any) -> Order:
-    """A draft order, written by its prescriber: the only coordinator approves it (G-SOD-01)."""
+    """A draft order, written by a coordinator of its own: the staff's only one approves it (G-SOD-01)."""
     staff = staff or Staff()
     master = master or make_master()
     values: dict[str, Any] = {
@@ -143,9 +143,8 @@ def make_order(staff: Staff | None = None, *, master: DeviceMaster | None = None
         "need_by": timezone.localdate() + timedelta(days=30),
         "characteristics": [{"attribute": "drill depth", "value": "12", "unit": "mm"}],
         "prescriber": staff[Role.PRE].person,
-        "actor": staff[Role.PRE].actor,
-        "identity": IDENTITY,
     } | fields
+    values.setdefault("actor", make_person(Role.ORD).actor)
     return create_order(
         patient=values.pop("patient", None) or make_patient(), master_code=master.code, **values
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,10 +16,10 @@ from devices.models import Order
 from devices.services.assignments import assign_person
 from mes.choices import Role
 from mes.exceptions import NotPermitted
-from mes.models import Account, Patient
+from mes.models import Account, EventRecord, Patient, Person
 from mes.services.emergency import break_glass
 from mes.services.erasure import request_erasure
-from mes.services.patients import register_patient
+from mes.services.patients import Identity, register_patient
 from mes.services.viewing import look_up_patient, view_identity
 from tests.devices.makers import IDENTITY, Staff, Who, make_master, make_order, make_patient, make_person
 
@@ -97,9 +98,9 @@ def test_an_order_on_a_token_of_somebody_elses_patient_is_refused_with_its_cure(
     assert Order.objects.count() == 1
 
 
-def test_a_draft_of_ones_own_opens_nobody(order: Order, stranger: Who) -> None:
+def test_a_draft_of_ones_own_opens_nobody(order: Order, stranger: Who, staff: Staff) -> None:
     """Nor does an assignment of oneself; acceptance by two others does."""
-    own = make_order(Staff({Role.PRE: stranger}), patient=order.patient)
+    own = make_order(Staff({Role.PRE: stranger}), patient=order.patient, actor=staff[Role.ORD].actor)
     Order.objects.filter(pk=own.pk).update(created_by=stranger.person)
     refused(stranger, own.patient, own)
     client = visit(stranger)
@@ -117,21 +118,44 @@ def test_a_prescriber_registers_and_orders_for_a_new_patient(stranger: Who) -> N
     assert made.created_by == stranger.person
 
 
-def test_a_known_patient_is_matched_by_the_identifiers(order: Order, stranger: Who) -> None:
-    def write(identity: Any) -> Order:
-        return make_order(
-            Staff({Role.PRE: stranger}), patient=order.patient, actor=stranger.actor, identity=identity
-        )
+def typed(identity: Identity) -> dict[str, str]:
+    return {
+        name: getattr(identity, name) for name in ("patient_id", "family_name", "given_name", "birth_date")
+    }
 
-    for wrong in (
-        None,
-        OTHER,
-        replace(IDENTITY, family_name="Guess"),
-        replace(IDENTITY, birth_date="1971-02-03"),
-    ):
-        with pytest.raises(NotPermitted):
-            write(wrong)
-    assert write(IDENTITY).patient == order.patient
+
+@pytest.mark.requirement("EV-10")
+def test_registering_tells_a_stranger_nothing_of_a_known_patient(
+    order: Order, stranger: Who, staff: Staff, settings: Any
+) -> None:
+    """Right or wrong, the answer is one and the same; it was a search, counted with all others, and the coordinator's too."""
+
+    def answer(who: Who, identity: Identity) -> Any:
+        return visit(who).post("/api/patients/", typed(identity), content_type="application/json")
+
+    guess = replace(IDENTITY, birth_date="1971-02-03")
+    settings.IDENTITY_SEARCHES_PER_HOUR = 3
+    told = [answer(stranger, identity) for identity in (IDENTITY, guess)]
+    assert {one.status_code for one in told} == {403}
+    assert len({one.content for one in told}) == 1
+    assert answer(stranger, OTHER).status_code == 201
+    assert answer(stranger, IDENTITY).status_code == 429
+    assert answer(staff[Role.ORD], guess).status_code == 409
+    assert answer(staff[Role.ORD], IDENTITY).json() == {"token": order.patient.token}
+    searches = EventRecord.objects.filter(type="mes.patient_looked_up").order_by("pos")
+    found = [(one.actor, json.loads(one.payload)["patient_id"]) for one in searches]
+    theirs = [(str(stranger.actor), key) for key in (order.patient.pk, order.patient.pk, None)]
+    assert found == [*theirs, *[(str(staff[Role.ORD].actor), order.patient.pk)] * 2]
+
+
+def test_who_registers_is_of_this_company_and_writes_orders(order: Order, staff: Staff) -> None:
+    outside = make_person(Role.PRE)
+    Person.objects.filter(pk=outside.person.pk).update(external=True)
+    for who in (outside, staff[Role.IMG]):
+        for identity in (IDENTITY, OTHER):
+            with pytest.raises(NotPermitted, match="register a patient"):
+                register_patient(identity=identity, actor=who.actor)
+    assert not EventRecord.objects.filter(type="mes.patient_looked_up").exists()
 
 
 def test_a_patient_without_an_order_is_for_who_registers_and_the_privacy_officer(staff: Staff) -> None:

@@ -1,10 +1,15 @@
 """Log lines that cannot name a patient."""
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.http import HttpResponse
+from django.test import RequestFactory
+from django.urls import Resolver404, resolve
+from django.utils.log import log_response
 from django.utils.module_loading import import_string
 
 from mes.exceptions import InvalidInput
@@ -39,6 +44,32 @@ def test_so_are_its_causes() -> None:
 
 def test_our_own_refusals_keep_their_words() -> None:
     assert "The upload is empty." in logged(InvalidInput("The upload is empty."))
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/patients/MRN-CANARY1/", "Not Found: /patients/<str:token>/"),
+        ("/MRN-CANARY1/", "Not Found: (no route: 13 bytes, sha256 "),
+        ("/emergencies/Can\u00e1ry%20CANARY/", "Not Found: /emergencies/<str:code>/"),
+    ],
+)
+def test_a_path_is_logged_as_its_route(path: str, route: str) -> None:
+    request = RequestFactory().get(path)
+    with suppress(Resolver404):
+        request.resolver_match = resolve(request.path)
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.setFormatter(Discreet("{message}", style="{"))
+    handler.emit = lambda record: lines.append(handler.format(record))  # type: ignore[method-assign]
+    logger = logging.Logger("django.request")  # noqa: LOG001 - apart from those that the process writes
+    logger.addHandler(handler)
+    log_response(
+        "Not Found: %s", request.path, response=HttpResponse(status=404), request=request, logger=logger
+    )
+    (line,) = lines
+    assert line.startswith(route)
+    assert "canary" not in line.lower()
 
 
 def test_every_process_logs_this_way() -> None:

@@ -1,5 +1,6 @@
 """Who looks at a patient's identity: with a reason, a right or an emergency, not too often, always written down."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.utils import timezone
 from mes.choices import EmergencyStage, Role
 from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, SignatureRefused, TooOften
-from mes.models import EmergencyAccess, EventRecord, IdentityView, Patient, RoleGrant, Signature
+from mes.models import Contact, EmergencyAccess, EventRecord, IdentityView, Patient, RoleGrant, Signature
 from mes.panels import WORKLISTS, open_tasks, personal_tasks
 from mes.services.emergency import (
     break_glass,
@@ -201,6 +202,27 @@ def test_the_privacy_officer_and_the_manager_get_a_task_and_sign_their_review(
         review_emergency_access(
             access_id=access.pk, justified=False, finding="again", actor=officer, credentials=officer_types
         )
+
+
+def test_the_privacy_officer_and_the_manager_are_told_at_once(
+    drain: Callable[[], int], mailoutbox: list[Any]
+) -> None:
+    officer, manager, operator = (make_person(role) for role in (Role.PRV, Role.QCM, Role.OPR))
+    for person, address in ((officer, "officer@example.org"), (manager, "manager@example.org")):
+        Contact.objects.create(person=person, address=address, verified_at=timezone.now())
+    name_manager(person=operator, manager=manager, actor=Actor.person(officer.pk))
+    patient = make_patient("MRN 4711", "Doe")
+    access = break_glass(patient=patient, actor=Actor.person(operator.pk), reason=REASON)
+    drain()
+    assert {to for mail in mailoutbox for to in mail.to} == {"officer@example.org", "manager@example.org"}
+    for mail in mailoutbox:
+        assert access.code in mail.subject
+        assert str(operator) in mail.body
+        assert not any(
+            secret in mail.subject + mail.body for secret in (REASON, patient.token, "Doe", "4711")
+        )
+    (noted,) = told("mes.emergency_told")
+    assert '"recipients":2' in noted.payload
 
 
 @pytest.mark.requirement("G-OPR-02")

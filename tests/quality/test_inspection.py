@@ -231,6 +231,27 @@ def test_what_is_no_scan_is_refused_at_the_door_and_not_kept(
     assert Inspection.objects.count() == 0
 
 
+PLY_HEAD = b"ply\nformat ascii 1.0\ncomment by %b\nelement vertex 0\nproperty float x\nend_header\n"
+TEXT_STL = b"solid part\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nendloop\nendfacet\nendsolid %b\n"
+
+
+@pytest.mark.requirement("K-13")
+@pytest.mark.parametrize("named", [b"Zz-Canary^Jane", b"scan of 03.02.1961", b"zzcanarygiven_left"])
+def test_a_scan_whose_text_names_the_patient_is_not_kept(staff: Staff, device: Device, named: bytes) -> None:
+    """The canary lies in the header of a binary STL, behind the shape of one in text, and in a comment of a PLY."""
+    for content in (named.ljust(80) + make_scan(make_part())[80:], TEXT_STL % named, PLY_HEAD % named):
+        with pytest.raises(InvalidInput, match="names the patient") as refused:
+            receive_scan(
+                device_id=device.pk,
+                upload=BytesIO(content),
+                gauge_id=the_gauge().pk,
+                actor=acting(staff[Role.INS]),
+            )
+        assert named.decode() not in str(refused.value)
+        assert not artefact_path(hashlib.sha256(content).hexdigest()).exists()
+    assert Inspection.objects.count() == 0
+
+
 def test_a_scan_in_text_or_from_the_middle_of_a_stream_is_taken(staff: Staff, device: Device) -> None:
     text = b"solid part\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\n"
     stream = BytesIO(b"before" + make_scan(make_part()))

@@ -133,7 +133,6 @@ def _create(doing: Doing) -> Done:
             quantity=typed["quantity"],
             characteristics=[{name: typed[name] for name in ("attribute", "value", "unit")}],
             actor=doing.actor,
-            identity=identity,
         )
     return Done(f"{order.code} is written. The prescriber signs it next.", "order", order.code)
 

@@ -100,7 +100,7 @@ def _reason(_: Any) -> tuple[Field, ...]:
 
 PRIVACY_ACTIONS = (
     Action(
-        "end-emergency", "emergency", "End it now", "End this access now", "mes.break_glass", "hand-stop",
+        "end-emergency", "emergency", "End it now", "End this access now", "mes.end_emergency", "hand-stop",
         lambda access: access.stage == EmergencyStage.OPEN, _end,
     ),
     _review_action(

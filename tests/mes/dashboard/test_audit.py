@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 
 import pytest
 from django.db import connection
@@ -15,7 +16,7 @@ from mes.choices import Role
 from mes.dashboard import audit
 from mes.eventlog.subscriptions import SlotDue
 from mes.eventlog.unit import open_unit, publish
-from mes.models import EventRecord, PatientIdentity, Person, Schedule
+from mes.models import EventRecord, PatientIdentity, Person, Schedule, Signature
 from tests.devices.makers import Staff, make_planned
 from tests.mes.dashboard.conftest import Visit
 from tests.mes.events import Happened
@@ -35,8 +36,15 @@ def positions(page: str) -> list[int]:
 def test_filters_narrow_by_record_person_action_and_day(staff: Staff, auditor: Client) -> None:
     device = make_planned(staff)
     prescriber = staff[Role.PRE].person
+    account, grant = prescriber.accounts.get().pk, prescriber.role_grants.get().pk
+    signed = Signature.objects.filter(subject_type="devices.order").earliest("pk")
     for query, wanted in (
         (f"record={device.code}", {"stream_type": "devices.device"}),
+        (f"record={device.order.patient.token.lower()}", {"stream_type": "mes.patient"}),
+        (f"record=person/{prescriber.pk}", {"stream_type": "mes.person", "stream_id": str(prescriber.pk)}),
+        (f"record=account {account}", {"stream_type": "mes.account", "stream_id": str(account)}),
+        (f"record=mes.role_grant/{grant}", {"stream_type": "mes.role_grant", "stream_id": str(grant)}),
+        (f"record=signature/{signed.pk}", {"stream_type": "devices.order", "stream_id": signed.subject_id}),
         (f"person={prescriber.pk}", {"actor": f"person:{prescriber.pk}"}),
         ("action=devices.order_submitted", {"type": "devices.order_submitted"}),
         ("until=2000-01-01", {"pos": 0}),
@@ -70,7 +78,9 @@ def test_pages_neither_skip_nor_repeat(
 
 
 def test_words_that_cannot_be_read_are_named(auditor: Client) -> None:
-    page = auditor.get("/audit-trail/?record=banana&since=yesterday").content.decode()
+    page = auditor.get("/audit-trail/?record=banana&since=yesterday&person=abc&action=x").content.decode()
+    for fault in ("“abc” is no number of a person", "“x” is no action", "No event matches"):
+        assert fault in page
     assert "is no code such as D0000001" in page
     assert "is no date such as" in page
 
@@ -81,13 +91,16 @@ def test_the_sheet_tells_the_payload(staff: Staff, auditor: Client) -> None:
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))  # type: ignore[attr-defined]
     assert [row["action"] for row in rows] == ["devices.device_planned"]
     assert device.serial in rows[0]["payload"]
+    copy = json.loads(EventRecord.objects.get(type="mes.copy_taken").payload)
+    assert (copy["file"], copy["asked"]) == ("audit-trail.csv", {"record": device.code})
 
 
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
 @pytest.mark.parametrize("name", ["since", "until"])
 def test_the_ends_of_the_calendar_are_no_days_of_a_record(auditor: Client, name: str, day: str) -> None:
-    for kind in ("", "&as=csv"):
-        assert auditor.get(f"/audit-trail/?{name}={day}{kind}").status_code == 200
+    assert auditor.get(f"/audit-trail/?{name}={day}").status_code == 200
+    sheet = auditor.get(f"/audit-trail/?{name}={day}&as=csv")
+    assert b"position" in b"".join(sheet.streaming_content)  # type: ignore[attr-defined]
     assert "is no date such as" in auditor.get(f"/audit-trail/?{name}={day}").content.decode()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -123,13 +124,22 @@ def test_templates_obey_the_content_security_policy(template: Path) -> None:
     assert not re.search(r"https?://(?!www\.w3\.org)", text)
 
 
+@pytest.mark.requirement("EV-10")
+@pytest.mark.requirement("P11-10b")
 def test_files_of_another_device_are_not_served(staff: Staff, as_: Visit) -> None:
     mine, other = make_device("design_frozen", staff), make_planned(staff)
     sha256 = mine.current_design.mesh_id if mine.current_design else ""
     client = as_(staff[Role.DSN])
+    assert client.get(f"/devices/{mine.code}/files/{sha256}/?view").status_code == 200
+    assert not EventRecord.objects.filter(type="mes.copy_taken").exists()
     answer = client.get(f"/devices/{mine.code}/files/{sha256}/")
     assert answer.status_code == 200
     assert b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+    copies = EventRecord.objects.filter(type="mes.copy_taken").order_by("pos")
+    assert client.get(f"/api/devices/{mine.code}/artefacts/{sha256}/").status_code == 200
+    assert [copy.actor for copy in copies] == [str(staff[Role.DSN].actor)] * 2
+    taken = json.loads(copies[0].payload)
+    assert (taken["subject"], taken["sha256"]) == (f"devices.device/{mine.pk}", sha256)
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["Content-Security-Policy"].startswith("sandbox")
     assert answer["Content-Disposition"] == f'attachment; filename="{mine.code}-design-1.stl"'

@@ -1,5 +1,7 @@
 """The pages of patients and privacy: who opens them, what they never say, and the way through an emergency."""
 
+import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -7,13 +9,14 @@ from django.test import Client
 
 from devices.models import Order
 from mes.choices import ErasureStage, Role
-from mes.models import EmergencyAccess, ErasureRequest, EventRecord, PatientIdentity
-from mes.services.emergency import name_manager
+from mes.models import EmergencyAccess, ErasureRequest, EventRecord, PatientIdentity, Person
+from mes.services.emergency import break_glass, name_manager
 from tests.devices.makers import IDENTITY, PASSWORD, Staff, make_order
 from tests.mes.dashboard.conftest import Visit
 
 HX = {"HX-Request": "true"}
 VALUES = (IDENTITY.family_name, IDENTITY.given_name, IDENTITY.patient_id, IDENTITY.birth_date)
+OUTSIDE = (Role.OPR, Role.SEC, Role.SYS, Role.AUD, Role.PRV, Role.REC)
 REASON = "The surgeon waits, the label is torn"
 
 
@@ -61,6 +64,9 @@ def test_who_looked_is_a_sheet_for_the_privacy_officer(
     answer = as_(staff[Role.PRV]).get(path)
     text = b"".join(answer).decode()
     assert "'=1+1" in text
+    (copy,) = EventRecord.objects.filter(type="mes.copy_taken")
+    assert copy.actor == str(staff[Role.PRV].actor)
+    assert json.loads(copy.payload)["sha256"] == sha256(text.encode()).hexdigest()
     assert not any(value in text + answer["Content-Disposition"] for value in VALUES)
 
 
@@ -106,6 +112,27 @@ def test_an_emergency_from_the_order_to_its_signed_review(order: Order, staff: S
     assert (access.stage, access.justified) == ("reviewed", True)
     assert "Reviewed" in said(officer.get("/privacy/"))
     assert access.code not in said(officer.get("/my-work/"))
+
+
+@pytest.mark.requirement("P11-10d")
+def test_an_emergency_is_for_who_makes_and_treats_in_this_company(
+    order: Order, staff: Staff, as_: Visit
+) -> None:
+    """A code counts up: it opens nothing for whom the order is not. Whoever has an access ends it, from wherever they are."""
+    asked = {"about": order.code, "reason": REASON}
+    access = break_glass(patient=order.patient, actor=staff[Role.OPR].actor, reason=REASON)
+    Person.objects.filter(pk=staff[Role.OPR].person.pk).update(external=True)
+    refused = [as_(staff[role]).post("/emergency/", asked, headers=HX) for role in OUTSIDE]
+    assert [one.status_code for one in refused] == [403] * len(OUTSIDE)
+    assert "for people of this company" in said(as_(staff[Role.OPR]).get("/emergency/"))
+    strange = as_(staff[Role.CLR]).post("/emergency/", asked, headers=HX)
+    assert (strange.status_code, "no such order or token" in said(strange)) == (422, True)
+    assert EmergencyAccess.objects.count() == 1
+    path = f"/act/emergency/{access.code}/end-emergency/"
+    assert path in said(as_(staff[Role.OPR]).get(f"/emergencies/{access.code}/"))
+    assert as_(staff[Role.OPR]).post(path, headers=HX).status_code == 204
+    access.refresh_from_db()
+    assert access.stage == "ended"
 
 
 def assert_signed(client: Client, path: str, who: Any, **typed: str) -> None:
