@@ -171,10 +171,14 @@ def _only_a_person(permission: Permission) -> Reason:
 
 def _state(person: Person | None) -> tuple[Reason, ...]:
     if person is None or not person.active:
-        return (Reason("This person is not active.", f"Ask {whom(Role.SEC)}.", "P11-10d"),)
+        return (Reason("This person is not active.", f"Ask {whom(Role.SEC, asking=person)}.", "P11-10d"),)
     states = list(Account.objects.filter(person=person).values_list("is_active", flat=True))
     if states and not any(states):
-        return (Reason("Every account of this person is closed.", f"Ask {whom(Role.SEC)}.", "P11-10d"),)
+        return (
+            Reason(
+                "Every account of this person is closed.", f"Ask {whom(Role.SEC, asking=person)}.", "P11-10d"
+            ),
+        )
     return ()
 
 
@@ -190,7 +194,7 @@ def _role_reasons(permission: Permission, person: Person, moment: datetime) -> I
     elif permission.signed and all(is_overdue(grant, moment) for grant in carrying):
         yield Reason(
             f"Your role {Role(carrying[0].role).label} was not confirmed in time: nothing can be signed with it.",
-            f"Ask {whom(Role.SEC)} to review it.",
+            f"Ask {whom(Role.SEC, asking=person)} to review it.",
             "G-OPR-02",
         )
 
@@ -200,7 +204,7 @@ def _of_another_company(permission: Permission) -> Reason:
     text = apart if permission.every_order else "is for people of this company"
     return Reason(
         f"To {permission.title} {text}.",
-        f"Ask {whom(*permission.roles, fallback='somebody of this company who has the role')} to do this.",
+        "Ask somebody of this company who has the role to do this.",
         "P11-10d",
     )
 
@@ -208,10 +212,11 @@ def _of_another_company(permission: Permission) -> Reason:
 def _role_missing(permission: Permission, person: Person, moment: datetime) -> Reason:
     needed = " or ".join(sorted(str(role.label) for role in permission.roles))
     over = _lapsed(permission, person, moment)
+    holder = whom(*permission.roles, fallback="somebody who has it", asking=person)
     text = f"To {permission.title} needs the role {needed}.{over}"
     return Reason(
         text,
-        f"Ask {whom(Role.SEC)} for the role, or {whom(*permission.roles, fallback='somebody who has it')} to do this.",
+        f"Ask {whom(Role.SEC, asking=person)} for the role, or {holder} to do this.",
         "G-OPR-02",
     )
 
@@ -235,10 +240,16 @@ def is_overdue(grant: RoleGrant, moment: datetime) -> bool:
     return grant.reviewed_at + timedelta(days=settings.ROLE_REVIEW_DAYS + settings.ROLE_REVIEW_GRACE) < moment
 
 
-def whom(*roles: Role, fallback: str = "the security administrator") -> str:
-    """Whom to ask, by name where somebody holds a role."""
+def whom(
+    *roles: Role, fallback: str = "the security administrator", asking: Person | Actor | None = None
+) -> str:
+    """Whom to ask, by name where somebody holds a role; by role alone where `asking` is of another company (11.10(d))."""
     if Role.SEC in roles:
         fallback = "the security administrator"
+    if isinstance(asking, Actor):
+        asking = Person.objects.filter(pk=asking.person_id or 0).first()
+    if asking is not None and asking.external:
+        return fallback
     names = [str(person) for person in people_with(*roles).order_by("full_name")[:NAMES_SHOWN]]
     return f"{fallback} ({', '.join(names)})" if names else fallback
 

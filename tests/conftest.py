@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 import redis
+from _pytest.junitxml import xml_key
 from django.conf import settings
 from django.db import connections
 from django.test import Client, TransactionTestCase, override_settings
@@ -20,9 +21,11 @@ from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
 from mes.dashboard.sessions import KEPT
 from mes.embedded import roles
+from mes.embedded.environment import BASE_DIR
 from mes.eventlog import delivery, relay
 from mes.services.sessions import open_session
 from mes.terminals import Terminal, digest_of_key
+from mes.validation.results import SOFTWARE, software_digest
 from tests import scenes, servers
 from tests.devices import makers as _devices  # noqa: F401 - tells who is in its scene
 from tests.printing.makers import Floor
@@ -296,6 +299,13 @@ LONG = (
 def _place(item: Any) -> int:
     name = item.nodeid
     return next((number for number, start in enumerate(LONG) if name.startswith(start)), len(LONG))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """The report says which software was tested: it is no evidence of another one (11.10(a))."""
+    report = session.config.stash.get(xml_key, None)
+    if report is not None:
+        report.add_global_property(SOFTWARE, software_digest(BASE_DIR))
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:

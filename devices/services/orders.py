@@ -99,7 +99,7 @@ def _refuse_strange_patient(patient: Patient, actor: Actor) -> None:
         return
     raise NotPermitted(
         "This patient is known to the house, and not to you.",
-        cure=f"Ask {whom(Role.ORD, fallback='an order coordinator')} to write the order: they match the patient by two "
+        cure=f"Ask {whom(Role.ORD, fallback='an order coordinator', asking=actor)} to write the order: they match the patient by two "
         "identifiers and name you as the prescriber.",
         rule="P11-10d",
     )

@@ -229,7 +229,9 @@ class TrainingViewSet(Readable):
     queryset = TrainingRecord.objects.none()
 
     def rows(self) -> QuerySet[TrainingRecord]:
-        return TrainingRecord.objects.select_related("revision__document").order_by("pk")
+        """People of other companies read their own alone (P11-10d)."""
+        rows = TrainingRecord.objects.select_related("revision__document").order_by("pk")
+        return rows.filter(person=self.viewer.person_id) if self.viewer.external else rows
 
     @extend_schema(request=TrainingInput, responses=ToSignOutput)
     @action(detail=False, methods=["post"], url_path="to-sign")

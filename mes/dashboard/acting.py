@@ -76,7 +76,9 @@ def refuse_unpermitted(request: HttpRequest, action: Action, subject: Model | No
     reasons = list(decision.reasons)
     if not reasons and not permitted(action, roles_behind(request)):
         needed = Role(only)
-        cure = f"Ask {whom(Role.SEC)} for the role, or {whom(needed, fallback='somebody who has it')} to do this."
+        asking = actor_of(request)
+        holder = whom(needed, fallback="somebody who has it", asking=asking)
+        cure = f"Ask {whom(Role.SEC, asking=asking)} for the role, or {holder} to do this."
         reasons = [Reason(f"This needs the role {needed.label}.", cure, "G-OPR-02")]
     if decision.hidden:
         raise NotKnown(reasons)

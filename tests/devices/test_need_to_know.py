@@ -60,6 +60,19 @@ def refused(who: Who, patient: Patient, order: Order | None = None) -> None:
         look(who, patient, order)
 
 
+def test_people_of_another_company_are_told_roles_and_no_names(staff: Staff) -> None:
+    master, outside = make_master(), make_person(Role.PRE)
+    names = [str(staff[Role.SEC].person), str(staff[Role.MAT].person)]
+    for external in (False, True):
+        Person.objects.filter(pk=outside.person.pk).update(external=external)
+        client = visit(outside)
+        told = client.get(f"/api/masters/{master.pk}/").json()["author"]
+        assert (told == str(master.author)) is not external
+        answer = client.post("/api/lots/", {}, content_type="application/json").json()
+        (reason,) = answer["reasons"]
+        assert [name in reason["cure"] for name in names] == [not external] * 2
+
+
 def test_a_prescriber_of_nothing_opens_no_patient(order: Order, stranger: Who) -> None:
     client, path = visit(stranger), f"/patients/{order.patient.token}/"
     assert client.get(path).status_code == client.get("/patients/PAAAAAAAAA/").status_code == 404

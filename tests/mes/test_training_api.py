@@ -13,6 +13,7 @@ from mes.models import (
     Curriculum,
     DocumentRevision,
     HandwrittenSignature,
+    Person,
     Signature,
     SigningEnrolment,
     TrainingRecord,
@@ -92,6 +93,12 @@ def test_a_training_is_asked_for_and_recorded(staff: Staff) -> None:
     client.post(f"curricula/{curriculum['id']}/drop/", {"reason": "Gone"})
     assert Curriculum.objects.get().dropped
     assert Client(make_person()).http.get("/api/trainings/").status_code == 403
+    outside = make_person(Role.OPR)
+    for external, count in ((False, 1), (True, 0)):
+        Person.objects.filter(pk=outside.person.pk).update(external=external)
+        assert Client(outside).get("trainings/")["count"] == count
+    Person.objects.filter(pk=learner.person.pk).update(external=True)
+    assert Client(learner).get("trainings/")["count"] == 1
 
 
 @pytest.mark.requirement("ES-18", "ES-19")

@@ -14,10 +14,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
+from django.utils import timezone
 
+from mes.embedded.environment import BASE_DIR
 from mes.supervisor.stack import StackFailed, running_stack
 from mes.validation.report import write_evidence
-from mes.validation.results import NoResults, read_results
+from mes.validation.results import NoResults, read_results, require_current
 
 
 class Command(BaseCommand):
@@ -32,6 +34,7 @@ class Command(BaseCommand):
     def handle(self, *, results: Path, out: Path, **_: Any) -> None:
         try:
             run = read_results(results)
+            require_current(run, root=BASE_DIR, now=timezone.now())
             with ExitStack() as stack:
                 if not _database_answers():
                     self.stdout.write(

@@ -1,12 +1,13 @@
 """Rules, the tests that carry their ids, and what the report says of both (11.10(a))."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from mes.validation.matrix import Standing, as_csv, matrix, unknown_ids
 from mes.validation.requirements import Requirement, requirements
-from mes.validation.results import NoResults, read_results
+from mes.validation.results import NoResults, read_results, require_current, software_digest
 
 pytestmark = pytest.mark.requirement("P11-10a")
 
@@ -44,6 +45,25 @@ def test_each_rule_stands_as_its_tests_ended(report: Path) -> None:
 def test_a_rule_whose_test_fails_is_not_shown_by_another_that_passes(report: Path) -> None:
     report.write_text(REPORT.replace("ES-02", "ES-01"))
     assert matrix(RULES, read_results(report))[0].standing == Standing.FAILED
+
+
+def test_results_are_of_this_software_and_of_the_last_day(report: Path, tmp_path: Path) -> None:
+    (tmp_path / "mes").mkdir()
+    source = tmp_path / "mes" / "gates.py"
+    source.write_text("CLOSED = True")
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    with pytest.raises(NoResults, match="no software that is named"):
+        require_current(read_results(report), root=tmp_path, now=now)
+    name = f'<properties><property name="software" value="{software_digest(tmp_path)}"/></properties>'
+    report.write_text(REPORT.replace('00:00">', f'00:00">{name}'))
+    run = read_results(report)
+    require_current(run, root=tmp_path, now=now)
+    for wrong in (now + timedelta(days=2), now - timedelta(days=1)):
+        with pytest.raises(NoResults, match="not of the last day"):
+            require_current(run, root=tmp_path, now=wrong)
+    source.write_text("CLOSED = False")
+    with pytest.raises(NoResults, match="The results are of software"):
+        require_current(run, root=tmp_path, now=now)
 
 
 def test_an_id_that_no_rule_has_is_named(report: Path) -> None:
