@@ -1,11 +1,18 @@
-"""The first migration of a package: every table as it stands at the migration's end, made in one go."""
+"""The first migration of a package, which makes every table in one go, and the steps that this version knows."""
 
 from __future__ import annotations
 
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
+
+
+def known_migrations() -> set[tuple[str, str]]:
+    """(app, name) of every step of this version, and of those that one of them takes the place of."""
+    found = MigrationLoader(None).disk_migrations or {}
+    return set(found) | {before for step in found.values() for before in step.replaces}
 
 
 class FirstTables(migrations.Migration):

@@ -30,6 +30,7 @@ MAXIMUM_BYTES = 512 * 1024 * 1024
 MAXIMUM_TRIANGLES = 5_000_000
 MAXIMUM_COORDINATE_MM = 1e5
 STL_HEADER = b"Lamina binary STL, millimetres, patient coordinates LPS".ljust(80, b" ")
+PLY_COMMENT = b"comment Lamina, millimetres, LPS"
 STL_RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 
 Problem = Literal[
@@ -137,7 +138,7 @@ def _ply_header(layout: list[tuple[str, str]], vertices: int, faces: int) -> byt
     lines = [
         "ply",
         "format binary_little_endian 1.0",
-        "comment Lamina, millimetres, LPS",
+        PLY_COMMENT.decode(),
         f"element vertex {vertices}",
     ]
     lines += [f"property {words[scalar]} {name}" for name, scalar in layout]

@@ -6,8 +6,6 @@ import os
 import shutil
 from pathlib import Path
 
-from django.db.migrations.loader import MigrationLoader
-
 from mes.artefacts import ArtefactStore
 from mes.backup.contents import POOL, Contents, check_backup, newest_backup
 from mes.backup.tools import BackupFailed, disk_may_fill, refuse_without_room, size_of
@@ -15,6 +13,7 @@ from mes.embedded import roles
 from mes.embedded.account import server_uid
 from mes.embedded.layout import Layout
 from mes.embedded.postgres import Postgres
+from mes.migrating import known_migrations
 
 POSTGRES = 18
 """The major version of the server that Lamina brings along: another one cannot read its files."""
@@ -66,7 +65,7 @@ def refuse_strange(contents: Contents) -> None:
             f"{contents.name} was taken from PostgreSQL {contents.postgres}; this Lamina brings {POSTGRES}. "
             "Restore it with the version of Lamina that took it, then upgrade."
         )
-    known = {f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations or ()}
+    known = {f"{app}.{name}" for app, name in known_migrations()}
     if unknown := sorted(set(contents.migrations) - known):
         raise BackupFailed(
             f"{contents.name} was taken by Lamina {contents.software}, which is newer: {unknown[0]} is not known here. "

@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from devices.mesh.io import PLY_COMMENT, STL_HEADER
 from devices.mesh.ply import MAXIMUM_HEADER_BYTES, PlyRefused, read_header
 from mes.exceptions import InvalidInput
 
@@ -24,6 +25,8 @@ SHAPE = re.compile(
 )
 STL_HEAD, STL_TRIANGLE = 84, 50
 BEGINNING = MAXIMUM_HEADER_BYTES
+OWN = (STL_HEADER, PLY_COMMENT)
+"""What Lamina writes into every file: it names nobody, whatever a patient is called."""
 
 
 def require_scan_file(upload: BinaryIO | bytes | Path) -> str:
@@ -54,9 +57,11 @@ def _texts(file: BinaryIO) -> Iterator[str]:
     block = file.read(BEGINNING)
     if block[:4] in (b"ply\n", b"ply\r"):
         header = block.partition(b"end_header")[0].splitlines()
-        yield from (_text(line) for line in header if line.startswith((b"comment", b"obj_info")))
+        texts = [line for line in header if line.startswith((b"comment", b"obj_info"))]
+        yield from (_text(line) for line in texts if line not in OWN)
     elif not _is_text_stl(block):
-        yield _text(block[: STL_HEAD - 4])
+        head = block[: STL_HEAD - 4]
+        yield from () if head in OWN else (_text(head),)
     else:
         yield from _named_solids(file, block)
 
