@@ -47,6 +47,11 @@ _numbers = itertools.count(1)
 _clusters: list[Cluster] = []
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: one process more than cores, because a test that drives a browser or a process mostly waits for it."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Every test and every module stays until the end: looking through them for garbage again and again takes a seventh of

@@ -6,6 +6,7 @@ only make something faster are whoever's who runs the server.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,8 @@ from mes.eventlog.catalogs import rows
 from mes.tables import TABLES
 
 WRITTEN = Path(__file__).with_name("schema.txt")
+WORD = re.compile(r"\(('(?:[^']|'')*'::character varying)\)::text")
+RESTORED = re.compile(rf"ARRAY\[({WORD.pattern}(?:, {WORD.pattern})*)\]")
 Part = tuple[str, str]
 """Table and part, such as `column recorded_at`."""
 
@@ -57,8 +60,14 @@ def schema_faults() -> Iterator[str]:
 
 
 def told(found: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
-    """The rows of `SCHEMA`, each definition on one line."""
-    return ((table, part, " ".join(text.split())) for table, part, text in found)
+    """The rows of `SCHEMA`, each definition on one line and as it was first written."""
+    return ((table, part, as_written(" ".join(text.split()))) for table, part, text in found)
+
+
+def as_written(text: str) -> str:
+    """A definition in the form in which a migration leaves it: one that came back from a dump casts each word of a list by
+    itself instead of the list, and means the same."""
+    return RESTORED.sub(lambda found: "(ARRAY[" + WORD.sub(r"\1", found[1]) + "])::text[]", text)
 
 
 @cache
