@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from django.db.models import Model
@@ -112,9 +113,12 @@ def file_of(page: str, subject: Any, sha256: str, actor: Actor) -> File:
 
 def sent(file: File, *, inline: bool = False) -> FileResponse:
     """The file, checked against its digest before it leaves (G-INT-01): an attachment, or in the page where it may be."""
-    artefact = Artefact.objects.get(pk=file.sha256)
+    return _answered(file, intact_path(file.sha256), inline=inline)
+
+
+def _answered(file: File, path: Path, *, inline: bool = False) -> FileResponse:
     return FileResponse(
-        intact_path(artefact).open("rb"),
+        path.open("rb"),
         as_attachment=not inline or file.media_type not in INLINE,
         filename=file.name,
         content_type=file.media_type,
@@ -124,9 +128,9 @@ def sent(file: File, *, inline: bool = False) -> FileResponse:
 
 def taken(file: File, *, subject: Model, actor: Actor) -> FileResponse:
     """The file as an attachment; that it was taken away, and its digest, is a fact first (EV-10, P11-10b)."""
-    answer = sent(file)
+    path = intact_path(file.sha256)
     note_copy(name=file.name, sha256=file.sha256, size=file.size, actor=actor, subject=subject)
-    return answer
+    return _answered(file, path)
 
 
 def shown(file: File, *, subject: Model, actor: Actor) -> FileResponse:

@@ -6,19 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
 
 from mes.api.actors import actor_of
-from mes.choices import DisposalStage, HoldStage, Role
+from mes.choices import HoldStage
 from mes.dashboard.actions import offered
 from mes.dashboard.find import number_of
 from mes.dashboard.records import Subject, subject_of, told
 from mes.models import Backup, Disposal, IntegrityCheck, LegalHold, RestoreDrill, RetentionClock
-from mes.panels import worklist
 from mes.permissions import require
 from mes.selectors import events_of, signatures_of
 from mes.services.disposals import signed_certificate
@@ -120,36 +117,3 @@ def safekeeping(request: HttpRequest) -> HttpResponse:
 
 def _older(moment: Any, limit: timedelta) -> bool:
     return moment is None or timezone.now() - moment > limit
-
-
-def _hold_link(hold: LegalHold) -> tuple[str, str]:
-    return hold.code, reverse("hold", args=[hold.code])
-
-
-def _disposal_link(disposal: Disposal) -> tuple[str, str]:
-    return disposal.code, reverse("disposal", args=[disposal.code])
-
-
-def _drill_link(drill: RestoreDrill) -> tuple[str, str]:
-    return drill.backup, f"{reverse('safekeeping')}#drills"
-
-
-@worklist("mes.review_hold", "Look at a legal hold again", Role.REC, need_by="review_on", shown=_hold_link)
-def holds_to_review() -> QuerySet[LegalHold]:
-    """Holds whose day of review has come (K-15)."""
-    return LegalHold.objects.filter(stage=HoldStage.ACTIVE, review_on__lte=timezone.localdate())
-
-
-@worklist("mes.decide_hold", "Decide about the end of a legal hold", Role.QAR, shown=_hold_link)
-def holds_to_end() -> QuerySet[LegalHold]:
-    return LegalHold.objects.filter(stage=HoldStage.RELEASE_PROPOSED)
-
-
-@worklist("mes.decide_disposal", "Decide about a disposal", Role.QAR, shown=_disposal_link)
-def disposals_to_decide() -> QuerySet[Disposal]:
-    return Disposal.objects.filter(stage=DisposalStage.PROPOSED)
-
-
-@worklist("mes.confirm_drill", "Confirm a restore drill", Role.SYS, Role.REC, Role.QAR, shown=_drill_link)
-def drills_to_confirm() -> QuerySet[RestoreDrill]:
-    return RestoreDrill.objects.filter(confirmation=None)

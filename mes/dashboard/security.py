@@ -6,17 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from mes.api.actors import actor_of
 from mes.api.secrets import secret_again
-from mes.choices import PasskeyState, ResetState, RightState, Role
+from mes.choices import PasskeyState, ResetState, RightState
 from mes.dashboard.account import against_signing
 from mes.dashboard.navigation import roles_behind
 from mes.eventlog.base import Actor
@@ -32,7 +30,6 @@ from mes.models import (
     SigningEnrolment,
     SigningRight,
 )
-from mes.panels import worklist
 from mes.permissions import PERMISSIONS
 from mes.selectors import contact_of, is_locked, open_sessions, review_due, reviews_due
 from mes.services.accounts import (
@@ -54,6 +51,7 @@ from mes.services.rights import (
 )
 from mes.services.sessions import end_all_sessions
 from mes.services.signing_enrolment import close_enrolment, confirm_identity, prove_identity
+from mes.worklists import bindings_waiting
 
 MAY = ("mes.guard_accounts", "mes.confirm_identity", "mes.review_credentials")
 PER_PAGE = 100
@@ -134,39 +132,6 @@ def security_account(request: HttpRequest, number: int) -> HttpResponse:
         "now": timezone.now(),
     }
     return render(request, "mes/security_account.html", context)
-
-
-def _shown(account: Account) -> tuple[str, str]:
-    return account.username, reverse("security-account", args=[account.pk])
-
-
-@worklist("mes.review_credentials", "Review credentials", Role.SEC, Role.QAR, shown=_shown)
-def reviews_waiting() -> QuerySet[Account]:
-    """Accounts whose credentials are due for review within two weeks, or overdue (P11-300b)."""
-    return reviews_due()
-
-
-@worklist("mes.decide_reset", "Decide about a reset", Role.SEC, Role.QAR, Role.SYS, shown=_shown)
-def resets_waiting() -> QuerySet[Account]:
-    """Accounts whose reset waits for a second person, or for both (ES-14)."""
-    return Account.objects.filter(resets__state=ResetState.REQUESTED)
-
-
-def bindings_waiting() -> QuerySet[FederatedIdentity]:
-    return FederatedIdentity.objects.filter(confirmed_at=None, closed=False)
-
-
-@worklist("mes.confirm_binding", "Decide about a binding", Role.SEC, Role.QAR, Role.SYS, shown=_shown)
-def accounts_to_bind() -> QuerySet[Account]:
-    """Accounts whose binding to an identity provider waits for a second person (ES-14)."""
-    return Account.objects.filter(identities__in=bindings_waiting()).distinct()
-
-
-@worklist("mes.restore_signing_right", "Look into a suspended right to sign", Role.SEC, shown=_shown)
-def rights_waiting() -> QuerySet[Account]:
-    """Accounts of people whose right to sign misuse or a compromise suspended (ES-15)."""
-    suspended = SigningRight.objects.filter(state=RightState.SUSPENDED).exclude(cause="reset")
-    return Account.objects.filter(is_active=True, person__signing_right__in=suspended)
 
 
 Verb = Callable[[Account, Actor, Any], object]

@@ -11,14 +11,12 @@ from django.core.paginator import Paginator
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
 from django.utils import timezone
 
 from mes.api.actors import actor_of, viewer_behind
-from mes.choices import DocumentStage, Role
+from mes.choices import DocumentStage
 from mes.dashboard.actions import offered
 from mes.models import ControlledDocument, Curriculum, DocumentRevision, Person, TrainingRecord
-from mes.panels import worklist
 from mes.permissions import PERMISSIONS, Permission, require
 from mes.scope import known_people
 from mes.selectors import people_with, roles_of_people
@@ -266,12 +264,3 @@ def document_file(request: HttpRequest, number: str, revision: str) -> FileRespo
         content_type=row.file.media_type,
         headers={"X-Content-Type-Options": "nosniff"},
     )
-
-
-def _document_link(revision: DocumentRevision) -> tuple[str, str]:
-    return revision.document.number, reverse("document", args=[revision.document.number])
-
-
-@worklist("mes.approve_document", "Approve a document", Role.QAR, Role.QAX, shown=_document_link)
-def documents_to_approve() -> QuerySet[DocumentRevision]:
-    return DocumentRevision.objects.filter(stage=DocumentStage.DRAFT).select_related("document")

@@ -25,7 +25,7 @@ from tests.devices.makers import Staff, freeze_design_of, make_person, make_plan
 from tests.flows.test_story_over_api import PATIENT
 from tests.printing.conftest import Running
 from tests.printing.makers import in_days, make_parameters, make_printer
-from tests.quality.makers import make_gauge, make_part
+from tests.quality.makers import make_gauge, make_part, move_through
 
 pytestmark = pytest.mark.browser
 
@@ -41,8 +41,7 @@ class Shop:
         large = make_part()
         self.part = Mesh(large.vertices * 0.5, large.faces)
         freeze_design_of(self.device, self.staff, self.part)
-        self.device.stage = Stage.DESIGN_FROZEN
-        self.device.save(update_fields=["stage"])
+        move_through(self.device, [Stage.DESIGN_FROZEN])
         self.parameters: ParameterSet = make_parameters(others)
         self.printer: Printer = make_printer(others, self.parameters, connection=SPEED)
         self.verifier = make_person(Role.BLD)

@@ -24,6 +24,7 @@ KEPT = """async () => JSON.stringify([
 ])"""
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 VALUES = (IDENTITY.family_name, IDENTITY.given_name, IDENTITY.patient_id, IDENTITY.birth_date)
+WIDTHS = (390, 820, 1280)
 REASON = "The surgeon waits, the label is torn"
 
 
@@ -80,7 +81,11 @@ def test_the_pages_fit_every_screen(open_as: Open, theme: Theme) -> None:
     staff = Staff()
     order = make_order(staff)
     token, officer = order.patient.token, staff[Role.PRV]
-    pages = {width: open_as(officer, theme=theme, width=width) for width in (390, 820, 1280)}
+    pages, asking = (
+        {width: open_as(who, theme=theme, width=width) for width in WIDTHS}
+        for who in (officer, staff[Role.OPR])
+    )
+    shown(asking, theme, "empty", "/emergency/")
     shown(pages, theme, "empty", "/privacy/", f"/patients/{token}/")
     access = break_glass(patient=order.patient, actor=staff[Role.OPR].actor, reason=REASON)
     view_identity(patient=order.patient, actor=staff[Role.OPR].actor, reason="read the label")
@@ -89,8 +94,9 @@ def test_the_pages_fit_every_screen(open_as: Open, theme: Theme) -> None:
     break_glass(patient=order.patient, actor=staff[Role.INS].actor, reason=REASON)
     shown(
         pages, theme, "full", "/privacy/", f"/patients/{token}/", f"/emergencies/{access.code}/",
-        f"/erasures/{asked.code}/", "/emergency/", "/patients/", "/my-work/",
+        f"/erasures/{asked.code}/", "/patients/", "/my-work/",
     )  # fmt: skip
+    shown(asking, theme, "full", f"/emergency/?about={order.code}", f"/emergencies/{access.code}/")
 
 
 def shown(pages: dict[int, Page], theme: str, state: str, *paths: str) -> None:

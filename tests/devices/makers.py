@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from devices.catalog.base import MASTERS, MATERIALS
 from devices.choices import DEVICE_PAIRS, DesignStatus, SegmentationStatus, Stage, StudyStatus
+from devices.events import DesignApproved
 from devices.imaging.base import Acquisition, Volume
 from devices.mesh.base import Mesh
 from devices.mesh.io import write_stl
@@ -32,7 +33,7 @@ from devices.services.segmentations import segmentation_content
 from mes.choices import Meaning, Role
 from mes.demo.dataset import write_dicom_series
 from mes.eventlog.base import Actor
-from mes.eventlog.unit import unit_of_work
+from mes.eventlog.unit import publish, unit_of_work
 from mes.models import Artefact, Patient, Person
 from mes.services.artefacts import store_artefact
 from mes.services.patients import Identity, register_patient
@@ -218,8 +219,10 @@ def make_device(stage: str = Stage.PLANNED, staff: Staff | None = None, **fields
     return device
 
 
+@unit_of_work
 def freeze_design_of(device: Device, staff: Staff, mesh: Mesh | None = None) -> Design:
-    """Give a planned device an accepted study, an approved segmentation and an approved design of a small block."""
+    """Give a planned device an accepted study, an approved segmentation and an approved design of a small block; its stream
+    says so (G-INT-01)."""
     make_study(device, staff)
     make_segmentation(device, staff)
     design = make_design(device, staff, mesh)
@@ -232,6 +235,13 @@ def freeze_design_of(device: Device, staff: Staff, mesh: Mesh | None = None) -> 
     design.status = DesignStatus.APPROVED
     design.save()
     _refreshed(device)
+    approved = DesignApproved(
+        device_id=device.pk,
+        design_id=design.pk,
+        mesh_sha256=str(design.mesh_id),
+        signature_id=design.approval.pk,
+    )
+    publish(device, approved, actor=staff[Role.PRE].actor)
     return design
 
 

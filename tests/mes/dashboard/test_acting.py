@@ -212,7 +212,8 @@ def test_people_and_things_stand_in_the_signing_box_by_name_and_the_digest_stays
     page = dialog(as_(staff[Role.PRE]), order)
     prescriber = staff[Role.PRE].person
     box = page.partition('class="signed-box"')[2].partition("meta-line")[0]
-    author = staff[Role.PRE].person
+    author = order.created_by
+    assert author != prescriber
     assert f"<dt>Prescriber</dt><dd>{prescriber} (person {prescriber.pk})" in box
     assert f"<dt>Author</dt><dd>{author} (person {author.pk})" in box
     assert shown_digest(page) == content_digest(prescription_content(order))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -14,6 +16,9 @@ from django.test.utils import CaptureQueriesContext
 
 from devices.models import Device
 from mes.choices import Role
+from mes.eventlog.base import Actor
+from mes.exceptions import NotPermitted
+from mes.files import files_of, taken
 from mes.models import EventRecord
 from tests.devices.makers import IDENTITY, Staff, make_device, make_planned
 from tests.mes.dashboard.conftest import Visit
@@ -124,19 +129,38 @@ def test_templates_obey_the_content_security_policy(template: Path) -> None:
     assert not re.search(r"https?://(?!www\.w3\.org)", text)
 
 
+def read(answer: Any) -> bytes:
+    """A file to its end, as whoever asked for it does; then it is closed."""
+    assert answer.status_code == 200
+    return b"".join(answer.streaming_content)
+
+
+@pytest.mark.requirement("P11-10g")
+def test_a_copy_that_is_refused_leaves_no_file_open(staff: Staff) -> None:
+    device = make_device("design_frozen", staff)
+    (design,) = (
+        file
+        for file in files_of("device", device, staff[Role.DSN].actor)
+        if file.name.startswith(f"{device.code}-design")
+    )
+    with pytest.raises(NotPermitted) as refused:
+        taken(design, subject=device, actor=Actor.system("test"))
+    assert refused.value.reasons[0].rule == "P11-10g"
+    assert design.sha256 not in {Path(os.path.realpath(one)).name for one in Path("/proc/self/fd").iterdir()}
+
+
 @pytest.mark.requirement("EV-10")
 @pytest.mark.requirement("P11-10b")
 def test_files_of_another_device_are_not_served(staff: Staff, as_: Visit) -> None:
     mine, other = make_device("design_frozen", staff), make_planned(staff)
     sha256 = mine.current_design.mesh_id if mine.current_design else ""
     client = as_(staff[Role.DSN])
-    assert client.get(f"/devices/{mine.code}/files/{sha256}/?view").status_code == 200
+    assert read(client.get(f"/devices/{mine.code}/files/{sha256}/?view"))
     assert not EventRecord.objects.filter(type="mes.copy_taken").exists()
     answer = client.get(f"/devices/{mine.code}/files/{sha256}/")
-    assert answer.status_code == 200
-    assert b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+    assert read(answer)
     copies = EventRecord.objects.filter(type="mes.copy_taken").order_by("pos")
-    assert client.get(f"/api/devices/{mine.code}/artefacts/{sha256}/").status_code == 200
+    assert read(client.get(f"/api/devices/{mine.code}/artefacts/{sha256}/"))
     assert [copy.actor for copy in copies] == [str(staff[Role.DSN].actor)] * 2
     taken = json.loads(copies[0].payload)
     assert (taken["subject"], taken["sha256"]) == (f"devices.device/{mine.pk}", sha256)
