@@ -24,7 +24,7 @@ from mes.services.binding import confirm_binding, propose_binding, unbind_identi
 DECIDES = ("mes.guard_accounts", "mes.confirm_identity")
 
 
-class ConfirmInput(ReasonInput, SecretInput):
+class BindingConfirmInput(ReasonInput, SecretInput):
     pass
 
 
@@ -68,10 +68,10 @@ class BindingViewSet(Acting, ListModelMixin, GenericViewSet[FederatedIdentity]):
         made = propose_binding(account=account, actor=self.actor, **values)
         return Response(BindingOutput(made).data, status=201)
 
-    @extend_schema(request=ConfirmInput, responses=BindingOutput)
+    @extend_schema(request=BindingConfirmInput, responses=BindingOutput)
     @action(detail=True, methods=["post"])
     def confirm(self, request: Request, pk: str) -> Response:
-        found, values = self.get_object(), given(ConfirmInput, request)
+        found, values = self.get_object(), given(BindingConfirmInput, request)
         secret_again(request, values)
         bound = confirm_binding(identity_id=found.pk, actor=self.actor, reason=values["reason"])
         return Response(BindingOutput(bound).data)

@@ -245,7 +245,9 @@ def _filed(staff: Staff, device: Device) -> dict[str, str]:
         actor=acting(staff[Role.QAR]),
     )
     signed = Signature.objects.filter(subject_type="devices.device", subject_id=str(device.pk)).latest("pk")
-    delivery = Delivery.objects.order_by("pk").first()
+    delivery = (
+        Delivery.objects.filter(stream_type="devices.device", stream_id=str(device.pk)).order_by("pk").first()
+    )
     assert delivery is not None
     return {"handwritten": str(paper.pk), "signature": str(signed.pk), "delivery": str(delivery.pk)}
 

@@ -48,7 +48,7 @@ CONSOLE = {
 
 
 @pytest.fixture(scope="module")
-def story(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Story]:
+def story(empty_record: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Story]:
     """Told once for all tests here, in a transaction that is never committed; every call takes back what it did.
 
     That somebody was there is taken back too, so no session may grow idle while the matrix is asked.

@@ -167,7 +167,7 @@ def test_nobody_but_the_triggers_owner_writes_the_history() -> None:
         "FROM pg_proc WHERE proname = 'mes_keep_change'"
     )
     assert (definer, owner, public) == (True, "lamina_owner", False)
-    assert "search_path=public, pg_temp" in settings
+    assert "search_path=pg_catalog, pg_temp" in settings
     definers = rows("SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace")
     assert definers == [("mes_keep_change",)]
     assert grants_of(TABLES["mes_field_change"])["lamina_app"] == {"SELECT"}

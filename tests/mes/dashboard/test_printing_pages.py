@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import date
@@ -19,7 +20,7 @@ from mes.dashboard.builds import curve_of
 from mes.models import Signature
 from mes.services.artefacts import artefact_path
 from printing.choices import BuildState, Run
-from printing.models import Build, MaterialLot
+from printing.models import Build, MaterialLot, Printer
 from printing.slicing.buildfile import mask_name
 from tests.devices.makers import PASSWORD
 from tests.mes.dashboard.conftest import Visit
@@ -164,6 +165,15 @@ def test_lists_take_a_fixed_number_of_queries(floor: Floor, operator: Client) ->
                 assert operator.get(path).status_code == 200
             counts.append(len(queries))
     assert counts[:3] == counts[3:]
+
+
+@pytest.mark.requirement("G-PRN-07")
+def test_a_printer_without_a_word_kept_of_it_was_never_heard(floor: Floor, operator: Client) -> None:
+    printer = Printer.objects.create(name="Silent", kind="simulated", serial="S-silent", driver="simulated")
+    for path in ("/fleet/", f"/printers/{printer.code}/"):
+        answer = operator.get(path)
+        assert answer.status_code == 200
+        assert re.search(r"heard (<span[^>]*>)?never", answer.content.decode()), path
 
 
 @pytest.mark.parametrize("part", ["lot", "build"])
