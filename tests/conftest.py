@@ -313,6 +313,21 @@ def _place(item: Any) -> int:
     return next((number for number, start in enumerate(LONG) if name.startswith(start)), len(LONG))
 
 
+def _dealt(items: list[Any], processes: int) -> list[Any]:
+    """In equal parts, one for each process, which begins with its share of what takes long: `--dist worksteal` hands the list
+    out in such parts."""
+    ordered = sorted(items, key=_place)
+    long = [item for item in ordered if _place(item) < len(LONG)]
+    rest = ordered[len(long) :]
+    dealt: list[Any] = []
+    for number in range(processes):
+        part = long[number::processes]
+        size = (len(items) - len(dealt)) // (processes - number)
+        dealt += part + rest[: max(0, size - len(part))]
+        del rest[: max(0, size - len(part))]
+    return dealt + rest
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """The report says which software was tested: it is no evidence of another one (11.10(a))."""
     report = session.config.stash.get(xml_key, None)
@@ -322,7 +337,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
     """The soak is asked for by name (`-m slow`). Each test's rules stand in the report, for the traceability matrix."""
-    items.sort(key=_place)
+    items[:] = _dealt(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
     for item in items:
         rules = [rule for marker in item.iter_markers("requirement") for rule in marker.args]
         item.user_properties.extend(("requirement", rule) for rule in rules)
