@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from hashlib import sha256
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -51,15 +52,23 @@ def taken_as_csv(
     asked: Mapping[str, str] | None = None,
 ) -> FileResponse:
     """A sheet of the record, whole before it leaves: who took it, and its digest, is a fact first (EV-10, P11-10b)."""
-    sheet, digest = SpooledTemporaryFile(max_size=IN_MEMORY), sha256()  # noqa: SIM115 - closed with the answer
-    for line in _written(head, rows):
-        sheet.write(line.encode())
-        digest.update(line.encode())
-    size = sheet.tell()
-    note_copy(
-        name=f"{name}.csv", sha256=digest.hexdigest(), size=size, actor=actor, subject=subject, asked=asked
-    )
-    sheet.seek(0)
+    digest = sha256()
+    with ExitStack() as unless_sent:
+        sheet = unless_sent.enter_context(SpooledTemporaryFile(max_size=IN_MEMORY))
+        for line in _written(head, rows):
+            sheet.write(line.encode())
+            digest.update(line.encode())
+        size = sheet.tell()
+        note_copy(
+            name=f"{name}.csv",
+            sha256=digest.hexdigest(),
+            size=size,
+            actor=actor,
+            subject=subject,
+            asked=asked,
+        )
+        sheet.seek(0)
+        unless_sent.pop_all()
     return FileResponse(sheet, as_attachment=True, filename=f"{name}.csv", content_type=CSV)
 
 

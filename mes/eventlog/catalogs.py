@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
+
+from mes.eventlog.statements import rows
 
 
 @contextmanager
@@ -19,9 +20,3 @@ def servers_own_names() -> Iterator[None]:
         yield
         # Takes the setting back; what runs in the same transaction afterwards looks where it did.
         transaction.set_rollback(True)
-
-
-def rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, list(values) or None)
-        return list(cursor.fetchall()) if cursor.description else []

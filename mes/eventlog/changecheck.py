@@ -17,6 +17,7 @@ from django.db.models import Field, Model
 
 from mes.columnguards import columns_of
 from mes.eventlog.findings import Bad
+from mes.eventlog.statements import rows
 from mes.tables import ROOTS, TABLES, Table
 
 REBASED = "mes.history_rebase"
@@ -85,24 +86,24 @@ def check_changes() -> Iterator[Bad]:
     """The first change that no event explains, the first of what is written once, and the first whose event is about another
     state of its row."""
     yield from _explained(EVERYTHING)
-    for change, table, key in _rows(MISDIGESTED, json.dumps(_covered())):
+    for change, table, key in rows(MISDIGESTED, json.dumps(_covered())):
         yield Bad(
             "history", f"{table}/{key}: the digest of its event is that of another state (change {change})"
         )
 
 
-def changes_at_fault(rows: Iterable[tuple[str, str]]) -> Iterator[Bad]:
+def changes_at_fault(changed: Iterable[tuple[str, str]]) -> Iterator[Bad]:
     """Of some rows alone, by table and key: the first change that no event explains, and the first of what is written once."""
-    wanted = list(rows)
+    wanted = list(changed)
     yield from _explained(THESE, [table for table, _ in wanted], [key for _, key in wanted])
 
 
-def _explained(scope: str, *rows: list[str]) -> Iterator[Bad]:
+def _explained(scope: str, *keys: list[str]) -> Iterator[Bad]:
     unspoken = UNSPOKEN.format(stream=_stream(), rebased=REBASED, scope=scope)
-    for change, table, key, operation in _rows(unspoken, json.dumps(_rules()), *rows):
+    for change, table, key, operation in rows(unspoken, json.dumps(_rules()), *keys):
         yield Bad("history", f"{table}/{key}: {operation} without an event (change {change})")
     rewritten = REWRITTEN.format(scope=scope)
-    for change, table, key, operation, names in _rows(rewritten, json.dumps(_moving()), *rows):
+    for change, table, key, operation, names in rows(rewritten, json.dumps(_moving()), *keys):
         what = f"{names} is written once" if names else "the row is written once"
         yield Bad("history", f"{table}/{key}: {operation} of what stands: {what} (change {change})")
 
@@ -185,9 +186,3 @@ def _foreign(model: type[Model] | None, name: str) -> Any:
     if model is None:
         raise LookupError(f"{name} leads nowhere")
     return model._meta.get_field(name)
-
-
-def _rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, list(values))
-        return list(cursor.fetchall())

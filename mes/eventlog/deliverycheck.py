@@ -6,11 +6,9 @@ An event in the log and the subscriptions in code say what must stand there. Eac
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
-
-from django.db import connection
 
 from mes.eventlog.findings import Bad
+from mes.eventlog.statements import rows
 from mes.eventlog.subscriptions import HANDLERS
 
 # Without its lane a delivery is never found; of another stream or version it comes out of turn.
@@ -110,22 +108,22 @@ BEYOND_EPOCHS = """
 def check_deliveries() -> Generator[Bad]:
     """Every delivery stands where its event does, and is done, skipped or run again only as inbox and log say; none is gone."""
     for statement in (MISPLACED, UNDONE, UNSPOKEN, PUT_OFF):
-        for pos, handler, what in _rows(statement):
+        for pos, handler, what in rows(statement):
             yield Bad("delivery", f"pos {pos} to {handler}: {what}", pos)
-    for pos, handler, what in _rows(MISSING, *_subscriptions()):
+    for pos, handler, what in rows(MISSING, *_subscriptions()):
         yield Bad("delivery", f"pos {pos} to {handler}: {what}", pos)
-    for handler, kind, key in _rows(EMPTY_LANE):
+    for handler, kind, key in rows(EMPTY_LANE):
         yield Bad("delivery", f"{handler} of {kind}/{key}: the lane stands without a delivery")
 
 
 def check_clock() -> Generator[Bad]:
     """Every slot of the clock has its event and the reverse; epochs follow each other, and every event is of one."""
-    for job, due_at, pos in _rows(SLOTS):
+    for job, due_at, pos in rows(SLOTS):
         what = "the slot stands without its event" if pos is None else "the slot was deleted"
         yield Bad("slot", f"{job} at {due_at}: {what}", pos)
-    for number, what in _rows(EPOCHS):
+    for number, what in rows(EPOCHS):
         yield Bad("epoch", f"epoch {number}: {what}")
-    for pos, epoch in _rows(BEYOND_EPOCHS):
+    for pos, epoch in rows(BEYOND_EPOCHS):
         yield Bad("epoch", f"pos {pos}: there is no epoch {epoch}", pos)
 
 
@@ -133,9 +131,3 @@ def _subscriptions() -> tuple[list[str], list[str], list[str]]:
     """Handler ids, the types of the events that they subscribe to, and the stream where it is one alone."""
     keys = [handler.routing_key.partition(":") for handler in HANDLERS.values()]
     return list(HANDLERS), [name for name, _, _ in keys], [stream for _, _, stream in keys]
-
-
-def _rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, list(values) or None)
-        return list(cursor.fetchall())

@@ -9,10 +9,11 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from mes.columnguards import check_name, readable_condition
-from mes.eventlog.catalogs import rows, servers_own_names
+from mes.eventlog.catalogs import servers_own_names
 from mes.eventlog.findings import Bad
 from mes.eventlog.rolecheck import role_faults
 from mes.eventlog.schemacheck import schema_faults
+from mes.eventlog.statements import rows
 from mes.eventlog.strangers import strangers
 from mes.guards import OWNER, ROLES, SEALER_TURN, column_grants_of, grants_of, guard_statements
 from mes.tables import TABLES

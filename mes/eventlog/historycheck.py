@@ -6,13 +6,13 @@ Each is one statement of the server per table that returns the first row that di
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import Any
 
 from django.db import connection
 
 from mes.columnguards import as_kept, columns_of
 from mes.eventlog.changecheck import check_changes
 from mes.eventlog.findings import Bad
+from mes.eventlog.statements import rows
 from mes.tables import TABLES, Table
 
 # What the text of a value depends on, as the trigger that kept it has it.
@@ -48,7 +48,7 @@ GONE = """
 
 def check_history() -> Generator[Bad]:
     """Changes that no event explains, then every table: rows that differ, were slipped in, or are gone."""
-    _rows(SETTINGS)
+    rows(SETTINGS)
     yield from check_changes()
     for table in TABLES.values():
         if table.has_history:
@@ -63,7 +63,7 @@ def check_table(table: Table) -> Iterator[Bad]:
 
 def take_over(table: Table) -> int:
     """Keep the rows of a table as they are now, whatever their history says. Only the owner may. Returns how many."""
-    _rows(SETTINGS)
+    rows(SETTINGS)
     with connection.cursor() as cursor:
         cursor.execute(REBASE.format(table=table.name, live=_live(table)[0]))
         return int(cursor.rowcount)
@@ -71,7 +71,7 @@ def take_over(table: Table) -> int:
 
 def _differing(table: Table) -> Iterator[Bad]:
     live, visible = _live(table)
-    for key, change, names in _rows(DIFFERS.format(live=live, visible=visible, table=table.name)):
+    for key, change, names in rows(DIFFERS.format(live=live, visible=visible, table=table.name)):
         if change is None:
             yield Bad("history", f"{table.name}/{key}: the row stands without a change that wrote it")
         else:
@@ -79,7 +79,7 @@ def _differing(table: Table) -> Iterator[Bad]:
 
 
 def _gone(table: Table) -> Iterator[Bad]:
-    for key, change in _rows(GONE.format(table=table.name, key=table.key)):
+    for key, change in rows(GONE.format(table=table.name, key=table.key)):
         yield Bad("history", f"{table.name}/{key}: the row was deleted (change {change} speaks of it)")
 
 
@@ -107,11 +107,5 @@ def _live(table: Table) -> tuple[str, str]:
 
 
 def _reads_all(table: str) -> bool:
-    ((allowed,),) = _rows("SELECT has_table_privilege(%s, 'SELECT')", table)
+    ((allowed,),) = rows("SELECT has_table_privilege(%s, 'SELECT')", table)
     return bool(allowed)
-
-
-def _rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, list(values) or None)
-        return list(cursor.fetchall()) if cursor.description else []

@@ -6,10 +6,7 @@ open holds nothing back: any role may begin a transaction with an id, by setting
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.db import connection
-
+from mes.eventlog.statements import rows
 from mes.guards import SEALER_TURN, SEALER_WRITES
 
 # In this order. Whoever holds a lock on its id when the locks are read, and had that id before the first statement, was there,
@@ -38,20 +35,14 @@ IDS = 2**32
 
 def horizon() -> int:
     """The first transaction id of the current epoch that may yet write what a seal covers, or has not begun."""
-    ((upper, running),) = _rows(RUNNING)
+    ((upper, running),) = rows(RUNNING)
     if not running:
         return int(upper)
-    _rows(FRESH)
-    roles: dict[int, int] = dict(_rows(SESSIONS))
-    holders: dict[int, int] = dict(_rows(HOLDERS))
+    rows(FRESH)
+    roles: dict[int, int] = dict(rows(SESSIONS))
+    holders: dict[int, int] = dict(rows(HOLDERS))
     held_by = {tx: roles.get(holders.get(tx % IDS, 0)) for tx in running}
     asked = [str(role) for role in held_by.values() if role is not None]
-    readers = {role for (role,) in _rows(READERS, asked, [*SEALER_WRITES, SEALER_TURN])}
+    readers = {role for (role,) in rows(READERS, asked, [*SEALER_WRITES, SEALER_TURN])}
     # The server tells the role `None` of what it holds itself, and of a session that is just ending.
     return int(min((tx for tx, role in held_by.items() if role not in readers), default=upper))
-
-
-def _rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values or None)
-        return list(cursor.fetchall())

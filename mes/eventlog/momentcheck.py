@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from django.db import connection
-
 from mes.eventlog.findings import Bad
+from mes.eventlog.statements import rows
 
 ALLOWED = "5 minutes"
 """What explains that an event is recorded before one with a smaller position, or before a seal that does not cover it: its
@@ -40,8 +39,6 @@ BEFORE_A_SEAL = f"""
 def check_moments() -> Generator[Bad]:
     """The first event that was recorded before the one before it, then the first that was recorded before a seal without it."""
     for statement, what in ((BEFORE_ANOTHER, "the event before it"), (BEFORE_A_SEAL, "the seal before it")):
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-            for pos, apart in cursor.fetchall():
-                early = "at no moment" if apart is None else f"{apart} s earlier than {what}"
-                yield Bad("moment", f"pos {pos}: recorded {early}", pos)
+        for pos, apart in rows(statement):
+            early = "at no moment" if apart is None else f"{apart} s earlier than {what}"
+            yield Bad("moment", f"pos {pos}: recorded {early}", pos)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mes.eventlog.catalogs import rows
+from mes.eventlog.statements import rows
 from mes.guards import OWNER, ROLES
 
 READER = "lamina_auditor"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from mes.eventlog.catalogs import rows
+from mes.eventlog.statements import rows
 from mes.tables import TABLES
 
 WRITTEN = Path(__file__).with_name("schema.txt")

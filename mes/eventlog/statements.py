@@ -1,4 +1,5 @@
-"""The statements that every change runs: prepared once per connection, and sent together where nothing lies between them.
+"""How the record's statements reach the server: those of every change prepared once per connection, and sent together
+where nothing lies between them; those of the checks as they are.
 
 Django's cursor sends each statement as text, to be parsed and planned again, and waits for each answer. The record's own
 few statements are always the same, so they go through the driver's prepared statements, inside Django's transaction.
@@ -35,6 +36,13 @@ def run_prepared(*statements: Statement, commits: bool = False) -> list[list[tup
                 if commits:
                     psycopg.Cursor(driver).execute("COMMIT")
         return [_rows_of(cursor) for cursor in cursors]
+
+
+def rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """The rows of one statement; none for a statement that returns none."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, list(values) or None)
+        return list(cursor.fetchall()) if cursor.description else []
 
 
 def _rows_of(cursor: psycopg.Cursor[Any]) -> list[tuple[Any, ...]]:

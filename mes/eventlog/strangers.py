@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from mes.eventlog.catalogs import rows
+from mes.eventlog.statements import rows
 from mes.tables import TABLES
 
 FIRST_OWN = 16384

@@ -71,10 +71,9 @@ def receive_scan(
     _refuse_identity(device, upload)
     scan = store_artefact(upload, media_type=media_type, limit=SCAN_LIMIT)
     _refuse_copy(scan)
-    number = device.inspections.count() + 1
     inspection = Inspection.objects.create(
         device=device,
-        number=number,
+        number=device.inspections.count() + 1,
         unit=unit,
         scan=scan,
         gauge=gauge,
@@ -82,22 +81,22 @@ def receive_scan(
         measured_on=day,
         received_by_id=actor.person_id,
     )
-    publish(
-        device,
-        ScanReceived(
-            device_id=device.pk,
-            inspection_id=inspection.pk,
-            number=number,
-            unit=unit,
-            scan_sha256=scan.sha256,
-            size_bytes=scan.size,
-            gauge_id=gauge.pk,
-            calibration_id=calibration.pk,
-            measured_on=day.isoformat(),
-        ),
-        actor=actor,
-    )
+    publish(device, _received(inspection, day), actor=actor)
     return inspection
+
+
+def _received(inspection: Inspection, day: date) -> ScanReceived:
+    return ScanReceived(
+        device_id=inspection.device_id,
+        inspection_id=inspection.pk,
+        number=inspection.number,
+        unit=inspection.unit,
+        scan_sha256=inspection.scan.sha256,
+        size_bytes=inspection.scan.size,
+        gauge_id=inspection.gauge_id,
+        calibration_id=inspection.calibration_id,
+        measured_on=day.isoformat(),
+    )
 
 
 def _refuse_identity(device: Device, upload: BinaryIO | bytes | Path) -> None:

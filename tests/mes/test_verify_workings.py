@@ -8,7 +8,7 @@ from django.db import connections
 
 from mes.columnguards import check_name, columns_of
 from mes.embedded.roles import SUPERUSER, Role
-from mes.eventlog.catalogs import rows, servers_own_names
+from mes.eventlog.catalogs import servers_own_names
 from mes.eventlog.deliverycheck import check_clock, check_deliveries
 from mes.eventlog.findings import Bad
 from mes.eventlog.guardcheck import check_guards
@@ -17,6 +17,7 @@ from mes.eventlog.momentcheck import check_moments
 from mes.eventlog.schedules import tick
 from mes.eventlog.schemacheck import SCHEMA, WRITTEN, schema_text
 from mes.eventlog.sealing import Sealer, load_key, public_keys
+from mes.eventlog.statements import rows
 from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import verify
 from mes.models import Delivery, DeliveryStatus, EventRecord, Person
