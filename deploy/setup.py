@@ -40,8 +40,9 @@ SYSTEM = {
         "fontconfig",
         "fonts-dejavu-core",
     ),
+    # The headless shell is Chromium without its windows, which nobody sees here and which cost as much again as the pages.
     # libatomic1 is what Playwright's driver needs; poppler-utils reads the written PDF back.
-    "test": ("chromium", "libatomic1", "poppler-utils"),
+    "test": ("chromium-headless-shell", "libatomic1", "poppler-utils"),
 }
 
 
