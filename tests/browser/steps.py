@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from playwright.sync_api import Page, expect
 
@@ -39,6 +40,13 @@ def turn(page: Page, *, theme: Theme = "light", width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     assert page.evaluate("innerWidth") == width
     expect(page.locator("html")).to_have_attribute("data-bs-theme", theme)
+
+
+def sound(page: Page, looks: Iterable[tuple[Theme, int]]) -> None:
+    """The page as it is now, in each look: the same document, for it is the styles that answer to theme and width."""
+    for theme, width in looks:
+        turn(page, theme=theme, width=width)
+        assert faults_of(page) == [], (page.url, theme, width)
 
 
 def dialog(page: Page, button: str) -> None:

@@ -8,8 +8,8 @@ from playwright.sync_api import expect
 from mes.choices import Role
 from mes.models import TrainingRecord
 from mes.services.training import approve_document, draft_document, require_training
-from tests.browser.conftest import Open
-from tests.browser.steps import faults_of
+from tests.browser.conftest import Open, Theme
+from tests.browser.steps import sound
 from tests.devices.makers import PASSWORD, Who, make_person
 
 pytestmark = pytest.mark.browser
@@ -37,13 +37,13 @@ def school(quality: Who) -> Who:
     return learner
 
 
-@pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1280, "light")])
-def test_the_pages_of_trainings_and_people_keep_the_house_rules(
-    committed_db: None, open_as: Open, width: int, theme: str
-) -> None:
+LOOKS: list[tuple[Theme, int]] = [("dark", 390), ("light", 1280)]
+
+
+def test_the_pages_of_trainings_and_people_keep_the_house_rules(committed_db: None, open_as: Open) -> None:
     quality = make_person(Role.QAR)
     learner = school(quality)
-    page = open_as(quality, theme=theme, width=width)  # type: ignore[arg-type]  # of the parameters
+    page = open_as(quality)
     paths = (
         "training/",
         "training/documents/",
@@ -53,7 +53,7 @@ def test_the_pages_of_trainings_and_people_keep_the_house_rules(
     )
     for path in (*paths, "training/documents/?q=zzz", "training/?document=zzz"):
         page.goto(f"/{path}")
-        assert faults_of(page) == [], path
+        sound(page, LOOKS)
 
 
 def test_a_training_is_recorded_by_hand_on_a_phone(committed_db: None, open_as: Open) -> None:

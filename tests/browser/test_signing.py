@@ -8,8 +8,8 @@ from playwright.sync_api import expect
 from devices.models import Order
 from mes.choices import Role
 from mes.models import Signature
-from tests.browser.conftest import Open, aside
-from tests.browser.steps import confirm, dialog, faults_of, refused, seen_to_sign, sign
+from tests.browser.conftest import Open, Theme, aside
+from tests.browser.steps import confirm, dialog, refused, seen_to_sign, sign, sound
 from tests.devices.makers import PASSWORD, Staff, make_order
 
 pytestmark = pytest.mark.browser
@@ -50,17 +50,18 @@ def test_a_series_in_the_browser(open_as: Open) -> None:
     assert signatures() == [2, 1]
 
 
-@pytest.mark.parametrize("width", [390, 820, 1280])
-def test_the_pages_of_signing_at_every_width(open_as: Open, width: int) -> None:
+LOOKS: list[tuple[Theme, int]] = [("light", 390), ("dark", 820), ("light", 1280)]
+
+
+def test_the_pages_of_signing_at_every_width(open_as: Open) -> None:
     staff = Staff()
-    theme = "dark" if width == 820 else "light"
     for role, path in (
         (Role.PRE, "/my-signature/"),
         (Role.SEC, "/signers/"),
         (Role.QAR, "/handwritten/"),
         (Role.QCM, "/sign-together/verify-build/"),
     ):
-        page = open_as(staff[role], theme=theme, width=width)  # type: ignore[arg-type]
+        page = open_as(staff[role])
         page.goto(path)
         expect(page.locator("h1")).to_be_visible()
-        assert faults_of(page) == [], path
+        sound(page, LOOKS)
