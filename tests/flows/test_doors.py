@@ -320,36 +320,38 @@ def test_an_upload_needs_a_form_and_something_in_it() -> None:
     assert not Inspection.objects.exists()
 
 
-@pytest.mark.parametrize("data", NO_SCANS.values(), ids=NO_SCANS)
-def test_a_scan_that_is_none_is_refused_with_its_reason(drain: Callable[[], int], data: bytes) -> None:
+def test_a_scan_that_is_none_is_refused_with_its_reason(drain: Callable[[], int]) -> None:
+    """One after the other for the same device, as somebody would try again."""
     device, gauge, client = make_device("awaiting_inspection"), make_gauge(), everybody()
-    scan = SimpleUploadedFile("../../../tmp/scan.stl", data)
-    answer = client.post(
-        f"/api/devices/{device.code}/scans/", {"scan": scan, "gauge": gauge.code}, format="multipart"
-    )
-    if answer.status_code == 202:
-        drain()
-        measured = client.get(f"/api/inspections/{answer.json()['id']}/").json()["measurement"]
-        assert (measured["outcome"], measured["passed"]) == ("refused", False)
-        assert measured["reasons"]
-    else:
-        assert answer.status_code == 422
-        assert answer.json()["reasons"][0]["text"]
-        assert not Inspection.objects.exists()
+    path = f"/api/devices/{device.code}/scans/"
+    for name, data in NO_SCANS.items():
+        before = Inspection.objects.count()
+        scan = SimpleUploadedFile("../../../tmp/scan.stl", data)
+        answer = client.post(path, {"scan": scan, "gauge": gauge.code}, format="multipart")
+        if answer.status_code == 202:
+            drain()
+            measured = client.get(f"/api/inspections/{answer.json()['id']}/").json()["measurement"]
+            assert (measured["outcome"], measured["passed"]) == ("refused", False), name
+            assert measured["reasons"], name
+        else:
+            assert answer.status_code == 422, name
+            assert answer.json()["reasons"][0]["text"], name
+            assert Inspection.objects.count() == before, name
 
 
-@pytest.mark.parametrize("data", NO_IMAGES.values(), ids=NO_IMAGES)
-def test_images_that_are_none_are_refused_with_their_findings(drain: Callable[[], int], data: bytes) -> None:
+def test_images_that_are_none_are_refused_with_their_findings(drain: Callable[[], int]) -> None:
+    """Likewise."""
     device, client = make_planned(), everybody()
-    sent = {"files": SimpleUploadedFile("../../../etc/passwd", data)}
-    answer = client.post(f"/api/devices/{device.code}/studies/", sent, format="multipart")
-    assert answer.status_code == 202
-    drain()
-    study = client.get(f"/api/studies/{answer.json()['id']}/").json()
-    assert study["status"] == "refused"
-    assert study["findings"]
-    detail = client.get(f"/api/devices/{device.code}/").json()
-    assert (detail["phase"], detail["segmentation"]) == ("imaging", None)
+    for name, data in NO_IMAGES.items():
+        sent = {"files": SimpleUploadedFile("../../../etc/passwd", data)}
+        answer = client.post(f"/api/devices/{device.code}/studies/", sent, format="multipart")
+        assert answer.status_code == 202, name
+        drain()
+        study = client.get(f"/api/studies/{answer.json()['id']}/").json()
+        assert study["status"] == "refused", name
+        assert study["findings"], name
+        detail = client.get(f"/api/devices/{device.code}/").json()
+        assert (detail["phase"], detail["segmentation"]) == ("imaging", None), name
 
 
 def test_a_name_with_a_nul_cannot_sign_in_or_be_looked_for() -> None:
