@@ -27,9 +27,10 @@ class Discreet(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        request = getattr(record, "request", None)
+        request, record = getattr(record, "request", None), copy(record)
+        # What another formatter made of the exception is kept with the record, and says what it said.
+        record.exc_text = None
         if isinstance(request, HttpRequest) and isinstance(record.args, tuple):
-            record = copy(record)
             record.args = tuple(_without_path(arg, request) for arg in record.args or ())
         return super().format(record)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Exists, Max, Model, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Max, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from mes.choices import Meaning, RightState, Role
@@ -96,6 +96,13 @@ def people_with(*roles: Role, now: datetime | None = None) -> QuerySet[Person]:
     """Active people who hold one of the roles now."""
     holders = RoleGrant.objects.filter(standing(now), role__in=roles)
     return Person.objects.filter(active=True, pk__in=holders.values("person"))
+
+
+def holders_of_roles(now: datetime) -> dict[Role, int]:
+    """How many active people hold each role at a moment; one query. A role that nobody holds is not there."""
+    grants = RoleGrant.objects.filter(standing(now), person__active=True).order_by()
+    counted = grants.values_list("role").annotate(people=Count("person", distinct=True))
+    return {Role(role): people for role, people in counted}
 
 
 def performers(root: Model, *types: str) -> frozenset[int]:

@@ -48,6 +48,19 @@ def required_for(action: str, now: datetime) -> tuple[Required, ...]:
     return required_of(documents, now)
 
 
+def required_by_action(now: datetime) -> dict[str, tuple[Required, ...]]:
+    """What every action asks to be known at a moment, likewise; two queries. An action that asks for nothing is not there."""
+    asked: dict[str, list[ControlledDocument]] = {}
+    rows = Curriculum.objects.filter(dropped=False).select_related("document").order_by("document__number")
+    for curriculum in rows:
+        asked.setdefault(curriculum.action, []).append(curriculum.document)
+    history = revisions_until({document for several in asked.values() for document in several}, now)
+    return {
+        action: tuple(_required(document, history.get(document.pk, [])) for document in documents)
+        for action, documents in asked.items()
+    }
+
+
 def required_of(documents: Sequence[ControlledDocument], now: datetime) -> tuple[Required, ...]:
     history = revisions_until(documents, now) if documents else {}
     return tuple(_required(document, history.get(document.pk, [])) for document in documents)

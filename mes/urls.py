@@ -3,11 +3,11 @@
 import importlib.util
 
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from mes.api.bindings import BindingViewSet
 from mes.api.people import KeyViewSet, PersonViewSet
+from mes.api.schema import SchemaView
 from mes.api.signing import EnrolmentViewSet, PaperViewSet, SignatureViewSet
 from mes.api.training import CurriculumViewSet, RevisionViewSet, TrainingViewSet
 from mes.dashboard.together_api import TogetherView
@@ -36,7 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health, name="health"),
     path("api/", include(router.urls)),
     path("api/sign-together/<str:name>/", TogetherView.as_view(), name="api-sign-together"),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", SchemaView.as_view(), name="schema"),
     *(path("", include(name)) for name in PAGES if _present(name)),
 ]
 

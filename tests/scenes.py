@@ -23,6 +23,7 @@ ROOMS: dict[str, str | None] = {
     "tests/devices/test_need_to_know.py": "catalogue",
     "tests/devices/test_orders.py": "catalogue",
     "tests/devices/test_prescribed.py": "catalogue",
+    "tests/flows/test_bad_values.py": "catalogue",
     "tests/printing/": "frozen",
     "tests/mes/dashboard/": "catalogue",
     "tests/mes/dashboard/test_access.py": "planned",

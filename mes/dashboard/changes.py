@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 from django.db import connection
-from django.db.models import ForeignKey
+from django.db.models import ForeignKey, Model
 
 from mes.models import EventRecord, Person
 from mes.tables import ROOTS, TABLES, Table
@@ -64,7 +65,7 @@ class _Read:
     new: Mapping[str, Any]
     old: Mapping[str, Any]
 
-    @property
+    @cached_property
     def changed(self) -> list[str]:
         """Columns whose value is another one; of a new row, those that have a value."""
         empty: tuple[Any, ...] = ("", None, [], {})
@@ -103,19 +104,19 @@ def _people(rows: Iterable[_Read]) -> dict[int, Person]:
             values[column]
             for row in rows
             for column in row.changed
-            if _leads_to(row.table, column) is Person
+            if column in _people_columns(row.table.model)
             for values in (row.old, row.new)
             if values.get(column) is not None
         }
     )
 
 
-def _leads_to(table: Table, column: str) -> Any:
-    if table.model is None:
-        return None
-    fields = {field.column: field for field in table.model._meta.concrete_fields}
-    field = fields.get(column)
-    return field.related_model if isinstance(field, ForeignKey) else None
+@cache
+def _people_columns(model: type[Model] | None) -> frozenset[str]:
+    """The columns of a table whose values are persons."""
+    fields = model._meta.concrete_fields if model else ()
+    keys = (field for field in fields if isinstance(field, ForeignKey))
+    return frozenset(field.column for field in keys if field.related_model is Person)
 
 
 def _row_changed(row: _Read, people: Mapping[int, Person]) -> RowChanged:
@@ -132,7 +133,7 @@ def _field_changed(row: _Read, column: str, people: Mapping[int, Person]) -> Fie
     if column in row.table.hidden:
         return FieldChanged(label, NOT_SHOWN if row.old else None, NOT_SHOWN)
     old, new = row.old.get(column), row.new[column]
-    if _leads_to(row.table, column) is Person:
+    if column in _people_columns(row.table.model):
         old, new = _named(old, people), _named(new, people)
     return FieldChanged(label, old, new)
 

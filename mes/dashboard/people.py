@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Model
+from django.db.models import Model, Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -33,9 +33,9 @@ from mes.permissions import (
 )
 from mes.scope import EVERY_ORDER, visible
 from mes.segregation import segregation_of
-from mes.selectors import grants_of, people_with
+from mes.selectors import holders_of_roles, roles_of
 from mes.services.emergency import manager_of
-from mes.training import Competence, competence
+from mes.training import Competence, required_by_action
 
 DAYS_AHEAD = timedelta(days=7)
 
@@ -50,9 +50,15 @@ class Held:
     overdue: bool
 
 
+def with_grants(people: QuerySet[Person]) -> QuerySet[Person]:
+    """People with their roles that nobody revoked; two queries, however many people."""
+    grants = RoleGrant.objects.filter(revoked=False).select_related("first_approval__person").order_by("role")
+    return people.prefetch_related(Prefetch("role_grants", queryset=grants))
+
+
 def held_by(person: Person, now: datetime) -> list[Held]:
-    rows = person.role_grants.filter(revoked=False).select_related("first_approval__person").order_by("role")
-    return [_held(grant, now) for grant in rows]
+    """The roles of somebody of `with_grants`."""
+    return [_held(grant, now) for grant in person.role_grants.all()]
 
 
 def _held(grant: RoleGrant, now: datetime) -> Held:
@@ -76,7 +82,7 @@ def people(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     search = request.GET.get("q", "").strip()[:60]
     found = Person.objects.filter(full_name__icontains=search).order_by("-active", "full_name")
-    rows = [(person, held_by(person, now)) for person in found]
+    rows = [(person, held_by(person, now)) for person in with_grants(found)]
     every = [held for _, several in rows for held in several]
     context = {
         "rows": rows,
@@ -93,21 +99,18 @@ def person_page(request: HttpRequest, number: int) -> HttpResponse:
     actor = actor_of(request)
     if actor.person_id != number:
         require(actor, "mes.read_people")
-    person = get_object_or_404(Person, pk=number)
+    person = get_object_or_404(with_grants(Person.objects.all()), pk=number)
     now = timezone.now()
+    roles = roles_of(person, now)
     context = {
         "person": person,
         "held": [(held, offered(request, "grant", held.grant)) for held in held_by(person, now)],
-        "allowed": [one for one in PERMISSIONS.values() if _roles(person, now) & one.roles],
+        "allowed": [one for one in PERMISSIONS.values() if roles & one.roles],
         "trainings": person.trainings.select_related("revision__document", "trainer").order_by("-pk")[:50],
         "manager": manager_of(person),
         "actions": offered(request, "person", person),
     }
     return render(request, "mes/person.html", context)
-
-
-def _roles(person: Person, now: datetime) -> frozenset[Role]:
-    return frozenset(Role(grant.role) for grant in grants_of(person, now))
 
 
 @dataclass(frozen=True)
@@ -124,10 +127,10 @@ def who_may(request: HttpRequest) -> HttpResponse:
     """Who may do what: every action, its roles, its rules of segregation, the documents that it asks for."""
     require(actor_of(request), "mes.read_training")
     now = timezone.now()
-    holders = {role: people_with(role, now=now).count() for role in Role}
+    holders, documents = holders_of_roles(now), required_by_action(now)
     lines: dict[str, list[Line]] = defaultdict(list)
     for permission in PERMISSIONS.values():
-        asked = competence(0, permission.action, now).required
+        asked = documents.get(permission.action, ())
         lines[permission.action.partition(".")[0]].append(
             Line(
                 permission,
@@ -138,7 +141,7 @@ def who_may(request: HttpRequest) -> HttpResponse:
         )
     context = {
         "packages": dict(lines),
-        "holders": [(role, count, role in EVERY_ORDER) for role, count in holders.items()],
+        "holders": [(role, holders.get(role, 0), role in EVERY_ORDER) for role in Role],
         "administration": sorted(role.label for role in ADMINISTRATION),
         "production": sorted(role.label for role in PRODUCTION),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -188,22 +187,6 @@ def _percentile(found: re.Match[str]) -> str:
     number = int(found[1])
     ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10 if number // 10 != 1 else 0, "th")
     return f", {number}{ending} percentile"
-
-
-@register.filter
-def is_mapping(value: object) -> bool:
-    return isinstance(value, Mapping)
-
-
-@register.filter
-def pairs(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Keys with their values. In a template, `.items` of a mapping that has a key of this name is that key's value."""
-    return list(value.items())
-
-
-@register.filter
-def is_list(value: object) -> bool:
-    return isinstance(value, list | tuple)
 
 
 @register.filter

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
+from collections.abc import Iterator
 from html import unescape
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import resolve
+from pytest_django.plugin import DjangoDbBlocker
 
 from mes.models import EmergencyAccess, ErasureRequest, LegalHold
-from tests.architecture.access_story import COLUMNS, make_story
+from tests.architecture.access_story import COLUMNS, Story, make_story
 
 LINK = re.compile(r'(?:href|hx-get)="(/[^"#]*)"')
 NONCE = re.compile(r'nonce="[^"]*"|value="[0-9A-Za-z]{64}"')
@@ -48,20 +51,24 @@ def refused_links(client: Client) -> list[str]:
     return refused
 
 
-@pytest.mark.django_db
+@pytest.fixture(scope="module")
+def story(empty_record: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Story]:
+    """Told once for both tests, in a transaction that is never committed."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield make_story()
+        transaction.set_rollback(True)
+
+
 @pytest.mark.requirement("P11-10d")
-def test_no_link_of_any_page_ends_in_a_refusal() -> None:
-    story = make_story()
+def test_no_link_of_any_page_ends_in_a_refusal(story: Story) -> None:
     clients = {column: story.clients[column] for column in COLUMNS if column != "program"}
     found = {column: refused_links(client) for column, client in clients.items()}
     assert {column: links for column, links in found.items() if links} == {}
 
 
-@pytest.mark.django_db
 @pytest.mark.requirement("P11-10d")
-def test_what_somebody_may_not_open_is_found_like_what_nobody_has() -> None:
+def test_what_somebody_may_not_open_is_found_like_what_nobody_has(story: Story) -> None:
     """A code whose page refuses is no answer to whether there is such a thing."""
-    story = make_story()
     codes = [model.objects.earliest("pk").code for model in (EmergencyAccess, ErasureRequest, LegalHold)]
     for column in ("other-PRE", "other-CLR", "external-DSN", "no-role", "MAT"):
         client = story.clients[column]

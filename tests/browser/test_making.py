@@ -22,7 +22,7 @@ from quality.models import PostProcessStep
 from tests.browser.conftest import Open, aside
 from tests.browser.steps import become, confirm, dialog, fill, refused, seen_to_sign, sign, told
 from tests.devices.makers import Staff, freeze_design_of, make_person, make_planned
-from tests.flows.test_story_over_api import PATIENT
+from tests.flows.story import PATIENT
 from tests.printing.conftest import Running
 from tests.printing.makers import in_days, make_parameters, make_printer
 from tests.quality.makers import make_gauge, make_part, move_through

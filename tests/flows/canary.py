@@ -9,12 +9,14 @@ import re
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import numpy as np
+import numpy.typing as npt
 import redis
 
 from tests.patience import PATIENCE_S
@@ -22,6 +24,12 @@ from tests.patience import PATIENCE_S
 DEEPEST = 6
 STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
 CHUNK = 64 * 1024 * 1024
+CLOCK_S = 1.0
+"""The clock of files may be a little behind."""
+LENGTH, BITS = 4, 16
+WORD = np.dtype("<u4")
+SPREAD = WORD.type(0x9E3779B1)
+Words = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,33 @@ def _stands_alone(form: bytes, data: bytes) -> bool:
     return not form.isdigit() or re.search(rb"(?<![0-9a-f])" + form + rb"(?![0-9a-f])", data) is not None
 
 
+class Starts:
+    """Which of many forms may stand in data, by their first four bytes: one pass over the data instead of one for each."""
+
+    def __init__(self, forms: Iterable[bytes]) -> None:
+        self._by_start: dict[int, set[bytes]] = {}
+        for form in forms:
+            start = int.from_bytes(form.lower()[:LENGTH], "little")
+            self._by_start.setdefault(start, set()).add(form)
+        self._known = np.array(sorted(self._by_start), dtype=WORD)
+        self._table = np.zeros(1 << BITS, dtype=bool)
+        self._table[self._slots(self._known)] = True
+
+    @staticmethod
+    def _slots(words: Words) -> Words:
+        return (words * SPREAD) >> WORD.type(32 - BITS)
+
+    def in_(self, lower: bytes) -> set[bytes]:
+        """Every form that stands in the data in lower case, and few that do not."""
+        found: set[bytes] = set()
+        for shift in range(min(LENGTH, len(lower) - LENGTH + 1)):
+            words = np.frombuffer(lower, WORD, count=(len(lower) - shift) // LENGTH, offset=shift)
+            likely = words[self._table[self._slots(words)]]
+            for start in np.intersect1d(likely, self._known).tolist() if likely.size else ():
+                found |= self._by_start[start]
+        return found
+
+
 @dataclass
 class Search:
     """Everything that was found, with where: "log: family name"."""
@@ -96,24 +131,26 @@ class Search:
         words = self.canary.words
         self._any_case = {form for word in words for form in _forms(word)} | {*_dates(self.canary.birth_date)}
         self._exact = {form for word in words for form in _base64_forms(word) if len(form) > 7}
+        self._starts = Starts(self._any_case | self._exact)
 
     def look(self, where: str, data: bytes | str, depth: int = 0) -> None:
         """Search bytes or text, and whatever they hold compressed."""
         data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
         kind, lower = where.partition(":")[0], data.lower()
         self.looked_at[kind] = self.looked_at.get(kind, 0) + len(data)
-        hits = [form for form in self._any_case if form in lower and _stands_alone(form, lower)]
-        hits += [form for form in self._exact if form in data]
+        possible = self._starts.in_(lower)
+        hits = [form for form in self._any_case & possible if form in lower and _stands_alone(form, lower)]
+        hits += [form for form in self._exact & possible if form in data]
         self.found += [f"{where} ({hit.decode('latin-1')})" for hit in hits]
         if depth < DEEPEST:
             for name, inner in _inside(data):
                 self.look(f"{where}!{name}", inner, depth + 1)
 
-    def folder(self, kind: str, folder: Path) -> None:
-        """Every file below a folder, its name too."""
+    def folder(self, kind: str, folder: Path, since: float = 0.0) -> None:
+        """Every file below a folder that was written since a moment (s of Unix), and every file's name."""
         for path in sorted(folder.rglob("*")):
             self.look(f"{kind}: name", str(path.relative_to(folder)))
-            if path.is_file() and not path.is_symlink():
+            if path.is_file() and not path.is_symlink() and path.stat().st_mtime >= since:
                 with path.open("rb") as file:
                     while data := file.read(CHUNK):
                         self.look(f"{kind}: {path.relative_to(folder)}", data)

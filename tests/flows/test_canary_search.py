@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import os
+import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from django.conf import settings
 
 from mes.celery import send_delivery
 from mes.embedded import roles
-from tests.flows.canary import Canary, Listener, Search
+from tests.flows.canary import CLOCK_S, Canary, Listener, Search
 from tests.servers import Cluster
 
 pytestmark = pytest.mark.requirement("K-13")
@@ -61,6 +63,32 @@ def test_every_way_of_writing_is_found(form: str) -> None:
     search = Search(CANARY)
     search.look("here", WRITTEN[form])
     assert search.found
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_it_is_found_at_every_place_of_a_large_file(shift: int) -> None:
+    search, found = Search(CANARY), 0
+    for form, data in WRITTEN.items():
+        if not data.startswith((b"PK", b"\x1f\x8b", b"%PDF")):
+            search.look("here", b"\0" * (4096 + shift) + data + b"\xff" * 4096)
+            assert len(search.found) > found, form
+            found = len(search.found)
+    for end in (b"", b"\0", b"ab", b"abc"):
+        search.look("at the end", b"x" * shift + NAME.encode() + end)
+        assert len(search.found) > found
+        found = len(search.found)
+
+
+def test_a_file_from_before_the_story_is_not_read_again(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.bin", tmp_path / "new.bin"
+    for file in (old, new):
+        file.write_bytes(NAME.encode())
+    os.utime(old, (1000.0, 1000.0))
+    search = Search(CANARY)
+    search.folder("folder", tmp_path, since=1001.0)
+    assert {hit.partition(" (")[0] for hit in search.found} == {"folder: new.bin"}
+    search.folder("folder", tmp_path)
+    assert "folder: old.bin" in {hit.partition(" (")[0] for hit in search.found}
 
 
 @pytest.mark.parametrize("other", [b"", b"a19310307f", b"Zzkanarien", b"1931-03-08", bytes(range(256)) * 40])
@@ -111,6 +139,7 @@ def test_a_message_that_nobody_keeps_is_heard(valkey: redis.Redis) -> None:
 
 def test_the_disk_of_the_database_is_searched_through(cluster: Cluster) -> None:
     """As a row's text where it is compressed, and as bytes of the file and of the journal."""
+    began = time.time() - CLOCK_S
     cluster.clone("canary")
     try:
         with cluster.connect(roles.SUPERUSER, "canary") as superuser:
@@ -121,7 +150,7 @@ def test_the_disk_of_the_database_is_searched_through(cluster: Cluster) -> None:
             assert any(hit.startswith("row: leak") for hit in search.found)
             superuser.execute("CHECKPOINT")
         search = Search(CANARY)
-        search.folder("disk", cluster.layout.postgres)
+        search.folder("disk", cluster.layout.postgres, since=began)
         places = {hit.split("/")[0] for hit in search.found}
         assert {"disk: base", "disk: pg_wal"} <= places
     finally:

@@ -154,20 +154,23 @@ def test_one_person_with_every_role_orders_prescribes_and_reviews_no_design() ->
 @pytest.mark.requirement("G-SOD-01")
 @pytest.mark.requirement("G-INS-01")
 @pytest.mark.requirement("G-REL-02")
-@QUICK
-@given(team=teams(), picked=picks)
-def test_makers_inspectors_owners_and_releasers_are_never_the_same(
-    team: list[frozenset[Role]], picked: list[int]
-) -> None:
-    with transaction.atomic():
-        people = [quality.make_person(f"P{index}", *roles) for index, roles in enumerate(team)]
-        _made_and_released(people, picked)
-        transaction.set_rollback(True)
-
-
-def _made_and_released(people: list[Person], picked: list[int]) -> None:
-    who = iter([people[index] for index in picked])
+def test_makers_inspectors_owners_and_releasers_are_never_the_same() -> None:
+    """One device, printed by others, and then one team after the other."""
     device = quality.make_built_device(quality.make_staff(), stage=Stage.POST_PROCESSING)
+
+    @QUICK
+    @given(team=teams(), picked=picks)
+    def by(team: list[frozenset[Role]], picked: list[int]) -> None:
+        with transaction.atomic():
+            people = [quality.make_person(f"P{index}", *roles) for index, roles in enumerate(team)]
+            _made_and_released(people, picked, Device.objects.get(pk=device.pk))
+            transaction.set_rollback(True)
+
+    by()
+
+
+def _made_and_released(people: list[Person], picked: list[int], device: Device) -> None:
+    who = iter([people[index] for index in picked])
     for step, values in (("wash", quality.WASH), ("cure", quality.CURE)):
         person = next(who)
         attempt(

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +34,18 @@ def test_an_exception_is_named_with_its_place_and_without_its_text() -> None:
     assert "Mustermann" not in line
     for part in ("ERROR Internal Server Error: /api/", "ValueError", "test_logs.py", "in logged"):
         assert part in line
+
+
+def test_what_another_formatter_made_of_it_is_not_repeated() -> None:
+    name = "Okafor"
+    try:
+        raise RuntimeError(name)
+    except RuntimeError:
+        record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", None, sys.exc_info())
+    assert "Okafor" in logging.Formatter().format(record)
+    shown = Discreet("{message}", style="{").format(record)
+    assert ("RuntimeError" in shown, "Okafor" in shown) == (True, False)
+    assert "Okafor" in logging.Formatter().format(record)
 
 
 def test_so_are_its_causes() -> None:

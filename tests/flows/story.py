@@ -1,4 +1,5 @@
-"""The whole story over HTTP alone, from a patient to a production record, with what is refused on the way."""
+"""The whole story over HTTP alone, from a patient to a production record, with what is refused on the way: told by
+`test_canary`, part by part."""
 
 from __future__ import annotations
 
@@ -9,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
@@ -19,7 +19,6 @@ from mes.demo.scan import simulate_scan
 from printing.services.fleet.session import Pace
 from tests.devices.makers import GUIDE_VALUES, IDENTITY, PASSWORD, make_person, make_upload
 from tests.flows.clients import Client, People, until
-from tests.printing.conftest import Running
 
 Drain = Callable[[], int]
 KIND = "LCD 120"
@@ -61,43 +60,6 @@ class Told:
 
     def __getitem__(self, role: Role) -> Client:
         return self.people[role]
-
-
-@pytest.mark.requirement("ES-01")
-@pytest.mark.requirement("G-SOD-01")
-@pytest.mark.requirement("G-MAT-01")
-def test_from_a_patient_to_a_released_device(drain: Drain, fleet: Running, tmp_path: Path) -> None:
-    told = Told(drain, tmp_path)
-    define(told)
-    register(told)
-    told.device = order_device(told, "cranial_guide_training")
-    send_images(told, told.device)
-    approve_bone(told)
-    freeze_design(told)
-    slice_build(told)
-    with fleet(PATIENT):
-        equip(told)
-        print_build(told)
-    finish(told)
-    inspect(told)
-    release(told)
-    read_record(told)
-
-
-@pytest.mark.requirement("G-IMG-01")
-@pytest.mark.requirement("G-SW-01")
-def test_the_clinical_master_refuses_the_same_images(drain: Drain, tmp_path: Path) -> None:
-    told = Told(drain, tmp_path)
-    define(told)
-    register(told)
-    device = order_device(told, "cranial_guide")
-    send_images(told, device)
-    rules = told[Role.IMG].refused(f"devices/{device}/start-segmentation/", signed=False)
-    assert {"G-IMG-01", "G-SW-01"} <= rules
-    gates = told[Role.IMG].get(f"devices/{device}/check/start_segmentation/")
-    assert not gates["passed"]
-    assert {"G-IMG-01", "G-SW-01"} <= {gate["gate"] for gate in gates["gates"] if gate["outcome"] == "block"}
-    assert told[Role.IMG].get(f"devices/{device}/")["segmentation"] is None
 
 
 def define(told: Told) -> None:
