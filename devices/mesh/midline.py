@@ -7,6 +7,7 @@ plane is the middle. A box about the bone knows nothing of what was cut off, and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ EFFORT = (30, 5e-3)
 REACH_MM = 4.0
 AS_GOOD = 1.25
 MIRROR = np.diag([-1.0, 1.0, 1.0])
+KEPT = 8
+_found: dict[bytes, Midplane] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,19 @@ class _Try:
 
 
 def mirror_plane(bone: Mesh) -> Midplane:
-    """The best plane of symmetry across the patient, begun at the bone's middle and on both sides of it."""
+    """The best plane of symmetry across the patient, begun at the bone's middle and on both sides of it.
+
+    Of the last few bones it is kept, by their digest: one design after the other is made on the same bone.
+    """
+    name = sha256(bone.vertices.tobytes() + bone.faces.tobytes()).digest()
+    found = _found.get(name) or _best_plane(bone)
+    _found[name] = found
+    for old in list(_found)[:-KEPT]:
+        _found.pop(old, None)
+    return found
+
+
+def _best_plane(bone: Mesh) -> Midplane:
     surface = Surface(bone)
     points, _ = sample_surface(bone, POINTS, np.random.default_rng(0))
     tries = [_tried(surface, points, float(surface.centre[0]) + start) for start in STARTS_MM]
