@@ -18,6 +18,7 @@ from mes.demo.scan import simulate_scan
 
 pytestmark = pytest.mark.requirement("G-INS-01")
 HELD_SHARE = 0.01
+RESOLUTION_MM = 0.9
 WANTED = INSPECTION["minimum_coverage"]
 
 
@@ -59,7 +60,13 @@ def scanned(design: Design, part: Manifold, seed: int = 3) -> Deviation:
         np.argmax(np.linalg.norm(design.mesh.vertices - design.features[0].position_mm, axis=1))
     ]
     x, y, z = (float(value) for value in corner)
-    scan = simulate_scan(mesh_of(part), seed=seed, dropout_share=HELD_SHARE, held_at_mm=(x, y, z))
+    scan = simulate_scan(
+        mesh_of(part),
+        seed=seed,
+        dropout_share=HELD_SHARE,
+        resolution_mm=RESOLUTION_MM,
+        held_at_mm=(x, y, z),
+    )
     return inspect_scan(
         design.mesh, scan.mesh, tolerance_mm=INSPECTION["tolerance_mm"], regions=regions(design)
     )
