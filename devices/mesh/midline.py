@@ -7,13 +7,13 @@ plane is the middle. A box about the bone knows nothing of what was cut off, and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
 from devices.mesh.distance import Surface, sample_surface
+from devices.mesh.kept import Kept, digest_of
 from devices.mesh.register import settled
 
 POINTS = 2_000
@@ -22,8 +22,6 @@ EFFORT = (30, 5e-3)
 REACH_MM = 4.0
 AS_GOOD = 1.25
 MIRROR = np.diag([-1.0, 1.0, 1.0])
-KEPT = 8
-_found: dict[bytes, Midplane] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,17 +53,15 @@ class _Try:
         return float((np.minimum(self.distances, REACH_MM) ** 2).mean())
 
 
+_planes: Kept[Midplane] = Kept(8)
+
+
 def mirror_plane(bone: Mesh) -> Midplane:
     """The best plane of symmetry across the patient, begun at the bone's middle and on both sides of it.
 
     Of the last few bones it is kept, by their digest: one design after the other is made on the same bone.
     """
-    name = sha256(bone.vertices.tobytes() + bone.faces.tobytes()).digest()
-    found = _found.get(name) or _best_plane(bone)
-    _found[name] = found
-    for old in list(_found)[:-KEPT]:
-        _found.pop(old, None)
-    return found
+    return _planes.of(digest_of(bone), lambda: _best_plane(bone))
 
 
 def _best_plane(bone: Mesh) -> Midplane:

@@ -40,7 +40,9 @@ def gathered(device: Device, last_pos: int | None = None) -> dict[str, Any]:
 @pytest.fixture
 def released(db: None) -> Device:
     """The scene of the tests that ask for it."""
-    return Device.objects.get(pk=told("released"))
+    number = told("released")
+    assert isinstance(number, int)
+    return Device.objects.get(pk=number)
 
 
 def released_at() -> int:
