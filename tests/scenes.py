@@ -37,8 +37,12 @@ ROOMS: dict[str, str | None] = {
     "tests/browser/": "devices",
     "tests/quality/": "built",
     "tests/quality/test_agreement.py": "reviewed",
+    "tests/quality/test_inspection.py": "waiting",
+    "tests/quality/test_lots.py": "lot",
+    "tests/quality/test_packages": "packable",
     "tests/quality/test_release": "reviewed",
     "tests/quality/test_reports": "reviewed",
+    "tests/quality/test_scan_origin.py": "waiting",
     "tests/quality/export/": "reviewed",
 }
 """Which scene the tests of a folder begin with, unless a fixture of theirs names one. Those of the kernel begin with an

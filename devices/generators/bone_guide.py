@@ -216,9 +216,10 @@ def _drilled(pad: Pad, tubes: Sequence[Tube]) -> Manifold:
     ]
     body = Manifold.batch_boolean([pad.solid, *walls], OpType.Add)
     # The bore's polygon stands outside its circle: a drill of the nominal diameter passes.
+    # And it ends just outside the pad: each face of a long one is held against every face of the pad.
     bores = [
-        _cylinder(tube, tube.inner_radius / math.cos(math.pi / SEGMENTS), -pad.below, tube.height + 1.0)
-        for tube in tubes
+        _cylinder(tube, tube.inner_radius / math.cos(math.pi / SEGMENTS), low - 1.0, tube.height + 1.0)
+        for tube, low in zip(tubes, pad.lowest, strict=True)
     ]
     return _one_piece((body - Manifold.batch_boolean(bores, OpType.Add)).simplify(SIMPLIFY_MM))
 

@@ -60,11 +60,12 @@ class Tube:
 
 @dataclass(frozen=True, eq=False)
 class Pad:
-    """The pad's solid; from what height above the bone each tube may stand free; how far below the bone it reaches."""
+    """The pad's solid; from what height above the bone each tube may stand free; how low the pad reaches along each tube,
+    mm, negative below the bone."""
 
     solid: Manifold
     tube_starts: tuple[float, ...]
-    below: float
+    lowest: tuple[float, ...]
     warnings: tuple[str, ...]
 
 
@@ -92,8 +93,9 @@ def fitted_pad(
         field = np.maximum(field, np.minimum(foot, local[..., 2] + depth_mm))
         starts.append(start)
     solid, warnings = _without_thin_parts(grid, field, radius)
-    below = 2.0 * (depth_mm + extent_mm)
-    return Pad(solid, tuple(starts), below, warnings)
+    corners = mesh_of(solid).vertices
+    lowest = tuple(min(0.0, float(tube.frame.to_local(corners)[:, 2].min())) for tube in tubes)
+    return Pad(solid, tuple(starts), lowest, warnings)
 
 
 def _grid(site: Site, rise: float, extent: float, depth: float, core: float) -> Grid:

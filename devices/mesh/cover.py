@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
 from devices.mesh.distance import Surface, sample_surface
+from devices.mesh.kept import Kept, digest_of
 from devices.mesh.sight import observable
 
 POINTS = 20_000
@@ -52,6 +53,11 @@ class Coverage:
     regions: Mapping[str, float]
 
 
+# The scans of a part, and of every unit of a lot, are held against the same nominal surface.
+_whole: Kept[tuple[NDArray[np.float64], float]] = Kept(4)
+_parts: Kept[NDArray[np.float64]] = Kept(32)
+
+
 def covered(
     nominal: Surface,
     placed: Mesh,
@@ -62,19 +68,27 @@ def covered(
     seed: int = 0,
 ) -> Coverage:
     """How much of `nominal` the scan `placed` on it bears out. A region of which nothing can be seen has a share of 0."""
-    points, normals = _evenly(nominal, POINTS, seed)
-    visible = observable(nominal, points, normals)
-    scan = Surface(placed)
-    distances = scan.unsigned(points[visible])
+    part, scan = digest_of(nominal.mesh), Surface(placed)
+    points, hidden = _whole.of((part, seed), lambda: _visible(nominal, seed))
+    distances = scan.unsigned(points)
+
+    def found_in(region: Region) -> float:
+        inside = _parts.of((part, region, seed), lambda: _visible_in(nominal, region, seed))
+        return _share(scan.unsigned(inside) <= tolerance_mm)
+
     return Coverage(
         found=_share(distances <= tolerance_mm),
         seen=_share(distances <= reach_mm),
-        hidden=1.0 - _share(visible),
-        regions={
-            region.name: _share(scan.unsigned(_visible_in(nominal, region, seed)) <= tolerance_mm)
-            for region in regions
-        },
+        hidden=hidden,
+        regions={region.name: found_in(region) for region in regions},
     )
+
+
+def _visible(nominal: Surface, seed: int) -> tuple[NDArray[np.float64], float]:
+    """Points (n, 3) spread evenly over what can be seen, and the share that is hidden."""
+    points, normals = _evenly(nominal, POINTS, seed)
+    visible = observable(nominal, points, normals)
+    return points[visible], 1.0 - _share(visible)
 
 
 def _evenly(surface: Surface, count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

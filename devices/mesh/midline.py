@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
 from devices.mesh.distance import Surface, sample_surface
+from devices.mesh.kept import Kept, digest_of
 from devices.mesh.register import settled
 
 POINTS = 2_000
@@ -52,8 +53,18 @@ class _Try:
         return float((np.minimum(self.distances, REACH_MM) ** 2).mean())
 
 
+_planes: Kept[Midplane] = Kept(8)
+
+
 def mirror_plane(bone: Mesh) -> Midplane:
-    """The best plane of symmetry across the patient, begun at the bone's middle and on both sides of it."""
+    """The best plane of symmetry across the patient, begun at the bone's middle and on both sides of it.
+
+    Of the last few bones it is kept, by their digest: one design after the other is made on the same bone.
+    """
+    return _planes.of(digest_of(bone), lambda: _best_plane(bone))
+
+
+def _best_plane(bone: Mesh) -> Midplane:
     surface = Surface(bone)
     points, _ = sample_surface(bone, POINTS, np.random.default_rng(0))
     tries = [_tried(surface, points, float(surface.centre[0]) + start) for start in STARTS_MM]

@@ -37,12 +37,15 @@ View = str | tuple[float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class _Camera:
-    """Parallel projection: rows right, up and towards the onlooker; middle (3,) mm; mm per pixel."""
+    """Parallel projection: rows right, up and towards the onlooker; middle (3,) mm; mm per sample; how far in front of the
+    middle the looks begin, mm; the rows and columns of samples in which the part lies, whole pixels."""
 
     axes: NDArray[np.float64]
     middle: NDArray[np.float64]
     pixel: float
     depth: float
+    rows: slice
+    columns: slice
 
 
 def render_png(
@@ -87,8 +90,11 @@ def _render(
     camera = _camera(mesh, width * SAMPLES, height * SAMPLES, view)
     seen = Surface(mesh).looked_at(_rays(camera, width * SAMPLES, height * SAMPLES), -camera.axes[2])
     lit = _shaded(mesh, colours, seen, camera)
-    fine = lit.reshape(height, SAMPLES, width, SAMPLES, 3)
-    return Image.fromarray(np.round(fine.mean(axis=(1, 3))).astype(np.uint8), "RGB"), camera
+    rows, columns = (slice(s.start // SAMPLES, s.stop // SAMPLES) for s in (camera.rows, camera.columns))
+    fine = lit.reshape(rows.stop - rows.start, SAMPLES, columns.stop - columns.start, SAMPLES, 3)
+    picture = np.full((height, width, 3), PAPER, dtype=np.uint8)
+    picture[rows, columns] = np.round(fine.mean(axis=(1, 3)))
+    return Image.fromarray(picture, "RGB"), camera
 
 
 def _camera(mesh: Mesh, columns: int, rows: int, view: View) -> _Camera:
@@ -102,13 +108,23 @@ def _camera(mesh: Mesh, columns: int, rows: int, view: View) -> _Camera:
     low, high = placed.min(axis=0), placed.max(axis=0)
     room = np.array([columns, rows]) * (1.0 - 2.0 * MARGIN)
     pixel = max(float(((high - low)[:2] / room).max()), 1e-6)
-    return _Camera(axes, (low + high) / 2.0 @ axes, pixel, float((high - low)[2]) / 2.0 + 1.0)
+    across, up, deep = (float(size) for size in high - low)
+    filled = _filled(rows, up / pixel), _filled(columns, across / pixel)
+    return _Camera(axes, (low + high) / 2.0 @ axes, pixel, deep / 2.0 + 1.0, *filled)
+
+
+def _filled(count: int, samples: float) -> slice:
+    """The pixels about the middle of `count` samples that so many of them reach into: beside the part nothing is looked for."""
+    first = int((count - 1 - samples) / 2.0 - 1.0) // SAMPLES * SAMPLES
+    return slice(max(first, 0), count - max(first, 0))
 
 
 def _rays(camera: _Camera, columns: int, rows: int) -> NDArray[np.float64]:
-    x = (np.arange(columns) - (columns - 1) / 2.0) * camera.pixel
-    y = ((rows - 1) / 2.0 - np.arange(rows)) * camera.pixel
-    flat = np.stack([np.tile(x, rows), np.repeat(y, columns), np.full(rows * columns, camera.depth)], axis=1)
+    x = ((np.arange(columns) - (columns - 1) / 2.0) * camera.pixel)[camera.columns]
+    y = (((rows - 1) / 2.0 - np.arange(rows)) * camera.pixel)[camera.rows]
+    flat = np.stack(
+        [np.tile(x, len(y)), np.repeat(y, len(x)), np.full(len(x) * len(y), camera.depth)], axis=1
+    )
     origins: NDArray[np.float64] = flat @ camera.axes + camera.middle
     return origins
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from django.template.loader import render_to_string
@@ -15,7 +16,7 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.models import Artefact
 from mes.permissions import require
-from mes.services.artefacts import intact_path, open_artefact, store_artefact
+from mes.services.artefacts import artefact_path, open_artefact, require_intact, store_artefact
 from quality.events import ProductionRecordRendered
 from quality.models import Report as ReportRow
 from quality.reports.base import REPORTS, Report, pictures_in, record_bytes
@@ -54,8 +55,15 @@ def pictures_of(record: Mapping[str, Any], device: Device) -> dict[str, str]:
     found = {digest: _stored_picture(digest) for digest in pictures_in(record)}
     design = device.current_design
     if design is not None and design.mesh is not None:
-        found[DESIGN_PICTURE] = _data_uri(render_png(read_mesh(intact_path(design.mesh)), size=(800, 560)))
+        require_intact(design.mesh)
+        found[DESIGN_PICTURE] = _drawn(design.mesh.sha256)
     return found
+
+
+@lru_cache(maxsize=16)
+def _drawn(mesh_sha256: str) -> str:
+    """A design's picture, drawn once from its mesh: the same record is written when it is shown, released and exported."""
+    return _data_uri(render_png(read_mesh(artefact_path(mesh_sha256)), size=(800, 560)))
 
 
 def _stored_picture(digest: str) -> str:

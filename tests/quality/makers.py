@@ -104,7 +104,9 @@ CURE = {"duration_min": 30.0, "temperature_c": 60.0}
 INSPECTION = {"tolerance_mm": 0.3, "minimum_share": 0.95, "maximum_p95_mm": 0.3}
 USUAL = (False, list(ROUTING), INSPECTION, "research_only", 0, dict[str, Any]())
 """What a test gets that asks for nothing else, and the device of the scene."""
+LOT = (False, list(ROUTING), INSPECTION, "research_only", 3, dict[str, Any]())
 WAY = ("design_frozen", "queued", "in_build", "built")
+FURTHER = ("built", "post_processing", "awaiting_inspection", "inspected_pass")
 
 
 # --- people
@@ -228,14 +230,19 @@ def make_built_device(
 
     lot_of: a lot of so many units instead of one."""
     wanted = (clinical, list(routing), dict(inspection), validation, lot_of, dict(packaging or {}))
-    if wanted == USUAL and (found := given("built")):
-        device = Device.objects.get(pk=found)
-    else:
-        device = _device_for(staff, *wanted)
-    if stage != Stage.BUILT:
-        further = (Stage.POST_PROCESSING, Stage.AWAITING_INSPECTION, Stage.INSPECTED_PASS)
-        move_through(device, [str(one) for one in further[: further.index(stage) + 1]])
+    ready = _ready(wanted, stage)
+    device = Device.objects.get(pk=ready) if ready else _device_for(staff, *wanted)
+    move_through(device, FURTHER[FURTHER.index(device.stage) + 1 : FURTHER.index(stage) + 1])
     return device
+
+
+def _ready(wanted: tuple[Any, ...], stage: Stage) -> int | None:
+    """The device of the test's scene, if it is such a one and has not gone further."""
+    if wanted == USUAL and stage in (Stage.BUILT, Stage.POST_PROCESSING):
+        return given("built")
+    if wanted == USUAL:
+        return given("waiting") or given("built")
+    return given("lot") if wanted == LOT and stage != Stage.BUILT else None
 
 
 def _device_for(
@@ -285,7 +292,15 @@ def _built(
     return device
 
 
+def _awaited(lot_of: int) -> int:
+    """A device, or a lot, that awaits its scans, and the scanner for them."""
+    the_gauge()
+    return make_built_device(make_staff(), stage=Stage.AWAITING_INSPECTION, lot_of=lot_of).pk
+
+
 BUILT = Scene("built", PEOPLE.make, story=lambda: make_built_device(make_staff()).pk, upon=PEOPLE)
+WAITING = Scene("waiting", PEOPLE.make, story=lambda: _awaited(0), upon=BUILT)
+LOT_WAITING = Scene("lot", PEOPLE.make, story=lambda: _awaited(3), upon=PEOPLE)
 
 
 @unit_of_work

@@ -12,6 +12,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 from manifold3d import Manifold
+from PIL import Image
 
 from devices.choices import Stage
 from devices.generators.base import GuideTube
@@ -30,7 +31,7 @@ from mes.services.people import grant_role
 from quality.models import Inspection, Nonconformance, Verdict
 from quality.reports.finishing import inspection as inspection_section
 from quality.services.inspection import set_aside_inspection, sign_inspection, verdict_content
-from quality.services.measurement import measure_scan
+from quality.services.measurement import PICTURE_SIZE, measure_scan
 from quality.services.scans import receive_scan
 from tests.quality.makers import (
     CURE,
@@ -69,7 +70,9 @@ def sign_as(staff: Staff, role: Role, inspection: Inspection) -> None:
     sign_inspection(inspection_id=inspection.pk, actor=acting(person), credentials=typed(person))
 
 
-def test_a_true_part_is_measured_and_passes_by_signature(staff: Staff, device: Device) -> None:
+def test_a_true_part_is_measured_and_passes_by_signature(
+    staff: Staff, device: Device, whole_map: None
+) -> None:
     inspection = scanned(staff, device, make_scan(make_part()))
     measurement = inspection.measurement
     assert inspection.status == "measured"
@@ -84,7 +87,8 @@ def test_a_true_part_is_measured_and_passes_by_signature(staff: Staff, device: D
     ]
     assert np.array(measurement.pose).shape == (4, 4)
     assert measurement.tool["validation"] == "research_only"
-    assert artefact_path(str(measurement.picture_id)).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    with Image.open(artefact_path(str(measurement.picture_id))) as picture:
+        assert (picture.format, picture.size) == ("PNG", PICTURE_SIZE)
     assert len(read_mesh(artefact_path(str(measurement.deviation_map_id))).faces) == len(make_part().faces)
 
     sign_as(staff, Role.INS, inspection)
@@ -97,6 +101,7 @@ def test_a_true_part_is_measured_and_passes_by_signature(staff: Staff, device: D
     assert Nonconformance.objects.count() == 0
 
 
+RESOLUTION_MM = 1.2
 STALK = GuideTube(
     position_mm=(0.0, 4.0, 10.0),
     axis=(0.0, 0.0, -1.0),
@@ -120,7 +125,7 @@ def test_a_part_with_its_tube_broken_off_fails_by_name(
     staff: Staff, device: Device, lost_mm: float, passes: bool
 ) -> None:
     part = with_a_tube(device).trim_by_plane([0.0, 0.0, -1.0], -(24.0 - lost_mm))
-    scan = simulate_scan(mesh_of(part), seed=5, dropout_share=0.0)
+    scan = simulate_scan(mesh_of(part), seed=5, dropout_share=0.0, resolution_mm=RESOLUTION_MM)
     inspection = scanned(staff, device, write_stl(scan.mesh))
     judged = {item["code"]: item for item in inspection.measurement.characteristics}
     assert inspection.measurement.passed is passes
@@ -135,7 +140,7 @@ def test_a_part_with_its_tube_broken_off_fails_by_name(
 
 def test_half_a_part_fails(staff: Staff, device: Device) -> None:
     half = mesh_of(solid_of(make_part()).trim_by_plane([1.0, 0.0, 0.0], -2.0))
-    scan = simulate_scan(half, seed=5, dropout_share=0.0)
+    scan = simulate_scan(half, seed=5, dropout_share=0.0, resolution_mm=RESOLUTION_MM)
     measurement = scanned(staff, device, write_stl(scan.mesh)).measurement
     judged = {item["code"]: item for item in measurement.characteristics}
     assert not measurement.passed

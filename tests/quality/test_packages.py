@@ -33,14 +33,17 @@ from quality.services.packages import (
     void_package,
 )
 from tests.quality.makers import (
+    PEOPLE,
     SYSTEM,
     Staff,
     acting,
     make_built_device,
     make_person,
+    make_staff,
     move_through,
     typed,
 )
+from tests.scenes import Scene, given
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-12")]
 PACKAGING = {
@@ -61,10 +64,15 @@ def packer() -> Person:
 
 
 def make_device(staff: Staff, *, released: bool = True, **fields: Any) -> Device:
+    if released and not fields and (number := given("packable")):
+        return Device.objects.get(pk=number)
     device = make_built_device(staff, stage=Stage.INSPECTED_PASS, packaging=PACKAGING, **fields)
     if released:
         move_through(device, RELEASED)
     return device
+
+
+PACKABLE = Scene("packable", PEOPLE.make, story=lambda: make_device(make_staff()).pk, upon=PEOPLE)
 
 
 def opened(packer: Person, device: Device, level: str, station: str = "Bench 1") -> Package:

@@ -27,6 +27,7 @@ from quality.reports.pdf import AddressRefused, SignatureLeftOut, write_pdf
 from quality.services.reports import render_production_record
 from tests.quality.makers import CANARY, Staff, make_built_device
 from tests.quality.test_release import release, reviewed
+from tests.scenes import told
 
 LETTERS = list("ABCDEFGHIJKLMNOPQR")
 
@@ -36,20 +37,25 @@ def gathered(device: Device, last_pos: int | None = None) -> dict[str, Any]:
     return dict(REPORTS["production_record"].gather(Device.objects.get(pk=device.pk), last))
 
 
-def released(staff: Staff) -> tuple[Device, int]:
-    device = reviewed(staff)
-    release(staff, device)
-    fact = EventRecord.objects.get(type="quality.device_released")
-    return device, fact.pos
+@pytest.fixture
+def released(db: None) -> Device:
+    """The scene of the tests that ask for it."""
+    number = told("released")
+    assert isinstance(number, int)
+    return Device.objects.get(pk=number)
+
+
+def released_at() -> int:
+    """The place of the release in the log."""
+    return EventRecord.objects.get(type="quality.device_released").pos
 
 
 @pytest.fixture
-def written(staff: Staff) -> Report:
-    device, last_pos = released(staff)
-    return render_production_record(device.pk, last_pos=last_pos)()
+def written(released: Device) -> Report:
+    return render_production_record(released.pk, last_pos=released_at())()
 
 
-def test_a_released_device_has_its_record_as_pdf_and_json(staff: Staff, written: Report) -> None:
+def test_a_released_device_has_its_record_as_pdf_and_json(written: Report) -> None:
     text = artefact_path(written.json).read_bytes()
     pdf = artefact_path(written.pdf)
     record = json.loads(text)
@@ -57,7 +63,8 @@ def test_a_released_device_has_its_record_as_pdf_and_json(staff: Staff, written:
     assert sorted(record["sections"]) == LETTERS
     assert record["status"] == "released"
     assert record["notice"] == "TRAINING - NOT FOR CLINICAL USE"
-    assert EventRecord.objects.filter(type="quality.production_record_rendered").count() == 1
+    rendered = EventRecord.objects.filter(type="quality.production_record_rendered")
+    assert rendered.filter(payload__contains=written.pdf_id).count() == 1
 
     shown = pdf_text(pdf)
     pages = shown.split("\f")[:-1]
@@ -92,9 +99,8 @@ def plain_streams(pdf: bytes) -> bytes:
 
 
 @pytest.mark.requirement("P11-50a")
-def test_every_signature_stands_with_name_meaning_and_both_times(staff: Staff) -> None:
-    device, last_pos = released(staff)
-    record = gathered(device, last_pos)
+def test_every_signature_stands_with_name_meaning_and_both_times(released: Device) -> None:
+    record = gathered(released, released_at())
     meanings = [item["meaning"] for item in record["signatures"]]
     for meaning in (
         "prescribed",
@@ -115,10 +121,9 @@ def test_every_signature_stands_with_name_meaning_and_both_times(staff: Staff) -
         assert item["intact"]
 
 
-def test_the_record_tells_every_event_and_every_gate_s_answer(staff: Staff) -> None:
-    device, last_pos = released(staff)
-    record = gathered(device, last_pos)
-    own = [item for item in record["events"] if item["stream"] == f"devices.device/{device.pk}"]
+def test_the_record_tells_every_event_and_every_gate_s_answer(released: Device) -> None:
+    record = gathered(released, released_at())
+    own = [item for item in record["events"] if item["stream"] == f"devices.device/{released.pk}"]
     assert [item["version"] for item in own] == list(range(1, len(own) + 1))
     assert {"printing.job_finished", "printing.lot_released", "devices.master_published"} <= {
         item["type"] for item in record["events"]
@@ -130,8 +135,8 @@ def test_the_record_tells_every_event_and_every_gate_s_answer(staff: Staff) -> N
         ("finish_post_processing", "G-PST-01"),
     } <= asked
     named = {item["sha256"] for item in record["files"]}
-    assert device.current_design is not None
-    assert {device.current_design.mesh_id, record["sections"]["L"]["pictures"][0]["sha256"]} <= named
+    assert released.current_design is not None
+    assert {released.current_design.mesh_id, record["sections"]["L"]["pictures"][0]["sha256"]} <= named
     assert all(item["size"] is not None for item in record["files"])
 
 
@@ -246,24 +251,22 @@ def cells_of(record: dict[str, Any], letter: str, title: str) -> list[dict[str, 
 
 
 @pytest.mark.requirement("G-PRT-01")
-def test_the_record_says_that_the_printed_file_is_the_verified_one(staff: Staff) -> None:
-    device, last_pos = released(staff)
-    (row,) = cells_of(gathered(device, last_pos), "J", "Jobs")
+def test_the_record_says_that_the_printed_file_is_the_verified_one(released: Device) -> None:
+    (row,) = cells_of(gathered(released, released_at()), "J", "Jobs")
     assert row["digest the machine reported"]
     assert row["is the verified file"] is True
     assert row["end seen"] == "as it happened"
     for wrong in ("f" * 64, ""):
-        PrintJob.objects.filter(build__items__device=device).update(file_digest_seen=wrong)
-        (row,) = cells_of(gathered(device, last_pos), "J", "Jobs")
+        PrintJob.objects.filter(build__items__device=released).update(file_digest_seen=wrong)
+        (row,) = cells_of(gathered(released, released_at()), "J", "Jobs")
         assert row["is the verified file"] is False
 
 
 @pytest.mark.requirement("G-PRT-01")
-def test_an_end_that_nobody_saw_stands_in_the_record_with_the_silence(staff: Staff) -> None:
-    device, last_pos = released(staff)
+def test_an_end_that_nobody_saw_stands_in_the_record_with_the_silence(released: Device) -> None:
     gap = {"since": "2026-03-01T10:00:00+00:00", "until": "2026-03-01T10:02:00+00:00", "within_limit": True}
-    PrintJob.objects.filter(build__items__device=device).update(observed_late=True, gaps=[gap])
-    record = gathered(device, last_pos)
+    PrintJob.objects.filter(build__items__device=released).update(observed_late=True, gaps=[gap])
+    record = gathered(released, released_at())
     (row,) = cells_of(record, "J", "Jobs")
     assert row["end seen"] == "only afterwards"
     (unheard,) = cells_of(record, "J", "Not heard")
@@ -273,21 +276,19 @@ def test_an_end_that_nobody_saw_stands_in_the_record_with_the_silence(staff: Sta
 
 
 @pytest.mark.requirement("ES-08")
-def test_a_record_gives_one_time_of_release_the_signature_s(staff: Staff) -> None:
-    device, last_pos = released(staff)
-    record = gathered(device, last_pos)
+def test_a_record_gives_one_time_of_release_the_signature_s(released: Device) -> None:
+    record = gathered(released, released_at())
     signature = next(item for item in record["signatures"] if item["meaning"] == "released")
     facts = {fact["key"]: fact["value"] for fact in record["sections"]["P"]["facts"]}
     assert facts["released_at"] == signature["signed_at_utc"]
-    assert EventRecord.objects.get(pos=last_pos).occurred_at != signature["signed_at_utc"]
+    assert EventRecord.objects.get(pos=released_at()).occurred_at != signature["signed_at_utc"]
 
 
-def test_what_was_asked_for_and_what_was_measured_have_names_of_their_own(staff: Staff) -> None:
-    device, last_pos = released(staff)
-    Design.objects.filter(device=device).update(
+def test_what_was_asked_for_and_what_was_measured_have_names_of_their_own(released: Device) -> None:
+    Design.objects.filter(device=released).update(
         values={"depth_mm": 10.0}, measures={"depth_mm": 31.9999, "volume_ml": 2.8}
     )
-    record = gathered(device, last_pos)
+    record = gathered(released, released_at())
     asked = {row["name"]: row["value"] for row in cells_of(record, "F", "Parameters")}
     measured = {row["name"]: row["value"] for row in cells_of(record, "F", "Measured on the surface")}
     assert asked == {"depth_mm": 10.0}

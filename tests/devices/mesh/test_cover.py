@@ -9,8 +9,9 @@ from manifold3d import Manifold
 from devices.catalog.cranial_guide import DESIGN, INSPECTION
 from devices.generators.base import Design
 from devices.generators.bone_guide import BoneGuide
+from devices.mesh.base import Mesh
 from devices.mesh.compare import Deviation, inspect_scan
-from devices.mesh.cover import Region
+from devices.mesh.cover import Coverage, Region, covered
 from devices.mesh.distance import Surface, sample_surface
 from devices.mesh.sight import observable, spread_directions
 from devices.mesh.solid import mesh_of, solid_of
@@ -18,6 +19,7 @@ from mes.demo.scan import simulate_scan
 
 pytestmark = pytest.mark.requirement("G-INS-01")
 HELD_SHARE = 0.01
+RESOLUTION_MM = 0.9
 WANTED = INSPECTION["minimum_coverage"]
 
 
@@ -59,7 +61,13 @@ def scanned(design: Design, part: Manifold, seed: int = 3) -> Deviation:
         np.argmax(np.linalg.norm(design.mesh.vertices - design.features[0].position_mm, axis=1))
     ]
     x, y, z = (float(value) for value in corner)
-    scan = simulate_scan(mesh_of(part), seed=seed, dropout_share=HELD_SHARE, held_at_mm=(x, y, z))
+    scan = simulate_scan(
+        mesh_of(part),
+        seed=seed,
+        dropout_share=HELD_SHARE,
+        resolution_mm=RESOLUTION_MM,
+        held_at_mm=(x, y, z),
+    )
     return inspect_scan(
         design.mesh, scan.mesh, tolerance_mm=INSPECTION["tolerance_mm"], regions=regions(design)
     )
@@ -137,3 +145,24 @@ def test_the_directions_are_spread_over_the_sphere() -> None:
     cosines = directions @ directions.T - 2.0 * np.eye(160)
     assert np.degrees(np.arccos(cosines.max(axis=1))).max() < 18.0
     assert np.abs(directions.mean(axis=0)).max() < 0.01
+
+
+def test_what_is_kept_of_a_part_is_of_that_part_and_place_alone(design: Design) -> None:
+    """The same scan gives the same figures again, of another region others, and on another part others."""
+    first, second = regions(design)
+    scan = simulate_scan(solid_less_a_tube(design), seed=1, dropout_share=0.0, resolution_mm=RESOLUTION_MM)
+    placed = Mesh((scan.mesh.vertices - scan.pose[:3, 3]) @ scan.pose[:3, :3], scan.mesh.faces)
+    moved = Surface(Mesh(design.mesh.vertices + 1.0, design.mesh.faces))
+
+    def found(part: Surface, region: Region) -> Coverage:
+        return covered(part, placed, tolerance_mm=0.3, reach_mm=1.0, regions=[region])
+
+    once = found(Surface(design.mesh), first)
+    assert found(Surface(design.mesh), first) == once
+    assert found(Surface(design.mesh), second).regions["tube_2"] < 0.9
+    assert found(moved, first).found < once.found - 0.1
+    assert once.regions["tube_1"] > 0.9
+
+
+def solid_less_a_tube(design: Design) -> Mesh:
+    return mesh_of(solid_of(design.mesh) - along_the_tube(design, 2, 5.0))

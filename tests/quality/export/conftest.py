@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from mes.choices import Role
 from mes.eventlog.sealing import Sealer, load_key
 from mes.models import EventRecord, Person
 from quality.services import bundle as bundles
+from quality.services import reports
 from quality.services.bundle import Bundle, bundle_of
 from quality.services.reports import render_production_record
 from tests.mes.logins import acting_as
@@ -24,10 +27,6 @@ from tests.scenes import Scene, told
 from tests.servers import Cluster
 
 _archives: dict[str, bytes] = {}
-_drawn: dict[bytes, bytes] = {}
-
-
-_draw = bundles._pdf
 
 
 def seal(cluster: Cluster, folder: Path) -> None:
@@ -43,24 +42,22 @@ def archive_of(bundle: Bundle) -> bytes:
     return target.getvalue()
 
 
+def _plain_pages(_device: Device, _record: dict[str, Any], text: bytes) -> bytes:
+    """What a copy's pages must carry, and nothing to look at: drawing them takes seconds."""
+    streams = (text, b"<?xpacket begin=''?>" + hashlib.sha256(text).hexdigest().encode())
+    return b"%PDF-1.7\n" + b"".join(b"stream\n" + zlib.compress(one) + b"\nendstream\n" for one in streams)
+
+
 @pytest.fixture
-def drawn_anew() -> None:
-    """Asked for by a test that compares two drawings of the same page."""
+def drawn() -> None:
+    """Asked for by a test that looks at the pages of a record."""
 
 
 @pytest.fixture(autouse=True)
-def drawn_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The PDF of a record that this process has drawn before is taken again: drawing takes seconds, and the same record
-    gives the same bytes, which is a test of its own."""
-    if "drawn_anew" in request.fixturenames:
-        return
-
-    def draw(device: Device, record: dict[str, Any], text: bytes) -> bytes:
-        if text not in _drawn:
-            _drawn[text] = _draw(device, record, text)
-        return _drawn[text]
-
-    monkeypatch.setattr(bundles, "_pdf", draw)
+def plain_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pages of a record are drawn for those who look at them, and for the archive that many tests read."""
+    if not {"drawn", "archive"} & set(request.fixturenames):
+        monkeypatch.setattr(bundles, "_pdf", _plain_pages)
 
 
 @pytest.fixture
@@ -86,7 +83,9 @@ def _released() -> int:
     device = reviewed(staff)
     release(staff, device)
     fact = EventRecord.objects.get(type="quality.device_released")
-    render_production_record(device.pk, last_pos=fact.pos)()
+    with pytest.MonkeyPatch.context() as undrawn:
+        undrawn.setattr(reports, "write_pdf", lambda _html, **_of: b"%PDF-1.7\n")
+        render_production_record(device.pk, last_pos=fact.pos)()
     return device.pk
 
 

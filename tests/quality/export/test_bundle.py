@@ -47,7 +47,7 @@ def contents(archive: bytes) -> dict[str, bytes]:
 
 @pytest.mark.requirement("P11-10b")
 def test_the_same_record_gives_the_same_bytes_even_after_it_was_exported(
-    drawn_anew: None, bundle: Bundle, sealed: Device, tmp_path: Path
+    drawn: None, bundle: Bundle, sealed: Device, tmp_path: Path
 ) -> None:
     first = archive_of(bundle)
     (path,) = export_to_folder(

@@ -26,7 +26,7 @@ from quality.export import verify_record
 from quality.export.archive import member, stated, write_archive
 from quality.export.verify_record import Check
 
-FLIPS = int(os.environ.get("LAMINA_FLIPS", "400"))
+FLIPS = int(os.environ.get("LAMINA_FLIPS", "200"))
 
 
 def findings(archive: bytes, *trusted: str) -> list[str]:
