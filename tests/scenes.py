@@ -25,6 +25,7 @@ ROOMS: dict[str, str | None] = {
     "tests/devices/test_prescribed.py": "catalogue",
     "tests/flows/test_bad_values.py": "catalogue",
     "tests/printing/": "frozen",
+    "tests/mes/test_verify.py": "sealed",
     "tests/mes/dashboard/": "catalogue",
     "tests/mes/dashboard/test_access.py": "planned",
     "tests/mes/dashboard/test_audit.py": "planned",
