@@ -1,6 +1,6 @@
 """Other roles of the database, for tests of what they may do."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -54,12 +54,24 @@ def tamper(cluster: Cluster, *statements: str) -> None:
             assert connection.execute(statement.encode()).rowcount != 0, f"changed nothing: {statement}"
 
 
-def refusal(cluster: Cluster, login: str, statement: str) -> str:
-    """The SQLSTATE with which a login is refused a statement; empty where it went through (and is rolled back)."""
+@contextmanager
+def refusals(cluster: Cluster, login: str) -> Iterator[Callable[[str], str]]:
+    """Over one connection of a login: the SQLSTATE with which it is refused a statement; empty where that went through (and is
+    rolled back)."""
     with cluster.connect(login, connections.settings["default"]["NAME"]) as connection:
-        try:
-            with connection.transaction(force_rollback=True):
-                connection.execute(statement.encode())
-        except psycopg.Error as error:
-            return error.sqlstate or "unknown"
-    return ""
+
+        def say(statement: str) -> str:
+            try:
+                with connection.transaction(force_rollback=True):
+                    connection.execute(statement.encode())
+            except psycopg.Error as error:
+                return error.sqlstate or "unknown"
+            return ""
+
+        yield say
+
+
+def refusal(cluster: Cluster, login: str, statement: str) -> str:
+    """The same of one statement, over a connection that nothing was said on before."""
+    with refusals(cluster, login) as say:
+        return say(statement)
