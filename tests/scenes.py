@@ -26,6 +26,8 @@ ROOMS: dict[str, str | None] = {
     "tests/flows/test_bad_values.py": "catalogue",
     "tests/printing/": "frozen",
     "tests/mes/test_verify.py": "sealed",
+    "tests/mes/test_signing_api.py": "catalogue",
+    "tests/mes/test_training_api.py": "catalogue",
     "tests/mes/dashboard/": "catalogue",
     "tests/mes/dashboard/test_access.py": "planned",
     "tests/mes/dashboard/test_audit.py": "planned",
