@@ -45,7 +45,14 @@ SEEDED_BY = (
     "requirements.txt",
 )
 # The data is thrown away after the run, so a power cut need not be survived.
-DISPOSABLE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
+DISPOSABLE = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "autovacuum": "off",
+    # A test opens many connections, and a password that nobody guesses at need not be slow.
+    "scram_iterations": "1",
+}
 FAITHFUL: Mapping[str, str] = {}
 
 
@@ -115,6 +122,14 @@ class Cluster:
     def drop(self, name: str) -> None:
         drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         self._as_superuser().execute(drop)
+
+    def set_superusers_password(self) -> None:
+        """The same one, as this cluster keeps passwords: what initdb wrote is slow to check."""
+        name, password = roles.SUPERUSER, self.address(roles.SUPERUSER)["password"]
+        connection = self._as_superuser()
+        kept = connection.pgconn.encrypt_password(password.encode(), name.encode()).decode()
+        change = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(name), sql.Literal(kept))
+        connection.execute(change)
 
     def environment(self, database: str = roles.DATABASE) -> dict[str, str]:
         """For a process of its own (`manage.py relay`, say) on this cluster: role `app`, and the sealer's address."""
@@ -221,6 +236,7 @@ def _migrate(place: Path) -> None:
     cluster.start_postgres()
     try:
         roles.bootstrap(cluster.layout)
+        cluster.set_superusers_password()
         owner = {"LAMINA_VAR": str(place), "DJANGO_SETTINGS_MODULE": "mes.settings"}
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("DATABASE_")
@@ -232,7 +248,7 @@ def _migrate(place: Path) -> None:
 
 
 def _fingerprint() -> str:
-    found = hashlib.sha256()
+    found = hashlib.sha256(repr(DISPOSABLE).encode())
     for pattern in SEEDED_BY:
         for path in sorted(BASE.glob(pattern)):
             if "var" not in path.relative_to(BASE).parts[:1]:

@@ -23,6 +23,7 @@ import pytest
 
 from mes.demo.dataset import MEMBER
 from mes.supervisor import status
+from tests.mes.processes import processes_in
 from tests.servers import BASE, FAITHFUL, Cluster
 
 pytestmark = [pytest.mark.faults, pytest.mark.requirement("EV-03")]
@@ -115,6 +116,7 @@ def test_it_releases_a_device_and_says_so_in_one_line(tmp_path: Path) -> None:
     left = status.read(demo.var / "run")
     assert left is not None
     assert left.state == "stopped"
+    assert processes_in(str(demo.var)) == []
     assert list((demo.var / "quarantine").iterdir()) == []
     with record_of(demo) as cluster:
         require_whole(demo, cluster)

@@ -122,6 +122,17 @@ def _children(pid: int) -> list[int]:
         return []
 
 
+def processes_in(place: str) -> list[int]:
+    """Every living process that was started for this place (`LAMINA_VAR`), however deep."""
+    needle = f"LAMINA_VAR={place}\0".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if needle in (folder / "environ").read_bytes() and int(folder.name) != os.getpid():
+                found.append(int(folder.name))
+    return found
+
+
 def _send(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,10 +78,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    place = servers.ROOT / f"backup-{os.getpid()}"
+def site(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Site]:
+    place = servers.scratch() / f"backup-{os.getpid()}"
     cluster = servers.seeded(place, servers.DISPOSABLE)
     (place / "keys").unlink()
     shutil.copytree(servers.ROOT / "keys", place / "keys")
@@ -120,9 +119,18 @@ def _lived(cluster: Cluster) -> Site:
     return site
 
 
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Where the servers' data lies, in memory where there is plenty: the tests copy, compare and remove whole databases."""
+    with TemporaryDirectory(prefix="backups-", dir=servers.scratch()) as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
 @pytest.fixture(scope="module")
-def taken(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Taken:
-    return site.back_up(tmp_path_factory.mktemp("backups"))
+def taken(site: Site) -> Iterator[Taken]:
+    with TemporaryDirectory(prefix="backups-", dir=servers.scratch()) as name:
+        yield site.back_up(Path(name))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mes.choices import Role
@@ -29,6 +29,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
+@settings(max_examples=50)
 def test_canonical_text_says_the_same_and_is_stable(value: Any) -> None:
     text = canonical(value)
     assert json.loads(text) == value

@@ -28,10 +28,10 @@ from tests.servers import Cluster
 AS_ROOT = os.geteuid() == 0
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Cluster]:
-    """A cluster from nothing: no seed, no schema."""
-    cluster = Cluster(tmp_path / "var", servers.FAITHFUL)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster from nothing: no seed, no schema. A test that kills a server starts it again."""
+    cluster = Cluster(tmp_path_factory.mktemp("place") / "var", servers.FAITHFUL)
     cluster.start()
     roles.bootstrap(cluster.layout)
     yield cluster

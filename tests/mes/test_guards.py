@@ -1,6 +1,6 @@
 """What the database itself refuses, whatever the application is made to say (K-01, K-02, K-06)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 
 import pytest
@@ -10,7 +10,7 @@ from mes.columnguards import another_moment
 from mes.embedded.roles import SUPERUSER, Role
 from mes.guards import SEALER_WRITES, guard_statements
 from mes.tables import TABLES, StageGuard, Table
-from tests.mes.logins import refusal
+from tests.mes.logins import refusal, refusals
 from tests.mes.makers import make_person
 from tests.servers import Cluster
 
@@ -81,13 +81,15 @@ Says = Callable[[str], str]
 
 
 @pytest.fixture
-def app_is_told(committed_db: None, cluster: Cluster) -> Says:
-    return lambda statement: refusal(cluster, APP, statement)
+def app_is_told(django_db_setup: None, cluster: Cluster) -> Iterator[Says]:
+    with refusals(cluster, APP) as say:
+        yield say
 
 
 @pytest.fixture
-def owner_is_told(committed_db: None, cluster: Cluster) -> Says:
-    return lambda statement: refusal(cluster, Role.OWNER.login, statement)
+def owner_is_told(committed_db: None, cluster: Cluster) -> Iterator[Says]:
+    with refusals(cluster, Role.OWNER.login) as say:
+        yield say
 
 
 def column_of(table: Table) -> str:
@@ -178,24 +180,27 @@ def test_a_moment_that_the_database_gives_is_the_moment_of_the_statement(
 ) -> None:
     given = [table for table in TABLES.values() if another_moment(table)]
     assert len(given) > 40
-    for table in given:
-        column = another_moment(table).split()[0].removeprefix("NEW.")
-        for login in (APP, Role.OWNER.login):
-            forged = f"INSERT INTO {table.name} ({column}) VALUES ('2031-05-05')"
-            assert refusal(cluster, login, forged) == DENIED, table.name
-            honest = f"INSERT INTO {table.name} DEFAULT VALUES"
-            assert refusal(cluster, login, honest) in ("", "23502", "23514"), table.name
+    for login in (APP, Role.OWNER.login):
+        with refusals(cluster, login) as say:
+            for table in given:
+                column = another_moment(table).split()[0].removeprefix("NEW.")
+                forged = f"INSERT INTO {table.name} ({column}) VALUES ('2031-05-05')"
+                assert say(forged) == DENIED, table.name
+                honest = f"INSERT INTO {table.name} DEFAULT VALUES"
+                assert say(honest) in ("", "23502", "23514"), table.name
 
 
 def test_an_auditor_and_the_sealer_change_nothing(cluster: Cluster, django_db_setup: None) -> None:
-    for login, table, verb in product(EVERYBODY[1:], KEPT, ("DELETE FROM", "TRUNCATE", "INSERT INTO")):
-        if login == Role.SEALER.login and table.name in SEALER_WRITES:
-            continue
-        rest = " DEFAULT VALUES" if verb == "INSERT INTO" else ""
-        assert refusal(cluster, login, f"{verb} {table.name}{rest}") == DENIED, (login, verb, table.name)
+    for login in EVERYBODY[1:]:
+        with refusals(cluster, login) as say:
+            for table, verb in product(KEPT, ("DELETE FROM", "TRUNCATE", "INSERT INTO")):
+                if login == Role.SEALER.login and table.name in SEALER_WRITES:
+                    continue
+                rest = " DEFAULT VALUES" if verb == "INSERT INTO" else ""
+                assert say(f"{verb} {table.name}{rest}") == DENIED, (login, verb, table.name)
 
 
-def test_the_sealer_writes_seals_and_nothing_else(committed_db: None, cluster: Cluster) -> None:
+def test_the_sealer_writes_seals_and_nothing_else(django_db_setup: None, cluster: Cluster) -> None:
     for statement in (
         "UPDATE mes_leaf SET hash = ''",
         "DELETE FROM mes_seal",
@@ -207,7 +212,7 @@ def test_the_sealer_writes_seals_and_nothing_else(committed_db: None, cluster: C
 
 
 @pytest.mark.requirement("K-13")
-def test_an_auditor_reads_everything_but_secrets(committed_db: None, cluster: Cluster) -> None:
+def test_an_auditor_reads_everything_but_secrets(django_db_setup: None, cluster: Cluster) -> None:
     for statement in (
         "SELECT password FROM mes_account",
         "SELECT digest FROM mes_access_token",

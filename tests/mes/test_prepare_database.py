@@ -4,6 +4,8 @@ import subprocess
 import sys
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
 
 from mes.embedded.roles import Role
 from tests import servers
@@ -31,27 +33,22 @@ def empty(fault_cluster: Cluster) -> Cluster:
     return fault_cluster
 
 
-def test_two_at_once_and_one_more_leave_the_same_schema(empty: Cluster) -> None:
+def test_two_at_once_leave_the_same_schema(empty: Cluster) -> None:
+    """One migrates; the other waits, and has nothing left to do."""
     environment = empty.environment("empty")
     with _prepare(environment) as one, _prepare(environment) as other:
-        for process in (one, other):
-            output = process.communicate(timeout=PATIENCE_S)[0]
-            assert process.returncode == 0, output
-            assert "The database is ready" in output
-    with _prepare(environment) as again:
-        assert "No migrations to apply" in again.communicate(timeout=PATIENCE_S)[0]
+        said = [process.communicate(timeout=PATIENCE_S)[0] for process in (one, other)]
+    assert [one.returncode, other.returncode] == [0, 0], said
+    assert all("The database is ready" in output for output in said)
+    assert ["No migrations to apply" in output for output in said].count(True) == 1
     count = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tableowner = 'lamina_owner'"
     with empty.connect(Role.OWNER.login, "empty") as fresh, empty.connect(Role.OWNER.login) as seed:
         assert fresh.execute(count).fetchone() == seed.execute(count).fetchone()
 
 
-def test_it_needs_the_owners_address_and_says_so(empty: Cluster) -> None:
-    environment = empty.environment("empty")
-    del environment["DATABASE_OWNER_URL"]
-    with _prepare(environment) as process:
-        output = process.communicate(timeout=PATIENCE_S)[0]
-    assert process.returncode == 78
-    assert "DATABASE_OWNER_URL" in output
-    with empty.connect(Role.OWNER.login, "empty") as connection:
-        found = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
-    assert found == (0,)
+def test_it_needs_the_owners_address_and_says_so(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it opens any database."""
+    monkeypatch.setenv("DATABASE_URL", servers.url(cluster.address(Role.APP.login)))
+    monkeypatch.delenv("DATABASE_OWNER_URL", raising=False)
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_OWNER_URL"):
+        call_command("prepare_database")

@@ -246,6 +246,7 @@ def test_killed_again_and_again_it_ends(fault_cluster: Cluster, settings: Any) -
         process = subprocess.Popen(command, cwd=BASE, env=environment, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + PATIENCE_S
         while moved < target and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.01)
             moved = VaultRotation.objects.values_list("moved", flat=True).first() or 0
         process.send_signal(signal.SIGKILL)
         assert process.wait(PATIENCE_S) == -signal.SIGKILL

@@ -2,18 +2,22 @@
 
 import errno
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connections
 
 from mes import checks
 from mes.embedded.connect import open_role
+from mes.embedded.environment import read_environment
 from mes.embedded.layout import Layout, UnusablePlace, refused_write
 from mes.embedded.roles import DatabaseNotNamed, Role, address
 from tests import servers
@@ -31,46 +35,67 @@ def _manage(var: Path, *arguments: str, **variables: str) -> subprocess.Complete
     )
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("LAMINA_HOSTS", "*"),
-        ("LAMINA_HOSTS", ""),
-        ("LAMINA_DEBUG", "perhaps"),
-        ("LAMINA_WORKER_CONCURRENCY", "0"),
-        ("LAMINA_MAX_BODY_MIB", "much"),
-        ("LAMINA_ROLE", "superuser"),
-        ("BROKER_URL", "amqp://:hunter2@broker"),
-        ("DATABASE_URL", "sqlite:///hunter2"),
-    ],
-)
-def test_a_wrong_value_stops_the_start_and_is_named_but_not_shown(
-    tmp_path: Path, variable: str, value: str
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place in which a process has started once."""
+    var = tmp_path_factory.mktemp("started") / "var"
+    ran = _manage(var, "check")
+    assert ran.returncode == 0, ran.stderr
+    return var
+
+
+@pytest.fixture
+def place(started: Path, tmp_path: Path) -> Path:
+    """The same place again, the test's own to harm."""
+    return Path(shutil.copytree(started, tmp_path / "var"))
+
+
+WRONG = [
+    ("LAMINA_HOSTS", ""),
+    ("LAMINA_HOSTS", "*"),
+    ("LAMINA_DEBUG", "perhaps"),
+    ("LAMINA_WORKER_CONCURRENCY", "0"),
+    ("LAMINA_MAX_BODY_MIB", "much"),
+    ("LAMINA_ROLE", "superuser"),
+    ("BROKER_URL", "amqp://:hunter2@broker"),
+]
+
+
+@pytest.mark.parametrize(("variable", "value"), WRONG)
+def test_a_wrong_value_is_named_but_not_shown(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
-    ran = _manage(tmp_path / "var", "check", **{variable: value})
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ImproperlyConfigured, match=f"^{variable}: ") as refused:
+        read_environment()
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("wrong", [dict(WRONG), {"DATABASE_URL": "sqlite:///hunter2"}], ids=", ".join)
+def test_a_wrong_value_stops_the_start(tmp_path: Path, wrong: dict[str, str]) -> None:
+    """Every one of them is named."""
+    ran = _manage(tmp_path / "var", "check", **wrong)
     assert ran.returncode == 78
-    assert variable in ran.stderr or variable == "DATABASE_URL"
+    assert all(variable in ran.stderr for variable in wrong if variable != "DATABASE_URL")
     assert "hunter2" not in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
 @pytest.mark.requirement("K-13")
-def test_no_process_makes_a_vault_by_starting(tmp_path: Path) -> None:
+def test_no_process_makes_a_vault_by_starting(place: Path) -> None:
     """In a restored place that would put a new key where the old one belongs. A ring that cannot be used stops the start."""
-    keys = tmp_path / "var" / "keys"
-    assert _manage(tmp_path / "var", "check").returncode == 0
+    keys = place / "keys"
     assert not list(keys.glob("vault*"))
     (keys / "vault_index.key").touch(mode=0o600)
-    ran = _manage(tmp_path / "var", "check")
+    ran = _manage(place, "check")
     assert ran.returncode == 78
     assert "vault_index.key holds no key" in ran.stderr
 
 
-def test_a_secret_that_others_can_read_stops_the_start(tmp_path: Path) -> None:
-    assert _manage(tmp_path / "var", "check").returncode == 0
-    key = tmp_path / "var" / "keys" / "secret_key"
+def test_a_secret_that_others_can_read_stops_the_start(place: Path) -> None:
+    key = place / "keys" / "secret_key"
     key.chmod(0o644)
-    ran = _manage(tmp_path / "var", "check")
+    ran = _manage(place, "check")
     assert ran.returncode == 78
     assert f"chmod 600 {key}" in ran.stderr
 
@@ -131,16 +156,26 @@ def test_half_of_a_server_of_your_own_is_refused(monkeypatch: pytest.MonkeyPatch
     assert [found.id for found in checks.own_servers_are_named_in_full(None)] == ["mes.E002"]
 
 
-@pytest.mark.parametrize("place", ["a file", "below a file", "/proc/lamina"])
-def test_a_place_that_cannot_hold_the_data_is_one_line_with_its_cure(tmp_path: Path, place: str) -> None:
+def test_a_place_that_cannot_hold_the_data_is_one_line_with_its_cure(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_text("a file")
-    var = {"a file": taken, "below a file": taken / "var"}.get(place, Path(place))
-    ran = _manage(var, "verify")
+    ran = _manage(taken, "verify")
     assert ran.returncode == 78
     assert len(ran.stderr.splitlines()) == 1
-    assert f"{var} cannot hold the data" in ran.stderr
+    assert f"{taken} cannot hold the data" in ran.stderr
     assert "Set LAMINA_VAR to a folder" in ran.stderr
+    assert taken.read_text() == "a file"
+
+
+@pytest.mark.parametrize("where", ["below a file", "/proc/lamina"])
+def test_no_other_place_is_tried_where_the_data_cannot_be(tmp_path: Path, where: str) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    var = taken / "var" if where == "below a file" else Path(where)
+    with pytest.raises(
+        UnusablePlace, match=rf"^{re.escape(str(var))} cannot hold the data.*Set LAMINA_VAR to a folder.*$"
+    ):
+        Layout(var).create()
     assert taken.read_text() == "a file"
 
 

@@ -4,11 +4,14 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidTag
+from django.test import override_settings
 
 from mes import vault as vault_module
 from mes.choices import Role
@@ -27,6 +30,7 @@ from mes.services.vaultkeys import TABLE, begin_rotation, move_rows
 from mes.vault import Key, KeyRing, new_key, normal, place
 from tests.mes.makers import make_patient, make_person, make_signer
 from tests.mes.test_rotation import give_own_keys
+from tests.scenes import Scene, told
 from tests.servers import Cluster
 
 pytestmark = pytest.mark.requirement("K-13")
@@ -155,21 +159,61 @@ def test_while_another_process_rotates_it_waits_for_its_next_turn(
     destroy(fact)
 
 
-STEPS = [(os, "link"), (os, "replace"), (vault_module, "write_beside"), (vault_module, "destroy_file"),
-         (vault_module, "_sync"), (vaultkeys, "finish_rotation"), (vaultkeys, "forget_keys")]  # fmt: skip
+@dataclass(frozen=True)
+class Erased:
+    """An erasure that two people signed and no worker has answered, and the row and the keys as they were."""
+
+    fact: Recorded[Any]
+    row: PatientIdentity
+    keys: dict[str, bytes]
 
 
-@pytest.mark.django_db
+def _erase_one_of_three() -> Erased:
+    with TemporaryDirectory() as name, override_settings(KEYS_DIR=Path(name)):
+        vaultkeys._compared.clear()
+        for number in range(2):
+            make_patient(f"MRN {number}")
+        patient = make_patient("MRN 4711", "Forgotten")
+        row = PatientIdentity.objects.get(patient=patient)
+        fact = erase(patient)
+        keys = {path.name: path.read_bytes() for path in Path(name).iterdir() if path.is_file()}
+        return Erased(fact, row, keys)
+
+
+Scene("erased", make=make_person, roles=(), story=_erase_one_of_three)
+
+
+@pytest.fixture
+def erased(db: None, own_keys: Path) -> Erased:
+    """Where a test asks for it: told once."""
+    found = told("erased")
+    assert isinstance(found, Erased)
+    own_keys.mkdir(mode=0o700)
+    for name, content in found.keys.items():
+        (own_keys / name).touch(mode=0o600)
+        (own_keys / name).write_bytes(content)
+    return found
+
+
+STEPS = [(os, "link", 4), (os, "replace", 4), (vault_module, "write_beside", 4), (vault_module, "destroy_file", 4),
+         (vault_module, "_sync", 4), (vaultkeys, "finish_rotation", 2), (vaultkeys, "forget_keys", 2)]  # fmt: skip
+DEATHS = [(owner, name, nth) for owner, name, times in STEPS for nth in range(1, times + 1)]
+"""Each step as often as it is taken, of what is synchronised the first four."""
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("nth", [1, 2, 3, 4])
-@pytest.mark.parametrize(("owner", "name"), STEPS, ids=[name for _, name in STEPS])
+@pytest.mark.parametrize(("owner", "name", "nth"), DEATHS, ids=[f"{name}-{nth}" for _, name, nth in DEATHS])
 def test_killed_anywhere_and_asked_again_it_leaves_nothing(
-    own_keys: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, nth: int, after: bool
+    erased: Erased,
+    own_keys: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    name: str,
+    nth: int,
+    after: bool,
 ) -> None:
-    others = [make_patient(f"MRN {number}") for number in range(2)]
-    patient = make_patient("MRN 4711", "Forgotten")
-    before = PatientIdentity.objects.get(patient=patient)
-    fact = erase(patient)
+    others = list(Patient.objects.exclude(pk=erased.fact.stream_id).order_by("pk"))
+    assert b"Forgotten" in recovered(erased.row, keys_on_disk(own_keys)), "the test can see"
     step = getattr(owner, name)
     calls: list[str] = []
 
@@ -184,12 +228,11 @@ def test_killed_anywhere_and_asked_again_it_leaves_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, die)
-        try:
-            destroy_keys(fact)
-        except KeyboardInterrupt:
-            assert [open_identity(one).patient_id for one in others] == ["MRN 0", "MRN 1"]
-    destroy(fact)
-    assert recovered(before, keys_on_disk(own_keys)) == []
+        with pytest.raises(KeyboardInterrupt):
+            destroy_keys(erased.fact)
+    assert [open_identity(one).patient_id for one in others] == ["MRN 0", "MRN 1"]
+    destroy(erased.fact)
+    assert recovered(erased.row, keys_on_disk(own_keys)) == []
     assert {path.name for path in own_keys.iterdir() if "vault" in path.name} == {
         "vault.key",
         "vault_index.key",

@@ -2,19 +2,21 @@
 
 import http.client
 import os
+import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
+from mes.embedded.locks import AlreadyRunning, PlaceLock
 from mes.supervisor import status
 from mes.supervisor.stack import Stack, running_stack
-from tests import servers
+from tests.mes.processes import processes_in
 from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.faults
@@ -26,7 +28,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("LAMINA_", "DATABASE_"))
     }
     var = tmp_path_factory.mktemp("up") / "var"
-    return inherited | {"LAMINA_VAR": str(var), "DJANGO_SETTINGS_MODULE": "mes.settings"}
+    one_worker = {"LAMINA_WORKER_CONCURRENCY": "1"}
+    return inherited | one_worker | {"LAMINA_VAR": str(var), "DJANGO_SETTINGS_MODULE": "mes.settings"}
 
 
 @pytest.fixture
@@ -53,31 +56,16 @@ def _until(met: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
         time.sleep(0.1)
 
 
-def _of(place: str) -> list[int]:
-    """Every living process that was started for this place, however deep."""
-    needle = f"LAMINA_VAR={place}\0".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if needle in (folder / "environ").read_bytes() and int(folder.name) != os.getpid():
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
-
-
-def test_a_taken_port_is_named_before_anything_starts(environment: dict[str, str]) -> None:
+def test_a_taken_port_is_named_before_anything_starts(settings: Any, tmp_path: Path) -> None:
+    settings.VAR_DIR = tmp_path
+    (tmp_path / "run").mkdir()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        command = [sys.executable, "manage.py", "up", "--port", str(port)]
-        ran = subprocess.run(
-            command, cwd=servers.BASE, env=environment, capture_output=True, text=True, check=False
-        )
-    assert ran.returncode == 1
-    assert f"127.0.0.1:{port} cannot be used" in ran.stderr
-    assert not (Path(environment["LAMINA_VAR"]) / "postgres").exists()
+        with pytest.raises(CommandError, match=f"127.0.0.1:{port} cannot be used"):
+            call_command("up", port=port)
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
 
 
 def test_killed_it_leaves_nothing_behind_and_stopped_neither(environment: dict[str, str], port: int) -> None:
@@ -85,15 +73,16 @@ def test_killed_it_leaves_nothing_behind_and_stopped_neither(environment: dict[s
     told: list[str] = []
     with running_stack(port=port, quiet=True, tell=told.append, environment=environment) as stack:
         assert any(line.startswith("postgres: PostgreSQL answers (") for line in told)
-        assert len(_of(environment["LAMINA_VAR"])) >= 9
-        os.kill(stack.supervisor, signal.SIGKILL)
-        _until(lambda: _of(environment["LAMINA_VAR"]) == [])
-
-    with running_stack(port=port, quiet=True, environment=environment) as stack:
+        assert len(processes_in(environment["LAMINA_VAR"])) >= 9
         _serves(stack, port)
-        _refuses_a_second_one(stack, environment, port)
+        _refuses_a_second_one(stack, environment)
         _survives(stack, port)
-    assert _of(environment["LAMINA_VAR"]) == []
+        os.kill(stack.supervisor, signal.SIGKILL)
+        _until(lambda: processes_in(environment["LAMINA_VAR"]) == [])
+
+    with running_stack(quiet=True, servers_only=True, environment=environment) as stack:
+        assert {"postgres", "valkey"} <= stack.processes.keys()
+    assert processes_in(environment["LAMINA_VAR"]) == []
     found = status.read(Path(environment["LAMINA_VAR"]) / "run")
     assert found is not None
     assert found.state == "stopped"
@@ -107,13 +96,12 @@ def _serves(stack: Stack, port: int) -> None:
     assert _request(port, "GET", "/healthz", headers={"Host": "evil.example"})[0] == 400
 
 
-def _refuses_a_second_one(stack: Stack, environment: dict[str, str], port: int) -> None:
-    command = [sys.executable, "manage.py", "up", "--port", str(port)]
-    second = subprocess.run(
-        command, cwd=servers.BASE, env=environment, capture_output=True, text=True, check=False
-    )
-    assert second.returncode == 1
-    assert f"Lamina already runs in {environment['LAMINA_VAR']} (process {stack.supervisor})" in second.stderr
+def _refuses_a_second_one(stack: Stack, environment: dict[str, str]) -> None:
+    """As `up` does before anything else; what it then says and returns, the tests of the stack show."""
+    var = Path(environment["LAMINA_VAR"])
+    said = re.escape(f"Lamina already runs in {var} (process {stack.supervisor})")
+    with pytest.raises(AlreadyRunning, match=said):
+        PlaceLock(var / "run" / "up.lock", "Lamina")
 
 
 def _survives(stack: Stack, port: int) -> None:

@@ -7,10 +7,12 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.conf import settings
 from django.db import connections
 
 from mes.columnguards import check_name
@@ -29,33 +31,59 @@ from tests.mes.events import Happened
 from tests.mes.logins import acting_as, refusal, tamper
 from tests.mes.makers import SYSTEM, make_person
 from tests.patience import PATIENCE_S
-from tests.servers import Cluster
+from tests.scenes import Scene, told
+from tests.servers import DISPOSABLE, Cluster
 
 pytestmark = [pytest.mark.requirement("K-02"), pytest.mark.requirement("P11-10a")]
 Verify = Callable[[], Verdict]
 Found = tuple[str, str, int | None]
+WITNESS = "witness.jsonl"
 
 
-@pytest.fixture
-def person(committed_db: None) -> Person:
-    return make_person()
+def _seal_three_times() -> dict[str, bytes]:
+    """A record of thirteen events under three seals, and two more that are not sealed yet. All of one stream.
+
+    Returns the files of the sealer's keys, and the witness.
+    """
+    person, cluster = make_person(), Cluster(settings.VAR_DIR, DISPOSABLE)
+    with TemporaryDirectory() as name:
+        sealer = Sealer(load_key(Path(name)), Path(name) / WITNESS)
+        for _ in range(3):
+            _happen(person, 4)
+            with acting_as(cluster, Role.SEALER.login):
+                sealer.seal_once()
+        _happen(person, 2)
+        return {path.name: path.read_bytes() for path in Path(name).iterdir()}
+
+
+Scene("sealed", make=make_person, roles=(), story=_seal_three_times)
 
 
 @pytest.fixture
 def witness(tmp_path: Path) -> Path:
-    return tmp_path / "witness.jsonl"
+    """The sealer's files lie beside it."""
+    for name, content in (told("sealed") or {}).items():
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_bytes(content)
+    return tmp_path / WITNESS
 
 
 @pytest.fixture
-def verify(person: Person, cluster: Cluster, tmp_path: Path, witness: Path) -> Verify:
-    """A record of thirteen events under three seals, and two more that are not sealed yet. All of one stream."""
-    sealer = Sealer(load_key(tmp_path), witness)
-    for _ in range(3):
-        _happen(person, 4)
-        with acting_as(cluster, Role.SEALER.login):
-            sealer.seal_once()
-    _happen(person, 2)
+def verify(undone: None, tmp_path: Path, witness: Path) -> Verify:
+    """Of the record that was sealed three times. What is done to it is undone."""
     return lambda: verifying.verify(keys=public_keys(tmp_path), witness=witness)
+
+
+@pytest.fixture
+def living(committed_db: None, tmp_path: Path, witness: Path) -> Verify:
+    """Of the same record, where others may write and seal meanwhile."""
+    return lambda: verifying.verify(keys=public_keys(tmp_path), witness=witness)
+
+
+@pytest.fixture
+def person(db: None) -> Person:
+    """Whose record it is."""
+    return Person.objects.get()
 
 
 def _happen(person: Person, times: int) -> None:
@@ -317,7 +345,7 @@ def test_without_a_witness_nobody_knows_of_a_tail_that_is_gone(
 
 
 def test_an_old_backup_that_was_put_back_and_went_on(
-    verify: Verify, cluster: Cluster, person: Person, witness: Path, tmp_path: Path
+    living: Verify, cluster: Cluster, person: Person, witness: Path, tmp_path: Path
 ) -> None:
     """What happened after the backup is gone; what happens now would get its places in the tree."""
     _put_old_state_back(cluster, 9)
@@ -327,7 +355,7 @@ def test_an_old_backup_that_was_put_back_and_went_on(
         Sealer(load_key(tmp_path), witness).seal_once()
     assert witness.read_bytes() == before
     assert Leaf.objects.count() == 9
-    assert _bad(verify()) == ("witness", "line 3: the seal of tree size 13 is gone or different", None)
+    assert _bad(living()) == ("witness", "line 3: the seal of tree size 13 is gone or different", None)
 
 
 # --- seals
@@ -551,18 +579,18 @@ def test_an_edited_witness(verify: Verify, witness: Path) -> None:
 
 
 def test_a_witness_line_torn_by_a_power_cut(
-    verify: Verify, witness: Path, cluster: Cluster, tmp_path: Path
+    living: Verify, witness: Path, cluster: Cluster, tmp_path: Path
 ) -> None:
     """The next sealer tells it again; until then nobody can read it."""
     whole = witness.read_bytes()
     for length in (1, 20, 100):
         torn = whole[: len(b"".join(whole.splitlines(keepends=True)[:2])) + length]
         witness.write_bytes(torn)
-        assert _bad(verify()) == ("witness", "line 3: unreadable", None)
+        assert _bad(living()) == ("witness", "line 3: unreadable", None)
         with acting_as(cluster, Role.SEALER.login):
             Sealer(load_key(tmp_path), witness).repeat_last()
         assert witness.read_bytes().startswith(torn + b"\n")
-        assert verify().result == "VALID"
+        assert living().result == "VALID"
 
 
 def test_a_shortened_witness(verify: Verify, witness: Path) -> None:
@@ -596,14 +624,14 @@ def test_a_seal_told_twice_is_no_harm(verify: Verify, witness: Path) -> None:
 @pytest.mark.requirement("G-INT-01")
 @pytest.mark.parametrize("state", ["altered", "missing"])
 def test_a_stored_file_that_is_not_what_its_name_says(
-    committed_db: None, settings: Any, tmp_path: Path, state: str
+    undone: None, witness: Path, settings: Any, tmp_path: Path, state: str
 ) -> None:
     """One byte of the second of three."""
     settings.ARTEFACTS_DIR = tmp_path / "artefacts"
     files = [store_artefact(f"as it was {number}".encode(), media_type="model/stl") for number in range(3)]
 
     def verdict() -> Verdict:
-        return verifying.verify(keys={}, witness=None, files=store())
+        return verifying.verify(keys=public_keys(tmp_path), witness=witness, files=store())
 
     assert verdict().result == "VALID"
     path = artefact_path(files[1])
@@ -618,7 +646,7 @@ def test_a_stored_file_that_is_not_what_its_name_says(
 
 
 def test_it_may_run_beside_the_living_system(
-    verify: Verify, person: Person, monkeypatch: pytest.MonkeyPatch
+    living: Verify, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is committed between two of its checks does not look like tampering."""
 
@@ -629,7 +657,7 @@ def test_it_may_run_beside_the_living_system(
         yield from ()
 
     monkeypatch.setattr(verifying, "check_witness", check_witness_while_others_write)
-    found = verify()
+    found = living()
     assert (found.result, found.first_bad, found.events) == ("VALID", None, 15)
     assert EventRecord.objects.count() == 16
 

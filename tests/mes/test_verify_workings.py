@@ -14,6 +14,7 @@ from mes.eventlog.findings import Bad
 from mes.eventlog.guardcheck import check_guards
 from mes.eventlog.historycheck import check_table
 from mes.eventlog.momentcheck import check_moments
+from mes.eventlog.relay import relay_once
 from mes.eventlog.schedules import tick
 from mes.eventlog.schemacheck import SCHEMA, WRITTEN, schema_text
 from mes.eventlog.sealing import Sealer, load_key, public_keys
@@ -26,6 +27,7 @@ from mes.tables import TABLES
 from tests.mes.events import Happened, handling
 from tests.mes.logins import acting_as, tamper
 from tests.mes.makers import SYSTEM, make_person
+from tests.scenes import Scene, told
 from tests.servers import Cluster
 
 pytestmark = [pytest.mark.requirement("K-01"), pytest.mark.requirement("P11-10a")]
@@ -105,16 +107,26 @@ def happen(person: Person) -> int:
     return EventRecord.objects.get(uid=uid).pos
 
 
-@pytest.fixture
-def delivered(drain: Callable[[], int]) -> Iterator[list[int]]:
+def _deliver_three() -> list[int]:
     """Positions of four events: three had their reaction, one waits for it."""
     with handling(lambda _: None):
         person = make_person()
         happened = [happen(person) for _ in range(3)]
-        drain()
+        while relay_once(lambda *_: None):
+            pass
         happened.append(happen(person))
         assert verify(keys={}, witness=None).first_bad is None
-        yield happened
+    return happened
+
+
+Scene("delivered", make=make_person, roles=(), story=_deliver_three)
+
+
+@pytest.fixture
+def delivered() -> Iterator[list[int]]:
+    """Where a test asks for them: those positions, in a database in which that happened, while the handler is there."""
+    with handling(lambda _: None):
+        yield told("delivered") or []
 
 
 def test_an_event_that_the_database_recorded_too_early(
@@ -150,15 +162,15 @@ def test_untouched_guards_are_as_they_should_be(committed_db: None, cluster: Clu
 
 
 @pytest.mark.parametrize("change", GUARDS)
-def test_a_guard_that_is_no_more(committed_db: None, cluster: Cluster, change: str) -> None:
+def test_a_guard_that_is_no_more(undone: None, cluster: Cluster, change: str) -> None:
     tamper(
         cluster,
         change.format(database=connections.settings["default"]["NAME"]) if "{database}" in change else change,
     )
-    assert first(check_guards).startswith(GUARDS[change])
     bad = verify(keys={}, witness=None).first_bad
     assert bad is not None
     assert bad["what"] == "guard"
+    assert bad["where"].startswith(GUARDS[change])
 
 
 def test_a_function_that_gives_the_old_value_back(committed_db: None, cluster: Cluster) -> None:
@@ -176,27 +188,20 @@ def test_a_function_that_gives_the_old_value_back(committed_db: None, cluster: C
 
 
 @pytest.mark.parametrize("change", DATABASE_WIDE)
-def test_a_role_that_may_more_than_it_should(committed_db: None, cluster: Cluster, change: str) -> None:
+def test_a_role_that_may_more_than_it_should(undone: None, cluster: Cluster, change: str) -> None:
     role = "lamina_owner" if "lamina_app" not in change else "lamina_app"
-    with cluster.connect(SUPERUSER) as superuser:
-        superuser.execute(change.encode())
-        try:
-            assert first(check_guards).startswith(f"the role {role}: ")
-        finally:
-            superuser.execute(DATABASE_WIDE[change].encode())
+    tamper(cluster, change)
+    assert first(check_guards).startswith(f"the role {role}: ")
+    tamper(cluster, DATABASE_WIDE[change])
     assert first(check_guards) == ""
 
 
-def test_what_is_set_for_a_role_is_found(committed_db: None, cluster: Cluster) -> None:
-    with cluster.connect(SUPERUSER) as superuser:
-        superuser.execute("ALTER ROLE lamina_app SET search_path = 'public'")
-        try:
-            assert first(check_guards) == "a setting for lamina_app: search_path=public"
-        finally:
-            superuser.execute("ALTER ROLE lamina_app RESET search_path")
+def test_what_is_set_for_a_role_is_found(undone: None, cluster: Cluster) -> None:
+    tamper(cluster, "ALTER ROLE lamina_app SET search_path = 'public'")
+    assert first(check_guards) == "a setting for lamina_app: search_path=public"
 
 
-def test_the_schema_is_what_the_migrations_make(committed_db: None) -> None:
+def test_the_schema_is_what_the_migrations_make(db: None) -> None:
     with servers_own_names():
         assert WRITTEN.read_text() == schema_text(rows(SCHEMA)), "run: manage.py catalogue --schema"
 
@@ -235,7 +240,7 @@ def test_an_operators_own_role_may_read(committed_db: None, cluster: Cluster) ->
     ],
 )  # fmt: skip
 def test_a_delivery_altered_behind_the_log(
-    delivered: list[int], cluster: Cluster, change: str, number: int | None, what: str
+    undone: None, delivered: list[int], cluster: Cluster, change: str, number: int | None, what: str
 ) -> None:
     tamper(cluster, change.format(*delivered))
     pos = -7 if number is None else delivered[number]
@@ -244,7 +249,7 @@ def test_a_delivery_altered_behind_the_log(
     assert verify(keys={}, witness=None).result == "ALTERED"
 
 
-def test_every_delivery_of_a_lane_deleted(delivered: list[int], cluster: Cluster) -> None:
+def test_every_delivery_of_a_lane_deleted(undone: None, delivered: list[int], cluster: Cluster) -> None:
     tamper(
         cluster,
         "DELETE FROM mes_delivery WHERE handler = 'test.react'",
@@ -281,9 +286,7 @@ def test_what_an_operator_did_is_in_order(
         ("DELETE FROM mes_epoch", "there is no epoch 1"),
     ],
 )  # fmt: skip
-def test_the_clock_altered_behind_the_log(
-    committed_db: None, cluster: Cluster, change: str, what: str
-) -> None:
+def test_the_clock_altered_behind_the_log(undone: None, cluster: Cluster, change: str, what: str) -> None:
     assert tick() > 0
     assert first(check_clock) == ""
     tamper(cluster, change)

@@ -68,9 +68,9 @@ def test_what_the_clock_does_is_left_out_until_asked_for(auditor: Client) -> Non
 def test_pages_neither_skip_nor_repeat(
     staff: Staff, auditor: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "PER_PAGE", 3)
     make_planned(staff)
     every = list(EventRecord.objects.order_by("-pos").values_list("pos", flat=True))
+    monkeypatch.setattr(audit, "PER_PAGE", len(every) // 4)
     seen: list[int] = []
     while len(seen) < len(every):
         query = f"?before={seen[-1]}" if seen else ""
