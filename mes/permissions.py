@@ -312,7 +312,7 @@ allow("mes.request_erasure", "register a request for erasure", R.PRV, R.ORD, eve
 allow("mes.decide_erasure", "decide about a request for erasure", R.PRV, R.QAR, signed=True, every_order=True)
 allow("mes.operate_deliveries", "operate the event deliveries", R.SYS)
 allow("mes.read_audit_trail", "read the audit trail", R.AUD, R.QAR, R.QAX, R.RA, R.SEC)
-allow("mes.review_audit_trail", "review the audit trail", R.AUD, R.QAR, R.QAX, signed=True)
+allow("mes.review_audit_trail", "review the audit trail", R.AUD, R.QAR, R.QAX, signed=True, every_order=True)
 allow("mes.enrol_signers", "proof who signs", R.SEC, R.RA, system=True)
 allow("mes.record_certification_letter", "record the letter to the FDA", R.RA, system=True)
 allow("mes.withdraw_signature", "withdraw a signature of somebody else", R.QAX, R.RA)

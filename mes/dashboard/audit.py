@@ -42,6 +42,11 @@ class Filters:
     ticks: bool
     faults: tuple[str, ...]
 
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is left out but the clock's own, which a box brings back."""
+        return bool(self.faults or self.asked())
+
     def asked(self) -> dict[str, str]:
         """What a sheet was narrowed by, for the fact that somebody took it: codes and dates, never free words."""
         words = {

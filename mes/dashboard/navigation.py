@@ -89,8 +89,8 @@ STARTS = (
 
 def starts_for(request: HttpRequest) -> tuple[Start, ...]:
     """Where this person may begin, whatever waits."""
-    roles = roles_behind(request)
-    return tuple(start for start in STARTS if PERMISSIONS[start.action].roles & roles)
+    viewer = viewer_behind(request)
+    return tuple(start for start in STARTS if _opens(PERMISSIONS[start.action], viewer))
 
 
 def roles_behind(request: HttpRequest) -> frozenset[Role]:
