@@ -12,11 +12,10 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from mes.api.actors import actor_of
+from mes.api.actors import actor_of, viewer_behind
 from mes.api.secrets import secret_again
 from mes.choices import PasskeyState, ResetState, RightState
 from mes.dashboard.account import against_signing
-from mes.dashboard.navigation import roles_behind
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted
 from mes.models import (
@@ -30,7 +29,7 @@ from mes.models import (
     SigningEnrolment,
     SigningRight,
 )
-from mes.permissions import PERMISSIONS
+from mes.permissions import opens
 from mes.selectors import contact_of, is_locked, open_sessions, review_due, reviews_due
 from mes.services.accounts import (
     approve_reset,
@@ -58,18 +57,16 @@ PER_PAGE = 100
 
 
 def _refuse_others(request: HttpRequest) -> None:
-    roles = roles_behind(request)
-    if not any(PERMISSIONS[action].roles & roles for action in MAY):
+    if not any(_may(request).values()):
         raise NotPermitted(
-            "To look at accounts needs the role Security administrator.",
+            "To look at accounts needs the role Security administrator, in this company.",
             cure="Ask the security administrator.",
             rule="P11-10d",
         )
 
 
 def _may(request: HttpRequest) -> dict[str, bool]:
-    roles = roles_behind(request)
-    return {action.partition(".")[2]: bool(PERMISSIONS[action].roles & roles) for action in MAY}
+    return {action.partition(".")[2]: opens(action, viewer_behind(request)) for action in MAY}
 
 
 def security(request: HttpRequest) -> HttpResponse:

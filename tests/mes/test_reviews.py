@@ -93,7 +93,7 @@ def test_who_sees_the_events_of_some_orders_does_not_sign_for_all(
     committed_db: None, seal: Callable[[], int]
 ) -> None:
     visitor = make_signer(Role.AUD)
-    Person.objects.filter(pk=visitor[0].person_id).update(external=True)
+    Person.objects.filter(pk=visitor[0].person_id or 0).update(external=True)
     seal()
     with pytest.raises(NotPermitted, match="tells of every order"):
         review(visitor)
