@@ -354,6 +354,7 @@ allow("mes.propose_hold_release", "propose the end of a legal hold", Role.REC, e
 allow("mes.release_hold", "end a legal hold as the second person", Role.QAR, every_order=True)
 allow("mes.propose_disposal", "propose the disposal of a record", Role.REC, every_order=True)
 allow("mes.approve_disposal", "approve the disposal of a record as the second person", R.QAR, every_order=True)  # fmt: skip
+allow("mes.stop_disposal", "stop a disposal", Role.REC, Role.QAR, every_order=True)
 allow("mes.carry_out_disposal", "destroy what two people signed for", system=True)
 allow(
     "mes.read_safekeeping", "see backups, drills and checks", Role.SYS, Role.REC, Role.QAR, Role.AUD, Role.SEC
