@@ -21,7 +21,7 @@ from mes.eventlog.base import EVENT_TYPES
 from mes.eventlog.subscriptions import SlotDue
 from mes.models import AuditReview, EventRecord, Patient, Person
 from mes.permissions import may, require
-from mes.scope import visible_events
+from mes.scope import known_people, visible_events
 from mes.services.reviews import unreviewed
 
 PER_PAGE = 50
@@ -182,7 +182,7 @@ def _shown(
         "query": query.urlencode(),
         "next": records[PER_PAGE - 1].pos if len(records) > PER_PAGE else 0,
         "first_page": before is None,
-        "people": Person.objects.order_by("full_name"),
+        "people": known_people(Person.objects.order_by("full_name"), viewer_behind(request)),
         "actions": list(EVENT_TYPES),
         "may_review": may(actor_of(request), "mes.review_audit_trail"),
         **(more or {}),

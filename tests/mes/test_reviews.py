@@ -97,6 +97,11 @@ def test_who_sees_the_events_of_some_orders_does_not_sign_for_all(
     seal()
     with pytest.raises(NotPermitted, match="tells of every order"):
         review(visitor)
+    client, other = Client(), make_person()
+    client.force_login(Account.objects.get(username=visitor[1].username))
+    page = client.get("/audit-trail/").content.decode()
+    assert f'<option value="{visitor[0].person_id}"' in page
+    assert f'<option value="{other.pk}"' not in page
     assert not AuditReview.objects.exists()
 
 
