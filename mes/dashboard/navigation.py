@@ -86,6 +86,16 @@ STARTS = (
 )
 
 
+SECURITY = ("mes.guard_accounts", "mes.confirm_identity", "mes.review_credentials")
+"""Whoever may do one of these looks at accounts."""
+
+
+def security_verbs(request: HttpRequest) -> dict[str, bool]:
+    """Which of them the page of accounts offers to the person behind the request, by name without the package."""
+    viewer = viewer_behind(request)
+    return {action.partition(".")[2]: opens(action, viewer) for action in SECURITY}
+
+
 def starts_for(request: HttpRequest) -> tuple[Start, ...]:
     """Where this person may begin, whatever waits."""
     viewer = viewer_behind(request)

@@ -12,10 +12,11 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from mes.api.actors import actor_of, viewer_behind
+from mes.api.actors import actor_of
 from mes.api.secrets import secret_again
 from mes.choices import PasskeyState, ResetState, RightState
 from mes.dashboard.account import against_signing
+from mes.dashboard.navigation import security_verbs
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted
 from mes.models import (
@@ -29,7 +30,6 @@ from mes.models import (
     SigningEnrolment,
     SigningRight,
 )
-from mes.permissions import opens
 from mes.selectors import contact_of, is_locked, open_sessions, review_due, reviews_due
 from mes.services.accounts import (
     approve_reset,
@@ -52,21 +52,16 @@ from mes.services.sessions import end_all_sessions
 from mes.services.signing_enrolment import close_enrolment, confirm_identity, prove_identity
 from mes.worklists import bindings_waiting
 
-MAY = ("mes.guard_accounts", "mes.confirm_identity", "mes.review_credentials")
 PER_PAGE = 100
 
 
 def _refuse_others(request: HttpRequest) -> None:
-    if not any(_may(request).values()):
+    if not any(security_verbs(request).values()):
         raise NotPermitted(
             "To look at accounts needs the role Security administrator, in this company.",
             cure="Ask the security administrator.",
             rule="P11-10d",
         )
-
-
-def _may(request: HttpRequest) -> dict[str, bool]:
-    return {action.partition(".")[2]: opens(action, viewer_behind(request)) for action in MAY}
 
 
 def security(request: HttpRequest) -> HttpResponse:
@@ -77,7 +72,7 @@ def security(request: HttpRequest) -> HttpResponse:
     found = accounts.filter(username__icontains=asked) | accounts.filter(person__full_name__icontains=asked)
     listed = found.order_by("username")
     context = {
-        "may": _may(request),
+        "may": security_verbs(request),
         "q": asked,
         "accounts": [(account, is_locked(account)) for account in listed[:PER_PAGE]],
         "count": listed.count(),
@@ -108,7 +103,7 @@ def security_account(request: HttpRequest, number: int) -> HttpResponse:
     account = get_object_or_404(Account.objects.select_related("person"), pk=number, person__isnull=False)
     person = account.person
     context = {
-        "may": _may(request),
+        "may": security_verbs(request),
         "secret": WITH_SECRET,
         "account": account,
         "person": person,
