@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from django.db import connection
 from django.db.models import Model, QuerySet
+
+from mes.eventlog.unit import afterwards
 
 M = TypeVar("M", bound=Model)
 
@@ -39,6 +43,20 @@ def nobody_else(about: str) -> None:
 def while_unchanged(about: str) -> None:
     """Decide beside others, while `nobody_else` waits: what is read from here on stays true until this unit ends."""
     _advise("pg_advisory_xact_lock_shared", about)
+
+
+@contextmanager
+def in_turn(about: str) -> Iterator[None]:
+    """One at a time. The turn of what is refused outlasts the running unit, and ends once everything was done that the
+    refusal asked to be done afterwards: who comes next sees it. Raises PublishOutsideUnit where no unit is open."""
+    _advise("pg_advisory_lock", about)
+    end = partial(_advise, "pg_advisory_unlock", about)
+    try:
+        yield
+    except BaseException:
+        afterwards("A turn ended", end)
+        raise
+    end()
 
 
 def _advise(function: str, about: str) -> None:

@@ -97,6 +97,7 @@ class Worklist:
     rows: Callable[[], QuerySet[Any]]
     need_by: str | Combinable
     shown: Callable[[Any], tuple[str, str]] = page_of
+    own_company: bool = False
 
     def task(self, row: Any, need_by: date | None) -> Task:
         title = self.title if isinstance(self.title, str) else self.title(row)
@@ -113,6 +114,8 @@ class Worklist:
         return rows.values_list("task_list", "task_key", "task_need")
 
     def _known(self, viewer: Viewer | None) -> QuerySet[Any]:
+        if viewer is not None and viewer.external and self.own_company:
+            return self.rows().none()
         return self.rows() if viewer is None else visible(self.rows(), viewer)
 
 
@@ -127,11 +130,14 @@ def worklist(
     *roles: Role,
     need_by: str | Combinable = NEVER,
     shown: Callable[[Any], tuple[str, str]] = page_of,
+    own_company: bool = False,
 ) -> Callable[[Callable[[], QuerySet[Any]]], Callable[[], QuerySet[Any]]]:
-    """Register a worklist ("package.step"): a function without arguments that gives the rows that wait."""
+    """Register a worklist ("package.step"): a function without arguments that gives the rows that wait.
+
+    `own_company`: nothing of it waits for people of other companies."""
 
     def declare(rows: Callable[[], QuerySet[Any]]) -> Callable[[], QuerySet[Any]]:
-        WORKLISTS.add(id, Worklist(id, title, frozenset(roles), rows, need_by, shown))
+        WORKLISTS.add(id, Worklist(id, title, frozenset(roles), rows, need_by, shown, own_company))
         return rows
 
     return declare

@@ -7,7 +7,7 @@ and segregation of duties. Services ask `require` inside their transaction, afte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,7 +58,8 @@ class Permission:
 
     `at_station`: it is done on the shop floor, and its record names the station it was done at (11.10(h)).
     `every_order`: its doors name orders whoever they belong to, so it is not for people of other companies (11.10(d)).
-    `own_company`: it reaches patients beyond the orders that somebody is named on, so it is not for them either.
+    `own_company`: it reaches patients beyond the orders that somebody is named on, or decides about who may sign and sign in
+    here, so it is not for them either.
     """
 
     action: str
@@ -254,9 +255,12 @@ def whom(
     return f"{fallback} ({', '.join(names)})" if names else fallback
 
 
-def deciding(viewer: Viewer, actions: Iterable[str]) -> list[Permission]:
-    """The actions, of some, that a viewer's roles carry: what a menu may offer."""
-    return [PERMISSIONS[action] for action in actions if PERMISSIONS[action].roles & viewer.roles]
+def opens(action: str, viewer: Viewer) -> bool:
+    """Whether a menu or a page may offer what an action is for: by role, and what tells of every order, or is this company's
+    own business, to nobody of another company."""
+    permission = PERMISSIONS[action]
+    apart = viewer.external and (permission.every_order or permission.own_company)
+    return bool(permission.roles & viewer.roles) and not apart
 
 
 belongs_to_everybody(
@@ -278,18 +282,18 @@ belongs_to_everybody(
 belongs_to_everybody(LegalHold, Disposal, EmergencyAccess, ErasureRequest, names_orders=True)
 
 R = Role
-allow("mes.manage_people", "manage people, accounts and roles", R.SEC, system=True)
-allow("mes.propose_role", "propose a role", R.SEC, signed=True)
-allow("mes.approve_role", "approve a role", R.SEC, R.QAR, signed=True)
-allow("mes.review_role", "review who holds which role", R.SEC, R.QAR, signed=True)
-allow("mes.read_people", "read who holds which role", R.SEC, R.QAR, R.AUD, R.RA)
+allow("mes.manage_people", "manage people, accounts and roles", R.SEC, system=True, own_company=True)
+allow("mes.propose_role", "propose a role", R.SEC, signed=True, own_company=True)
+allow("mes.approve_role", "approve a role", R.SEC, R.QAR, signed=True, own_company=True)
+allow("mes.review_role", "review who holds which role", R.SEC, R.QAR, signed=True, own_company=True)
+allow("mes.read_people", "read who holds which role", R.SEC, R.QAR, R.AUD, R.RA, own_company=True)
 allow("mes.read_training", "read who is trained for what", R.SEC, *PRODUCTION, R.AUD)
 allow("mes.draft_document", "draft a controlled document", R.QAR, R.QCM, R.DSN)
 allow("mes.approve_document", "approve a controlled document", R.QAR, R.QAX, signed=True)
 allow("mes.withdraw_document", "withdraw a controlled document", R.QAR, R.QAX, signed=True)
 allow("mes.set_curriculum", "decide which training an action needs", R.QAR)
 allow("mes.record_training", "record a training", R.QAR, R.QCM, signed=True)
-allow("mes.issue_token", "make keys for programs", R.SEC, system=True)
+allow("mes.issue_token", "make keys for programs", R.SEC, system=True, own_company=True)
 allow("mes.register_station", "register and revoke stations", R.SEC, R.SYS)
 allow("mes.set_station_rule", "decide what takes a registered station", R.QAR)
 allow("mes.read_stations", "see the stations", R.SEC, R.SYS, *PRODUCTION, R.AUD)
@@ -307,20 +311,41 @@ allow(
 )
 allow("mes.read_views", "see who looked at a patient's identity", R.PRV, R.AUD)
 allow("mes.read_privacy", "see what waits for a decision on privacy", R.PRV, R.QAR, R.AUD, every_order=True)
-allow("mes.name_manager", "say who answers for a person", R.SEC, R.PRV)
+allow("mes.name_manager", "say who answers for a person", R.SEC, R.PRV, own_company=True)
 allow("mes.request_erasure", "register a request for erasure", R.PRV, R.ORD, every_order=True)
 allow("mes.decide_erasure", "decide about a request for erasure", R.PRV, R.QAR, signed=True, every_order=True)
 allow("mes.operate_deliveries", "operate the event deliveries", R.SYS)
 allow("mes.read_audit_trail", "read the audit trail", R.AUD, R.QAR, R.QAX, R.RA, R.SEC)
-allow("mes.review_audit_trail", "review the audit trail", R.AUD, R.QAR, R.QAX, signed=True)
-allow("mes.enrol_signers", "proof who signs", R.SEC, R.RA, system=True)
-allow("mes.record_certification_letter", "record the letter to the FDA", R.RA, system=True)
+allow("mes.review_audit_trail", "review the audit trail", R.AUD, R.QAR, R.QAX, signed=True, every_order=True)
+allow("mes.enrol_signers", "proof who signs", R.SEC, R.RA, system=True, own_company=True)
+allow("mes.record_certification_letter", "record the letter to the FDA", R.RA, system=True, own_company=True)
 allow("mes.withdraw_signature", "withdraw a signature of somebody else", R.QAX, R.RA)
 allow("mes.upload_handwritten", "upload what was signed by hand", R.ORD, R.QAR, R.RA, every_order=True)
 allow("mes.verify_handwritten", "verify a scan as a true copy", R.ORD, R.QAR, R.RA, every_order=True)
-allow("mes.guard_accounts", "decide about accounts, resets and rights to sign", R.SEC, system=True)
-allow("mes.confirm_identity", "confirm who a person is, or a reset", R.SEC, R.QAR, R.SYS, system=True)
-allow("mes.review_credentials", "review accounts and rights to sign", R.SEC, R.QAR, system=True)
+allow(
+    "mes.guard_accounts",
+    "decide about accounts, resets and rights to sign",
+    R.SEC,
+    system=True,
+    own_company=True,
+)
+allow(
+    "mes.confirm_identity",
+    "confirm who a person is, or a reset",
+    R.SEC,
+    R.QAR,
+    R.SYS,
+    system=True,
+    own_company=True,
+)
+allow(
+    "mes.review_credentials",
+    "review accounts and rights to sign",
+    R.SEC,
+    R.QAR,
+    system=True,
+    own_company=True,
+)
 
 allow("mes.read_retention", "see how long records are kept", R.REC, R.RA, R.QAR, R.QAX, R.AUD, R.PRV, every_order=True)  # fmt: skip
 allow("mes.keep_clocks", "set how long a record is kept", Role.REC, system=True)
@@ -329,6 +354,7 @@ allow("mes.propose_hold_release", "propose the end of a legal hold", Role.REC, e
 allow("mes.release_hold", "end a legal hold as the second person", Role.QAR, every_order=True)
 allow("mes.propose_disposal", "propose the disposal of a record", Role.REC, every_order=True)
 allow("mes.approve_disposal", "approve the disposal of a record as the second person", R.QAR, every_order=True)  # fmt: skip
+allow("mes.stop_disposal", "stop a disposal", Role.REC, Role.QAR, every_order=True)
 allow("mes.carry_out_disposal", "destroy what two people signed for", system=True)
 allow(
     "mes.read_safekeeping", "see backups, drills and checks", Role.SYS, Role.REC, Role.QAR, Role.AUD, Role.SEC

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from django.db.models import Model, Q, QuerySet
 
 from mes.choices import Role
+from mes.eventlog.base import EVENT_TYPES
 from mes.models import EventRecord, Patient, Person
 from mes.registry import RegistrationError, Registry
 from mes.selectors import roles_of
@@ -194,16 +195,18 @@ def orders_of(thing: Model) -> frozenset[int]:
 
 
 def visible_events(events: QuerySet[EventRecord], viewer: Viewer) -> QuerySet[EventRecord]:
-    """The events about what the viewer may know: those of a hidden root are left out."""
+    """The events about what the viewer may know: those of a hidden root are left out, and those that name orders or
+    patients on somebody's own stream, such as a copy that was taken or a patient that was looked up."""
     if viewer.every_order:
         return events
+    telling = [name for name, kind in EVENT_TYPES.items() if kind.names_orders]
     open_ones = [root for root in ROOTS if _belonging_of(root) == Belonging("everybody")]
     shown = Q(stream_type__in=open_ones)
     for root in ROOTS:
         if _belonging_of(root).kind == "everybody":
             continue
         shown |= Q(stream_type=root, stream_id__in=visible_ids(root, viewer))
-    return events.filter(shown)
+    return events.filter(shown).exclude(type__in=telling)
 
 
 def _belonging_of(root: str) -> Belonging:

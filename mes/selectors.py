@@ -59,6 +59,7 @@ OPENS = {
     "mes.passkey_enrolled": "A passkey was enrolled.",
     "mes.passkey_ended": "A passkey was ended.",
     "mes.token_issued": "A key to the API was made.",
+    "mes.token_revoked": "A key to the API was closed.",
     "mes.password_changed": "The password was changed.",
     "mes.contact_named": "Another address was named.",
     "mes.contact_verified": "The address for alerts and links was changed.",
@@ -188,6 +189,7 @@ def changes_of(account: Account, since: datetime) -> QuerySet[EventRecord]:
     rows = {
         "mes.account": [account.pk],
         "mes.passkey": account.passkeys.values_list("pk", flat=True),
+        "mes.access_token": account.tokens.values_list("pk", flat=True),
         "mes.contact": Contact.objects.filter(person_id=account.person_id or 0).values_list("pk", flat=True),
         "mes.federated_identity": account.identities.values_list("pk", flat=True),
     }
@@ -222,6 +224,11 @@ def password_expired(account: Account) -> bool:
     )
 
 
+def owes_password(account: Account) -> bool:
+    """Whether an account opens nothing, by a session or by a key, before its owner chose a new password (ES-16)."""
+    return account.must_change or password_expired(account)
+
+
 def signing_right_of(person: Person) -> tuple[Reason, ...]:
     """Why the right to sign of an enrolled person does not stand now, each reason with its cure; empty where it stands
     (ES-14 to ES-16). What must come before a first signature is asked of the enrolment (ES-13)."""
@@ -248,5 +255,5 @@ def _against_account(account: Account) -> Iterator[Reason]:
         yield Reason(
             "The review of your credentials is overdue.", "Ask a security or quality reviewer.", "P11-300b"
         )
-    if account.must_change or password_expired(account):
+    if owes_password(account):
         yield Reason("Your password has to be changed.", "Change it under 'Your account'.", "ES-16")

@@ -97,13 +97,23 @@ def _account_link(account: Account) -> tuple[str, str]:
     return account.username, reverse("security-account", args=[account.pk])
 
 
-@worklist("mes.review_credentials", "Review credentials", Role.SEC, Role.QAR, shown=_account_link)
+@worklist(
+    "mes.review_credentials", "Review credentials", Role.SEC, Role.QAR, shown=_account_link, own_company=True
+)
 def reviews_waiting() -> QuerySet[Account]:
     """Accounts whose credentials are due for review within two weeks, or overdue (P11-300b)."""
     return reviews_due()
 
 
-@worklist("mes.decide_reset", "Decide about a reset", Role.SEC, Role.QAR, Role.SYS, shown=_account_link)
+@worklist(
+    "mes.decide_reset",
+    "Decide about a reset",
+    Role.SEC,
+    Role.QAR,
+    Role.SYS,
+    shown=_account_link,
+    own_company=True,
+)
 def resets_waiting() -> QuerySet[Account]:
     """Accounts whose reset waits for a second person, or for both (ES-14)."""
     return Account.objects.filter(resets__state=ResetState.REQUESTED)
@@ -113,13 +123,27 @@ def bindings_waiting() -> QuerySet[FederatedIdentity]:
     return FederatedIdentity.objects.filter(confirmed_at=None, closed=False)
 
 
-@worklist("mes.confirm_binding", "Decide about a binding", Role.SEC, Role.QAR, Role.SYS, shown=_account_link)
+@worklist(
+    "mes.confirm_binding",
+    "Decide about a binding",
+    Role.SEC,
+    Role.QAR,
+    Role.SYS,
+    shown=_account_link,
+    own_company=True,
+)
 def accounts_to_bind() -> QuerySet[Account]:
     """Accounts whose binding to an identity provider waits for a second person (ES-14)."""
     return Account.objects.filter(identities__in=bindings_waiting()).distinct()
 
 
-@worklist("mes.restore_signing_right", "Look into a suspended right to sign", Role.SEC, shown=_account_link)
+@worklist(
+    "mes.restore_signing_right",
+    "Look into a suspended right to sign",
+    Role.SEC,
+    shown=_account_link,
+    own_company=True,
+)
 def rights_waiting() -> QuerySet[Account]:
     """Accounts of people whose right to sign misuse or a compromise suspended (ES-15)."""
     suspended = SigningRight.objects.filter(state=RightState.SUSPENDED).exclude(cause="reset")

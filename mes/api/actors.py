@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django.http import HttpRequest
+from rest_framework.request import Request
 
+from mes.api.authentication import TokenAuthentication
 from mes.eventlog.base import Actor
 from mes.exceptions import NotPermitted
 from mes.models import Account
@@ -20,9 +22,15 @@ def actor_of(request: HttpRequest) -> Actor:
     return Actor.person(person_id)
 
 
-def terminal_of(request: HttpRequest) -> Terminal:
-    """Where a request comes from. Without a session (a key) its digest is empty."""
-    session = getattr(request, "session", None)
+def is_by_key(request: HttpRequest | Request) -> bool:
+    """Whether a key authenticated this request, whatever else came with it: a header that opened nothing makes no
+    session a program (ES-02, ES-15)."""
+    return isinstance(request, Request) and isinstance(request.successful_authenticator, TokenAuthentication)
+
+
+def terminal_of(request: HttpRequest | Request) -> Terminal:
+    """Where a request comes from. That of a key has an address and a program, and no session, even beside a cookie."""
+    session = None if is_by_key(request) else getattr(request, "session", None)
     return Terminal(
         session_digest(session.session_key if session is not None else None),
         address_of(request.META.get("REMOTE_ADDR", "")),
@@ -30,13 +38,10 @@ def terminal_of(request: HttpRequest) -> Terminal:
     )
 
 
-def series_of(request: HttpRequest) -> SeriesContext | None:
-    """The session that a signing comes from. A client that identifies itself by a key has none (ES-02)."""
+def series_of(request: HttpRequest | Request) -> SeriesContext | None:
+    """The place that a signing comes from: a session's, or a key's, which opens no series (ES-02)."""
     account = request.user
-    if not isinstance(account, Account) or "HTTP_AUTHORIZATION" in request.META:
-        return None
-    terminal = terminal_of(request)
-    return SeriesContext(account.pk, terminal) if terminal.session_key_digest else None
+    return SeriesContext(account.pk, terminal_of(request)) if isinstance(account, Account) else None
 
 
 def viewer_behind(request: HttpRequest) -> Viewer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 from django.db.models import QuerySet
@@ -19,6 +19,7 @@ from mes.scope import Viewer, visible
 from mes.services.signatures import Credentials
 
 LONGEST_NUMBER = 18
+PAGED = ("page", "page_size")
 
 
 def number_in(code: str, letter: str) -> int:
@@ -41,7 +42,22 @@ class Acting(APIView):
     """A view whose actor is the signed-in person. permits: verb of the view to action of `mes.permissions`."""
 
     permits: ClassVar[Mapping[str, str]] = {}
+    filterset_fields: ClassVar[Sequence[str]] = ()
     http_method_names = ("get", "post", "put", "patch", "delete", "head", "options")
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who may, then whether everything in the address is known: a filter that nothing reads would leave out nothing."""
+        super().initial(request, *args, **kwargs)
+        if request.method in ("GET", "HEAD"):
+            self._refuse_unknown(request)
+
+    def _refuse_unknown(self, request: Request) -> None:
+        known = (*self.filterset_fields, *PAGED) if getattr(self, "action", "") == "list" else ()
+        if unknown := sorted(set(request.query_params) - set(known)):
+            raise serializers.ValidationError(
+                f"Nothing here is asked for by {', '.join(name[:60] for name in unknown[:10])}; "
+                f"known: {', '.join(known) or 'nothing'}."
+            )
 
     @property
     def actor(self) -> Actor:

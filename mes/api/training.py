@@ -30,6 +30,7 @@ from mes.models import (
     TrainingRecord,
 )
 from mes.permissions import require
+from mes.scope import known_people
 from mes.services.signatures import content_digest
 from mes.services.training import (
     approve_document,
@@ -229,9 +230,9 @@ class TrainingViewSet(Readable):
     queryset = TrainingRecord.objects.none()
 
     def rows(self) -> QuerySet[TrainingRecord]:
-        """People of other companies read their own alone (P11-10d)."""
+        """Of the people whom the viewer may know: of other companies their own alone (P11-10d)."""
         rows = TrainingRecord.objects.select_related("revision__document").order_by("pk")
-        return rows.filter(person=self.viewer.person_id) if self.viewer.external else rows
+        return rows.filter(person__in=known_people(Person.objects.all(), self.viewer))
 
     @extend_schema(request=TrainingInput, responses=ToSignOutput)
     @action(detail=False, methods=["post"], url_path="to-sign")

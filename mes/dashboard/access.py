@@ -67,13 +67,14 @@ def _asked(request: HttpRequest, *, refused: bool = False, status: int = 422, **
 
 def _checked(request: HttpRequest) -> CheckedSecret:
     password, assertion = request.POST.get("password", ""), request.POST.get("assertion", "")
-    account = (
-        account_of_assertion(assertion) if assertion else account_named(request.POST.get("username", ""))
-    )
+    typed = request.POST.get("username", "")
+    account = account_of_assertion(assertion) if assertion else account_named(typed)
     place = terminal_of(request)
     if not is_known(request, account):
         refuse_flood(place)
-    return check_secret(account, password=password, assertion=assertion, purpose="sign-in", terminal=place)
+    return check_secret(
+        account, password=password, assertion=assertion, purpose="sign-in", terminal=place, typed=typed
+    )
 
 
 def _entered(request: HttpRequest, secret: CheckedSecret) -> HttpResponse:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
@@ -17,7 +17,7 @@ from mes.api.actors import actor_of
 from mes.api.secrets import secret_again
 from mes.choices import PasskeyState
 from mes.dashboard.routes import refused
-from mes.dashboard.sessions import browser_session, enter, owes_password
+from mes.dashboard.sessions import browser_session, enter
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, Reason, Refused, SignatureRefused
 from mes.models import Account, Contact, Passkey, Person
@@ -26,6 +26,7 @@ from mes.selectors import (
     changes_of,
     contact_of,
     open_sessions,
+    owes_password,
     password_expired,
     review_due,
     signing_right_of,
@@ -35,6 +36,7 @@ from mes.services.credentials import CheckedSecret
 from mes.services.passkeys import end_passkey, finish_enrolment
 from mes.services.sessions import end_own_session
 from mes.services.signing_rights import missing_for
+from mes.services.tokens import revoke_token
 
 SHOWN, SHOWN_FOR = 10, timedelta(days=30)
 
@@ -63,6 +65,7 @@ def _shown(request: HttpRequest) -> dict[str, Any]:
         "against": against_signing(account),
         "passkeys": Passkey.objects.filter(account=account).order_by("-pk"),
         "issued": PasskeyState.ISSUED,
+        "keys": account.tokens.filter(revoked=False, expires_at__gt=timezone.now()).order_by("-pk"),
         "sessions": open_sessions(account).select_related("activity"),
         "here": here.pk if here else 0,
         "contact": contact_of(person) if person else None,
@@ -101,7 +104,9 @@ def account_password(request: HttpRequest) -> HttpResponse:
         return _told(request, "mes/account_password.html", context, refusal)
     fresh = Account.objects.select_related("person").get(pk=account.pk)
     enter(request, CheckedSecret(fresh, secret.method, secret.at))
-    messages.success(request, "The new password is set. Every other session of yours has ended.")
+    messages.success(
+        request, "The new password is set. Every other session of yours has ended, and every key is closed."
+    )
     return redirect("account")
 
 
@@ -147,6 +152,15 @@ def passkey_lost(request: HttpRequest, number: int) -> HttpResponse:
 def session_end(request: HttpRequest, number: int) -> HttpResponse:
     end_own_session(account=_account(request), session_id=number, actor=actor_of(request))
     messages.success(request, "That session has ended.")
+    return redirect("account")
+
+
+@require_POST
+def key_close(request: HttpRequest, number: int) -> HttpResponse:
+    """A key of one's own; it opens nothing from this moment on."""
+    token = get_object_or_404(_account(request).tokens, pk=number)
+    revoke_token(token_id=token.pk, actor=actor_of(request))
+    messages.success(request, "That key opens nothing any more.")
     return redirect("account")
 
 

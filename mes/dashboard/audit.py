@@ -21,7 +21,7 @@ from mes.eventlog.base import EVENT_TYPES
 from mes.eventlog.subscriptions import SlotDue
 from mes.models import AuditReview, EventRecord, Patient, Person
 from mes.permissions import may, require
-from mes.scope import visible_events
+from mes.scope import known_people, visible_events
 from mes.services.reviews import unreviewed
 
 PER_PAGE = 50
@@ -41,6 +41,11 @@ class Filters:
     until: str
     ticks: bool
     faults: tuple[str, ...]
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is left out but the clock's own, which a box brings back."""
+        return bool(self.faults or self.asked())
 
     def asked(self) -> dict[str, str]:
         """What a sheet was narrowed by, for the fact that somebody took it: codes and dates, never free words."""
@@ -177,7 +182,7 @@ def _shown(
         "query": query.urlencode(),
         "next": records[PER_PAGE - 1].pos if len(records) > PER_PAGE else 0,
         "first_page": before is None,
-        "people": Person.objects.order_by("full_name"),
+        "people": known_people(Person.objects.order_by("full_name"), viewer_behind(request)),
         "actions": list(EVENT_TYPES),
         "may_review": may(actor_of(request), "mes.review_audit_trail"),
         **(more or {}),

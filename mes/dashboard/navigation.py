@@ -9,8 +9,7 @@ from django.urls import reverse
 
 from mes.api.actors import viewer_behind
 from mes.choices import Role
-from mes.permissions import PERMISSIONS, Permission
-from mes.scope import Viewer
+from mes.permissions import opens
 
 
 @dataclass(frozen=True)
@@ -87,22 +86,25 @@ STARTS = (
 )
 
 
+SECURITY = ("mes.guard_accounts", "mes.confirm_identity", "mes.review_credentials")
+"""Whoever may do one of these looks at accounts."""
+
+
+def security_verbs(request: HttpRequest) -> dict[str, bool]:
+    """Which of them the page of accounts offers to the person behind the request, by name without the package."""
+    viewer = viewer_behind(request)
+    return {action.partition(".")[2]: opens(action, viewer) for action in SECURITY}
+
+
 def starts_for(request: HttpRequest) -> tuple[Start, ...]:
     """Where this person may begin, whatever waits."""
-    roles = roles_behind(request)
-    return tuple(start for start in STARTS if PERMISSIONS[start.action].roles & roles)
+    viewer = viewer_behind(request)
+    return tuple(start for start in STARTS if opens(start.action, viewer))
 
 
 def roles_behind(request: HttpRequest) -> frozenset[Role]:
     """Roles of the person behind the request; none for a program's account."""
     return viewer_behind(request).roles
-
-
-def _opens(permission: Permission, viewer: Viewer) -> bool:
-    """By role; what tells of every order is for nobody of another company."""
-    return bool(permission.roles & viewer.roles) and not (
-        viewer.external and (permission.every_order or permission.own_company)
-    )
 
 
 def links_for(request: HttpRequest, entries: tuple[Entry, ...] = ENTRIES) -> list[Link]:
@@ -118,5 +120,5 @@ def links_for(request: HttpRequest, entries: tuple[Entry, ...] = ENTRIES) -> lis
             entry.name == "my-work",
         )
         for entry in entries
-        if not entry.action or _opens(PERMISSIONS[entry.action], viewer)
+        if not entry.action or opens(entry.action, viewer)
     ]

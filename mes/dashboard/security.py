@@ -16,7 +16,7 @@ from mes.api.actors import actor_of
 from mes.api.secrets import secret_again
 from mes.choices import PasskeyState, ResetState, RightState
 from mes.dashboard.account import against_signing
-from mes.dashboard.navigation import roles_behind
+from mes.dashboard.navigation import security_verbs
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted
 from mes.models import (
@@ -30,7 +30,6 @@ from mes.models import (
     SigningEnrolment,
     SigningRight,
 )
-from mes.permissions import PERMISSIONS
 from mes.selectors import contact_of, is_locked, open_sessions, review_due, reviews_due
 from mes.services.accounts import (
     approve_reset,
@@ -53,23 +52,16 @@ from mes.services.sessions import end_all_sessions
 from mes.services.signing_enrolment import close_enrolment, confirm_identity, prove_identity
 from mes.worklists import bindings_waiting
 
-MAY = ("mes.guard_accounts", "mes.confirm_identity", "mes.review_credentials")
 PER_PAGE = 100
 
 
 def _refuse_others(request: HttpRequest) -> None:
-    roles = roles_behind(request)
-    if not any(PERMISSIONS[action].roles & roles for action in MAY):
+    if not any(security_verbs(request).values()):
         raise NotPermitted(
-            "To look at accounts needs the role Security administrator.",
+            "To look at accounts needs the role Security administrator, in this company.",
             cure="Ask the security administrator.",
             rule="P11-10d",
         )
-
-
-def _may(request: HttpRequest) -> dict[str, bool]:
-    roles = roles_behind(request)
-    return {action.partition(".")[2]: bool(PERMISSIONS[action].roles & roles) for action in MAY}
 
 
 def security(request: HttpRequest) -> HttpResponse:
@@ -80,7 +72,7 @@ def security(request: HttpRequest) -> HttpResponse:
     found = accounts.filter(username__icontains=asked) | accounts.filter(person__full_name__icontains=asked)
     listed = found.order_by("username")
     context = {
-        "may": _may(request),
+        "may": security_verbs(request),
         "q": asked,
         "accounts": [(account, is_locked(account)) for account in listed[:PER_PAGE]],
         "count": listed.count(),
@@ -111,7 +103,7 @@ def security_account(request: HttpRequest, number: int) -> HttpResponse:
     account = get_object_or_404(Account.objects.select_related("person"), pk=number, person__isnull=False)
     person = account.person
     context = {
-        "may": _may(request),
+        "may": security_verbs(request),
         "secret": WITH_SECRET,
         "account": account,
         "person": person,

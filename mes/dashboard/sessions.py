@@ -15,7 +15,7 @@ from mes.api.actors import terminal_of
 from mes.dashboard.routes import is_fragment
 from mes.dashboard.stationkeys import keep_exchanged, station_of
 from mes.models import Account, BrowserSession
-from mes.selectors import is_locked, password_expired
+from mes.selectors import is_locked, owes_password
 from mes.services.credentials import CheckedSecret
 from mes.services.sessions import (
     NOTE_EVERY,
@@ -79,10 +79,6 @@ LOCKED = (
     "P11-10d",
 )
 OWED = ("Your password has to be changed first.", "Change it at /account/password/.", "ES-16")
-
-
-def owes_password(account: Account) -> bool:
-    return account.must_change or password_expired(account)
 
 
 def browser_session(request: HttpRequest) -> BrowserSession | None:

@@ -211,13 +211,15 @@ def _lacking(required: Sequence[Required], now: datetime) -> dict[int, int]:
 
 
 def document_page(request: HttpRequest, number: str) -> HttpResponse:
-    """A document: its revisions, which holds now, who was trained, and what asks for it."""
+    """A document: its revisions, which holds now, who was trained, and what asks for it. Of people, those that the viewer
+    may know (P11-10d)."""
     require(actor_of(request), "mes.read_training")
     document = get_object_or_404(ControlledDocument, number=number)
     now = timezone.now()
     current = revision_in_force(document, now)
     revisions = document.revisions.select_related("author", "approval__person").order_by("-pk")
-    trainings = TrainingRecord.objects.filter(revision__document=document)
+    known = known_people(Person.objects.all(), viewer_behind(request))
+    trainings = TrainingRecord.objects.filter(revision__document=document, person__in=known)
     asked = document.curricula.filter(dropped=False).order_by("action")
     context: dict[str, Any] = {
         "document": document,
@@ -226,6 +228,7 @@ def document_page(request: HttpRequest, number: str) -> HttpResponse:
             (row, _word(row, current, now), offered(request, "revision", row)) for row in revisions
         ],
         "actions": offered(request, "document", document),
+        "known": set(known.values_list("pk", flat=True)),
         "more": max(0, trainings.count() - PEOPLE_SHOWN),
         "trainings": trainings.select_related("person", "trainer", "revision").order_by("-pk")[:PEOPLE_SHOWN],
         "asked": [

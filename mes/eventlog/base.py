@@ -55,18 +55,22 @@ class Event:
     """A fact in the past tense. Subclass as a frozen keyword-only dataclass with `name="package.thing_happened"`.
 
     Fields are identifiers and values (text, numbers, lists and mappings of them), never patient identity. The
-    docstring is the documentation. `terminal` marks a fact that nobody needs to react to.
+    docstring is the documentation. `terminal` marks a fact that nobody needs to react to, `names_orders` one that tells
+    of an order or a patient though its stream belongs to neither: for those who know every order (P11-10d).
     """
 
     name: ClassVar[str]
     schema_version: ClassVar[int] = 1
     terminal: ClassVar[bool] = False
+    names_orders: ClassVar[bool] = False
 
-    def __init_subclass__(cls, *, name: str = "", terminal: bool = False, **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls, *, name: str = "", terminal: bool = False, names_orders: bool = False, **kwargs: Any
+    ) -> None:
         super().__init_subclass__(**kwargs)
         if name:
             cls.name = name
-            cls.terminal = terminal
+            cls.terminal, cls.names_orders = terminal, names_orders
             EVENT_TYPES.add(name, cls)
 
     @property

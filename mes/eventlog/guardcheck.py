@@ -55,7 +55,7 @@ RELATIONS = """
 def check_guards() -> Generator[Bad]:
     """The first guard that is missing, another or too many. Says nothing of tables that Lamina does not know."""
     with servers_own_names():
-        for finding in (_functions, _triggers, _checks, _relations, schema_faults, _grants, role_faults):
+        for finding in (_functions, _triggers, _checks, _relations, schema_faults, grant_faults, role_faults):
             yield from (Bad("guard", where) for where in finding())
 
 
@@ -118,7 +118,8 @@ def _relations() -> Iterator[str]:
             yield f"{name} has a rule or a policy, or is no table"
 
 
-def _grants() -> Iterator[str]:
+def grant_faults() -> Iterator[str]:
+    """Rights of roles on Lamina's tables that the code does not declare and that weaken the record, or that are missing (K-02)."""
     wanted: dict[tuple[str, str], set[str]] = defaultdict(set)
     for name, table in TABLES.items():
         for role, privileges in grants_of(table).items():

@@ -12,7 +12,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -157,8 +157,10 @@ def open_unit() -> Iterator[Unit]:
                 _unit.reset(token)
             _flush(unit.pending, commits=own)
     finally:
-        for act in unit.afterwards:
-            act()
+        # One that fails keeps none of the others from being done.
+        with ExitStack() as rest:
+            for act in reversed(unit.afterwards):
+                rest.callback(act)
 
 
 @contextmanager

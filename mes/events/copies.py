@@ -8,7 +8,7 @@ from mes.eventlog.base import Event
 
 
 @dataclass(frozen=True, kw_only=True)
-class CopyTaken(Event, name="mes.copy_taken", terminal=True):
+class CopyTaken(Event, name="mes.copy_taken", terminal=True, names_orders=True):
     """Somebody took a copy of a file or a sheet of the record away (EV-10, 21 CFR 11.10(b)).
 
     `subject`: what it is about, as streams are named, or "" for a sheet of many things. `file`: its name, made of

@@ -33,7 +33,7 @@ class PatientIdentityRefused(Event, name="mes.patient_identity_refused", termina
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatientLookedUp(Event, name="mes.patient_looked_up", terminal=True):
+class PatientLookedUp(Event, name="mes.patient_looked_up", terminal=True, names_orders=True):
     """Somebody searched the vault by an exact identifier. The identifier itself is nowhere."""
 
     person_id: int

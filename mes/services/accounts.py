@@ -103,7 +103,8 @@ def choose_password(account: Account, password: str) -> None:
 
 @unit_of_work
 def change_password(*, account: Account, password: str, actor: Actor) -> None:
-    """The owner, who has just given the old secret, chooses a new one. Ends every session of the account."""
+    """The owner, who has just given the old secret, chooses a new one. Ends every session and key of the account: whoever
+    knew the old one may hold them (ES-16)."""
     if actor.person_id is None or actor.person_id != account.person_id:
         raise NotPermitted("A password is chosen by its owner.", cure="Ask for a reset.", rule="ES-14")
     account = Account.objects.select_for_update().get(pk=account.pk)
@@ -111,6 +112,7 @@ def change_password(*, account: Account, password: str, actor: Actor) -> None:
     choose_password(account, password)
     publish(account, PasswordChanged(account_id=account.pk, way="change"), actor=actor)
     tell_owner_of(account, "the password was changed.")
+    revoke_all_tokens(account=account, actor=actor)
     end_all_sessions(account=account, cause="password changed", actor=actor)
 
 

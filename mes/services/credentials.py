@@ -26,11 +26,13 @@ from mes.events import (
     UnknownNameRefused,
 )
 from mes.exceptions import Refused, SignatureRefused
+from mes.locking import in_turn
 from mes.models import Account, SigningRight, SignInSource
 from mes.selectors import is_locked
 from mes.services.federation import spend_proof
 from mes.services.passkeys import refuse_new_passkey, verified_passkey
 from mes.terminals import Terminal
+from mes.text import username_read
 
 Purpose = Literal["sign-in", "signing"]
 
@@ -68,14 +70,18 @@ def check_secret(
     assertion: str = "",
     purpose: Purpose,
     terminal: Terminal,
+    typed: str = "",
 ) -> CheckedSecret:
     """Look at one secret: a password, a passkey's answer (WebAuthn JSON), or `fresh:…` from the identity provider.
 
     Raises SignatureRefused (ES-01, ES-15) with one text, whatever was wrong: no such name, a closed or locked account, a
     wrong secret. The same work is done for all of them. Joins a running unit, whose fate the count does not share.
+
+    The secrets of one name are judged one after the other, each once the failure before it is counted: of many guesses
+    at once the fifth locks. `typed` is the name that nobody has, which waits its turn alike.
     """
     method = _method(assertion)
-    with open_unit():
+    with open_unit(), in_turn(f"secret of {username_read(account.username if account else typed).lower()}"):
         if account is not None:
             # As it stands now: a lock that came since the caller read it counts.
             account = Account.objects.select_related("person").get(pk=account.pk)

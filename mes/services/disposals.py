@@ -159,7 +159,7 @@ def approve_disposal(*, disposal_id: int, actor: Actor, credentials: Credentials
 @unit_of_work
 def withdraw_disposal(*, disposal_id: int, reason: str, actor: Actor) -> Disposal:
     """Either of the two roles stops a disposal that is not carried out yet."""
-    require(actor, "mes.propose_disposal")
+    require(actor, "mes.stop_disposal")
     disposal = _locked(disposal_id, DisposalStage.PROPOSED, DisposalStage.APPROVED)
     if not reason.strip():
         raise InvalidInput("Say why it is withdrawn.", cure="Type it.", rule="P11-10e")

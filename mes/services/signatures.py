@@ -206,6 +206,7 @@ def _recognised(actor: Actor, credentials: Credentials, now: datetime) -> Signer
     try:
         used = check_signing_secret(
             account,
+            typed=credentials.username,
             password=credentials.password,
             assertion=credentials.assertion,
             terminal=credentials.series.terminal if credentials.series else NO_TERMINAL,

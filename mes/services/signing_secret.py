@@ -8,7 +8,9 @@ from mes.terminals import Terminal
 
 
 def check_signing_secret(
-    account: Account | None, *, password: str, assertion: str, terminal: Terminal
+    account: Account | None, *, typed: str, password: str, assertion: str, terminal: Terminal
 ) -> CheckedSecret:
-    """Refuse a wrong secret with one sentence for every cause (ES-01), also for a name that nobody has."""
-    return check_secret(account, password=password, assertion=assertion, purpose="signing", terminal=terminal)
+    """Refuse a wrong secret with one sentence for every cause (ES-01), also for a `typed` name that nobody has."""
+    return check_secret(
+        account, password=password, assertion=assertion, purpose="signing", terminal=terminal, typed=typed
+    )

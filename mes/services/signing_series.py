@@ -25,7 +25,8 @@ DOOR = Actor.system("sign-in")
 
 @dataclass(frozen=True)
 class SeriesContext:
-    """The session that a signing comes from: whose it is, and the terminal. A client with a key has none."""
+    """Where a signing comes from: whose it is, and the terminal. That of a client with a key has no session, and so no
+    series, yet an address and a program."""
 
     account_id: int
     terminal: Terminal
@@ -43,7 +44,7 @@ def session_digest(session_key: str | None) -> str:
 
 def running_series(context: SeriesContext | None, *, lock: bool = False) -> SigningSeries | None:
     """The open series of a session's account, wherever it was opened. `lock` it inside a unit."""
-    if context is None:
+    if context is None or not context.terminal.session_key_digest:
         return None
     rows = SigningSeries.objects.filter(account_id=context.account_id, ended_at=None)
     if lock:

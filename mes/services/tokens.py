@@ -18,7 +18,7 @@ from mes.exceptions import InvalidInput, Refused
 from mes.locking import locked_row
 from mes.models import AccessToken, Account
 from mes.permissions import require
-from mes.selectors import is_locked
+from mes.selectors import is_locked, owes_password
 from mes.services.notices import tell_owner_of
 from mes.text import refuse_unseen
 
@@ -100,5 +100,5 @@ def account_of_token(text: str) -> Account | None:
     account = token.account
     alive = account.is_active and (account.person is None or account.person.active)
     # A program types no password: wrong ones for it are somebody else's, and must not stop it.
-    barred = not account.is_service and (is_locked(account) or account.must_change)
+    barred = not account.is_service and (is_locked(account) or owes_password(account))
     return account if alive and not barred else None

@@ -20,10 +20,9 @@ from django.utils.safestring import SafeString
 
 from mes.choices import Meaning, Role
 from mes.dashboard.doors import opens, opens_address
-from mes.dashboard.navigation import MENU, Link, links_for, roles_behind
+from mes.dashboard.navigation import MENU, Link, links_for, security_verbs
 from mes.dashboard.words import WORDS, Word, word_for
 from mes.models import Signature
-from mes.permissions import PERMISSIONS
 from mes.services.holds import held_by
 from mes.services.retention import keeping_of
 from mes.services.signatures import is_withdrawn
@@ -225,10 +224,7 @@ def environment_note() -> str:
 @register.simple_tag(takes_context=True)
 def sees_security(context: template.Context) -> bool:
     """Whether the page of accounts opens for this person. Its link stands in the menu: few have it."""
-    roles = roles_behind(context["request"])
-    return bool(
-        (PERMISSIONS["mes.confirm_identity"].roles | PERMISSIONS["mes.review_credentials"].roles) & roles
-    )
+    return any(security_verbs(context["request"]).values())
 
 
 @register.simple_tag

@@ -48,7 +48,7 @@ class TestRun:
 
 
 def read_results(report: Path) -> TestRun:
-    """Raises NoResults where the report cannot be read."""
+    """Raises NoResults where the report cannot be read, and where no test ran."""
     try:
         suite = ET.parse(report).getroot().find("testsuite")  # noqa: S314 - our own test run's report
     except (OSError, ET.ParseError) as failure:
@@ -62,6 +62,8 @@ def read_results(report: Path) -> TestRun:
         tests.append(result)
         for known in case.iterfind(f"properties/property[@name='{PROPERTY}']"):
             found[known.get("value", "")].append(result)
+    if all(result.outcome == "skipped" for result in tests):
+        raise NoResults(f"{report}: no test ran. Run them again: make validation.")
     property = suite.find(f"properties/property[@name='{SOFTWARE}']")
     return TestRun(
         _started(suite),

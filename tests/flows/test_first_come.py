@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +12,7 @@ from devices.services.definitions import draft_master
 from mes.choices import Role
 from mes.exceptions import Conflict
 from tests.devices.makers import TRAINING, Staff
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, await_waiting
 from tests.printing.makers import make_lot, make_parameters, make_printer
 
 CREATE: dict[str, Callable[[Staff], object]] = {
@@ -44,19 +43,8 @@ def test_the_second_of_two_is_told_that_somebody_was_quicker(committed_db: None,
     with transaction.atomic():
         CREATE[kind](staff)
         second.start()
-        _await_waiting()
+        await_waiting()
     second.join(PATIENCE_S)
     (outcome,) = outcomes
     assert isinstance(outcome, Conflict), repr(outcome)
     assert "same moment" in str(outcome)
-
-
-def _await_waiting() -> None:
-    ends = time.monotonic() + PATIENCE_S
-    with connection.cursor() as cursor:
-        while time.monotonic() < ends:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
-                return
-            time.sleep(0.02)
-    raise AssertionError("the second did not wait for the first")

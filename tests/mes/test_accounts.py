@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import time_machine
@@ -16,7 +17,9 @@ from rest_framework.test import APIClient
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused
-from mes.models import Account, EventRecord, Reset
+from mes.models import Account, EventRecord, Person, Reset, SigningRight
+from mes.panels import count_tasks
+from mes.scope import viewer_of
 from mes.selectors import contact_of, review_due, reviews_due, signing_right_of
 from mes.services.accounts import (
     approve_reset,
@@ -233,6 +236,29 @@ def test_an_overdue_review_suspends_signing_and_not_signing_in() -> None:
     assert account not in reviews_due()
     assert sign_something(actor, account.username).person_id == actor.person_id
     assert review_due(account) > timezone.now() + timedelta(days=179)
+
+
+@pytest.mark.requirement("P11-10d")
+def test_nobody_of_another_company_decides_who_signs_in_and_signs_here() -> None:
+    account = make_account(make_person(Role.QCM))
+    Account.objects.filter(pk=account.pk).update(opened_at=timezone.now() - timedelta(days=181))
+    visitor = make_account(make_person(Role.QAR))
+    client = Client()
+    client.force_login(visitor)
+    own = Actor.person(visitor.person_id or 0)
+    for external, status in ((False, 200), (True, 403)):
+        Person.objects.filter(accounts=visitor).update(external=external)
+        looking = viewer_of(person_of(own))
+        assert client.get("/security/").status_code == status
+        assert client.get("/people/").status_code == status
+        assert count_tasks(looking.roles, viewer=looking) == (not external)
+    for act in (
+        partial(review_credentials, account=account, keep=False, comment="gone"),
+        partial(approve_reset, reset_id=1),
+    ):
+        with pytest.raises(NotPermitted, match="people of this company"):
+            act(actor=own)
+    assert not SigningRight.objects.exists()
 
 
 @pytest.mark.requirement("P11-300b")

@@ -22,7 +22,11 @@ from mes.api.parsers import (
     ShallowJSONParser,
     TooLarge,
 )
+from mes.choices import Role
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Refused, SignatureRefused, TransitionRefused
+from tests.devices.makers import make_person
+from tests.flows.clients import Client
+from tests.flows.routes import every_route
 
 
 def told(failure: Exception) -> tuple[int, str, list[dict[str, str]]]:
@@ -72,6 +76,24 @@ def test_each_fault_of_a_form_names_its_field() -> None:
     assert (status, code) == (400, "invalid_input")
     assert [reason["text"] for reason in reasons] == ["lot.code: Too long.", "Not both."]
     assert {reason["cure"] for reason in reasons} == {CURES[400]}
+
+
+@pytest.mark.django_db
+def test_no_list_and_no_detail_ignores_a_filter() -> None:
+    """One that nothing reads leaves out nothing: whoever asked would take everything for what was asked for."""
+    http = Client(make_person(Role.AUD)).http
+    assert http.get("/api/orders/?stage=draft&page=1&page_size=10").status_code == 200
+    answer = http.get("/api/orders/?patient__token=P-1&stage=draft")
+    assert answer.status_code == 400
+    (reason,) = answer.json()["reasons"]
+    assert reason["text"] == (
+        "Nothing here is asked for by patient__token; known: stage, side, need_by, page, page_size."
+    )
+    asked = [route.template for route in every_route() if route.template.startswith("/api/")]
+    plain = [path for path in asked if "{" not in path and path != "/api/schema/"]
+    answers = {path: http.get(f"{path}?nobody=1").status_code for path in plain}
+    assert {path for path, status in answers.items() if status == 200} == set()
+    assert sum(status == 400 for status in answers.values()) > 15
 
 
 def test_what_cannot_be_trusted_is_a_refusal_and_a_fault_is_none() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,6 +12,7 @@ import pytest
 import time_machine
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.core import mail
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -29,6 +31,7 @@ from mes.models import (
     SignInSource,
 )
 from mes.selectors import signing_right_of
+from mes.services import credentials
 from mes.services.accounts import name_contact, verify_contact
 from mes.services.credentials import (
     SOURCE_FAILURES,
@@ -42,6 +45,7 @@ from mes.services.signatures import Credentials, sign
 from mes.services.signing_series import SeriesContext
 from mes.terminals import Terminal, digest_of_key
 from tests.mes.makers import PASSWORD, make_account, make_patient, make_person, make_signer, person_of
+from tests.patience import PATIENCE_S, await_waiting
 
 pytestmark = pytest.mark.django_db
 
@@ -117,6 +121,41 @@ def test_five_failures_lock_and_alert() -> None:
     with time_machine.travel(timezone.now() + timedelta(minutes=31)):
         attempt(account, PASSWORD)
         assert [reason.rule for reason in signing_right_of(person_of(actor))] == ["ES-15"]
+
+
+@pytest.mark.requirement("ES-15")
+def test_the_right_one_of_several_at_once_waits_for_the_failure_that_locks(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = make_account(make_person())
+    fail(account, 4)
+    outcomes: list[object] = []
+
+    def guess() -> None:
+        try:
+            attempt(account, PASSWORD)
+            outcomes.append("came in")
+        except SignatureRefused as refusal:
+            outcomes.append(refusal)
+        finally:
+            connection.close()
+
+    beside, count = threading.Thread(target=guess), credentials._count_failure
+
+    def count_late(**what: Any) -> None:
+        beside.start()
+        await_waiting(or_until=lambda: bool(outcomes))
+        count(**what)
+
+    monkeypatch.setattr(credentials, "_count_failure", count_late)
+    with pytest.raises(SignatureRefused):
+        attempt(account, WRONG)
+    monkeypatch.setattr(credentials, "_count_failure", count)
+    beside.join(PATIENCE_S)
+    assert [type(outcome) for outcome in outcomes] == [SignatureRefused]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
+        assert cursor.fetchone() == (0,)
 
 
 @pytest.mark.requirement("ES-15")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from mes.embedded.roles import Role as Login
 from mes.eventlog.base import Actor
 from mes.eventlog.historycheck import check_history
 from mes.eventlog.sealing import Sealer, load_key
+from mes.eventlog.subscriptions import SlotDue
+from mes.eventlog.unit import open_unit, publish
 from mes.exceptions import Conflict, NotPermitted, SignatureRefused
-from mes.models import Account, AuditReview, EventRecord, Seal, Signature
+from mes.models import Account, AuditReview, EventRecord, Person, Schedule, Seal, Signature
 from mes.services.people import register_person
 from mes.services.reviews import review_audit_trail, review_content, unreviewed
 from mes.services.signatures import Credentials, content_digest
@@ -84,6 +87,46 @@ def test_who_may_not_read_it_may_not_review_it(committed_db: None, seal: Callabl
     with pytest.raises(NotPermitted):
         review(operator)
     assert not AuditReview.objects.exists()
+
+
+def test_who_sees_the_events_of_some_orders_does_not_sign_for_all(
+    committed_db: None, seal: Callable[[], int]
+) -> None:
+    visitor = make_signer(Role.AUD)
+    Person.objects.filter(pk=visitor[0].person_id or 0).update(external=True)
+    seal()
+    with pytest.raises(NotPermitted, match="tells of every order"):
+        review(visitor)
+    client, other = Client(), make_person()
+    client.force_login(Account.objects.get(username=visitor[1].username))
+    page = client.get("/audit-trail/").content.decode()
+    assert f'<option value="{visitor[0].person_id}"' in page
+    assert f'<option value="{other.pk}"' not in page
+    assert not AuditReview.objects.exists()
+
+
+def test_the_content_counts_what_was_listed_and_what_of_the_clock_was_not(
+    reviewer: tuple[Actor, Credentials], seal: Callable[[], int]
+) -> None:
+    schedule = Schedule.objects.create(job="test job")
+    with open_unit():
+        publish(schedule, SlotDue(job="test job", due_at="2026-11-22T00:00:00Z"), actor=SYSTEM)
+    seal()
+    size = Seal.objects.get().tree_size
+    client = Client()
+    client.force_login(Account.objects.get(username=reviewer[1].username))
+    counted = ("events", "clock_events_not_listed")
+    for query, ticks, count in (("", False, [size - 1, 1]), ("?ticks=on", True, [size, 0])):
+        content = review_content(reviewer[0].person_id, size, "", ticks=ticks)
+        html = client.get(f"/audit-trail/review/{query}").content.decode()
+        assert [content[name] for name in counted] == count
+        assert len(positions(html)) == content["events"]
+        (address,) = re.findall(r'hx-get="(/act/audit-review/[^"]*)"', html)
+        assert content_digest(content) in client.get(unescape(address)).content.decode()
+    for query in ("action=mes.slot_due", "person=system", "record=nonsense", "since=2026-01-01"):
+        html = client.get(f"/audit-trail/review/?{query}").content.decode()
+        assert "/act/audit-review/" not in html, query
+        assert "A filter is on" in html
 
 
 def test_a_wrong_password_reviews_nothing(

@@ -55,11 +55,13 @@ def test_a_series_over_the_api(staff: Staff) -> None:
 def test_a_key_only_client_always_gives_both(staff: Staff) -> None:
     orders = [make_order(staff) for _ in range(2)]
     client = Client(staff[Role.PRE], key=True)
+    client.http.defaults |= {"REMOTE_ADDR": "192.0.2.7", "HTTP_USER_AGENT": "intake 2"}
     client.sign(url(orders[0]))
     assert rules(client.sign_with(url(orders[1]), {"password": PASSWORD}, 403)) == {"ES-02"}
     client.sign(url(orders[1]))
     rows = Signature.objects.filter(subject_type="devices.order")
-    assert [(row.components, row.session_digest) for row in rows] == [(2, ""), (2, "")]
+    told = [(row.components, row.session_digest, row.address, row.agent) for row in rows]
+    assert told == [(2, "", "192.0.2.7", "intake 2")] * 2
 
 
 @pytest.mark.requirement("ES-02")
@@ -136,8 +138,11 @@ def test_a_stale_digest_is_a_conflict(staff: Staff) -> None:
 
 
 @pytest.mark.requirement("ES-04", "ES-15")
-def test_the_third_failed_signing_ends_the_session(staff: Staff) -> None:
+@pytest.mark.parametrize("header", [{}, {"HTTP_AUTHORIZATION": "Basic eA=="}])
+def test_the_third_failed_signing_ends_the_session(staff: Staff, header: dict[str, str]) -> None:
+    """Whatever header a browser sends beside its session: what authenticated the request decides."""
     order, client = make_order(staff), Client(staff[Role.PRE])
+    client.http.defaults |= header
     wrong = {"password": "not the one it is"}
     for _ in range(2):
         client.sign(url(order), wrong, 403)

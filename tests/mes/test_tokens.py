@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -12,7 +14,7 @@ from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, Refused
 from mes.models import AccessToken, Account, EventRecord
-from mes.services.accounts import force_password_change
+from mes.services.accounts import change_password, force_password_change
 from mes.services.tokens import issue_token, revoke_token
 from tests.mes.makers import PASSWORD, make_account, make_person
 
@@ -53,12 +55,37 @@ def test_a_forced_password_change_closes_every_key() -> None:
 
 
 @pytest.mark.requirement("ES-16")
-def test_a_key_of_who_owes_a_new_password_opens_nothing_until_then() -> None:
+def test_a_key_of_who_owes_a_new_password_opens_nothing_until_then(settings: Any) -> None:
     text, account = a_key()
     Account.objects.filter(pk=account.pk).update(must_change=True)
     assert opened(text) == 401
     Account.objects.filter(pk=account.pk).update(must_change=False)
     assert opened(text) == 200
+    settings.PASSWORD_AGE = timedelta(days=30)
+    assert opened(text) == 200
+    Account.objects.filter(pk=account.pk).update(password_set_at=timezone.now() - timedelta(days=31))
+    assert opened(text) == 401
+
+
+@pytest.mark.requirement("ES-16")
+def test_the_owner_sees_the_open_keys_closes_them_and_a_new_password_closes_the_rest() -> None:
+    (text, account), client = a_key(), Client()
+    kept, _ = a_key(account)
+    client.force_login(account)
+    numbers = [token.pk for token in AccessToken.objects.order_by("pk")]
+    shown = client.get("/account/").content.decode()
+    assert all(f'action="/account/keys/{number}/close/"' in shown for number in numbers)
+    assert "A key to the API was made." in shown
+    other = make_account(make_person(Role.SEC))
+    stranger = Client()
+    stranger.force_login(other)
+    assert stranger.post(f"/account/keys/{numbers[0]}/close/").status_code == 404
+    assert (opened(text), client.post(f"/account/keys/{numbers[0]}/close/").status_code) == (200, 302)
+    assert (opened(text), opened(kept)) == (401, 200)
+    assert account.person_id
+    change_password(account=account, password="another long sentence", actor=Actor.person(account.person_id))
+    assert opened(kept) == 401
+    assert EventRecord.objects.filter(type="mes.token_revoked").count() == 2
 
 
 @pytest.mark.requirement("ES-15")

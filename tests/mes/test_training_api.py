@@ -96,7 +96,11 @@ def test_a_training_is_asked_for_and_recorded(staff: Staff) -> None:
     outside = make_person(Role.OPR)
     for external, count in ((False, 1), (True, 0)):
         Person.objects.filter(pk=outside.person.pk).update(external=external)
-        assert Client(outside).get("trainings/")["count"] == count
+        client = Client(outside)
+        assert client.get("trainings/")["count"] == count
+        page = client.http.get("/training/WI-3/").content.decode()
+        named = [str(who.person) in page for who in (learner, quality, staff[Role.QCM])]
+        assert named == [not external] * 3
     Person.objects.filter(pk=learner.person.pk).update(external=True)
     assert Client(learner).get("trainings/")["count"] == 1
 

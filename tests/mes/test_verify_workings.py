@@ -24,6 +24,7 @@ from mes.eventlog.verify import verify
 from mes.models import Delivery, DeliveryStatus, EventRecord, Person
 from mes.services.deliveries import replay_delivery, skip_delivery
 from mes.tables import TABLES
+from mes.validation.installation import grants_are_declared
 from tests.mes.events import Happened, handling
 from tests.mes.logins import acting_as, tamper
 from tests.mes.makers import SYSTEM, make_person
@@ -207,13 +208,15 @@ def test_the_schema_is_what_the_migrations_make(db: None) -> None:
 
 
 def test_an_operators_own_role_may_read(committed_db: None, cluster: Cluster) -> None:
+    """For `verify` and for the qualification alike."""
     with cluster.connect(SUPERUSER, connections.settings["default"]["NAME"]) as superuser:
         superuser.execute("CREATE ROLE rig_reports")
         superuser.execute("GRANT SELECT ON mes_event TO rig_reports")
         superuser.execute("GRANT UPDATE ON mes_seal_turn TO rig_reports")
-        assert first(check_guards) == ""
+        assert (first(check_guards), grants_are_declared()[1]) == ("", True)
         superuser.execute("GRANT UPDATE ON mes_event TO rig_reports")
         assert first(check_guards) == "mes_event: rig_reports was given UPDATE"
+        assert grants_are_declared() == (first(check_guards), False)
         superuser.execute("DROP OWNED BY rig_reports; DROP ROLE rig_reports")
 
 

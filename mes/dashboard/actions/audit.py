@@ -23,18 +23,21 @@ def _size(values: Values) -> int:
 
 
 def _content(_: Any, values: Values, actor: Actor) -> dict[str, Any]:
-    return review_content(actor.person_id, _size(values), str(values.get("findings") or ""))
+    findings, ticks = str(values.get("findings") or ""), bool(values.get("ticks"))
+    return review_content(actor.person_id, _size(values), findings, ticks=ticks)
 
 
 def _review(doing: Doing) -> str:
     review = review_audit_trail(
         tree_size=_size(doing.values),
+        ticks=bool(doing.values.get("ticks")),
         findings=str(doing.values.get("findings") or ""),
         actor=doing.actor,
         credentials=doing.credentials,
     )
-    events = review.tree_size - review.first_leaf
-    return f"You reviewed {events} event{'' if events == 1 else 's'}. What comes now is shown here next time."
+    return (
+        f"You reviewed the trail up to leaf {review.tree_size - 1}. What comes now is shown here next time."
+    )
 
 
 AUDIT_ACTIONS = (
@@ -46,7 +49,13 @@ AUDIT_ACTIONS = (
         permission="mes.review_audit_trail",
         icon="writing-sign",
         applies=lambda _: True,
-        fields=lambda _: (Field("tree_size", "Up to leaf", "carried"), FINDINGS),
+        help="You sign that you read every event that the page lists without a filter. The content below counts them, and "
+        "those of the clock that it leaves out.",
+        fields=lambda _: (
+            Field("tree_size", "Up to leaf", "carried"),
+            Field("ticks", "With the clock's own", "carried", required=False),
+            FINDINGS,
+        ),
         meaning=Meaning.REVIEWED,
         content=_content,
         do=_review,

@@ -152,7 +152,7 @@ KEEPING_ACTIONS = (
         content=lambda disposal, _, __: signed_certificate(disposal), danger=True,
     ),
     Action(
-        "withdraw-disposal", "disposal", "Withdraw", "Withdraw this disposal", "mes.propose_disposal", "x",
+        "withdraw-disposal", "disposal", "Stop", "Stop this disposal", "mes.stop_disposal", "x",
         _disposal_at(DisposalStage.PROPOSED, DisposalStage.APPROVED), _withdraw, fields=_because,
     ),
     Action(

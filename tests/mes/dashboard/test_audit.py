@@ -18,6 +18,7 @@ from mes.dashboard import audit
 from mes.eventlog.subscriptions import SlotDue
 from mes.eventlog.unit import open_unit, publish
 from mes.models import EventRecord, PatientIdentity, Person, Schedule, Signature
+from mes.services.looking import note_search
 from tests.devices.makers import Staff, make_planned
 from tests.mes.dashboard.conftest import Visit
 from tests.mes.events import Happened
@@ -86,7 +87,9 @@ def test_words_that_cannot_be_read_are_named(auditor: Client) -> None:
     assert "is no date such as" in page
 
 
-def test_the_sheet_tells_the_payload(staff: Staff, auditor: Client) -> None:
+@pytest.mark.requirement("P11-10d")
+def test_the_sheet_tells_the_payload(staff: Staff, auditor: Client, as_: Visit) -> None:
+    """And who took it, to those who know every order: its name tells of one."""
     device = make_planned(staff)
     answer = auditor.get(f"/audit-trail/?record={device.code}&as=csv")
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))  # type: ignore[attr-defined]
@@ -94,6 +97,11 @@ def test_the_sheet_tells_the_payload(staff: Staff, auditor: Client) -> None:
     assert device.serial in rows[0]["payload"]
     copy = json.loads(EventRecord.objects.get(type="mes.copy_taken").payload)
     assert (copy["file"], copy["asked"]) == ("audit-trail.csv", {"record": device.code})
+    note_search(patient=device.order.patient, actor=staff[Role.ORD].actor)
+    for kind in ("copy_taken", "patient_looked_up"):
+        asked = f"/audit-trail/?action=mes.{kind}"
+        told = [len(positions(as_(staff[role]).get(asked).content.decode())) for role in (Role.AUD, Role.SEC)]
+        assert told == [1, 0], kind
 
 
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])

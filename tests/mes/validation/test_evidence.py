@@ -1,9 +1,11 @@
 """Rules, the tests that carry their ids, and what the report says of both (11.10(a))."""
 
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from mes.validation.matrix import Standing, as_csv, matrix, unknown_ids
 from mes.validation.requirements import Requirement, requirements
@@ -11,6 +13,7 @@ from mes.validation.results import NoResults, read_results, require_current, sof
 
 pytestmark = pytest.mark.requirement("P11-10a")
 
+WHEN = 'timestamp="2026-11-22T10:00:00.5+00:00"'
 REPORT = """<?xml version="1.0"?><testsuites><testsuite name="pytest" timestamp="2026-11-22T10:00:00.5+00:00">
 <testcase classname="tests.a" name="good"><properties><property name="requirement" value="ES-01"/></properties></testcase>
 <testcase classname="tests.a" name="bad"><properties><property name="requirement" value="ES-02"/>
@@ -77,7 +80,13 @@ def test_the_sheet_has_a_line_for_each_rule_and_test(report: Path) -> None:
     assert len(lines) == 1 + len(RULES)
 
 
-@pytest.mark.parametrize("content", ["", "<x", "<testsuites/>"])
+NONE_RAN = f"<testsuites><testsuite {WHEN}/></testsuites>"
+SKIPPED = (
+    f'<testsuites><testsuite {WHEN}><testcase name="idle"><skipped/></testcase></testsuite></testsuites>'
+)
+
+
+@pytest.mark.parametrize("content", ["", "<x", "<testsuites/>", NONE_RAN, SKIPPED])
 def test_no_report_is_no_evidence(tmp_path: Path, content: str) -> None:
     path = tmp_path / "tests.xml"
     with pytest.raises(NoResults):
@@ -85,6 +94,25 @@ def test_no_report_is_no_evidence(tmp_path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(NoResults):
         read_results(path)
+
+
+@pytest.mark.parametrize(("ended", "written"), [(0, True), (1, True), (4, False), (5, False)])
+def test_results_of_before_are_no_evidence_of_tests_that_did_not_run(
+    tmp_path: Path, ended: int, written: bool
+) -> None:
+    """Also where something went wrong before the first test."""
+    old = tmp_path / "var" / "validation" / "tests.xml"
+    old.parent.mkdir(parents=True)
+    old.write_text(REPORT)
+    tool = tmp_path / "tool"
+    tool.write_text(f"#!/bin/sh\ncase $1 in -m) exit {ended};; manage.py) touch evidence;; esac\n")
+    tool.chmod(0o755)
+    makefile = settings.BASE_DIR / "Makefile"
+    words = ["make", "-C", str(tmp_path), "-f", str(makefile), "validation", "PYTHON=true", f"RUN={tool}"]
+    made = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ((tmp_path / "evidence").exists(), made.returncode == 0) == (written, written), made.stderr
+    assert ("The tests did not run" in made.stdout) is not written
+    assert not old.exists()
 
 
 def test_ids_are_unique_and_every_family_is_whole() -> None:
