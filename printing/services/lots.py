@@ -23,7 +23,7 @@ from mes.permissions import require
 from mes.services.artefacts import store_artefact
 from mes.services.signatures import Credentials, sign
 from mes.text import names_read, refuse_unseen
-from printing.choices import LotState, Precision, Unit
+from printing.choices import USABLE_LOTS, LotState, Precision, Unit
 from printing.events import (
     ContainerRegistered,
     LotExpired,
@@ -32,6 +32,7 @@ from printing.events import (
     LotReceived,
     LotRejected,
     LotReleased,
+    LotReturned,
 )
 from printing.lifecycle import LOT
 from printing.models import Container, MaterialLot
@@ -207,6 +208,26 @@ def release_lot(*, lot_id: int, actor: Actor, credentials: Credentials) -> Signa
     )
     publish(lot, released, actor=actor)
     return signature
+
+
+@unit_of_work
+def return_lot(*, signature_id: int, actor: Actor) -> None:
+    """Put the lot whose release this signature was back into quarantine, to be released again. Of a held one, once its
+    hold is released."""
+    require(actor, "printing.return_lot")
+    found = MaterialLot.objects.filter(release_signature_id=signature_id).values_list("pk", flat=True).first()
+    if found is None:
+        return
+    lot = locked(MaterialLot, found, what="lot")
+    source = lot.state
+    if source == LotState.ON_HOLD:
+        write(lot, held_from=LotState.QUARANTINE)
+    elif source in USABLE_LOTS:
+        move(lot, LOT, "return")
+    else:
+        return
+    returned = LotReturned(lot_id=lot.pk, signature_id=signature_id, source=source)
+    publish(lot, returned, actor=actor, reason="Its release was withdrawn.")
 
 
 @unit_of_work
