@@ -104,9 +104,19 @@ def test_what_cannot_be_received_leaves_nothing_behind(staff: Staff, fields: dic
 
 
 def test_the_same_lot_is_received_once(staff: Staff) -> None:
-    make_lot(staff, supplier_lot="RC-SAME")
-    with pytest.raises(InvalidInput, match="received before"):
-        make_lot(staff, supplier_lot="RC-SAME")
+    lot = make_lot(staff, supplier_lot="RC-SAME", supplier="Resins & Co")
+    reject_lot(
+        lot_id=lot.pk, actor=staff[Role.QCM].actor, credentials=staff[Role.QCM].typed(), reason="cloudy"
+    )
+    for supplier, number in (
+        ("Resins & Co", "RC-SAME"),
+        ("resins  & CO", "RC-SAME"),
+        ("Resins & Co", "rc-same"),
+        ("Resins&Co", "RC -Same"),
+    ):
+        with pytest.raises(InvalidInput, match="received before: it is L"):
+            make_lot(staff, supplier_lot=number, supplier=supplier)
+    make_lot(staff, supplier_lot="RCS-AME", supplier="Resins & Co")
 
 
 @pytest.mark.requirement("K-10")
