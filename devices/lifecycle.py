@@ -72,7 +72,7 @@ ORDER = Lifecycle("order", (
 
 POINTS = (
     "device.accept_images", "device.start_segmentation", "device.approve_segmentation", "device.request_design", "device.review_design",
-    "device.resume", "master.publish",
+    "device.post_process", "device.resume", "master.publish",
 )
 """Where gates are asked without a move of the stage."""
 

@@ -7,9 +7,12 @@ from datetime import timedelta
 
 from devices.choices import Stage
 from devices.events import DesignVoided, DeviceStageChanged
+from devices.services.designs import against_approval
 from devices.services.lifecycle import advance_device, locked_device
+from devices.services.segmentations import against_bone_of_design
 from mes.eventlog.base import Actor, Recorded
 from mes.eventlog.subscriptions import SlotDue, every, on
+from mes.events import SignatureWithdrawn
 from printing.events import (
     BuildCreated,
     BuildReopened,
@@ -24,10 +27,10 @@ from printing.events import (
 from printing.selectors.builds import is_in_build, stage_of
 from printing.selectors.material import lots_due_to_expire
 from printing.services.keeping import start_clock_of_lot, start_clocks_of_plates
-from printing.services.lots import expire_lot
+from printing.services.lots import expire_lot, return_lot
 from printing.services.preparation import prepare_build
 from printing.services.standing import stands_in_build, verified_elsewhere
-from printing.services.superseding import supersede_builds
+from printing.services.superseding import supersede_builds, withdraw_claims
 
 PRINTING = Actor.system("printing")
 SOURCES = {
@@ -51,10 +54,13 @@ def slice_reopened_build(recorded: Recorded[BuildReopened]) -> Callable[[], obje
 
 @on(DeviceBuildVerified, id="printing.queue_device")
 def queue_device(recorded: Recorded[DeviceBuildVerified]) -> None:
-    """A build that was cancelled meanwhile, or whose design of the device was voided, queues nobody."""
+    """A build that was cancelled meanwhile, or whose design of the device was voided or stands on an approval that was
+    withdrawn, queues nobody."""
     event = recorded.event
-    locked_device(event.device_id)
-    if is_in_build(event.device_id, event.build_id) and stands_in_build(event.device_id, event.build_id):
+    device = locked_device(event.device_id)
+    approved = against_approval(device) is None and against_bone_of_design(device) is None
+    here = is_in_build(event.device_id, event.build_id) and stands_in_build(event.device_id, event.build_id)
+    if approved and here:
         _carry(event.device_id, "queue")
 
 
@@ -71,6 +77,18 @@ def supersede_builds_of(recorded: Recorded[DesignVoided]) -> None:
     """No build of a voided design goes on."""
     event = recorded.event
     supersede_builds(device_id=event.device_id, design_id=event.design_id, actor=PRINTING)
+
+
+@on(SignatureWithdrawn, id="printing.withdraw_claims")
+def withdraw_claims_of(recorded: Recorded[SignatureWithdrawn]) -> None:
+    """No printer waits for a build whose design, or whose own verification, is approved no longer."""
+    withdraw_claims(signature_id=recorded.event.withdrawn_id, actor=PRINTING)
+
+
+@on(SignatureWithdrawn, id="printing.return_lot")
+def return_lot_of(recorded: Recorded[SignatureWithdrawn]) -> None:
+    """A lot whose release was withdrawn is looked at again, and released or rejected."""
+    return_lot(signature_id=recorded.event.withdrawn_id, actor=PRINTING)
 
 
 @on(DevicePrintStarted, id="printing.start_device_build")

@@ -21,6 +21,8 @@ LOT = Lifecycle("lot", (
     Row("reject",          LotState.QUARANTINE,   LotState.REJECTED,     "person", Meaning.REJECTED),
     Row("reject",          LotState.ON_HOLD,      LotState.REJECTED,     "person", Meaning.REJECTED),
     Row("take_into_use",   LotState.RELEASED,     LotState.IN_USE,       "system"),
+    Row("return",          LotState.RELEASED,     LotState.QUARANTINE,   "system"),
+    Row("return",          LotState.IN_USE,       LotState.QUARANTINE,   "system"),
     Row("use_up",          LotState.RELEASED,     LotState.DEPLETED,     "system"),
     Row("use_up",          LotState.IN_USE,       LotState.DEPLETED,     "system"),
     Row("hold",            LotState.QUARANTINE,   LotState.ON_HOLD,      "person"),

@@ -26,6 +26,7 @@ allow("printing.release_lot",           "release material",                     
 allow("printing.reject_lot",            "reject material",                         R.QCM, signed=True)
 allow("printing.hold_lot",              "hold material",                           R.QAR, R.QCM, R.MAT, system=True)
 allow("printing.release_lot_hold",      "release a hold on material",              R.QAR, signed=True)
+allow("printing.return_lot",            "quarantine material again",               system=True)
 allow("printing.expire_lot",            "record that material expired",            system=True)
 allow("printing.withdraw_material",     "take a sample or throw material away",    R.MAT, R.QCM)
 allow("printing.read_certificate",      "read the certificates of material",       *[role for role in R if role not in (R.SEC, R.SYS)])
@@ -45,7 +46,7 @@ allow("printing.create_build",          "create a build",                       
 allow("printing.prepare_build",         "record the result of slicing",            system=True)
 allow("printing.verify_build",          "verify a build",                          R.BLD, R.QCM, signed=True)
 allow("printing.cancel_build",          "give up a build",                         R.BLD)
-allow("printing.supersede_build",       "give up a build of a voided design",      system=True)
+allow("printing.supersede_build",       "give up a build that may not be printed",  system=True)
 allow("printing.dispatch_build",        "dispatch a build to a printer",           R.BLD, R.OPR)
 allow("printing.decide_interruption",   "decide about an interrupted build",       R.QAR, signed=True)
 

@@ -16,9 +16,7 @@ from mes.eventlog.base import Event
 class PostProcessStepRecorded(Event, name="quality.post_process_step_recorded", terminal=True):
     """A step was carried out and its parameters were written down as measured, inside their limits or not.
 
-    `values` lists each parameter: name, value, unit, minimum, maximum, in_limits. The times are null where nobody gave
-    them; the signature then says when the step was written down.
-    """
+    `values` lists each parameter: name, value, unit, minimum, maximum, in_limits. The times are null where nobody gave them."""
 
     device_id: int
     step_id: int
@@ -30,6 +28,7 @@ class PostProcessStepRecorded(Event, name="quality.post_process_step_recorded", 
     equipment: str
     started_at: str | None
     ended_at: str | None
+    gates: list[dict[str, Any]]
     signature_id: int
 
 

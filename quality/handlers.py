@@ -8,7 +8,7 @@ from devices.choices import Stage
 from devices.events import DeviceResumed, DeviceStageChanged
 from mes.eventlog.base import Recorded
 from mes.eventlog.subscriptions import on
-from printing.events import DeviceBuildOutdated
+from printing.events import DeviceBuildOutdated, DevicePrintContradicted
 from quality.choices import Source
 from quality.events import DeviceReleased, RecordExported, RecordExportRequested, ScanReceived
 from quality.services.export import export_next
@@ -57,6 +57,20 @@ def flag_outdated_build(recorded: Recorded[DeviceBuildOutdated]) -> None:
         description=f"Build B{event.build_id:07d} was with its machine when the design in it was voided.",
         actor=NONCONFORMANCE,
         evidence={"build": event.build_id, "design": event.design_id},
+    )
+
+
+@on(DevicePrintContradicted, id="quality.flag_contradicted_print")
+def flag_contradicted_print(recorded: Recorded[DevicePrintContradicted]) -> None:
+    """A part whose machine says that it was not finished is for a nonconformance."""
+    event = recorded.event
+    open_nonconformance(
+        device_id=event.device_id,
+        source=Source.PRINTING,
+        requirement="A part is printed as verified, all of it (G-PRT-01)",
+        description=f"Build B{event.build_id:07d} stands as printed; {event.text}.",
+        actor=NONCONFORMANCE,
+        evidence={"build": event.build_id, "job": event.job_id},
     )
 
 

@@ -11,10 +11,11 @@ from devices.models import Device
 from devices.selectors.evidence import evidence_digest
 from devices.selectors.history import stages_since_frozen
 from devices.selectors.orders import expected_side
-from devices.services.designs import approval_content, design_content, envelope_of, thin_walls
+from devices.services.designs import against_approval, design_content, envelope_of, thin_walls
 from devices.services.laterality import side_faults
 from devices.services.prescribed import departures, prescribed_values
 from devices.services.segmentations import against_bone_of_design, against_segmentation
+from mes.eventlog.base import Actor
 from mes.exceptions import Reason
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.services.artefacts import store
@@ -131,20 +132,40 @@ def design_reviewed(device: Device, **_: Any) -> Verdict:
     return passed(signature=design.review.pk, reviewer=design.review.person_id, author=design.author_id)
 
 
-@gate("G-DES-02", "device.queue")
+PEOPLES_STEPS = (
+    "device.queue",
+    "device.post_process",
+    "device.finish_post_processing",
+    "device.start_rework",
+    "device.repeat_post_processing",
+    "device.finish_rework",
+    "device.pass_inspection",
+    "device.label",
+    "device.complete_record",
+    "device.review",
+    "device.ship",
+)
+
+
+@gate("G-DES-02", *PEOPLES_STEPS)
 def prescriber_approved(device: Device, **_: Any) -> Verdict:
-    """The prescriber's approval stands for the exact design that is to be built."""
-    design = device.current_design
-    if design is None or design.status != DesignStatus.APPROVED or design.approval is None:
-        return blocked("The prescriber has not approved the design.", cure="The prescriber approves it.")
-    if not stands_for(design.approval, approval_content(device, design)):
-        return blocked(
-            "The prescriber approved something else: the design, its master, material or order changed since.",
-            cure="Void the design; have it reviewed and approved again.",
-            mesh=design.mesh_id,
-            signature=design.approval.pk,
-        )
+    """The prescriber's approval stands for the exact design that is built."""
+    against, design = against_approval(device), device.current_design
+    if against is not None:
+        signature = design.approval_id if design else None
+        return blocked(against.text, cure=against.cure, signature=signature)
+    if design is None or design.approval is None:
+        raise AssertionError("an approved design is signed")
     return passed(mesh=design.mesh_id, signature=design.approval.pk, prescriber=design.approval.person_id)
+
+
+@gate("G-DES-02", "device.start_build", "device.finish_build", "device.start_post_processing")
+def prescriber_approved_what_is_made(device: Device, *, actor: Actor | None = None, **_: Any) -> Verdict:
+    """The prescriber's approval stands; what a machine did without it is recorded all the same."""
+    found = prescriber_approved(device)
+    if found.outcome == "block" and actor is not None and actor.person_id is None:
+        return not_applicable("A machine did it: the next step of a person is refused.")
+    return found
 
 
 @gate("G-LAT-01", FREEZE, "device.queue", "device.label", "device.release")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ MAXIMUM_HEADER_LINES = 100
 MAXIMUM_VERTICES = 10_000_000
 MAXIMUM_CORNERS = 16
 LONGEST_NUMBER = 64
+LONGEST_LIST = 1024
 SCALARS = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
     "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
@@ -266,3 +267,64 @@ def _index(word: bytes) -> int:
     if not 0 <= value <= MAXIMUM_VERTICES:
         raise PlyRefused("bad_index", "A face names a vertex that cannot exist.")
     return value
+
+
+def ends_of(file: BinaryIO, order: str, elements: Sequence[Element], start: int) -> list[int]:
+    """The offset in a binary PLY at which each element is over, by what the header says of it. Raises PlyRefused.
+
+    Past the end of the file where a scalar element is longer than the file is.
+    """
+    ends = list[int]()
+    for element in elements:
+        start = _end_of(file, ORDERS[order], element, start)
+        ends.append(start)
+    return ends
+
+
+def _end_of(file: BinaryIO, order: str, element: Element, start: int) -> int:
+    if not any(p.length for p in element.properties):
+        return start + element.count * sum(_size(p.scalar) for p in element.properties)
+    if not element.count:
+        return start
+    file.seek(start)
+    data = file.read(_longest_row(element))
+    lengths, _ = _row(data, 0, order, element)
+    alike = np.dtype(list(_alike(element, order, lengths)))
+    file.seek(start)
+    data = file.read(alike.itemsize * element.count)
+    if len(data) == alike.itemsize * element.count:
+        rows = np.frombuffer(data, dtype=alike)
+        if all((rows[f"n{i}"] == length).all() for i, length in lengths.items()):
+            return start + len(data)
+    file.seek(start)
+    data, place = file.read(), 0
+    for _ in range(element.count):
+        _, place = _row(data, place, order, element)
+    return start + place
+
+
+def _longest_row(element: Element) -> int:
+    return sum(8 + (LONGEST_LIST if p.length else 1) * 8 for p in element.properties)
+
+
+def _alike(element: Element, order: str, lengths: Mapping[int, int]) -> Iterator[tuple[str, str, int]]:
+    """The fields of one row of an element whose rows all have lists of these lengths."""
+    for i, p in enumerate(element.properties):
+        if p.length:
+            yield f"n{i}", order + SCALARS[p.length], 1
+        yield f"v{i}", order + SCALARS[p.scalar], lengths.get(i, 1)
+
+
+def _row(data: bytes, place: int, order: str, element: Element) -> tuple[dict[int, int], int]:
+    """The lengths of the lists of one row, by property, and where the row is over."""
+    lengths = dict[int, int]()
+    for i, p in enumerate(element.properties):
+        count = 1
+        if p.length:
+            count = int(_take(data, place, order + SCALARS[p.length], 1)[0])
+            place += _size(p.length)
+            if not 0 <= count <= LONGEST_LIST:
+                raise PlyRefused("wrong_size", f"A list of {element.name} has {count} entries.")
+            lengths[i] = count
+        place += _size(p.scalar) * count
+    return lengths, place

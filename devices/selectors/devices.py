@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django.db.models import Case, CharField, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Cast
 
 from devices.choices import (
@@ -15,7 +15,7 @@ from devices.choices import (
 from devices.models import Device
 from devices.selectors.history import SEGMENTING
 from mes.exceptions import InvalidInput
-from mes.models import Delivery, EventRecord
+from mes.models import Delivery, EventRecord, SignatureWithdrawal
 from mes.models.eventlog import OPEN_STATUSES
 
 FINAL_STAGES = (Stage.DELIVERED, Stage.SCRAPPED, Stage.CANCELLED)
@@ -36,12 +36,15 @@ ANSWERS = (
 
 def devices() -> QuerySet[Device]:
     """Every device with what a list shows, most urgent first. `segmentation_asked`: how the gates last answered;
-    `segmentation_run`: where the computation that comes next stands, none where all are over."""
+    `segmentation_run`: where the computation that comes next stands, none where all are over; `approval_withdrawn`: the
+    prescriber took the approval of the design back."""
     stream = {"stream_type": "devices.device", "stream_id": Cast(OuterRef("pk"), CharField())}
     asked = EventRecord.objects.filter(type__in=ANSWERS, **stream).order_by("-version")
     run = Delivery.objects.filter(handler=SEGMENTING, status__in=OPEN_STATUSES, **stream).order_by("version")
+    withdrawn = SignatureWithdrawal.objects.filter(withdrawn=OuterRef("current_design__approval"))
     return (
         Device.objects.annotate(
+            approval_withdrawn=Exists(withdrawn),
             segmentation_asked=_while_planned(asked.values("payload")),
             segmentation_run=_while_planned(run.values("status")),
         )

@@ -69,6 +69,8 @@ WAITING = {
     Stage.REWORK: "Rework",
 }
 
+BEFORE_SHIPPING = frozenset(WAITING) - {Stage.SHIPPED, Stage.NONCONFORMING}
+
 
 def waits_for(device: Device) -> str:
     """What a device waits for, in words; reads only what `devices()` has selected."""
@@ -76,6 +78,8 @@ def waits_for(device: Device) -> str:
         return f"A quality reviewer lifts the hold: {device.hold_reason}"
     if device.stage == Stage.PLANNED:
         return _planned_waits_for(device)
+    if getattr(device, "approval_withdrawn", False) and device.stage in BEFORE_SHIPPING:
+        return "A decision: the prescriber withdrew the approval of its design"
     if device.stage == Stage.RELEASED and not device.master.clinical:
         return "Nothing: it was made for training and is not shipped"
     return WAITING.get(Stage(device.stage), "")

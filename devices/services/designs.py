@@ -37,7 +37,7 @@ from mes.eventlog.unit import unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Reason, TransitionRefused
 from mes.lifecycle import ask_gates, refuse_blocked
 from mes.permissions import require
-from mes.services.signatures import Credentials, sign
+from mes.services.signatures import Credentials, is_withdrawn, sign, stands_for
 
 SYSTEM = Actor.system("design")
 WALL = "minimum_wall_mm"
@@ -205,6 +205,28 @@ def design_content(device: Device, design: Design) -> dict[str, Any]:
 def approval_content(device: Device, design: Design) -> dict[str, Any]:
     """What the prescriber signs: freezing this design, with its content."""
     return move_content(device, DEVICE.row("freeze_design", Stage.PLANNED), design_content(device, design))
+
+
+def against_approval(device: Device) -> Reason | None:
+    """Why nothing may be made of the device's design; None where the prescriber's approval stands for it (G-DES-02)."""
+    design = device.current_design
+    if design is None or design.status != DesignStatus.APPROVED or design.approval is None:
+        return Reason(
+            "The prescriber has not approved the design.", "The prescriber approves it.", "G-DES-02"
+        )
+    if is_withdrawn(design.approval):
+        return Reason(
+            "The prescriber's approval of the design was withdrawn.",
+            "Give its build up and have a new design approved; a part that was made is for a nonconformance.",
+            "G-DES-02",
+        )
+    if not stands_for(design.approval, approval_content(device, design)):
+        return Reason(
+            "The prescriber approved something else: the design, its master, material or order changed since.",
+            "Void the design; have it reviewed and approved again.",
+            "G-DES-02",
+        )
+    return None
 
 
 @unit_of_work

@@ -15,6 +15,7 @@ from mes.scope import visible
 from mes.selectors import events_of
 from printing.models import Printer
 from printing.selectors.fleet import fleet_state
+from printing.selectors.machines import standing_triples
 
 
 def printers(request: HttpRequest) -> QuerySet[Printer]:
@@ -37,7 +38,7 @@ def printer_page(request: HttpRequest, code: str) -> HttpResponse:
         "shown": fleet_state([printer.pk])[0],
         "jobs": printer.jobs.select_related("build", "container__lot").order_by("-pk")[:20],
         "commands": printer.commands.select_related("job").order_by("-pk")[:20],
-        "triples": printer.triples.select_related("material", "parameters").order_by("-pk")[:20],
+        "triples": standing_triples(printer).select_related("material", "parameters")[:20],
         "actions": offered(request, "printer", printer),
         "panels": shown_panels(request, "printer", printer),
         "events": told(list(events_of(printer).order_by("-version")[:50])),

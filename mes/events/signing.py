@@ -69,7 +69,7 @@ class SigningFailed(Event, name="mes.signing_failed", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignatureWithdrawn(Event, name="mes.signature_withdrawn", terminal=True):
+class SignatureWithdrawn(Event, name="mes.signature_withdrawn"):
     """A signature over this record was taken back by another one (ES-18). Both stay."""
 
     withdrawn_id: int

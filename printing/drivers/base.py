@@ -217,6 +217,10 @@ class PrinterDriver(Protocol):
 
     async def connect(self) -> Identity: ...
 
+    async def identify(self) -> Identity:
+        """Who the machine is now, read from it afresh. What it cannot tell is empty."""
+        ...
+
     async def capabilities(self) -> Capabilities: ...
 
     async def upload(self, file: BuildFile) -> Receipt:

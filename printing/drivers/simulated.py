@@ -121,6 +121,9 @@ class SimulatedPrinter:
         self._file = StateFile(connection)
 
     async def connect(self) -> Identity:
+        return await self.identify()
+
+    async def identify(self) -> Identity:
         state = await self._state()
         return Identity(state.serial, state.model, state.firmware)
 

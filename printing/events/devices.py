@@ -51,6 +51,16 @@ class DevicePrintFinished(Event, name="printing.device_print_finished"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DevicePrintContradicted(Event, name="printing.device_print_contradicted"):
+    """The print of this device stands as finished, and the machine said afterwards that it is not."""
+
+    device_id: int
+    build_id: int
+    job_id: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DevicePrintFailed(Event, name="printing.device_print_failed"):
     """The print of this device failed."""
 

@@ -21,9 +21,10 @@ class JobDispatched(Event, name="printing.job_dispatched", terminal=True):
 
 @dataclass(frozen=True, kw_only=True)
 class JobStartRequested(Event, name="printing.job_start_requested", terminal=True):
-    """An operator asked the machine to start; the gates were asked again."""
+    """An operator asked the machine to start; the gates were asked again. `machine`: what stood about the printer."""
 
     job_id: int
+    machine: dict[str, Any]
     gates: list[dict[str, Any]]
 
 
@@ -89,6 +90,17 @@ class JobFailed(Event, name="printing.job_failed", terminal=True):
     job_id: int
     build_id: int
     layers: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobContradicted(Event, name="printing.job_contradicted", terminal=True):
+    """A print stands as finished, and the machine said afterwards that it is not. `run`, `layer`: what it said."""
+
+    job_id: int
+    build_id: int
+    run: str
+    layer: int
     text: str
 
 

@@ -30,6 +30,15 @@ class LotReleased(Event, name="printing.lot_released", terminal=True):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LotReturned(Event, name="printing.lot_returned", terminal=True):
+    """The release of a lot was withdrawn: it stands in quarantine again, or will once its hold is released."""
+
+    lot_id: int
+    signature_id: int
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class LotRejected(Event, name="printing.lot_rejected"):
     """A lot will never be used."""
 

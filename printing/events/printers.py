@@ -95,6 +95,17 @@ class PrinterStateChanged(Event, name="printing.printer_state_changed", terminal
 
 
 @dataclass(frozen=True, kw_only=True)
+class MachineIdentified(Event, name="printing.machine_identified", terminal=True):
+    """A machine named itself. `registered`: its serial and model are those of the printer; else the printer is held."""
+
+    printer_id: int
+    serial: str
+    model: str
+    firmware: str
+    registered: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class ForeignRunSeen(Event, name="printing.foreign_run_seen", terminal=True):
     """A printer runs something that Lamina did not start. It is held until a person has looked."""
 

@@ -59,9 +59,11 @@ def allows_material(device: Device, material_id: int) -> bool:
 def devices_on(build: Build) -> list[Device]:
     pointed = (
         "master",
-        "order",
+        "order__patient",
         "material",
-        "current_design",
+        "current_study",
+        "current_design__approval",
+        "current_design__segmentation",
         "current_segmentation",
         "current_segmentation__approval",
     )

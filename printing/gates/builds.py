@@ -7,7 +7,7 @@ from typing import Any
 
 from devices.choices import Stage
 from devices.models import Design, Device
-from devices.services.designs import approval_content
+from devices.services.designs import against_approval
 from devices.services.segmentations import against_bone_of_design
 from mes.eventlog.base import Actor, digest_of
 from mes.lifecycle import Verdict, blocked, gate, passed
@@ -39,14 +39,24 @@ def designs_approved(devices: Sequence[Device], **_: Any) -> Verdict:
 
 
 def _not_frozen(device: Device) -> str:
-    design = device.current_design
     if device.stage != Stage.DESIGN_FROZEN or device.held:
         return f"{device.code} is {'held' if device.held else device.get_stage_display()}."
-    if design is None or design.approval is None:
-        return f"{device.code} has no approved design."
-    if not stands_for(design.approval, approval_content(device, design)):
-        return f"The approval of {device.code} is for something else than its design is now."
-    return ""
+    against = against_approval(device)
+    return f"{device.code}: {against.text}" if against else ""
+
+
+@gate("G-DES-02", "build.verify", DISPATCH, START)
+def approvals_stand(subject: Build | Placement, **_: Any) -> Verdict:
+    """The prescriber's approval of every part on the plate stands."""
+    devices = devices_on(subject if isinstance(subject, Build) else subject.build)
+    against = {device.code: reason for device in devices if (reason := against_approval(device))}
+    if against:
+        return blocked(
+            " ".join(f"{code}: {reason.text}" for code, reason in against.items()),
+            cure=" ".join(dict.fromkeys(reason.cure for reason in against.values())),
+            parts=sorted(against),
+        )
+    return passed(approvals={device.code: _design(device).approval_id for device in devices})
 
 
 def _design(device: Device) -> Design:

@@ -25,6 +25,7 @@ from printing.gates.base import (
 from printing.models import ParameterSet, Printer
 from printing.selectors.fleet import STALE_AFTER, contact_of, is_fresh
 from printing.selectors.jobs import job_holding, open_command
+from printing.selectors.machines import other_machine, standing_triples
 from printing.services.jobs import Placement
 
 
@@ -64,6 +65,20 @@ def printer_qualified(placement: Placement, **_: Any) -> Verdict:
     return passed(**evidence)
 
 
+@gate("G-PRN-01", DISPATCH, START)
+def machine_is_the_registered_one(placement: Placement, **_: Any) -> Verdict:
+    """The machine that answers names the serial and the model that were registered and qualified."""
+    printer = placement.printer
+    other = other_machine(printer.kind, printer.serial, printer.reported)
+    if other:
+        return blocked(
+            other,
+            cure="Connect the registered machine; register another one as a printer of its own and have it qualified.",
+            reported=printer.reported,
+        )
+    return passed(serial=printer.serial, model=printer.kind, reported=printer.reported)
+
+
 @gate("G-PRN-02", DISPATCH, START)
 def printer_calibrated(placement: Placement, **_: Any) -> Verdict:
     """The printer's calibration holds until the print ends."""
@@ -75,16 +90,16 @@ def printer_calibrated(placement: Placement, **_: Any) -> Verdict:
 
 @gate("G-PRN-04", DISPATCH, START)
 def triple_qualified(placement: Placement, **_: Any) -> Verdict:
-    """This material was qualified on this printer with this parameter set."""
+    """The printer's newest qualification covers this material with this parameter set."""
     build, end = placement.build, planned_end(placement.build)
     triple = (
-        placement.printer.triples.filter(
+        standing_triples(placement.printer)
+        .filter(
             material_id=build.material_id,
             parameters_id=build.parameters_id,
             parameters_digest=build.parameters_digest,
             valid_until__gte=end,
         )
-        .order_by("-pk")
         .first()
     )
     if triple is None:
@@ -99,7 +114,7 @@ def triple_qualified(placement: Placement, **_: Any) -> Verdict:
 def firmware_qualified(placement: Placement, **_: Any) -> Verdict:
     """The printer runs the firmware that was qualified."""
     printer, build = placement.printer, placement.build
-    triple = printer.triples.filter(parameters_id=build.parameters_id).order_by("-pk").first()
+    triple = standing_triples(printer).filter(parameters_id=build.parameters_id).first()
     if triple is None or triple.firmware != printer.firmware:
         return blocked(
             f"Firmware '{printer.firmware}' is not the qualified '{triple.firmware if triple else 'none'}'.",

@@ -39,7 +39,11 @@ HOLDING = Q(plate_cleared_at__isnull=True, withdrawn_at__isnull=True)
 @table(
     "working",
     root="printing.job",
-    digest={1: FIELDS, 2: (*FIELDS, "withdrawn_at")},
+    digest={
+        1: FIELDS,
+        2: (*FIELDS, "withdrawn_at"),
+        3: (*FIELDS, "withdrawn_at", "machine"),
+    },
     stage=StageGuard("state", (JobState.CLAIMED,), JOB_PAIRS),
 )
 class PrintJob(models.Model):
@@ -47,6 +51,7 @@ class PrintJob(models.Model):
 
     It holds its printer until a person has cleared the plate, or its claim is withdrawn before anything was sent to the
     machine (`withdrawn_at`, G-PRN-06): the database allows one such job per printer.
+    `machine`: what stood about the printer when the job was started (`printing.selectors.jobs.machine_now`); empty before.
     `interruptions`: {"since", "until", "layer", "text", "by_machine", "decided"}; `gaps`: {"since", "until"} without telemetry, and
     {"within_limit"} of one in which the print ended; one beyond the limit needs a decision.
     """
@@ -63,6 +68,7 @@ class PrintJob(models.Model):
     layers_done = models.IntegerField(default=0)
     file_digest_seen = models.CharField(max_length=64, blank=True, help_text="Digest the machine reported")
     observed_late = models.BooleanField(default=False, help_text="The end was seen only afterwards")
+    machine = models.JSONField(default=dict, help_text="The printer as it was when the job was started")
     interruptions = models.JSONField(default=list)
     gaps = models.JSONField(default=list)
     plate_cleared_at = models.DateTimeField(null=True)

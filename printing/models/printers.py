@@ -83,7 +83,12 @@ FIELDS = (
 @table(
     "working",
     root="printing.printer",
-    digest={1: FIELDS, 2: (*FIELDS, "holds"), 3: (*FIELDS, "holds", "operation_since")},
+    digest={
+        1: FIELDS,
+        2: (*FIELDS, "holds"),
+        3: (*FIELDS, "holds", "operation_since"),
+        4: (*FIELDS, "holds", "operation_since", "reported"),
+    },
     stage=StageGuard("qualification", (Qualification.COMMISSIONING,), QUALIFICATION_PAIRS),
 )
 class Printer(models.Model):
@@ -91,6 +96,7 @@ class Printer(models.Model):
 
     `link`, `machine`, `run` and `operation` are the last words the fleet recorded; how old they are stands on
     `PrinterContact`. A word that is too old counts as unknown, never as idle (`selectors.shown_operation`).
+    `reported`: the serial, model and firmware that the machine itself named last; empty until it did.
     `holds`: every hold there was, see `mes.holds`; `held`, `hold_reason`: projection of the open ones.
     """
 
@@ -100,6 +106,7 @@ class Printer(models.Model):
     driver = models.CharField(max_length=30)
     connection = models.JSONField(default=dict, help_text="What the driver needs to reach it; no secrets")
     firmware = models.CharField(max_length=60, blank=True)
+    reported = models.JSONField(default=dict, help_text="What the machine says that it is")
     qualification = models.CharField(
         max_length=16, choices=Qualification, default=Qualification.COMMISSIONING
     )
@@ -142,7 +149,8 @@ class Printer(models.Model):
 
 @table("record", spoken={"printing.printer": "printer"})
 class QualifiedTriple(models.Model):
-    """G-PRN-04: this material, on this printer, with this parameter set and firmware, was shown to work until a date."""
+    """G-PRN-04: this material, on this printer, with this parameter set and firmware, was shown to work until a date, or
+    until the printer's next qualification (`printing.selectors.machines.standing_triples`)."""
 
     printer = models.ForeignKey(Printer, on_delete=models.PROTECT, related_name="triples")
     material = models.ForeignKey("devices.Material", on_delete=models.PROTECT, related_name="+")

@@ -41,6 +41,11 @@ def open_command(printer: Printer) -> PrinterCommand | None:
     return PrinterCommand.objects.filter(printer=printer, state__in=OPEN_COMMANDS).first()
 
 
+def stands_as_finished(job: PrintJob) -> bool:
+    """Whether a print counts as finished and its machine was not heard to say otherwise since (G-PRT-01)."""
+    return job.state == JobState.FINISHED and not any(stop.get("afterwards") for stop in job.interruptions)
+
+
 def jobs_at(*states: JobState) -> QuerySet[PrintJob]:
     return jobs().filter(state__in=states).order_by("pk")
 

@@ -6,10 +6,10 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
-from mes.exceptions import InvalidInput
+from mes.exceptions import InvalidInput, Refused
 from mes.limits import quantity_fault, refuse
 from mes.permissions import require
-from printing.choices import ConsumptionBasis, ContainerState, LotState, Unit, Withdrawal
+from printing.choices import RUNNING_JOBS, ConsumptionBasis, ContainerState, LotState, Unit, Withdrawal
 from printing.events import ContainerDrawn, MaterialConsumed, MaterialWithdrawn
 from printing.lifecycle import LOT
 from printing.models import Consumption, Container, MaterialLot, PrintJob
@@ -67,6 +67,7 @@ def withdraw_material(
         raise InvalidInput(
             f"{container.label} holds {container.remaining} {lot.unit}.", cure="Count again.", rule="G-MAT-06"
         )
+    _refuse_what_a_print_needs(container, lot, quantity)
     taken = Consumption.objects.create(
         container=container,
         lot=lot,
@@ -84,6 +85,20 @@ def withdraw_material(
     )
     publish(lot, fact, actor=actor, reason=reason)
     return taken
+
+
+def _refuse_what_a_print_needs(container: Container, lot: MaterialLot, quantity: Decimal) -> None:
+    """What a running print will use stays in the record of its container until the print is over (G-MAT-06)."""
+    job = container.jobs.filter(state__in=RUNNING_JOBS).select_related("build").first()
+    if job is None:
+        return
+    needed = in_unit(lot, job.build.material_ml or 0.0)
+    if container.remaining - quantity < needed:
+        raise Refused(
+            f"{job.code} prints from {container.label} and needs {needed} {lot.unit} of it.",
+            cure="Wait until it ends and its material is booked, then write off the rest.",
+            rule="G-MAT-06",
+        )
 
 
 def _locked_pair(container_id: int) -> tuple[Container, MaterialLot]:

@@ -18,6 +18,7 @@ from printing.models import Printer
 from printing.services.moves import locked, write
 
 FOREIGN_RUN = "foreign run"
+ANOTHER_MACHINE = "another machine"
 
 
 @unit_of_work
@@ -46,6 +47,12 @@ def hold_for_foreign_run(printer: Printer, *, actor: Actor) -> None:
         return
     reason = "It runs something that was not started from here."
     place_hold(printer, actor=actor, reason=reason, source=FOREIGN_RUN)
+
+
+def hold_for_another_machine(printer: Printer, text: str, *, actor: Actor) -> None:
+    """Hold a locked printer because the machine behind it is not the registered one: once, for as long as that hold is open."""
+    if not any(hold["source"] == ANOTHER_MACHINE for hold in open_holds(printer.holds)):
+        place_hold(printer, actor=actor, reason=text, source=ANOTHER_MACHINE)
 
 
 @unit_of_work

@@ -17,6 +17,7 @@ from printing.choices import (
     CommandKind,
     CommandState,
     JobState,
+    Link,
     Run,
 )
 from printing.events import (
@@ -32,10 +33,12 @@ from printing.events import (
 from printing.lifecycle import BUILD, JOB
 from printing.live import tell_after_commit
 from printing.models import HOLDING, Build, Container, MaterialLot, Printer, PrinterCommand, PrintJob
+from printing.selectors.fleet import contact_of, is_fresh
 from printing.selectors.jobs import job_holding, open_command
+from printing.selectors.machines import machine_now
 from printing.services.commands import locked_job, note, request_command, withdraw
 from printing.services.moves import locked, move, write
-from printing.services.outcomes import Ending, end_job, interrupt, run_job
+from printing.services.outcomes import Ending, end_job, interrupt, over, run_job
 
 MOVING = frozenset({Run.PREPARING, Run.PRINTING, Run.PAUSING, Run.PAUSED, Run.CANCELLING})
 SETTLED = {
@@ -134,9 +137,10 @@ def start_job(*, job_id: int, actor: Actor) -> PrinterCommand:
         locked(MaterialLot, loaded.lot_id, what="lot")
     results = ask_gates("job.start", placement(job.build, job.printer, job), actor=actor)
     refuse_blocked(results)
-    move(job, JOB, "start", container_id=job.printer.container_id, reason="")
+    machine = machine_now(job)
+    move(job, JOB, "start", container_id=job.printer.container_id, reason="", machine=machine)
     gates = [result.as_payload() for result in results]
-    publish(job, JobStartRequested(job_id=job.pk, gates=gates), actor=actor)
+    publish(job, JobStartRequested(job_id=job.pk, machine=machine, gates=gates), actor=actor)
     return request_command(job, CommandKind.START, actor)
 
 
@@ -148,10 +152,14 @@ def pause_job(*, job_id: int, actor: Actor, reason: str) -> PrinterCommand:
 
 @unit_of_work
 def resume_job(*, job_id: int, actor: Actor, reason: str) -> PrinterCommand:
-    """Ask the machine to go on; `reason` is the decision about the interruption (G-PRT-01)."""
+    """Ask the machine to go on; `reason` is the decision about the pause that stands, and about nothing before it: what
+    was uncertain is for quality to decide (G-PRT-01)."""
     command = _ask(job_id, JobState.PAUSED, CommandKind.RESUME, actor, reason)
-    decided = [{**stop, "decided": True, "decision": reason} for stop in command.job.interruptions]
-    write(command.job, interruptions=decided)
+    stops = [
+        stop if stop["until"] else {**stop, "decided": True, "decision": reason}
+        for stop in command.job.interruptions
+    ]
+    write(command.job, interruptions=stops)
     return command
 
 
@@ -232,15 +240,29 @@ def settle_job(*, job_id: int, outcome: str, actor: Actor, reason: str) -> Print
         raise TransitionRefused(
             f"Whether {job.code} was started at all is uncertain.", cure="Settle the start command first."
         )
-    write(job, interruptions=[*job.interruptions, interrupt(job, f"uncertain, then {outcome}: {reason}")])
+    _refuse_running(job, outcome)
+    uncertain = interrupt(job, f"uncertain, then {outcome}: {reason}")
+    write(job, interruptions=over([*job.interruptions, uncertain]))
     settled = JobSettled(job_id=job.pk, outcome=outcome, evidence={"run": job.printer.run})
     publish(job, settled, actor=actor, reason=reason)
     ended = SETTLED[outcome]
     if ended is None:
         run_job(job, job.file_digest_seen, actor)
     else:
-        end_job(job, Ending(ended, job.layers_done, None, reason, late=True), actor)
+        end_job(job, Ending(ended, None, None, reason, late=True), actor)
     return job
+
+
+def _refuse_running(job: PrintJob, outcome: str) -> None:
+    """A print is not over while its machine is heard and says that it goes on (G-PRT-01)."""
+    printer, contact = job.printer, contact_of(job.printer)
+    heard = printer.link == Link.UP and is_fresh(contact.heard_at if contact else None, timezone.now())
+    if SETTLED[outcome] and heard and printer.run in MOVING and not printer.foreign_run:
+        raise TransitionRefused(
+            f"{printer.code} says that it is {printer.get_run_display()}: {job.code} is not over.",
+            cure="Settle it as printing; wait until it ends, or cancel it.",
+            rule="G-PRT-01",
+        )
 
 
 @unit_of_work

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -23,7 +24,7 @@ from mes.permissions import require
 from mes.services.artefacts import store_artefact
 from mes.services.signatures import Credentials, sign
 from mes.text import names_read, refuse_unseen
-from printing.choices import LotState, Precision, Unit
+from printing.choices import USABLE_LOTS, LotState, Precision, Unit
 from printing.events import (
     ContainerRegistered,
     LotExpired,
@@ -32,6 +33,7 @@ from printing.events import (
     LotReceived,
     LotRejected,
     LotReleased,
+    LotReturned,
 )
 from printing.lifecycle import LOT
 from printing.models import Container, MaterialLot
@@ -75,13 +77,7 @@ def receive_lot(
     refuse(expiry)
     refuse_too_many("Results of the certificate", certificate, MAXIMUM_RESULTS, rule="G-MAT-03")
     specified = _specified(material)
-    if MaterialLot.objects.filter(
-        material=specified, supplier=supplier.strip(), supplier_lot=supplier_lot
-    ).exists():
-        raise InvalidInput(
-            f"Lot {supplier_lot} of this material was received before.",
-            cure="Look it up by its number; a second delivery needs a number of its own.",
-        )
+    _refuse_known(specified, supplier, supplier_lot)
     lot = MaterialLot.objects.create(
         material=specified,
         supplier=supplier.strip(),
@@ -106,6 +102,23 @@ def receive_lot(
     )
     publish(lot, received, actor=actor)
     return lot
+
+
+def _refuse_known(material: Material, supplier: str, supplier_lot: str) -> None:
+    """A lot is received once, however its names are written this time: a rejected one has no way back (G-MAT-01)."""
+    lots = MaterialLot.objects.filter(material=material).only("supplier", "supplier_lot")
+    given = (_plain(supplier), _plain(supplier_lot))
+    known = next((lot for lot in lots if (_plain(lot.supplier), _plain(lot.supplier_lot)) == given), None)
+    if known:
+        raise InvalidInput(
+            f"Lot {supplier_lot} of this material was received before: it is {known.code}.",
+            cure="Look it up by its number; a second delivery needs a number of its own.",
+        )
+
+
+def _plain(name: str) -> str:
+    """A name without what people write now this way, now that: case, width and spaces. What joins a number's parts counts."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _check_quantities(quantity: Decimal, containers: Sequence[Decimal]) -> list[Decimal]:
@@ -207,6 +220,26 @@ def release_lot(*, lot_id: int, actor: Actor, credentials: Credentials) -> Signa
     )
     publish(lot, released, actor=actor)
     return signature
+
+
+@unit_of_work
+def return_lot(*, signature_id: int, actor: Actor) -> None:
+    """Put the lot whose release this signature was back into quarantine, to be released again. Of a held one, once its
+    hold is released."""
+    require(actor, "printing.return_lot")
+    found = MaterialLot.objects.filter(release_signature_id=signature_id).values_list("pk", flat=True).first()
+    if found is None:
+        return
+    lot = locked(MaterialLot, found, what="lot")
+    source = lot.state
+    if source == LotState.ON_HOLD:
+        write(lot, held_from=LotState.QUARANTINE)
+    elif source in USABLE_LOTS:
+        move(lot, LOT, "return")
+    else:
+        return
+    returned = LotReturned(lot_id=lot.pk, signature_id=signature_id, source=source)
+    publish(lot, returned, actor=actor, reason="Its release was withdrawn.")
 
 
 @unit_of_work

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,14 +12,16 @@ from django.utils import timezone
 from mes.eventlog.base import Actor, plain
 from mes.eventlog.unit import publish
 from mes.lifecycle import ask_gates
-from printing.choices import BuildState, CommandKind, ConsumptionBasis, JobState
+from printing.choices import BuildState, CommandKind, ConsumptionBasis, JobState, Run
 from printing.events import (
     BuildCompleted,
     BuildFailed,
     BuildInterrupted,
     BuildStarted,
+    DevicePrintContradicted,
     DevicePrintStarted,
     JobCancelled,
+    JobContradicted,
     JobFailed,
     JobFinished,
     JobPaused,
@@ -37,13 +39,14 @@ from printing.services.moves import move, write
 
 @dataclass(frozen=True)
 class Ending:
-    """How a print ended. `material_ml` is what the machine reports, None where it does not; `late`: seen only afterwards.
+    """How a print ended. `layers` and `material_ml` are what the machine reports, None where it does not; `late`: seen only
+    afterwards.
 
     ended_at: by what the machine says, None where it does not say; outage: the entry of the job's `gaps` of a late end.
     """
 
     state: JobState
-    layers: int
+    layers: int | None
     material_ml: float | None
     text: str
     late: bool
@@ -106,6 +109,11 @@ def interrupt(
     }
 
 
+def over(stops: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Interruptions none of which lasts any more."""
+    return [{**stop, "until": stop["until"] or plain(timezone.now())} for stop in stops]
+
+
 def pause_seen(job: PrintJob, layer: int, *, asked: bool, text: str, actor: Actor) -> None:
     stop = interrupt(job, text, layer=layer, by_machine=not asked)
     move(job, JOB, "pause", layers_done=layer, interruptions=[*job.interruptions, stop])
@@ -114,8 +122,7 @@ def pause_seen(job: PrintJob, layer: int, *, asked: bool, text: str, actor: Acto
 
 
 def resume_seen(job: PrintJob, layer: int, *, asked: bool, actor: Actor) -> None:
-    closed = [{**stop, "until": stop["until"] or plain(timezone.now())} for stop in job.interruptions]
-    move(job, JOB, "resume", layers_done=layer, interruptions=closed)
+    move(job, JOB, "resume", layers_done=layer, interruptions=over(job.interruptions))
     publish(job, JobResumed(job_id=job.pk, layer=layer, by_machine=not asked), actor=actor)
     note(job, actor)
 
@@ -131,12 +138,11 @@ def end_job(job: PrintJob, ending: Ending, actor: Actor) -> None:
     """The print is over: material is booked, the plate waits for a person, and the build completes, waits or fails."""
     name = {JobState.FINISHED: "finish", JobState.FAILED: "fail", JobState.CANCELLED: "cancel"}[ending.state]
     finished = ending.state == JobState.FINISHED
-    layers = (job.build.layer_count or 0) if finished and not ending.layers else ending.layers
     move(
         job,
         JOB,
         name,
-        layers_done=layers,
+        layers_done=job.layers_done if ending.layers is None else ending.layers,
         ended_at=_end_of(job, ending.ended_at),
         reason=ending.text,
         observed_late=ending.late,
@@ -148,6 +154,22 @@ def end_job(job: PrintJob, ending: Ending, actor: Actor) -> None:
         write(job.printer, clearance_needed=f"{job.code} ended on it")
     if job.build.state == BuildState.STARTED:
         _end_build(job, ending, finished, actor)
+    note(job, actor)
+
+
+def contradict_job(job: PrintJob, run: Run, layer: int, actor: Actor) -> None:
+    """A machine says of a print that stands as finished that it is not. What it said is kept with the job, once, and each
+    device is told: its part is for quality, whatever was decided about it (G-PRT-01)."""
+    text = f"the machine said afterwards that the print is {run.label}, at layer {layer}"
+    stop = interrupt(job, text, layer=layer) | {"afterwards": True}
+    write(job, interruptions=over([*job.interruptions, stop]))
+    contradicted = JobContradicted(
+        job_id=job.pk, build_id=job.build_id, run=run.value, layer=layer, text=text
+    )
+    publish(job, contradicted, actor=actor)
+    for device in devices_of(job.build):
+        fact = DevicePrintContradicted(device_id=device.pk, build_id=job.build_id, job_id=job.pk, text=text)
+        publish(device, fact, actor=actor)
     note(job, actor)
 
 
@@ -169,12 +191,14 @@ def _publish_ending(job: PrintJob, ending: Ending, actor: Actor) -> None:
 
 
 def _book_material(job: PrintJob, ending: Ending, actor: Actor) -> None:
-    """What the machine says it used; else the share of the estimate that the finished layers have by area."""
-    if ending.material_ml is not None:
+    """What the machine says it used; else the share of the estimate that the layers have by area, all of them where it
+    finished and nobody counted."""
+    if ending.material_ml:
         consume(job=job, millilitres=ending.material_ml, basis=ConsumptionBasis.REPORTED, actor=actor)
         return
     areas = job.build.areas_mm2
-    share = sum(areas[: job.layers_done]) / sum(areas) if sum(areas) > 0 else 1.0
+    uncounted = ending.state == JobState.FINISHED and not ending.layers
+    share = 1.0 if uncounted or not sum(areas) > 0 else sum(areas[: job.layers_done]) / sum(areas)
     estimate = (job.build.material_ml or 0.0) * share
     consume(job=job, millilitres=estimate, basis=ConsumptionBasis.ESTIMATED, actor=actor)
 

@@ -112,7 +112,8 @@ def qualify_printer(
     actor: Actor,
     credentials: Credentials,
 ) -> list[QualifiedTriple]:
-    """Qualify a printer with parameter sets, each with its material, until a date (G-PRN-01, G-PRN-04).
+    """Qualify a printer with parameter sets, each with its material, until a date (G-PRN-01, G-PRN-04). It takes the place of
+    every qualification before it: what is not in it was not shown to work after the repair.
 
     Raises TransitionRefused unless installation and operation were approved.
     """

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from devices.models import Device
+from django.db.models import Q
+
+from devices.models import Design, Device
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import Conflict
@@ -29,6 +31,22 @@ def supersede_builds(*, device_id: int, design_id: int, actor: Actor) -> None:
     require(actor, "printing.supersede_build")
     for build_id in open_builds_of(device_id, design_id):
         _supersede(build_id, device_id, design_id, actor)
+
+
+@unit_of_work
+def withdraw_claims(*, signature_id: int, actor: Actor) -> None:
+    """Free the printers that wait for what a withdrawn signature approved: a design (G-DES-02) or a build (G-SIG-01).
+
+    What the machine may know already goes on: the steps after it are refused.
+    """
+    require(actor, "printing.supersede_build")
+    designs = Design.objects.filter(approval_id=signature_id).values("pk")
+    approved = Q(items__design_id__in=designs) | Q(verify_signature_id=signature_id)
+    builds = Build.objects.filter(approved, state=BuildState.SCHEDULED).distinct()
+    for build_id in builds.order_by("pk").values_list("pk", flat=True):
+        build, job = _locked_with_job(build_id)
+        if job:
+            withdraw_job(job, actor, f"A signature that {build.code} stands on was withdrawn.")
 
 
 def _supersede(build_id: int, device_id: int, design_id: int, actor: Actor) -> None:

@@ -19,12 +19,25 @@ JOB_EVENTS = frozenset(
         "printing.job_resumed",
         "printing.job_failed",
         "printing.job_cancelled",
+        "printing.job_contradicted",
         "printing.job_uncertain",
         "printing.job_settled",
         "printing.telemetry_lost",
         "printing.build_interrupted",
     }
 )
+
+MACHINE = {
+    "name": "name",
+    "kind": "model",
+    "serial": "serial",
+    "firmware": "firmware",
+    "qualified_until": "qualified until",
+    "calibrated_until": "calibrated until",
+    "parameters": "parameter set",
+    "combination_until": "combination qualified until",
+}
+"""Of what was kept with a job, what the record shows, and as what."""
 
 
 def making_sections(device: Device, events: list[EventRecord]) -> tuple[Section, ...]:
@@ -130,27 +143,20 @@ def material(device: Device, jobs: list[PrintJob]) -> Section:
 
 
 def machines(jobs: list[PrintJob]) -> Section:
+    """The printers as they were when each job was started, whatever became of them since; empty of one that never was."""
     if not jobs:
         return Section("I", "Printer and environment", NOT_YET)
     rows = tuple(
         (
             job.code,
             job.printer.code,
-            job.printer.name,
-            job.printer.kind,
-            job.printer.serial,
-            job.printer.firmware,
-            job.printer.qualified_until,
-            job.printer.calibrated_until,
+            *(job.machine.get(key) for key in MACHINE),
             job.plate_cleared_at,
             str(job.plate_cleared_by) if job.plate_cleared_by else None,
         )
         for job in jobs
     )
-    columns = (
-        "job", "printer", "name", "model", "serial", "firmware", "qualified until", "calibrated until", "plate cleared",
-        "cleared by",
-    )  # fmt: skip
+    columns = ("job", "printer", *MACHINE.values(), "plate cleared", "cleared by")
     return Section("I", "Printer and environment", grids=(Grid("Printers", columns, rows),))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason, TransitionRefused
+from mes.lifecycle import GateResult, ask_gates, refuse_blocked
 from mes.limits import is_number
 from mes.models import Signature
 from mes.permissions import require
@@ -62,13 +63,15 @@ def record_post_process_step(
     routing = read_routing(device.master.routing)
     wanted = routing.step(step)
     _require_turn(device, routing, wanted)
+    gates = ask_gates("device.post_process", device, actor=actor)
+    refuse_blocked(gates)
     measured, times = _measured_and_timed(wanted, values, started_at, ended_at)
     require_after_what_came_before(device, wanted, measured, times)
     content = _content(device, wanted, measured, equipment, times)
     signature = sign(
         subject=device, content=content, meaning=Meaning.PERFORMED, actor=actor, credentials=credentials
     )
-    recorded = _store(device, content, times, signature)
+    recorded = _store(device, content, times, signature, gates)
     if recorded.in_limits:
         _go_on(device)
     else:
@@ -78,12 +81,15 @@ def record_post_process_step(
 
 @unit_of_work
 def start_post_processing(*, device_id: int) -> None:
-    """The device is built: begin its routing; where the routing has no step, go straight on to inspection."""
+    """The device is built: begin its routing; where the routing has no step, go straight on to inspection. One that may
+    not go on stays: its page says why (G-DES-02)."""
     device = locked_device(device_id)
     if device.stage != Stage.BUILT:
         return
     advance_device(device_id=device_id, transition="start_post_processing", actor=SYSTEM)
-    _go_on(locked_device(device_id))
+    device = locked_device(device_id)
+    if all(result.passed for result in ask_gates("device.finish_post_processing", device, actor=SYSTEM)):
+        _go_on(device)
 
 
 def _measured_and_timed(
@@ -203,7 +209,13 @@ def _content(
     }
 
 
-def _store(device: Device, content: Mapping[str, Any], times: Times, signature: Signature) -> PostProcessStep:
+def _store(
+    device: Device,
+    content: Mapping[str, Any],
+    times: Times,
+    signature: Signature,
+    gates: Iterable[GateResult],
+) -> PostProcessStep:
     row = PostProcessStep.objects.create(
         device=device,
         step=content["step"],
@@ -231,6 +243,7 @@ def _store(device: Device, content: Mapping[str, Any], times: Times, signature: 
             equipment=row.equipment,
             started_at=times[0].isoformat() if times else None,
             ended_at=times[1].isoformat() if times else None,
+            gates=[result.as_payload() for result in gates],
             signature_id=signature.pk,
         ),
         actor=Actor.person(signature.person_id),

@@ -18,7 +18,7 @@ from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import open_unit
 from printing.choices import Link, Machine, Operation, Run
-from printing.drivers.base import Finding, RunSeen
+from printing.drivers.base import Finding, RunSeen, Snapshot
 from printing.models import Build, Container, MaterialLot, ParameterSet, Printer, PrinterContact, PrintJob
 from printing.selectors.jobs import open_command
 from printing.services.builds import create_build, verify_build
@@ -212,6 +212,11 @@ def runs(
         late=late,
         outage=outage,
     )
+
+
+def reading(current: RunSeen | None) -> Snapshot:
+    """A full reading of a machine that is in order and tells of this print."""
+    return Snapshot(timezone.now(), 1, Link.UP, Machine.OK, current=current)
 
 
 def make_build(staff: Staff | None = None, *devices: Device, parameters: ParameterSet | None = None) -> Build:

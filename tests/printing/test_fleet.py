@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -12,15 +13,16 @@ import pytest
 from django.utils import timezone
 
 from mes.eventlog.base import Actor, plain
-from mes.exceptions import LeaseLost
+from mes.exceptions import LeaseLost, TransitionRefused
 from mes.selectors import events_of
 from mes.services.artefacts import artefact_path
 from printing.choices import BuildState, CommandState, JobState, Operation
-from printing.drivers.base import BuildFile
+from printing.drivers.base import BuildFile, Identity
 from printing.drivers.simulated import SimulatedPrinter
 from printing.models import FleetLease, Printer, PrinterCommand, PrintJob
 from printing.services.commands import settle_command, take_command
 from printing.services.fleet.connections import connection_of, simulate_fault
+from printing.services.fleet.identity import record_identity
 from printing.services.fleet.lease import renew_lease, take_lease
 from printing.services.fleet.words import FLEET, record_fleet_word, record_telemetry_gap
 from printing.services.jobs import (
@@ -304,3 +306,46 @@ def test_a_gap_in_the_telemetry_of_a_print_needs_a_decision(floor: Floor) -> Non
     assert [gap["until"] for gap in refreshed(job).gaps] == [plain(now)]
     assert events_of(job).filter(type="printing.telemetry_lost").count() == 2
     assert floor.finish(job).build.state == BuildState.INTERRUPTED
+
+
+def reports(machines: Path, printer: Printer, **said: str) -> None:
+    """Another machine stands where this one stood, or its software was exchanged."""
+    file = machines / f"{printer.code}.json"
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        file.write_text(json.dumps(json.loads(file.read_text()) | said))
+
+
+@pytest.mark.requirement("G-PRN-01")
+@pytest.mark.requirement("G-PRN-05")
+def test_a_start_goes_to_the_registered_machine_with_its_firmware_alone(
+    floor: Floor, fleet: Running, machines: Path
+) -> None:
+    def asked_and_withdrawn() -> str:
+        asked = start_job(job_id=job.pk, actor=floor.operator)
+        until(lambda: PrinterCommand.objects.get(pk=asked.pk).state == CommandState.WITHDRAWN)
+        return PrinterCommand.objects.get(pk=asked.pk).answer
+
+    with fleet():
+        until(lambda: bool(Printer.objects.get(pk=floor.printer.pk).reported))
+        job = floor.dispatch()
+        reports(machines, floor.printer, firmware="sim-9.9-beta")
+        assert "G-PRN-05" in asked_and_withdrawn()
+        printer = Printer.objects.get(pk=floor.printer.pk)
+        assert (printer.firmware, printer.held) == ("sim-9.9-beta", False)
+        reports(machines, floor.printer, firmware="sim-1.0")
+        record_identity(
+            printer_id=printer.pk,
+            identity=Identity(printer.serial, printer.kind, "sim-1.0"),
+            epoch=FleetLease.objects.get().epoch,
+            actor=FLEET,
+        )
+        reports(machines, floor.printer, serial="STOLEN-9999", model="FDM 9000")
+        assert "STOLEN-9999" in asked_and_withdrawn()
+        with pytest.raises(TransitionRefused, match="STOLEN-9999"):
+            start_job(job_id=job.pk, actor=floor.operator)
+    printer.refresh_from_db()
+    assert [hold["source"] for hold in printer.holds] == ["another machine"]
+    assert refreshed(job).state == JobState.CLAIMED
+    assert refreshed(job).machine["reported"]["serial"] == printer.serial
+    assert commands_done(machines, floor.printer) == []

@@ -121,6 +121,8 @@ BLOCKED: dict[str, tuple[str, Callable[[Floor], None]]] = {
         changed(Printer, qualified_until=timezone.localdate() - timedelta(days=1)),
     ),
     "calibration over": ("G-PRN-02", changed(Printer, calibrated_until=None)),
+    "another serial": ("G-PRN-01", changed(Printer, reported={"serial": "STOLEN-9999"})),
+    "another model": ("G-PRN-01", changed(Printer, reported={"model": "FDM 9000", "serial": ""})),
     "firmware": ("G-PRN-05", changed(Printer, firmware="other")),
     "not cleared": ("G-PRN-06", changed(Printer, clearance_needed="something lies on it")),
     "stale": ("G-PRN-07", changed(PrinterContact, heard_at=timezone.now() - timedelta(minutes=1))),

@@ -17,13 +17,21 @@ from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused, TransitionRefused
 from mes.selectors import events_of
 from mes.services.people import grant_role
+from mes.services.signing_withdrawal import withdraw_signature
 from printing.choices import ContainerState, LotState, Precision
 from printing.handlers import expire_lots
 from printing.models import Consumption, Container, MaterialLot
 from printing.services.consumption import withdraw_material
 from printing.services.labels import ALPHABET, new_label, read_label
 from printing.services.loading import load_container, unload_container
-from printing.services.lots import expire_lot, hold_lot, reject_lot, release_lot, release_lot_hold
+from printing.services.lots import (
+    expire_lot,
+    hold_lot,
+    reject_lot,
+    release_lot,
+    release_lot_hold,
+    return_lot,
+)
 from tests.devices.makers import Staff, make_material
 from tests.printing.makers import (
     GOOD,
@@ -96,9 +104,19 @@ def test_what_cannot_be_received_leaves_nothing_behind(staff: Staff, fields: dic
 
 
 def test_the_same_lot_is_received_once(staff: Staff) -> None:
-    make_lot(staff, supplier_lot="RC-SAME")
-    with pytest.raises(InvalidInput, match="received before"):
-        make_lot(staff, supplier_lot="RC-SAME")
+    lot = make_lot(staff, supplier_lot="RC-SAME", supplier="Resins & Co")
+    reject_lot(
+        lot_id=lot.pk, actor=staff[Role.QCM].actor, credentials=staff[Role.QCM].typed(), reason="cloudy"
+    )
+    for supplier, number in (
+        ("Resins & Co", "RC-SAME"),
+        ("resins  & CO", "RC-SAME"),
+        ("Resins & Co", "rc-same"),
+        ("Resins&Co", "RC -Same"),
+    ):
+        with pytest.raises(InvalidInput, match="received before: it is L"):
+            make_lot(staff, supplier_lot=number, supplier=supplier)
+    make_lot(staff, supplier_lot="RCS-AME", supplier="Resins & Co")
 
 
 @pytest.mark.requirement("K-10")
@@ -239,6 +257,39 @@ def test_hold_returns_to_where_the_lot_stood(staff: Staff) -> None:
     )
     lot.refresh_from_db()
     assert (lot.state, lot.held_from) == (LotState.RELEASED, "")
+
+
+@pytest.mark.requirement("G-MAT-03")
+@pytest.mark.requirement("ES-18")
+def test_a_lot_whose_release_is_withdrawn_is_released_again(staff: Staff) -> None:
+    who = staff[Role.QCM]
+    used, held = make_released_lot(staff), make_released_lot(staff)
+    load_container(
+        printer_id=make_printer(staff).pk,
+        scanned_code=container_of(used).label,
+        actor=staff[Role.OPR].actor,
+    )
+    hold_lot(lot_id=held.pk, actor=staff[Role.QAR].actor, reason="a question")
+    for lot in (used, held):
+        assert lot.release_signature
+        withdraw_signature(
+            signature_id=lot.release_signature.pk,
+            reason="the wrong certificate",
+            actor=who.actor,
+            credentials=who.typed(),
+        )
+        return_lot(signature_id=lot.release_signature.pk, actor=SYSTEM)
+    quality = staff[Role.QAR]
+    release_lot_hold(
+        lot_id=held.pk, actor=quality.actor, credentials=quality.typed(), reason="it is answered"
+    )
+    for lot in (used, held):
+        lot.refresh_from_db()
+        assert lot.state == LotState.QUARANTINE
+        release(lot, staff)
+        lot.refresh_from_db()
+        assert lot.state == LotState.RELEASED
+        assert [event.type for event in events_of(lot)].count("printing.lot_returned") == 1
 
 
 def test_reject_ends_a_lot(staff: Staff) -> None:

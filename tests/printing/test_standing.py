@@ -8,18 +8,23 @@ import pytest
 
 from devices.choices import DesignStatus, Stage
 from devices.models import Design, Device
+from devices.selectors.devices import devices
+from devices.selectors.progress import waits_for
 from devices.services.designs import approve_design, request_design, review_design
 from devices.services.holds import hold_device, resume_device
+from devices.services.lifecycle import check_transition
 from devices.services.voiding import void_design
 from mes.choices import Role
 from mes.exceptions import TransitionRefused
 from mes.models import Delivery
+from mes.services.signing_withdrawal import withdraw_signature
 from printing.choices import BuildState, JobState
 from printing.handlers import PRINTING
 from printing.models import Build, PrintJob
 from printing.services.builds import create_build, decide_interruption, verify_build
 from printing.services.jobs import start_job
 from printing.services.superseding import supersede_builds
+from quality.services.postprocessing import record_post_process_step
 from tests.devices.makers import Staff, make_block, make_design, make_person
 from tests.printing.makers import KIND, Floor, make_build
 
@@ -156,3 +161,83 @@ def test_what_a_machine_prints_from_a_voided_design_is_for_quality(
             credentials=decider.typed(),
             reason="It looks good.",
         )
+
+
+# --- the prescriber takes the approval back
+
+
+def take_back(device: Device, staff: Staff) -> None:
+    """The prescriber withdraws the approval of the design."""
+    approval = Design.objects.get(device=device).approval_id
+    assert approval
+    who = staff[Role.PRE]
+    withdraw_signature(
+        signature_id=approval, reason="operated elsewhere", actor=who.actor, credentials=who.typed()
+    )
+    device.refresh_from_db()
+
+
+@pytest.mark.requirement("G-DES-02")
+def test_a_withdrawn_approval_stops_the_verification_the_queue_and_the_dispatch(
+    floor: Floor, drain: Callable[[], int]
+) -> None:
+    build = make_build(floor.staff, parameters=floor.parameters)
+    device = build.items.get().device
+    take_back(device, floor.staff)
+    with pytest.raises(TransitionRefused, match="was withdrawn") as refusal:
+        verify(build, floor.staff)
+    assert {reason.rule for reason in refusal.value.reasons} == {"G-DES-02"}
+    assert waits_for(devices().get(pk=device.pk)) == (
+        "A decision: the prescriber withdrew the approval of its design"
+    )
+    build, device = verified(floor)
+    take_back(device, floor.staff)
+    drain()
+    device.refresh_from_db()
+    waiting = Delivery.objects.get(handler="printing.queue_device", stream_id=str(device.pk))
+    assert (waiting.status, device.stage) == ("done", Stage.DESIGN_FROZEN)
+    with pytest.raises(TransitionRefused) as refusal:
+        floor.dispatch(build)
+    assert {reason.rule for reason in refusal.value.reasons} == {"G-DES-02"}
+    assert not PrintJob.objects.exists()
+
+
+@pytest.mark.requirement("G-DES-02")
+def test_a_withdrawn_approval_stops_the_start_and_frees_the_printer(
+    floor: Floor, drain: Callable[[], int]
+) -> None:
+    job = floor.dispatch()
+    device = floor.build.items.get().device
+    take_back(device, floor.staff)
+    with pytest.raises(TransitionRefused) as refusal:
+        start_job(job_id=job.pk, actor=floor.operator)
+    assert {reason.rule for reason in refusal.value.reasons} == {"G-DES-02"}
+    shown = check_transition(device, "start_build", floor.operator)
+    assert [result.gate for result in shown if not result.passed] == ["G-DES-02"]
+    drain()
+    job.refresh_from_db()
+    floor.build.refresh_from_db()
+    assert (job.state, floor.build.state) == (JobState.CANCELLED, BuildState.VERIFIED)
+
+
+@pytest.mark.requirement("G-DES-02")
+def test_what_a_machine_has_begun_is_recorded_and_goes_no_further(
+    floor: Floor, drain: Callable[[], int]
+) -> None:
+    job = floor.start()
+    device = floor.build.items.get().device
+    take_back(device, floor.staff)
+    floor.finish(job)
+    drain()
+    device.refresh_from_db()
+    assert device.stage == Stage.POST_PROCESSING
+    with pytest.raises(TransitionRefused) as refusal:
+        record_post_process_step(
+            device_id=device.pk,
+            step="wash",
+            values={"duration_min": 5},
+            actor=floor.staff[Role.PST].actor,
+            credentials=floor.staff[Role.PST].typed(),
+        )
+    assert {reason.rule for reason in refusal.value.reasons} == {"G-DES-02"}
+    assert not Delivery.objects.exclude(status="done").exists()

@@ -69,6 +69,7 @@ from printing.models import (
     PrintJob,
 )
 from printing.selectors.builds import items_content
+from printing.selectors.machines import machine_now
 from quality.catalog.plan import read_plan
 from quality.choices import AsFound, GaugeKind, GaugeStage
 from quality.models import Calibration, Gauge, Inspection
@@ -547,7 +548,7 @@ def _printed(staff: Staff, device: Device) -> None:
     lot, container = _lot(staff, device.material)
     build = _build(staff, device)
     printer = Printer.objects.create(
-        name=f"Resin {device.pk}", kind="simulated", serial=f"S{device.pk}", driver="simulated"
+        name=f"Resin {device.pk}", kind="simulated", serial=f"S{device.pk}", driver="simulated", firmware="1"
     )
     job = PrintJob.objects.create(build=build, printer=printer, container=container)
     for state in (JobState.STARTING, JobState.PRINTING, JobState.FINISHED):
@@ -556,6 +557,7 @@ def _printed(staff: Staff, device: Device) -> None:
     job.plate_cleared_at = timezone.now()
     job.ended_at = job.plate_cleared_at - PRINTED_AGO
     job.started_at = job.ended_at - timedelta(hours=3)
+    job.machine = machine_now(job)
     job.layers_done, job.file_digest_seen, job.plate_cleared_by = 400, build.plate_digest, staff[Role.OPR]
     job.save()
     dispatched = JobDispatched(

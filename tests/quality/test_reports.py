@@ -18,9 +18,10 @@ from mes.choices import Role
 from mes.eventlog.base import digest_of
 from mes.models import EventRecord
 from mes.services.artefacts import artefact_path
-from printing.models import PrintJob
+from printing.models import Printer, PrintJob
 from quality.models import Report
 from quality.reports.base import NOT_APPLICABLE, NOT_YET, REPORTS, record_bytes
+from quality.reports.making import machines
 from quality.reports.origin import prescription
 from quality.reports.page import page_of, text_of
 from quality.reports.pdf import AddressRefused, SignatureLeftOut, write_pdf
@@ -293,3 +294,16 @@ def test_what_was_asked_for_and_what_was_measured_have_names_of_their_own(releas
     measured = {row["name"]: row["value"] for row in cells_of(record, "F", "Measured on the surface")}
     assert asked == {"depth_mm": 10.0}
     assert measured == {"overall_depth_mm": 31.9999, "volume_ml": 2.8}
+
+
+@pytest.mark.requirement("G-PRN-05")
+def test_the_record_states_the_printer_as_it_was_when_the_job_was_started(staff: Staff) -> None:
+    device = make_built_device(staff)
+    job = PrintJob.objects.get(build__items__device=device)
+    (before,) = machines([job]).grids
+    Printer.objects.filter(pk=job.printer_id).update(
+        firmware="sim-9.9-beta", serial="other", calibrated_until="2099-12-28", qualified_until="2099-12-28"
+    )
+    assert machines([PrintJob.objects.get(pk=job.pk)]).grids == (before,)
+    (row,) = before.rows
+    assert dict(zip(before.columns, row, strict=True))["firmware"] == "1"

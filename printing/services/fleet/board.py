@@ -9,6 +9,7 @@ from typing import Any
 
 from printing.choices import OPEN_COMMANDS, RUNNING_JOBS, CommandKind, CommandState, JobState
 from printing.models import HOLDING, Printer, PrinterCommand, PrintJob
+from printing.selectors.jobs import stands_as_finished
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,15 @@ class CommandView:
 
 @dataclass(frozen=True)
 class PrinterView:
-    """A printer as the record has it. `expected`: the run that should be on it, None where none should."""
+    """A printer as the record has it. `expected`: the run that should be on it, None where none should. `finished`: the run
+    that stands as finished on it, until the plate is cleared or the machine was heard to say otherwise."""
 
     id: int
     code: str
     serial: str
     kind: str
     driver: str
-    firmware: str
+    reported: Mapping[str, Any]
     options: Mapping[str, Any] = field(compare=False)
     words: tuple[str, str, str, str] = ("unknown", "unknown", "unknown", "unknown")
     foreign_run: str = ""
@@ -42,6 +44,7 @@ class PrinterView:
     job_id: int | None = None
     job_state: JobState | None = None
     expected: str | None = None
+    finished: str | None = None
     command: CommandView | None = None
 
 
@@ -75,7 +78,7 @@ def _view(printer: Printer, job: PrintJob | None, command: CommandView | None) -
         serial=printer.serial,
         kind=printer.kind,
         driver=printer.driver,
-        firmware=printer.firmware,
+        reported=printer.reported,
         options=printer.connection,
         words=(printer.link, printer.machine, printer.run, printer.operation),
         foreign_run=printer.foreign_run,
@@ -83,5 +86,6 @@ def _view(printer: Printer, job: PrintJob | None, command: CommandView | None) -
         job_id=job.pk if job else None,
         job_state=JobState(job.state) if job else None,
         expected=str(job.claim) if job and job.state in RUNNING_JOBS else None,
+        finished=str(job.claim) if job and stands_as_finished(job) else None,
         command=command,
     )

@@ -23,6 +23,7 @@ from printing.drivers.base import (
     Ack,
     BuildFile,
     Finding,
+    Identity,
     Outcome,
     PrinterDriver,
     PrinterUnreachable,
@@ -38,6 +39,7 @@ from printing.services.commands import (
 )
 from printing.services.fleet.board import CommandView, PrinterView
 from printing.services.fleet.connections import connection
+from printing.services.fleet.identity import record_identity
 from printing.services.fleet.words import (
     FLEET,
     Word,
@@ -100,7 +102,6 @@ class Session:
         self._vanished = 0
         self._counter = 0
         self._late = True
-        self._firmware = ""
 
     async def run(self) -> None:
         pause = self._pace.back_off_s
@@ -129,12 +130,24 @@ class Session:
             # `asyncio.timeout`, never `wait_for`: that one may lose a cancellation that comes with the result.
             async with self._tools.connecting, asyncio.timeout(self._pace.answer_s):
                 identity = await driver.connect()
-            self._firmware, self._late, self._vanished = identity.firmware, True, 0
+            self._late, self._vanished = True, 0
+            await self._identified(identity)
             while view := self._tools.view(self._id):
                 await self.look(driver, view)
                 await self._rest()
         finally:
             await driver.close()
+
+    async def _identified(self, identity: Identity) -> str:
+        """Have it written who the machine says it is; why nothing is started on it, else ""."""
+        record = partial(
+            record_identity,
+            printer_id=self._id,
+            identity=identity,
+            epoch=self._tools.epoch,
+            actor=FLEET,
+        )
+        return await self._tools.database(record)
 
     async def _rest(self) -> None:
         self.wake.clear()
@@ -166,7 +179,7 @@ class Session:
         return {"since": plain(heard), "until": plain(now), "within_limit": now - heard <= self._pace.gap}
 
     def _word(self, snapshot: Snapshot, view: PrinterView, outage: dict[str, Any] | None) -> Word:
-        word = word_of(snapshot, view.expected, firmware=self._firmware, late=self._late, outage=outage)
+        word = word_of(snapshot, view.expected, late=self._late, finished=view.finished, outage=outage)
         self._vanished = self._vanished + 1 if word.finding == Finding.VANISHED else 0
         # One reading without a trace may be a reading in between; two are not.
         return _unclear(word) if self._vanished == 1 else word
@@ -253,9 +266,14 @@ class Session:
             await self._wait_for_effect(command)
 
     async def _ready(self, driver: PrinterDriver, command: CommandView) -> bool:
-        """For a start: the machine holds our file, and says so with our digest."""
+        """For a start: the machine is the registered one, holds our file, and says so with our digest."""
         if command.kind != CommandKind.START:
             return True
+        async with asyncio.timeout(self._pace.answer_s):
+            identity = await driver.identify()
+        if against := await self._identified(identity):
+            await self._withdraw(command, against)
+            return False
         try:
             # Hashing a large file takes seconds: in a thread, as every call that waits.
             path = await self._tools.database(partial(intact_path, command.file))

@@ -27,13 +27,21 @@ from printing.drivers.base import Finding, RunSeen, Snapshot, reconcile
 from printing.events import ForeignRunSeen, PrinterStateChanged, TelemetryLost
 from printing.live import tell_after_commit
 from printing.models import HOLDING, Printer, PrinterCommand, PrinterContact, PrintJob
-from printing.selectors.jobs import open_command
+from printing.selectors.jobs import open_command, stands_as_finished
 from printing.services.commands import confirm, locked_job, note
 from printing.services.fleet.board import PrinterView
 from printing.services.fleet.lease import require_lease
 from printing.services.holds import hold_for_foreign_run
 from printing.services.moves import locked, write
-from printing.services.outcomes import Ending, end_job, lose_job, pause_seen, resume_seen, run_job
+from printing.services.outcomes import (
+    Ending,
+    contradict_job,
+    end_job,
+    lose_job,
+    pause_seen,
+    resume_seen,
+    run_job,
+)
 
 FLEET = Actor.system("fleet")
 ENDINGS = {
@@ -58,6 +66,7 @@ EFFECTS: dict[CommandKind, frozenset[Finding]] = {
 class Word:
     """One thing a printer said, or that it says nothing. `expected`: the run it was compared with.
 
+    contradicts: the print that stands as finished, as the machine tells otherwise of it.
     late: the first thing heard after a silence; outage: that silence as an entry of a job's `gaps`.
     """
 
@@ -69,7 +78,7 @@ class Word:
     finding: Finding = Finding.UNCLEAR
     seen: RunSeen | None = None
     expected: str | None = None
-    firmware: str = ""
+    contradicts: RunSeen | None = None
     late: bool = False
     outage: Mapping[str, Any] | None = None
 
@@ -86,8 +95,8 @@ def word_of(
     snapshot: Snapshot,
     expected: str | None,
     *,
-    firmware: str,
     late: bool,
+    finished: str | None = None,
     outage: Mapping[str, Any] | None = None,
 ) -> Word:
     """A reading, compared with the run that should be there."""
@@ -104,10 +113,18 @@ def word_of(
         finding=finding,
         seen=seen,
         expected=expected,
-        firmware=firmware,
+        contradicts=_contradiction(snapshot, finished),
         late=late,
         outage=outage,
     )
+
+
+def _contradiction(snapshot: Snapshot, finished: str | None) -> RunSeen | None:
+    """What the machine says of a run that stands as finished, where it says that it is not."""
+    if finished is None or snapshot.link != Link.UP:
+        return None
+    told = (seen for seen in (snapshot.current, snapshot.last) if seen and seen.run == finished)
+    return next((seen for seen in told if seen.state not in (Run.FINISHED, Run.NONE, Run.UNKNOWN)), None)
 
 
 def action_of(state: JobState, finding: Finding, *, start_open: bool) -> Finding | None:
@@ -137,7 +154,7 @@ def says_something_new(view: PrinterView, word: Word) -> bool:
     """Whether the record must change. Asked of every reading, so a change that could not be written is tried again."""
     if word.axes != view.words or word.foreign_run != view.foreign_run:
         return True
-    if word.firmware and word.firmware != view.firmware:
+    if word.contradicts and word.contradicts.run == view.finished:
         return True
     command = view.command
     sent = command is not None and command.state in (CommandState.SENT, CommandState.ACKNOWLEDGED)
@@ -168,6 +185,9 @@ def record_fleet_word(*, printer_id: int, word: Word, epoch: int, actor: Actor =
         _say_state(printer, word, actor)
     if job and job.state in RUNNING_JOBS and word.expected == str(job.claim):
         _move_job(job, command, word, actor)
+    against = word.contradicts
+    if job and against and against.run == str(job.claim) and stands_as_finished(job):
+        contradict_job(job, against.state, against.layer, actor)
     if job and command and command.job_id == job.pk:
         _confirm_seen(job, command, word, actor)
 
@@ -186,8 +206,6 @@ def _write_state(printer: Printer, word: Word, actor: Actor) -> None:
     if word.axes != before:
         changes = dict(zip(("link", "machine", "run", "operation"), word.axes, strict=True))
         changes["operation_since"] = timezone.now()
-    if word.firmware and word.firmware != printer.firmware:
-        changes["firmware"] = word.firmware
     if changes:
         write(printer, **changes)
         _say_state(printer, word, actor)
