@@ -13,7 +13,7 @@ from devices.services.orders import need_by_fault, prescription_content, standin
 from mes.choices import Role
 from mes.lifecycle import Verdict, blocked, gate, passed
 from mes.selectors import people_with
-from mes.services.signatures import stands_for
+from mes.standing import stands_for
 
 FREEZE = "device.freeze_design"
 

@@ -106,7 +106,9 @@ def person_page(request: HttpRequest, number: int) -> HttpResponse:
         "person": person,
         "held": [(held, offered(request, "grant", held.grant)) for held in held_by(person, now)],
         "allowed": [one for one in PERMISSIONS.values() if roles & one.roles],
-        "trainings": person.trainings.select_related("revision__document", "trainer").order_by("-pk")[:50],
+        "trainings": person.trainings.select_related(
+            "revision__document", "trainer", "signature__withdrawal"
+        ).order_by("-pk")[:50],
         "manager": manager_of(person),
         "actions": offered(request, "person", person),
     }

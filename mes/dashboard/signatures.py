@@ -34,8 +34,8 @@ from mes.services.signing_handwritten import (
     upload_handwritten,
     verify_handwritten,
 )
-from mes.services.signing_seal import verify_signature
 from mes.services.signing_withdrawal import can_be_withdrawn, withdraw_signature, withdrawal_content
+from mes.signing_seal import verify_signature
 
 PER_PAGE = 100
 

@@ -14,7 +14,8 @@ from mes.events import RoleGranted, RoleProposed, RoleReviewed, RoleRevoked
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Reason
 from mes.models import Person, RoleGrant
 from mes.permissions import ADMINISTRATION, PRODUCTION, require
-from mes.services.signatures import WHEN_SIGNED, Credentials, sign
+from mes.services.signatures import Credentials, sign
+from mes.standing import WHEN_SIGNED
 
 
 @unit_of_work

@@ -13,8 +13,9 @@ from mes.events import SignatureWithdrawn
 from mes.exceptions import Conflict, InvalidInput
 from mes.models import Signature, SignatureWithdrawal
 from mes.permissions import require
-from mes.services.signatures import Credentials, is_withdrawn, sign
-from mes.services.signing_seal import hash_of
+from mes.services.signatures import Credentials, sign
+from mes.signing_seal import hash_of
+from mes.standing import is_withdrawn
 from mes.tables import ROOTS
 
 LASTING = frozenset({Meaning.WITHDRAWN, Meaning.ACCEPTED})

@@ -26,8 +26,8 @@ from mes.models import Signature
 from mes.permissions import PERMISSIONS
 from mes.services.holds import held_by
 from mes.services.retention import keeping_of
-from mes.services.signatures import is_withdrawn
-from mes.services.signing_seal import Standing, verify_signature
+from mes.signing_seal import Standing, verify_signature
+from mes.standing import is_withdrawn
 
 register = template.Library()
 

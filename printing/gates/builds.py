@@ -13,7 +13,7 @@ from mes.eventlog.base import Actor, digest_of
 from mes.lifecycle import Verdict, blocked, gate, passed
 from mes.models import Artefact
 from mes.services.artefacts import require_intact
-from mes.services.signatures import stands_for
+from mes.standing import stands_for
 from printing.choices import BuildState, ParametersState
 from printing.gates.base import (
     DISPATCH,

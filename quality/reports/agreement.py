@@ -17,7 +17,7 @@ from mes.eventlog.base import Actor, digest_of
 from mes.eventlog.changecheck import changes_at_fault
 from mes.models import Artefact, EventRecord, Signature
 from mes.selectors import stream_of
-from mes.services.signing_seal import integrity_of
+from mes.signing_seal import integrity_of
 from mes.tables import ROOTS, TABLES
 from printing.models import Consumption, MaterialLot
 from printing.selectors.builds import items_content

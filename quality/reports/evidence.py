@@ -12,8 +12,8 @@ from devices.services.designs import approval_content, design_content
 from devices.services.orders import APPROVERS, prescription_content, standing_approvals
 from devices.services.segmentations import segmentation_content
 from mes.models import Signature
-from mes.services.signatures import is_withdrawn, stands_for
-from mes.services.signing_seal import Standing, integrity_of
+from mes.signing_seal import Standing, integrity_of
+from mes.standing import is_withdrawn, stands_for
 from printing.choices import BuildState
 from quality.reports.units import ACCEPTED, passed_inspections, units_that_are
 from quality.selectors.making import inspections_of, latest_steps

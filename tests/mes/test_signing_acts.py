@@ -15,12 +15,13 @@ from mes.eventlog.unit import unit_of_work
 from mes.exceptions import Conflict, ContentChanged, InvalidInput, NotPermitted, Refused, SignatureRefused
 from mes.models import Account, EventRecord, HandwrittenSignature, Person, Signature
 from mes.services.artefacts import artefact_path
-from mes.services.signatures import Credentials, content_digest, sign, stands_for
+from mes.services.signatures import Credentials, content_digest, sign
 from mes.services.signing_batch import Deed, sign_together
 from mes.services.signing_handwritten import store_scan, upload_handwritten, verify_handwritten
 from mes.services.signing_policy import DECIDED_ALONE
 from mes.services.signing_series import SeriesContext
 from mes.services.signing_withdrawal import withdraw_signature
+from mes.standing import stands_for
 from mes.terminals import Terminal
 from tests.mes.makers import make_person, make_signer
 
