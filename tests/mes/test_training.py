@@ -17,6 +17,7 @@ from mes.exceptions import Conflict, InvalidInput, NotPermitted
 from mes.models import DocumentRevision, EventRecord, Person, TrainingRecord
 from mes.permissions import can, require
 from mes.services.signatures import Credentials
+from mes.services.signing_withdrawal import withdraw_signature
 from mes.services.training import (
     approve_document,
     draft_document,
@@ -25,7 +26,6 @@ from mes.services.training import (
     require_training,
     withdraw_document,
 )
-from mes.services.signing_withdrawal import withdraw_signature
 from mes.standing import signatures_out_of_place
 from mes.training import revision_in_force
 from tests.mes.makers import make_person, make_signer, person_of
