@@ -85,7 +85,6 @@ class AuditReview(models.Model):
     class Meta:
         db_table = "mes_audit_review"
         constraints = [
-            models.UniqueConstraint(fields=["reviewer", "first_leaf"], name="audit_review_once"),
             models.CheckConstraint(
                 condition=models.Q(tree_size__gt=models.F("first_leaf")), name="audit_review_of_something"
             ),

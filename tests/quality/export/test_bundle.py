@@ -132,6 +132,7 @@ def test_who_qualified_the_printer_by_signature_stands_in_the_bundle(
 def _withdrawn(device: Device) -> list[int]:
     """What the inspector and whoever approved the material take back lawfully: no alteration of the record (ES-18)."""
     verdict, approval = device.inspections.get().verdict.signature, device.material.approval
+    assert approval is not None
     for signature in (verdict, approval):
         withdraw_signature(
             signature_id=signature.pk,
