@@ -45,11 +45,11 @@ def unreviewed(person_id: int | None, tree_size: int | None = None) -> Span:
 def _reviewed_until(person_id: int | None) -> int:
     """Up to which leaf a person has read everything: a review whose signature was withdrawn leaves its events unread."""
     until = 0
-    rows = AuditReview.objects.filter(reviewer=person_id).order_by("tree_size")
+    rows = AuditReview.objects.filter(reviewer=person_id).order_by("first_leaf")
     for row in not_withdrawn(rows, "signature"):
         if row.first_leaf > until:
             break
-        until = row.tree_size
+        until = max(until, row.tree_size)
     return until
 
 
