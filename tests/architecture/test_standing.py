@@ -28,9 +28,8 @@ from mes.services import (
 )
 from mes.tables import TABLES
 from printing.gates import base, builds, printers
-from quality.gates import making, packing, release
+from quality.gates import packing, release
 from quality.reports import evidence
-from quality.selectors import making as made
 from quality.services import gauges, nonconformance
 
 ASKED: dict[str, Callable[..., Any]] = {
@@ -99,10 +98,3 @@ def test_every_signature_that_a_row_carries_is_asked_whether_it_stands() -> None
 def test_every_row_that_carries_a_signature_says_what_that_is_about() -> None:
     silent = [label for label, table, column in columns() if column not in TABLES[table].signed]
     assert silent == ["mes.SignatureWithdrawal.withdrawn"]
-
-
-@pytest.mark.requirement("ES-18")
-def test_nothing_made_is_passed_over_once_its_signature_is_taken_back() -> None:
-    """What is left out by a withdrawal outside of a unit is asked for by name."""
-    for asks in (made.next_step, made.unanswered, making.nothing_it_stands_on_is_held, training.counts):
-        assert re.search(r"withdraw|carries\(", inspect.getsource(asks)), asks
