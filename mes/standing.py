@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from django.db.models import Model, QuerySet
@@ -135,13 +136,10 @@ class _Reader:
     def _differing(
         self, content: Mapping[str, Any], row: Mapping[str, Any], signed_at: datetime
     ) -> Iterator[str]:
-        told = {**content, **(content.get("details") or {})}
+        told = {**content, **content["details"]} if content.get("details") else content
         yield from (name for name, value in self.signed.fixed.items() if told.get(name) != value)
-        asked = {
-            **self.signed.says,
-            **{name: said for name, said in self.signed.later.items() if name in told},
-        }
-        for name, said in asked.items():
+        later = ((name, said) for name, said in self.signed.later.items() if name in told)
+        for name, said in chain(self.signed.says.items(), later):
             value = _value(said, row)
             if name.endswith("[]"):
                 name = name.removesuffix("[]")
