@@ -101,7 +101,7 @@ def approve_role(*, grant_id: int, actor: Actor, credentials: Credentials) -> Ro
     require_carried(
         grant,
         "first_approval",
-        text="The first approval of this role was withdrawn: two people give one.",
+        text="The first approval was withdrawn, or was given for something else than this role is now: two people give one.",
         cure="Revoke the proposal, and propose the role again.",
     )
     _refuse_mixture(grant.person, Role(grant.role))
