@@ -25,6 +25,7 @@ from mes.models import (
     Reproofing,
     RoleGrant,
     Signature,
+    SignatureWithdrawal,
     SigningRight,
 )
 from mes.models.eventlog import DeliveryStatus
@@ -69,10 +70,13 @@ OPENS = {
 
 
 def standing(now: datetime | None = None) -> Q:
-    """Grants that count at a moment: approved, begun, neither over nor revoked."""
+    """Grants that count at a moment: approved by two who have not taken it back, begun, neither over nor revoked."""
     moment = now or timezone.now()
     still = Q(valid_until=None) | Q(valid_until__gt=moment)
-    return Q(approved=True, revoked=False, valid_from__lte=moment) & still
+    withdrawn = SignatureWithdrawal.objects.filter(
+        Q(withdrawn=OuterRef("first_approval")) | Q(withdrawn=OuterRef("second_approval"))
+    )
+    return Q(~Exists(withdrawn), approved=True, revoked=False, valid_from__lte=moment) & still
 
 
 def grants_of(person: Person, now: datetime | None = None) -> QuerySet[RoleGrant]:
@@ -138,7 +142,7 @@ def handwritten_of(root: Model) -> QuerySet[HandwrittenSignature]:
     """Papers signed by hand about a root, oldest first, with who verified them."""
     kind, key = stream_of(root)
     rows = HandwrittenSignature.objects.filter(subject_type=kind, subject_id=key)
-    return rows.select_related("verification").order_by("pk")
+    return rows.select_related("verification__withdrawal").order_by("pk")
 
 
 def dead_deliveries() -> QuerySet[Delivery]:

@@ -40,6 +40,33 @@ class StageGuard:
     pairs: Pairs
 
 
+ANY = "*"
+"""A signature about a record of whichever kind: what it says names it."""
+Said = str | tuple[Callable[..., object], *tuple[str, ...]]
+"""A path from a row to a value, or a function and the paths to what it is called with."""
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What the signature in a column is about: which record, with which meaning, by whom, and what it says of the row.
+
+    root, key: the record that was signed, and the foreign keys that lead from the row to it; without them the row itself. A record of `ANY` kind has its key alone.
+    by: the path to who signed, as the row has it.  fixed: values of the signed content that are always the same.
+    says: by name in the signed content (`details` of a move among them), the value that the row has; a name that ends with
+    `[]` is a list that holds it.  later: the same, where the content has the name at all.  text: the column that keeps the
+    signed content itself.
+    """
+
+    meanings: tuple[str, ...]
+    root: str = ""
+    key: str = "pk"
+    by: str = ""
+    fixed: Mapping[str, object] = field(default_factory=dict)
+    says: Mapping[str, Said] = field(default_factory=dict)
+    later: Mapping[str, Said] = field(default_factory=dict)
+    text: str = ""
+
+
 @dataclass(frozen=True)
 class Table:
     name: str
@@ -55,6 +82,7 @@ class Table:
     without_event: str = ""
     given: tuple[str, ...] = ()
     spoken: Mapping[str, str] = field(default_factory=dict)
+    signed: Mapping[str, Signed] = field(default_factory=dict)
 
     @property
     def has_history(self) -> bool:
@@ -142,6 +170,7 @@ def table(
     without_event: str = "",
     given: tuple[str, ...] = (),
     spoken: Mapping[str, str] | None = None,
+    signed: Mapping[str, Signed] | None = None,
 ) -> Callable[[M], M]:
     """Class decorator of every model: says what its table is. A root names its stream type and digest schemas.
 
@@ -151,7 +180,8 @@ def table(
     transaction that publishes nothing. `given` names the columns that the database alone fills: nobody may insert a value of
     their own. `spoken` names the roots whose events speak for rows that are no roots, each with the foreign keys that lead
     from the row to it (`inspection__device`), or with nothing where any stream of that root does. A root that has one
-    besides may change in every column: only its own events tell its digest.
+    besides may change in every column: only its own events tell its digest. `signed` says of each column that carries a
+    signature what that is about: `manage.py verify` holds every row to it (ES-09).
     """
     if bool(root) != bool(digest):
         raise RegistrationError("a root has a digest schema, and nothing else has one")
@@ -162,6 +192,7 @@ def table(
         declared = Table(
             model._meta.db_table, kind, model, root, dict(digest or {}), stage, secret, beside, digested, no_history,
             without_event, given, dict(spoken or {}),
+            dict(signed or {}),
         )  # fmt: skip
         TABLES.add(declared.name, declared)
         if root:

@@ -15,6 +15,7 @@ from mes.choices import DocumentStage, TrainingResult
 from mes.events import InstructionsFollowed
 from mes.exceptions import Reason
 from mes.models import ControlledDocument, Curriculum, DocumentRevision, TrainingRecord
+from mes.standing import carries, is_withdrawn
 
 RULE = "G-OPR-01"
 IN_FORCE_ONCE = (DocumentStage.APPROVED, DocumentStage.WITHDRAWN)
@@ -67,11 +68,15 @@ def required_of(documents: Sequence[ControlledDocument], now: datetime) -> tuple
 
 
 def _required(document: ControlledDocument, newest_first: list[DocumentRevision]) -> Required:
-    current = newest_first[0] if newest_first else None
-    if current is not None and current.stage == DocumentStage.WITHDRAWN:
-        current = None
+    current = newest_first[0] if newest_first and _holds(newest_first[0]) else None
     before = newest_first[1] if current is not None and len(newest_first) > 1 else None
-    return Required(document, current, before if before and before.stage == DocumentStage.APPROVED else None)
+    return Required(document, current, before if before and _holds(before) else None)
+
+
+def _holds(revision: DocumentRevision) -> bool:
+    """Approved, and neither the revision nor the signature of its approval withdrawn. None takes its place by itself (K-14)."""
+    signed = revision.approval is not None and not is_withdrawn(revision.approval)
+    return revision.stage == DocumentStage.APPROVED and signed
 
 
 def revisions_until(
@@ -81,7 +86,7 @@ def revisions_until(
     found: dict[int, list[DocumentRevision]] = {}
     rows = DocumentRevision.objects.filter(
         document__in=documents, stage__in=IN_FORCE_ONCE, effective_from__lte=moment
-    ).select_related("document")
+    ).select_related("document", "approval__withdrawal")
     for row in rows.order_by("document_id", "-effective_from", "-pk"):
         found.setdefault(row.document_id, []).append(row)
     return found
@@ -121,23 +126,24 @@ def competence(person_id: int, action: str, now: datetime) -> Competence:
 
 def _newest_records(person_id: int, revisions: Sequence[DocumentRevision]) -> dict[int, TrainingRecord]:
     rows = TrainingRecord.objects.filter(person_id=person_id, revision__in=revisions).order_by("pk")
+    rows = rows.select_related("signature__withdrawal")
     return {row.revision_id: row for row in rows}
 
 
 def _judged(one: Required, newest: dict[int, TrainingRecord], now: datetime) -> TrainingRecord | Reason:
-    if one.in_force is None:
+    if one.in_force is None or not carries(one.in_force, "approval"):
         text = f"{one.document.number} has no revision in force."
         return Reason(text, "Ask a quality reviewer to approve one.", RULE)
     found = [newest[rev.pk] for rev in one.accepted(now) if rev.pk in newest]
-    counting = [record for record in found if counts(record, now)]
+    counting = [record for record in found if counts(record, now) and carries(record, "signature")]
     if counting:
         return counting[0]
     return _lack(one.in_force, found[0] if found else None)
 
 
 def counts(record: TrainingRecord, now: datetime) -> bool:
-    """Passed, and neither before it was given nor after it expired."""
-    if record.result != TrainingResult.PASSED or now < record.trained_at:
+    """Passed, neither before it was given nor after it expired, and the trainer has not taken the signature back."""
+    if record.result != TrainingResult.PASSED or now < record.trained_at or is_withdrawn(record.signature):
         return False
     return record.expires_at is None or now < record.expires_at
 
@@ -151,6 +157,8 @@ def _lack(revision: DocumentRevision, record: TrainingRecord | None) -> Reason:
         return Reason(f"Not trained on {revision}, {title}, which is in force.", cure, RULE)
     if record.result != TrainingResult.PASSED:
         return Reason(f"The training on {revision}, {title}, was not passed.", cure, RULE)
+    if not carries(record, "signature"):
+        return Reason(f"No trainer's signature stands for the training on {revision}, {title}.", cure, RULE)
     return Reason(f"The training on {revision}, {title}, expired.", cure, RULE)
 
 

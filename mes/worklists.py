@@ -5,7 +5,7 @@ Here and not beside the pages, so that every list is known once the apps are rea
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -81,7 +81,7 @@ def disposals_to_decide() -> QuerySet[Disposal]:
 
 @worklist("mes.confirm_drill", "Confirm a restore drill", Role.SYS, Role.REC, Role.QAR, shown=_drill_link)
 def drills_to_confirm() -> QuerySet[RestoreDrill]:
-    return RestoreDrill.objects.filter(confirmation=None)
+    return RestoreDrill.objects.filter(Q(confirmation=None) | Q(confirmation__withdrawal__isnull=False))
 
 
 def _document_link(revision: DocumentRevision) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from mes.eventlog.base import Actor
 from mes.exceptions import Reason
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.services.artefacts import store
-from mes.services.signatures import stands_for
+from mes.standing import stands_for
 
 FREEZE = "device.freeze_design"
 SIDE_EVIDENCE = (

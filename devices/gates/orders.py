@@ -8,12 +8,12 @@ from django.utils import timezone
 
 from devices.catalog.base import covers
 from devices.choices import DefinitionStatus
-from devices.models import Device, Order
+from devices.models import Device, DeviceMaster, Material, Order
 from devices.services.orders import need_by_fault, prescription_content, standing_approvals
 from mes.choices import Role
 from mes.lifecycle import Verdict, blocked, gate, passed
 from mes.selectors import people_with
-from mes.services.signatures import stands_for
+from mes.standing import carries, stands_for
 
 FREEZE = "device.freeze_design"
 
@@ -64,6 +64,21 @@ def need_by_feasible(order: Order, **_: Any) -> Verdict:
     if fault := need_by_fault(order.need_by):
         return blocked(fault, cure="Write a new order with another date.", need_by=str(order.need_by))
     return passed(need_by=str(order.need_by), today=str(timezone.localdate()))
+
+
+@gate("G-SIG-01", "order.submit", "order.accept", FREEZE)
+def definitions_stand(subject: Order | Device, **_: Any) -> Verdict:
+    """The approvals of the device master and of the material stand."""
+    master, material = subject.master, subject.material
+    rows: dict[str, DeviceMaster | Material] = {str(master): master, material.code: material}
+    gone = [name for name, row in rows.items() if not carries(row, "approval")]
+    if gone:
+        return blocked(
+            f"No approval stands for {' and '.join(gone)}.",
+            cure="Have it approved again, or write a new order for one that is approved.",
+            gone=gone,
+        )
+    return passed(signatures={name: row.approval_id for name, row in rows.items()})
 
 
 @gate("G-MAT-07", "order.accept", FREEZE)

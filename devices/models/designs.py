@@ -8,12 +8,24 @@ from django.db.models.functions import Now
 from devices.choices import DESIGN_PAIRS, DesignStatus
 from devices.models.devices import Device
 from devices.models.segmentations import Segmentation
+from mes.choices import Meaning
 from mes.models import Artefact, Person, Signature
-from mes.tables import StageGuard, table
+from mes.tables import Signed, StageGuard, table
+
+DESIGN = {"revision": "revision", "mesh": "mesh_id", "values": "values", "measures": "measures"}
+"""What is signed of a design."""
 
 
 @table(
-    "working", stage=StageGuard("status", ("requested",), DESIGN_PAIRS), spoken={"devices.device": "device"}
+    "working",
+    stage=StageGuard("status", ("requested",), DESIGN_PAIRS),
+    spoken={"devices.device": "device"},
+    signed={
+        "review": Signed(
+            (Meaning.REVIEWED,), root="devices.device", key="device_id", by="reviewer_id", says=DESIGN
+        ),
+        "approval": Signed((Meaning.DESIGN_APPROVED,), root="devices.device", key="device_id", says=DESIGN),
+    },
 )
 class Design(models.Model):
     """One revision of a device's design.

@@ -6,8 +6,9 @@ from django.db import models
 from django.db.models.functions import Now
 
 from devices.choices import DEFINITION_PAIRS, DefinitionStatus, DeviceField, IntendedUse, TrackedAs
+from mes.choices import Meaning
 from mes.models import Person, Signature
-from mes.tables import StageGuard, table
+from mes.tables import Signed, StageGuard, table
 
 FIRST_SPECIFICATION = (
     "code",
@@ -40,6 +41,14 @@ APPROVAL = ("status", "author_id", "approval_id")
         3: (*SPECIFICATION, *APPROVAL, "effective_at"),
     },
     stage=StageGuard("status", ("draft",), DEFINITION_PAIRS),
+    signed={
+        "approval": Signed(
+            (Meaning.APPROVED,),
+            fixed={"record": "device master"},
+            says={name: name for name in FIRST_SPECIFICATION},
+            later={name: name for name in SPECIFICATION},
+        )
+    },
 )
 class DeviceMaster(models.Model):
     """One revision of a device type.

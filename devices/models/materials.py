@@ -6,8 +6,9 @@ from django.db import models
 from django.db.models.functions import Now
 
 from devices.choices import DEFINITION_PAIRS, DefinitionStatus
+from mes.choices import Meaning
 from mes.models import Person, Signature
-from mes.tables import StageGuard, table
+from mes.tables import Signed, StageGuard, table
 
 FIELDS = (
     "code",
@@ -27,6 +28,24 @@ FIELDS = (
     root="devices.material",
     digest={1: FIELDS, 2: (*FIELDS, "required_results")},
     stage=StageGuard("status", ("draft", "effective"), DEFINITION_PAIRS),
+    signed={
+        "approval": Signed(
+            (Meaning.APPROVED,),
+            fixed={"record": "material specification"},
+            says={
+                name: name
+                for name in (
+                    "code",
+                    "name",
+                    "process",
+                    "minimum_wall_mm",
+                    "density_g_per_ml",
+                    "contact_category",
+                )
+            },
+            later={"required_results": "required_results"},
+        )
+    },
 )
 class Material(models.Model):
     """A specified material with the process it is qualified for and the thinnest wall that process can make.

@@ -8,8 +8,9 @@ from django.db.models.functions import Now
 from devices.choices import ORDER_PAIRS, OrderStage, Side
 from devices.models.masters import DeviceMaster
 from devices.models.materials import Material
+from mes.choices import Meaning
 from mes.models import Patient, Person, Signature
-from mes.tables import StageGuard, table
+from mes.tables import Signed, StageGuard, table
 
 FIELDS = (
     "patient_id",
@@ -32,6 +33,20 @@ FIELDS = (
     root="devices.order",
     digest={1: FIELDS},
     stage=StageGuard("stage", ("draft",), ORDER_PAIRS),
+    signed={
+        "prescription": Signed(
+            (Meaning.PRESCRIBED,),
+            by="prescriber_id",
+            fixed={"record": "order"},
+            says={
+                "patient": "patient__token",
+                "prescriber": "prescriber_id",
+                "side": "side",
+                "quantity": "quantity",
+                "characteristics": "characteristics",
+            },
+        )
+    },
 )
 class Order(models.Model):
     """A prescriber's request for a device for one patient.

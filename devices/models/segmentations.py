@@ -8,14 +8,30 @@ from django.db.models.functions import Now
 from devices.choices import SEGMENTATION_PAIRS, SegmentationStatus
 from devices.models.devices import Device
 from devices.models.studies import Study
+from mes.choices import Meaning
 from mes.models import Artefact, Person, Signature
-from mes.tables import StageGuard, table
+from mes.tables import Signed, StageGuard, table
 
 
 @table(
     "working",
     stage=StageGuard("status", ("recorded",), SEGMENTATION_PAIRS),
     spoken={"devices.device": "device"},
+    signed={
+        "approval": Signed(
+            (Meaning.APPROVED,),
+            root="devices.device",
+            key="device_id",
+            by="reviewer_id",
+            fixed={"record": "segmentation"},
+            says={
+                "mask": "mask_id",
+                "surface": "surface_id",
+                "volume_ml": "volume_ml",
+                "parameters": "parameters",
+            },
+        )
+    },
 )
 class Segmentation(models.Model):
     """A mask and its surface mesh with the tool and parameters that made them. LPS mm, volumes in mL.

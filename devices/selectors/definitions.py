@@ -10,6 +10,7 @@ from devices.choices import (
     DefinitionStatus,
 )
 from devices.models import Design, Device, DeviceMaster, Material
+from mes.standing import not_withdrawn
 
 
 def masters() -> QuerySet[DeviceMaster]:
@@ -17,11 +18,17 @@ def masters() -> QuerySet[DeviceMaster]:
 
 
 def effective_master(code: str) -> DeviceMaster | None:
-    return DeviceMaster.objects.filter(code=code, status=DefinitionStatus.EFFECTIVE).first()
+    """The revision that is approved, and whose approval nobody has withdrawn."""
+    rows = DeviceMaster.objects.filter(code=code, status=DefinitionStatus.EFFECTIVE)
+    found: DeviceMaster | None = not_withdrawn(rows, "approval").first()
+    return found
 
 
 def effective_material(code: str) -> Material | None:
-    return Material.objects.filter(code=code, status=DefinitionStatus.EFFECTIVE).first()
+    """The material, where it is approved and nobody has withdrawn the approval."""
+    rows = Material.objects.filter(code=code, status=DefinitionStatus.EFFECTIVE)
+    found: Material | None = not_withdrawn(rows, "approval").first()
+    return found
 
 
 def next_master_revision(code: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from devices.catalog.base import (
@@ -39,6 +40,7 @@ from mes.lifecycle import ask_gates, refuse_blocked
 from mes.limits import is_number
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
+from mes.standing import carries
 
 RESULTS_RULE = "G-MAT-03"
 MATERIAL_FACTS = ("code", "name", "process", "minimum_wall_mm", "density_g_per_ml", "contact_category")
@@ -76,7 +78,7 @@ def specify_material(*, material_id: int, actor: Actor, credentials: Credentials
     if material is None:
         raise InvalidInput("There is no such material.")
     require(actor, "devices.specify_material", material)
-    _refuse_not_draft(material.status, material.code)
+    _refuse_approved(material, material.code)
     signature = sign(
         subject=material,
         content=material_content(material),
@@ -116,7 +118,7 @@ def publish_master(*, master_id: int, actor: Actor, credentials: Credentials) ->
     if master is None:
         raise InvalidInput("There is no such device master.")
     require(actor, "devices.publish_master", master)
-    _refuse_not_draft(master.status, str(master))
+    _refuse_approved(master, str(master))
     _refuse_unusable(master)
     refuse_blocked(ask_gates("master.publish", master, actor=actor))
     signature = sign(
@@ -142,7 +144,7 @@ def publish_master(*, master_id: int, actor: Actor, credentials: Credentials) ->
 
 def _supersede(master: DeviceMaster, actor: Actor) -> None:
     effective = DeviceMaster.objects.select_for_update().filter(
-        code=master.code, status=DefinitionStatus.EFFECTIVE
+        ~Q(pk=master.pk), code=master.code, status=DefinitionStatus.EFFECTIVE
     )
     for older in effective:
         older.status = DefinitionStatus.SUPERSEDED
@@ -169,10 +171,12 @@ def _master(code: str) -> MasterDefinition:
     return found
 
 
-def _refuse_not_draft(status: str, name: str) -> None:
-    if status != DefinitionStatus.DRAFT:
+def _refuse_approved(row: Material | DeviceMaster, name: str) -> None:
+    """A draft is approved, and so is again what lost its approval to a withdrawal."""
+    lost = row.status == DefinitionStatus.EFFECTIVE and not carries(row, "approval")
+    if row.status != DefinitionStatus.DRAFT and not lost:
         raise TransitionRefused(
-            f"{name} is {DefinitionStatus(status).label.lower()} already.",
+            f"{name} is {DefinitionStatus(row.status).label.lower()} already.",
             cure="Draft a new one.",
             rule="K-06",
         )

@@ -37,7 +37,8 @@ from mes.eventlog.unit import unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Reason, TransitionRefused
 from mes.lifecycle import ask_gates, refuse_blocked
 from mes.permissions import require
-from mes.services.signatures import Credentials, is_withdrawn, sign, stands_for
+from mes.services.signatures import Credentials, sign
+from mes.standing import is_withdrawn, stands_for
 
 SYSTEM = Actor.system("design")
 WALL = "minimum_wall_mm"

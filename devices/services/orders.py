@@ -39,7 +39,8 @@ from mes.segregation import Parts, segregated
 from mes.selectors import people_with, roles_of, signatures_of
 from mes.services.looking import knows_patient
 from mes.services.patients import registered_by
-from mes.services.signatures import Credentials, sign, stands_for
+from mes.services.signatures import Credentials, sign
+from mes.standing import stands_for
 from mes.text import refuse_unseen
 
 APPROVERS = (Role.ORD, Role.RA)

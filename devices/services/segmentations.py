@@ -33,7 +33,8 @@ from mes.exceptions import Conflict, InvalidInput, Reason, TransitionRefused
 from mes.lifecycle import GateResult, ask_gates, refuse_blocked
 from mes.limits import is_number
 from mes.permissions import require
-from mes.services.signatures import Credentials, sign, stands_for
+from mes.services.signatures import Credentials, sign
+from mes.standing import stands_for
 
 SYSTEM = Actor.system("segmentation")
 COUNTING = (SegmentationStatus.RECORDED, SegmentationStatus.APPROVED)

@@ -12,7 +12,7 @@ from devices.services.designs import approval_content, design_content
 from devices.services.segmentations import segmentation_content
 from mes.choices import Role
 from mes.exceptions import InvalidInput
-from mes.services.signing_seal import signed_content
+from mes.signing_seal import signed_content
 
 
 def _segmentation(device: Device) -> dict[str, Any]:

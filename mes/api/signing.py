@@ -49,8 +49,8 @@ from mes.services.signing_handwritten import (
     upload_handwritten,
     verify_handwritten,
 )
-from mes.services.signing_seal import verify_signature
 from mes.services.signing_withdrawal import withdraw_signature, withdrawal_content
+from mes.signing_seal import verify_signature
 from mes.tables import ROOTS
 
 NUMBER = "[0-9]{1,18}"

@@ -19,6 +19,7 @@ from mes.models import Backup, Disposal, IntegrityCheck, LegalHold, RestoreDrill
 from mes.permissions import require
 from mes.selectors import events_of, signatures_of
 from mes.services.disposals import signed_certificate
+from mes.worklists import drills_to_confirm
 
 PER_PAGE = 100
 SCOPE_STREAMS = {"order": "devices.order", "lot": "printing.lot"}
@@ -102,7 +103,7 @@ def safekeeping(request: HttpRequest) -> HttpResponse:
         "drills": [
             (one, offered(request, "drill", one)) for one in drills.select_related("confirmation")[:20]
         ],
-        "unconfirmed": drills.filter(confirmation=None).count(),
+        "unconfirmed": drills_to_confirm().count(),
         "checks": IntegrityCheck.objects.order_by("-pk")[:20],
         "check": check,
         "backup": backup,

@@ -35,6 +35,7 @@ from mes.scope import EVERY_ORDER, visible
 from mes.segregation import segregation_of
 from mes.selectors import holders_of_roles, roles_of
 from mes.services.emergency import manager_of
+from mes.standing import is_withdrawn
 from mes.training import Competence, required_by_action
 
 DAYS_AHEAD = timedelta(days=7)
@@ -52,7 +53,8 @@ class Held:
 
 def with_grants(people: QuerySet[Person]) -> QuerySet[Person]:
     """People with their roles that nobody revoked; two queries, however many people."""
-    grants = RoleGrant.objects.filter(revoked=False).select_related("first_approval__person").order_by("role")
+    signed = ("first_approval__person", "first_approval__withdrawal", "second_approval__withdrawal")
+    grants = RoleGrant.objects.filter(revoked=False).select_related(*signed).order_by("role")
     return people.prefetch_related(Prefetch("role_grants", queryset=grants))
 
 
@@ -67,6 +69,9 @@ def _held(grant: RoleGrant, now: datetime) -> Held:
 
 
 def _state(grant: RoleGrant, now: datetime) -> str:
+    approvals = (grant.first_approval, grant.second_approval)
+    if any(one is not None and is_withdrawn(one) for one in approvals):
+        return "withdrawn"
     if not grant.approved:
         return "proposed"
     if grant.valid_from > now:
@@ -106,7 +111,9 @@ def person_page(request: HttpRequest, number: int) -> HttpResponse:
         "person": person,
         "held": [(held, offered(request, "grant", held.grant)) for held in held_by(person, now)],
         "allowed": [one for one in PERMISSIONS.values() if roles & one.roles],
-        "trainings": person.trainings.select_related("revision__document", "trainer").order_by("-pk")[:50],
+        "trainings": person.trainings.select_related(
+            "revision__document", "trainer", "signature__withdrawal"
+        ).order_by("-pk")[:50],
         "manager": manager_of(person),
         "actions": offered(request, "person", person),
     }

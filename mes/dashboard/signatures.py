@@ -34,8 +34,8 @@ from mes.services.signing_handwritten import (
     upload_handwritten,
     verify_handwritten,
 )
-from mes.services.signing_seal import verify_signature
 from mes.services.signing_withdrawal import can_be_withdrawn, withdraw_signature, withdrawal_content
+from mes.signing_seal import verify_signature
 
 PER_PAGE = 100
 
@@ -114,9 +114,9 @@ def handwritten(request: HttpRequest) -> HttpResponse:
     """Every scan of a signed paper: those that wait for a second person first. They are of every order (P11-10d)."""
     if not viewer_behind(request).every_order:
         require(actor_of(request), "mes.upload_handwritten")
-    rows = HandwrittenSignature.objects.select_related("uploaded_by", "verification", "scan").order_by(
-        "-verification_id", "-pk"
-    )
+    rows = HandwrittenSignature.objects.select_related(
+        "uploaded_by", "verification__withdrawal", "scan"
+    ).order_by("-verification_id", "-pk")
     shown = sorted(rows[:PER_PAGE], key=lambda row: (row.verification_id is not None, -row.pk))
     context: dict[str, Any] = {
         "rows": [(row, subject_of(row.subject_type, row.subject_id)) for row in shown],

@@ -113,6 +113,7 @@ def _rows(
     held = roles_of_people(people, now)
     revisions = [revision.pk for one in required for revision in one.accepted(now)]
     records = TrainingRecord.objects.filter(person__in=people, revision__in=revisions).order_by("pk")
+    records = records.select_related("signature__withdrawal")
     newest = {(row.person_id, row.revision_id): row for row in records}
     return [
         Skills(
@@ -230,7 +231,9 @@ def document_page(request: HttpRequest, number: str) -> HttpResponse:
         "actions": offered(request, "document", document),
         "known": set(known.values_list("pk", flat=True)),
         "more": max(0, trainings.count() - PEOPLE_SHOWN),
-        "trainings": trainings.select_related("person", "trainer", "revision").order_by("-pk")[:PEOPLE_SHOWN],
+        "trainings": trainings.select_related(
+            "person", "trainer", "revision", "signature__withdrawal"
+        ).order_by("-pk")[:PEOPLE_SHOWN],
         "asked": [
             (PERMISSIONS[row.action].title, row, offered(request, "curriculum", row))
             for row in asked

@@ -116,7 +116,7 @@ def disposed_files() -> set[str]:
     """
     found: set[str] = set()
     carried_out = Disposal.objects.filter(stage=DisposalStage.CARRIED_OUT)
-    for one in carried_out.select_related("proposal", "approval"):
+    for one in carried_out.select_related("proposal__withdrawal", "approval__withdrawal"):
         if _is_signed_twice(one):
             found |= {str(file["sha256"]) for file in json.loads(one.certificate)["destroyed"]}
     return found
@@ -125,6 +125,8 @@ def disposed_files() -> set[str]:
 def _is_signed_twice(disposal: Disposal) -> bool:
     first, second = disposal.proposal, disposal.approval
     if first is None or second is None or first.person_id == second.person_id:
+        return False
+    if hasattr(first, "withdrawal") or hasattr(second, "withdrawal"):
         return False
     digest = hashlib.sha256(disposal.certificate.encode()).hexdigest()
     return {first.content_digest, second.content_digest} == {digest}

@@ -6,9 +6,10 @@ from django.db import models
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
+from mes.choices import Meaning
 from mes.models.people import Person
 from mes.models.signatures import Signature
-from mes.tables import table
+from mes.tables import Signed, table
 
 
 class Operation(models.TextChoices):
@@ -53,6 +54,19 @@ class FieldChange(models.Model):
     "working",
     root="mes.audit_review",
     digest={1: ("reviewer_id", "first_leaf", "tree_size", "root", "findings", "signature_id")},
+    signed={
+        "signature": Signed(
+            (Meaning.REVIEWED,),
+            by="reviewer_id",
+            fixed={"record": "audit trail review"},
+            says={
+                "first_leaf": "first_leaf",
+                "tree_size": "tree_size",
+                "root": "root",
+                "findings": "findings",
+            },
+        )
+    },
 )
 class AuditReview(models.Model):
     """A reviewer has read the audit trail since the own last review, and signs it (11.10(e)).
@@ -71,7 +85,6 @@ class AuditReview(models.Model):
     class Meta:
         db_table = "mes_audit_review"
         constraints = [
-            models.UniqueConstraint(fields=["reviewer", "first_leaf"], name="audit_review_once"),
             models.CheckConstraint(
                 condition=models.Q(tree_size__gt=models.F("first_leaf")), name="audit_review_of_something"
             ),

@@ -9,8 +9,8 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 from django.utils.timezone import now
 
-from mes.choices import Role
-from mes.tables import table
+from mes.choices import Meaning, Role
+from mes.tables import Said, Signed, table
 from mes.text import username_read
 
 
@@ -105,6 +105,16 @@ class Account(AbstractBaseUser):
         return self.username
 
 
+GRANTED: dict[str, Said] = {
+    "person": "person_id",
+    "role": (lambda role: f"{role} {Role(role).label}", "role"),
+    "valid_from": "valid_from",
+    "valid_until": "valid_until",
+    "reason": "reason",
+}
+"""What both people sign who give a role."""
+
+
 @table(
     "working",
     root="mes.role_grant",
@@ -124,6 +134,10 @@ class Account(AbstractBaseUser):
             "reviewed_at",
             "reviewed_by_id",
         ),
+    },
+    signed={
+        "first_approval": Signed((Meaning.APPROVED,), says=GRANTED, fixed={"record": "role grant"}),
+        "second_approval": Signed((Meaning.APPROVED,), says=GRANTED, fixed={"record": "role grant"}),
     },
 )
 class RoleGrant(models.Model):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
-from mes.choices import EmergencyStage, ErasureStage
+from mes.choices import EmergencyStage, ErasureStage, Meaning, Role
 from mes.models.patients import Patient
 from mes.models.people import Person
 from mes.models.signatures import Signature
-from mes.tables import StageGuard, table
+from mes.tables import Signed, StageGuard, table
 
 
 @table("working", root="mes.reporting_line", digest={1: ("person_id", "manager_id", "ended")})
@@ -32,6 +32,17 @@ class ReportingLine(models.Model):
         return f"{self.person_id}:{self.manager_id}"
 
 
+ACCESS = {
+    "person_id": "person_id",
+    "patient": "patient__token",
+    "reason": "reason",
+    "opened_at": "opened_at",
+    "ended_at": "ended_at",
+}
+ERASURE = {"patient": "patient__token", "asked_for": "reason"}
+"""What is signed of an access in an emergency, and of a request for erasure."""
+
+
 @table(
     "working",
     root="mes.emergency_access",
@@ -50,6 +61,10 @@ class ReportingLine(models.Model):
         )
     },
     stage=StageGuard("stage", EmergencyStage.starts(), EmergencyStage.pairs()),
+    signed={
+        "officer_review": Signed((Meaning.REVIEWED,), says={**ACCESS, "justified": "justified"}),
+        "manager_review": Signed((Meaning.REVIEWED,), says=ACCESS),
+    },
 )
 class EmergencyAccess(models.Model):
     """Access of a person without the right, for a limited time and with a reason (45 CFR 164.312(a)(2)(ii))."""
@@ -112,6 +127,14 @@ class IdentityView(models.Model):
     root="mes.erasure_request",
     digest={1: ("patient_id", "stage", "reason", "officer_approval_id", "quality_approval_id", "decided_at")},
     stage=StageGuard("stage", ErasureStage.starts(), ErasureStage.pairs()),
+    signed={
+        "officer_approval": Signed(
+            (Meaning.APPROVED,), says=ERASURE, fixed={"decision": "approve", "decided_as": Role.PRV.value}
+        ),
+        "quality_approval": Signed(
+            (Meaning.APPROVED,), says=ERASURE, fixed={"decision": "approve", "decided_as": Role.QAR.value}
+        ),
+    },
 )
 class ErasureRequest(models.Model):
     """Somebody asks that a patient's identity be forgotten (GDPR Art. 17). Two people decide."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
-from mes.choices import DISPOSAL_PAIRS, HOLD_PAIRS, DisposalStage, HoldScope, HoldStage
+from mes.choices import DISPOSAL_PAIRS, HOLD_PAIRS, DisposalStage, HoldScope, HoldStage, Meaning
 from mes.models.people import Person
 from mes.models.signatures import Signature
-from mes.tables import StageGuard, table
+from mes.tables import Signed, StageGuard, table
 
 
 @table("working", root="mes.retention_clock", digest={1: ("record_root", "record_id", "retain_until")})
@@ -47,6 +47,18 @@ class RetentionPeriod(models.Model):
         return f"{self.clock_id}: {self.until}"
 
 
+RELEASE = {
+    "scope": "scope",
+    "value": "value",
+    "since": "since",
+    "until": "until",
+    "held_because": "reason",
+    "requester": "requester",
+    "reason": "release_reason",
+}
+"""What both people sign who end a hold."""
+
+
 @table(
     "working",
     root="mes.legal_hold",
@@ -57,6 +69,10 @@ class RetentionPeriod(models.Model):
         )
     },
     stage=StageGuard("stage", (HoldStage.ACTIVE,), HOLD_PAIRS),
+    signed={
+        "proposal": Signed((Meaning.AUTHORED,), says=RELEASE, fixed={"decision": "release"}),
+        "release": Signed((Meaning.APPROVED,), says=RELEASE, fixed={"decision": "release"}),
+    },
 )  # fmt: skip
 class LegalHold(models.Model):
     """Nothing that it reaches is destroyed or erased while it holds. `value`: an order's or lot's key, or a token."""
@@ -106,6 +122,10 @@ class LegalHold(models.Model):
         )
     },
     stage=StageGuard("stage", (DisposalStage.PROPOSED,), DISPOSAL_PAIRS),
+    signed={
+        "proposal": Signed((Meaning.AUTHORED,), text="certificate"),
+        "approval": Signed((Meaning.APPROVED,), text="certificate"),
+    },
 )
 class Disposal(models.Model):
     """A certificate of destruction: the canonical text that two people signed, with every id and digest that stays."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
+from mes.choices import Meaning
 from mes.models.signatures import Signature
-from mes.tables import table
+from mes.tables import Signed, table
 
 
 @table(
@@ -50,6 +51,28 @@ class Backup(models.Model):
             "problem",
             "confirmation_id",
         ),
+    },
+    signed={
+        "confirmation": Signed(
+            (Meaning.VERIFIED,),
+            fixed={"record": "restore drill"},
+            says={
+                "drill": "pk",
+                **{
+                    name: name
+                    for name in (
+                        "backup",
+                        "restored_to",
+                        "digest_match",
+                        "events",
+                        "tree_size",
+                        "seconds",
+                        "problem",
+                        "done_at",
+                    )
+                },
+            },
+        )
     },
 )
 class RestoreDrill(models.Model):

@@ -6,7 +6,7 @@ from django.db import models
 
 from mes.choices import Meaning
 from mes.models.people import Account, Person
-from mes.tables import table
+from mes.tables import ANY, Signed, table
 
 
 @table(
@@ -78,7 +78,7 @@ class Signature(models.Model):
     """One signing act. `content` is the canonical text that was shown, hashed and signed.
 
     `binding` ties the row to one version of one record, and the server's `seal` (Ed25519) covers every column but the
-    database's own key: see `mes.services.signing_seal`.
+    database's own key: see `mes.signing_seal`.
     """
 
     uid = models.UUIDField(unique=True)
@@ -134,7 +134,24 @@ class Signature(models.Model):
         return f"{self.meaning} {self.subject_type}/{self.subject_id} by {self.person_id}"
 
 
-@table("record", spoken={"mes.signing_series": "signature__series"})
+@table(
+    "record",
+    spoken={"mes.signing_series": "signature__series"},
+    signed={
+        "signature": Signed(
+            (Meaning.WITHDRAWN,),
+            root=ANY,
+            key="withdrawn__subject_id",
+            fixed={"record": "withdrawal of a signature"},
+            says={
+                "of": ("{}/{}".format, "withdrawn__subject_type", "withdrawn__subject_id"),
+                "signature": "withdrawn__uid",
+                "meaning": "withdrawn__meaning",
+                "reason": "reason",
+            },
+        )
+    },
+)
 class SignatureWithdrawal(models.Model):
     """A signature taken back by another one, with the reason. Both rows stay (ES-18)."""
 

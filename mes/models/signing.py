@@ -8,7 +8,7 @@ from mes.choices import Meaning
 from mes.models.artefacts import Artefact
 from mes.models.people import Account, Person
 from mes.models.signatures import Signature
-from mes.tables import table
+from mes.tables import Signed, table
 
 
 @table(
@@ -50,7 +50,19 @@ class SigningEnrolment(models.Model):
         return f"enrolment of account {self.account_id}"
 
 
-@table("record", spoken={"mes.signing_enrolment": "enrolment"})
+@table(
+    "record",
+    spoken={"mes.signing_enrolment": "enrolment"},
+    signed={
+        "signature": Signed(
+            (Meaning.ACCEPTED,),
+            root="mes.signing_enrolment",
+            key="enrolment_id",
+            by="enrolment__person_id",
+            says={"account": "enrolment__account_id", "version": "version"},
+        )
+    },
+)
 class StatementAcceptance(models.Model):
     """A person accepted, by signing, to be accountable for what is signed in their name (11.10(j))."""
 
@@ -95,6 +107,19 @@ class CertificationLetter(models.Model):
         1: (
             "subject_type", "subject_id", "printed_name", "meaning", "executed_on", "scan_id", "uploaded_by_id",
             "uploaded_at", "verification_id",
+        )
+    },
+    signed={
+        "verification": Signed(
+            (Meaning.VERIFIED,),
+            fixed={"record": "handwritten signature"},
+            says={
+                "of": ("{}/{}".format, "subject_type", "subject_id"),
+                "signed_by": "printed_name",
+                "meaning": "meaning",
+                "executed_on": "executed_on",
+                "scan": "scan_id",
+            },
         )
     },
 )  # fmt: skip

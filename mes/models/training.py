@@ -7,11 +7,11 @@ from datetime import datetime
 from django.db import models
 from django.db.models.functions import Now
 
-from mes.choices import DOCUMENT_PAIRS, DocumentStage, TrainingMethod, TrainingResult
+from mes.choices import DOCUMENT_PAIRS, DocumentStage, Meaning, TrainingMethod, TrainingResult
 from mes.models.artefacts import Artefact
 from mes.models.people import Person
 from mes.models.signatures import Signature
-from mes.tables import StageGuard, table
+from mes.tables import Signed, StageGuard, table
 
 
 @table("working", root="mes.document", digest={1: ("number", "title")})
@@ -49,6 +49,20 @@ class ControlledDocument(models.Model):
         )
     },
     stage=StageGuard("stage", ("draft",), DOCUMENT_PAIRS),
+    signed={
+        "approval": Signed(
+            (Meaning.APPROVED,),
+            fixed={"record": "document revision"},
+            says={
+                "number": "document__number",
+                "title": "document__title",
+                "revision": "revision",
+                "file": "file_id",
+                "effective_from": "effective_from",
+                "grace_days": "grace_days",
+            },
+        )
+    },
 )
 class DocumentRevision(models.Model):
     """One revision. It comes into force at `effective_from` and ends the one before at the same moment.
@@ -114,7 +128,29 @@ class Curriculum(models.Model):
         return f"{self.action}: {self.document_id}"
 
 
-@table("record", spoken={"mes.person": "person"})
+@table(
+    "record",
+    spoken={"mes.person": "person"},
+    signed={
+        "signature": Signed(
+            (Meaning.PERFORMED,),
+            root="mes.person",
+            key="person_id",
+            by="trainer_id",
+            fixed={"record": "training"},
+            says={
+                "person": "person_id",
+                "document": ("{} rev {}".format, "revision__document__number", "revision__revision"),
+                "file": "revision__file_id",
+                "method": "method",
+                "result": "result",
+                "trained_at": "trained_at",
+                "expires_at": "expires_at",
+                "evidence": "evidence_id",
+            },
+        )
+    },
+)
 class TrainingRecord(models.Model):
     """Somebody was trained on one revision. The newest of a person and a revision counts: a failure ends a pass."""
 

@@ -20,7 +20,7 @@ from mes.eventlog.unit import publish, unit_of_work
 from mes.events import DisposalApproved, DisposalCarriedOut, DisposalProposed, DisposalWithdrawn
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Reason, Refused
 from mes.locking import HOLDS, while_unchanged
-from mes.models import Artefact, Disposal, Patient
+from mes.models import Artefact, Disposal, Patient, Signature
 from mes.permissions import require
 from mes.retention import CLASSES, RECORDS_OF_PATIENTS, tags_of
 from mes.selectors import events_of, stream_of
@@ -30,6 +30,8 @@ from mes.services.holds import held_by
 from mes.services.recordfiles import files_of_record
 from mes.services.retention import keeping_of, record_of
 from mes.services.signatures import Credentials, sign
+from mes.services.signing_withdrawal import lasting
+from mes.standing import reasons_against
 
 RULE = "K-15"
 REMOVER = Actor.system("dispose")
@@ -136,6 +138,7 @@ def approve_disposal(*, disposal_id: int, actor: Actor, credentials: Credentials
     """The second of two people signs the same certificate, while it still says what is there."""
     require(actor, "mes.approve_disposal")
     disposal = _locked(disposal_id, DisposalStage.PROPOSED)
+    _refuse_withdrawn(disposal)
     if disposal.proposal is not None and disposal.proposal.person_id == actor.person_id:
         raise NotPermitted(
             "You proposed this disposal: two people decide.", cure="Somebody else signs.", rule="G-SOD-01"
@@ -187,6 +190,7 @@ def _decided(*, disposal_id: int) -> list[str]:
     names = [str(one["sha256"]) for one in content["destroyed"]]
     if disposal.stage == DisposalStage.CARRIED_OUT:
         return names
+    _refuse_withdrawn(disposal)
     row = record_of(disposal.record_root, disposal.record_id)
     list(Patient.objects.select_for_update().filter(token__in=content["patients"]).order_by("pk"))
     _refuse_kept(row)
@@ -206,6 +210,24 @@ def _decided(*, disposal_id: int) -> list[str]:
             patient, disposal_id=disposal.pk, gates=[], actor=REMOVER, reason=str(content["reason"])
         )
     return names
+
+
+def _refuse_withdrawn(disposal: Disposal) -> None:
+    """Two people destroy: a signature that was taken back is none."""
+    cure = "Withdraw this disposal and propose it again."
+    reasons = reasons_against(disposal, ("proposal", "approval"), "A signature on this certificate", cure)
+    if reasons:
+        raise Refused(reasons)
+
+
+@lasting("mes.disposal")
+def _carried_out(signature: Signature) -> Reason | None:
+    """Files that are destroyed do not come back with a signature."""
+    if not Disposal.objects.filter(pk=signature.subject_id, stage=DisposalStage.CARRIED_OUT).exists():
+        return None
+    return Reason(
+        "The files are destroyed on this signature.", "It stays as it is: nothing brings them back.", "ES-18"
+    )
 
 
 def _refuse_kept(row: Model) -> None:

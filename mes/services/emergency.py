@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from mes.choices import EmergencyStage, Meaning, Role
@@ -21,6 +21,7 @@ from mes.permissions import require
 from mes.segregation import segregation_reasons
 from mes.selectors import roles_of
 from mes.services.signatures import Credentials, sign
+from mes.standing import carries
 
 SHORTEST_REASON = 10
 DAY = timedelta(days=1)
@@ -154,14 +155,26 @@ def review_content(access: EmergencyAccess, finding: str, *, justified: bool) ->
 def reviewer_of(access: EmergencyAccess, person_id: int | None) -> Reviewer | None:
     """As whom a person still has to review an access, if at all. Nobody reviews their own."""
     person = Person.objects.filter(pk=person_id or 0, active=True).first()
-    if person is None or access.stage != EmergencyStage.ENDED:
+    if person is None or not _is_to_review(access):
         return None
     if segregation_reasons(Actor.person(person.pk), "mes.review_emergency", access):
         return None
     if person.pk == access.manager_id:
-        return "manager" if access.manager_review_id is None else None
+        return None if carries(access, "manager_review") else "manager"
     is_officer = Role.PRV in roles_of(person)
-    return "officer" if is_officer and access.officer_review_id is None else None
+    return "officer" if is_officer and not carries(access, "officer_review") else None
+
+
+def _is_to_review(access: EmergencyAccess) -> bool:
+    """Ended, and not reviewed by everybody: a review that was withdrawn is given anew."""
+    if access.stage != EmergencyStage.REVIEWED:
+        return access.stage == EmergencyStage.ENDED
+    return not _is_reviewed(access)
+
+
+def _is_reviewed(access: EmergencyAccess) -> bool:
+    by_manager = access.manager_id is None or carries(access, "manager_review")
+    return by_manager and carries(access, "officer_review")
 
 
 REVIEWS: Mapping[Reviewer, str] = {"officer": "mes.review_emergency", "manager": "mes.review_as_manager"}
@@ -174,7 +187,7 @@ def review_emergency_access(
 ) -> EmergencyAccess:
     """Sign what was found. The privacy officer and, where one is named, the person's manager; the last one closes it."""
     access = EmergencyAccess.objects.select_for_update().get(pk=access_id)
-    if access.stage != EmergencyStage.ENDED:
+    if not _is_to_review(access):
         raise Conflict(
             "Only an access that has ended, and no other, is reviewed.", cure="Look again.", rule="K-06"
         )
@@ -196,9 +209,10 @@ def review_emergency_access(
         access.officer_review, access.justified = signature, justified
     else:
         access.manager_review = signature
-    if access.officer_review_id and (access.manager_review_id or access.manager_id is None):
+    access.save(update_fields=["officer_review", "manager_review", "justified"])
+    if _is_reviewed(access):
         access.stage = EmergencyStage.REVIEWED
-    access.save(update_fields=["officer_review", "manager_review", "justified", "stage"])
+        access.save(update_fields=["stage"])
     reviewed = EmergencyAccessReviewed(
         access_id=access.pk, reviewer=reviewer, justified=justified, signature_id=signature.pk
     )
@@ -208,13 +222,13 @@ def review_emergency_access(
 
 def emergencies_to_review() -> QuerySet[EmergencyAccess]:
     """What waits for the privacy officer: open ones too, which may be ended early."""
-    return EmergencyAccess.objects.filter(
-        stage__in=[EmergencyStage.OPEN, EmergencyStage.ENDED], officer_review__isnull=True
-    )
+    waiting = Q(stage__in=[EmergencyStage.OPEN, EmergencyStage.ENDED], officer_review__isnull=True)
+    return EmergencyAccess.objects.filter(waiting | Q(officer_review__withdrawal__isnull=False))
 
 
 def emergencies_of_manager(person_id: int) -> QuerySet[EmergencyAccess]:
     """What waits for a person as the manager of whoever took access."""
+    waiting = Q(manager_review__isnull=True, stage=EmergencyStage.ENDED)
     return EmergencyAccess.objects.filter(
-        manager_id=person_id, manager_review__isnull=True, stage=EmergencyStage.ENDED
+        waiting | Q(manager_review__withdrawal__isnull=False), manager_id=person_id
     )

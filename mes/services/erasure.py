@@ -20,15 +20,17 @@ from mes.events import (
     IdentityKeysDestroyed,
     PatientIdentityErased,
 )
-from mes.exceptions import Conflict, InvalidInput, NotPermitted
+from mes.exceptions import Conflict, InvalidInput, NotPermitted, Reason
 from mes.lifecycle import ask_gates, refuse_blocked
 from mes.locking import HOLDS, while_unchanged
-from mes.models import ErasureRequest, Patient, PatientIdentity, Person
+from mes.models import ErasureRequest, Patient, PatientIdentity, Person, Signature
 from mes.permissions import require
 from mes.selectors import roles_of
 from mes.services.looking import person_behind
 from mes.services.signatures import Credentials, sign
+from mes.services.signing_withdrawal import lasting
 from mes.services.vaultkeys import ROTATOR, destroy_keys
+from mes.standing import carries
 
 ERASE = "patient.erase"
 OVERWRITTEN = b"erased"
@@ -103,7 +105,7 @@ def approve_erasure(*, request_id: int, role: Role, actor: Actor, credentials: C
         credentials=credentials,
     )
     setattr(request, column, signature)
-    complete = all(getattr(request, f"{name}_id") for name in APPROVALS.values())
+    complete = all(name == column or carries(request, name) for name in APPROVALS.values())
     if complete:
         request.stage, request.decided_at = ErasureStage.ERASED, timezone.now()
     request.save(update_fields=[column, "stage", "decided_at"])
@@ -165,16 +167,26 @@ def _may_decide(actor: Actor, role: Role) -> None:
 
 
 def _apart(request: ErasureRequest, actor: Actor, column: str) -> None:
-    """Each approval once, by two people."""
-    if getattr(request, f"{column}_id"):
+    """Each approval once, by two people; one that was withdrawn is none, and is given anew."""
+    if carries(request, column):
         raise Conflict("This approval stands already.", cure="The other one is needed.", rule="ES-14")
-    given = [getattr(request, name) for name in APPROVALS.values()]
-    if any(one is not None and one.person_id == actor.person_id for one in given):
+    others = [name for name in APPROVALS.values() if name != column and carries(request, name)]
+    if any(getattr(request, name).person_id == actor.person_id for name in others):
         raise NotPermitted(
             "You have approved this already: two people decide.",
             cure="Somebody else approves.",
             rule="G-SOD-01",
         )
+
+
+@lasting("mes.erasure_request")
+def _erased(signature: Signature) -> Reason | None:
+    """An identity that is erased does not come back with a signature."""
+    if not ErasureRequest.objects.filter(pk=signature.subject_id, stage=ErasureStage.ERASED).exists():
+        return None
+    return Reason(
+        "The identity is erased on this signature.", "It stays as it is: nothing brings it back.", "ES-18"
+    )
 
 
 def shred_identity(

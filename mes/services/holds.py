@@ -20,11 +20,13 @@ from mes.events import (
 )
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Reason
 from mes.locking import HOLDS, nobody_else
-from mes.models import EventRecord, LegalHold, Patient
+from mes.models import EventRecord, LegalHold, Patient, Signature
 from mes.permissions import require
 from mes.retention import tags_of
 from mes.selectors import stream_of
 from mes.services.signatures import Credentials, sign
+from mes.services.signing_withdrawal import lasting
+from mes.standing import carries, require_carried
 from mes.text import text_fault
 
 RULE = "K-15"
@@ -142,7 +144,7 @@ def release_content(hold: LegalHold, reason: str) -> Mapping[str, Any]:
 def propose_release(*, hold_id: int, reason: str, actor: Actor, credentials: Credentials) -> LegalHold:
     """The records manager signs that the hold may end. It holds until a quality reviewer has signed the same."""
     require(actor, "mes.propose_hold_release")
-    hold = _locked(hold_id, HoldStage.ACTIVE)
+    hold = _to_propose(hold_id)
     if not reason.strip():
         raise InvalidInput("Say why the hold may end.", cure="Type it.", rule="P11-10e")
     signature = sign(
@@ -164,6 +166,12 @@ def release_hold(*, hold_id: int, actor: Actor, credentials: Credentials) -> Leg
     """The second of two people signs, and the hold ends."""
     require(actor, "mes.release_hold")
     hold = _locked(hold_id, HoldStage.RELEASE_PROPOSED)
+    require_carried(
+        hold,
+        "proposal",
+        text="The proposal to end this hold was withdrawn: one person alone ends none.",
+        cure="The records manager proposes it again.",
+    )
     if hold.proposal is not None and hold.proposal.person_id == actor.person_id:
         raise NotPermitted(
             "You proposed this release: two people end a hold.",
@@ -196,9 +204,32 @@ def refuse_release(*, hold_id: int, reason: str, actor: Actor) -> LegalHold:
     return hold
 
 
-def _locked(hold_id: int, stage: HoldStage) -> LegalHold:
+def may_propose(hold: LegalHold) -> bool:
+    """An active hold may be proposed to end, and so may one whose proposal was taken back."""
+    proposed = hold.stage == HoldStage.RELEASE_PROPOSED
+    return hold.stage == HoldStage.ACTIVE or (proposed and not carries(hold, "proposal"))
+
+
+def _to_propose(hold_id: int) -> LegalHold:
+    hold = _locked(hold_id, HoldStage.ACTIVE, HoldStage.RELEASE_PROPOSED)
+    if not may_propose(hold):
+        raise Conflict(f"The release of {hold.code} is proposed already.", cure="Look again.", rule="K-06")
+    return hold
+
+
+@lasting("mes.legal_hold")
+def _ended(signature: Signature) -> Reason | None:
+    """What a hold kept may have been destroyed since it ended."""
+    if not LegalHold.objects.filter(pk=signature.subject_id, stage=HoldStage.RELEASED).exists():
+        return None
+    return Reason(
+        "The hold ended on this signature, and what it kept may be gone.", "Place a new hold.", "ES-18"
+    )
+
+
+def _locked(hold_id: int, *stages: HoldStage) -> LegalHold:
     hold = LegalHold.objects.select_for_update().get(pk=hold_id)
-    if hold.stage != stage:
+    if hold.stage not in stages:
         raise Conflict(
             f"Hold {hold.code} stands at “{hold.get_stage_display()}”.", cure="Look again.", rule="K-06"
         )

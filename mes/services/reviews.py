@@ -14,6 +14,7 @@ from mes.exceptions import Conflict, NotPermitted
 from mes.models import AuditReview, Leaf, Person, Seal
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
+from mes.standing import not_withdrawn
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,23 @@ def unreviewed(person_id: int | None, tree_size: int | None = None) -> Span:
 
     Raises Conflict where there is no such seal.
     """
-    last = AuditReview.objects.filter(reviewer=person_id).order_by("-tree_size").first()
-    first = last.tree_size if last else 0
+    first = _reviewed_until(person_id)
     seals = Seal.objects.order_by("-tree_size")
     seal = (seals.filter(tree_size=tree_size) if tree_size is not None else seals).first()
     if seal is None and tree_size is not None:
         raise Conflict("There is no such seal.", cure="Open the review again.", rule="P11-10e")
     return Span(first, seal.tree_size, seal.root) if seal else Span(first, first, "")
+
+
+def _reviewed_until(person_id: int | None) -> int:
+    """Up to which leaf a person has read everything: a review whose signature was withdrawn leaves its events unread."""
+    until = 0
+    rows = AuditReview.objects.filter(reviewer=person_id).order_by("first_leaf")
+    for row in not_withdrawn(rows, "signature"):
+        if row.first_leaf > until:
+            break
+        until = max(until, row.tree_size)
+    return until
 
 
 def review_content(

@@ -14,7 +14,8 @@ from mes.events import RoleGranted, RoleProposed, RoleReviewed, RoleRevoked
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Reason
 from mes.models import Person, RoleGrant
 from mes.permissions import ADMINISTRATION, PRODUCTION, require
-from mes.services.signatures import WHEN_SIGNED, Credentials, sign
+from mes.services.signatures import Credentials, sign
+from mes.standing import WHEN_SIGNED, require_carried
 
 
 @unit_of_work
@@ -97,6 +98,12 @@ def approve_role(*, grant_id: int, actor: Actor, credentials: Credentials) -> Ro
     require(actor, "mes.approve_role", grant)
     if grant.approved or grant.revoked:
         raise Conflict("Nothing waits for an approval here.", cure="Look at the person's roles again.")
+    require_carried(
+        grant,
+        "first_approval",
+        text="The first approval was withdrawn, or was given for something else than this role is now: two people give one.",
+        cure="Revoke the proposal, and propose the role again.",
+    )
     _refuse_mixture(grant.person, Role(grant.role))
     grant.second_approval = sign(
         subject=grant,

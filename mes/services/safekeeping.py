@@ -21,6 +21,7 @@ from mes.exceptions import Conflict, InvalidInput
 from mes.models import Artefact, Backup, IntegrityCheck, RestoreDrill, Schedule
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
+from mes.standing import carries
 
 KEEPER = Actor.system("safekeeping")
 
@@ -84,7 +85,7 @@ def confirm_drill(*, drill_id: int, actor: Actor, credentials: Credentials) -> R
     require(actor, "mes.confirm_drill", drill)
     if drill is None:
         raise InvalidInput("There is no such drill.", cure="Look at the list again.")
-    if drill.confirmation_id is not None:
+    if carries(drill, "confirmation"):
         raise Conflict("This drill is confirmed already.", cure="Look at the list again.", rule="P11-10c")
     drill.confirmation = sign(
         subject=drill,

@@ -32,16 +32,6 @@ from mes.services.signing_policy import (
     config_version,
 )
 from mes.services.signing_rights import require_right
-from mes.services.signing_seal import (
-    CANON,
-    Standing,
-    hash_of,
-    manifest_digest,
-    new_in_force,
-    seal,
-    seal_is_signed,
-    verify_signature,
-)
 from mes.services.signing_secret import check_signing_secret
 from mes.services.signing_series import (
     NO_TERMINAL,
@@ -52,10 +42,16 @@ from mes.services.signing_series import (
     record_failure,
     series_for_signing,
 )
+from mes.signing_seal import (
+    CANON,
+    hash_of,
+    manifest_digest,
+    new_in_force,
+    seal,
+    seal_is_signed,
+)
 
 EXPLAINED = ("reason", "justification")
-WHEN_SIGNED = "when this is signed"
-"""A moment in a content that nobody chose: that of the signature itself."""
 
 
 @dataclass
@@ -348,13 +344,3 @@ def _count(row: Signature, series: SigningSeries, actor: Actor) -> None:
     if key := new_in_force(row):
         publish(series, key, actor=actor)
     publish(series, given, actor=actor)
-
-
-def is_withdrawn(signature: Signature) -> bool:
-    return hasattr(signature, "withdrawal")
-
-
-def stands_for(signature: Signature, content: Mapping[str, Any]) -> bool:
-    """Whether a signature is intact, over exactly this content, and not withdrawn. A changed content voids it (ES-10)."""
-    standing = verify_signature(signature, content=content)
-    return standing is Standing.VALID and not is_withdrawn(signature)

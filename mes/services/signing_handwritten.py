@@ -19,6 +19,7 @@ from mes.permissions import require
 from mes.selectors import stream_of
 from mes.services.artefacts import require_intact, store_artefact
 from mes.services.signatures import Credentials, sign
+from mes.standing import carries
 
 LIMIT = 20 * 1024 * 1024
 KINDS = {b"%PDF-": "application/pdf", b"\x89PNG\r\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
@@ -83,7 +84,7 @@ def verify_handwritten(
     """Sign that the scan is a true copy. Not by who uploaded it."""
     require(actor, "mes.verify_handwritten")
     row = locked_row(HandwrittenSignature.objects.select_related("scan"), handwritten_id)
-    if row is None or row.verification_id is not None:
+    if row is None or carries(row, "verification"):
         raise Conflict("There is no such scan, or it was verified already.", cure="Look at the list again.")
     if row.uploaded_by_id == actor.person_id:
         raise NotPermitted(

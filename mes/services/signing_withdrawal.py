@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Model
@@ -10,14 +11,29 @@ from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import SignatureWithdrawn
-from mes.exceptions import Conflict, InvalidInput
+from mes.exceptions import Conflict, InvalidInput, Reason
 from mes.models import Signature, SignatureWithdrawal
 from mes.permissions import require
-from mes.services.signatures import Credentials, is_withdrawn, sign
-from mes.services.signing_seal import hash_of
+from mes.registry import Registry
+from mes.services.signatures import Credentials, sign
+from mes.signing_seal import hash_of
+from mes.standing import hold_withdrawal, is_withdrawn
 from mes.tables import ROOTS
 
 LASTING = frozenset({Meaning.WITHDRAWN, Meaning.ACCEPTED})
+Done = Callable[[Signature], Reason | None]
+DONE: Registry[Done] = Registry("act that is done")
+"""By kind of record: why a signature about it can no longer be taken back, because what it carried cannot be undone."""
+
+
+def lasting(root: str) -> Callable[[Done], Done]:
+    """Declare what keeps signatures about a kind of record for good: asked while nobody else decides on the signature."""
+
+    def declare(done: Done) -> Done:
+        DONE.add(root, done)
+        return done
+
+    return declare
 
 
 def subject_of(signature: Signature) -> Model:
@@ -30,8 +46,15 @@ def subject_of(signature: Signature) -> Model:
 
 
 def can_be_withdrawn(signature: Signature) -> bool:
-    """A withdrawal itself, and the acceptance of the statement, stay as they are."""
-    return signature.meaning not in LASTING and not is_withdrawn(signature)
+    """A withdrawal itself, the acceptance of the statement, and what carried an act that cannot be undone stay as they are."""
+    if signature.meaning in LASTING or is_withdrawn(signature):
+        return False
+    return _against_withdrawal(signature) is None
+
+
+def _against_withdrawal(signature: Signature) -> Reason | None:
+    done = DONE.get(signature.subject_type)
+    return done(signature) if done else None
 
 
 def withdrawal_content(signature: Signature, reason: str) -> dict[str, Any]:
@@ -58,10 +81,13 @@ def withdraw_signature(
         raise InvalidInput("There is no such signature.", cure="Look at the record again.")
     if signature.person_id != actor.person_id:
         require(actor, "mes.withdraw_signature")
-    if not can_be_withdrawn(signature):
+    hold_withdrawal(signature)
+    if signature.meaning in LASTING or is_withdrawn(signature):
         raise Conflict(
             "This signature cannot be withdrawn, or was already.", cure="Look again.", rule="ES-18"
         )
+    if against := _against_withdrawal(signature):
+        raise Conflict([against])
     if not reason.strip():
         raise InvalidInput("Say why the signature is withdrawn.", rule="P11-10e")
     subject = subject_of(signature)

@@ -24,7 +24,8 @@ from mes.locking import locked_row
 from mes.models import Artefact, ControlledDocument, Curriculum, DocumentRevision, Person, TrainingRecord
 from mes.permissions import PERMISSIONS, require
 from mes.services.artefacts import require_intact, store_artefact
-from mes.services.signatures import WHEN_SIGNED, Credentials, sign
+from mes.services.signatures import Credentials, sign
+from mes.standing import WHEN_SIGNED
 from mes.text import text_fault
 
 LARGEST_FILE = 50 * 1024**2

@@ -25,8 +25,8 @@ from mes.dashboard.words import WORDS, Word, word_for
 from mes.models import Signature
 from mes.services.holds import held_by
 from mes.services.retention import keeping_of
-from mes.services.signatures import is_withdrawn
-from mes.services.signing_seal import Standing, verify_signature
+from mes.signing_seal import Standing, verify_signature
+from mes.standing import is_withdrawn
 
 register = template.Library()
 

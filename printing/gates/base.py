@@ -12,6 +12,7 @@ from devices.models import Device
 from mes.eventlog.base import Actor
 from mes.lifecycle import Verdict, blocked, passed
 from mes.segregation import segregation_of, segregation_reasons
+from mes.standing import carries
 from printing.choices import (
     USABLE_LOTS,
 )
@@ -48,6 +49,10 @@ def is_released(lot: MaterialLot) -> Verdict:
             cure="Use a released lot, or have this one released.",
             lot=lot.code,
             state=lot.state,
+        )
+    if not carries(lot, "release_signature"):
+        return blocked(
+            f"No release stands for {lot.code}.", cure="Have the lot released again.", lot=lot.code
         )
     return passed(lot=lot.code, state=lot.state)
 

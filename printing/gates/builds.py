@@ -13,7 +13,7 @@ from mes.eventlog.base import Actor, digest_of
 from mes.lifecycle import Verdict, blocked, gate, passed
 from mes.models import Artefact
 from mes.services.artefacts import require_intact
-from mes.services.signatures import stands_for
+from mes.standing import carries, stands_for
 from printing.choices import BuildState, ParametersState
 from printing.gates.base import (
     DISPATCH,
@@ -168,7 +168,7 @@ def every_part_is_whole(build: Build, **_: Any) -> Verdict:
 
 @gate("G-BLD-01", "build.verify", DISPATCH, START)
 def parameters_approved(subject: Build | Placement, **_: Any) -> Verdict:
-    """The parameter set is approved and unchanged."""
+    """The parameter set is approved and unchanged, and its approval stands."""
     build = subject if isinstance(subject, Build) else subject.build
     parameters = build.parameters
     unchanged = digest_of(parameters.values) == parameters.digest == build.parameters_digest
@@ -176,6 +176,12 @@ def parameters_approved(subject: Build | Placement, **_: Any) -> Verdict:
         return blocked(
             f"{parameters} is {parameters.get_state_display()}{'' if unchanged else ' and was changed'}.",
             cure="Make a build with an approved parameter set.",
+        )
+    if not carries(parameters, "signature"):
+        return blocked(
+            f"No approval stands for {parameters}.",
+            cure="Have its next revision approved, and make the build anew with that.",
+            parameters=str(parameters),
         )
     return passed(parameters=str(parameters), digest=parameters.digest)
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from mes.eventlog.base import Actor
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.services.artefacts import require_intact
-from mes.services.signatures import stands_for
+from mes.standing import stands_for
 from printing.choices import JobState
 from printing.gates.base import (
     DISPATCH,

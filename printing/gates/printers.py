@@ -11,6 +11,7 @@ from mes.eventlog.base import Actor
 from mes.lifecycle import Verdict, blocked, gate, passed
 from mes.models import Person
 from mes.selectors import roles_of
+from mes.standing import carries, not_withdrawn, stands
 from printing.choices import (
     Link,
     Operation,
@@ -26,6 +27,7 @@ from printing.models import ParameterSet, Printer
 from printing.selectors.fleet import STALE_AFTER, contact_of, is_fresh
 from printing.selectors.jobs import job_holding, open_command
 from printing.selectors.machines import other_machine, standing_triples
+from printing.selectors.qualification import STEPS, qualification_signatures
 from printing.services.jobs import Placement
 
 
@@ -79,6 +81,36 @@ def machine_is_the_registered_one(placement: Placement, **_: Any) -> Verdict:
     return passed(serial=printer.serial, model=printer.kind, reported=printer.reported)
 
 
+@gate("G-PRN-01", "printer.qualify")
+def steps_stand(printer: Printer, **_: Any) -> Verdict:
+    """The approvals of the installation and of the operation stand."""
+    signed = qualification_signatures(printer)
+    gone = [step for step in STEPS if step in signed and not stands(signed[step])]
+    if gone:
+        return blocked(
+            f"No approval stands for the {' and the '.join(gone)} of {printer.code}.",
+            cure="Approve that step again.",
+            steps=gone,
+        )
+    return passed(signatures={step: signed[step].pk for step in STEPS if step in signed})
+
+
+@gate("G-PRN-01", DISPATCH, START)
+def qualification_stands(placement: Placement, **_: Any) -> Verdict:
+    """Every signature that the printer's qualification rests on stands: installation, operation and performance."""
+    printer = placement.printer
+    signed = qualification_signatures(printer)
+    evidence = {"signatures": {what: signature.pk for what, signature in signed.items()}}
+    gone = [what for what, signature in signed.items() if not stands(signature)]
+    if gone:
+        return blocked(
+            f"The signature over the {', '.join(gone)} of {printer.code} does not stand.",
+            cure="Require its requalification, and have it qualified again.",
+            **evidence,
+        )
+    return passed(**evidence)
+
+
 @gate("G-PRN-02", DISPATCH, START)
 def printer_calibrated(placement: Placement, **_: Any) -> Verdict:
     """The printer's calibration holds until the print ends."""
@@ -93,7 +125,7 @@ def triple_qualified(placement: Placement, **_: Any) -> Verdict:
     """The printer's newest qualification covers this material with this parameter set."""
     build, end = placement.build, planned_end(placement.build)
     triple = (
-        standing_triples(placement.printer)
+        not_withdrawn(standing_triples(placement.printer), "signature")
         .filter(
             material_id=build.material_id,
             parameters_id=build.parameters_id,
@@ -102,7 +134,7 @@ def triple_qualified(placement: Placement, **_: Any) -> Verdict:
         )
         .first()
     )
-    if triple is None:
+    if triple is None or not carries(triple, "signature"):
         return blocked(
             f"{build.material.code} with {build.parameters} is not qualified on this printer until {end}.",
             cure="Have this combination qualified, or choose another printer.",
@@ -114,7 +146,8 @@ def triple_qualified(placement: Placement, **_: Any) -> Verdict:
 def firmware_qualified(placement: Placement, **_: Any) -> Verdict:
     """The printer runs the firmware that was qualified."""
     printer, build = placement.printer, placement.build
-    triple = standing_triples(printer).filter(parameters_id=build.parameters_id).first()
+    triples = not_withdrawn(standing_triples(printer), "signature")
+    triple = triples.filter(parameters_id=build.parameters_id).first()
     if triple is None or triple.firmware != printer.firmware:
         return blocked(
             f"Firmware '{printer.firmware}' is not the qualified '{triple.firmware if triple else 'none'}'.",

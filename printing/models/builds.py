@@ -6,7 +6,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from mes.tables import StageGuard, table
+from mes.choices import Meaning
+from mes.tables import Signed, StageGuard, table
 from printing.choices import BUILD_PAIRS, BuildState
 
 
@@ -37,6 +38,20 @@ from printing.choices import BUILD_PAIRS, BuildState
         )
     },
     stage=StageGuard("state", (BuildState.DRAFT,), BUILD_PAIRS),
+    signed={
+        "verify_signature": Signed(
+            (Meaning.VERIFIED,),
+            by="verified_by_id",
+            says={
+                "printer_kind": "printer_kind",
+                "parameters": "parameters_digest",
+                "material": "material__code",
+                "file": "file_id",
+                "plate_digest": "plate_digest",
+                "layer_count": "layer_count",
+            },
+        )
+    },
 )
 class Build(models.Model):
     """One plate or vat load. `areas_mm2` is the cured area of each layer; `plate_digest` covers all layers.

@@ -8,7 +8,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from mes.tables import StageGuard, table
+from mes.choices import Meaning
+from mes.tables import Signed, StageGuard, table
 from printing.choices import (
     CONTAINER_PAIRS,
     LOT_PAIRS,
@@ -49,6 +50,19 @@ from printing.choices import (
         )
     },
     stage=StageGuard("state", (LotState.QUARANTINE,), LOT_PAIRS),
+    signed={
+        "release_signature": Signed(
+            (Meaning.APPROVED,),
+            by="released_by_id",
+            says={
+                "material": "material__code",
+                "supplier": "supplier",
+                "supplier_lot": "supplier_lot",
+                "certificate": "certificate",
+                "certificate_file": "certificate_file_id",
+            },
+        )
+    },
 )
 class MaterialLot(models.Model):
     """A supplier's lot as it was received. Quantities in `unit`; received = consumed + sampled + wasted + remaining.

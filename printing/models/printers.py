@@ -6,7 +6,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from mes.tables import StageGuard, table
+from mes.choices import Meaning
+from mes.tables import Signed, StageGuard, table
 from printing.choices import (
     PARAMETERS_PAIRS,
     QUALIFICATION_PAIRS,
@@ -26,6 +27,15 @@ from printing.choices import (
         1: ("name", "revision", "printer_kind", "material_id", "values", "digest", "state", "signature_id")
     },
     stage=StageGuard("state", (ParametersState.DRAFT,), PARAMETERS_PAIRS),
+    signed={
+        "signature": Signed(
+            (Meaning.APPROVED,),
+            says={
+                **{name: name for name in ("name", "revision", "printer_kind", "values", "digest")},
+                "material": "material__code",
+            },
+        )
+    },
 )
 class ParameterSet(models.Model):
     """How a material is printed on one kind of printer. A change is a new revision.
@@ -147,7 +157,18 @@ class Printer(models.Model):
         return f"M{self.pk:07d}"
 
 
-@table("record", spoken={"printing.printer": "printer"})
+@table(
+    "record",
+    spoken={"printing.printer": "printer"},
+    signed={
+        "signature": Signed(
+            (Meaning.APPROVED,),
+            root="printing.printer",
+            key="printer_id",
+            says={"parameters[]": "parameters_digest", "firmware": "firmware", "valid_until": "valid_until"},
+        )
+    },
+)
 class QualifiedTriple(models.Model):
     """G-PRN-04: this material, on this printer, with this parameter set and firmware, was shown to work until a date, or
     until the printer's next qualification (`printing.selectors.machines.standing_triples`)."""

@@ -23,6 +23,7 @@ from mes.models import Artefact, Signature
 from mes.permissions import require
 from mes.services.artefacts import store_artefact
 from mes.services.signatures import Credentials, sign
+from mes.standing import carries
 from mes.text import names_read, refuse_unseen
 from printing.choices import USABLE_LOTS, LotState, Precision, Unit
 from printing.events import (
@@ -205,16 +206,25 @@ def _register_container(lot: MaterialLot, quantity: Decimal, actor: Actor) -> st
 
 @unit_of_work
 def release_lot(*, lot_id: int, actor: Actor, credentials: Credentials) -> Signature:
-    """Release a lot from quarantine by signature over its certificate (G-MAT-02, G-MAT-03, G-SOD-01)."""
+    """Release a lot from quarantine by signature over its certificate (G-MAT-02, G-MAT-03, G-SOD-01).
+
+    Again, where the release was withdrawn: the lot stays where it stands.
+    """
     lot = locked(MaterialLot, lot_id, what="lot")
     require(actor, "printing.release_lot", lot)
-    LOT.row("release", lot.state)
+    again = lot.state in USABLE_LOTS and not carries(lot, "release_signature")
+    if not again:
+        LOT.row("release", lot.state)
     results = ask_gates("lot.release", lot, actor=actor)
     refuse_blocked(results)
     signature = sign(
         subject=lot, content=lot_content(lot), meaning=Meaning.APPROVED, actor=actor, credentials=credentials
     )
-    move(lot, LOT, "release", released_by_id=actor.person_id, release_signature=signature)
+    given: dict[str, Any] = {"released_by_id": actor.person_id, "release_signature": signature}
+    if again:
+        write(lot, **given)
+    else:
+        move(lot, LOT, "release", **given)
     released = LotReleased(
         lot_id=lot.pk, signature_id=signature.pk, gates=[result.as_payload() for result in results]
     )

@@ -18,8 +18,9 @@ from mes.limits import day_fault, refuse
 from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
+from mes.standing import carries, stands
 from mes.text import names_read, refuse_unseen
-from printing.choices import ParametersState
+from printing.choices import ParametersState, Qualification
 from printing.events import (
     PrinterCalibrated,
     PrinterQualificationMoved,
@@ -29,10 +30,10 @@ from printing.events import (
 from printing.lifecycle import PRINTER
 from printing.live import tell_after_commit
 from printing.models import ParameterSet, Printer, PrinterContact, QualifiedTriple
+from printing.selectors.qualification import STEPS, qualification_signatures
 from printing.services.fleet.connections import connection_faults, driver_names
 from printing.services.moves import locked, move, write
 
-STEPS = {"installation": "approve_installation", "operation": "approve_operation"}
 OPTIONS_LIMIT = 4000
 YEARS_QUALIFIED = 10
 
@@ -88,19 +89,34 @@ def register_printer(
 
 @unit_of_work
 def approve_printer_step(*, printer_id: int, step: str, actor: Actor, credentials: Credentials) -> Signature:
-    """Approve the "installation" (IQ), then the "operation" (OQ) of a printer by signature."""
+    """Approve the "installation" (IQ), then the "operation" (OQ) of a printer by signature.
+
+    Again, where the approval was withdrawn and the printer waits for its requalification.
+    """
     printer = locked(Printer, printer_id, what="printer")
     require(actor, "printing.qualify_printer", printer)
     if step not in STEPS:
         raise InvalidInput(f"No step '{step[:20]}'.", cure=f"Choose one of: {', '.join(STEPS)}.")
-    PRINTER.row(STEPS[step], printer.qualification)
+    again = _is_to_approve_again(printer, step)
+    if not again:
+        PRINTER.row(STEPS[step], printer.qualification)
     refuse_blocked(ask_gates(f"printer.{STEPS[step]}", printer, actor=actor))
     content = {"printer": printer.code, "kind": printer.kind, "serial": printer.serial, "step": step}
     signature = sign(
         subject=printer, content=content, meaning=Meaning.APPROVED, actor=actor, credentials=credentials
     )
-    _move(printer, STEPS[step], actor, signature_id=signature.pk)
+    if again:
+        _tell_moved(printer, printer.qualification, actor, signature_id=signature.pk)
+    else:
+        _move(printer, STEPS[step], actor, signature_id=signature.pk)
     return signature
+
+
+def _is_to_approve_again(printer: Printer, step: str) -> bool:
+    if printer.qualification != Qualification.REQUAL_REQUIRED:
+        return False
+    signed = qualification_signatures(printer).get(step)
+    return signed is not None and not stands(signed)
 
 
 @unit_of_work
@@ -151,7 +167,11 @@ def qualify_printer(
 def _approved_for(printer: Printer, keys: Sequence[int]) -> list[ParameterSet]:
     found = list(ParameterSet.objects.filter(pk__in=keys).order_by("pk"))
     wrong = [
-        row for row in found if row.state != ParametersState.APPROVED or row.printer_kind != printer.kind
+        row
+        for row in found
+        if row.state != ParametersState.APPROVED
+        or row.printer_kind != printer.kind
+        or not carries(row, "signature")
     ]
     if not found or len(found) != len(set(keys)) or wrong:
         raise InvalidInput(
@@ -197,6 +217,12 @@ def _move(
     printer: Printer, name: str, actor: Actor, *, signature_id: int | None = None, reason: str = ""
 ) -> None:
     source = move(printer, PRINTER, name, column="qualification")
+    _tell_moved(printer, source, actor, signature_id=signature_id, reason=reason)
+
+
+def _tell_moved(
+    printer: Printer, source: str, actor: Actor, *, signature_id: int | None = None, reason: str = ""
+) -> None:
     moved = PrinterQualificationMoved(
         printer_id=printer.pk, source=source, target=printer.qualification, signature_id=signature_id
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mes.services.signing_policy import DECIDED_ALONE
-from mes.services.signing_seal import signed_content
+from mes.signing_seal import signed_content
 from printing.models import Build, MaterialLot, ParameterSet
 from printing.selectors.builds import build_content, parameters_content
 from printing.selectors.material import lot_content

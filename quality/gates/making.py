@@ -10,6 +10,7 @@ from devices.models import Device
 from mes.eventlog.base import Actor
 from mes.exceptions import Reason
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
+from mes.standing import carries
 from printing.choices import LotState
 from quality.catalog.plan import read_plan
 from quality.catalog.routing import read_routing
@@ -253,7 +254,7 @@ def no_nonconformance_is_open(device: Device, **_: Any) -> Verdict:
 
 @gate("G-NC-01", "device.complete_record", "device.release", "device.ship")
 def nothing_it_stands_on_is_held(device: Device, **_: Any) -> Verdict:
-    """Neither the device nor a material lot in it is held or rejected."""
+    """Neither the device nor a material lot in it is held or rejected, and the release of each lot stands."""
     lots = list(lots_of(device))
     barred = [lot for lot in lots if lot.state in BARRED_LOTS]
     evidence = {"held": device.held, "lots": {lot.code: str(lot.state) for lot in lots}}
@@ -268,6 +269,10 @@ def nothing_it_stands_on_is_held(device: Device, **_: Any) -> Verdict:
             f"Lot {barred[0].code} is {LotState(barred[0].state).label}.",
             cure="Decide on the lot, or dispose of the device by a nonconformance.",
             **evidence,
+        )
+    if loose := [lot.code for lot in lots if not carries(lot, "release_signature")]:
+        return blocked(
+            f"No release stands for lot {', '.join(loose)}.", cure="Have the lot released again.", **evidence
         )
     return passed(**evidence)
 

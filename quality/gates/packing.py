@@ -11,6 +11,7 @@ from devices.choices import Stage
 from devices.models import Device, DeviceMaster
 from mes.exceptions import InvalidInput
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
+from mes.standing import reasons_against
 from quality.catalog.gs1 import scanned_text
 from quality.catalog.packaging import read_packaging
 from quality.choices import PackageStage
@@ -166,6 +167,19 @@ def no_label_of_its_packages_is_left(device: Device, **_: Any) -> Verdict:
             f"Labels of {', '.join(open_ones)} are left.", cure="Apply or destroy them.", packages=open_ones
         )
     return passed(packages=[package.code for package in found])
+
+
+@gate("G-SIG-01", "package.close", "package.put_into", "device.ship")
+def its_packages_are_signed_for(subject: Package | Device, **_: Any) -> Verdict:
+    """Whoever applied the labels and closed the packages stands by it."""
+    found = packages_of(subject) if isinstance(subject, Device) else [subject, *packages_inside(subject)]
+    signed = ("application", "closing")
+    cure = "Open the package again, and have it labelled and closed anew."
+    if against := [
+        fault for one in found for fault in reasons_against(one, signed, f"A signature on {one.code}", cure)
+    ]:
+        return blocked(" ".join(reason.text for reason in against), cure=cure)
+    return passed(packages=[one.code for one in found])
 
 
 @gate("G-SHP-01", "device.ship")

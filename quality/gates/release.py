@@ -12,6 +12,8 @@ from mes.eventlog.unit import digests_of
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.models import Artefact
 from mes.services.artefacts import store
+from mes.standing import carries
+from quality.models import ReleaseDecision
 from quality.reports.agreement import disagreements
 from quality.reports.completeness import quantities_of, record_items
 from quality.reports.evidence import required_signatures, tools_of
@@ -152,6 +154,18 @@ def every_signature_stands(device: Device, **_: Any) -> Verdict:
             **evidence,
         )
     return passed(**evidence)
+
+
+@gate("G-SIG-01", "device.ship")
+def the_release_stands(device: Device, **_: Any) -> Verdict:
+    """Whoever released the device has not taken the release back."""
+    decision: ReleaseDecision | None = getattr(device, "release_decision", None)
+    if decision is None or not carries(decision, "signature"):
+        return blocked(
+            f"No release stands for {device.code}.",
+            cure="Keep the device; open a nonconformance, which decides what becomes of it.",
+        )
+    return passed(signature=decision.signature_id)
 
 
 @gate("G-SW-01", "device.release")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
+from mes.choices import Meaning
 from mes.models import Artefact, Person, Signature
-from mes.tables import StageGuard, table
+from mes.tables import Signed, StageGuard, table
 from quality.choices import GAUGE_PAIRS, AsFound, GaugeKind, GaugeStage
 
 
@@ -47,7 +48,22 @@ class Gauge(models.Model):
         return f"G{self.pk:07d}"
 
 
-@table("record", spoken={"quality.gauge": "gauge"})
+@table(
+    "record",
+    spoken={"quality.gauge": "gauge"},
+    signed={
+        "signature": Signed(
+            (Meaning.PERFORMED,),
+            root="quality.gauge",
+            key="gauge_id",
+            by="recorded_by_id",
+            says={
+                **{name: name for name in ("number", "calibrated_on", "due_on", "as_found", "laboratory")},
+                "certificate_sha256": "certificate_id",
+            },
+        )
+    },
+)
 class Calibration(models.Model):
     """One calibration, as its certificate tells it. `as_found` is what it found before anything was adjusted."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
+from mes.choices import Meaning
 from mes.models import Artefact, Person, Signature
-from mes.tables import table
+from mes.tables import Signed, table
 from quality.choices import Decision, Outcome
 from quality.models.gauges import Calibration, Gauge
 
@@ -89,7 +90,20 @@ class Measurement(models.Model):
         return f"{self.outcome} of inspection {self.inspection_id}"
 
 
-@table("record", spoken={"devices.device": "inspection__device"})
+@table(
+    "record",
+    spoken={"devices.device": "inspection__device"},
+    signed={
+        "signature": Signed(
+            (Meaning.PERFORMED, Meaning.REVIEWED),
+            root="devices.device",
+            key="inspection__device_id",
+            by="decided_by_id",
+            says={"decision": "decision", "scan_sha256": "inspection__scan_id"},
+            later={"justification": "justification"},
+        )
+    },
+)
 class Verdict(models.Model):
     """What a person decided about a measurement, by signature."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
+from mes.choices import Meaning
 from mes.models import Person, Signature
-from mes.tables import StageGuard, table
+from mes.tables import Signed, StageGuard, table
 from quality.choices import NONCONFORMANCE_PAIRS, Disposition, NonconformanceStage, Severity, Source
 
 FIELDS = (
@@ -15,11 +16,21 @@ FIELDS = (
 )  # fmt: skip
 
 
+FINDING = {name: name for name in ("device_id", "requirement", "description", "severity", "evidence")}
+"""What is signed of a nonconformance, whatever is decided about it."""
+
+
 @table(
     "working",
     root="quality.nonconformance",
     digest={1: FIELDS, 2: (*FIELDS, "units")},
     stage=StageGuard("stage", ("open",), NONCONFORMANCE_PAIRS),
+    signed={
+        "proposal": Signed((Meaning.AUTHORED,), by="proposed_by_id", says=FINDING),
+        "approval": Signed(
+            (Meaning.APPROVED,), by="approved_by_id", says={**FINDING, "justification": "justification"}
+        ),
+    },
 )
 class Nonconformance(models.Model):
     """A requirement that was not met, and what was decided about it."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
+from mes.choices import Meaning
 from mes.models import Person, Signature
-from mes.tables import StageGuard, table
+from mes.tables import Signed, StageGuard, table
 from printing.choices import Precision
 from quality.choices import PACKAGE_PAIRS, PackageLevel, PackageStage
 
@@ -21,6 +22,14 @@ FIELDS = (
     root="quality.package",
     digest={1: FIELDS},
     stage=StageGuard("stage", ("packing",), PACKAGE_PAIRS),
+    signed={
+        "application": Signed(
+            (Meaning.PERFORMED,), by="applied_by_id", says={"label": "label", "label_sha256": "label_sha256"}
+        ),
+        "closing": Signed(
+            (Meaning.VERIFIED,), says={"label": "label", "label_sha256": "label_sha256", "level": "level"}
+        ),
+    },
 )
 class Package(models.Model):
     """One package of one order, at one level, with one label.

@@ -4,11 +4,36 @@ from __future__ import annotations
 
 from django.db import models
 
+from mes.choices import Meaning
 from mes.models import Person, Signature
-from mes.tables import table
+from mes.tables import Signed, table
 
 
-@table("record", spoken={"devices.device": "device"})
+@table(
+    "record",
+    spoken={"devices.device": "device"},
+    signed={
+        "signature": Signed(
+            (Meaning.PERFORMED,),
+            root="devices.device",
+            key="device_id",
+            by="performed_by_id",
+            says={
+                name: name
+                for name in (
+                    "step",
+                    "position",
+                    "attempt",
+                    "values",
+                    "in_limits",
+                    "equipment",
+                    "started_at",
+                    "ended_at",
+                )
+            },
+        )
+    },
+)
 class PostProcessStep(models.Model):
     """One step carried out once, as measured. A repeated step is a row of its own; the last one counts."""
 

@@ -5,11 +5,24 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
+from mes.choices import Meaning
 from mes.models import Artefact, Person, Signature
-from mes.tables import table
+from mes.tables import Signed, table
 
 
-@table("record", spoken={"devices.device": "device"})
+@table(
+    "record",
+    spoken={"devices.device": "device"},
+    signed={
+        "signature": Signed(
+            (Meaning.REVIEWED,),
+            root="devices.device",
+            key="device_id",
+            by="reviewed_by_id",
+            says={name: name for name in ("events", "last_pos", "trail_digest", "findings")},
+        )
+    },
+)
 class RecordReview(models.Model):
     """A reviewer read the audit trail: how many events, up to which position, and the digest of their list."""
 
@@ -30,7 +43,19 @@ class RecordReview(models.Model):
         return f"review of device {self.device_id} up to {self.last_pos}"
 
 
-@table("record", spoken={"devices.device": "device"})
+@table(
+    "record",
+    spoken={"devices.device": "device"},
+    signed={
+        "signature": Signed(
+            (Meaning.RELEASED,),
+            root="devices.device",
+            key="device_id",
+            by="released_by_id",
+            says={"record_sha256": "record_id", "quantity": "quantity", "checklist": "checklist"},
+        )
+    },
+)
 class ReleaseDecision(models.Model):
     """A device was released: once, with the checklist as it stood and the record as it was shown."""
 

@@ -17,13 +17,13 @@ from mes.eventlog.base import Actor, digest_of
 from mes.eventlog.changecheck import changes_at_fault
 from mes.models import Artefact, EventRecord, Signature
 from mes.selectors import stream_of
-from mes.services.signing_seal import integrity_of
+from mes.signing_seal import integrity_of
+from mes.standing import is_authentic
 from mes.tables import ROOTS, TABLES
 from printing.models import Consumption, MaterialLot
 from printing.selectors.builds import items_content
 from quality.choices import Decision, Outcome
 from quality.models import Calibration, Inspection, Measurement, PostProcessStep, Verdict
-from quality.reports.evidence import intact
 from quality.selectors.gauges import gauges_of
 from quality.selectors.making import inspections_of
 from quality.selectors.record import (
@@ -74,7 +74,8 @@ def _signatures(device: Device, facts: list[Fact]) -> Iterator[str]:
 
 
 def _faults(row: Signature, event: EventRecord | None) -> Iterator[str]:
-    if not intact(row):
+    # A withdrawal is a lawful act and changes nothing that was written: the release asks whether it stands.
+    if not is_authentic(row):
         yield f"the content, the binding or the seal ({integrity_of(row)})"
     signer = Actor.parse(event.actor).person_id if event else None
     if row.account.person_id != row.person_id or signer not in (None, row.person_id):

@@ -12,8 +12,7 @@ from devices.services.designs import approval_content, design_content
 from devices.services.orders import APPROVERS, prescription_content, standing_approvals
 from devices.services.segmentations import segmentation_content
 from mes.models import Signature
-from mes.services.signatures import is_withdrawn, stands_for
-from mes.services.signing_seal import Standing, integrity_of
+from mes.standing import stands, stands_for
 from printing.choices import BuildState
 from quality.reports.units import ACCEPTED, passed_inspections, units_that_are
 from quality.selectors.making import inspections_of, latest_steps
@@ -29,16 +28,11 @@ class Required:
     stands: bool
 
 
-def intact(signature: Signature | None) -> bool:
-    """Whether a signature's row is what was sealed when it was signed, and it was not withdrawn (ES-09, ES-18)."""
-    return signature is not None and integrity_of(signature) is Standing.VALID and not is_withdrawn(signature)
-
-
 def covers(signature: Signature | None, *digests: str | None) -> bool:
-    """Whether a signature is intact and what it signed names every one of these digests."""
+    """Whether a signature stands and what it signed names every one of these digests."""
     if signature is None or not all(digests):
         return False
-    return intact(signature) and all(str(digest) in signature.content for digest in digests)
+    return stands(signature) and all(str(digest) in signature.content for digest in digests)
 
 
 def required_signatures(device: Device) -> list[Required]:
@@ -97,7 +91,7 @@ def _quality_signatures(device: Device) -> list[Required]:
     review = device.record_reviews.order_by("pk").last()
     steps = sorted(latest_steps(device).values(), key=lambda row: row.position)
     found = [
-        Required(f"post-processing: {row.title}", [row.signature_id], intact(row.signature)) for row in steps
+        Required(f"post-processing: {row.title}", [row.signature_id], stands(row.signature)) for row in steps
     ]
     found += _inspection_signatures(device)
     found.append(

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from devices.models import Device
 from mes.eventlog.base import Actor, plain
 from mes.models import Artefact, EventRecord, Signature
-from mes.services.signing_seal import Standing, verify_signature
+from mes.signing_seal import Standing, verify_signature
 from quality.reports.base import report
 from quality.reports.finishing import finishing_sections
 from quality.reports.making import making_sections

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from devices.choices import Stage
 from devices.events import DeviceStageChanged
 from devices.models import Device
 from mes.models import EventRecord
+from mes.standing import is_withdrawn
 from quality.catalog.routing import Routing, Step, read_routing
 from quality.choices import ENDED_STAGES, Decision, Outcome
 from quality.events import ScanReceived
@@ -21,15 +22,16 @@ GONE_ON = (Stage.INSPECTED_PASS, Stage.LABELLED, Stage.READY_FOR_REVIEW, Stage.R
 
 def latest_steps(device: Device) -> dict[str, PostProcessStep]:
     """The last attempt at each step, which is the one that counts."""
-    return {row.step: row for row in device.post_process_steps.order_by("attempt")}
+    rows = device.post_process_steps.select_related("signature__withdrawal")
+    return {row.step: row for row in rows.order_by("attempt")}
 
 
 def next_step(device: Device, routing: Routing) -> Step | None:
-    """The first step of the routing that is not done inside its limits; None where every one is."""
+    """The first step of the routing that nobody signed as done inside its limits; None where every one is."""
     done = latest_steps(device)
     for step in routing.steps:
         row = done.get(step.code)
-        if row is None or not row.in_limits:
+        if row is None or not row.in_limits or is_withdrawn(row.signature):
             return step
     return None
 
@@ -93,7 +95,8 @@ def unanswered(device: Device) -> list[Inspection]:
     each unit the last one (`judged_inspection`).
     """
     measured = inspections_of(device).filter(measurement__outcome=Outcome.MEASURED)
-    left = list(measured.filter(verdict__isnull=True))
+    taken_back = Q(verdict__decision=Decision.SET_ASIDE, verdict__signature__withdrawal__isnull=False)
+    left = list(measured.filter(Q(verdict__isnull=True) | taken_back))
     if device.stage != Stage.AWAITING_INSPECTION:
         return left
     judged = {judged_inspection(device, unit) for unit in {one.unit for one in left}}

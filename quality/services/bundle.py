@@ -20,7 +20,7 @@ from mes.eventlog.base import canonical
 from mes.eventlog.sealing import NotProvable, RecordAltered
 from mes.exceptions import Refused
 from mes.services.artefacts import artefact_path
-from mes.services.signing_seal import signature_key
+from mes.signing_seal import signature_key
 from quality.export import verify_record
 from quality.export.archive import Member, member, stated, write_archive
 from quality.export.content import genealogy_of, newest_moment, record_of, signatures_of

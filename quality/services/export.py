@@ -21,7 +21,7 @@ from mes.models import Artefact, EventRecord, Person
 from mes.permissions import require
 from mes.scope import Viewer, may_know, viewer_of, visible
 from mes.services.artefacts import intact_path, require_intact, store_artefact
-from mes.services.signing_seal import signature_key
+from mes.signing_seal import signature_key
 from printing.models import MaterialLot
 from quality.choices import ExportKind, ExportStage
 from quality.events import (

@@ -27,6 +27,7 @@ from mes.models import Artefact
 from mes.permissions import require
 from mes.services.artefacts import require_intact, store_artefact
 from mes.services.signatures import Credentials, sign
+from mes.standing import carries, not_withdrawn
 from printing.services.certificates import MEDIA_TYPES, read_certificate
 from quality.choices import AsFound, GaugeKind, GaugeStage, Source
 from quality.events import GaugeCalibrated, GaugeFoundOut, GaugeRegistered, GaugeStageChanged
@@ -209,6 +210,8 @@ def calibration_faults(gauge: Gauge, day: date) -> list[Reason]:
     if made.as_found != AsFound.IN_TOLERANCE:
         text = f"{gauge.code} was found out of tolerance on {made.calibrated_on:%d %b %Y}."
         return [Reason(text, "Have it adjusted and calibrated again.", RULE)]
+    if not carries(made, "signature"):
+        return [Reason(f"No signature stands for calibration {made.number} of {gauge.code}.", cure, RULE)]
     if made.due_on < day:
         return [Reason(f"The calibration of {gauge.code} was over on {made.due_on:%d %b %Y}.", cure, RULE)]
     return []
@@ -280,7 +283,7 @@ def _calibrated(row: Calibration) -> GaugeCalibrated:
 
 
 def _last_good(gauge: Gauge) -> Calibration | None:
-    good = gauge.calibrations.filter(as_found=AsFound.IN_TOLERANCE)
+    good = not_withdrawn(gauge.calibrations.filter(as_found=AsFound.IN_TOLERANCE), "signature")
     return good.order_by("calibrated_on", "pk").last()
 
 

@@ -15,10 +15,13 @@ from devices.services.quantities import scrap_units
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
-from mes.exceptions import InvalidInput, TransitionRefused
+from mes.exceptions import InvalidInput, Reason, TransitionRefused
+from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
-from quality.choices import Disposition, NonconformanceStage, Severity, Source
+from mes.services.signing_withdrawal import lasting
+from mes.standing import require_carried
+from quality.choices import ENDED_STAGES, Disposition, NonconformanceStage, Severity, Source
 from quality.events import (
     DispositionProposed,
     NonconformanceDisposed,
@@ -148,6 +151,12 @@ def dispose_nonconformance(
     found = _locked(nonconformance_id)
     require(actor, "quality.dispose_nonconformance", found)
     NONCONFORMANCE.row("approve_disposition", found.stage)
+    require_carried(
+        found,
+        "proposal",
+        text=f"The proposal of {found.code} was withdrawn: two people decide.",
+        cure="Its owner proposes a disposition again.",
+    )
     signature = sign(
         subject=found,
         content=disposition_content(found),
@@ -214,6 +223,14 @@ def void_nonconformance(
         reason=f"{found.code} is void: {found.justification}",
     )
     return found
+
+
+@lasting("quality.nonconformance")
+def _decided(signature: Signature) -> Reason | None:
+    """What was scrapped stays scrapped, and what was found void has let its device go on."""
+    if not Nonconformance.objects.filter(pk=signature.subject_id, stage__in=ENDED_STAGES).exists():
+        return None
+    return Reason("The nonconformance was closed on this signature.", "Open a new nonconformance.", "ES-18")
 
 
 def hold_source(found: Nonconformance) -> str:

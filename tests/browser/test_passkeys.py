@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from mes.choices import PasskeyState, Role
 from mes.models import Account, Passkey, Signature
-from mes.services.signatures import stands_for
+from mes.standing import stands_for
 from tests.browser.conftest import Open
 from tests.browser.steps import faults_of
 from tests.devices.makers import PASSWORD, Who, make_person

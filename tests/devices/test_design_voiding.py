@@ -24,7 +24,7 @@ from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, TransitionRefused
 from mes.models import EventRecord
 from mes.services.artefacts import artefact_path
-from mes.services.signatures import stands_for
+from mes.standing import stands_for
 from tests.devices.makers import (
     GUIDE_VALUES,
     Staff,

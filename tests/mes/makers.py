@@ -5,7 +5,7 @@ from datetime import date
 
 from mes.choices import Role
 from mes.eventlog.base import Actor
-from mes.models import Account, CertificationLetter, Patient, Person, SigningEnrolment
+from mes.models import Account, CertificationLetter, Patient, Person, Signature, SigningEnrolment
 from mes.services.patients import Identity, register_patient
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.signatures import Credentials
@@ -15,6 +15,7 @@ from mes.services.signing_enrolment import (
     prove_identity,
     record_certification_letter,
 )
+from mes.services.signing_withdrawal import withdraw_signature
 
 SYSTEM = Actor.system("test")
 PASSWORD = "correct horse battery staple"
@@ -61,6 +62,13 @@ def make_signer(*roles: Role) -> tuple[Actor, Credentials]:
     """A person with an account: who acts, and what they type when they sign."""
     person = make_person(*roles)
     return Actor.person(person.pk), Credentials(make_account(person).username, PASSWORD)
+
+
+def take_back(signature: Signature | int | None, by: tuple[Actor, Credentials]) -> None:
+    """The signer withdraws a signature."""
+    key = signature.pk if isinstance(signature, Signature) else signature
+    assert key is not None
+    withdraw_signature(signature_id=key, reason="Given by mistake", actor=by[0], credentials=by[1])
 
 
 def person_of(actor: Actor) -> Person:

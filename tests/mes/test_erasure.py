@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,11 +23,12 @@ from mes.models import ErasureRequest, EventRecord, LegalHold, Patient, PatientI
 from mes.services.erasure import OVERWRITTEN, approve_erasure, refuse_erasure, request_erasure
 from mes.services.holds import place_hold, propose_release, release_hold
 from mes.services.patients import open_identity, patient_with, pseudonym_key
+from mes.services.signing_withdrawal import can_be_withdrawn
 from mes.services.vaultkeys import vault
 from mes.services.viewing import view_identity
 from mes.vault import Key, place
 from tests.devices.makers import Staff, make_order, under_review
-from tests.mes.makers import make_patient, make_person, make_signer
+from tests.mes.makers import make_patient, make_person, make_signer, take_back
 from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-13")]
@@ -127,6 +129,26 @@ def test_one_person_with_both_roles_does_not_decide_alone(patient: Patient, requ
     with pytest.raises(Conflict, match="stands already"):
         approve_erasure(request_id=request_.pk, role=Role.PRV, actor=actor, credentials=typed)
     assert open_identity(patient).family_name == "Doe"
+
+
+@pytest.mark.requirement("ES-18")
+@pytest.mark.requirement("ES-14")
+def test_an_approval_that_was_withdrawn_is_none_of_the_two_and_one_that_erased_stays(
+    patient: Patient, request_: ErasureRequest
+) -> None:
+    officer, reviewer = make_signer(Role.PRV), make_signer(Role.QAR)
+    decide = partial(approve_erasure, request_id=request_.pk)
+    first = decide(role=Role.PRV, actor=officer[0], credentials=officer[1]).officer_approval
+    take_back(first, officer)
+    waits = decide(role=Role.QAR, actor=reviewer[0], credentials=reviewer[1])
+    assert waits.stage == ErasureStage.REQUESTED
+    assert open_identity(patient).family_name == "Doe"
+    done = decide(role=Role.PRV, actor=officer[0], credentials=officer[1])
+    assert done.stage == ErasureStage.ERASED
+    with pytest.raises(Conflict, match="nothing brings it back"):
+        take_back(done.officer_approval, officer)
+    assert done.quality_approval is not None
+    assert not can_be_withdrawn(done.quality_approval)
 
 
 @pytest.mark.parametrize(

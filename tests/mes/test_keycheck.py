@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings as django_settings
 from django.test import override_settings
 
+from mes import signing_seal
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.eventlog.sealing import SealKey, load_key
@@ -20,7 +21,7 @@ from mes.eventlog.unit import open_unit
 from mes.eventlog.verify import verify
 from mes.models import EventRecord, PatientIdentity, Signature
 from mes.serverkeys import own_key, public_halves
-from mes.services import signatures, signing_seal, vaultkeys
+from mes.services import signatures, vaultkeys
 from mes.services.vaultkeys import vault
 from mes.vault import KeyFault
 from tests.mes.logins import tamper

@@ -24,7 +24,7 @@ from mes.services.people import register_person
 from mes.services.reviews import review_audit_trail, review_content, unreviewed
 from mes.services.signatures import Credentials, content_digest
 from tests.mes.logins import acting_as
-from tests.mes.makers import PASSWORD, SYSTEM, make_person, make_signer
+from tests.mes.makers import PASSWORD, SYSTEM, make_person, make_signer, take_back
 from tests.servers import Cluster
 
 pytestmark = pytest.mark.requirement("P11-10e")
@@ -70,6 +70,11 @@ def test_each_review_begins_where_the_own_last_one_ended(
     event = EventRecord.objects.get(type="mes.audit_trail_reviewed", stream_id=str(first.pk))
     assert json.loads(event.payload)["signature_id"] == signature.pk
     assert list(check_history()) == []
+    take_back(first.signature, reviewer)
+    assert unreviewed(reviewer[0].person_id).first_leaf == 0
+    seal()
+    third = review(reviewer)
+    assert (third.first_leaf, unreviewed(reviewer[0].person_id).events) == (0, 0)
 
 
 def test_nothing_new_cannot_be_reviewed(reviewer: tuple[Actor, Credentials], seal: Callable[[], int]) -> None:

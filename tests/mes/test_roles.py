@@ -10,14 +10,14 @@ from django.utils import timezone
 
 from mes.choices import Role
 from mes.eventlog.base import Actor
-from mes.exceptions import Conflict, InvalidInput, NotPermitted
+from mes.exceptions import Conflict, InvalidInput, NotPermitted, Refused
 from mes.models import Account, EventRecord, RoleGrant
 from mes.permissions import ADMINISTRATION, PRODUCTION, can, require
 from mes.selectors import people_with, roles_of
 from mes.services.people import deactivate_person
 from mes.services.roles import approve_role, grant_role, propose_role, review_role, revoke_role
 from mes.services.signatures import Credentials
-from tests.mes.makers import SYSTEM, make_account, make_person, make_signer, person_of
+from tests.mes.makers import SYSTEM, make_account, make_person, make_signer, person_of, take_back
 
 pytestmark = pytest.mark.django_db
 Signer = tuple[Actor, Credentials]
@@ -41,6 +41,20 @@ def test_a_role_counts_after_two_signatures_of_two_people() -> None:
     assert roles_of(grant.person) == {Role.INS}
     assert grant.first_approval_id != grant.second_approval_id
     assert EventRecord.objects.filter(type="mes.role_granted", actor=str(quality[0])).count() == 1
+
+
+@pytest.mark.requirement("ES-18")
+@pytest.mark.requirement("P11-10d")
+def test_a_role_holds_no_longer_than_both_its_approvals_stand() -> None:
+    security, quality = make_signer(Role.SEC), make_signer(Role.QAR)
+    grant = proposed(security)
+    take_back(grant.first_approval, security)
+    with pytest.raises(Refused, match="two people give one"):
+        approve_role(grant_id=grant.pk, actor=quality[0], credentials=quality[1])
+    grant = approve_role(grant_id=proposed(security).pk, actor=quality[0], credentials=quality[1])
+    assert roles_of(grant.person) == {Role.INS}
+    take_back(grant.second_approval, quality)
+    assert roles_of(grant.person) == frozenset()
 
 
 @pytest.mark.requirement("P11-200a3")

@@ -13,7 +13,8 @@ from mes.exceptions import PublishOutsideUnit, SignatureRefused
 from mes.models import Account, Person, Signature
 from mes.selectors import signatures_of
 from mes.services.people import revoke_role
-from mes.services.signatures import Credentials, content_digest, sign, stands_for
+from mes.services.signatures import Credentials, content_digest, sign
+from mes.standing import stands_for
 from tests.mes.makers import PASSWORD, SYSTEM, make_account, make_patient, make_signer, person_of
 
 pytestmark = pytest.mark.django_db

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor
-from mes.eventlog.unit import unit_of_work
+from mes.eventlog.unit import open_unit, unit_of_work
 from mes.exceptions import Conflict, ContentChanged, InvalidInput, NotPermitted, Refused, SignatureRefused
 from mes.models import Account, EventRecord, HandwrittenSignature, Person, Signature
 from mes.services.artefacts import artefact_path
-from mes.services.signatures import Credentials, content_digest, sign, stands_for
+from mes.services.signatures import Credentials, content_digest, sign
 from mes.services.signing_batch import Deed, sign_together
 from mes.services.signing_handwritten import store_scan, upload_handwritten, verify_handwritten
 from mes.services.signing_policy import DECIDED_ALONE
 from mes.services.signing_series import SeriesContext
 from mes.services.signing_withdrawal import withdraw_signature
+from mes.standing import stands, stands_for
 from mes.terminals import Terminal
-from tests.mes.makers import make_person, make_signer
+from tests.mes.makers import make_person, make_signer, take_back
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 PDF = b"%PDF-1.7 a scan"
@@ -172,6 +176,29 @@ def test_a_signature_is_taken_back_by_another_one_and_stays() -> None:
     for again in (signature, by):
         with pytest.raises(Conflict, match="ES-18"):
             withdraw_signature(signature_id=again.pk, reason="again", actor=actor, credentials=typed)
+
+
+@pytest.mark.requirement("ES-18")
+def test_a_decision_and_a_withdrawal_do_not_pass_one_another(committed_db: None) -> None:
+    signer = make_signer(Role.INS)
+    signature = approve(make_person(), *signer)
+
+    def withdraw() -> None:
+        try:
+            take_back(signature.pk, signer)
+        finally:
+            connection.close()
+
+    second = threading.Thread(target=withdraw)
+    with open_unit():
+        assert stands(signature)
+        second.start()
+        second.join(0.4)
+        assert second.is_alive()
+        assert stands(signature)
+    second.join(PATIENCE_S)
+    with open_unit():
+        assert not stands(signature)
 
 
 @pytest.mark.requirement("ES-18")

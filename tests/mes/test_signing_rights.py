@@ -36,8 +36,8 @@ from mes.services.signing_enrolment import (
     prove_identity,
     record_certification_letter,
 )
-from mes.services.signing_seal import signatures_at_fault
 from mes.services.signing_series import SeriesContext
+from mes.signing_seal import signatures_at_fault
 from mes.terminals import Terminal
 from tests.mes.makers import (
     PASSWORD,

@@ -11,16 +11,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 
-from mes import VERSION
+from mes import VERSION, signing_seal
 from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor, digest_of
 from mes.eventlog.sealing import SealKey
 from mes.eventlog.unit import open_unit
 from mes.models import EventRecord, Person, Signature
-from mes.services import signing_seal
-from mes.services.signatures import Credentials, offset_in, sign, stands_for
+from mes.services.signatures import Credentials, offset_in, sign
 from mes.services.signing_policy import config_version
-from mes.services.signing_seal import (
+from mes.signing_seal import (
     SEALED,
     Standing,
     hash_of,
@@ -30,6 +29,7 @@ from mes.services.signing_seal import (
     signed_content,
     verify_signature,
 )
+from mes.standing import stands_for
 from tests.mes.logins import tamper
 from tests.mes.makers import make_person, make_signer, person_of
 from tests.servers import Cluster

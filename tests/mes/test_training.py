@@ -17,6 +17,7 @@ from mes.exceptions import Conflict, InvalidInput, NotPermitted
 from mes.models import DocumentRevision, EventRecord, Person, TrainingRecord
 from mes.permissions import can, require
 from mes.services.signatures import Credentials
+from mes.services.signing_withdrawal import withdraw_signature
 from mes.services.training import (
     approve_document,
     draft_document,
@@ -25,6 +26,7 @@ from mes.services.training import (
     require_training,
     withdraw_document,
 )
+from mes.standing import signatures_out_of_place
 from mes.training import revision_in_force
 from tests.mes.makers import make_person, make_signer, person_of
 
@@ -149,6 +151,47 @@ def test_an_action_whose_document_was_withdrawn_is_refused() -> None:
     school.train(row)
     withdraw_document(revision_id=row.pk, actor=school.quality[0], reason="wrong temperature")
     assert "no revision in force" in can(school.learner, ACTION).reasons[0].text
+
+
+@pytest.mark.requirement("ES-18")
+def test_a_training_counts_while_its_trainers_signature_and_the_approval_of_its_document_stand() -> None:
+    school = School()
+    first = school.revision("A")
+    school.ask(first)
+    trained = school.train(first)
+    assert school.may()
+    actor, typed = school.quality
+    withdraw_signature(
+        signature_id=trained.signature_id, reason="Another person", actor=actor, credentials=typed
+    )
+    assert "No trainer's signature stands" in can(school.learner, ACTION).reasons[0].text
+    school.train(first)
+    assert school.may()
+    assert first.approval is not None
+    withdraw_signature(signature_id=first.approval.pk, reason="Wrong file", actor=actor, credentials=typed)
+    assert "no revision in force" in can(school.learner, ACTION).reasons[0].text
+    second = school.revision("B")
+    school.train(second)
+    assert school.may()
+
+
+@pytest.mark.requirement("ES-09")
+@pytest.mark.requirement("P11-70")
+def test_a_training_that_borrows_anothers_signature_counts_for_nobody_and_is_named() -> None:
+    school, other = School(), Actor.person(make_person(Role.PST).pk)
+    row = school.revision("A")
+    school.ask(row)
+    given = school.train(row)
+    assert list(signatures_out_of_place()) == []
+    forged = TrainingRecord.objects.create(
+        person=person_of(other), trainer=given.trainer, revision=row, method=given.method, result=given.result,
+        trained_at=given.trained_at, signature=given.signature,
+    )  # fmt: skip
+    assert "No trainer's signature stands" in can(other, ACTION).reasons[0].text
+    assert school.may()
+    (found,) = signatures_out_of_place()
+    where = f"mes_training/{forged.pk}, signature: signature {given.signature_id}"
+    assert found == f"{where} is about mes.person/{school.person.pk}"
 
 
 def test_an_action_that_no_longer_asks_needs_no_training() -> None:

@@ -18,7 +18,7 @@ from mes.models import (
     SigningEnrolment,
     TrainingRecord,
 )
-from mes.services.signatures import is_withdrawn
+from mes.standing import is_withdrawn
 from printing.models import Build
 from tests.devices.makers import PASSWORD, Staff, Who, make_order, make_person, submitted
 from tests.flows.clients import Client

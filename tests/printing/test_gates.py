@@ -14,10 +14,13 @@ from django.utils import timezone
 from devices.choices import Stage
 from devices.models import Device
 from mes.choices import Role
+from mes.eventlog.base import Actor
 from mes.eventlog.verify import Bad, check_covered, verify
 from mes.exceptions import InvalidInput, NotPermitted, Refused, TransitionRefused
 from mes.lifecycle import ask_gates
+from mes.models import Signature
 from mes.services.artefacts import artefact_path
+from mes.services.signatures import Credentials
 from printing.choices import BuildState, JobState, Link, Operation, Run
 from printing.models import (
     Container,
@@ -29,6 +32,7 @@ from printing.models import (
     PrintJob,
 )
 from printing.selectors.fleet import plates_to_clear
+from printing.selectors.qualification import qualification_signatures
 from printing.services.builds import cancel_build, create_build, decide_interruption, verify_build
 from printing.services.holds import hold_printer
 from printing.services.jobs import (
@@ -46,7 +50,8 @@ from printing.services.printers import (
     register_printer,
     require_requalification,
 )
-from tests.devices.makers import Staff
+from tests.devices.makers import PASSWORD, Staff
+from tests.mes.makers import take_back
 from tests.printing.makers import (
     KIND,
     Floor,
@@ -109,6 +114,17 @@ def cut_the_file(floor: Floor) -> None:
     path.write_bytes(path.read_bytes()[:-10])
 
 
+def withdraw(find: Callable[[Floor], Signature | None]) -> Callable[[Floor], None]:
+    """Whoever gave a signature takes it back."""
+
+    def spoil(floor: Floor) -> None:
+        signature = find(floor)
+        assert signature is not None
+        take_back(signature, (Actor.person(signature.person_id), Credentials(signature.username, PASSWORD)))
+
+    return spoil
+
+
 BLOCKED: dict[str, tuple[str, Callable[[Floor], None]]] = {
     "lot on hold": ("G-MAT-01", hold),
     "lot expires": ("G-MAT-02", changed(MaterialLot, expires_on=timezone.localdate() - timedelta(days=1))),
@@ -133,6 +149,13 @@ BLOCKED: dict[str, tuple[str, Callable[[Floor], None]]] = {
     "foreign run": ("G-PRN-07", changed(Printer, foreign_run="panel")),
     "device held": ("G-BLD-01", hold_device),
     "file altered": ("G-INT-01", cut_the_file),
+    "release of the lot": ("G-MAT-01", withdraw(lambda floor: floor.lot.release_signature)),
+    "approval of the parameters": ("G-BLD-01", withdraw(lambda floor: floor.build.parameters.signature)),
+    "installation": (
+        "G-PRN-01",
+        withdraw(lambda floor: qualification_signatures(floor.printer)["installation"]),
+    ),
+    "triple": ("G-PRN-04", withdraw(lambda floor: floor.printer.triples.get().signature)),
 }
 
 

@@ -33,6 +33,7 @@ from devices.mesh.compare import Deviation, inspect_scan
 from devices.mesh.io import read_mesh, write_stl
 from devices.models import Design, Device, DeviceMaster, Material, Order, Segmentation, Study
 from devices.selectors.evidence import evidence_digest
+from devices.services.definitions import master_content, material_content
 from devices.services.designs import approval_content, design_content
 from devices.services.lifecycle import count_units
 from devices.services.orders import approval_content as order_approval
@@ -68,8 +69,9 @@ from printing.models import (
     Printer,
     PrintJob,
 )
-from printing.selectors.builds import items_content
+from printing.selectors.builds import build_content, items_content
 from printing.selectors.machines import machine_now
+from printing.selectors.material import lot_content
 from quality.catalog.plan import read_plan
 from quality.choices import AsFound, GaugeKind, GaugeStage
 from quality.models import Calibration, Gauge, Inspection
@@ -343,7 +345,9 @@ def _material(staff: Staff) -> Material:
         contact_category="none",
         status=DefinitionStatus.EFFECTIVE,
     )
-    signature = signed(material, {"record": "material"}, Meaning.APPROVED, staff[Role.QAR])
+    signature = signed(material, material_content(material), Meaning.APPROVED, staff[Role.QAR])
+    material.approval = signature
+    material.save()
     fact = MaterialSpecified(material_id=material.pk, code=material.code, signature_id=signature.pk)
     publish(material, fact, actor=acting(staff[Role.QAR]))
     return material
@@ -376,7 +380,9 @@ def _master(
         **tracking,
         author=staff[Role.DSN],
     )
-    signature = signed(master, {"record": "master"}, Meaning.APPROVED, staff[Role.QAR])
+    signature = signed(master, master_content(master), Meaning.APPROVED, staff[Role.QAR])
+    master.approval = signature
+    master.save()
     fact = MasterPublished(master_id=master.pk, code=master.code, revision=1, signature_id=signature.pk)
     publish(master, fact, actor=acting(staff[Role.QAR]))
     return master
@@ -627,8 +633,7 @@ def _build(staff: Staff, device: Device) -> Build:
         print_seconds=5400.0,
     )
     publish(build, prepared, actor=SYSTEM)
-    content = {"record": "build", "file": build.file_id, "plate_digest": build.plate_digest}
-    build.verify_signature = signed(build, content, Meaning.VERIFIED, staff[Role.OPR])
+    build.verify_signature = signed(build, build_content(build), Meaning.VERIFIED, staff[Role.OPR])
     build.verified_by = staff[Role.OPR]
     build.save()
     verified = BuildVerified(build_id=build.pk, signature_id=build.verify_signature.pk, gates=[])
@@ -653,7 +658,8 @@ def _lot(staff: Staff, material: Material) -> tuple[MaterialLot, Container]:
         ],
         received_by=staff[Role.MAT],
     )
-    signature = signed(lot, {"record": "lot"}, Meaning.APPROVED, staff[Role.QAR])
+    lot.refresh_from_db()
+    signature = signed(lot, lot_content(lot), Meaning.APPROVED, staff[Role.QAR])
     lot.released_by, lot.release_signature = staff[Role.QAR], signature
     for state in (LotState.RELEASED, LotState.IN_USE):
         lot.state = state

@@ -37,6 +37,7 @@ from mes.services.recordfiles import files_of_record
 from mes.services.retention import extend_retention, keeping_of, start_clock
 from mes.services.signatures import Credentials
 from printing.models import Build, MaterialLot
+from tests.mes.makers import take_back
 from tests.quality.makers import CANARY, Staff, acting, make_built_device, make_person, move_through, typed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-15")]
@@ -254,6 +255,7 @@ def test_a_hold_does_not_reach_others(staff: Staff, device: Device, manager: Sig
     assert held_by(other.order.patient) == ()
 
 
+@pytest.mark.requirement("ES-18")
 def test_a_hold_is_released_by_two_people(device: Device, manager: Signer, reviewer: Signer) -> None:
     found = hold(device.order, manager)
     both = make_signer(Role.REC, Role.QAR)
@@ -263,14 +265,24 @@ def test_a_hold_is_released_by_two_people(device: Device, manager: Signer, revie
         release_hold(hold_id=found.pk, actor=both[0], credentials=both[1])
     refuse_release(hold_id=found.pk, reason="The other case is open", actor=reviewer[0])
     assert held_by(device) == (found,)
+    proposal = propose_release(
+        hold_id=found.pk, reason="Settled", actor=manager[0], credentials=manager[1]
+    ).proposal
+    take_back(proposal, manager)
+    with pytest.raises(Refused, match="one person alone ends none"):
+        release_hold(hold_id=found.pk, actor=reviewer[0], credentials=reviewer[1])
+    assert held_by(device) == (found,)
     let_go(found, manager, reviewer)
     assert held_by(device) == ()
+    found.refresh_from_db()
+    with pytest.raises(Conflict, match="Place a new hold"):
+        take_back(found.release, reviewer)
     found.refresh_from_db()
     assert found.stage == HoldStage.RELEASED
     facts = EventRecord.objects.filter(stream_type="mes.legal_hold").order_by("version")
     assert [fact.type.partition(".")[2] for fact in facts] == [
         "legal_hold_placed", "legal_hold_release_proposed", "legal_hold_release_refused",
-        "legal_hold_release_proposed", "legal_hold_released",
+        "legal_hold_release_proposed", "signature_withdrawn", "legal_hold_release_proposed", "legal_hold_released",
     ]  # fmt: skip
 
 
@@ -343,6 +355,28 @@ def test_two_signatures_and_the_files_go_and_their_digests_stay(
         require_intact(Artefact.objects.get(pk=names[0]))
     assert carry_out_disposal(disposal_id=disposal.pk) == 0
     assert Device.objects.filter(pk=device.pk).exists()
+
+
+@pytest.mark.requirement("ES-18")
+def test_nothing_is_destroyed_on_a_signature_that_was_withdrawn(
+    device: Device, manager: Signer, reviewer: Signer
+) -> None:
+    with on_the_day(end_of(device) + timedelta(days=1)):
+        first = propose(device, manager)
+        take_back(first.proposal, manager)
+        with pytest.raises(Refused, match="was withdrawn"):
+            approve_disposal(disposal_id=first.pk, actor=reviewer[0], credentials=reviewer[1])
+        withdraw_disposal(disposal_id=first.pk, reason="Again", actor=manager[0])
+        disposal = approved(device, manager, reviewer)
+        take_back(disposal.approval, reviewer)
+        with pytest.raises(Refused, match="was withdrawn"):
+            carry_out_disposal(disposal_id=disposal.pk)
+        withdraw_disposal(disposal_id=disposal.pk, reason="Again", actor=manager[0])
+        carried = approved(device, manager, reviewer)
+        carry_out_disposal(disposal_id=carried.pk)
+    with pytest.raises(Conflict, match="nothing brings them back"):
+        take_back(carried.proposal, manager)
+    assert disposed_files()
 
 
 def test_a_certificate_without_two_people_explains_no_missing_file(

@@ -17,8 +17,16 @@ from mes.services.disposals import (
     signed_certificate,
     withdraw_disposal,
 )
-from mes.services.holds import place_hold, propose_release, refuse_release, release_content, release_hold
+from mes.services.holds import (
+    may_propose,
+    place_hold,
+    propose_release,
+    refuse_release,
+    release_content,
+    release_hold,
+)
 from mes.services.safekeeping import confirm_drill, drill_content
+from mes.standing import carries
 
 DISPOSABLE = ("order", "device", "build", "lot")
 WHOLE_PATIENT = "patient"
@@ -126,7 +134,7 @@ KEEPING_ACTIONS = (
     ),
     Action(
         "propose-hold-release", "hold", "Propose its end", "Propose the end of this hold", "mes.propose_hold_release",
-        "lock-open", _hold_at(HoldStage.ACTIVE), _propose_release, fields=_because, meaning=Meaning.AUTHORED,
+        "lock-open", may_propose, _propose_release, fields=_because, meaning=Meaning.AUTHORED,
         content=_release_signs, main=True,
     ),
     Action(
@@ -157,7 +165,7 @@ KEEPING_ACTIONS = (
     ),
     Action(
         "confirm-drill", "drill", "Confirm", "Confirm what this drill showed", "mes.confirm_drill", "writing-sign",
-        lambda drill: drill.confirmation_id is None, _confirm_drill, meaning=Meaning.VERIFIED,
+        lambda drill: not carries(drill, "confirmation"), _confirm_drill, meaning=Meaning.VERIFIED,
         content=lambda drill, _, __: drill_content(drill), main=True,
         help="Whether it went well or not: what you sign is that you looked at it, and that something follows.",
     ),

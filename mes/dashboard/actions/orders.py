@@ -30,6 +30,7 @@ from mes.models import Person, RoleGrant
 from mes.permissions import ADMINISTRATION
 from mes.selectors import people_with, standing
 from mes.services.patients import Identity, register_patient
+from mes.standing import not_withdrawn
 
 
 def _at(*stages: OrderStage) -> Any:
@@ -86,7 +87,9 @@ def _why(order: Any) -> tuple[Field, ...]:
 
 
 def _order_fields(_: None) -> tuple[Field, ...]:
-    masters = DeviceMaster.objects.filter(status=DefinitionStatus.EFFECTIVE).order_by("title")
+    masters = not_withdrawn(
+        DeviceMaster.objects.filter(status=DefinitionStatus.EFFECTIVE), "approval"
+    ).order_by("title")
     prescribers = people_with(Role.PRE).order_by("full_name").distinct()
     return (
         Field(

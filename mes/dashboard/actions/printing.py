@@ -13,6 +13,7 @@ from mes.dashboard.actions.base import LARGEST, Action, Doing, Done, Field, Valu
 from mes.dashboard.actions.holds import free_printer, hold_printer, printer_hold_signs, which_printer_hold
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, Refused
+from mes.standing import not_withdrawn
 from printing.choices import BuildState, JobState, LotState, ParametersState, Unit
 from printing.models import Build, MaterialLot, ParameterSet, Printer, PrintJob
 from printing.selectors.builds import build_content
@@ -53,7 +54,7 @@ def _lot_at(*states: LotState) -> Callable[[MaterialLot], bool]:
 
 def _lot_fields(_: None) -> tuple[Field, ...]:
     materials = (
-        Material.objects.filter(status=DefinitionStatus.EFFECTIVE)
+        not_withdrawn(Material.objects.filter(status=DefinitionStatus.EFFECTIVE), "approval")
         .order_by("name")
         .values_list("code", "name")
     )

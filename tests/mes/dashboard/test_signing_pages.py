@@ -17,8 +17,9 @@ from mes.dashboard.together import BATCHES
 from mes.eventlog.base import Actor
 from mes.models import Account, CertificationLetter, HandwrittenSignature, Person, Signature, SigningSeries
 from mes.services.artefacts import artefact_path
-from mes.services.signatures import content_digest, stands_for
+from mes.services.signatures import content_digest
 from mes.services.signing_enrolment import close_enrolment
+from mes.standing import stands_for
 from tests.devices.makers import PASSWORD, Staff, Who, make_order
 from tests.mes.dashboard.conftest import Visit
 from tests.mes.makers import SYSTEM, make_account, make_person
@@ -217,7 +218,7 @@ def test_a_signature_has_a_page_of_its_own(
     for words in (signature.printed_name, order.code, "Ed25519", "user id + password", "UTC", "valid"):
         assert words in page, words
     assert "Withdraw" not in page, "it is somebody else's"
-    monkeypatch.setattr("mes.services.signing_seal.seal_is_signed", lambda row: False)
+    monkeypatch.setattr("mes.signing_seal.seal_is_signed", lambda row: False)
     assert "Record altered – do not use" in text_of(client.get(f"/signatures/{signature.pk}/"))
     assert client.get("/signatures/999999/").status_code == 404
 

@@ -20,6 +20,7 @@ from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Refused
 from mes.models import EventRecord, Person, Signature
 from mes.services.artefacts import artefact_path
+from mes.services.signing_withdrawal import withdraw_signature
 from printing.events import JobFinished
 from printing.services.printers import approve_printer_step
 from quality.choices import ExportKind, ExportStage
@@ -106,6 +107,7 @@ def test_what_measured_stands_in_the_bundle_with_its_certificate(archive: bytes,
 
 @pytest.mark.requirement("P11-10b")
 @pytest.mark.requirement("G-PRN-01")
+@pytest.mark.requirement("ES-18")
 def test_who_qualified_the_printer_by_signature_stands_in_the_bundle(
     cluster: Cluster, keys: Path, tmp_path: Path, released: Device, staff: Staff
 ) -> None:
@@ -115,13 +117,30 @@ def test_who_qualified_the_printer_by_signature_stands_in_the_bundle(
     )
     fact = JobFinished(job_id=job.pk, build_id=job.build_id, layers=400, observed_late=True)
     unit_of_work(lambda: publish(job, fact, actor=SYSTEM))()
+    taken_back = _withdrawn(released)
     seal(cluster, tmp_path)
     archive = archive_of(bundle_of(released))
     found = contents(archive)
+    told = {item["id"]: item for item in json.loads(found["record.json"])["report"]["signatures"]}
+    assert {told[key]["withdrawn_because"] for key in taken_back} == {"Given by mistake"}
     assert approved.pk in {row["id"] for row in json.loads(found["signatures.json"])["signatures"]}
     shown = json.loads(found["record.json"])["report"]["signatures"]
     assert approved.pk in {item["id"] for item in shown}
     assert verify_record.Check(io.BytesIO(archive), []).run() == []
+
+
+def _withdrawn(device: Device) -> list[int]:
+    """What the inspector and whoever approved the material take back lawfully: no alteration of the record (ES-18)."""
+    verdict, approval = device.inspections.get().verdict.signature, device.material.approval
+    assert approval is not None
+    for signature in (verdict, approval):
+        withdraw_signature(
+            signature_id=signature.pk,
+            reason="Given by mistake",
+            actor=acting(signature.person),
+            credentials=typed(signature.person),
+        )
+    return [verdict.pk]
 
 
 @pytest.mark.requirement("K-13")
