@@ -196,6 +196,17 @@ class DispositionProposed(Event, name="quality.disposition_proposed", terminal=T
 
 
 @dataclass(frozen=True, kw_only=True)
+class DispositionReturned(Event, name="quality.disposition_returned", terminal=True):
+    """Quality returned a proposal with its reason: the nonconformance is evaluated again."""
+
+    nonconformance_id: int
+    device_id: int
+    disposition: str
+    justification: str
+    proposal_id: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class NonconformanceDisposed(Event, name="quality.nonconformance_disposed", terminal=True):
     """A second person approved the disposition by signature, and it was carried out."""
 

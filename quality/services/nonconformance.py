@@ -17,10 +17,11 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, TransitionRefused
 from mes.permissions import require
-from mes.services.signatures import Credentials, sign
+from mes.services.signatures import Credentials, is_withdrawn, sign
 from quality.choices import Disposition, NonconformanceStage, Severity, Source
 from quality.events import (
     DispositionProposed,
+    DispositionReturned,
     NonconformanceDisposed,
     NonconformanceOpened,
     NonconformanceStageChanged,
@@ -108,11 +109,16 @@ def propose_disposition(
     actor: Actor,
     credentials: Credentials,
 ) -> Nonconformance:
-    """The owner evaluates and proposes, by signature, what happens to the device."""
+    """The owner evaluates and proposes, by signature, what happens to the device.
+
+    Raises TransitionRefused where the stage of the device does not permit it: nobody could approve it (K-06).
+    """
+    device = locked_device(nonconformance_device(nonconformance_id))
     found = _locked(nonconformance_id)
     require(actor, "quality.propose_disposition", found)
     if disposition == Disposition.NONE or not justification.strip():
         raise InvalidInput("Choose a disposition and justify it.", cure="Fill in both.", rule=RULE)
+    _refuse_impossible(device, found)
     for target in PROPOSAL_PATH[PROPOSAL_PATH.index(_proposable(found)) + 1 :]:
         _move(found, target, actor)
     signature = sign(
@@ -140,6 +146,31 @@ def propose_disposition(
 
 
 @unit_of_work
+def return_proposal(*, nonconformance_id: int, reason: str, actor: Actor) -> Nonconformance:
+    """Quality does not carry a proposal out: the nonconformance is evaluated again, and can be voided or proposed anew.
+
+    The proposal, its signature and the reason stay in the log; who proposed it still decides nothing about it alone.
+    """
+    found = _locked(nonconformance_id)
+    require(actor, "quality.move_nonconformance", found)
+    NONCONFORMANCE.row("return_proposal", found.stage)
+    if not reason.strip():
+        raise InvalidInput("Say why the proposal is returned.", cure="Write the reason.", rule="P11-10e")
+    returned = DispositionReturned(
+        nonconformance_id=found.pk,
+        device_id=found.device_id,
+        disposition=found.disposition,
+        justification=found.justification,
+        proposal_id=found.proposal_id,
+    )
+    found.disposition, found.justification, found.proposal = Disposition.NONE, "", None
+    found.save(update_fields=["disposition", "justification", "proposal"])
+    _move(found, NonconformanceStage.UNDER_EVALUATION, actor)
+    publish(found, returned, actor=actor, reason=reason.strip())
+    return found
+
+
+@unit_of_work
 def dispose_nonconformance(
     *, nonconformance_id: int, actor: Actor, credentials: Credentials
 ) -> Nonconformance:
@@ -148,6 +179,7 @@ def dispose_nonconformance(
     found = _locked(nonconformance_id)
     require(actor, "quality.dispose_nonconformance", found)
     NONCONFORMANCE.row("approve_disposition", found.stage)
+    _refuse_withdrawn(found)
     signature = sign(
         subject=found,
         content=disposition_content(found),
@@ -274,6 +306,34 @@ def _refuse_final_void(device: Device, found: Nonconformance) -> None:
         )
 
 
+def _refuse_withdrawn(found: Nonconformance) -> None:
+    """Two people decide: a proposal whose signature was withdrawn is nobody's any more (ES-18)."""
+    if found.proposal is None or is_withdrawn(found.proposal):
+        raise TransitionRefused(
+            f"The signature on the proposal of {found.code} was withdrawn.",
+            cure="Return the proposal; then somebody proposes anew.",
+            rule="ES-18",
+        )
+
+
+def _refuse_impossible(device: Device, found: Nonconformance) -> None:
+    """What could not be carried out is not proposed."""
+    if _leaves_some(device, found):
+        _refuse_unsplittable(device)
+    elif device.stage not in (Stage.SCRAPPED, Stage.NONCONFORMING):
+        _way_out(device)
+
+
+def _leaves_some(device: Device, found: Nonconformance) -> bool:
+    """Whether units of a lot go on when those that a finding names are given up."""
+    return device.stage != Stage.SCRAPPED and device.scrapped + len(_going(device, found)) < device.quantity
+
+
+def _going(device: Device, found: Nonconformance) -> list[int]:
+    states = unit_states(device)
+    return [unit for unit in units_named(found, device) if states[unit] != SCRAPPED]
+
+
 def _proposable(found: Nonconformance) -> NonconformanceStage:
     if found.stage not in PROPOSAL_PATH[:-1]:
         NONCONFORMANCE.row("propose_disposition", found.stage)
@@ -314,7 +374,7 @@ def _way_out(device: Device) -> str:
             return row.name
     raise TransitionRefused(
         f"{device.code} is at '{Stage(device.stage).label}' and cannot be scrapped from there.",
-        cure="It stays held; take it back to where it can be.",
+        cure="Void the nonconformance where it was none; else the device stays held until it can be scrapped.",
         rule="K-06",
     )
 
@@ -322,9 +382,8 @@ def _way_out(device: Device) -> str:
 def _scrap(device: Device, found: Nonconformance, actor: Actor, credentials: Credentials) -> None:
     if device.stage == Stage.SCRAPPED:
         return
-    states = unit_states(device)
-    going = [unit for unit in units_named(found, device) if states[unit] != SCRAPPED]
-    if device.scrapped + len(going) < device.quantity:
+    if _leaves_some(device, found):
+        states, going = unit_states(device), _going(device, found)
         _scrap_some(device, found, going, [unit for unit in going if states[unit] == ACCEPTED], actor)
         return
     if device.stage != Stage.NONCONFORMING:
@@ -349,11 +408,15 @@ def _scrap_some(
 ) -> None:
     """Some units of a lot are given up and the others go on, once nothing else holds the lot (K-08)."""
     reason = f"{found.code}: {found.justification}"
+    _refuse_unsplittable(device)
+    scrap_units(device, going, good=len(good), actor=actor, reason=reason)
+    lift_holds(device_id=device.pk, source=hold_source(found), actor=actor, reason=reason)
+
+
+def _refuse_unsplittable(device: Device) -> None:
     if device.stage not in SPLITTABLE:
         raise TransitionRefused(
             f"{device.code} is at '{Stage(device.stage).label}': its units cannot be given up one by one.",
             cure="Dispose of the whole, or wait until its inspection.",
             rule="K-08",
         )
-    scrap_units(device, going, good=len(good), actor=actor, reason=reason)
-    lift_holds(device_id=device.pk, source=hold_source(found), actor=actor, reason=reason)
