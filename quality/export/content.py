@@ -34,7 +34,7 @@ GENEALOGY = (
     "basis", "at",
 )  # fmt: skip
 
-OPEN_TABLES = ("devices_", "printing_", "quality_", "mes_signature")
+OPEN_TABLES = ("devices_", "printing_", "quality_", "mes_signature", "mes_handwritten_signature")
 
 StreamKey = tuple[str, str]
 

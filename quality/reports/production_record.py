@@ -20,6 +20,7 @@ from quality.reports.base import report
 from quality.reports.finishing import finishing_sections
 from quality.reports.making import making_sections
 from quality.reports.origin import origin_sections
+from quality.reports.papers import paper_blocks
 from quality.selectors.record import (
     events_in,
     files_of,
@@ -66,6 +67,7 @@ def production_record(device: Device, last_pos: int) -> Mapping[str, Any]:
                 signed_at__lte=until
             )
         ],
+        "papers": paper_blocks(events),
         "events": [event_line(event, names) for event in events],
         "files": file_lines(device, last_pos),
         "people": [{"id": key, "name": name} for key, name in sorted(names.items())],

@@ -12,9 +12,9 @@ from django.db.models import ForeignObjectRel, Model, Q, QuerySet
 from devices.models import Device
 from devices.selectors.evidence import bone_of
 from mes.eventlog.base import digest_of
-from mes.models import Artefact, EventRecord, Person, Signature
+from mes.models import Artefact, EventRecord, HandwrittenSignature, Person, Signature
 from mes.selectors import stream_of
-from printing.models import Build, MaterialLot, PrinterCommand, PrintJob
+from printing.models import Build, MaterialLot, ParameterSet, PrinterCommand, PrintJob
 from quality.models import Report
 from quality.selectors.gauges import gauges_of
 from quality.selectors.packages import packages_of
@@ -43,19 +43,37 @@ def lots_of(device: Device) -> QuerySet[MaterialLot]:
 
 def streams_of(device: Device) -> list[tuple[str, str]]:
     """The streams that tell how the device came to be: its own, its order's, builds', jobs', commands',
-    nonconformances' and packages'."""
+    nonconformances' and packages', and of the papers signed by hand about any of them (ES-20)."""
     jobs = list(jobs_of(device))
     rows: list[Model] = [device, device.order, *builds_of(device), *jobs]
     rows += PrinterCommand.objects.filter(job__in=jobs).order_by("pk")
     rows += device.nonconformances.order_by("pk")
     rows += packages_of(device)
-    return [stream_of(row) for row in rows]
+    return _with_papers(rows)
 
 
 def supply_streams_of(device: Device) -> list[tuple[str, str]]:
-    """What the device stands on and shares with others: master, material, lots, and the gauges that measured it."""
-    rows = (device.master, device.material, *lots_of(device), *gauges_of(device))
-    return [stream_of(row) for row in rows]
+    """What the device stands on and shares with others: master, material, lots, parameter sets, and the gauges that measured
+    it, with the papers signed by hand about them."""
+    sets = ParameterSet.objects.filter(builds__items__device=device).distinct().order_by("pk")
+    return _with_papers((device.master, device.material, *lots_of(device), *sets, *gauges_of(device)))
+
+
+def _with_papers(rows: Iterable[Model]) -> list[tuple[str, str]]:
+    streams = [stream_of(row) for row in rows]
+    return [*streams, *(stream_of(paper) for paper in papers_about(streams))]
+
+
+def papers_about(streams: Iterable[tuple[str, str]]) -> QuerySet[HandwrittenSignature]:
+    """Papers signed by hand about the roots of some streams, oldest first."""
+    return HandwrittenSignature.objects.filter(_about(streams)).order_by("pk")
+
+
+def _about(streams: Iterable[tuple[str, str]]) -> Q:
+    wanted = Q(pk__in=[])
+    for kind, key in streams:
+        wanted |= Q(subject_type=kind, subject_id=key)
+    return wanted
 
 
 def events_in(streams: Iterable[tuple[str, str]], last_pos: int | None = None) -> QuerySet[EventRecord]:
@@ -88,10 +106,7 @@ def trail_of(device: Device, last_pos: int | None = None) -> Trail:
 
 def signatures_in(streams: Iterable[tuple[str, str]]) -> QuerySet[Signature]:
     """Signatures over the roots of some streams, oldest first."""
-    wanted = Q(pk__in=[])
-    for kind, key in streams:
-        wanted |= Q(subject_type=kind, subject_id=key)
-    return Signature.objects.filter(wanted).select_related("person", "account").order_by("pk")
+    return Signature.objects.filter(_about(streams)).select_related("person", "account").order_by("pk")
 
 
 def names_of(person_ids: Iterable[int]) -> dict[int, str]:

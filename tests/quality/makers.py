@@ -46,7 +46,14 @@ from mes.services.artefacts import store_artefact
 from mes.services.patients import Identity, register_patient
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.signatures import Credentials, sign
-from printing.choices import BuildState, ConsumptionBasis, ContainerState, JobState, LotState
+from printing.choices import (
+    BuildState,
+    ConsumptionBasis,
+    ContainerState,
+    JobState,
+    LotState,
+    ParametersState,
+)
 from printing.events import (
     BuildCreated,
     BuildPrepared,
@@ -57,6 +64,7 @@ from printing.events import (
     JobFinished,
     LotReleased,
     MaterialConsumed,
+    ParametersApproved,
 )
 from printing.models import (
     Build,
@@ -591,6 +599,14 @@ def _build(staff: Staff, device: Device) -> Build:
         digest="a" * 64,
         authored_by=staff[Role.BLD],
     )
+    approved = {"record": "parameter set", "digest": parameters.digest}
+    parameters.signature = signed(parameters, approved, Meaning.APPROVED, staff[Role.QAR])
+    parameters.state = ParametersState.APPROVED
+    parameters.save()
+    fact = ParametersApproved(
+        parameters_id=parameters.pk, digest=parameters.digest, signature_id=parameters.signature.pk
+    )
+    publish(parameters, fact, actor=acting(staff[Role.QAR]))
     build = Build.objects.create(
         printer_kind="simulated",
         parameters=parameters,

@@ -7,25 +7,30 @@ import hashlib
 import io
 import json
 import zipfile
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.template.loader import render_to_string
 
 from devices.models import Device
 from mes.choices import Role
 from mes.eventlog.leaves import LEAF_FIELDS
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Refused
-from mes.models import EventRecord, Person, Signature
+from mes.models import EventRecord, HandwrittenSignature, Person, Signature
 from mes.services.artefacts import artefact_path
 from printing.events import JobFinished
+from printing.models import ParameterSet
 from printing.services.printers import approve_printer_step
 from quality.choices import ExportKind, ExportStage
 from quality.export import verify_record
 from quality.models import Export, Gauge
-from quality.selectors.record import events_in, jobs_of, streams_of
+from quality.reports.base import REPORTS
+from quality.reports.page import page_of
+from quality.selectors.record import events_in, jobs_of, streams_of, trail_of
 from quality.services.bundle import Bundle, bundle_of
 from quality.services.export import (
     cancel_export,
@@ -102,6 +107,42 @@ def test_what_measured_stands_in_the_bundle_with_its_certificate(archive: bytes,
     assert any(
         calibration.certificate_id in fault for fault in verify_record.Check(io.BytesIO(changed), []).run()
     )
+
+
+@pytest.mark.requirement("ES-20")
+@pytest.mark.requirement("P11-50b")
+def test_a_paper_signed_by_hand_stands_in_the_bundle_with_scan_and_verifier(
+    archive: bytes, sealed: Device
+) -> None:
+    found = contents(archive)
+    record = json.loads(found["record.json"])
+    (paper,) = HandwrittenSignature.objects.all()
+    (shown,) = record["report"]["papers"]
+    assert (shown["printed_name"], shown["scan"]) == ("Dr Paper Hand", paper.scan_id)
+    assert shown["verified_by"] == str(Person.objects.get(role_grants__role=Role.RA))
+    assert found[f"artefacts/{paper.scan_id}"] == b"%PDF-1.4 a paper"
+    assert paper.verification_id in {row["id"] for row in json.loads(found["signatures.json"])["signatures"]}
+    page = render_to_string(
+        REPORTS["production_record"].template,
+        page_of(record["report"], "", defaultdict(str)),
+    )
+    assert all(text in page for text in ("Dr Paper Hand", paper.scan_id, shown["verified_by"]))
+    assert trail_of(sealed).last_pos == EventRecord.objects.get(type="mes.handwritten_verified").pos
+
+
+@pytest.mark.requirement("P11-10b")
+def test_the_parameter_set_stands_in_the_bundle_with_its_approval(archive: bytes) -> None:
+    found = contents(archive)
+    record = json.loads(found["record.json"])
+    used = ParameterSet.objects.get()
+    assert {"type": "printing.parameter_set", "id": str(used.pk), "part": "whole", "last": 1} in record[
+        "streams"
+    ]
+    assert used.signature_id in {item["id"] for item in record["report"]["signatures"]}
+    sets = [
+        table for table in record["report"]["sections"]["G"]["tables"] if table["title"] == "Parameter sets"
+    ]
+    assert [row[-1] for table in sets for row in table["rows"]] == [used.signature_id]
 
 
 @pytest.mark.requirement("P11-10b")
