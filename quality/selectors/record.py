@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import ForeignObjectRel, Model, Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from devices.models import Device
 from devices.selectors.evidence import bone_of
@@ -140,15 +140,6 @@ def _files_of_rows(device: Device) -> Iterator[tuple[str, str]]:
     if bone:
         for path, digest in digests_in(bone.overlays):
             yield f"devices.segmentation: overlays {path}", digest
-
-
-def is_used(artefact: Artefact) -> bool:
-    """Whether any row of any record has this file."""
-    return any(
-        relation.related_model._base_manager.filter(**{relation.field.name: artefact}).exists()
-        for relation in Artefact._meta.get_fields(include_hidden=True)
-        if isinstance(relation, ForeignObjectRel) and not isinstance(relation.related_model, str)
-    )
 
 
 def digests_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
