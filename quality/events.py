@@ -368,10 +368,10 @@ class RecordExportRequested(Event, name="quality.record_export_requested"):
 
 @dataclass(frozen=True, kw_only=True)
 class RecordExported(Event, name="quality.record_exported"):
-    """The bundle of one device was written: its digest, and that of the record inside."""
+    """The bundle of one device, or of the order or lot asked for, was written: its digest, and that of the record inside."""
 
     export_id: int
-    device_id: int
+    device_id: int | None
     bundle_sha256: str
     record_sha256: str
     events: int
@@ -398,7 +398,7 @@ class RecordExportFailed(Event, name="quality.record_export_failed", terminal=Tr
     """An export could not be done, with every reason."""
 
     export_id: int
-    device_id: int
+    device_id: int | None
     reasons: list[dict[str, str]]
 
 

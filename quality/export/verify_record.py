@@ -31,6 +31,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 VERSION = "1"
 SCHEMA = "lamina.export/1"
+RECORDS = ("lamina.device_record/1", "lamina.subject_record/1")
+"""Of a device; and of an order or a lot that no device came of."""
 CHUNK = 1 << 20
 MOST_ENTRIES = 20_000
 LARGEST_DOCUMENT = 512 << 20
@@ -531,15 +533,20 @@ class Check:
     def documents(self) -> Iterator[str]:
         """The tables and the PDF tell what the JSON tells."""
         record, genealogy = self.json("record.json"), self.json("genealogy.json")
+        what = f"Device {quoted(record['device'])}, serial {quoted(record['serial'])}"
+        if record["schema"] != RECORDS[0]:
+            what = (
+                f"{quoted(record['report']['title'])} {quoted(record['device'])}, of which there is no device"
+            )
         self.said.append(
-            f"Device {quoted(record['device'])}, serial {quoted(record['serial'])}: {len(record['events'])} events, "
+            f"{what}: {len(record['events'])} events, "
             f"{len(record['artefacts'])} files, mode {quoted(record['mode'])}."
         )
         if self.texts["audit.csv"] != audit_csv(record):
             yield "audit.csv: does not tell the events of record.json"
         if self.texts["genealogy.csv"] != genealogy_csv(genealogy):
             yield "genealogy.csv: does not tell what genealogy.json tells"
-        if genealogy["device"] != record["device"] or record["schema"] != "lamina.device_record/1":
+        if genealogy["device"] != record["device"] or record["schema"] not in RECORDS:
             yield "genealogy.json or record.json: of another device, or of an unknown schema"
         yield from self.pdf()
         yield from self.release(record, genealogy)

@@ -40,7 +40,7 @@ def production_record(device: Device, last_pos: int) -> Mapping[str, Any]:
     streams = streams_of(device)
     events = list(events_in([*streams, *supply_streams_of(device)], last_pos))
     until = max((event.occurred_at for event in events), default=device.created_at)
-    names = _names(events)
+    names = names_in(events)
     sections = (
         *origin_sections(device, events),
         *making_sections(device, events),
@@ -84,7 +84,7 @@ def status_at(device: Device, events: list[EventRecord]) -> str:
     return "planned"
 
 
-def _names(events: list[EventRecord]) -> dict[int, str]:
+def names_in(events: list[EventRecord]) -> dict[int, str]:
     ids = {Actor.parse(event.actor).person_id for event in events}
     return names_of(person_id for person_id in ids if person_id is not None)
 

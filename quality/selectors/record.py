@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 
-from devices.models import Device
+from devices.models import Assignment, Device, Order
 from devices.selectors.evidence import bone_of
 from mes.eventlog.base import digest_of
 from mes.models import Artefact, EventRecord, HandwrittenSignature, Person, Signature
@@ -57,6 +57,30 @@ def supply_streams_of(device: Device) -> list[tuple[str, str]]:
     it, with the papers signed by hand about them."""
     sets = ParameterSet.objects.filter(builds__items__device=device).distinct().order_by("pk")
     return _with_papers((device.master, device.material, *lots_of(device), *sets, *gauges_of(device)))
+
+
+Alone = Order | MaterialLot
+"""An order or a lot that no device came of is a record too: rejected and cancelled orders, lots never printed with (7.1)."""
+
+
+def streams_alone(subject: Alone) -> list[tuple[str, str]]:
+    """The streams that tell of an order or a lot by itself, with the papers signed by hand about them."""
+    if isinstance(subject, Order):
+        return _with_papers(
+            (subject, *Assignment.objects.filter(order=subject).order_by("pk"), subject.master)
+        )
+    return _with_papers((subject, *subject.containers.order_by("pk"), subject.material))
+
+
+def files_alone(subject: Alone) -> dict[str, str]:
+    """Every file that an order or a lot names: SHA-256 to where it was first named."""
+    named: dict[str, str] = {}
+    for event in events_in(streams_alone(subject)):
+        for path, digest in digests_in(json.loads(event.payload)):
+            named.setdefault(digest, f"{event.type}: {path}")
+    for path, digest in _files_in(subject):
+        named.setdefault(digest, path)
+    return _known(named)
 
 
 def _with_papers(rows: Iterable[Model]) -> list[tuple[str, str]]:
@@ -122,6 +146,10 @@ def files_of(device: Device, last_pos: int | None = None) -> dict[str, str]:
             named.setdefault(digest, f"{event.type}: {path}")
     for path, digest in _files_of_rows(device):
         named.setdefault(digest, path)
+    return _known(named)
+
+
+def _known(named: dict[str, str]) -> dict[str, str]:
     known = set(Artefact.objects.filter(pk__in=list(named)).values_list("pk", flat=True))
     return {digest: path for digest, path in named.items() if digest in known or path.endswith("sha256")}
 
@@ -134,12 +162,16 @@ def _files_of_rows(device: Device) -> Iterator[tuple[str, str]]:
     ]
     rows += [*builds_of(device), *lots_of(device)]
     for row in rows:
-        for field in row._meta.concrete_fields:
-            if field.related_model is Artefact and (digest := field.value_from_object(row)):
-                yield f"{row._meta.label_lower}: {field.name}", str(digest)
+        yield from _files_in(row)
     if bone:
         for path, digest in digests_in(bone.overlays):
             yield f"devices.segmentation: overlays {path}", digest
+
+
+def _files_in(row: Model) -> Iterator[tuple[str, str]]:
+    for field in row._meta.concrete_fields:
+        if field.related_model is Artefact and (digest := field.value_from_object(row)):
+            yield f"{row._meta.label_lower}: {field.name}", str(digest)
 
 
 def digests_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -58,6 +58,7 @@ from printing.events import (
     BuildCreated,
     BuildPrepared,
     BuildVerified,
+    ContainerRegistered,
     DevicePrintFinished,
     DevicePrintStarted,
     JobDispatched,
@@ -677,6 +678,8 @@ def _lot(staff: Staff, material: Material) -> tuple[MaterialLot, Container]:
     container = Container.objects.create(
         lot=lot, label=f"C{lot.pk:06d}", filled="1000", remaining="985.8", state=ContainerState.SEALED
     )
+    registered = ContainerRegistered(container_id=container.pk, lot_id=lot.pk, label=container.label)
+    publish(container, registered, actor=SYSTEM)
     released = LotReleased(lot_id=lot.pk, signature_id=signature.pk, gates=[])
     publish(lot, released, actor=acting(staff[Role.QAR]))
     return lot, container

@@ -27,21 +27,21 @@ from printing.models import ParameterSet
 from printing.services.printers import approve_printer_step
 from quality.choices import ExportKind, ExportStage
 from quality.export import verify_record
-from quality.models import Export, Gauge
+from quality.models import Export, ExportedRecord, Gauge
 from quality.reports.base import REPORTS
 from quality.reports.page import page_of
 from quality.selectors.record import events_in, jobs_of, streams_of, trail_of
 from quality.services.bundle import Bundle, bundle_of
 from quality.services.export import (
     cancel_export,
-    devices_asked,
     export_next,
     export_to_folder,
+    records_asked,
     request_export,
     take_bundle,
 )
 from tests.quality.export.conftest import archive_of, seal
-from tests.quality.makers import CANARY, SYSTEM, Staff, acting, typed
+from tests.quality.makers import CANARY, SYSTEM, Staff, _lot, _order, acting, make_person, typed
 from tests.servers import Cluster
 
 
@@ -269,7 +269,48 @@ def test_devices_are_found_by_order_lot_and_days(sealed: Device) -> None:
         (ExportKind.LOT, lot.code),
         (ExportKind.RANGE, f"{today}/2999-01-01"),
     ):
-        assert devices_asked(kind, subject, SYSTEM) == [sealed]
+        assert records_asked(kind, subject, SYSTEM) == [sealed]
+
+
+@pytest.mark.requirement("P11-10b")
+@pytest.mark.requirement("K-15")
+def test_an_order_and_a_lot_that_no_device_came_of_are_exported_by_themselves(
+    released: Device, staff: Staff, auditor: Person, cluster: Cluster, keys: Path, tmp_path: Path
+) -> None:
+    """A rejected order is kept for ten years: it can be copied as well, with its signatures, and is checked alone."""
+    made = released.order
+    order, (lot, _) = unit_of_work(
+        lambda: (
+            _order(staff, made.patient_id, made.master, released.material, 1),
+            _lot(staff, released.material),
+        )
+    )()
+    seal(cluster, tmp_path)
+    for kind, subject, meaning in (
+        (ExportKind.ORDER, order, "prescribed"),
+        (ExportKind.LOT, lot, "approved"),
+    ):
+        assert records_asked(kind, subject.code, acting(auditor)) == [subject]
+        export = request_export(kind=kind, subject=subject.code, actor=acting(auditor), reason="x")
+        row = export_next(export.pk)()
+        export.refresh_from_db()
+        assert isinstance(row, ExportedRecord), export.refusal
+        assert (export.stage, export.done, export.total, row.device) == (ExportStage.FINISHED, 1, 1, None)
+        assert take_bundle(export=export, sha256=row.bundle_id, actor=acting(auditor)) == row
+        archive = artefact_path(row.bundle_id).read_bytes()
+        check = verify_record.Check(io.BytesIO(archive))
+        assert check.run() == []
+        assert f"{subject.code}', of which there is no device" in " ".join(check.said)
+        record = json.loads(contents(archive)["record.json"])
+        assert meaning in {item["meaning"] for item in record["report"]["signatures"]}
+        assert contents(archive)["record.json"].count(CANARY.encode()) == 0
+        edit = {**record, "rows": [{**record["rows"][0], "content": "{}"}]}
+        check.texts["record.json"] = verify_record.canonical(edit)
+        assert check.findings(check.rows)
+    outside = make_person("Outside", Role.AUD)
+    Person.objects.filter(pk=outside.pk).update(external=True)
+    with pytest.raises(InvalidInput):
+        records_asked(ExportKind.ORDER, order.code, acting(outside))
 
 
 @pytest.mark.parametrize(
@@ -290,7 +331,7 @@ def test_devices_are_found_by_order_lot_and_days(sealed: Device) -> None:
 )
 def test_a_subject_that_is_none_is_refused_with_a_cure(db: None, kind: ExportKind, subject: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
-        devices_asked(kind, subject, SYSTEM)
+        records_asked(kind, subject, SYSTEM)
     assert refusal.value.reasons[0].cure
 
 
