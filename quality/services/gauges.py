@@ -33,8 +33,8 @@ from quality.events import GaugeCalibrated, GaugeFoundOut, GaugeRegistered, Gaug
 from quality.lifecycle import GAUGE
 from quality.models import Calibration, Gauge, Inspection
 from quality.selectors.gauges import calibration_on, measured_since
-from quality.services.nonconformance import SYSTEM as NONCONFORMANCE
 from quality.services.nonconformance import open_nonconformance
+from quality.services.scrapping import SYSTEM as NONCONFORMANCE
 
 RULE = "G-INS-01"
 SYSTEM = Actor.system("quality.gauges")

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from devices.choices import Stage
-from devices.lifecycle import DEVICE
 from devices.models import Device
 from devices.selectors.devices import FINAL_STAGES
 from devices.services.holds import hold_device, lift_holds
-from devices.services.lifecycle import advance_device, locked_device
-from devices.services.quantities import scrap_units
+from devices.services.lifecycle import locked_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
@@ -29,18 +27,10 @@ from quality.events import (
 )
 from quality.lifecycle import NONCONFORMANCE, PROPOSAL_PATH
 from quality.models import Nonconformance
-from quality.reports.units import ACCEPTED, OPEN, SCRAPPED, unit_states, units_named
+from quality.reports.units import ACCEPTED, OPEN, unit_states
+from quality.services.scrapping import SYSTEM, hold_source, refuse_impossible, scrap_as_disposed
 
-SYSTEM = Actor.system("quality.nonconformance")
 RULE = "G-NC-01"
-SPLITTABLE = (
-    Stage.POST_PROCESSING,
-    Stage.AWAITING_INSPECTION,
-    Stage.INSPECTED_PASS,
-    Stage.READY_FOR_REVIEW,
-    Stage.REVIEWED,
-)
-"""Where some units of a lot can be given up while the others go on."""
 
 
 @unit_of_work
@@ -118,7 +108,7 @@ def propose_disposition(
     require(actor, "quality.propose_disposition", found)
     if disposition == Disposition.NONE or not justification.strip():
         raise InvalidInput("Choose a disposition and justify it.", cure="Fill in both.", rule=RULE)
-    _refuse_impossible(device, found)
+    refuse_impossible(device, found)
     for target in PROPOSAL_PATH[PROPOSAL_PATH.index(_proposable(found)) + 1 :]:
         _move(found, target, actor)
     signature = sign(
@@ -191,7 +181,7 @@ def dispose_nonconformance(
     found.save(update_fields=["approved_by", "approval"])
     _move(found, NonconformanceStage.DISPOSITION_APPROVED, actor)
     _move(found, NonconformanceStage.EXECUTING, actor)
-    _scrap(device, found, actor, credentials)
+    scrap_as_disposed(device, found, actor, credentials)
     _move(found, NonconformanceStage.VERIFYING, actor)
     _move(found, NonconformanceStage.CLOSED, actor)
     publish(
@@ -246,11 +236,6 @@ def void_nonconformance(
         reason=f"{found.code} is void: {found.justification}",
     )
     return found
-
-
-def hold_source(found: Nonconformance) -> str:
-    """What the hold that a nonconformance places is marked with; void ends that hold and no other."""
-    return f"nonconformance {found.pk}"
 
 
 def proposal_content(found: Nonconformance, disposition: Disposition, justification: str) -> dict[str, Any]:
@@ -316,24 +301,6 @@ def _refuse_withdrawn(found: Nonconformance) -> None:
         )
 
 
-def _refuse_impossible(device: Device, found: Nonconformance) -> None:
-    """What could not be carried out is not proposed."""
-    if _leaves_some(device, found):
-        _refuse_unsplittable(device)
-    elif device.stage not in (Stage.SCRAPPED, Stage.NONCONFORMING):
-        _way_out(device)
-
-
-def _leaves_some(device: Device, found: Nonconformance) -> bool:
-    """Whether units of a lot go on when those that a finding names are given up."""
-    return device.stage != Stage.SCRAPPED and device.scrapped + len(_going(device, found)) < device.quantity
-
-
-def _going(device: Device, found: Nonconformance) -> list[int]:
-    states = unit_states(device)
-    return [unit for unit in units_named(found, device) if states[unit] != SCRAPPED]
-
-
 def _proposable(found: Nonconformance) -> NonconformanceStage:
     if found.stage not in PROPOSAL_PATH[:-1]:
         NONCONFORMANCE.row("propose_disposition", found.stage)
@@ -363,60 +330,5 @@ def _refuse_units(device: Device, units: Sequence[int]) -> None:
         raise InvalidInput(
             f"{device.code} has no such units any more: {', '.join(map(str, wrong))}.",
             cure="Name units of a lot that are left, or none for the whole device.",
-            rule="K-08",
-        )
-
-
-def _way_out(device: Device) -> str:
-    """The move that takes a device out of the way to its patient."""
-    for row in DEVICE.moves_from(device.stage):
-        if row.target == Stage.NONCONFORMING:
-            return row.name
-    raise TransitionRefused(
-        f"{device.code} is at '{Stage(device.stage).label}' and cannot be scrapped from there.",
-        cure="Void the nonconformance where it was none; else the device stays held until it can be scrapped.",
-        rule="K-06",
-    )
-
-
-def _scrap(device: Device, found: Nonconformance, actor: Actor, credentials: Credentials) -> None:
-    if device.stage == Stage.SCRAPPED:
-        return
-    if _leaves_some(device, found):
-        states, going = unit_states(device), _going(device, found)
-        _scrap_some(device, found, going, [unit for unit in going if states[unit] == ACCEPTED], actor)
-        return
-    if device.stage != Stage.NONCONFORMING:
-        advance_device(device_id=device.pk, transition=_way_out(device), actor=SYSTEM, reason=found.code)
-    advance_device(
-        device_id=device.pk,
-        transition="scrap",
-        actor=actor,
-        credentials=credentials,
-        reason=f"{found.code}: {found.justification}",
-        content={
-            "record": "nonconformance disposition",
-            "device": device.code,
-            "nonconformance": found.code,
-            "scrap": True,
-        },
-    )
-
-
-def _scrap_some(
-    device: Device, found: Nonconformance, going: Sequence[int], good: Sequence[int], actor: Actor
-) -> None:
-    """Some units of a lot are given up and the others go on, once nothing else holds the lot (K-08)."""
-    reason = f"{found.code}: {found.justification}"
-    _refuse_unsplittable(device)
-    scrap_units(device, going, good=len(good), actor=actor, reason=reason)
-    lift_holds(device_id=device.pk, source=hold_source(found), actor=actor, reason=reason)
-
-
-def _refuse_unsplittable(device: Device) -> None:
-    if device.stage not in SPLITTABLE:
-        raise TransitionRefused(
-            f"{device.code} is at '{Stage(device.stage).label}': its units cannot be given up one by one.",
-            cure="Dispose of the whole, or wait until its inspection.",
             rule="K-08",
         )
