@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime
+from typing import Any
 
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from devices.choices import KEPT_FROM, OrderStage
 from devices.events import DeviceStageChanged, OrderClosed
-from devices.models import Device, DeviceMaster, Order
+from devices.models import Assignment, Device, DeviceMaster, Order
 from mes.models import EventRecord, Patient
 from mes.retention import (
     IMPLANT_LIFETIME_YEARS,
+    LEADING_TO_PATIENTS,
     LIFETIME_YEARS,
     RECORDS_OF_PATIENTS,
     Facts,
@@ -117,7 +119,14 @@ def _records_of(patient: Patient) -> Iterator[Order | Device]:
     yield from Device.objects.filter(order__patient=patient).order_by("pk")
 
 
+def _leading_to(patient: Patient) -> Iterator[QuerySet[Any]]:
+    yield Order.objects.filter(patient=patient)
+    yield Assignment.objects.filter(order__patient=patient)
+    yield Device.objects.filter(order__patient=patient)
+
+
 RECORDS_OF_PATIENTS.add("devices", _records_of)
+LEADING_TO_PATIENTS.add("devices", _leading_to)
 
 # --- what a legal hold on an order or a patient reaches
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
+
+from django.utils import timezone
 
 from mes.exceptions import Reason
 from mes.lifecycle import Verdict, blocked, gate, passed
 from mes.models import Patient
 from mes.registry import Registry
+from mes.retention import RULES
 from mes.services.holds import held_by
+from mes.services.retention import keeping_of, records_kept_of
 
 Keeping = Callable[[Patient], Reason | None]
 KEEPING: Registry[Keeping] = Registry("duty to keep an identity")
@@ -25,7 +30,25 @@ def legal_hold(patient: Patient) -> Reason | None:
     return Reason(f"Legal hold {codes} reaches this patient.", "Wait until it is released.", "K-15")
 
 
+def retention(patient: Patient) -> Reason | None:
+    """An identity is kept as long as a record that it belongs to: erasure does not reach what a law orders to keep
+    (GDPR Art. 17(3)(b), ISO 13485 4.2.5)."""
+    kept = [(row, keeping_of(row)) for row in records_kept_of(patient)]
+    kept = [(row, how) for row, how in kept if how.until is None or how.until >= timezone.localdate()]
+    if not kept:
+        return None
+    row, longest = max(kept, key=lambda one: one[1].until or date.max)
+    others = f" and {len(kept) - 1} more records of this patient" if len(kept) > 1 else ""
+    rules = ", ".join(f"{rule} ({RULES[rule].source})" for rule in longest.rules)
+    if longest.until is None:
+        text = f"Retention keeps {row}{others} without an end yet, as {longest.waits}: {rules}."
+        return Reason(text, "Wait until its last day is set and over, or refuse with this reason.", "K-15")
+    text = f"Retention keeps {row}{others} until {longest.until:%d %b %Y}: {rules}."
+    return Reason(text, f"Wait until {longest.until:%d %b %Y} is over, or refuse with this reason.", "K-15")
+
+
 KEEPING.add("legal hold", legal_hold)
+KEEPING.add("retention", retention)
 
 
 def duties_to_keep(patient: Patient) -> list[Reason]:

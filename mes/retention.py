@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from django.db.models import QuerySet
+
 from mes.registry import Registry
 
 
@@ -144,6 +146,12 @@ def reached_by(name: str, root: str) -> Callable[[Reach], Reach]:
 Records = Callable[[Any], Iterable[Any]]
 RECORDS_OF_PATIENTS: Registry[Records] = Registry("records of a patient")
 """Who knows which records of a patient there are: the identity is kept as long as one of them."""
+
+
+Leading = Callable[[Any], Iterable[QuerySet[Any]]]
+LEADING_TO_PATIENTS: Registry[Leading] = Registry("records that lead to a patient")
+"""Who knows which rows of which roots are about a patient, shared ones too: a hold over dates that holds one of them holds
+the identity. A request to erase it is none of them: it would stop itself."""
 
 
 def tags_of(root: str, row: Any) -> set[Tag]:

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.db.models import QuerySet
+
 from devices.models import Device, Order
 from devices.retention import facts_of_devices, last_happened, order_tags
 from mes.models import Patient
-from mes.retention import Facts, Tag, kept_with, reached_by, retained, retained_for_good
+from mes.retention import (
+    LEADING_TO_PATIENTS,
+    Facts,
+    Tag,
+    kept_with,
+    reached_by,
+    retained,
+    retained_for_good,
+)
 from printing.choices import USED_UP, BuildState
 from printing.models import Build, Container, MaterialLot, PrinterCommand, PrintJob
 from printing.selectors.material import device_lots, devices_made_from
@@ -89,6 +99,20 @@ def _lots_of_order(order: Order) -> Iterator[Tag]:
 def _lots_of_patient(patient: Patient) -> Iterator[Tag]:
     for device in Device.objects.filter(order__patient=patient).order_by("pk"):
         yield from lots_of_device(device)
+
+
+def _leading_to(patient: Patient) -> Iterator[QuerySet[Any]]:
+    devices = Device.objects.filter(order__patient=patient)
+    builds = Build.objects.filter(items__device__in=devices)
+    lots = MaterialLot.objects.filter(pk__in=[lot.pk for device in devices for lot in device_lots(device)])
+    yield builds.distinct()
+    yield PrintJob.objects.filter(build__in=builds)
+    yield PrinterCommand.objects.filter(job__build__in=builds)
+    yield lots
+    yield Container.objects.filter(lot__in=lots)
+
+
+LEADING_TO_PATIENTS.add("printing", _leading_to)
 
 
 @reached_by("printing.builds", "printing.build")

@@ -196,6 +196,17 @@ class DispositionProposed(Event, name="quality.disposition_proposed", terminal=T
 
 
 @dataclass(frozen=True, kw_only=True)
+class DispositionReturned(Event, name="quality.disposition_returned", terminal=True):
+    """Quality returned a proposal with its reason: the nonconformance is evaluated again."""
+
+    nonconformance_id: int
+    device_id: int
+    disposition: str
+    justification: str
+    proposal_id: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class NonconformanceDisposed(Event, name="quality.nonconformance_disposed", terminal=True):
     """A second person approved the disposition by signature, and it was carried out."""
 
@@ -357,10 +368,10 @@ class RecordExportRequested(Event, name="quality.record_export_requested"):
 
 @dataclass(frozen=True, kw_only=True)
 class RecordExported(Event, name="quality.record_exported"):
-    """The bundle of one device was written: its digest, and that of the record inside."""
+    """The bundle of one device, or of the order or lot asked for, was written: its digest, and that of the record inside."""
 
     export_id: int
-    device_id: int
+    device_id: int | None
     bundle_sha256: str
     record_sha256: str
     events: int
@@ -387,7 +398,7 @@ class RecordExportFailed(Event, name="quality.record_export_failed", terminal=Tr
     """An export could not be done, with every reason."""
 
     export_id: int
-    device_id: int
+    device_id: int | None
     reasons: list[dict[str, str]]
 
 

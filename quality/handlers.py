@@ -13,11 +13,11 @@ from quality.choices import Source
 from quality.events import DeviceReleased, RecordExported, RecordExportRequested, ScanReceived
 from quality.services.export import export_next
 from quality.services.measurement import measure_scan
-from quality.services.nonconformance import SYSTEM as NONCONFORMANCE
 from quality.services.nonconformance import open_nonconformance
 from quality.services.postprocessing import start_post_processing
 from quality.services.release import complete_record
 from quality.services.reports import render_production_record
+from quality.services.scrapping import SYSTEM as NONCONFORMANCE
 
 
 @on(DeviceStageChanged, id="quality.start_post_processing")

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import QuerySet
 
 from devices.retention import device_facts, order_facts, order_tags
-from mes.retention import Facts, Tag, kept_with, reached_by, retained, retained_for_good
+from mes.models import Patient
+from mes.retention import (
+    LEADING_TO_PATIENTS,
+    Facts,
+    Tag,
+    kept_with,
+    reached_by,
+    retained,
+    retained_for_good,
+)
 from quality.models import Nonconformance, Package
 
 for _table in ("inspection", "post_process_step", "record_review", "release_decision", "report"):
@@ -40,3 +52,11 @@ def _package_facts(package: Package) -> Facts:
 @reached_by("quality.packages", "quality.package")
 def _package_tags(package: Package) -> Iterator[Tag]:
     yield from order_tags(package.order)
+
+
+def _leading_to(patient: Patient) -> Iterator[QuerySet[Any]]:
+    yield Nonconformance.objects.filter(device__order__patient=patient)
+    yield Package.objects.filter(order__patient=patient)
+
+
+LEADING_TO_PATIENTS.add("quality", _leading_to)

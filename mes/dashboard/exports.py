@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from devices.models import Device
+from devices.models import Device, Order
 from mes.api.actors import actor_of
 from mes.dashboard.devices import device_by
 from mes.dashboard.find import number_of
@@ -20,12 +20,13 @@ from mes.exceptions import InvalidInput, Refused
 from mes.files import File, sent
 from mes.models import Person
 from mes.permissions import require
+from printing.models import MaterialLot
 from quality.choices import ExportKind
 from quality.models import Export
 from quality.services.export import (
     ZIP,
     cancel_export,
-    devices_asked,
+    records_asked,
     request_export,
     signing_fingerprint,
     take_bundle,
@@ -35,11 +36,12 @@ from quality.services.integrity import verify_integrity
 PER_PAGE = 50
 SHOWN = 20
 """Devices that the preview names."""
+PAGES: dict[type, str] = {Device: "device", Order: "order", MaterialLot: "lot"}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the form says. `subject` is as `devices_asked` wants it."""
+    """What the form says. `subject` is as `records_asked` wants it."""
 
     kind: str
     code: str
@@ -93,10 +95,11 @@ def _preview(asked: Asked, actor: Actor) -> dict[str, object]:
     if not asked.is_asked:
         return {"devices": None, "total": 0, "reasons": ()}
     try:
-        found = devices_asked(ExportKind(asked.kind), asked.subject.upper(), actor)
+        found = records_asked(ExportKind(asked.kind), asked.subject.upper(), actor)
     except Refused as refusal:
         return {"devices": None, "total": 0, "reasons": refusal.reasons}
-    return {"devices": found[:SHOWN], "total": len(found), "reasons": ()}
+    shown = [(one.code, reverse(PAGES[type(one)], args=[one.code])) for one in found[:SHOWN]]
+    return {"devices": shown, "total": len(found), "reasons": ()}
 
 
 def _history(request: HttpRequest) -> dict[str, object]:

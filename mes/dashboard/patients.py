@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -15,10 +17,11 @@ from mes.dashboard.routes import gone_to
 from mes.dashboard.sheets import taken_as_csv
 from mes.eventlog.base import Actor
 from mes.exceptions import NotPermitted
+from mes.lifecycle import ask_gates
 from mes.models import EmergencyAccess, IdentityView, Patient
 from mes.permissions import may, require
 from mes.scope import Viewer, visible
-from mes.services.erasure import request_erasure
+from mes.services.erasure import ERASE, request_erasure
 from mes.services.looking import knows_patient
 from mes.services.viewing import emergency_of, look_up_patient, view_identity
 
@@ -78,10 +81,16 @@ def _emergencies(patient: Patient, actor: Actor) -> QuerySet[EmergencyAccess]:
     return rows[:VIEWS_SHOWN]
 
 
+def kept_by(patient: Patient) -> list[dict[str, Any]]:
+    """What stands in the way of an erasure today, before anybody asks for one (K-15)."""
+    return [] if patient.erased else [result.as_payload() for result in ask_gates(ERASE, patient)]
+
+
 def patient_page(request: HttpRequest, token: str) -> HttpResponse:
     actor, patient = actor_of(request), patient_by(request, token)
     emergency = emergency_of(patient, actor)
     knows = may(actor, "mes.view_identity") and knows_patient(actor, patient)
+    of_erasure = any(may(actor, action) for action in ("mes.read_privacy", "mes.request_erasure"))
     views = patient.views.select_related("person", "emergency").order_by("-viewed_at", "-pk")
     context = {
         "patient": patient,
@@ -97,9 +106,8 @@ def patient_page(request: HttpRequest, token: str) -> HttpResponse:
         "views": views[:VIEWS_SHOWN] if may(actor, "mes.read_views") else None,
         "views_count": views.count(),
         "emergencies": _emergencies(patient, actor),
-        "requests": patient.erasure_requests.order_by("-pk")[:VIEWS_SHOWN]
-        if any(may(actor, action) for action in ("mes.read_privacy", "mes.request_erasure"))
-        else None,
+        "requests": patient.erasure_requests.order_by("-pk")[:VIEWS_SHOWN] if of_erasure else None,
+        "gates": kept_by(patient) if of_erasure else [],
     }
     return render(request, "mes/patient.html", context)
 
@@ -123,7 +131,8 @@ def patient_erasure(request: HttpRequest, token: str) -> HttpResponse:
     patient = patient_by(request, token)
     require(actor_of(request), "mes.request_erasure")
     if request.method != "POST":
-        return render(request, "mes/parts/patient_erasure_ask.html", {"patient": patient})
+        asked = {"patient": patient, "gates": kept_by(patient)}
+        return render(request, "mes/parts/patient_erasure_ask.html", asked)
     made = request_erasure(
         patient=patient, reason=request.POST.get("reason", "")[:2000], actor=actor_of(request)
     )

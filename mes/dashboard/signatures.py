@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Model
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
@@ -23,10 +23,10 @@ from mes.dashboard.records import subject_of
 from mes.dashboard.routes import gone_to
 from mes.dashboard.signing import shown_content, signing_context, typed_credentials
 from mes.exceptions import InvalidInput
+from mes.files import File, taken
 from mes.models import HandwrittenSignature, Signature
 from mes.permissions import PERMISSIONS, may, require
 from mes.scope import may_know_record
-from mes.services.artefacts import intact_path
 from mes.services.signing_handwritten import (
     SELDOM,
     store_scan,
@@ -194,6 +194,6 @@ def handwritten_scan(request: HttpRequest, number: int) -> HttpResponseBase:
     if not may(actor_of(request), "mes.verify_handwritten"):
         require(actor_of(request), "mes.upload_handwritten")
     row = get_object_or_404(HandwrittenSignature.objects.select_related("scan"), pk=number)
-    file = intact_path(row.scan).open("rb")
     name = f"{row.scan_id[:12]}.{row.scan.media_type.rpartition('/')[2]}"
-    return FileResponse(file, content_type=row.scan.media_type, as_attachment=True, filename=name)
+    file = File(name, row.scan_id, row.scan.size, row.scan.media_type)
+    return taken(file, subject=row, actor=actor_of(request))

@@ -16,11 +16,11 @@ from django.utils import timezone
 from mes.api.actors import actor_of, viewer_behind
 from mes.choices import DocumentStage
 from mes.dashboard.actions import offered
+from mes.files import File, taken
 from mes.models import ControlledDocument, Curriculum, DocumentRevision, Person, TrainingRecord
 from mes.permissions import PERMISSIONS, Permission, require
 from mes.scope import known_people
 from mes.selectors import people_with, roles_of_people
-from mes.services.artefacts import intact_path
 from mes.training import Required, counts, required_of, revision_in_force
 
 PEOPLE_SHOWN = 300
@@ -263,10 +263,6 @@ def document_file(request: HttpRequest, number: str, revision: str) -> FileRespo
         raise Http404
     word = _word(row, revision_in_force(row.document, timezone.now()), timezone.now())
     ending = ENDINGS.get(row.file.media_type, "bin")
-    return FileResponse(
-        intact_path(row.file).open("rb"),
-        as_attachment=True,
-        filename=f"{number}-rev-{revision}-{word}.{ending}",
-        content_type=row.file.media_type,
-        headers={"X-Content-Type-Options": "nosniff"},
-    )
+    name = f"{number}-rev-{revision}-{word}.{ending}"
+    file = File(name, row.file_id, row.file.size, row.file.media_type)
+    return taken(file, subject=row, actor=actor_of(request))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from django.conf import settings
+from django.db.models import ForeignObjectRel, Model
 
 from mes.artefacts import ArtefactStore
 from mes.eventlog.rowcheck import disposed_files
@@ -104,3 +105,12 @@ def require_intact(artefact: Artefact | str) -> None:
             cure="Restore it from a backup; do not use the record meanwhile.",
             rule="G-INT-01",
         )
+
+
+def is_used(artefact: Artefact, *, by_others_than: type[Model] | None = None) -> bool:
+    """Whether any row of any record has this file; or of any but one kind."""
+    return any(
+        relation.related_model._base_manager.filter(**{relation.field.name: artefact}).exists()
+        for relation in Artefact._meta.get_fields(include_hidden=True)
+        if isinstance(relation, ForeignObjectRel) and relation.related_model is not by_others_than
+    )

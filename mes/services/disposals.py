@@ -22,13 +22,13 @@ from mes.exceptions import Conflict, InvalidInput, NotPermitted, Reason, Refused
 from mes.locking import HOLDS, while_unchanged
 from mes.models import Artefact, Disposal, Patient, Signature
 from mes.permissions import require
-from mes.retention import CLASSES, RECORDS_OF_PATIENTS, tags_of
+from mes.retention import CLASSES, tags_of
 from mes.selectors import events_of, stream_of
 from mes.services.artefacts import store
 from mes.services.erasure import shred_identity
 from mes.services.holds import held_by
 from mes.services.recordfiles import files_of_record
-from mes.services.retention import keeping_of, record_of
+from mes.services.retention import keeping_of, reason_of_rules, record_of, records_kept_of
 from mes.services.signatures import Credentials, sign
 from mes.services.signing_withdrawal import lasting
 from mes.standing import reasons_against
@@ -40,21 +40,14 @@ REMOVER = Actor.system("dispose")
 def reasons_to_keep(row: Model, on: date | None = None) -> tuple[Reason, ...]:
     """Every reason why a record may not be destroyed on a day, by default today."""
     kind, _ = stream_of(row)
-    day = on or timezone.localdate()
     if not CLASSES[kind].disposable:
         return (Reason("Records of this class are never destroyed.", "Other records rest on it.", RULE),)
     reasons = [
         Reason(f"Legal hold {hold.code} reaches it: {hold.reason}", "Two people release the hold.", RULE)
         for hold in held_by(row)
     ]
-    keeping = keeping_of(row)
-    if keeping.until is None:
-        reasons.append(Reason(f"No end is set: {keeping.waits}.", "Wait until a rule gives a date.", RULE))
-    elif day <= keeping.until:
-        last = ", ".join(rule for rule, until in keeping.periods.items() if until == keeping.until)
-        reasons.append(
-            Reason(f"It is kept until {keeping.until}.", "Wait until that day is over.", last or RULE)
-        )
+    if ruled := reason_of_rules(row, on):
+        reasons.append(ruled)
     return tuple(reasons)
 
 
@@ -85,14 +78,11 @@ def identities_going(row: Model) -> list[Patient]:
     kind, key = stream_of(row)
     tokens = {value for scope, value in tags_of(kind, row) if scope == "patient"}
     patients = Patient.objects.filter(token__in=tokens, erased=False).order_by("token")
-    return [one for one in patients if records_kept_of(one) <= {(kind, key)} and not held_by(one)]
-
-
-def records_kept_of(patient: Patient) -> set[tuple[str, str]]:
-    """(root, id) of every record of a patient that is not disposed of."""
-    records = {stream_of(row) for find in RECORDS_OF_PATIENTS.values() for row in find(patient)}
-    gone = Disposal.objects.filter(stage=DisposalStage.CARRIED_OUT).values_list("record_root", "record_id")
-    return records - set(gone.filter(record_id__in=[key for _, key in records]))
+    return [
+        one
+        for one in patients
+        if {stream_of(left) for left in records_kept_of(one)} <= {(kind, key)} and not held_by(one)
+    ]
 
 
 @unit_of_work

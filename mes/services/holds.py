@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from mes.choices import HoldScope, HoldStage, Meaning
@@ -20,13 +20,14 @@ from mes.events import (
 )
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Reason
 from mes.locking import HOLDS, nobody_else
-from mes.models import EventRecord, LegalHold, Patient, Signature
+from mes.models import EmergencyAccess, EventRecord, HandwrittenSignature, LegalHold, Patient, Signature
 from mes.permissions import require
-from mes.retention import tags_of
+from mes.retention import LEADING_TO_PATIENTS, tags_of
 from mes.selectors import stream_of
 from mes.services.signatures import Credentials, sign
 from mes.services.signing_withdrawal import lasting
 from mes.standing import carries, require_carried
+from mes.tables import TABLES
 from mes.text import text_fault
 
 RULE = "K-15"
@@ -110,18 +111,43 @@ def _scope_of(subject: Model | None) -> tuple[HoldScope, str]:
 
 def held_by(subject: Model) -> tuple[LegalHold, ...]:
     """Every hold that reaches a record now, the oldest first. A release that is only proposed still holds."""
-    kind, key = stream_of(subject)
+    kind, _ = stream_of(subject)
     holds = list(LegalHold.objects.exclude(stage=HoldStage.RELEASED).order_by("pk"))
     tags = tags_of(kind, subject) if holds else set()
-    return tuple(hold for hold in holds if (hold.scope, hold.value) in tags or _in_range(hold, kind, key))
+    asked = any(hold.scope == HoldScope.DATES for hold in holds)
+    about = streams_about(subject) if asked else {}
+    told = EventRecord.objects.filter(_any_of(about, "stream_type", "stream_id"))
+    return tuple(hold for hold in holds if (hold.scope, hold.value) in tags or _in_range(hold, told))
 
 
-def _in_range(hold: LegalHold, kind: str, key: str) -> bool:
+def streams_about(subject: Model) -> dict[str, set[str]]:
+    """Root: keys of the record itself; for a patient, also of everything that leads to this patient, and of the papers
+    signed by hand about it."""
+    kind, key = stream_of(subject)
+    found = {kind: {key}}
+    if not isinstance(subject, Patient):
+        return found
+    for rows in (rows for find in LEADING_TO_PATIENTS.values() for rows in find(subject)):
+        found[TABLES[rows.model._meta.db_table].root] = {str(row.pk) for row in rows}
+    signed = HandwrittenSignature.objects.filter(_any_of(found, "subject_type", "subject_id"))
+    return found | {"mes.handwritten_signature": {str(row.pk) for row in signed}}
+
+
+def _any_of(streams: Mapping[str, set[str]], kind: str, key: str) -> Q:
+    wanted = Q(pk__in=[])
+    for root, keys in sorted(streams.items()):
+        wanted |= Q(**{kind: root, f"{key}__in": sorted(keys)})
+    return wanted
+
+
+LEADING_TO_PATIENTS.add("emergencies", lambda patient: [EmergencyAccess.objects.filter(patient=patient)])
+
+
+def _in_range(hold: LegalHold, told: QuerySet[EventRecord]) -> bool:
     """Whether anything happened to the record on the days of a range. Days are those of UTC, as events have them."""
     if hold.scope != HoldScope.DATES:
         return False
-    happened = EventRecord.objects.filter(stream_type=kind, stream_id=key)
-    return happened.filter(recorded_at__date__range=(hold.since, hold.until)).exists()
+    return told.filter(recorded_at__date__range=(hold.since, hold.until)).exists()
 
 
 def release_content(hold: LegalHold, reason: str) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -9,16 +10,18 @@ from typing import Any
 from django.db.models import Model
 from django.utils import timezone
 
+from mes.choices import DisposalStage
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import RetentionSet
-from mes.exceptions import InvalidInput
-from mes.models import RetentionClock, RetentionPeriod
+from mes.exceptions import InvalidInput, Reason
+from mes.models import Disposal, Patient, RetentionClock, RetentionPeriod
 from mes.permissions import require
-from mes.retention import CLASSES, RULES
+from mes.retention import CLASSES, RECORDS_OF_PATIENTS, RULES
 from mes.selectors import stream_of
 from mes.tables import ROOTS
 
+RULE = "K-15"
 SET_BY_HAND = "extended"
 
 
@@ -63,6 +66,26 @@ def _promised(clock: RetentionClock | None) -> list[date]:
     if clock is None:
         return []
     return [clock.retain_until, *clock.periods.values_list("until", flat=True)]
+
+
+def reason_of_rules(row: Model, on: date | None = None) -> Reason | None:
+    """Why the rules keep a record on a day, by default today; None from the day after its last one."""
+    keeping = keeping_of(row)
+    if keeping.until is None:
+        return Reason(f"No end is set: {keeping.waits}.", "Wait until a rule gives a date.", RULE)
+    if (on or timezone.localdate()) > keeping.until:
+        return None
+    last = ", ".join(rule for rule, until in keeping.periods.items() if until == keeping.until)
+    return Reason(f"It is kept until {keeping.until}.", "Wait until that day is over.", last or RULE)
+
+
+def records_kept_of(patient: Patient) -> Iterator[Model]:
+    """Every record of a patient that is not disposed of."""
+    gone = Disposal.objects.filter(stage=DisposalStage.CARRIED_OUT).values_list("record_root", "record_id")
+    for find in RECORDS_OF_PATIENTS.values():
+        rows = list(find(patient))
+        left = set(gone.filter(record_id__in=[row.pk for row in rows]))
+        yield from (row for row in rows if stream_of(row) not in left)
 
 
 @unit_of_work

@@ -23,7 +23,7 @@ from mes.exceptions import Conflict, InvalidInput, Reason
 from mes.locking import locked_row
 from mes.models import Artefact, ControlledDocument, Curriculum, DocumentRevision, Person, TrainingRecord
 from mes.permissions import PERMISSIONS, require
-from mes.services.artefacts import require_intact, store_artefact
+from mes.services.artefacts import is_used, require_intact, store_artefact
 from mes.services.signatures import Credentials, sign
 from mes.standing import WHEN_SIGNED
 from mes.text import text_fault
@@ -167,7 +167,7 @@ def record_training(
     require(actor, "mes.record_training", person)
     revision = DocumentRevision.objects.select_related("document").get(pk=revision_id)
     when = trained_at or timezone.now()
-    _refuse_training(revision, when, expires_at)
+    _refuse_training(revision, when, expires_at, evidence)
     signature = sign(
         subject=person,
         content=training_content(person, revision, method, result, trained_at, expires_at, evidence),
@@ -285,6 +285,11 @@ def _refuse_names(number: str, title: str, revision: str, media_type: str) -> No
         raise InvalidInput(faults)
 
 
+def _is_evidence(file: Artefact) -> bool:
+    """One list may stand for several trainings; a file of another record stands for none."""
+    return file.media_type in MEDIA_TYPES and not is_used(file, by_others_than=TrainingRecord)
+
+
 def _refuse_start(row: DocumentRevision, start: datetime, grace_days: int, *, backdated: bool) -> None:
     faults = []
     if backdated and start < timezone.now():
@@ -304,8 +309,26 @@ def _refuse_start(row: DocumentRevision, start: datetime, grace_days: int, *, ba
         raise InvalidInput(faults)
 
 
-def _refuse_training(revision: DocumentRevision, when: datetime, expires_at: datetime | None) -> None:
+def _refuse_training(
+    revision: DocumentRevision, when: datetime, expires_at: datetime | None, evidence: Artefact | None
+) -> None:
     faults = []
+    if when.date() < revision.created_at.date():
+        faults.append(
+            Reason(
+                f"{revision} was written on {revision.created_at:%d %b %Y}: nobody was trained on it before.",
+                "Give the day of the training, or choose the revision that there was.",
+                "P11-10i",
+            )
+        )
+    if evidence is not None and not _is_evidence(evidence):
+        faults.append(
+            Reason(
+                "This file is no evidence of a training: it is no PDF or plain text, or another record's.",
+                "Send in the signed list or the certificate.",
+                "P11-10i",
+            )
+        )
     if revision.stage != DocumentStage.APPROVED:
         faults.append(
             Reason(

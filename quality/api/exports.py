@@ -31,7 +31,9 @@ class ExportInput(serializers.Serializer[Any]):
 
 
 class ExportedRecordOutput(serializers.Serializer[Any]):
-    device = serializers.StringRelatedField[Any]()
+    device = serializers.StringRelatedField[Any](
+        allow_null=True, help_text="Null: of the order or lot itself"
+    )
     name = serializers.CharField()
     sha256 = serializers.CharField(source="bundle_id")
     record_sha256 = serializers.CharField()

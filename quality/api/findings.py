@@ -12,14 +12,19 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mes.api.base import CodeViewSet, NumberViewSet, SigningInput, credentials_in, given
+from mes.api.base import CodeViewSet, NumberViewSet, ReasonInput, SigningInput, credentials_in, given
 from quality.api.base import JustifiedInput
 from quality.api.outputs import InspectionOutput, NonconformanceOutput
 from quality.choices import Disposition
 from quality.models import Inspection, Nonconformance
 from quality.selectors.making import inspections, nonconformances
 from quality.services.inspection import set_aside_inspection, sign_inspection
-from quality.services.nonconformance import dispose_nonconformance, propose_disposition, void_nonconformance
+from quality.services.nonconformance import (
+    dispose_nonconformance,
+    propose_disposition,
+    return_proposal,
+    void_nonconformance,
+)
 
 DISPOSITIONS = [(choice.value, choice.label) for choice in Disposition if choice.value]
 
@@ -69,6 +74,7 @@ class NonconformanceViewSet(CodeViewSet):
 
     permits: ClassVar[Mapping[str, str]] = {
         "propose": "quality.propose_disposition",
+        "return_proposal": "quality.move_nonconformance",
         "dispose": "quality.dispose_nonconformance",
         "void": "quality.void_nonconformance",
     }
@@ -92,6 +98,14 @@ class NonconformanceViewSet(CodeViewSet):
             actor=self.actor,
             credentials=credentials_in(values),
         )
+        return self._said()
+
+    @extend_schema(request=ReasonInput, responses=NonconformanceOutput)
+    @action(detail=True, methods=["post"], url_path="return")
+    def return_proposal(self, request: Request, code: str) -> Response:
+        """Do not carry the proposal out, and say why: it is evaluated again."""
+        values = given(ReasonInput, request)
+        return_proposal(nonconformance_id=self.get_object().pk, reason=values["reason"], actor=self.actor)
         return self._said()
 
     @extend_schema(request=SigningInput, responses=NonconformanceOutput)

@@ -20,10 +20,21 @@ from mes.models import Artefact, EventRecord, Signature
 from mes.selectors import stream_of
 from mes.tables import ROOTS
 from printing.models import BuildItem, Consumption, Printer
+from quality.reports.alone import report_alone
 from quality.reports.base import REPORTS
 from quality.reports.production_record import signature_block
 from quality.selectors.packages import packages_of
-from quality.selectors.record import events_in, files_of, jobs_of, names_of, streams_of, supply_streams_of
+from quality.selectors.record import (
+    Alone,
+    events_in,
+    files_alone,
+    files_of,
+    jobs_of,
+    names_of,
+    streams_alone,
+    streams_of,
+    supply_streams_of,
+)
 
 SCHEMA = "lamina.device_record/1"
 INSPECTION = "inspection"
@@ -34,30 +45,64 @@ GENEALOGY = (
     "basis", "at",
 )  # fmt: skip
 
-OPEN_TABLES = ("devices_", "printing_", "quality_", "mes_signature")
+OPEN_TABLES = ("devices_", "printing_", "quality_", "mes_signature", "mes_handwritten_signature")
 
 StreamKey = tuple[str, str]
 
 
-def record_of(device: Device) -> dict[str, Any]:
-    """The record of a device as the log has it now. The same log gives the same record (21 CFR 11.10(b))."""
+Subject = Device | Alone
+
+
+def record_of(subject: Subject) -> dict[str, Any]:
+    """The record of a device, or of an order or a lot that no device came of, as the log has it now. The same log gives the
+    same record (21 CFR 11.10(b))."""
+    return _device_record(subject) if isinstance(subject, Device) else _record_alone(subject)
+
+
+def _device_record(device: Device) -> dict[str, Any]:
     whole = [*streams_of(device), *supply_streams_of(device)]
     told = list(events_in(whole))
     report = plain(REPORTS["production_record"].gather(device, told[-1].pos))
     machines = _machines(device, told)
     report["signatures"] = _with_those_of(machines, report["signatures"])
+    head = {
+        "schema": SCHEMA,
+        "device": device.code,
+        "serial": device.serial,
+        "order": device.order.code,
+        "case": device.order.patient.token,
+    }
+    return _record(head, report, whole, told, machines, _artefacts(files_of(device)))
+
+
+def _record_alone(subject: Alone) -> dict[str, Any]:
+    whole = streams_alone(subject)
+    told = list(events_in(whole))
+    kind, key = stream_of(subject)
+    schema = next(
+        event.record_schema for event in reversed(told) if (event.stream_type, event.stream_id) == (kind, key)
+    )
+    report = plain(report_alone(subject, told, _content(kind, key, schema)))
+    head = {name: report[name] for name in ("schema", "device", "serial", "order", "case")}
+    return _record(head, report, whole, told, [], _artefacts(files_alone(subject)))
+
+
+def _record(
+    head: Mapping[str, Any],
+    report: Any,
+    whole: Sequence[StreamKey],
+    told: Sequence[EventRecord],
+    machines: Sequence[EventRecord],
+    artefacts: list[dict[str, Any]],
+) -> dict[str, Any]:
     given = _given(report["signatures"])
     events = sorted(
         {event.pk: event for event in (*told, *machines, *given)}.values(), key=lambda one: one.pos
     )
     changes = changes_under(event.pos for event in events)
     return {
-        "schema": SCHEMA,
+        **head,
         "mode": INSPECTION,
-        "device": device.code,
-        "serial": device.serial,
-        "order": device.order.code,
-        "case": device.order.patient.token,
         "report": report,
         "people": _people(events),
         "streams": _streams(whole, told, machines, given),
@@ -66,7 +111,7 @@ def record_of(device: Device) -> dict[str, Any]:
             {"pos": pos, "lines": lines} for pos, lines in sorted(changes.items()) if _is_open(lines)
         ],
         "rows": _rows(whole, told),
-        "artefacts": _artefacts(device),
+        "artefacts": artefacts,
     }
 
 
@@ -171,8 +216,7 @@ def _content(kind: str, key: str, schema: int) -> str:
     return canonical({"type": kind, "id": key, "schema": schema, **values})
 
 
-def _artefacts(device: Device) -> list[dict[str, Any]]:
-    named = files_of(device)
+def _artefacts(named: Mapping[str, str]) -> list[dict[str, Any]]:
     known = Artefact.objects.in_bulk(list(named))
     return [
         {"sha256": key, "size": row.size, "media_type": row.media_type, "named_by": named[key]}
@@ -189,7 +233,14 @@ def signatures_of(record: Mapping[str, Any]) -> dict[str, Any]:
     return {"signatures": [{name: plain(getattr(row, name)) for name in fields} for row in rows]}
 
 
-def genealogy_of(device: Device) -> dict[str, Any]:
+def genealogy_of(subject: Subject) -> dict[str, Any]:
+    """Of an order or a lot without a device: nothing was made of it, and the tables are empty."""
+    if isinstance(subject, Device):
+        return _genealogy(subject)
+    return {"device": subject.code, "columns": list(GENEALOGY), "links": [], "packages": [], "plates": []}
+
+
+def _genealogy(device: Device) -> dict[str, Any]:
     """Which material, out of which container and lot, went through which build into the device, and what lay beside it."""
     jobs = list(jobs_of(device))
     used = Consumption.objects.filter(job__in=jobs).select_related(

@@ -31,6 +31,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 VERSION = "1"
 SCHEMA = "lamina.export/1"
+RECORDS = ("lamina.device_record/1", "lamina.subject_record/1")
+"""Of a device; and of an order or a lot that no device came of."""
 CHUNK = 1 << 20
 MOST_ENTRIES = 20_000
 LARGEST_DOCUMENT = 512 << 20
@@ -287,7 +289,8 @@ class Check:
         for name, entry in self.entries.items():
             self._read(name, entry)
         self.bad += self.findings(
-            self.manifest, self.artefacts, self.events, self.streams, self.rows, self.seals, self.signatures, self.documents
+            self.manifest, self.artefacts, self.events, self.streams, self.rows, self.seals, self.signatures, self.papers,
+            self.documents,
         )  # fmt: skip
         return self.bad
 
@@ -505,18 +508,45 @@ class Check:
         if given.get(row["uid"]) != hashlib.sha256(sealed + row["seal"].encode()).hexdigest():
             yield "no event tells of it as it stands"
 
+    def papers(self) -> Iterator[str]:
+        """Each paper signed by hand: its scan is here, the record shows it as its row has it, and its verifier signed that."""
+        record, signatures = self.json("record.json"), self.json("signatures.json")["signatures"]
+        shown = {item["id"]: item for item in record["report"]["papers"]}
+        signed = {row["id"]: row for row in signatures}
+        rows = {line["stream"]: json.loads(line["content"]) for line in record["rows"]}
+        told = [
+            json.loads(one["payload"])
+            for one in record["events"]
+            if one["type"] == "mes.handwritten_uploaded"
+        ]
+        for number in [one["handwritten_id"] for one in told]:
+            where = f"record.json: the paper {quoted(number)} that was signed by hand"
+            row, item = rows.get(f"mes.handwritten_signature/{number}"), shown.pop(number, {})
+            if row is None:
+                yield f"{where}: its row is missing"
+                continue
+            for fault in paper_faults(row, item, signed.get(row["verification_id"], {}), self.entries):
+                yield f"{where}: {fault}"
+        for number in sorted(shown):
+            yield f"record.json: the paper {quoted(number)} of its report stands in no event"
+
     def documents(self) -> Iterator[str]:
         """The tables and the PDF tell what the JSON tells."""
         record, genealogy = self.json("record.json"), self.json("genealogy.json")
+        what = f"Device {quoted(record['device'])}, serial {quoted(record['serial'])}"
+        if record["schema"] != RECORDS[0]:
+            what = (
+                f"{quoted(record['report']['title'])} {quoted(record['device'])}, of which there is no device"
+            )
         self.said.append(
-            f"Device {quoted(record['device'])}, serial {quoted(record['serial'])}: {len(record['events'])} events, "
+            f"{what}: {len(record['events'])} events, "
             f"{len(record['artefacts'])} files, mode {quoted(record['mode'])}."
         )
         if self.texts["audit.csv"] != audit_csv(record):
             yield "audit.csv: does not tell the events of record.json"
         if self.texts["genealogy.csv"] != genealogy_csv(genealogy):
             yield "genealogy.csv: does not tell what genealogy.json tells"
-        if genealogy["device"] != record["device"] or record["schema"] != "lamina.device_record/1":
+        if genealogy["device"] != record["device"] or record["schema"] not in RECORDS:
             yield "genealogy.json or record.json: of another device, or of an unknown schema"
         yield from self.pdf()
         yield from self.release(record, genealogy)
@@ -591,6 +621,30 @@ def signature_faults(
         yield "record.json shows it otherwise"
     elif shown["content"] != json.loads(row["content"]) or shown["signed_at_utc"] != row["signed_at"]:
         yield "record.json shows another content or another time"
+
+
+PAPER = ("printed_name", "meaning", "executed_on")
+
+
+def paper_faults(
+    row: Mapping[str, Any], shown: Mapping[str, Any], seen: Mapping[str, Any], entries: Mapping[str, Any]
+) -> Iterator[str]:
+    """Of one paper against what the record shows of it, its scan and the signature of who verified it."""
+    subject = f"{row['subject_type']}/{row['subject_id']}"
+    expected = {**{name: row[name] for name in PAPER}, "subject": subject, "scan": row["scan_id"],
+                "verification": row["verification_id"], "verified_by": seen.get("printed_name")}  # fmt: skip
+    if {name: shown.get(name) for name in expected} != expected:
+        yield "the report shows it otherwise"
+    if f"artefacts/{row['scan_id']}" not in entries:
+        yield "its scan is missing"
+    if row["verification_id"] is None:
+        return
+    content = json.loads(seen["content"]) if seen else {}
+    signed = {"signed_by": row["printed_name"], "of": subject, "scan": row["scan_id"],
+              "meaning": row["meaning"], "executed_on": row["executed_on"]}  # fmt: skip
+    about = (seen.get("subject_type"), str(seen.get("subject_id")))
+    if about != (row["type"], str(row["id"])) or {name: content.get(name) for name in signed} != signed:
+        yield "the signature of its verifier is over something else"
 
 
 def unpacked(pdf: bytes, most: int) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from quality.choices import EXPORT_PAIRS, ExportKind, ExportStage
 class Export(models.Model):
     """A request for the records of some devices. It stands beside the records and changes none of them.
 
-    `devices` are fixed when it is asked for; `refusal` holds the reasons where it could not be done.
+    `devices` are fixed when it is asked for (none: the order or lot itself); `refusal` holds the reasons where it could not be done.
     """
 
     kind = models.CharField(max_length=10, choices=ExportKind)
@@ -48,7 +48,8 @@ class Export(models.Model):
 
     @property
     def total(self) -> int:
-        return len(self.devices)
+        """Bundles: of its devices, or the one of an order or a lot without any."""
+        return len(self.devices) or 1
 
     @property
     def is_open(self) -> bool:
@@ -57,10 +58,16 @@ class Export(models.Model):
 
 @table("record", spoken={"quality.export": "export"})
 class ExportedRecord(models.Model):
-    """One device's bundle, as an export wrote it."""
+    """The bundle of one device, or of an order or a lot without one, as an export wrote it."""
 
     export = models.ForeignKey(Export, on_delete=models.PROTECT, related_name="records")
-    device = models.ForeignKey("devices.Device", on_delete=models.PROTECT, related_name="+")
+    device = models.ForeignKey(
+        "devices.Device",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="None: of the order or lot that the export names, of which no device came",
+    )
     bundle = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+")
     record_sha256 = models.CharField(max_length=64)
     name = models.CharField(max_length=120)
@@ -70,7 +77,9 @@ class ExportedRecord(models.Model):
     class Meta:
         db_table = "quality_exported_record"
         ordering = ["pk"]
-        constraints = [models.UniqueConstraint(fields=["export", "device"], name="exported_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["export", "device"], name="exported_once", nulls_distinct=False)
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} of export {self.export_id}"

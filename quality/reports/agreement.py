@@ -7,7 +7,7 @@ verdict, a step, material used, the places on a plate and the signatures are com
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -27,12 +27,15 @@ from quality.models import Calibration, Inspection, Measurement, PostProcessStep
 from quality.selectors.gauges import gauges_of
 from quality.selectors.making import inspections_of
 from quality.selectors.record import (
+    Alone,
     builds_of,
     events_in,
+    files_alone,
     files_of,
     jobs_of,
     lots_of,
     signatures_in,
+    streams_alone,
     streams_of,
     supply_streams_of,
 )
@@ -278,10 +281,21 @@ def _consumed(lots: Mapping[int, MaterialLot], jobs: set[int]) -> dict[Any, tupl
 
 def _history(device: Device, _facts: list[Fact]) -> Iterator[str]:
     """What an event copied beside somebody's own edit does not explain, of every row and file under the record's streams."""
-    streams = [*streams_of(device), *supply_streams_of(device)]
+    yield from _edited([*streams_of(device), *supply_streams_of(device)], files_of(device))
+
+
+def disagreements_alone(subject: Alone) -> list[str]:
+    """The same of an order or a lot that no device came of: its signatures, and edits that no event explains."""
+    streams = streams_alone(subject)
+    found = [row for row in signatures_in(streams) if not is_authentic(row)]
+    sealed = [f"the content, the binding or the seal of signature {row.pk} was changed" for row in found]
+    return [*sealed, *_edited(streams, files_alone(subject))]
+
+
+def _edited(streams: Sequence[tuple[str, str]], files: Iterable[str]) -> Iterator[str]:
     rows = [(ROOTS[kind].name, key) for kind, key in streams]
     rows += [(Signature._meta.db_table, str(row.pk)) for row in signatures_in(streams)]
-    rows += [(Artefact._meta.db_table, sha256) for sha256 in files_of(device)]
+    rows += [(Artefact._meta.db_table, sha256) for sha256 in files]
     for table in TABLES.values():
         for root, path in table.spoken.items():
             keys = [key for kind, key in streams if kind == root]

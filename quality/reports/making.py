@@ -8,7 +8,7 @@ from typing import Any
 
 from devices.models import Device
 from mes.models import EventRecord
-from printing.models import Build, Consumption, PrintJob
+from printing.models import Build, Consumption, ParameterSet, PrintJob
 from quality.catalog.routing import read_routing
 from quality.reports.base import NOT_APPLICABLE, NOT_YET, Fact, Grid, Section
 from quality.selectors.record import builds_of, jobs_of, lots_of
@@ -84,10 +84,34 @@ def build_preparation(device: Device, builds: list[Build]) -> Section:
     )
     grids = (
         Grid("Builds", columns, rows),
+        _parameter_sets(device),
         Grid("Devices on the plate", ("build", "device", "surface", "place (4 x 4, mm)"), neighbours),
         Grid("Prepared and verified", ("build", "prepared by", "verified by"), prepared),
     )
     return Section("G", "Build preparation", grids=grids)
+
+
+def _parameter_sets(device: Device) -> Grid:
+    """The sets themselves, and who approved each by signature: what the builds' digests stand for."""
+    sets = ParameterSet.objects.filter(builds__items__device=device).select_related("signature", "material")
+    rows = tuple(
+        (
+            str(one),
+            str(one.state),
+            one.printer_kind,
+            one.material.code,
+            one.digest,
+            one.values,
+            one.signature.printed_name if one.signature else None,
+            one.signature.signed_at if one.signature else None,
+            one.signature_id,
+        )
+        for one in sets.distinct().order_by("pk")
+    )
+    columns = (
+        "parameter set", "state", "printer", "material", "digest", "values", "approved by", "approved at", "signature",
+    )  # fmt: skip
+    return Grid("Parameter sets", columns, rows)
 
 
 def material(device: Device, jobs: list[PrintJob]) -> Section:

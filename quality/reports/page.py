@@ -35,6 +35,7 @@ def page_of(record: Mapping[str, Any], digest: str, pictures: Mapping[str, str])
         ],
         "summary": _summary(record["sections"]),
         "signatures": signatures,
+        "papers": [{name: text_of(value) for name, value in item.items()} for item in record["papers"]],
         "events": [{**item, "at": text_of(item["at"]), "title": words(item)} for item in record["events"]],
         "gates": [{**item, "asked_for": item["asked_for"].replace("_", " ")} for item in record["gates"]],
     }

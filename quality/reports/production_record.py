@@ -20,6 +20,7 @@ from quality.reports.base import report
 from quality.reports.finishing import finishing_sections
 from quality.reports.making import making_sections
 from quality.reports.origin import origin_sections
+from quality.reports.papers import paper_blocks
 from quality.selectors.record import (
     events_in,
     files_of,
@@ -39,7 +40,7 @@ def production_record(device: Device, last_pos: int) -> Mapping[str, Any]:
     streams = streams_of(device)
     events = list(events_in([*streams, *supply_streams_of(device)], last_pos))
     until = max((event.occurred_at for event in events), default=device.created_at)
-    names = _names(events)
+    names = names_in(events)
     sections = (
         *origin_sections(device, events),
         *making_sections(device, events),
@@ -66,6 +67,7 @@ def production_record(device: Device, last_pos: int) -> Mapping[str, Any]:
                 signed_at__lte=until
             )
         ],
+        "papers": paper_blocks(events),
         "events": [event_line(event, names) for event in events],
         "files": file_lines(device, last_pos),
         "people": [{"id": key, "name": name} for key, name in sorted(names.items())],
@@ -82,7 +84,7 @@ def status_at(device: Device, events: list[EventRecord]) -> str:
     return "planned"
 
 
-def _names(events: list[EventRecord]) -> dict[int, str]:
+def names_in(events: list[EventRecord]) -> dict[int, str]:
     ids = {Actor.parse(event.actor).person_id for event in events}
     return names_of(person_id for person_id in ids if person_id is not None)
 

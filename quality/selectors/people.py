@@ -19,6 +19,8 @@ NOT_MAKING = frozenset(
         "quality.record_reviewed",
         "quality.production_record_rendered",
         "quality.device_released",
+        "mes.handwritten_uploaded",
+        "mes.handwritten_verified",
     }
 )
 """Facts whose actor neither made nor inspected the device. Everything else counts as taking part (fails closed)."""
@@ -46,8 +48,12 @@ def _is_review(event: EventRecord) -> bool:
 
 
 def _signs_review(signature: Signature) -> bool:
+    """A review, or that the scan of a paper is a true copy."""
     content = json.loads(signature.content)
-    return content.get("record") == "record review" or content.get("move") in NOT_MAKING_MOVES
+    return (
+        content.get("record") in ("record review", "handwritten signature")
+        or content.get("move") in NOT_MAKING_MOVES
+    )
 
 
 def took_part(device: Device) -> dict[int, list[str]]:

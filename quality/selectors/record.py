@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import ForeignObjectRel, Model, Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
-from devices.models import Device
+from devices.models import Assignment, Device, Order
 from devices.selectors.evidence import bone_of
 from mes.eventlog.base import digest_of
-from mes.models import Artefact, EventRecord, Person, Signature
+from mes.models import Artefact, EventRecord, HandwrittenSignature, Person, Signature
 from mes.selectors import stream_of
-from printing.models import Build, MaterialLot, PrinterCommand, PrintJob
+from printing.models import Build, MaterialLot, ParameterSet, PrinterCommand, PrintJob
 from quality.models import Report
 from quality.selectors.gauges import gauges_of
 from quality.selectors.packages import packages_of
@@ -43,19 +43,61 @@ def lots_of(device: Device) -> QuerySet[MaterialLot]:
 
 def streams_of(device: Device) -> list[tuple[str, str]]:
     """The streams that tell how the device came to be: its own, its order's, builds', jobs', commands',
-    nonconformances' and packages'."""
+    nonconformances' and packages', and of the papers signed by hand about any of them (ES-20)."""
     jobs = list(jobs_of(device))
     rows: list[Model] = [device, device.order, *builds_of(device), *jobs]
     rows += PrinterCommand.objects.filter(job__in=jobs).order_by("pk")
     rows += device.nonconformances.order_by("pk")
     rows += packages_of(device)
-    return [stream_of(row) for row in rows]
+    return _with_papers(rows)
 
 
 def supply_streams_of(device: Device) -> list[tuple[str, str]]:
-    """What the device stands on and shares with others: master, material, lots, and the gauges that measured it."""
-    rows = (device.master, device.material, *lots_of(device), *gauges_of(device))
-    return [stream_of(row) for row in rows]
+    """What the device stands on and shares with others: master, material, lots, parameter sets, and the gauges that measured
+    it, with the papers signed by hand about them."""
+    sets = ParameterSet.objects.filter(builds__items__device=device).distinct().order_by("pk")
+    return _with_papers((device.master, device.material, *lots_of(device), *sets, *gauges_of(device)))
+
+
+Alone = Order | MaterialLot
+"""An order or a lot that no device came of is a record too: rejected and cancelled orders, lots never printed with (7.1)."""
+
+
+def streams_alone(subject: Alone) -> list[tuple[str, str]]:
+    """The streams that tell of an order or a lot by itself, with the papers signed by hand about them."""
+    if isinstance(subject, Order):
+        return _with_papers(
+            (subject, *Assignment.objects.filter(order=subject).order_by("pk"), subject.master)
+        )
+    return _with_papers((subject, *subject.containers.order_by("pk"), subject.material))
+
+
+def files_alone(subject: Alone) -> dict[str, str]:
+    """Every file that an order or a lot names: SHA-256 to where it was first named."""
+    named: dict[str, str] = {}
+    for event in events_in(streams_alone(subject)):
+        for path, digest in digests_in(json.loads(event.payload)):
+            named.setdefault(digest, f"{event.type}: {path}")
+    for path, digest in _files_in(subject):
+        named.setdefault(digest, path)
+    return _known(named)
+
+
+def _with_papers(rows: Iterable[Model]) -> list[tuple[str, str]]:
+    streams = [stream_of(row) for row in rows]
+    return [*streams, *(stream_of(paper) for paper in papers_about(streams))]
+
+
+def papers_about(streams: Iterable[tuple[str, str]]) -> QuerySet[HandwrittenSignature]:
+    """Papers signed by hand about the roots of some streams, oldest first."""
+    return HandwrittenSignature.objects.filter(_about(streams)).order_by("pk")
+
+
+def _about(streams: Iterable[tuple[str, str]]) -> Q:
+    wanted = Q(pk__in=[])
+    for kind, key in streams:
+        wanted |= Q(subject_type=kind, subject_id=key)
+    return wanted
 
 
 def events_in(streams: Iterable[tuple[str, str]], last_pos: int | None = None) -> QuerySet[EventRecord]:
@@ -88,10 +130,7 @@ def trail_of(device: Device, last_pos: int | None = None) -> Trail:
 
 def signatures_in(streams: Iterable[tuple[str, str]]) -> QuerySet[Signature]:
     """Signatures over the roots of some streams, oldest first."""
-    wanted = Q(pk__in=[])
-    for kind, key in streams:
-        wanted |= Q(subject_type=kind, subject_id=key)
-    return Signature.objects.filter(wanted).select_related("person", "account").order_by("pk")
+    return Signature.objects.filter(_about(streams)).select_related("person", "account").order_by("pk")
 
 
 def names_of(person_ids: Iterable[int]) -> dict[int, str]:
@@ -107,6 +146,10 @@ def files_of(device: Device, last_pos: int | None = None) -> dict[str, str]:
             named.setdefault(digest, f"{event.type}: {path}")
     for path, digest in _files_of_rows(device):
         named.setdefault(digest, path)
+    return _known(named)
+
+
+def _known(named: dict[str, str]) -> dict[str, str]:
     known = set(Artefact.objects.filter(pk__in=list(named)).values_list("pk", flat=True))
     return {digest: path for digest, path in named.items() if digest in known or path.endswith("sha256")}
 
@@ -119,21 +162,16 @@ def _files_of_rows(device: Device) -> Iterator[tuple[str, str]]:
     ]
     rows += [*builds_of(device), *lots_of(device)]
     for row in rows:
-        for field in row._meta.concrete_fields:
-            if field.related_model is Artefact and (digest := field.value_from_object(row)):
-                yield f"{row._meta.label_lower}: {field.name}", str(digest)
+        yield from _files_in(row)
     if bone:
         for path, digest in digests_in(bone.overlays):
             yield f"devices.segmentation: overlays {path}", digest
 
 
-def is_used(artefact: Artefact) -> bool:
-    """Whether any row of any record has this file."""
-    return any(
-        relation.related_model._base_manager.filter(**{relation.field.name: artefact}).exists()
-        for relation in Artefact._meta.get_fields(include_hidden=True)
-        if isinstance(relation, ForeignObjectRel) and not isinstance(relation.related_model, str)
-    )
+def _files_in(row: Model) -> Iterator[tuple[str, str]]:
+    for field in row._meta.concrete_fields:
+        if field.related_model is Artefact and (digest := field.value_from_object(row)):
+            yield f"{row._meta.label_lower}: {field.name}", str(digest)
 
 
 def digests_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

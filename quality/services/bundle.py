@@ -23,10 +23,10 @@ from mes.services.artefacts import artefact_path
 from mes.signing_seal import signature_key
 from quality.export import verify_record
 from quality.export.archive import Member, member, stated, write_archive
-from quality.export.content import genealogy_of, newest_moment, record_of, signatures_of
+from quality.export.content import Subject, genealogy_of, newest_moment, record_of, signatures_of
 from quality.export.keys import public_files
 from quality.export.proofs import proofs_for, unsealed
-from quality.reports.agreement import disagreements
+from quality.reports.agreement import disagreements, disagreements_alone
 from quality.reports.base import REPORTS
 from quality.reports.page import page_of
 from quality.reports.pdf import write_pdf
@@ -50,23 +50,23 @@ class Bundle:
         write_archive(target, self.members)
 
 
-def bundle_of(device: Device, *, wait_s: float = 0.0) -> Bundle:
-    """The bundle of a device as its record stands. Seals are waited for up to `wait_s` seconds.
+def bundle_of(subject: Subject, *, wait_s: float = 0.0) -> Bundle:
+    """The bundle of a device, or of an order or a lot without one, as its record stands. Seals are waited for up to `wait_s` seconds.
 
     Raises Refused where events are not sealed by then (P11-10b), where a file is missing or altered (G-INT-01), or where
     the log does not lead to its seals or anything else of the record is not as it was written (P11-10a).
     """
     with one_snapshot():
-        record = record_of(device)
-        signatures, genealogy = signatures_of(record), genealogy_of(device)
-        faults = disagreements(device)
+        record = record_of(subject)
+        signatures, genealogy = signatures_of(record), genealogy_of(subject)
+        faults = disagreements(subject) if isinstance(subject, Device) else disagreements_alone(subject)
     positions = [event["pos"] for event in record["events"]]
-    _wait_for_seals(device, positions, wait_s)
-    proofs = _proofs(device, positions)
+    _wait_for_seals(subject, positions, wait_s)
+    proofs = _proofs(subject, positions)
     text = canonical(record).encode()
     documents = {
         "record.json": text,
-        "record.pdf": _pdf(device, record, text),
+        "record.pdf": _pdf(subject, record, text),
         "audit.csv": verify_record.audit_csv(record),
         "signatures.json": _json(signatures),
         "genealogy.json": _json(genealogy),
@@ -75,13 +75,14 @@ def bundle_of(device: Device, *, wait_s: float = 0.0) -> Bundle:
         "verify_record.py": Path(verify_record.__file__).read_bytes(),
         **_keys(proofs, signatures),
     }
-    _refuse_altered(device, [*faults, *faults_in(documents, text)])
+    _refuse_altered(subject, [*faults, *faults_in(documents, text)])
     members = [member(path, content) for path, content in documents.items()]
     members += [_artefact(item) for item in record["artefacts"]]
     members.sort(key=lambda one: one.path)
-    signed = _signed(device, record, members)
+    signed = _signed(record, members)
     found = next(one for one in members if one.path == "record.json")
-    return Bundle(f"DHR_{device.serial}.zip", found.sha256, len(positions), (*members, *signed))
+    name = f"DHR_{subject.serial}.zip" if isinstance(subject, Device) else f"RECORD_{subject.code}.zip"
+    return Bundle(name, found.sha256, len(positions), (*members, *signed))
 
 
 @contextmanager
@@ -95,25 +96,25 @@ def one_snapshot() -> Iterator[None]:
         yield
 
 
-def _wait_for_seals(device: Device, positions: list[int], wait_s: float) -> None:
+def _wait_for_seals(subject: Subject, positions: list[int], wait_s: float) -> None:
     until = time.monotonic() + wait_s
     while waiting := unsealed(positions):
         if time.monotonic() >= until:
             named = ", ".join(map(str, waiting[:NAMED])) + (" …" if len(waiting) > NAMED else "")
             raise Refused(
-                f"UNSEALED: {len(waiting)} events of {device.code} stand under no seal yet, at the positions {named}.",
+                f"UNSEALED: {len(waiting)} events of {subject.code} stand under no seal yet, at the positions {named}.",
                 cure="Wait ten seconds and ask again (--wait does that), or see whether the sealer runs.",
                 rule="P11-10b",
             )
         time.sleep(POLL_S)
 
 
-def _proofs(device: Device, positions: list[int]) -> dict[str, Any]:
+def _proofs(subject: Subject, positions: list[int]) -> dict[str, Any]:
     try:
         return proofs_for(positions)
     except (RecordAltered, NotProvable) as contradiction:
         raise Refused(
-            f"ALTERED: the record of {device.code} cannot be proven. {contradiction}",
+            f"ALTERED: the record of {subject.code} cannot be proven. {contradiction}",
             cure="Run `manage.py verify`, which names the first bad position, and do not use the record meanwhile.",
             rule="P11-10a",
         ) from contradiction
@@ -129,12 +130,12 @@ def faults_in(documents: Mapping[str, bytes], record: bytes) -> list[str]:
     return [*found, *check.findings(check.streams, check.rows, check.signatures)]
 
 
-def _refuse_altered(device: Device, faults: Sequence[str]) -> None:
+def _refuse_altered(subject: Subject, faults: Sequence[str]) -> None:
     """No copy says of an altered record that it is good: what `verify_integrity` finds is asked here too (P11-10a)."""
     if faults:
         more = f" And {len(faults) - NAMED} more." if len(faults) > NAMED else ""
         raise Refused(
-            f"ALTERED: the record of {device.code} is not as it was written. {'; '.join(faults[:NAMED])}.{more}",
+            f"ALTERED: the record of {subject.code} is not as it was written. {'; '.join(faults[:NAMED])}.{more}",
             cure="Verify the record at its page, have `manage.py verify` run, and do not use the record meanwhile.",
             rule="P11-10a",
         )
@@ -144,13 +145,16 @@ def _json(value: Any) -> bytes:
     return canonical(value).encode()
 
 
-def _pdf(device: Device, record: dict[str, Any], text: bytes) -> bytes:
+def _pdf(subject: Subject, record: dict[str, Any], text: bytes) -> bytes:
     """The record for people, with every signature (21 CFR 11.50(b)) and its own JSON inside."""
     report, told = REPORTS["production_record"], record["report"]
     digest = member("record.json", text).sha256
-    html = render_to_string(report.template, page_of(told, digest, pictures_of(told, device)))
+    html = render_to_string(
+        report.template,
+        page_of(told, digest, pictures_of(told, subject) if isinstance(subject, Device) else {}),
+    )
     moment = datetime.fromisoformat(newest_moment(record))
-    return write_pdf(html, record=told, attached=text, title=f"{report.title} {device.code}", dated=moment)
+    return write_pdf(html, record=told, attached=text, title=f"{told['title']} {subject.code}", dated=moment)
 
 
 def _keys(proofs: dict[str, Any], signatures: dict[str, Any]) -> dict[str, bytes]:
@@ -174,13 +178,13 @@ def _artefact(item: dict[str, Any]) -> Member:
     return found
 
 
-def _signed(device: Device, record: dict[str, Any], members: list[Member]) -> tuple[Member, Member]:
+def _signed(record: dict[str, Any], members: list[Member]) -> tuple[Member, Member]:
     key = signature_key()
     manifest = _json(
         {
             "schema": verify_record.SCHEMA,
-            "device": device.code,
-            "serial": device.serial,
+            "device": record["device"],
+            "serial": record["serial"],
             "mode": record["mode"],
             "files": stated(members),
             "key_id": key.id,

@@ -32,8 +32,9 @@ from quality.events import (
     RecordExportFinished,
     RecordExportRequested,
 )
-from quality.export.content import INSPECTION
+from quality.export.content import INSPECTION, Subject
 from quality.models import Export, ExportedRecord
+from quality.selectors.record import Alone
 from quality.services.bundle import Bundle, bundle_of
 
 SYSTEM = Actor.system("quality.export")
@@ -46,16 +47,18 @@ ZIP = "application/zip"
 # --- which devices
 
 
-def devices_asked(kind: ExportKind, subject: str, actor: Actor) -> list[Device]:
-    """The devices whose records somebody asks for and may know, by key. `subject`: a public code, or two days
-    `2026-01-01/2026-01-31`.
+def records_asked(kind: ExportKind, subject: str, actor: Actor) -> list[Subject]:
+    """The devices whose records somebody asks for and may know, by key; or the order or lot itself, where no device came
+    of it. `subject`: a public code, or two days `2026-01-01/2026-01-31`.
 
-    Raises InvalidInput where there is no such thing, none of its devices, or too many.
+    Raises InvalidInput where there is no such thing, nothing of it that they may know, or too many devices.
     """
     asked = _ASKED[kind](subject)
+    if not asked.exists() and (alone := _alone(kind, subject, actor)) is not None:
+        return [alone]
     if actor.person_id is not None:
         asked = visible(asked, _viewer(actor))
-    found = list(asked.order_by("pk")[: MOST_DEVICES + 1])
+    found: list[Subject] = list(asked.order_by("pk")[: MOST_DEVICES + 1])
     if not found:
         raise InvalidInput(
             f"There is no record of any device for {kind.label.lower()}: {subject[:40]}.",
@@ -66,6 +69,17 @@ def devices_asked(kind: ExportKind, subject: str, actor: Actor) -> list[Device]:
             f"These are more than {MOST_DEVICES} devices.", cure="Ask for fewer days, or order by order."
         )
     return found
+
+
+def _alone(kind: str, subject: str, actor: Actor) -> Alone | None:
+    """The order or lot itself, for whoever may know it."""
+    row: Alone | None = None
+    if kind == ExportKind.ORDER:
+        row = Order.objects.select_related("patient", "master").get(pk=_key(subject, "O", Order))
+    elif kind == ExportKind.LOT:
+        row = MaterialLot.objects.select_related("material").get(pk=_key(subject, "L", MaterialLot))
+    known = row is None or actor.person_id is None or may_know(_viewer(actor), row)
+    return row if known else None
 
 
 def _viewer(actor: Actor) -> Viewer:
@@ -141,7 +155,7 @@ def request_export(*, kind: ExportKind, subject: str, actor: Actor, reason: str 
         kind=kind,
         subject=subject,
         mode=INSPECTION,
-        devices=[device.pk for device in devices_asked(kind, subject, actor)],
+        devices=[one.pk for one in records_asked(kind, subject, actor) if isinstance(one, Device)],
         requested_by=str(actor),
     )
     asked = RecordExportRequested(
@@ -154,24 +168,27 @@ def request_export(*, kind: ExportKind, subject: str, actor: Actor, reason: str 
 def export_next(export_id: int) -> Callable[[], object]:
     """Write the bundle of an export's next device. Computes outside any transaction; the effect keeps it."""
     export = Export.objects.get(pk=export_id)
-    device = next_device(export)
-    if device is None:
+    subject = next_record(export)
+    if subject is None:
         return _nothing
+    device_id = subject.pk if isinstance(subject, Device) else None
     try:
-        bundle = bundle_of(device, wait_s=SEALED_WITHIN_S)
+        bundle = bundle_of(subject, wait_s=SEALED_WITHIN_S)
         stored = store_bundle(bundle)
     except Refused as refusal:
         reasons = refusal.reasons
-        return lambda: fail_export(export_id=export_id, device_id=device.pk, reasons=reasons)
-    return lambda: keep_bundle(export_id=export_id, device_id=device.pk, bundle=bundle, stored=stored)
+        return lambda: fail_export(export_id=export_id, device_id=device_id, reasons=reasons)
+    return lambda: keep_bundle(export_id=export_id, device_id=device_id, bundle=bundle, stored=stored)
 
 
 def _nothing() -> None:
     """The export is over."""
 
 
-def next_device(export: Export) -> Device | None:
-    """The device that comes next in an export that still runs."""
+def next_record(export: Export) -> Subject | None:
+    """What comes next in an export that still runs: its next device, or what it is of where there is none."""
+    if export.is_open and not export.devices and not export.done:
+        return _alone(export.kind, export.subject, SYSTEM)
     written = set(export.records.values_list("device_id", flat=True))
     left = [key for key in export.devices if key not in written]
     if not export.is_open or not left:
@@ -189,7 +206,9 @@ def store_bundle(bundle: Bundle) -> Artefact:
 
 
 @unit_of_work
-def keep_bundle(*, export_id: int, device_id: int, bundle: Bundle, stored: Artefact) -> ExportedRecord | None:
+def keep_bundle(
+    *, export_id: int, device_id: int | None, bundle: Bundle, stored: Artefact
+) -> ExportedRecord | None:
     """Put a written bundle with its export. None where somebody stopped it meanwhile."""
     export = _locked(export_id)
     if not export.is_open:
@@ -220,7 +239,7 @@ def keep_bundle(*, export_id: int, device_id: int, bundle: Bundle, stored: Artef
 
 
 @unit_of_work
-def fail_export(*, export_id: int, device_id: int, reasons: tuple[Reason, ...]) -> None:
+def fail_export(*, export_id: int, device_id: int | None, reasons: tuple[Reason, ...]) -> None:
     """An export ends with its reasons."""
     export = _locked(export_id)
     if not export.is_open:
@@ -254,11 +273,17 @@ def take_bundle(*, export: Export, sha256: str, actor: Actor) -> ExportedRecord:
     """A bundle for download, checked against its digest; that it was taken is a fact. Raises NotPermitted."""
     require(actor, "quality.export_record")
     row = export.records.select_related("bundle", "device").filter(bundle=sha256).first()
-    if row is None or not may_know(_viewer(actor), row.device):
+    if row is None or not _may_have(row, actor):
         raise InvalidInput("This export has no such bundle.", cure="Choose one of its list.")
     require_intact(row.bundle)
     publish(export, RecordBundleTaken(export_id=export.pk, bundle_sha256=sha256), actor=actor)
     return row
+
+
+def _may_have(row: ExportedRecord, actor: Actor) -> bool:
+    if row.device is not None:
+        return may_know(_viewer(actor), row.device)
+    return _alone(row.export.kind, row.export.subject, actor) is not None
 
 
 # --- into a folder
@@ -268,7 +293,7 @@ def take_bundle(*, export: Export, sha256: str, actor: Actor) -> ExportedRecord:
 class Stored:
     """A bundle in the store, before anybody has it."""
 
-    device: Device
+    device_id: int | None
     bundle: Bundle
     artefact: Artefact
 
@@ -293,23 +318,24 @@ def export_to_folder(
 
 def _all_stored(kind: ExportKind, subject: str, actor: Actor, reason: str, wait_s: float) -> list[Stored]:
     found = []
-    for device in devices_asked(kind, subject, actor):
+    for one in records_asked(kind, subject, actor):
+        device_id = one.pk if isinstance(one, Device) else None
         try:
-            bundle = bundle_of(device, wait_s=wait_s)
-            found.append(Stored(device, bundle, store_bundle(bundle)))
+            bundle = bundle_of(one, wait_s=wait_s)
+            found.append(Stored(device_id, bundle, store_bundle(bundle)))
         except Refused as refusal:
-            _refused(kind, subject, actor, reason, device, refusal)
+            _refused(kind, subject, actor, reason, device_id, refusal)
             raise
     return found
 
 
 @unit_of_work
 def _refused(
-    kind: ExportKind, subject: str, actor: Actor, reason: str, device: Device, refusal: Refused
+    kind: ExportKind, subject: str, actor: Actor, reason: str, device_id: int | None, refusal: Refused
 ) -> None:
     """A copy that somebody asked for and did not get is a fact too (EV-10)."""
     export = request_export(kind=kind, subject=subject, actor=actor, reason=reason)
-    fail_export(export_id=export.pk, device_id=device.pk, reasons=refusal.reasons)
+    fail_export(export_id=export.pk, device_id=device_id, reasons=refusal.reasons)
 
 
 @unit_of_work
@@ -318,10 +344,10 @@ def record_export(
 ) -> Export:
     """An export that was written at once, with every bundle, as facts. Its handlers find nothing left to do."""
     export = request_export(kind=kind, subject=subject, actor=actor, reason=reason)
-    if export.devices != [one.device.pk for one in written]:
+    if export.devices != [one.device_id for one in written if one.device_id is not None]:
         raise Conflict("Another device came in meanwhile.", cure="Export again.")
     for one in written:
-        keep_bundle(export_id=export.pk, device_id=one.device.pk, bundle=one.bundle, stored=one.artefact)
+        keep_bundle(export_id=export.pk, device_id=one.device_id, bundle=one.bundle, stored=one.artefact)
     return export
 
 

@@ -25,7 +25,7 @@ from mes.lifecycle import GateResult, ask_gates, refuse_blocked
 from mes.locking import locked_row
 from mes.models import Artefact
 from mes.permissions import require
-from mes.services.artefacts import require_intact, store_artefact
+from mes.services.artefacts import is_used, require_intact, store_artefact
 from mes.services.signatures import Credentials, sign
 from mes.standing import carries, not_withdrawn
 from printing.services.certificates import MEDIA_TYPES, read_certificate
@@ -34,9 +34,8 @@ from quality.events import GaugeCalibrated, GaugeFoundOut, GaugeRegistered, Gaug
 from quality.lifecycle import GAUGE
 from quality.models import Calibration, Gauge, Inspection
 from quality.selectors.gauges import calibration_on, measured_since
-from quality.selectors.record import is_used
-from quality.services.nonconformance import SYSTEM as NONCONFORMANCE
 from quality.services.nonconformance import open_nonconformance
+from quality.services.scrapping import SYSTEM as NONCONFORMANCE
 
 RULE = "G-INS-01"
 SYSTEM = Actor.system("quality.gauges")

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from devices.choices import Stage
-from devices.lifecycle import DEVICE
 from devices.models import Device
 from devices.selectors.devices import FINAL_STAGES
 from devices.services.holds import hold_device, lift_holds
-from devices.services.lifecycle import advance_device, locked_device
-from devices.services.quantities import scrap_units
+from devices.services.lifecycle import locked_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
@@ -24,6 +22,7 @@ from mes.standing import require_carried
 from quality.choices import ENDED_STAGES, Disposition, NonconformanceStage, Severity, Source
 from quality.events import (
     DispositionProposed,
+    DispositionReturned,
     NonconformanceDisposed,
     NonconformanceOpened,
     NonconformanceStageChanged,
@@ -31,18 +30,10 @@ from quality.events import (
 )
 from quality.lifecycle import NONCONFORMANCE, PROPOSAL_PATH
 from quality.models import Nonconformance
-from quality.reports.units import ACCEPTED, OPEN, SCRAPPED, unit_states, units_named
+from quality.reports.units import ACCEPTED, OPEN, unit_states
+from quality.services.scrapping import SYSTEM, hold_source, refuse_impossible, scrap_as_disposed
 
-SYSTEM = Actor.system("quality.nonconformance")
 RULE = "G-NC-01"
-SPLITTABLE = (
-    Stage.POST_PROCESSING,
-    Stage.AWAITING_INSPECTION,
-    Stage.INSPECTED_PASS,
-    Stage.READY_FOR_REVIEW,
-    Stage.REVIEWED,
-)
-"""Where some units of a lot can be given up while the others go on."""
 
 
 @unit_of_work
@@ -111,11 +102,16 @@ def propose_disposition(
     actor: Actor,
     credentials: Credentials,
 ) -> Nonconformance:
-    """The owner evaluates and proposes, by signature, what happens to the device."""
+    """The owner evaluates and proposes, by signature, what happens to the device.
+
+    Raises TransitionRefused where the stage of the device does not permit it: nobody could approve it (K-06).
+    """
+    device = locked_device(nonconformance_device(nonconformance_id))
     found = _locked(nonconformance_id)
     require(actor, "quality.propose_disposition", found)
     if disposition == Disposition.NONE or not justification.strip():
         raise InvalidInput("Choose a disposition and justify it.", cure="Fill in both.", rule=RULE)
+    refuse_impossible(device, found)
     for target in PROPOSAL_PATH[PROPOSAL_PATH.index(_proposable(found)) + 1 :]:
         _move(found, target, actor)
     signature = sign(
@@ -143,6 +139,31 @@ def propose_disposition(
 
 
 @unit_of_work
+def return_proposal(*, nonconformance_id: int, reason: str, actor: Actor) -> Nonconformance:
+    """Quality does not carry a proposal out: the nonconformance is evaluated again, and can be voided or proposed anew.
+
+    The proposal, its signature and the reason stay in the log; who proposed it still decides nothing about it alone.
+    """
+    found = _locked(nonconformance_id)
+    require(actor, "quality.move_nonconformance", found)
+    NONCONFORMANCE.row("return_proposal", found.stage)
+    if not reason.strip():
+        raise InvalidInput("Say why the proposal is returned.", cure="Write the reason.", rule="P11-10e")
+    returned = DispositionReturned(
+        nonconformance_id=found.pk,
+        device_id=found.device_id,
+        disposition=found.disposition,
+        justification=found.justification,
+        proposal_id=found.proposal_id,
+    )
+    found.disposition, found.justification, found.proposal = Disposition.NONE, "", None
+    found.save(update_fields=["disposition", "justification", "proposal"])
+    _move(found, NonconformanceStage.UNDER_EVALUATION, actor)
+    publish(found, returned, actor=actor, reason=reason.strip())
+    return found
+
+
+@unit_of_work
 def dispose_nonconformance(
     *, nonconformance_id: int, actor: Actor, credentials: Credentials
 ) -> Nonconformance:
@@ -155,7 +176,7 @@ def dispose_nonconformance(
         found,
         "proposal",
         text=f"The proposal of {found.code} was withdrawn: two people decide.",
-        cure="Its owner proposes a disposition again.",
+        cure="Return the proposal; then somebody proposes anew.",
     )
     signature = sign(
         subject=found,
@@ -168,7 +189,7 @@ def dispose_nonconformance(
     found.save(update_fields=["approved_by", "approval"])
     _move(found, NonconformanceStage.DISPOSITION_APPROVED, actor)
     _move(found, NonconformanceStage.EXECUTING, actor)
-    _scrap(device, found, actor, credentials)
+    scrap_as_disposed(device, found, actor, credentials)
     _move(found, NonconformanceStage.VERIFYING, actor)
     _move(found, NonconformanceStage.CLOSED, actor)
     publish(
@@ -231,11 +252,6 @@ def _decided(signature: Signature) -> Reason | None:
     if not Nonconformance.objects.filter(pk=signature.subject_id, stage__in=ENDED_STAGES).exists():
         return None
     return Reason("The nonconformance was closed on this signature.", "Open a new nonconformance.", "ES-18")
-
-
-def hold_source(found: Nonconformance) -> str:
-    """What the hold that a nonconformance places is marked with; void ends that hold and no other."""
-    return f"nonconformance {found.pk}"
 
 
 def proposal_content(found: Nonconformance, disposition: Disposition, justification: str) -> dict[str, Any]:
@@ -322,55 +338,3 @@ def _refuse_units(device: Device, units: Sequence[int]) -> None:
             cure="Name units of a lot that are left, or none for the whole device.",
             rule="K-08",
         )
-
-
-def _way_out(device: Device) -> str:
-    """The move that takes a device out of the way to its patient."""
-    for row in DEVICE.moves_from(device.stage):
-        if row.target == Stage.NONCONFORMING:
-            return row.name
-    raise TransitionRefused(
-        f"{device.code} is at '{Stage(device.stage).label}' and cannot be scrapped from there.",
-        cure="It stays held; take it back to where it can be.",
-        rule="K-06",
-    )
-
-
-def _scrap(device: Device, found: Nonconformance, actor: Actor, credentials: Credentials) -> None:
-    if device.stage == Stage.SCRAPPED:
-        return
-    states = unit_states(device)
-    going = [unit for unit in units_named(found, device) if states[unit] != SCRAPPED]
-    if device.scrapped + len(going) < device.quantity:
-        _scrap_some(device, found, going, [unit for unit in going if states[unit] == ACCEPTED], actor)
-        return
-    if device.stage != Stage.NONCONFORMING:
-        advance_device(device_id=device.pk, transition=_way_out(device), actor=SYSTEM, reason=found.code)
-    advance_device(
-        device_id=device.pk,
-        transition="scrap",
-        actor=actor,
-        credentials=credentials,
-        reason=f"{found.code}: {found.justification}",
-        content={
-            "record": "nonconformance disposition",
-            "device": device.code,
-            "nonconformance": found.code,
-            "scrap": True,
-        },
-    )
-
-
-def _scrap_some(
-    device: Device, found: Nonconformance, going: Sequence[int], good: Sequence[int], actor: Actor
-) -> None:
-    """Some units of a lot are given up and the others go on, once nothing else holds the lot (K-08)."""
-    reason = f"{found.code}: {found.justification}"
-    if device.stage not in SPLITTABLE:
-        raise TransitionRefused(
-            f"{device.code} is at '{Stage(device.stage).label}': its units cannot be given up one by one.",
-            cure="Dispose of the whole, or wait until its inspection.",
-            rule="K-08",
-        )
-    scrap_units(device, going, good=len(good), actor=actor, reason=reason)
-    lift_holds(device_id=device.pk, source=hold_source(found), actor=actor, reason=reason)

@@ -20,14 +20,13 @@ from mes.exceptions import IdentityErased, InvalidInput, TransitionRefused
 from mes.models import Artefact
 from mes.permissions import require
 from mes.selectors import events_of
-from mes.services.artefacts import store_artefact
+from mes.services.artefacts import is_used, store_artefact
 from mes.services.patients import open_identity
 from quality.catalog.plan import read_plan
 from quality.events import ScanReceived
 from quality.models import Inspection
 from quality.reports.units import OPEN, every_unit, unit_states
 from quality.selectors.making import open_nonconformances
-from quality.selectors.record import is_used
 from quality.services.gauges import usable_gauge
 from quality.services.scanfile import require_scan_file, texts_of_scan
 

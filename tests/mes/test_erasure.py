@@ -23,6 +23,7 @@ from mes.models import ErasureRequest, EventRecord, LegalHold, Patient, PatientI
 from mes.services.erasure import OVERWRITTEN, approve_erasure, refuse_erasure, request_erasure
 from mes.services.holds import place_hold, propose_release, release_hold
 from mes.services.patients import open_identity, patient_with, pseudonym_key
+from mes.services.retention import keeping_of
 from mes.services.signing_withdrawal import can_be_withdrawn
 from mes.services.vaultkeys import vault
 from mes.services.viewing import view_identity
@@ -182,8 +183,15 @@ def test_a_legal_hold_blocks_it_until_it_is_lifted(
     assert approve_erasure(**decision, credentials=reviewer_types).stage == ErasureStage.ERASED
 
 
+@pytest.fixture
+def years_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The calendar alone, after the time of every record: nothing but a hold can stand in the way."""
+    day = timezone.localdate() + timedelta(days=30 * 366)
+    monkeypatch.setattr("django.utils.timezone.localdate", lambda *_: day)
+
+
 def rejected_order() -> Order:
-    """An order that is over, so that nothing but a hold can stand in the way."""
+    """An order that is over."""
     staff = Staff()
     order = under_review(make_order(staff), staff)
     reviewer = staff[Role.RA]
@@ -210,6 +218,7 @@ def erased_now(request: ErasureRequest, role: Role) -> ErasureRequest:
 
 @pytest.mark.requirement("K-15")
 @pytest.mark.requirement("G-PRV-01")
+@pytest.mark.usefixtures("years_later")
 @pytest.mark.parametrize("on_the", ["patient", "order"])
 def test_a_placed_hold_keeps_the_identity_until_two_people_released_it(on_the: str) -> None:
     order = rejected_order()
@@ -234,6 +243,7 @@ def test_a_placed_hold_keeps_the_identity_until_two_people_released_it(on_the: s
 
 @pytest.mark.requirement("K-15")
 @pytest.mark.requirement("G-PRV-01")
+@pytest.mark.usefixtures("years_later")
 def test_a_hold_that_comes_between_the_two_approvals_stops_the_second() -> None:
     order = rejected_order()
     officer = Actor.person(make_person(Role.PRV).pk)
@@ -248,6 +258,7 @@ def test_a_hold_that_comes_between_the_two_approvals_stops_the_second() -> None:
 
 @pytest.mark.requirement("K-15")
 @pytest.mark.requirement("G-PRV-01")
+@pytest.mark.usefixtures("years_later")
 def test_an_erasure_waits_for_a_hold_that_is_being_placed(committed_db: None) -> None:
     order = rejected_order()
     officer = Actor.person(make_person(Role.PRV).pk)
@@ -274,6 +285,24 @@ def test_an_erasure_waits_for_a_hold_that_is_being_placed(committed_db: None) ->
     second.join(PATIENCE_S)
     assert [str(one) for one in outcomes if hold.code in str(one)] != []
     assert not Patient.objects.get(pk=order.patient_id).erased
+
+
+@pytest.mark.requirement("K-15")
+@pytest.mark.requirement("G-PRV-01")
+def test_retention_of_any_record_keeps_the_identity_until_its_day_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order = rejected_order()
+    officer = Actor.person(make_person(Role.PRV).pk)
+    request = request_erasure(patient=order.patient, reason="The patient asks", actor=officer)
+    until = keeping_of(order).until
+    assert until is not None
+    for day in (timezone.localdate(), until):
+        monkeypatch.setattr("django.utils.timezone.localdate", lambda *_, day=day: day)
+        with pytest.raises(TransitionRefused, match=f"{order.code} until {until:%d %b %Y}: R-13485 .* R-RT"):
+            erased_now(request, Role.PRV)
+    monkeypatch.setattr("django.utils.timezone.localdate", lambda *_: until + timedelta(days=1))
+    assert approve_both(request).stage == ErasureStage.ERASED
 
 
 @pytest.mark.requirement("K-14")

@@ -16,6 +16,7 @@ from mes.eventlog.unit import open_unit
 from mes.exceptions import Conflict, InvalidInput, NotPermitted
 from mes.models import DocumentRevision, EventRecord, Person, TrainingRecord
 from mes.permissions import can, require
+from mes.services.artefacts import store_artefact
 from mes.services.signatures import Credentials
 from mes.services.signing_withdrawal import withdraw_signature
 from mes.services.training import (
@@ -124,7 +125,7 @@ def test_training_that_expires_between_page_and_click_refuses_the_click() -> Non
     school, now = School(), timezone.now()
     row = school.revision("A")
     school.ask(row)
-    school.train(row, trained_at=now - timedelta(days=1), expires_at=now + timedelta(minutes=5))
+    school.train(row, trained_at=now, expires_at=now + timedelta(minutes=5))
     shown = can(school.learner, ACTION)
     assert shown.allowed
     clicked = can(school.learner, ACTION, now=now + timedelta(minutes=5))
@@ -245,6 +246,10 @@ def test_what_makes_no_sense_is_refused_with_every_fault() -> None:
     with pytest.raises(InvalidInput) as wrong:
         school.train(row, trained_at=now + timedelta(days=2), expires_at=now)
     assert len(wrong.value.reasons) == 2
+    for other in (store_artefact(b"PK", media_type="application/zip"), row.file):
+        with pytest.raises(InvalidInput, match="was written on") as wrong:
+            school.train(row, trained_at=now - timedelta(days=1), evidence=other)
+        assert "no evidence" in wrong.value.reasons[1].text
     with pytest.raises(Conflict):
         school.revision("A")
     with pytest.raises(Conflict, match="is called 'x'"):

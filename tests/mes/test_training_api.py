@@ -74,7 +74,7 @@ def test_a_training_is_asked_for_and_recorded(staff: Staff) -> None:
     asked = {"action": ACTION, "document_id": made["document_id"], "reason": "New"}
     Client(learner).post("curricula/", asked, 403)
     curriculum = client.post("curricula/", asked, 201)
-    kept = client.send("trainings/evidence/", {"file": file("list.txt")}, 201)
+    kept = client.send("trainings/evidence/", {"file": file("list.txt", content=b"Signed: all")}, 201)
     values = {
         "person_id": learner.person.pk,
         "revision_id": made["id"],

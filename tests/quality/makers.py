@@ -47,17 +47,26 @@ from mes.services.artefacts import store_artefact
 from mes.services.patients import Identity, register_patient
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.signatures import Credentials, sign
-from printing.choices import BuildState, ConsumptionBasis, ContainerState, JobState, LotState
+from printing.choices import (
+    BuildState,
+    ConsumptionBasis,
+    ContainerState,
+    JobState,
+    LotState,
+    ParametersState,
+)
 from printing.events import (
     BuildCreated,
     BuildPrepared,
     BuildVerified,
+    ContainerRegistered,
     DevicePrintFinished,
     DevicePrintStarted,
     JobDispatched,
     JobFinished,
     LotReleased,
     MaterialConsumed,
+    ParametersApproved,
 )
 from printing.models import (
     Build,
@@ -597,6 +606,14 @@ def _build(staff: Staff, device: Device) -> Build:
         digest="a" * 64,
         authored_by=staff[Role.BLD],
     )
+    approved = {"record": "parameter set", "digest": parameters.digest}
+    parameters.signature = signed(parameters, approved, Meaning.APPROVED, staff[Role.QAR])
+    parameters.state = ParametersState.APPROVED
+    parameters.save()
+    fact = ParametersApproved(
+        parameters_id=parameters.pk, digest=parameters.digest, signature_id=parameters.signature.pk
+    )
+    publish(parameters, fact, actor=acting(staff[Role.QAR]))
     build = Build.objects.create(
         printer_kind="simulated",
         parameters=parameters,
@@ -667,6 +684,8 @@ def _lot(staff: Staff, material: Material) -> tuple[MaterialLot, Container]:
     container = Container.objects.create(
         lot=lot, label=f"C{lot.pk:06d}", filled="1000", remaining="985.8", state=ContainerState.SEALED
     )
+    registered = ContainerRegistered(container_id=container.pk, lot_id=lot.pk, label=container.label)
+    publish(container, registered, actor=SYSTEM)
     released = LotReleased(lot_id=lot.pk, signature_id=signature.pk, gates=[])
     publish(lot, released, actor=acting(staff[Role.QAR]))
     return lot, container

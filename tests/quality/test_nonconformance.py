@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.db import DatabaseError, transaction
 
@@ -12,6 +14,7 @@ from mes.choices import Role
 from mes.exceptions import InvalidInput, NotPermitted, TransitionRefused
 from mes.selectors import events_of
 from mes.services.people import grant_role
+from mes.services.signing_withdrawal import withdraw_signature
 from quality.choices import NONCONFORMANCE_PAIRS, Disposition, NonconformanceStage, Source
 from quality.lifecycle import NONCONFORMANCE
 from quality.models import Nonconformance
@@ -19,9 +22,10 @@ from quality.services.nonconformance import (
     dispose_nonconformance,
     open_nonconformance,
     propose_disposition,
+    return_proposal,
     void_nonconformance,
 )
-from tests.quality.makers import SYSTEM, Staff, acting, make_built_device, typed
+from tests.quality.makers import SYSTEM, Staff, acting, make_built_device, move_through, typed
 
 pytestmark = pytest.mark.requirement("G-NC-01")
 
@@ -130,6 +134,74 @@ def test_who_had_a_part_in_a_finding_does_not_void_it(
     device.refresh_from_db()
     found.refresh_from_db()
     assert (device.held, found.stage) == (True, "disposition_proposed")
+
+
+@pytest.mark.requirement("K-06")
+def test_a_proposal_is_returned_with_a_reason_and_then_voided_or_proposed_anew(
+    staff: Staff, device: Device
+) -> None:
+    found, quality = proposed(staff, device), staff[Role.QAR]
+    signature, actor = found.proposal, acting(quality)
+    with pytest.raises(NotPermitted):
+        return_proposal(nonconformance_id=found.pk, reason="No", actor=acting(staff[Role.OPR]))
+    with pytest.raises(InvalidInput):
+        return_proposal(nonconformance_id=found.pk, reason=" ", actor=actor)
+    back = return_proposal(nonconformance_id=found.pk, reason="Polish it instead", actor=actor)
+    assert (back.stage, back.disposition, back.proposal) == ("under_evaluation", "", None)
+    told = events_of(found).get(type="quality.disposition_returned")
+    assert signature is not None
+    assert (told.reason, json.loads(told.payload)["proposal_id"]) == ("Polish it instead", signature.pk)
+    with pytest.raises(TransitionRefused, match="cannot return proposal from there"):
+        return_proposal(nonconformance_id=found.pk, reason="Again", actor=actor)
+    owner = staff[Role.QCM]
+    again = propose_disposition(
+        nonconformance_id=found.pk,
+        disposition=Disposition.SCRAP,
+        justification="It cannot be polished.",
+        actor=acting(owner),
+        credentials=typed(owner),
+    )
+    assert again.stage == "disposition_proposed"
+    return_proposal(nonconformance_id=found.pk, reason="It was dust", actor=actor)
+    void_nonconformance(
+        nonconformance_id=found.pk, justification="Dust", actor=actor, credentials=typed(quality)
+    )
+    assert not Device.objects.get(pk=device.pk).held
+
+
+@pytest.mark.requirement("ES-18")
+def test_a_proposal_whose_signature_was_withdrawn_is_not_approved(staff: Staff, device: Device) -> None:
+    found, owner, quality = proposed(staff, device), staff[Role.QCM], staff[Role.QAR]
+    assert found.proposal is not None
+    withdraw_signature(
+        signature_id=found.proposal.pk, reason="Wrong", actor=acting(owner), credentials=typed(owner)
+    )
+    with pytest.raises(TransitionRefused, match="withdrawn") as refused:
+        dispose_nonconformance(nonconformance_id=found.pk, actor=acting(quality), credentials=typed(quality))
+    assert [reason.rule for reason in refused.value.reasons] == ["ES-18"]
+    assert Device.objects.get(pk=device.pk).stage == Stage.AWAITING_INSPECTION
+    returned = return_proposal(nonconformance_id=found.pk, reason="Withdrawn", actor=acting(quality))
+    assert returned.stage == "under_evaluation"
+
+
+@pytest.mark.requirement("K-06")
+def test_what_the_stage_does_not_permit_is_refused_when_it_is_proposed(staff: Staff) -> None:
+    device = make_built_device(staff)
+    move_through(
+        device,
+        (
+            "post_processing",
+            "awaiting_inspection",
+            "inspected_pass",
+            "ready_for_review",
+            "reviewed",
+            "released",
+        ),
+    )
+    with pytest.raises(TransitionRefused, match="cannot be scrapped from there"):
+        proposed(staff, device)
+    found = Nonconformance.objects.get()
+    assert (found.stage, found.proposal) == ("open", None)
 
 
 def test_nothing_is_disposed_before_it_is_proposed(staff: Staff, device: Device) -> None:

@@ -19,8 +19,18 @@ from mes.choices import DisposalStage, HoldStage, Role
 from mes.eventlog.base import Actor
 from mes.eventlog.rowcheck import check_files, disposed_files
 from mes.exceptions import Conflict, IdentityErased, InvalidInput, NotPermitted, Refused
-from mes.models import Artefact, Disposal, EventRecord, LegalHold, RetentionClock
-from mes.retention import years_after
+from mes.models import (
+    Artefact,
+    Disposal,
+    EmergencyAccess,
+    EventRecord,
+    HandwrittenSignature,
+    LegalHold,
+    Patient,
+    RetentionClock,
+)
+from mes.retention import REACHES, tags_of, years_after
+from mes.selectors import stream_of
 from mes.services.artefacts import artefact_path, require_intact, store
 from mes.services.disposals import (
     approve_disposal,
@@ -31,12 +41,22 @@ from mes.services.disposals import (
     signed_certificate,
     withdraw_disposal,
 )
-from mes.services.holds import held_by, place_hold, propose_release, refuse_release, release_hold
+from mes.services.holds import (
+    held_by,
+    place_hold,
+    propose_release,
+    refuse_release,
+    release_hold,
+    streams_about,
+)
 from mes.services.patients import open_identity
 from mes.services.recordfiles import files_of_record
 from mes.services.retention import extend_retention, keeping_of, start_clock
 from mes.services.signatures import Credentials
-from printing.models import Build, MaterialLot
+from mes.tables import ROOTS
+from printing.models import Build, MaterialLot, PrinterCommand
+from quality.choices import Source
+from quality.models import Nonconformance, Package
 from tests.mes.makers import take_back
 from tests.quality.makers import CANARY, Staff, acting, make_built_device, make_person, move_through, typed
 
@@ -253,6 +273,37 @@ def test_a_hold_does_not_reach_others(staff: Staff, device: Device, manager: Sig
     hold(None, manager, since=today() - timedelta(9), until=today() - timedelta(1))
     assert held_by(other) == ()
     assert held_by(other.order.patient) == ()
+
+
+def test_a_hold_over_dates_finds_the_patient_by_everything_that_it_holds(
+    staff: Staff, device: Device, manager: Signer
+) -> None:
+    """What a hold on an order, a lot or a patient reaches leads to the patient, on whatever days it was written."""
+    patient, job = device.order.patient, device.build_items.get().build.jobs.get()
+    Nonconformance.objects.create(device=device, source=Source.PERSON, found_at_stage=device.stage)
+    Package.objects.create(order=device.order, level="pouch", station="1", opened_by=staff[Role.PST])
+    PrinterCommand.objects.create(printer=job.printer, job=job, kind="pause")
+    access = EmergencyAccess.objects.create(
+        person=staff[Role.OPR], patient=patient, opened_at=timezone.now(), expires_at=timezone.now()
+    )
+    paper = HandwrittenSignature.objects.create(
+        subject_type="printing.job", subject_id=job.pk, meaning="verified", executed_on=today(),
+        scan=Artefact.objects.all()[0], uploaded_by=staff[Role.OPR], uploaded_at=timezone.now(),
+    )  # fmt: skip
+    roots = {root for root, _ in REACHES.values()}
+    rows = [row for root in roots if (model := ROOTS[root].model) for row in model._base_manager.all()]
+    held = {stream_of(row) for row in rows if ("patient", patient.token) in tags_of(stream_of(row)[0], row)}
+    assert roots == {kind for kind, _ in held}
+    about = {(kind, key) for kind, keys in streams_about(patient).items() for key in keys}
+    assert held | {stream_of(access), stream_of(paper)} <= about
+    assert not about & {stream_of(one) for one in (device.master, device.material, job.printer)}
+    found, silent = (
+        hold(None, manager, since=today(), until=today()),
+        Patient.objects.create(token="PAAAAAAAAA"),
+    )
+    assert held_by(silent) == ()
+    Order.objects.filter(pk=device.order_id).update(patient=silent)
+    assert held_by(silent) == (found,)
 
 
 @pytest.mark.requirement("ES-18")

@@ -32,6 +32,7 @@ from quality.services.nonconformance import (
     open_nonconformance,
     proposal_content,
     propose_disposition,
+    return_proposal,
     void_content,
     void_nonconformance,
 )
@@ -202,7 +203,7 @@ def _disposition_signs(device: Device, values: Values, actor: Actor) -> dict[str
 
 
 def _void_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
-    found = open_nonconformances(device).first()
+    found = open_finding(device, *PROPOSABLE)
     return void_content(found, _reason_in(values)) if found else {}
 
 
@@ -220,6 +221,14 @@ def _propose(doing: Doing) -> str:
     return f"{found.code}: proposed. A second person approves."
 
 
+def _return_proposal(doing: Doing) -> str:
+    found = open_finding(doing.subject, *APPROVABLE)
+    if found is None:
+        raise Refused("No proposal waits for approval.", rule="G-NC-01")
+    return_proposal(nonconformance_id=found.pk, reason=doing.reason, actor=doing.actor)
+    return f"{found.code}: the proposal is returned. It is evaluated again."
+
+
 def _dispose(doing: Doing) -> str:
     found = open_finding(doing.subject, *APPROVABLE)
     if found is None:
@@ -229,9 +238,9 @@ def _dispose(doing: Doing) -> str:
 
 
 def _void(doing: Doing) -> str:
-    found = open_nonconformances(doing.subject).first()
+    found = open_finding(doing.subject, *PROPOSABLE)
     if found is None:
-        raise Refused("No nonconformance is open.", rule="G-NC-01")
+        raise Refused("No nonconformance is open without a proposal.", rule="G-NC-01")
     void_nonconformance(
         nonconformance_id=found.pk,
         justification=doing.reason,
@@ -305,9 +314,14 @@ QUALITY_ACTIONS = (
         meaning=Meaning.APPROVED, content=_disposition_signs, main=True,
     ),
     Action(
+        "return-proposal", "device", "Return the proposal", "Return the proposed disposition", "quality.move_nonconformance",
+        "repeat", lambda device: open_finding(device, *APPROVABLE) is not None, _return_proposal,
+        about=lambda device: open_finding(device, *APPROVABLE), fields=lambda device: (why(),),
+    ),
+    Action(
         "void-nonconformance", "device", "Void the nonconformance", "Void: this was no nonconformance",
-        "quality.void_nonconformance", "circle-minus", lambda device: open_nonconformances(device).exists(), _void,
-        about=lambda device: open_nonconformances(device).first(),
+        "quality.void_nonconformance", "circle-minus", lambda device: open_finding(device, *PROPOSABLE) is not None, _void,
+        about=lambda device: open_finding(device, *PROPOSABLE),
         fields=_because, meaning=Meaning.APPROVED, content=_void_signs, danger=True,
     ),
     Action(

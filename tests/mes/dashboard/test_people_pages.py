@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 from datetime import timedelta
@@ -17,6 +18,7 @@ from mes.models import (
     ControlledDocument,
     Curriculum,
     DocumentRevision,
+    EventRecord,
     ReportingLine,
     RoleGrant,
     Signature,
@@ -284,6 +286,12 @@ def test_a_training_is_recorded_with_its_evidence_over_what_is_shown(staff: Staf
     record = TrainingRecord.objects.get()
     assert (record.person, record.evidence_id) == (learner.person, carried)
     assert record.signature.content_digest == digest
+    for page in ("/training/WI-12/", f"/people/{learner.person.pk}/"):
+        assert f"SHA-256 {carried}" in opened(client, page)
+    answer = client.get("/training/WI-12/A/")
+    assert hashlib.sha256(b"".join(answer)).hexdigest() == row.file_id
+    copies = EventRecord.objects.filter(type="mes.copy_taken", payload__contains=row.file_id)
+    assert [one.actor for one in copies] == [str(quality.actor)]
     page = opened(client, "/training/?missing=on")
     assert "Nobody lacks a training" in page
     assert str(learner.person) in opened(client, "/training/")

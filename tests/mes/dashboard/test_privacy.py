@@ -1,6 +1,7 @@
 """The pages of patients and privacy: who opens them, what they never say, and the way through an emergency."""
 
 import json
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -11,6 +12,7 @@ from devices.models import Order
 from mes.choices import ErasureStage, Role
 from mes.models import EmergencyAccess, ErasureRequest, EventRecord, PatientIdentity, Person
 from mes.services.emergency import break_glass, name_manager
+from mes.services.retention import keeping_of
 from tests.devices.makers import IDENTITY, PASSWORD, Staff, make_order
 from tests.mes.dashboard.conftest import Visit
 
@@ -162,9 +164,15 @@ def test_others_do_not_open_an_emergency_of_somebody(order: Order, staff: Staff,
     assert as_(staff[Role.PRV]).get(f"/emergencies/{code}/").status_code == 200
 
 
-def test_an_erasure_from_the_request_to_the_token(staff: Staff, as_: Visit, order: Order) -> None:
+def test_an_erasure_from_the_request_to_the_token(
+    staff: Staff, as_: Visit, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
     officer, quality = as_(staff[Role.PRV]), as_(staff[Role.QAR])
     token = order.patient.token
+    for path in (f"/patients/{token}/", f"/patients/{token}/erasure/"):
+        page = said(officer.get(path))
+        assert f"Retention keeps {order.code} without an end yet, as {order.code} is not closed" in page
+        assert f"Orders of this patient are under way: {order.code}" in page
     asked = officer.post(f"/patients/{token}/erasure/", {"reason": "The patient asks by letter"}, headers=HX)
     code = ErasureRequest.objects.get().code
     assert asked["HX-Redirect"] == f"/erasures/{code}/"
@@ -175,6 +183,10 @@ def test_an_erasure_from_the_request_to_the_token(staff: Staff, as_: Visit, orde
     refused = officer.post(path, body | {"digest": officer.get(path).context["digest"]}, headers=HX)
     assert (refused.status_code, "G-PRV-02" in said(refused)) == (409, True)
     Order.objects.filter(pk=order.pk).update(stage="cancelled")
+    until = keeping_of(Order.objects.get(pk=order.pk)).until
+    assert until is not None
+    assert f"Retention keeps {order.code} until {until:%d %b %Y}" in said(officer.get(f"/patients/{token}/"))
+    monkeypatch.setattr("django.utils.timezone.localdate", lambda *_: until + timedelta(days=1))
     assert_signed(officer, path, staff[Role.PRV])
     assert code in said(quality.get("/my-work/"))
     assert_signed(quality, f"/act/erasure/{code}/approve-erasure-qar/", staff[Role.QAR])

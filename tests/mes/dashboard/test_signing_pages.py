@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from datetime import date
 
@@ -15,7 +16,15 @@ from devices.services.orders import prescription_content
 from mes.choices import Role
 from mes.dashboard.together import BATCHES
 from mes.eventlog.base import Actor
-from mes.models import Account, CertificationLetter, HandwrittenSignature, Person, Signature, SigningSeries
+from mes.models import (
+    Account,
+    CertificationLetter,
+    EventRecord,
+    HandwrittenSignature,
+    Person,
+    Signature,
+    SigningSeries,
+)
 from mes.services.artefacts import artefact_path
 from mes.services.signatures import content_digest
 from mes.services.signing_enrolment import close_enrolment
@@ -316,6 +325,9 @@ def test_a_paper_is_brought_and_verified(staff: Staff, order: Order) -> None:
     assert "Verified as a true copy by" in page
     scan = verifies.get(f"/handwritten/{row.pk}/scan/")
     assert b"".join(scan.streaming_content) == b"%PDF-1.7 signed by hand"  # type: ignore[attr-defined]
+    (copy,) = EventRecord.objects.filter(type="mes.copy_taken")
+    told = json.loads(copy.payload)
+    assert (told["subject"], told["sha256"]) == (f"mes.handwritten_signature/{row.pk}", row.scan_id)
     stored = artefact_path(row.scan_id)
     stored.chmod(0o600)
     stored.write_bytes(b"%PDF-1.7 Signed by hand")

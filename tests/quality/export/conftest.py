@@ -11,17 +11,19 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.utils import timezone
 
 from devices.models import Device
-from mes.choices import Role
+from mes.choices import Meaning, Role
 from mes.eventlog.sealing import Sealer, load_key
 from mes.models import EventRecord, Person
+from mes.services.signing_handwritten import store_scan, upload_handwritten, verify_handwritten
 from quality.services import bundle as bundles
 from quality.services import reports
 from quality.services.bundle import Bundle, bundle_of
 from quality.services.reports import render_production_record
 from tests.mes.logins import acting_as
-from tests.quality.makers import PEOPLE, Staff, make_person, make_staff
+from tests.quality.makers import PEOPLE, Staff, acting, make_person, make_staff, typed
 from tests.quality.test_release import REVIEWED, release, reviewed
 from tests.scenes import Scene, told
 from tests.servers import Cluster
@@ -86,7 +88,22 @@ def _released() -> int:
     with pytest.MonkeyPatch.context() as undrawn:
         undrawn.setattr(reports, "write_pdf", lambda _html, **_of: b"%PDF-1.7\n")
         render_production_record(device.pk, last_pos=fact.pos)()
+    _signed_by_hand(staff, device)
     return device.pk
+
+
+def _signed_by_hand(staff: Staff, device: Device) -> None:
+    """A paper about the device, brought by one person and verified by another."""
+    brought = upload_handwritten(
+        subject=device,
+        printed_name="Dr Paper Hand",
+        meaning=Meaning.REVIEWED,
+        executed_on=timezone.localdate(),
+        scan=store_scan(b"%PDF-1.4 a paper"),
+        actor=acting(staff[Role.ORD]),
+    )
+    verifier = staff[Role.RA]
+    verify_handwritten(handwritten_id=brought.pk, actor=acting(verifier), credentials=typed(verifier))
 
 
 RELEASED = Scene("released", PEOPLE.make, story=_released, upon=REVIEWED)

@@ -7,37 +7,42 @@ import hashlib
 import io
 import json
 import zipfile
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.template.loader import render_to_string
 
 from devices.models import Device
 from mes.choices import Role
 from mes.eventlog.leaves import LEAF_FIELDS
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Refused
-from mes.models import EventRecord, Person, Signature
+from mes.models import EventRecord, HandwrittenSignature, Person, Signature
 from mes.services.artefacts import artefact_path
 from mes.services.signing_withdrawal import withdraw_signature
 from printing.events import JobFinished
+from printing.models import ParameterSet
 from printing.services.printers import approve_printer_step
 from quality.choices import ExportKind, ExportStage
 from quality.export import verify_record
-from quality.models import Export, Gauge
-from quality.selectors.record import events_in, jobs_of, streams_of
+from quality.models import Export, ExportedRecord, Gauge
+from quality.reports.base import REPORTS
+from quality.reports.page import page_of
+from quality.selectors.record import events_in, jobs_of, streams_of, trail_of
 from quality.services.bundle import Bundle, bundle_of
 from quality.services.export import (
     cancel_export,
-    devices_asked,
     export_next,
     export_to_folder,
+    records_asked,
     request_export,
     take_bundle,
 )
 from tests.quality.export.conftest import archive_of, seal
-from tests.quality.makers import CANARY, SYSTEM, Staff, acting, typed
+from tests.quality.makers import CANARY, SYSTEM, Staff, _lot, _order, acting, make_person, typed
 from tests.servers import Cluster
 
 
@@ -103,6 +108,42 @@ def test_what_measured_stands_in_the_bundle_with_its_certificate(archive: bytes,
     assert any(
         calibration.certificate_id in fault for fault in verify_record.Check(io.BytesIO(changed), []).run()
     )
+
+
+@pytest.mark.requirement("ES-20")
+@pytest.mark.requirement("P11-50b")
+def test_a_paper_signed_by_hand_stands_in_the_bundle_with_scan_and_verifier(
+    archive: bytes, sealed: Device
+) -> None:
+    found = contents(archive)
+    record = json.loads(found["record.json"])
+    (paper,) = HandwrittenSignature.objects.all()
+    (shown,) = record["report"]["papers"]
+    assert (shown["printed_name"], shown["scan"]) == ("Dr Paper Hand", paper.scan_id)
+    assert shown["verified_by"] == str(Person.objects.get(role_grants__role=Role.RA))
+    assert found[f"artefacts/{paper.scan_id}"] == b"%PDF-1.4 a paper"
+    assert paper.verification_id in {row["id"] for row in json.loads(found["signatures.json"])["signatures"]}
+    page = render_to_string(
+        REPORTS["production_record"].template,
+        page_of(record["report"], "", defaultdict(str)),
+    )
+    assert all(text in page for text in ("Dr Paper Hand", paper.scan_id, shown["verified_by"]))
+    assert trail_of(sealed).last_pos == EventRecord.objects.get(type="mes.handwritten_verified").pos
+
+
+@pytest.mark.requirement("P11-10b")
+def test_the_parameter_set_stands_in_the_bundle_with_its_approval(archive: bytes) -> None:
+    found = contents(archive)
+    record = json.loads(found["record.json"])
+    used = ParameterSet.objects.get()
+    assert {"type": "printing.parameter_set", "id": str(used.pk), "part": "whole", "last": 1} in record[
+        "streams"
+    ]
+    assert used.signature_id in {item["id"] for item in record["report"]["signatures"]}
+    sets = [
+        table for table in record["report"]["sections"]["G"]["tables"] if table["title"] == "Parameter sets"
+    ]
+    assert [row[-1] for table in sets for row in table["rows"]] == [used.signature_id]
 
 
 @pytest.mark.requirement("P11-10b")
@@ -247,7 +288,48 @@ def test_devices_are_found_by_order_lot_and_days(sealed: Device) -> None:
         (ExportKind.LOT, lot.code),
         (ExportKind.RANGE, f"{today}/2999-01-01"),
     ):
-        assert devices_asked(kind, subject, SYSTEM) == [sealed]
+        assert records_asked(kind, subject, SYSTEM) == [sealed]
+
+
+@pytest.mark.requirement("P11-10b")
+@pytest.mark.requirement("K-15")
+def test_an_order_and_a_lot_that_no_device_came_of_are_exported_by_themselves(
+    released: Device, staff: Staff, auditor: Person, cluster: Cluster, keys: Path, tmp_path: Path
+) -> None:
+    """A rejected order is kept for ten years: it can be copied as well, with its signatures, and is checked alone."""
+    made = released.order
+    order, (lot, _) = unit_of_work(
+        lambda: (
+            _order(staff, made.patient_id, made.master, released.material, 1),
+            _lot(staff, released.material),
+        )
+    )()
+    seal(cluster, tmp_path)
+    for kind, subject, meaning in (
+        (ExportKind.ORDER, order, "prescribed"),
+        (ExportKind.LOT, lot, "approved"),
+    ):
+        assert records_asked(kind, subject.code, acting(auditor)) == [subject]
+        export = request_export(kind=kind, subject=subject.code, actor=acting(auditor), reason="x")
+        row = export_next(export.pk)()
+        export.refresh_from_db()
+        assert isinstance(row, ExportedRecord), export.refusal
+        assert (export.stage, export.done, export.total, row.device) == (ExportStage.FINISHED, 1, 1, None)
+        assert take_bundle(export=export, sha256=row.bundle_id, actor=acting(auditor)) == row
+        archive = artefact_path(row.bundle_id).read_bytes()
+        check = verify_record.Check(io.BytesIO(archive))
+        assert check.run() == []
+        assert f"{subject.code}', of which there is no device" in " ".join(check.said)
+        record = json.loads(contents(archive)["record.json"])
+        assert meaning in {item["meaning"] for item in record["report"]["signatures"]}
+        assert contents(archive)["record.json"].count(CANARY.encode()) == 0
+        edit = {**record, "rows": [{**record["rows"][0], "content": "{}"}]}
+        check.texts["record.json"] = verify_record.canonical(edit)
+        assert check.findings(check.rows)
+    outside = make_person("Outside", Role.AUD)
+    Person.objects.filter(pk=outside.pk).update(external=True)
+    with pytest.raises(InvalidInput):
+        records_asked(ExportKind.ORDER, order.code, acting(outside))
 
 
 @pytest.mark.parametrize(
@@ -268,7 +350,7 @@ def test_devices_are_found_by_order_lot_and_days(sealed: Device) -> None:
 )
 def test_a_subject_that_is_none_is_refused_with_a_cure(db: None, kind: ExportKind, subject: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
-        devices_asked(kind, subject, SYSTEM)
+        records_asked(kind, subject, SYSTEM)
     assert refusal.value.reasons[0].cure
 
 

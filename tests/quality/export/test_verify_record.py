@@ -138,6 +138,14 @@ def without_stated(files: dict[str, bytes], name: str) -> dict[str, bytes | None
     return {"record.json": verify_record.canonical(record), f"artefacts/{digest}": None}
 
 
+def without_scan(files: dict[str, bytes]) -> dict[str, bytes | None]:
+    """Without the scan of a paper, and without its line in the list of files."""
+    record = json.loads(files["record.json"])
+    digest = record["report"]["papers"][0]["scan"]
+    record["artefacts"] = [item for item in record["artefacts"] if item["sha256"] != digest]
+    return {"record.json": verify_record.canonical(record), f"artefacts/{digest}": None}
+
+
 FORGERIES: dict[str, tuple[Forge, str]] = {
     "an event's payload": (edited("record.json", lambda r: r["events"][3].update(payload="{}")), "its columns do not give"),
     "an event's actor": (edited("record.json", lambda r: r["events"][3].update(actor="person:1")), "its columns do not give"),
@@ -181,6 +189,22 @@ FORGERIES: dict[str, tuple[Forge, str]] = {
         "another time",
     ),
     "a signature gone": (edited("signatures.json", lambda s: s["signatures"].pop(0)), "is missing"),
+    "a paper's signer": (
+        edited("record.json", lambda r: r["report"]["papers"][0].update(printed_name="Somebody Else")), "shows it otherwise"
+    ),
+    "a paper's verifier": (
+        edited("record.json", lambda r: r["report"]["papers"][0].update(verified_by="Somebody Else")), "shows it otherwise"
+    ),
+    "a paper left out": (edited("record.json", lambda r: r["report"]["papers"].clear()), "shows it otherwise"),
+    "a paper's row": (
+        edited("record.json", lambda r: r.update(rows=[one for one in r["rows"] if "handwritten" not in one["stream"]])),
+        "its row is missing",
+    ),
+    "a paper too many": (
+        edited("record.json", lambda r: r["report"]["papers"].append({**r["report"]["papers"][0], "id": 99})),
+        "stands in no event",
+    ),
+    "a scan of a paper, and its name": (without_scan, "its scan is missing"),
     "a path": (edited("proofs.json", lambda p: p["proofs"][0]["path"].reverse()), "does not lead to the seal"),
     "a leaf's place": (
         edited("proofs.json", lambda p: p["proofs"][0].update(leaf_index=p["proofs"][0]["leaf_index"] + 1)),
