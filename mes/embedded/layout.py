@@ -24,9 +24,18 @@ class UnusablePlace(ImproperlyConfigured):
 
 
 NOT_WRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What passes once there is room: no fault of the configuration."""
+# sysexits.h EX_CONFIG: the supervisor does not start such a process again. EX_TEMPFAIL: it does, after a pause.
+EXIT_CONFIGURATION, EXIT_TEMPORARY = 78, 75
 FIRST_START_MIB = 256
 """Twice what a new place holds once its servers run."""
 CURE = "Set LAMINA_VAR to a folder that this user may write to, on a disk that has room."
+
+
+def exit_status(fault: OSError) -> int:
+    """Of a process that ends by a refused write."""
+    return EXIT_TEMPORARY if fault.errno in FULL else EXIT_CONFIGURATION
 
 
 def refused_write(fault: OSError) -> UnusablePlace | None:
