@@ -10,6 +10,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from mes.room import FULL
+
 SOCKET_NAME = ".s.PGSQL.5432"
 # sun_path holds 108 bytes with its closing zero (unix(7)).
 SOCKET_PATH_LIMIT = 107
@@ -24,8 +26,6 @@ class UnusablePlace(ImproperlyConfigured):
 
 
 NOT_WRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What passes once there is room: no fault of the configuration."""
 # sysexits.h EX_CONFIG: the supervisor does not start such a process again. EX_TEMPFAIL: it does, after a pause.
 EXIT_CONFIGURATION, EXIT_TEMPORARY = 78, 75
 FIRST_START_MIB = 256
@@ -34,7 +34,7 @@ CURE = "Set LAMINA_VAR to a folder that this user may write to, on a disk that h
 
 
 def exit_status(fault: OSError) -> int:
-    """Of a process that ends by a refused write."""
+    """Of a process that ends by a refused write. A full disk passes: it is no fault of the configuration."""
     return EXIT_TEMPORARY if fault.errno in FULL else EXIT_CONFIGURATION
 
 

@@ -4,7 +4,7 @@ import queue
 import threading
 from typing import TextIO
 
-from mes.embedded.layout import FULL
+from mes.room import FULL
 
 LINES = 5000
 LAST_WORDS = 2.0
