@@ -23,7 +23,7 @@ class Log:
             os.close(self._file)
 
     def write(self, chunk: bytes) -> None:
-        gap = f"[{self._lost} bytes were not kept: the disk took none]\n".encode() if self._lost else b""
+        gap = f"\n[{self._lost} bytes were not kept: the disk took none]\n".encode() if self._lost else b""
         try:
             file = self._opened()
             if gap:

@@ -124,7 +124,7 @@ def test_a_log_says_what_a_full_disk_did_not_take(tmp_path: Path) -> None:
         log.write(b"lost\n")
         path.rmdir()
         log.write(b"kept\n")
-    assert path.read_bytes() == b"[5 bytes were not kept: the disk took none]\nkept\n"
+    assert path.read_bytes() == b"\n[5 bytes were not kept: the disk took none]\nkept\n"
 
 
 def test_it_stops_in_reverse_order_and_waits_for_each_to_drain(start: Start, tmp_path: Path) -> None:

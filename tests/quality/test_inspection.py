@@ -84,6 +84,7 @@ def test_a_true_part_is_measured_and_passes_by_signature(
         "p95_mm",
         "coverage",
         "maximum_mm",
+        "scale_error",
     ]
     assert np.array(measurement.pose).shape == (4, 4)
     assert measurement.tool["validation"] == "research_only"
@@ -132,9 +133,12 @@ def test_a_part_with_its_tube_broken_off_fails_by_name(
     assert judged["coverage_tube_1"]["passed"] is passes
     assert judged["coverage_tube_1"]["title"] == "Tube 1: share of its visible surface found within ±0.3 mm"
     assert judged["share_in_tolerance"]["passed"]
+    assert judged["shift_tube_1_mm"]["value"] < 0.05
+    assert judged["tilt_tube_1_degrees"]["value"] < 0.3
     assert inspection.measurement.limits["feature_coverage"] == 0.95
     assert 0.0 < inspection.measurement.figures["hidden"] < 0.1
     said = str(inspection_section(device))
+    assert "Tube 1: its axis at the bone, off its place" in said
     assert ("Part of tube 1 is missing" in said) is not passes
 
 
