@@ -17,6 +17,7 @@ from mes.demo.teller import StoryBroken, Teller
 from mes.embedded.layout import refused_write
 from mes.eventlog.sealing import public_keys
 from mes.eventlog.verify import verify
+from mes.exceptions import Refused
 from mes.services.artefacts import artefact_path, store
 from mes.stopping import stop_on_signals
 from mes.supervisor.port import add_port
@@ -43,7 +44,7 @@ class Command(BaseCommand):
                 if not options["exit"]:
                     self._leave_running(stack, told, stop_on_signals())
             require_good_end(stack, result)
-        except (StoryBroken, StackFailed) as failure:
+        except (StoryBroken, StackFailed, Refused) as failure:
             raise CommandError(str(failure)) from None
         except OSError as fault:
             if (refusal := refused_write(fault)) is None:
