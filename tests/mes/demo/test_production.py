@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from mes.choices import Role
 from mes.demo import people, plant
 from mes.demo.production import finished
 from mes.demo.teller import StoryBroken, Teller
@@ -33,6 +34,11 @@ def floor(committed_db: None) -> Floor:
     floor.printer.connection = {"speed": 400.0}
     floor.printer.save(update_fields=["connection"])
     return floor
+
+
+@pytest.mark.requirement("G-SOD-01")
+def test_whoever_accepts_an_interruption_leaves_somebody_to_review_the_record() -> None:
+    assert len([job for job in people.STAFF if Role.QAR in job.roles]) == 2
 
 
 def test_the_demo_prints_with_what_its_printers_are_qualified_for(
