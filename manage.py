@@ -7,10 +7,7 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-from mes.embedded.layout import refused_write
-
-# sysexits.h EX_CONFIG: the supervisor does not start such a process again.
-EXIT_CONFIGURATION = 78
+from mes.embedded.layout import EXIT_CONFIGURATION, exit_status, refused_write
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mes.settings")
@@ -24,4 +21,4 @@ if __name__ == "__main__":
         if refusal is None:
             raise
         sys.stderr.write(f"{refusal}\n")
-        sys.exit(EXIT_CONFIGURATION)
+        sys.exit(exit_status(fault))

@@ -6,11 +6,18 @@ half-sent requests would stop the site. The same holds for whoever stops reading
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
+from errno import ENOSPC
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any
+
+from django.template.loader import render_to_string
+
+from mes import room
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -20,6 +27,10 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 IN_MEMORY = 256 * 1024
 CHUNK = 256 * 1024
 LONGEST_SILENCE_S = 30.0
+COPIES = 3
+"""Of what is sent, at the most at one time: as it came, as a file of the form, and as what a service takes."""
+KEPT_FREE = 128 * 1024 * 1024
+"""For the record itself, which goes on when no upload is taken any more."""
 API = "/api/"
 
 
@@ -31,24 +42,35 @@ class Answer:
     code: str
     text: str
     cure: str
+    page: str = ""
 
     def written_for(self, path: str) -> tuple[bytes, bytes]:
         """Media type and body."""
         if path.startswith(API):
             reason = {"rule": "", "text": self.text, "cure": self.cure}
             return b"application/json", json.dumps({"code": self.code, "reasons": [reason]}).encode()
+        if self.page:
+            return b"text/html; charset=utf-8", render_to_string(self.page).encode()
         return b"text/plain; charset=utf-8", f"{self.text} {self.cure}\n".encode()
 
 
 TOO_LARGE = Answer(413, "invalid_input", "The request is larger than this site accepts.", "Send less.")
+NO_ROOM = Answer(room.STATUS, room.CODE, room.TEXT, room.CURE, page="507.html")
 TOO_SLOW = Answer(408, "timed_out", "The rest of the request did not arrive.", "Send it again.")
+
+
+class NoRoom(Exception):
+    """The disk takes no more of a body. `more` says whether the rest of it is still to come."""
+
+    def __init__(self, more: bool) -> None:
+        self.more = more
 
 
 class BodyLimit:
     """ASGI middleware: the body is spooled to `folder`, then replayed to the application.
 
     Over `limit` bytes, by the declared length or counted, is answered with 413 and read no further; `silence` seconds
-    without a further part with 408. A client that hangs up meanwhile is forgotten: the application never sees half a body.
+    without a further part with 408; what the disk has no room for with 507, before it is received. A client that hangs up meanwhile is forgotten: the application never sees half a body.
     """
 
     def __init__(
@@ -65,9 +87,12 @@ class BodyLimit:
             return
         with _Spool(self.folder) as spool:
             try:
-                whole = await self._received(receive, spool)
+                whole = await self._received(receive, spool, _declared_length(scope))
             except TimeoutError:
                 await _refuse(scope, send, TOO_SLOW)
+                return
+            except NoRoom as found:
+                await _refuse(scope, send, NO_ROOM, self._passing_by(receive) if found.more else None)
                 return
             if spool.length > self.limit:
                 await _refuse(scope, send, TOO_LARGE)
@@ -75,8 +100,23 @@ class BodyLimit:
                 await spool.rewind()
                 await self.application(scope, _replay(spool, receive), _until_stalled(send, self.silence))
 
-    async def _received(self, receive: Receive, spool: "_Spool") -> bool:
-        """Whether the whole body came; it did not where the client hung up or said more than the limit."""
+    async def _passing_by(self, receive: Receive) -> None:
+        """Let the rest of a body go by. Who is still sending would not hear an answer over a connection that is closed."""
+        passed = 0
+        while passed <= self.limit:
+            try:
+                async with asyncio.timeout(self.silence):
+                    message = await receive()
+            except TimeoutError:
+                return
+            passed += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                return
+
+    async def _received(self, receive: Receive, spool: "_Spool", declared: int) -> bool:
+        """Whether the whole body came; it did not where the client hung up or said more than the limit. Raises NoRoom."""
+        if declared > IN_MEMORY and not await asyncio.to_thread(spool.has_room_for, declared * COPIES):
+            raise NoRoom(more=True)
         while True:
             async with asyncio.timeout(self.silence):
                 message = await receive()
@@ -86,7 +126,12 @@ class BodyLimit:
             if spool.length + len(part) > self.limit:
                 spool.length += len(part)
                 return False
-            await spool.write(part)
+            try:
+                await spool.write(part)
+            except OSError as fault:
+                if fault.errno not in room.FULL:
+                    raise
+                raise NoRoom(more=message.get("more_body", False)) from fault
             if not message.get("more_body", False):
                 return True
 
@@ -106,7 +151,12 @@ class _Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        # What a full disk did not take is written once more by closing: nobody asks for it any more.
+        with suppress(OSError):
+            self._file.close()
+
+    def has_room_for(self, length: int) -> bool:
+        return room.free_bytes(self.folder) >= length + KEPT_FREE
 
     async def write(self, part: bytes) -> None:
         self.length += len(part)
@@ -117,6 +167,8 @@ class _Spool:
 
     def _write_out(self, part: bytes) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.has_room_for(self.length * (COPIES - 1)):
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
         self._file.write(part)
 
     async def rewind(self) -> None:
@@ -167,7 +219,8 @@ def _declared_length(scope: Message) -> int:
     return max((int(value) for value in lengths if value.isdigit()), default=0)
 
 
-async def _refuse(scope: Message, send: Send, answer: Answer) -> None:
+async def _refuse(scope: Message, send: Send, answer: Answer, rest: Awaitable[None] | None = None) -> None:
+    """`rest` is awaited between the answer and its end."""
     media_type, body = answer.written_for(str(scope.get("path", "")))
     headers = [
         (b"content-type", media_type),
@@ -175,4 +228,7 @@ async def _refuse(scope: Message, send: Send, answer: Answer) -> None:
         (b"connection", b"close"),
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": rest is not None})
+    if rest is not None:
+        await rest
+        await send({"type": "http.response.body", "body": b""})

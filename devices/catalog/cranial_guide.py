@@ -68,6 +68,9 @@ INSPECTION: dict[str, Any] = {
     "maximum_mm": 0.6,
     "minimum_coverage": 0.95,
     "minimum_feature_coverage": 0.95,
+    "maximum_scale_error": 0.01,
+    "maximum_tube_shift_mm": 0.2,
+    "maximum_tube_tilt_degrees": 1.0,
 }
 
 MASTERS.add(

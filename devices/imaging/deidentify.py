@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devices.imaging.base import Finding, ImagingRefused, ReadImages
-from devices.imaging.dicom import DICOM, is_dicom, load_pixels, quiet, read_header
+from devices.imaging.dicom import DICOM, frame_count, is_dicom, load_pixels, quiet, read_header
 from devices.imaging.dicom import Header as DicomHeader
 from devices.imaging.sources import SourceFile, opened, read_inflated
 from mes.lazy import lazily
@@ -70,6 +70,7 @@ ALLOWED = UIDS | FIXED | PIXELS | GEOMETRY | ACQUISITION | MACROS
 EMPTIED = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
            "AccessionNumber", "ReferringPhysicianName")  # fmt: skip
 LONGEST_TEXT = 64
+TEXTS = frozenset({"LO", "SH", "LT", "ST", "UC", "UT"})
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,17 @@ class DeidentificationReport:
     sha256: str
 
 
-def deidentify(images: ReadImages, source: Path, destination: Path, *, key: bytes) -> DeidentificationReport:
+def deidentify(
+    images: ReadImages,
+    source: Path,
+    destination: Path,
+    *,
+    key: bytes,
+    names: Callable[[str], bool] = lambda text: False,
+) -> DeidentificationReport:
     """Write a de-identified copy of the files that `read_images` used: a zip of DICOM, or a NIfTI.
 
+    names: whether a text names the patient; such a one leaves even where its attribute may stay.
     The same images and key give the same bytes. destination is written whole or not at all.
     Raises ImagingRefused if the source no longer holds those files, ValueError for a key below 16 bytes.
     """
@@ -102,7 +111,9 @@ def deidentify(images: ReadImages, source: Path, destination: Path, *, key: byte
         used = [known[digest] for digest in images.used]
         with _whole(destination) as partial:
             tallies = (
-                _write_series(used, partial, key) if is_dicom(used[0]) else _write_nifti(used[0], partial)
+                _write_series(used, partial, key, names)
+                if is_dicom(used[0])
+                else _write_nifti(used[0], partial)
             )
             digest = _sha256(partial)
     kept, removed, mapped = (dict(sorted(tally.items())) for tally in tallies)
@@ -132,22 +143,27 @@ def _sha256(path: Path) -> str:
 Tallies = tuple[Counter[str], Counter[str], Counter[str]]
 
 
-def _write_series(files: list[SourceFile], partial: Path, key: bytes) -> Tallies:
+def _write_series(
+    files: list[SourceFile], partial: Path, key: bytes, names: Callable[[str], bool]
+) -> Tallies:
     tallies: Tallies = (Counter(), Counter(), Counter())
     # Stored, not deflated: no compressor's version can change the bytes.
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         for number, file in enumerate(files, 1):
-            archive.writestr(zipfile.ZipInfo(f"{number:06d}.dcm", EPOCH), _clean_file(file, key, tallies))
+            archive.writestr(
+                zipfile.ZipInfo(f"{number:06d}.dcm", EPOCH), _clean_file(file, key, names, tallies)
+            )
     return tallies
 
 
-def _clean_file(file: SourceFile, key: bytes, tallies: Tallies) -> bytes:
+def _clean_file(file: SourceFile, key: bytes, names: Callable[[str], bool], tallies: Tallies) -> bytes:
     header = read_header(file)
     if not isinstance(header, DicomHeader):
         raise _changed(1)
     with quiet():
         original = load_pixels(header)
-        clean = _cleaned(original, lambda uid: mapped_uid(key, uid), tallies)
+        clean = _cleaned(original, lambda uid: mapped_uid(key, uid), names, tallies)
+        _cut_pixels(clean, original.file_meta.TransferSyntaxUID)
         clean.SOPClassUID = header.sop_class
         clean.SOPInstanceUID = mapped_uid(key, header.sop_uid or file.digest)
         for keyword in EMPTIED:
@@ -156,18 +172,29 @@ def _clean_file(file: SourceFile, key: bytes, tallies: Tallies) -> bytes:
         return _encoded(clean, original.file_meta.TransferSyntaxUID)
 
 
-def _cleaned(original: Dataset, remap: Callable[[str], str], tallies: Tallies) -> Dataset:
+def _cut_pixels(clean: Dataset, syntax: UID) -> None:
+    """What lies behind the last pixel is no image: no reader looks at it, and it may be anything."""
+    if not syntax.is_compressed:
+        size = frame_count(clean) * int(clean.Rows) * int(clean.Columns) * int(clean.BitsAllocated) // 8
+        clean.PixelData = clean.PixelData[:size] + bytes(size % 2)
+
+
+def _cleaned(
+    original: Dataset, remap: Callable[[str], str], names: Callable[[str], bool], tallies: Tallies
+) -> Dataset:
     kept, removed, mapped = tallies
     clean: Dataset = DICOM.Dataset()
     for element in original:
         name = element.keyword or (
             "PrivateElement" if element.tag.is_private else f"Group{element.tag.group:04X}"
         )
-        if name not in ALLOWED or not _harmless(element):
+        if name not in ALLOWED or not _harmless(element, names):
             removed[name] += 1
         elif element.VR == "SQ":
             clean[element.tag] = DICOM.DataElement(
-                element.tag, "SQ", DICOM.Sequence([_cleaned(item, remap, tallies) for item in element.value])
+                element.tag,
+                "SQ",
+                DICOM.Sequence([_cleaned(item, remap, names, tallies) for item in element.value]),
             )
         elif name in UIDS:
             mapped[name] += 1
@@ -178,8 +205,10 @@ def _cleaned(original: Dataset, remap: Callable[[str], str], tallies: Tallies) -
     return clean
 
 
-def _harmless(element: DataElement) -> bool:
-    """Codes and numbers are short; a long text in an allowed attribute is no code."""
+def _harmless(element: DataElement, names: Callable[[str], bool]) -> bool:
+    """Codes and numbers are short; a long text in an allowed attribute is no code, and one with a name is no make."""
+    if element.VR in TEXTS and any(names(str(part)) for part in _parts(element)):
+        return False
     return element.VR in ("OB", "OW", "OB or OW", "SQ") or all(
         len(str(part)) <= LONGEST_TEXT for part in _parts(element)
     )
@@ -220,7 +249,8 @@ def _encoded(clean: Dataset, syntax: UID) -> bytes:
     return stream.getvalue()
 
 
-FREE_TEXT = ("descrip", "aux_file", "db_name", "intent_name", "data_type")
+FREE_TEXT = ("descrip", "aux_file", "db_name", "intent_name", "data_type", "unused_str")
+"""With those that no program uses: they hold whatever was written there."""
 
 
 def _write_nifti(file: SourceFile, partial: Path) -> Tallies:

@@ -18,6 +18,7 @@ from devices.mesh.cover import Coverage, Region, covered
 from devices.mesh.distance import Surface, vertex_areas
 from devices.mesh.register import Registration, register
 from devices.mesh.solid import solid_of
+from devices.mesh.tube import Placement, placement
 from mes.exceptions import InvalidInput, Reason
 
 MINIMUM_FITNESS = 0.60
@@ -50,7 +51,8 @@ class Deviation:
 
     Distances are signed mm, positive where there is too much material.  points: the scan's vertices (n, 3) in the nominal
     frame; faces: as in the scan; pose: 4x4 from the scan's frame to the nominal one.  coverage: share of the nominal
-    surface a scanner can see with scan within the tolerance, and region_coverage the same of each region by name; hidden:
+    surface a scanner can see with scan within the tolerance, and region_coverage the same of each region by name;
+    placements: where each region with a bore lies, None where the scan does not show it; hidden:
     share of the nominal surface that no scanner sees.  scale_estimate: the scan's size over the nominal's, reported,
     never applied.  unregistered: the same figures without best fit, where the scan already lay near the nominal.
     """
@@ -68,6 +70,7 @@ class Deviation:
     faces: NDArray[np.int32]
     coverage: float
     region_coverage: Mapping[str, float]
+    placements: Mapping[str, Placement | None]
     hidden: float
     scale_estimate: float
     unregistered: DeviationFigures | None
@@ -117,6 +120,7 @@ def inspect_scan(
         faces=scan.faces,
         coverage=coverage.found,
         region_coverage=coverage.regions,
+        placements={part.name: placement(surface, points, part) for part in regions if part.bore_mm},
         hidden=coverage.hidden,
         scale_estimate=registration.scale,
         unregistered=_unregistered(surface, scan, weights, tolerance_mm),

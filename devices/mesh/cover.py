@@ -24,13 +24,17 @@ MARGIN_MM = 0.05
 
 @dataclass(frozen=True)
 class Region:
-    """A cylinder of the part that is judged by itself, nominal frame mm: from `base_mm` along the unit vector `axis`."""
+    """A cylinder of the part that is judged by itself, nominal frame mm: from `base_mm` along the unit vector `axis`.
+
+    bore_mm: the radius of the hole along its axis; 0 where there is none.
+    """
 
     name: str
     base_mm: tuple[float, float, float]
     axis: tuple[float, float, float]
     radius_mm: float
     height_mm: float
+    bore_mm: float = 0.0
 
     def holds(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which of the points (n, 3) lie in it or on its wall."""

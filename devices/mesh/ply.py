@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from os import SEEK_CUR
 from typing import BinaryIO, Literal, cast
 
 import numpy as np
@@ -17,14 +18,21 @@ MAXIMUM_HEADER_LINES = 100
 MAXIMUM_VERTICES = 10_000_000
 MAXIMUM_CORNERS = 16
 LONGEST_NUMBER = 64
-LONGEST_LIST = 1024
 SCALARS = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
     "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
     "double": "f8", "float64": "f8",
 }  # fmt: skip
 INTEGERS = SCALARS.keys() - {"float", "float32", "double", "float64"}
+NUMERIC = frozenset(b"0123456789+-.eE")
+NUMBER = re.compile(rb"[\d.eE+-]+|[+-]?(?:nan|inf)", re.IGNORECASE)
+LINE, ROWS = 1 << 16, 1 << 18
 ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": ""}
+VOCABULARY = frozenset({
+    "ply", "format", "1.0", "element", "property", "list", "end_header", "vertex", "face", "vertex_indices", "vertex_index",
+    "x", "y", "z", "nx", "ny", "nz", "red", "green", "blue", "alpha", *SCALARS, *ORDERS,
+})  # fmt: skip
+"""The words of a header that say nothing but its shape."""
 
 PlyProblem = Literal[
     "bad_header",
@@ -97,6 +105,102 @@ def read_header(data: bytes) -> tuple[str, list[Element], int]:
     return order, elements, end.end()
 
 
+def header_texts(data: bytes) -> Iterator[bytes]:
+    """Every free text of a header: its comments, and the words in it that are none of the format's. Raises PlyRefused."""
+    *_, end = read_header(data)
+    for line in data[:end].decode("latin-1").splitlines():
+        words = line.split()
+        if words[:1] not in (["comment"], ["obj_info"]):
+            named = words[:-1] if words[:1] == ["element"] else words
+            words = [word for word in named if word not in VOCABULARY]
+        if words:
+            yield " ".join(words).encode("latin-1")
+
+
+def require_whole(file: BinaryIO, size: int) -> None:
+    """Raises PlyRefused unless `size` bytes from here hold the header, the vertices and faces that it announces, and no more.
+
+    Whatever else a file carries would be stored with it and be read by nobody. Reads the stream a block at a time.
+    """
+    place, head = file.tell(), file.read(MAXIMUM_HEADER_BYTES)
+    order, elements, start = read_header(head)
+    if not {element.name for element in elements} <= {"vertex", "face"}:
+        raise PlyRefused("bad_header", "The header announces something besides vertices and faces.")
+    file.seek(place + start)
+    for element in elements:
+        if order == "ascii":
+            _pass_lines(file, element)
+        else:
+            _pass_rows(file, ORDERS[order], element)
+    left = place + size - file.tell()
+    if order == "ascii":
+        left = sum(1 for line in _lines(file) if line.strip())
+    if left:
+        raise _ends_elsewhere(left)
+
+
+def _ends_elsewhere(left: int) -> PlyRefused:
+    if left < 0:
+        return PlyRefused(
+            "truncated", "The file ends before the vertices and faces that its header announces."
+        )
+    return PlyRefused("wrong_size", "Something lies behind the vertices and faces that the header announces.")
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.readline(LINE), b"")
+
+
+def _pass_lines(file: BinaryIO, element: Element) -> None:
+    lines = (line.split() for line in _lines(file) if line.strip())
+    for _ in range(element.count):
+        words = next(lines, None)
+        if words is None:
+            raise _ends_elsewhere(-1)
+        try:
+            plain = len(words) == _announced(words, element) and _are_numbers(words)
+        except (ValueError, IndexError):
+            plain = False
+        if not plain:
+            raise PlyRefused(
+                "wrong_size", f"A line of '{element.name}' is not the numbers that are announced."
+            )
+
+
+def _are_numbers(words: list[bytes]) -> bool:
+    """Also such as no surface is made of: what is not finite is said by whoever reads it."""
+    return NUMERIC.issuperset(b"".join(words)) or all(NUMBER.fullmatch(word) for word in words)
+
+
+def _announced(words: list[bytes], element: Element) -> int:
+    """How many words a line of an element has."""
+    place = 0
+    for prop in element.properties:
+        place += _whole(words[place]) + 1 if prop.length else 1
+    return place
+
+
+def _pass_rows(file: BinaryIO, order: str, element: Element) -> None:
+    """Leaves the stream behind the element's last row; behind the end of a file that is cut."""
+    row, left = _triangle_record(element, order), element.count
+    if not any(prop.length for prop in element.properties):
+        file.seek(row.itemsize * left, SEEK_CUR)
+        return
+    while left:
+        place, taken = file.tell(), min(left, ROWS)
+        block = file.read(row.itemsize * taken)
+        if len(block) < row.itemsize * taken or not _all_triangles(np.frombuffer(block, dtype=row), element):
+            file.seek(place)
+            _, end = _binary_polygons(file.read(), 0, order, Element("", left, element.properties), -1)
+            file.seek(place + end)
+            return
+        left -= taken
+
+
+def _all_triangles(rows: NDArray[np.void], element: Element) -> bool:
+    return all((rows[f"n{i}"] == 3).all() for i, p in enumerate(element.properties) if p.length)
+
+
 def _declare(words: list[str], elements: list[Element]) -> None:
     match words:
         case ["element", name, count] if count.isascii() and count.isdigit() and len(count) < 11:
@@ -156,9 +260,9 @@ def _binary_faces(data: bytes, start: int, order: str, face: Element) -> NDArray
     triangle = _triangle_record(face, order)
     if start + triangle.itemsize * face.count <= len(data):
         rows = np.frombuffer(data, dtype=triangle, offset=start, count=face.count)
-        if all((rows[f"n{i}"] == 3).all() for i, p in enumerate(face.properties) if p.length):
+        if _all_triangles(rows, face):
             return cast("NDArray[np.int64]", rows[f"v{place}"].astype(np.int64))
-    return _binary_polygons(data, start, order, face, place)
+    return _fans(_binary_polygons(data, start, order, face, place)[0])
 
 
 def _triangle_record(face: Element, order: str) -> np.dtype[np.void]:
@@ -172,7 +276,10 @@ def _triangle_record(face: Element, order: str) -> np.dtype[np.void]:
     return np.dtype(fields)
 
 
-def _binary_polygons(data: bytes, start: int, order: str, face: Element, place: int) -> NDArray[np.int64]:
+def _binary_polygons(
+    data: bytes, start: int, order: str, face: Element, place: int
+) -> tuple[list[list[int]], int]:
+    """The values of the property at `place`, a list for each face, and the offset behind the last one."""
     polygons, offset = list[list[int]](), start
     for _ in range(face.count):
         for i, p in enumerate(face.properties):
@@ -185,7 +292,7 @@ def _binary_polygons(data: bytes, start: int, order: str, face: Element, place: 
             offset += _size(p.scalar) * count
             if i == place:
                 polygons.append([int(v) for v in values])
-    return _fans(polygons)
+    return polygons, offset
 
 
 def _size(scalar: str) -> int:
@@ -234,7 +341,7 @@ def numbers(rows: Sequence[Sequence[bytes]]) -> NDArray[np.float64]:
     """Words as numbers, shape (rows, columns). Raises ValueError for a word that is no plain decimal number, or so long
     that nothing measured it: numpy would read a cut word, or `1_0`, as another number."""
     words = [word for row in rows for word in row]
-    if any(len(word) > LONGEST_NUMBER for word in words) or set(b"".join(words)) - set(b"0123456789+-.eE"):
+    if any(len(word) > LONGEST_NUMBER for word in words) or not NUMERIC.issuperset(b"".join(words)):
         raise ValueError("a word is no plain number")
     return np.array(rows, dtype=f"S{LONGEST_NUMBER}").astype(np.float64)
 
@@ -267,64 +374,3 @@ def _index(word: bytes) -> int:
     if not 0 <= value <= MAXIMUM_VERTICES:
         raise PlyRefused("bad_index", "A face names a vertex that cannot exist.")
     return value
-
-
-def ends_of(file: BinaryIO, order: str, elements: Sequence[Element], start: int) -> list[int]:
-    """The offset in a binary PLY at which each element is over, by what the header says of it. Raises PlyRefused.
-
-    Past the end of the file where a scalar element is longer than the file is.
-    """
-    ends = list[int]()
-    for element in elements:
-        start = _end_of(file, ORDERS[order], element, start)
-        ends.append(start)
-    return ends
-
-
-def _end_of(file: BinaryIO, order: str, element: Element, start: int) -> int:
-    if not any(p.length for p in element.properties):
-        return start + element.count * sum(_size(p.scalar) for p in element.properties)
-    if not element.count:
-        return start
-    file.seek(start)
-    data = file.read(_longest_row(element))
-    lengths, _ = _row(data, 0, order, element)
-    alike = np.dtype(list(_alike(element, order, lengths)))
-    file.seek(start)
-    data = file.read(alike.itemsize * element.count)
-    if len(data) == alike.itemsize * element.count:
-        rows = np.frombuffer(data, dtype=alike)
-        if all((rows[f"n{i}"] == length).all() for i, length in lengths.items()):
-            return start + len(data)
-    file.seek(start)
-    data, place = file.read(), 0
-    for _ in range(element.count):
-        _, place = _row(data, place, order, element)
-    return start + place
-
-
-def _longest_row(element: Element) -> int:
-    return sum(8 + (LONGEST_LIST if p.length else 1) * 8 for p in element.properties)
-
-
-def _alike(element: Element, order: str, lengths: Mapping[int, int]) -> Iterator[tuple[str, str, int]]:
-    """The fields of one row of an element whose rows all have lists of these lengths."""
-    for i, p in enumerate(element.properties):
-        if p.length:
-            yield f"n{i}", order + SCALARS[p.length], 1
-        yield f"v{i}", order + SCALARS[p.scalar], lengths.get(i, 1)
-
-
-def _row(data: bytes, place: int, order: str, element: Element) -> tuple[dict[int, int], int]:
-    """The lengths of the lists of one row, by property, and where the row is over."""
-    lengths = dict[int, int]()
-    for i, p in enumerate(element.properties):
-        count = 1
-        if p.length:
-            count = int(_take(data, place, order + SCALARS[p.length], 1)[0])
-            place += _size(p.length)
-            if not 0 <= count <= LONGEST_LIST:
-                raise PlyRefused("wrong_size", f"A list of {element.name} has {count} entries.")
-            lengths[i] = count
-        place += _size(p.scalar) * count
-    return lengths, place

@@ -28,7 +28,14 @@ from devices.lifecycle import DEVICE
 from devices.models import Design, Device, DeviceMaster, Material, Segmentation
 from devices.selectors.definitions import next_design_revision
 from devices.services.authors import author_of
-from devices.services.lifecycle import locked_device, move_content, move_device, record_progress, refuse_held
+from devices.services.lifecycle import (
+    locked_device,
+    move_content,
+    move_device,
+    record_progress,
+    refuse_held,
+    refuse_made,
+)
 from devices.services.prescribed import departures, prescribed_values
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning
@@ -100,12 +107,7 @@ def request_design(*, device_id: int, values: Mapping[str, Any], actor: Actor) -
 
 def _designable(device: Device) -> Segmentation:
     segmentation = device.current_segmentation
-    if device.stage not in (Stage.PLANNED, Stage.DESIGN_FROZEN):
-        raise TransitionRefused(
-            f"{device.code} is at '{Stage(device.stage).label}': its design stands.",
-            cure="Take it out of the queue first.",
-            rule="G-DES-02",
-        )
+    refuse_made(device, "its design stands")
     if segmentation is None or segmentation.status != SegmentationStatus.APPROVED:
         raise TransitionRefused(
             f"{device.code} has no approved segmentation.",

@@ -24,6 +24,7 @@ from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
 
+CHANGEABLE = (Stage.PLANNED, Stage.DESIGN_FROZEN)
 OWNED = {"freeze_design": "approve_design", "void_design": "void_design"}
 """Moves that change more than the stage, and the service that makes them."""
 
@@ -195,6 +196,19 @@ def record_progress(device: Device, event: Event, *changed: str, actor: Actor, r
         fields.add("changed_at")
     device.save(update_fields=sorted(fields))
     publish(device, event, actor=actor, reason=reason)
+
+
+def refuse_made(device: Device, what: str) -> None:
+    """What is being made, or was made, keeps what it was made from (G-DES-02). Raises TransitionRefused beyond `design_frozen`."""
+    if device.stage in CHANGEABLE:
+        return
+    raise TransitionRefused(
+        f"{device.code} is at '{Stage(device.stage).label}': {what}.",
+        cure="Take it out of the queue first."
+        if device.stage == Stage.QUEUED
+        else "What is wrong with it is a nonconformance; another device is made from other images or another design.",
+        rule="G-DES-02",
+    )
 
 
 def refuse_held(device: Device, transition: str) -> None:

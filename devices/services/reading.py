@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ from devices.imaging.deidentify import deidentify
 from devices.imaging.intake import read_images
 from devices.imaging.storage import save_volume
 from devices.models import Study
-from devices.services.identity import IdentityMatch, match_identity
+from devices.services.identity import IdentityMatch, match_identity, names_person
 from devices.services.studies import ImagesRead, quarantine_path
 from mes.eventlog.base import plain
 from mes.models import Patient
 from mes.services.artefacts import store_artefact
-from mes.services.patients import pseudonym_key
+from mes.services.patients import open_identity, pseudonym_key
 
 VOLUME_TYPE = "application/x-npz"
 SERIES_TYPES = {"DICOM": "application/zip", "NIfTI": "application/x-nifti"}
@@ -64,7 +65,13 @@ def _stored(study: Study, images: ReadImages, source: Path) -> ImagesRead:
         return ImagesRead(match, facts=facts)
     with tempfile.TemporaryDirectory(prefix=".reading-", dir=source.parent) as folder:
         series, volume = Path(folder) / "series", Path(folder) / "volume.npz"
-        report = deidentify(images, source, series, key=_uid_key(patient))
+        report = deidentify(
+            images,
+            source,
+            series,
+            key=_uid_key(patient),
+            names=partial(names_person, open_identity(patient)),
+        )
         save_volume(images.volume, volume)
         kept = store_artefact(series, media_type=SERIES_TYPES[images.volume.acquisition.source_format])
         calibrated = store_artefact(volume, media_type=VOLUME_TYPE)

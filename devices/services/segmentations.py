@@ -24,7 +24,7 @@ from devices.selectors.history import (
     segmentation_recorded_since,
     segmentation_underway,
 )
-from devices.services.lifecycle import locked_device, record_progress, refuse_held
+from devices.services.lifecycle import CHANGEABLE, locked_device, record_progress, refuse_held, refuse_made
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
@@ -38,7 +38,6 @@ from mes.standing import stands_for
 
 SYSTEM = Actor.system("segmentation")
 COUNTING = (SegmentationStatus.RECORDED, SegmentationStatus.APPROVED)
-CHANGEABLE = (Stage.PLANNED, Stage.DESIGN_FROZEN)
 """Stages whose records take a fact about the segmentation; later, the record is as it was built and reviewed."""
 
 
@@ -118,8 +117,15 @@ def start_segmentation_by_rule(*, device_id: int, study_id: int) -> None:
 
 
 def _segmentable(device: Device) -> Study:
+    refuse_made(device, "it stands on the segmentation that it has")
+    if device.stage != Stage.PLANNED:
+        raise TransitionRefused(
+            f"{device.code} has a frozen design, which stands on its segmentation.",
+            cure="Void the design first.",
+            rule="G-DES-02",
+        )
     study = device.current_study
-    if device.stage != Stage.PLANNED or study is None or study.status != StudyStatus.ACCEPTED:
+    if study is None or study.status != StudyStatus.ACCEPTED:
         raise TransitionRefused(
             f"{device.code} has no accepted images to segment.", cure="Send in images first.", rule="G-IMG-01"
         )
@@ -306,6 +312,7 @@ def reject_segmentation(*, device_id: int, actor: Actor, reason: str) -> Segment
     require(actor, "devices.reject_segmentation", device)
     if not reason.strip():
         raise InvalidInput("Say what is wrong with the segmentation.", rule="P11-10e")
+    refuse_made(device, "its segmentation stands")
     segmentation = _current(device, *COUNTING)
     if device.current_design is not None:
         void_design_work(device, device.current_design, actor=actor, reason="Its segmentation was rejected.")

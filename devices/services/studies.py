@@ -19,7 +19,7 @@ from devices.events import ImagesAccepted, ImagesRefused, Reasons, StudyReceived
 from devices.models import Device, Study
 from devices.services.authors import author_of
 from devices.services.identity import IdentityMatch
-from devices.services.lifecycle import locked_device, record_progress, refuse_held
+from devices.services.lifecycle import locked_device, record_progress, refuse_held, refuse_made
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
@@ -156,6 +156,7 @@ def _record_received(
 def refuse_out_of_time(device: Device) -> None:
     """Raises TransitionRefused where the device takes no images now, Conflict where an upload is being read."""
     refuse_held(device, "receive_study")
+    refuse_made(device, "it takes no images any more")
     if device.stage != Stage.PLANNED:
         raise TransitionRefused(
             f"{device.code} takes no images at '{Stage(device.stage).label}'.",

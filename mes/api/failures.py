@@ -6,10 +6,18 @@ fault. Django's own handlers look for a CSRF token in it.
 
 from __future__ import annotations
 
+import sys
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
+from mes import room
+
 API = "/api/"
+WAL_SEGMENT = 16 * 1024**2
+"""Where less is free, the database may have gone because of it."""
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -35,7 +43,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """Nothing of the fault is told: it is in the log."""
+    """Nothing of the fault is told: it is in the log. A full disk is told, whatever met it: a service, the database, or the
+    parser of what was sent."""
+    if _lacks_room(sys.exception()):
+        return no_room(request)
     if request.path.startswith(API):
         return said(
             500,
@@ -44,6 +55,17 @@ def broken(request: HttpRequest) -> HttpResponse:
             "Tell the system administrator the time; the failure is in the log.",
         )
     return _page(500)
+
+
+def no_room(request: HttpRequest) -> HttpResponse:
+    if request.path.startswith(API):
+        return said(room.STATUS, room.CODE, room.TEXT, room.CURE)
+    return _page(room.STATUS)
+
+
+def _lacks_room(failure: BaseException | None) -> bool:
+    gone = isinstance(failure, (OperationalError, InterfaceError))
+    return room.is_full(failure) or (gone and room.free_bytes(settings.VAR_DIR) < WAL_SEGMENT)
 
 
 def _page(status: int) -> HttpResponse:

@@ -1,4 +1,5 @@
-"""The demo's staff: one person for each role, so that no signature is its own second pair of eyes."""
+"""The demo's staff: one person for each role, so that no signature is its own second pair of eyes; and two reviewers of
+quality, because whoever accepts an interruption of a print does not review the record (G-SOD-01)."""
 
 from __future__ import annotations
 
@@ -55,6 +56,7 @@ STAFF = (
     Job("finisher", "Hanna Virtanen", "", "Europe/Helsinki", (Role.PST,)),
     Job("inspector", "Bram de Vries", "", "Europe/Amsterdam", (Role.INS,)),
     Job("reviewer", "Katarína Horváth", "", "Europe/Bratislava", (Role.QAR,)),
+    Job("reviewer2", "Olivia Sørensen", "", "Europe/Copenhagen", (Role.QAR,)),
     Job("releaser", "Siobhán Byrne", "MSc", "Europe/Dublin", (Role.QAX,)),
     Job("auditor", "Georg Huber", "", "Europe/Vienna", (Role.AUD,)),
     Job("security", "Petra Kos", "", "Europe/Ljubljana", (Role.SEC,)),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+from django.db.models import Count, Max, QuerySet
 from django.utils import timezone
 
 from mes.demo.case import MATERIAL
 from mes.demo.people import actor, typed
-from mes.demo.teller import Teller
+from mes.demo.teller import StoryBroken, Teller
 from mes.eventlog.unit import unit_of_work
-from printing.choices import LotState, Operation
+from printing.choices import LotState, Operation, ParametersState, Qualification
 from printing.models import MaterialLot, ParameterSet, Printer
 from printing.selectors.fleet import fleet_state
 from printing.services.loading import load_container
@@ -56,8 +57,9 @@ CONTAINERS = (Decimal(500), Decimal(500), Decimal(500))
 
 
 def equip(teller: Teller) -> None:
-    """Whatever of the plant is not there yet."""
+    """Whatever of the plant is not there yet. Raises StoryBroken where people made of it what nothing can be printed with."""
     teller.steadily(install_missing)
+    teller.steadily(usable_parameters)
     teller.say(f"Three simulated printers are qualified and calibrated: {', '.join(NAMES)}.")
     teller.steadily(calibrate_scanner)
     teller.say("The 3D scanner is registered, calibrated against its certificate, and in service.")
@@ -73,10 +75,39 @@ def install_missing() -> None:
             install(name=name, number=number, parameters=parameters)
 
 
+def usable_parameters() -> ParameterSet:
+    """The approved set that most printers of the kind are qualified with today; of several, the one qualified last.
+
+    Raises StoryBroken where there is none: before anything is ordered that could not be printed.
+    """
+    today = timezone.localdate()
+    usable = _approved().filter(
+        triples__valid_until__gte=today,
+        triples__printer__kind=KIND,
+        triples__printer__qualification=Qualification.QUALIFIED,
+        triples__printer__qualified_until__gte=today,
+        triples__printer__calibrated_until__gte=today,
+        triples__printer__held=False,
+    )
+    counted = usable.annotate(printers=Count("triples__printer", distinct=True), newest=Max("triples__pk"))
+    if found := counted.order_by("-printers", "-newest").first():
+        return found
+    raise StoryBroken(
+        f"No printer of the kind {KIND} is qualified and calibrated for an approved parameter set of {MATERIAL}. "
+        "Have one qualified, or start the demo in an empty place (LAMINA_VAR)."
+    )
+
+
+def _approved() -> QuerySet[ParameterSet]:
+    return ParameterSet.objects.filter(
+        printer_kind=KIND, material__code=MATERIAL, state=ParametersState.APPROVED
+    )
+
+
 @unit_of_work
 def approved_parameters() -> ParameterSet:
     """How the resin is printed on this kind of printer: written by one person, approved by another."""
-    known = ParameterSet.objects.filter(printer_kind=KIND).first()
+    known = _approved().order_by("pk").first()
     if known:
         return known
     made = define_parameters(
@@ -175,7 +206,11 @@ def stock(teller: Teller) -> None:
     )
     for printer, container in teller.steadily(
         lambda: list(
-            zip(Printer.objects.filter(kind=KIND).order_by("pk"), lot.containers.order_by("pk"), strict=True)
+            zip(
+                Printer.objects.filter(name__in=NAMES).order_by("pk"),
+                lot.containers.order_by("pk"),
+                strict=True,
+            )
         )
     ):
         teller.act(

@@ -13,12 +13,12 @@ from devices.choices import Stage
 from devices.mesh.io import read_mesh, write_stl
 from mes.demo.case import Case
 from mes.demo.people import actor, typed
-from mes.demo.plant import KIND, a_printer_waits
+from mes.demo.plant import KIND, a_printer_waits, usable_parameters
 from mes.demo.scan import simulate_scan
 from mes.demo.teller import Teller
 from mes.services.artefacts import intact_path
 from printing.choices import BuildState, CommandKind, CommandState, JobState
-from printing.models import Build, ParameterSet, PrintJob
+from printing.models import Build, PrintJob
 from printing.services.builds import create_build, verify_build
 from printing.services.commands import settle_command
 from printing.services.jobs import confirm_plate_clear, dispatch_build, start_job
@@ -42,7 +42,7 @@ FAILED_JOBS = (JobState.FAILED, JobState.CANCELLED)
 
 def slice_build(teller: Teller, case: Case) -> Build:
     """Step 5: the plate is cut into layers by a worker and verified by a second person."""
-    parameters = teller.steadily(lambda: ParameterSet.objects.get(printer_kind=KIND))
+    parameters = teller.steadily(usable_parameters)
     with teller.timed("slicing"):
         build = teller.once(
             "A build is made of the frozen device.",

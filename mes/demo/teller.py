@@ -24,6 +24,7 @@ class Teller:
 
     def __init__(self, out: Any = sys.stdout) -> None:
         self.seconds: dict[str, float] = {}
+        self.ended: Callable[[], bool] = lambda: False
         self._out = out
         self._started = time.monotonic()
 
@@ -87,6 +88,8 @@ class Teller:
         raise StoryBroken(f"{text}: not within {patience_s:.0f} s")
 
     def _wait_for_database(self, failure: Exception) -> None:
+        if self.ended():
+            raise StoryBroken("Lamina ended before the story was told; var/log/up.log says why.") from failure
         self.say(f"the database is away ({type(failure).__name__}); waiting for it")
         connection.close()
         time.sleep(0.5)

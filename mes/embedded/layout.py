@@ -10,6 +10,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from mes.room import FULL
+
 SOCKET_NAME = ".s.PGSQL.5432"
 # sun_path holds 108 bytes with its closing zero (unix(7)).
 SOCKET_PATH_LIMIT = 107
@@ -24,9 +26,16 @@ class UnusablePlace(ImproperlyConfigured):
 
 
 NOT_WRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+# sysexits.h EX_CONFIG: the supervisor does not start such a process again. EX_TEMPFAIL: it does, after a pause.
+EXIT_CONFIGURATION, EXIT_TEMPORARY = 78, 75
 FIRST_START_MIB = 256
 """Twice what a new place holds once its servers run."""
 CURE = "Set LAMINA_VAR to a folder that this user may write to, on a disk that has room."
+
+
+def exit_status(fault: OSError) -> int:
+    """Of a process that ends by a refused write. A full disk passes: it is no fault of the configuration."""
+    return EXIT_TEMPORARY if fault.errno in FULL else EXIT_CONFIGURATION
 
 
 def refused_write(fault: OSError) -> UnusablePlace | None:

@@ -164,7 +164,10 @@ class Postgres:
         return unprivileged(argv, on_parent_death=signal.SIGINT, reaches=reaches)
 
     def _write(self, name: str, text: str) -> None:
+        """What stands there already needs no room."""
         target = self.layout.postgres / name
+        if target.exists() and target.read_text(encoding="utf-8") == text:
+            return
         partial = target.with_suffix(".partial")
         partial.write_text(text, encoding="utf-8")
         partial.chmod(0o644)

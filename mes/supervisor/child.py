@@ -10,14 +10,15 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from mes.supervisor.program import EXIT_CONFIGURATION, Program
+from mes.embedded.layout import EXIT_CONFIGURATION
+from mes.supervisor.log import Log
+from mes.supervisor.program import Program
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 HEALTHY_AFTER = 60.0
 TAIL_LINES = 20
 POLL = 0.05
-LOG_ROLLS_AT = 10 * 1024 * 1024
 
 
 class NotHealthy(RuntimeError):
@@ -65,7 +66,7 @@ class Child:
         try:
             await self._spawn()
         except (OSError, ImproperlyConfigured) as failure:
-            raise NotHealthy(self.name, f"could not start ({failure})", [], EXIT_CONFIGURATION) from failure
+            raise NotHealthy(self.name, f"could not start ({failure})", [], _status(failure)) from failure
         try:
             # `asyncio.timeout`, never `wait_for`: that one may lose a cancellation that comes with the result.
             async with asyncio.timeout(self.program.start_timeout):
@@ -74,6 +75,10 @@ class Child:
             await self._kill_group()
             reason = f"was not healthy within {self.program.start_timeout:.0f} s (waiting until {self.program.waits_for})"
             raise NotHealthy(self.name, reason, list(self._tail), -signal.SIGKILL) from None
+        except OSError as failure:
+            await self._kill_group()
+            reason = f"could not be asked whether it is healthy ({failure})"
+            raise NotHealthy(self.name, reason, list(self._tail), _status(failure)) from failure
         if self.program.after:
             await self._run_aside(self.program.after)
         self._healthy_since = time.monotonic()
@@ -135,8 +140,9 @@ class Child:
             await asyncio.to_thread(step)
         except Exception as failure:
             await self._kill_group()
-            status = EXIT_CONFIGURATION if isinstance(failure, ImproperlyConfigured) else 1
-            raise NotHealthy(self.name, f"could not start ({failure})", list(self._tail), status) from failure
+            raise NotHealthy(
+                self.name, f"could not start ({failure})", list(self._tail), _status(failure)
+            ) from failure
 
     async def _spawn(self) -> None:
         self._tail.clear()
@@ -213,9 +219,8 @@ class Child:
     async def _read_output(self, process: asyncio.subprocess.Process) -> None:
         if process.stdout is None:
             return
-        _roll(self._log_path)
         rest = b""
-        with self._log_path.open("ab", buffering=0) as log:
+        with Log(self._log_path) as log:
             while chunk := await process.stdout.read(65536):
                 log.write(chunk)
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -235,12 +240,15 @@ class Child:
         self.changed()
 
 
+def _status(failure: Exception) -> int:
+    """Of a start that failed: a disk that is full, a process too many or a server's tool may do better next time."""
+    wrong = isinstance(
+        failure, (ImproperlyConfigured, FileNotFoundError, PermissionError, NotADirectoryError)
+    )
+    return EXIT_CONFIGURATION if wrong else 1
+
+
 def _ending(status: int) -> str:
     if status >= 0:
         return f"ended with status {status}"
     return f"was ended by {signal.Signals(-status).name}"
-
-
-def _roll(path: Path) -> None:
-    if path.exists() and path.stat().st_size > LOG_ROLLS_AT:
-        path.replace(path.with_suffix(".log.1"))

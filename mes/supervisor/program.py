@@ -5,9 +5,6 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-# sysexits.h: what is wrong is the configuration, so starting again cannot help.
-EXIT_CONFIGURATION = 78
-
 
 @dataclass(frozen=True)
 class Program:

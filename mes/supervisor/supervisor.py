@@ -8,12 +8,14 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from mes.embedded.layout import EXIT_CONFIGURATION
 from mes.supervisor import status
 from mes.supervisor.child import Child, NotHealthy
-from mes.supervisor.program import EXIT_CONFIGURATION, Program
+from mes.supervisor.program import Program
 from mes.supervisor.terminal import Terminal
 
 START_ATTEMPTS = 3
+LATE = 1.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -35,6 +37,7 @@ class Supervisor:
         self._address = address
         self._quiet = quiet
         self._state = "starting"
+        self._late = False
         self._terminal = Terminal(sys.stdout)
         self._stages = [[Child(program, log_folder, self._say) for program in stage] for stage in stages]
         self._children = [child for stage in self._stages for child in stage]
@@ -55,12 +58,15 @@ class Supervisor:
             loop.add_signal_handler(number, asked_to_stop.set)
         work = asyncio.create_task(self._start_and_keep())
         waiter = asyncio.create_task(asked_to_stop.wait())
+        teller = asyncio.create_task(self._tell_late())
         await asyncio.wait([work, waiter], return_when=asyncio.FIRST_COMPLETED)
         waiter.cancel()
         result = self._result_of(work)
         work.cancel()
         await asyncio.gather(work, waiter, return_exceptions=True)
         await self._stop_all()
+        teller.cancel()
+        await asyncio.gather(teller, return_exceptions=True)
         return result
 
     def _result_of(self, work: asyncio.Task[int]) -> int:
@@ -124,14 +130,32 @@ class Supervisor:
         self._write_status()
 
     def _write_status(self) -> None:
+        """What cannot be told now is told late: a full disk is no reason to end what runs."""
+        try:
+            status.write(self._run_folder, self._found())
+        except OSError as fault:
+            if not self._late:
+                self._say(
+                    "up", f"What runs cannot be written down yet ({fault.strerror}). Everything goes on."
+                )
+            self._late = True
+        else:
+            self._late = False
+
+    async def _tell_late(self) -> None:
+        while True:
+            await asyncio.sleep(LATE)
+            if self._late:
+                self._write_status()
+
+    def _found(self) -> status.StackStatus:
         processes = {
             child.name: status.ProcessStatus(pid=child.pid, state=child.state, restarts=child.restarts)
             for child in self._children
         }
-        found = status.StackStatus(
+        return status.StackStatus(
             supervisor=os.getpid(), state=self._state, address=self._address, processes=processes
         )
-        status.write(self._run_folder, found)
 
     def _say(self, name: str, text: str) -> None:
         if self._quiet and name != "up":

@@ -4,6 +4,8 @@ import queue
 import threading
 from typing import TextIO
 
+from mes.room import FULL
+
 LINES = 5000
 LAST_WORDS = 2.0
 
@@ -34,10 +36,17 @@ class Terminal:
     def _write(self) -> None:
         try:
             while (line := self._lines.get()) is not None:
-                self._stream.write(line + "\n")
-                if self._lines.empty():
-                    self._stream.flush()
-            self._stream.flush()
+                self._write_line(line)
         except (OSError, ValueError):
             # The terminal is closed. The programs' own logs go on.
             return
+
+    def _write_line(self, line: str) -> None:
+        """A log on a full disk gets what it has room for, later."""
+        try:
+            self._stream.write(line + "\n")
+            if self._lines.empty():
+                self._stream.flush()
+        except OSError as fault:
+            if fault.errno not in FULL:
+                raise

@@ -1,7 +1,8 @@
 """The inspection plan of a device master: what a scan must show, as characteristics with limits.
 
 Judged is the scan against the surface (what is there, is it right?) and the surface against the scan (is all of it
-there?), the latter also for each feature of the design: a drill tube is a few percent of a guide's surface.
+there?), the latter also for each feature of the design: a drill tube is a few percent of a guide's surface. What a best
+fit spreads over the whole part is judged as such: its scale, and where each drill tube lies and points.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ LOWEST_COVERAGE = 0.80
 DEFAULT_MAXIMUM = 2.0
 """Tolerances that the largest deviation may have where the plan names no figure."""
 
+DEFAULT_SCALE_ERROR = 0.01
+"""0.2 mm at 20 mm from the middle of a part: what a tube may be off (8.2 of the regulatory presets, as the next two)."""
+DEFAULT_TUBE_SHIFT_MM = 0.2
+DEFAULT_TUBE_TILT_DEGREES = 1.0
+UNSEEN = "Too little of it was scanned to tell."
+
 
 @dataclass(frozen=True)
 class Characteristic:
@@ -37,9 +44,12 @@ class Characteristic:
     at_least: bool
     reason: str
 
-    def judged(self, value: float) -> dict[str, Any]:
-        """The result as it is recorded. Not a number never passes."""
-        passed = math.isfinite(value) and (value >= self.limit if self.at_least else value <= self.limit)
+    def judged(self, value: float | None) -> dict[str, Any]:
+        """The result as it is recorded. What is not a number, or could not be measured, never passes."""
+        known = value is not None and math.isfinite(value)
+        passed = (
+            value is not None and known and (value >= self.limit if self.at_least else value <= self.limit)
+        )
         return {
             "code": self.code,
             "title": self.title,
@@ -48,7 +58,7 @@ class Characteristic:
             "comparison": "at least" if self.at_least else "at most",
             "unit": self.unit,
             "passed": passed,
-            "reason": "" if passed else self.reason,
+            "reason": "" if passed else self.reason if known else UNSEEN,
         }
 
 
@@ -56,22 +66,46 @@ class Characteristic:
 class InspectionPlan:
     """tolerance_mm: what counts as inside; the limits: the characteristics that a scan is judged by.
 
-    feature_coverage: how much (0..1) must be found of what can be seen of each feature of the design.
+    feature_coverage: how much (0..1) must be found of what can be seen of each feature of the design. tube_shift_mm,
+    tube_tilt_degrees: how far the axis of a drill tube may lie, at the bone, and point, from where the design has it.
     """
 
     tolerance_mm: float
     characteristics: tuple[Characteristic, ...]
     feature_coverage: float
+    tube_shift_mm: float
+    tube_tilt_degrees: float
 
     @property
     def limits(self) -> dict[str, float]:
         named = {item.code: item.limit for item in self.characteristics}
-        return {"tolerance_mm": self.tolerance_mm} | named | {"feature_coverage": self.feature_coverage}
+        of_features = {
+            "feature_coverage": self.feature_coverage,
+            "tube_shift_mm": self.tube_shift_mm,
+            "tube_tilt_degrees": self.tube_tilt_degrees,
+        }
+        return {"tolerance_mm": self.tolerance_mm} | named | of_features
 
-    def judged(self, figures: Mapping[str, float], features: Iterable[str]) -> list[dict[str, Any]]:
-        """Every characteristic, and the coverage of every feature by its name, as it is recorded."""
-        wanted = (*self.characteristics, *(self._of(feature) for feature in features))
-        return [item.judged(figures[item.code]) for item in wanted]
+    def judged(
+        self, figures: Mapping[str, float], features: Iterable[str], tubes: Iterable[str] = ()
+    ) -> list[dict[str, Any]]:
+        """Every characteristic, the coverage of every feature and the place of every tube by its name, as it is recorded."""
+        placed = (item for tube in tubes for item in self._placed(tube))
+        wanted = (*self.characteristics, *(self._of(feature) for feature in features), *placed)
+        return [item.judged(figures.get(item.code)) for item in wanted]
+
+    def _placed(self, tube: str) -> tuple[Characteristic, Characteristic]:
+        named = tube.replace("_", " ").capitalize()
+        return (
+            Characteristic(
+                shift_code(tube), f"{named}: its axis at the bone, off its place", self.tube_shift_mm, "mm",
+                at_least=False, reason=f"A drill through {named.lower()} enters the bone elsewhere than was approved.",
+            ),
+            Characteristic(
+                tilt_code(tube), f"{named}: its axis, off its direction", self.tube_tilt_degrees, "°",
+                at_least=False, reason=f"A drill through {named.lower()} goes another way than was approved.",
+            ),
+        )  # fmt: skip
 
     def _of(self, feature: str) -> Characteristic:
         named = feature.replace("_", " ").capitalize()
@@ -90,11 +124,21 @@ def feature_code(feature: str) -> str:
     return f"coverage_{feature}"
 
 
+def shift_code(tube: str) -> str:
+    """The figure of where a tube lies: "shift_tube_1_mm"."""
+    return f"shift_{tube}_mm"
+
+
+def tilt_code(tube: str) -> str:
+    """The figure of where it points: "tilt_tube_1_degrees"."""
+    return f"tilt_{tube}_degrees"
+
+
 def read_plan(section: Any) -> InspectionPlan:
     """The plan of a master's `inspection` section.
 
-    {tolerance_mm, minimum_share (0..1), maximum_p95_mm, maximum_mm?, minimum_coverage?, minimum_feature_coverage?}: what
-    is left out has its default, and none is left unjudged. Raises InvalidInput with every fault.
+    {tolerance_mm, minimum_share (0..1), maximum_p95_mm, maximum_mm?, minimum_coverage?, minimum_feature_coverage?,
+    maximum_scale_error? (0..1), maximum_tube_shift_mm?, maximum_tube_tilt_degrees?}: what is left out has its default, and none is left unjudged. Raises InvalidInput with every fault.
     """
     if not isinstance(section, Mapping):
         raise InvalidInput("The inspection section is empty.", cure="Give tolerance and limits.", rule=RULE)
@@ -104,16 +148,20 @@ def read_plan(section: Any) -> InspectionPlan:
     p95 = _number(section, "maximum_p95_mm", faults, above=0.0)
     coverage = _coverage(section, "minimum_coverage", faults)
     of_features = _coverage(section, "minimum_feature_coverage", faults)
+    scale = _number(section, "maximum_scale_error", faults, above=0.0, up_to=1.0, default=DEFAULT_SCALE_ERROR)
+    shift = _number(section, "maximum_tube_shift_mm", faults, above=0.0, default=DEFAULT_TUBE_SHIFT_MM)
+    tilt = _number(section, "maximum_tube_tilt_degrees", faults, above=0.0, default=DEFAULT_TUBE_TILT_DEGREES)
     largest = DEFAULT_MAXIMUM * tolerance
     if section.get("maximum_mm") is not None:
         largest = _number(section, "maximum_mm", faults, above=0.0)
     if faults:
         raise InvalidInput(faults)
-    return InspectionPlan(tolerance, _characteristics(tolerance, share, p95, coverage, largest), of_features)
+    every = _characteristics(tolerance, share, p95, coverage, largest, scale)
+    return InspectionPlan(tolerance, every, of_features, shift, tilt)
 
 
 def _characteristics(
-    tolerance: float, share: float, p95: float, coverage: float, largest: float
+    tolerance: float, share: float, p95: float, coverage: float, largest: float, scale: float
 ) -> tuple[Characteristic, ...]:
     within = f"within ±{tolerance:g} mm"
     return (
@@ -132,6 +180,10 @@ def _characteristics(
         Characteristic(
             "maximum_mm", "Largest deviation", largest, "mm", at_least=False,
             reason="At one place at least the part is further off than the plan allows.",
+        ),
+        Characteristic(
+            "scale_error", "The part's size against the design's, off by", scale, "1", at_least=False,
+            reason="The part as a whole is larger or smaller than the design: every distance in it is off by this share.",
         ),
     )  # fmt: skip
 

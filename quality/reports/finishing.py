@@ -142,6 +142,7 @@ def _figures(item: Inspection) -> tuple[Fact, ...]:
         Fact(
             "hidden", "Share of the surface that no scanner sees, not judged", figures.get("hidden"), "of 1"
         ),
+        Fact("scale_estimate", "Size of the part over the design's", figures.get("scale_estimate"), "of 1"),
         Fact("points", "Points measured", figures.get("points")),
         Fact("pose", "Pose of the scan on the surface (4 x 4, mm)", item.measurement.pose),
         Fact("nominal_sha256", "Compared with", item.measurement.nominal_id),

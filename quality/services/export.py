@@ -32,6 +32,7 @@ from quality.events import (
     RecordExportFinished,
     RecordExportRequested,
 )
+from quality.export import verify_record
 from quality.export.content import INSPECTION, Subject
 from quality.models import Export, ExportedRecord
 from quality.selectors.record import Alone
@@ -42,6 +43,7 @@ MOST_DEVICES = 500
 SEALED_WITHIN_S = 60.0
 """How long the worker waits for the sealer, which works every ten seconds."""
 ZIP = "application/zip"
+VERIFIER = "verify_record.py"
 
 
 # --- which devices
@@ -301,7 +303,7 @@ class Stored:
 def export_to_folder(
     *, kind: ExportKind, subject: str, folder: Path, actor: Actor, reason: str = "", wait_s: float = 0.0
 ) -> list[Path]:
-    """Write the bundles into a folder, all of them whole or none. Returns their paths.
+    """Write the bundles into a folder, all of them whole or none, and beside them the program that checks one. Returns the bundles' paths.
 
     Raises Refused as `bundle_of` and `request_export` do; then there is nothing in the folder and nobody has a copy.
     """
@@ -312,7 +314,9 @@ def export_to_folder(
     with tempfile.TemporaryDirectory(dir=folder, prefix=".incoming-") as name:
         for one in written:
             shutil.copyfile(intact_path(one.artefact), Path(name, one.bundle.name))
+        shutil.copyfile(verify_record.__file__, Path(name, VERIFIER))
         record_export(kind=kind, subject=subject, written=written, actor=actor, reason=reason)
+        Path(name, VERIFIER).rename(folder / VERIFIER)
         return [Path(name, one.bundle.name).rename(folder / one.bundle.name) for one in written]
 
 

@@ -27,7 +27,7 @@ from mes.exceptions import InvalidInput, Reason, Refused
 from mes.models import Artefact
 from mes.permissions import require
 from mes.services.artefacts import intact_path, store_artefact
-from quality.catalog.plan import InspectionPlan, feature_code, read_plan
+from quality.catalog.plan import InspectionPlan, feature_code, read_plan, shift_code, tilt_code
 from quality.choices import Outcome
 from quality.events import InspectionMeasured, InspectionRefused
 from quality.models import Inspection, Measurement
@@ -105,6 +105,7 @@ def regions_of(design: Design) -> tuple[Region, ...]:
             _point([-part for part in tube["axis"]]),
             float(tube["outer_diameter_mm"]) / 2.0,
             float(tube["height_mm"]),
+            float(tube["inner_diameter_mm"]) / 2.0,
         )
         for number, tube in enumerate(design.features, start=1)
     )
@@ -139,7 +140,7 @@ def record_measurement(
     inspection = Inspection.objects.get(pk=inspection_id)
     device = locked_device(inspection.device_id)
     figures = figures_of(deviation)
-    characteristics = plan.judged(figures, deviation.region_coverage)
+    characteristics = plan.judged(figures, deviation.region_coverage, deviation.placements)
     row = Measurement.objects.create(
         inspection=inspection,
         outcome=Outcome.MEASURED,
@@ -203,9 +204,13 @@ def figures_of(deviation: Deviation) -> dict[str, float]:
         "coverage": deviation.coverage,
         "registration_fitness": deviation.registration_fitness,
         "scale_estimate": deviation.scale_estimate,
+        "scale_error": abs(deviation.scale_estimate - 1.0),
         "points": float(len(deviation.points)),
         "hidden": deviation.hidden,
     } | {feature_code(name): share for name, share in deviation.region_coverage.items()}
+    for name, place in deviation.placements.items():
+        if place is not None:
+            figures |= {shift_code(name): place.shift_mm, tilt_code(name): place.tilt_degrees}
     return {name: round(float(value), 6) for name, value in figures.items()}
 
 
@@ -213,7 +218,7 @@ def tool_used(plan: InspectionPlan) -> dict[str, Any]:
     """What measured: nobody has qualified it for clinical use yet, and the record says so (G-SW-01)."""
     return {
         "name": "lamina.inspect_scan",
-        "version": "2",
+        "version": "3",
         "libraries": {"open3d": _version_of("open3d", "open3d-cpu")},
         "parameters": {"alignment": "rigid best fit", "tolerance_mm": plan.tolerance_mm, "seed": SEED},
         "validation": "research_only",

@@ -42,6 +42,7 @@ from tests.devices.makers import (
     Staff,
     freeze_design_of,
     make_artefact,
+    make_device,
     make_master,
     make_person,
     make_planned,
@@ -456,6 +457,33 @@ def test_a_rejection_says_why_and_lets_it_be_started_again() -> None:
     assert Segmentation.objects.get().reason == "The zygoma is missing"
     start_segmentation(device_id=device.pk, actor=staff[Role.SEG].actor)
     assert events("segmentation_requested") == 1
+
+
+@pytest.mark.parametrize(
+    ("stage", "cure"),
+    [("queued", "Take it out of the queue first."), ("awaiting_inspection", "nonconformance")],
+)
+def test_what_is_made_keeps_its_segmentation_and_says_so(stage: str, cure: str) -> None:
+    staff = Staff()
+    device = make_device(stage, staff)
+    with pytest.raises(TransitionRefused, match="stands on the segmentation") as refused:
+        start_segmentation(device_id=device.pk, actor=staff[Role.SEG].actor)
+    assert cure in refused.value.reasons[0].cure
+    with pytest.raises(TransitionRefused, match="its segmentation stands") as refused:
+        reject_segmentation(device_id=device.pk, actor=staff[Role.CLR].actor, reason="Wrong component")
+    assert cure in refused.value.reasons[0].cure
+    device.refresh_from_db()
+    assert device.stage == stage
+
+
+def test_under_a_frozen_design_no_segmentation_is_started() -> None:
+    staff = Staff()
+    device = make_planned(staff)
+    freeze_design_of(device, staff)
+    Device.objects.filter(pk=device.pk).update(stage="design_frozen")
+    with pytest.raises(TransitionRefused, match="frozen design") as refused:
+        start_segmentation(device_id=device.pk, actor=staff[Role.SEG].actor)
+    assert refused.value.reasons[0].cure == "Void the design first."
 
 
 def test_rejecting_an_approved_segmentation_voids_what_was_designed_on_it() -> None:

@@ -1,6 +1,7 @@
 """Request bodies: nothing over the cap is taken in, and nobody's slowness holds a thread of the site."""
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from mes import room
 from mes.asgi import THREADS, application
 from mes.bodylimit import IN_MEMORY, BodyLimit, Message, Receive, Send, _Spool
 from tests.patience import PATIENCE_S
@@ -113,6 +115,43 @@ async def test_too_large_a_body_for_a_page_is_refused_in_words() -> None:
     status, kind, body = _told(await _post(Site(), [b"x"], b"11", path="/apiary/"))
     assert (status, kind.split(";")[0]) == (413, "text/plain")
     assert body == b"The request is larger than this site accepts. Send less.\n"
+
+
+@pytest.mark.parametrize(("declared", "free"), [(b"600000", [0]), (None, [10**12, 0])])
+async def test_what_the_disk_has_no_room_for_is_answered_with_507(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, declared: bytes | None, free: list[int]
+) -> None:
+    """By its declared length before a byte is received, else where it comes to that; the rest of it goes by."""
+    parts = [b"x" * 200_000 for _ in range(5)]
+    monkeypatch.setattr(room, "free_bytes", lambda _: free.pop(0) if free[1:] else free[0])
+    site, left = Site(), list(free)
+    sent = await _post(site, parts, declared, limit=10**7, folder=tmp_path, path="/api/devices/D1/studies/")
+    assert [message.get("status") for message in sent] == [507, None, None]
+    assert [message.get("more_body") for message in sent[1:]] == [True, None]
+    answer = json.loads(sent[1]["body"])
+    assert (answer["code"], answer["reasons"][0]["cure"]) == (room.CODE, room.CURE)
+    free[:] = left
+    sent = await _post(site, parts, declared, limit=10**7, folder=tmp_path, path="/devices/D1/act/")
+    assert dict(sent[0]["headers"])[b"content-type"].startswith(b"text/html")
+    assert b"The disk has no room" in sent[1]["body"]
+    assert not site.asked
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_disk_that_fills_with_the_last_part_is_answered_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_Spool, "_write_out", full)
+    sent = await _post(Site(), [b"x" * 600_000], limit=10**7, folder=tmp_path)
+    assert [message.get("status") for message in sent] == [507, None]
+
+
+async def test_small_requests_are_taken_however_full_the_disk_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "free_bytes", lambda _: 0)
+    assert (await _post(Site(), [b"1234567890"], b"10"))[0]["status"] == 200
 
 
 async def test_what_comes_after_the_limit_is_left_unread() -> None:

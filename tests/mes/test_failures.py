@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.db import OperationalError
+from django.test import Client, RequestFactory
+from psycopg.errors import DiskFull
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory, force_authenticate
 
+from mes import room
+from mes.api.failures import broken
 from mes.api.people import PersonViewSet
 from mes.api.permits import Permitted
 from mes.choices import Role
@@ -47,6 +55,51 @@ def test_a_body_that_cannot_be_read_breaks_no_page(address: str, body: tuple[byt
     client = Client(raise_request_exception=False, enforce_csrf_checks=True)
     answer = client.post(address, body[0], content_type=body[1])
     assert answer.status_code in ((404,) if "nothing" in address else (302, 400, 403, 404, 413))
+
+
+def full_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_that_fills_while_a_form_is_read_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TemporaryFileUploadHandler, "new_file", full_disk)
+    client = Client(raise_request_exception=False)
+    client.force_login(make_account(make_person(Role.MAT)))
+    sent = {"certificate_file": SimpleUploadedFile("c.pdf", b"%PDF")}
+    answer = client.post("/api/lots/", sent)
+    assert (answer.status_code, answer.json()["code"]) == (507, "no_room")
+    assert answer.json()["reasons"][0]["cure"] == room.CURE
+    page = Client(raise_request_exception=False).post("/sign-in/", sent)
+    assert (page.status_code, page["Content-Type"].split(";")[0]) == (507, "text/html")
+
+
+@pytest.mark.parametrize(
+    ("failure", "free", "status"),
+    [
+        (OperationalError("could not extend file"), 10**9, 500),
+        (OperationalError("the server closed the connection"), 10**6, 507),
+        (OSError(errno.EIO, "Input/output error"), 10**6, 500),
+    ],
+)
+def test_the_databases_own_full_disk_is_told_too(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, free: int, status: int
+) -> None:
+    monkeypatch.setattr(room, "free_bytes", lambda _: free)
+    with suppress(type(failure)):
+        try:
+            raise failure
+        finally:
+            assert broken(RequestFactory().get("/api/lots/")).status_code == status
+
+
+def test_a_cause_that_is_a_full_disk_is_found_at_any_depth() -> None:
+    said_by_database = OperationalError("could not extend file")
+    said_by_database.__cause__ = DiskFull("could not extend file")
+    outer = RuntimeError()
+    outer.__context__ = said_by_database
+    assert room.is_full(outer)
+    assert not room.is_full(RuntimeError())
+    assert not room.is_full(None)
 
 
 @pytest.mark.requirement("P11-10d")

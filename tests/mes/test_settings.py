@@ -18,7 +18,7 @@ from django.db import connections
 from mes import checks
 from mes.embedded.connect import open_role
 from mes.embedded.environment import read_environment
-from mes.embedded.layout import Layout, UnusablePlace, refused_write
+from mes.embedded.layout import Layout, UnusablePlace, exit_status, refused_write
 from mes.embedded.roles import DatabaseNotNamed, Role, address
 from tests import servers
 from tests.servers import Cluster
@@ -185,6 +185,12 @@ def test_a_disk_that_fills_is_one_line_with_its_cure() -> None:
     assert str(full).startswith("A file cannot be written: No space left on device. Set LAMINA_VAR")
     closed = refused_write(PermissionError(errno.EACCES, "Permission denied", "/srv/lamina/keys/secret_key"))
     assert str(closed).startswith("/srv/lamina/keys/secret_key cannot be used: Permission denied.")
+    faults = (
+        OSError(errno.ENOSPC, "No space left on device"),
+        PermissionError(errno.EACCES, "Permission denied"),
+    )
+    # The supervisor starts the first again, once there may be room, and not the second.
+    assert [exit_status(fault) for fault in faults] == [75, 78]
     assert refused_write(FileNotFoundError(errno.ENOENT, "No such file", "/srv/x")) is None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mes.embedded.locks import PlaceLock
-from mes.management.commands.demo import await_stop
+from mes.management.commands.demo import await_stop, require_good_end
 from mes.supervisor import stack, status
 from mes.supervisor.stack import StackFailed, running_stack
 from tests.patience import PATIENCE_S
@@ -66,4 +66,12 @@ def test_the_log_of_a_stack_that_runs_is_its_own_and_its_end_is_seen(
         running.await_end(seconds=PATIENCE_S)
         assert running.ended
         await_stop(running, threading.Event())
+        good = {"device": "D0000001", "stage": "released", "ledger": "VALID"}
+        require_good_end(running, good)
+        for said, worse in {"FINDINGS": {"ledger": "FINDINGS"}, "in_review": {"stage": "in_review"}}.items():
+            with pytest.raises(StackFailed, match=said):
+                require_good_end(running, good | worse)
+        running.process.returncode = 1
+        with pytest.raises(StackFailed, match="did not end well"):
+            require_good_end(running, good)
     assert status.read(log.parent.parent / "run") is not None

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mes.supervisor import status
+from mes.supervisor.log import Log
 from tests import servers
 from tests.patience import PATIENCE_S
 
@@ -96,6 +97,34 @@ def test_what_is_killed_is_started_again_and_the_rest_left_alone(start: Start, t
     found = status.read(tmp_path)
     assert found is not None
     assert (found.processes["one"].restarts, found.processes["two"].restarts) == (0, 1)
+
+
+def test_a_full_disk_costs_lines_and_a_late_word_and_ends_nothing(start: Start, tmp_path: Path) -> None:
+    """`/dev/full` is where a log and the status file are written. What runs, runs on; what dies is started again."""
+    (tmp_path / "two.log").symlink_to("/dev/full")
+    noisy = f"import os; open({str(tmp_path / 'pids')!r}, 'a').write(f'{{os.getpid()}}\\n')\nprint('x' * 200_000)\n"
+    process = start([_steady("one")], [_steady("two", code=noisy + STEADY)])
+    _until(lambda: len(_running(tmp_path)) == 2)
+    before = _running(tmp_path)
+    unwritable = tmp_path / f".stack.json.{process.pid}"
+    unwritable.symlink_to("/dev/full")
+    os.kill(before["two"], signal.SIGKILL)
+    _until(lambda: len((tmp_path / "pids").read_text().splitlines()) == 2)
+    assert process.poll() is None
+    assert _running(tmp_path) == before
+    unwritable.unlink()
+    _until(lambda: _running(tmp_path).get("two", before["two"]) != before["two"])
+    assert _running(tmp_path)["one"] == before["one"]
+
+
+def test_a_log_says_what_a_full_disk_did_not_take(tmp_path: Path) -> None:
+    path = tmp_path / "one.log"
+    path.mkdir()
+    with Log(path) as log:
+        log.write(b"lost\n")
+        path.rmdir()
+        log.write(b"kept\n")
+    assert path.read_bytes() == b"\n[5 bytes were not kept: the disk took none]\nkept\n"
 
 
 def test_it_stops_in_reverse_order_and_waits_for_each_to_drain(start: Start, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 from devices.choices import Stage
 from devices.generators.base import GuideTube
 from devices.mesh.base import Mesh
-from devices.mesh.io import read_mesh, write_stl
+from devices.mesh.io import read_mesh, write_ply, write_stl
 from devices.mesh.solid import mesh_of, solid_of
 from devices.models import Design, Device
 from mes.choices import Role
@@ -84,6 +84,7 @@ def test_a_true_part_is_measured_and_passes_by_signature(
         "p95_mm",
         "coverage",
         "maximum_mm",
+        "scale_error",
     ]
     assert np.array(measurement.pose).shape == (4, 4)
     assert measurement.tool["validation"] == "research_only"
@@ -132,9 +133,12 @@ def test_a_part_with_its_tube_broken_off_fails_by_name(
     assert judged["coverage_tube_1"]["passed"] is passes
     assert judged["coverage_tube_1"]["title"] == "Tube 1: share of its visible surface found within ±0.3 mm"
     assert judged["share_in_tolerance"]["passed"]
+    assert judged["shift_tube_1_mm"]["value"] < 0.05
+    assert judged["tilt_tube_1_degrees"]["value"] < 0.3
     assert inspection.measurement.limits["feature_coverage"] == 0.95
     assert 0.0 < inspection.measurement.figures["hidden"] < 0.1
     said = str(inspection_section(device))
+    assert "Tube 1: its axis at the bone, off its place" in said
     assert ("Part of tube 1 is missing" in said) is not passes
 
 
@@ -207,9 +211,38 @@ def images_in_a_zip() -> bytes:
         return file.getvalue()
 
 
+PLY_TEXT = (
+    b"ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+    b"element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"
+)
+SOLID = b"solid part\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nendloop\nendfacet\nendsolid part\n"
+A_TAIL = b"ZZCANARY^JANE 1961-04-12\n"
+AN_ELEMENT = b"element note 1\nproperty uchar c\nend_header"
+
+
+def squares() -> bytes:
+    """A binary PLY of two polygons, four corners and five."""
+    head = PLY_TEXT.partition(b"end_header")[0].replace(b"ascii", b"binary_big_endian")
+    head = head.replace(b"vertex 3", b"vertex 5").replace(b"face 1", b"face 2") + b"end_header\n"
+    corners = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 2, 0]], dtype=">f4").tobytes()
+    faces = [bytes([n]) + np.arange(n, dtype=">i4").tobytes() for n in (4, 5)]
+    return head + corners + b"".join(faces)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
+        (write_ply(make_part()) + A_TAIL, "behind the vertices"),
+        (write_ply(make_part())[:-1], "need more bytes"),
+        (PLY_TEXT[:-8], "ends before"),
+        (squares() + A_TAIL, "behind the vertices"),
+        (squares()[:-1], "need more bytes"),
+        (PLY_TEXT + A_TAIL, "behind the vertices"),
+        (PLY_TEXT[:-1] + A_TAIL, "not the numbers"),
+        (PLY_TEXT.replace(b"end_header", AN_ELEMENT) + b"90", "besides vertices and faces"),
+        (make_scan(make_part()) + A_TAIL, "announces"),
+        (SOLID + A_TAIL, "behind the last solid"),
+        (SOLID + b"\0" + A_TAIL, "neither STL nor PLY"),
         (images_in_a_zip(), "neither STL nor PLY"),
         (bytes(128) + b"DICM" + bytes(400), "neither STL nor PLY"),
         (b"%PDF-1.7\nsolid facet", "neither STL nor PLY"),
@@ -218,7 +251,19 @@ def images_in_a_zip() -> bytes:
         (b"ply\nformat nonsense\n", "end_header"),
         (bytes(400), "empty"),
     ],
-    ids=["zip", "dicom", "pdf", "text", "truncated", "ply", "zeros"],
+    ids=[
+        *(
+            "PLY tail",
+            "PLY cut",
+            "PLY text cut",
+            "polygons tail",
+            "polygons cut",
+            "PLY lines",
+            "PLY line",
+            "PLY element",
+        ),
+        *("STL tail", "STL lines", "STL NUL", "zip", "dicom", "pdf", "text", "truncated", "ply", "zeros"),
+    ],
 )
 def test_what_is_no_scan_is_refused_at_the_door_and_not_kept(
     staff: Staff, device: Device, tmp_path: Path, content: bytes, said: str
@@ -237,14 +282,21 @@ def test_what_is_no_scan_is_refused_at_the_door_and_not_kept(
 
 
 PLY_HEAD = b"ply\nformat ascii 1.0\ncomment by %b\nelement vertex 0\nproperty float x\nend_header\n"
+PLY_NAME = b"ply\nformat ascii 1.0\nelement vertex 0\nproperty float %b\nend_header\n"
 TEXT_STL = b"solid part\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nendloop\nendfacet\nendsolid %b\n"
 
 
 @pytest.mark.requirement("K-13")
 @pytest.mark.parametrize("named", [b"Zz-Canary^Jane", b"scan of 03.02.1961", b"zzcanarygiven_left"])
 def test_a_scan_whose_text_names_the_patient_is_not_kept(staff: Staff, device: Device, named: bytes) -> None:
-    """The canary lies in the header of a binary STL, behind the shape of one in text, and in a comment of a PLY."""
-    for content in (named.ljust(80) + make_scan(make_part())[80:], TEXT_STL % named, PLY_HEAD % named):
+    """The canary lies in the header of a binary STL, behind the shape of one in text, in a comment of a PLY, in one that
+    is not seen as a line of its own, and in a name."""
+    heads = (
+        PLY_HEAD % named,
+        PLY_HEAD.replace(b"\ncomment", b"\x85comment") % named,
+        PLY_NAME % named.split()[-1],
+    )
+    for content in (named.ljust(80) + make_scan(make_part())[80:], TEXT_STL % named, *heads):
         with pytest.raises(InvalidInput, match="names the patient") as refused:
             receive_scan(
                 device_id=device.pk,
@@ -261,7 +313,9 @@ def test_a_scan_in_text_or_from_the_middle_of_a_stream_is_taken(staff: Staff, de
     text = b"solid part\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\n"
     stream = BytesIO(b"before" + make_scan(make_part()))
     stream.seek(6)
-    for upload in (text, stream):
+    stream_of_polygons = BytesIO(b"before" + squares())
+    stream_of_polygons.seek(6)
+    for upload in (stream_of_polygons, PLY_TEXT, SOLID * 2, text, stream):
         receive_scan(
             device_id=device.pk, upload=upload, gauge_id=the_gauge().pk, actor=acting(staff[Role.INS])
         )

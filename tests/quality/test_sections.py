@@ -14,7 +14,7 @@ from devices.services.definitions import draft_master, publish_master
 from mes.choices import Role
 from mes.exceptions import TransitionRefused
 from mes.models import EventRecord, Signature
-from quality.catalog.plan import plan_faults, read_plan
+from quality.catalog.plan import UNSEEN, plan_faults, read_plan
 from quality.catalog.routing import routing_faults
 from tests.devices.makers import TRAINING, Who, make_master, make_material, make_person
 
@@ -121,6 +121,16 @@ def test_what_is_wrong_with_a_plan_is_said(value: Any) -> None:
 
 
 @pytest.mark.requirement("G-INS-01")
+@pytest.mark.parametrize(
+    "name", ["maximum_scale_error", "maximum_tube_shift_mm", "maximum_tube_tilt_degrees"]
+)
+def test_a_plan_without_a_limit_for_the_tubes_or_the_scale_is_not_published(name: str) -> None:
+    plan = {"tolerance_mm": 0.3, "minimum_share": 0.95, "maximum_p95_mm": 0.3}
+    for value in (0.0, None, "far"):
+        assert [name in fault.text for fault in plan_faults(plan | {name: value})] == [True]
+
+
+@pytest.mark.requirement("G-INS-01")
 @pytest.mark.parametrize("name", ["minimum_coverage", "minimum_feature_coverage"])
 @pytest.mark.parametrize("value", [0.5, 0.8, 1.01, "most", True])
 def test_a_plan_that_lets_missing_material_pass_is_not_published(name: str, value: Any) -> None:
@@ -139,5 +149,25 @@ def test_what_a_plan_leaves_out_is_judged_all_the_same() -> None:
         "p95_mm": 0.3,
         "coverage": 0.95,
         "maximum_mm": 0.4,
+        "scale_error": 0.01,
         "feature_coverage": 0.95,
+        "tube_shift_mm": 0.2,
+        "tube_tilt_degrees": 1.0,
     }
+    good = {
+        "share_in_tolerance": 1.0,
+        "p95_mm": 0.06,
+        "coverage": 1.0,
+        "maximum_mm": 0.13,
+        "coverage_tube_1": 0.99,
+    }
+    good |= {"scale_error": 0.0001, "shift_tube_1_mm": 0.005, "tilt_tube_1_degrees": 0.05}
+    worse = {"scale_error": 0.0136, "shift_tube_1_mm": 0.35, "tilt_tube_1_degrees": 1.9}
+    assert all(item["passed"] for item in plan.judged(good, ["tube_1"], ["tube_1"]))
+    for code, value in worse.items():
+        bad = [
+            item for item in plan.judged(good | {code: value}, ["tube_1"], ["tube_1"]) if not item["passed"]
+        ]
+        assert [(item["code"], item["value"]) for item in bad] == [(code, value)]
+        unseen = plan.judged({name: good[name] for name in good if name != code}, ["tube_1"], ["tube_1"])
+        assert [item["reason"] for item in unseen if not item["passed"]] == [UNSEEN]

@@ -14,8 +14,10 @@ from django.core.management.base import BaseCommand, CommandError
 from mes.demo import people
 from mes.demo.story import Told, tell
 from mes.demo.teller import StoryBroken, Teller
+from mes.embedded.layout import refused_write
 from mes.eventlog.sealing import public_keys
 from mes.eventlog.verify import verify
+from mes.exceptions import Refused
 from mes.services.artefacts import artefact_path, store
 from mes.stopping import stop_on_signals
 from mes.supervisor.port import add_port
@@ -35,19 +37,23 @@ class Command(BaseCommand):
             teller.say("Lamina starts: database, broker, and its own processes.")
             started = time.monotonic()
             with running_stack(port=port, quiet=True, tell=teller.say) as stack:
+                teller.ended = lambda: stack.ended
                 teller.seconds["setup"] = time.monotonic() - started
                 told = tell(teller)
                 result = summary(teller, told)
                 if not options["exit"]:
                     self._leave_running(stack, told, stop_on_signals())
-        except (StoryBroken, StackFailed) as failure:
+            require_good_end(stack, result)
+        except (StoryBroken, StackFailed, Refused) as failure:
             raise CommandError(str(failure)) from None
+        except OSError as fault:
+            if (refusal := refused_write(fault)) is None:
+                raise
+            raise CommandError(str(refusal)) from fault
         except KeyboardInterrupt:
             # Everything that ran was stopped in order on the way here.
             raise CommandError("Stopped before the story was told.", returncode=130) from None
         self.stdout.write(json.dumps(result))
-        if result["ledger"] != "VALID":
-            raise SystemExit(1)
 
     def _leave_running(self, stack: Stack, told: Told, stop: threading.Event) -> None:
         address = stack.address
@@ -66,6 +72,18 @@ def await_stop(stack: Stack, stop: threading.Event) -> None:
     """Wait until this command is asked to stop, or the stack was stopped by somebody else."""
     while not stop.wait(POLL) and not stack.ended:
         pass
+
+
+def require_good_end(stack: Stack, result: dict[str, Any]) -> None:
+    """The last line says that all went well, so nothing is said where it did not. Raises StackFailed."""
+    if stack.process.returncode:
+        raise StackFailed(
+            f"Lamina did not end well (status {stack.process.returncode}); {settings.VAR_DIR}/log/up.log says why."
+        )
+    if (result["stage"], result["ledger"]) != ("released", "VALID"):
+        raise StackFailed(
+            f"{result['device']} is {result['stage']}, the record is {result['ledger']}. `manage.py verify` says more."
+        )
 
 
 def summary(teller: Teller, told: Told) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.uid import generate_uid
 
 from devices.imaging.base import Acquisition, ImagingRefused, ReadImages, Volume
 from devices.imaging.intake import read_images
+from devices.imaging.standard import dcmread
 from mes.demo.dataset import write_dicom_series
 
 SHAPE = (6, 7, 5)

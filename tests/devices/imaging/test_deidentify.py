@@ -37,10 +37,12 @@ def _identifying(folder: Path) -> Path:
             ReferringPhysicianName="Dr. Brinkmann",
             SeriesDescription="Mustermann head",
             RequestAttributesSequence=Sequence([item]),
+            ManufacturerModelName="Mustermann",
             ConvolutionKernel="for Mustermann, Erika, born 12.08.1964, seen by Dr. Brinkmann in Klinik am See",
         )
         dataset = dcmread(path)
         dataset.private_block(0x0011, "VENDOR", create=True).add_new(1, "LO", "Mustermann")
+        dataset.PixelData += b"behind the pixels: Mustermann"
         dataset.preamble = b"MZ" + b"Mustermann".ljust(126, b"\0")
         dataset.save_as(path)
     return folder
@@ -49,7 +51,7 @@ def _identifying(folder: Path) -> Path:
 def test_no_secret_survives_and_the_volume_does(tmp_path: Path) -> None:
     source = _identifying(tmp_path / "s")
     images = read_images(source)
-    report = deidentify(images, source, tmp_path / "clean.zip", key=KEY)
+    report = deidentify(images, source, tmp_path / "clean.zip", key=KEY, names=lambda text: "Muster" in text)
     data = (tmp_path / "clean.zip").read_bytes()
     assert not [secret for secret in SECRETS if secret.encode() in data]
     again = read_images(tmp_path / "clean.zip")
@@ -108,14 +110,14 @@ def test_a_short_key_is_refused(tmp_path: Path) -> None:
         deidentify(read_images(source), source, tmp_path / "clean.zip", key=b"short")
 
 
-def test_a_niftis_free_text_is_blanked(tmp_path: Path) -> None:
+def test_a_niftis_free_text_is_blanked_and_what_lies_behind_it_left(tmp_path: Path) -> None:
     volume = make_volume()
     write_nifti(volume, tmp_path / "a.nii")
     image: Any = nib.load(tmp_path / "a.nii")
     image.header["descrip"] = b"Mustermann"
     image.header["db_name"] = b"Erika"
     image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"P-0815 Klinik"))
-    (tmp_path / "b.nii").write_bytes(image.to_bytes())
+    (tmp_path / "b.nii").write_bytes(image.to_bytes() + b"Dr. Brinkmann")
     images = read_images(tmp_path / "b.nii")
     report = deidentify(images, tmp_path / "b.nii", tmp_path / "clean.nii", key=KEY)
     data = (tmp_path / "clean.nii").read_bytes()
@@ -124,6 +126,16 @@ def test_a_niftis_free_text_is_blanked(tmp_path: Path) -> None:
     again = read_images(tmp_path / "clean.nii").volume
     assert np.array_equal(images.volume.voxels, again.voxels)
     assert np.allclose(images.volume.positions, again.positions)
+
+
+def test_a_nifti_2_has_a_free_text_more(tmp_path: Path) -> None:
+    write_nifti(make_volume(), tmp_path / "a.nii")
+    image: Any = nib.load(tmp_path / "a.nii")
+    later: Any = nib.Nifti2Image.from_image(image)
+    later.header["unused_str"] = b"Mustermann"
+    (tmp_path / "b.nii").write_bytes(later.to_bytes())
+    deidentify(read_images(tmp_path / "b.nii"), tmp_path / "b.nii", tmp_path / "clean.nii", key=KEY)
+    assert b"Mustermann" not in (tmp_path / "clean.nii").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from manifold3d import Manifold
+from numpy.typing import NDArray
 
 from devices.catalog.cranial_guide import DESIGN, INSPECTION
 from devices.generators.base import Design
@@ -15,6 +16,7 @@ from devices.mesh.cover import Coverage, Region, covered
 from devices.mesh.distance import Surface, sample_surface
 from devices.mesh.sight import observable, spread_directions
 from devices.mesh.solid import mesh_of, solid_of
+from devices.mesh.tube import placement
 from mes.demo.scan import simulate_scan
 
 pytestmark = pytest.mark.requirement("G-INS-01")
@@ -38,6 +40,7 @@ def regions(design: Design) -> tuple[Region, ...]:
             (-tube.axis[0], -tube.axis[1], -tube.axis[2]),
             tube.outer_diameter_mm / 2.0,
             tube.height_mm,
+            tube.inner_diameter_mm / 2.0,
         )
         for number, tube in enumerate(design.features, start=1)
     )
@@ -80,6 +83,49 @@ def test_the_noisy_scan_of_a_whole_guide_is_found_covered(design: Design, seed: 
     assert set(deviation.region_coverage) == {"tube_1", "tube_2"}
     assert min(deviation.region_coverage.values()) > INSPECTION["minimum_feature_coverage"]
     assert deviation.maximum_mm < INSPECTION["maximum_mm"]
+    assert abs(deviation.scale_estimate - 1.0) < INSPECTION["maximum_scale_error"] / 10.0
+    for place in deviation.placements.values():
+        assert place is not None
+        assert place.shift_mm < INSPECTION["maximum_tube_shift_mm"] / 4.0
+        assert place.tilt_degrees < INSPECTION["maximum_tube_tilt_degrees"] / 4.0
+
+
+def turned(
+    points: NDArray[np.float64], region: Region, shift_mm: float, degrees: float
+) -> NDArray[np.float64]:
+    """Points of a tube moved across its axis, and turned about where that meets the bone."""
+    axis = np.array(region.axis)
+    side = np.cross(axis, [0.3, 0.9, 0.1])
+    side /= np.linalg.norm(side)
+    angle = np.radians(degrees)
+    away: NDArray[np.float64] = points - np.array(region.base_mm)
+    along, beside = away @ axis, away @ side
+    away = away + np.outer(along * (np.cos(angle) - 1.0) - beside * np.sin(angle), axis)
+    away = away + np.outer(along * np.sin(angle) + beside * (np.cos(angle) - 1.0) + shift_mm, side)
+    return np.asarray(away + np.array(region.base_mm), dtype=np.float64)
+
+
+@pytest.mark.parametrize(("shift_mm", "degrees"), [(0.0, 0.0), (0.4, 0.0), (0.0, 2.0), (0.3, 3.0)])
+def test_where_a_tube_lies_and_points_is_measured(design: Design, shift_mm: float, degrees: float) -> None:
+    surface, region = Surface(design.mesh), regions(design)[0]
+    rng = np.random.default_rng(5)
+    points, _ = sample_surface(design.mesh, 30_000, rng)
+    tube = region.holds(points)
+    points[tube] = turned(points[tube], region, shift_mm, degrees)
+    found = placement(surface, points + rng.normal(0.0, 0.03, points.shape), region)
+    assert found is not None
+    assert found.shift_mm == pytest.approx(shift_mm, abs=0.03)
+    assert found.tilt_degrees == pytest.approx(degrees, abs=0.2)
+
+
+def test_a_tube_of_which_too_little_was_scanned_is_not_placed(design: Design) -> None:
+    surface, region = Surface(design.mesh), regions(design)[0]
+    points, _ = sample_surface(design.mesh, 30_000, np.random.default_rng(5))
+    away = points - np.array(region.base_mm)
+    one_side = away @ np.cross(region.axis, [0.3, 0.9, 0.1]) > 0.0
+    low = away @ np.array(region.axis) < 0.8
+    for seen in (one_side, low, np.zeros(len(points), dtype=bool)):
+        assert placement(surface, points[seen], region) is None
 
 
 @pytest.mark.parametrize("above_bone_mm", [5.0, 8.0, 11.0])

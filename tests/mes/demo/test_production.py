@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
-from mes.demo import people
+from mes.choices import Role
+from mes.demo import people, plant
 from mes.demo.production import finished
-from mes.demo.teller import Teller
+from mes.demo.teller import StoryBroken, Teller
 from mes.eventlog.base import Actor
 from printing.choices import CommandState, JobState
-from printing.models import PrinterCommand
+from printing.models import ParameterSet, Printer, PrinterCommand
 from printing.services.fleet.connections import simulate_fault
 from printing.services.jobs import start_job
 from tests.patience import PATIENCE_S
@@ -31,6 +34,38 @@ def floor(committed_db: None) -> Floor:
     floor.printer.connection = {"speed": 400.0}
     floor.printer.save(update_fields=["connection"])
     return floor
+
+
+@pytest.mark.requirement("G-SOD-01")
+def test_whoever_accepts_an_interruption_leaves_somebody_to_review_the_record() -> None:
+    assert len([job for job in people.STAFF if Role.QAR in job.roles]) == 2
+
+
+def test_the_demo_prints_with_what_its_printers_are_qualified_for(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody defined a second set meanwhile, and approved a third: the demo is not confused, and says where it cannot go on."""
+    people.enrol()
+    floor = Floor()
+    monkeypatch.setattr(plant, "KIND", floor.printer.kind)
+    monkeypatch.setattr(plant, "MATERIAL", floor.parameters.material.code)
+    for name in ("a draft", "another"):
+        ParameterSet.objects.create(
+            name=name,
+            printer_kind=floor.printer.kind,
+            material=floor.parameters.material,
+            values=floor.parameters.values,
+            digest="0" * 64,
+            authored_by=floor.parameters.authored_by,
+        )
+    ParameterSet.objects.filter(name="another").update(state="approved")
+    assert plant.usable_parameters() == floor.parameters
+    assert plant.approved_parameters() == floor.parameters
+    Printer.objects.filter(pk=floor.printer.pk).update(
+        calibrated_until=timezone.localdate() - timedelta(days=1)
+    )
+    with pytest.raises(StoryBroken, match="Have one qualified"):
+        plant.usable_parameters()
 
 
 @pytest.mark.parametrize(

@@ -366,6 +366,7 @@ def test_the_command_writes_into_a_folder_and_says_why_not(
     call_command("export_record", "--order", released.order.code, "--out", str(out))
     path = out / f"DHR_{released.serial}.zip"
     assert capsys.readouterr().out == f"{path}\n"
-    assert [file.name for file in out.iterdir()] == [path.name]
+    assert sorted(file.name for file in out.iterdir()) == [path.name, "verify_record.py"]
+    assert (out / "verify_record.py").read_bytes() == Path(verify_record.__file__).read_bytes()
     assert verify_record.main([str(path)]) == 0
     assert Export.objects.get(kind="order").stage == ExportStage.FINISHED
