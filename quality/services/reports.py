@@ -16,7 +16,7 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.models import Artefact
 from mes.permissions import require
-from mes.services.artefacts import artefact_path, open_artefact, require_intact, store_artefact
+from mes.services.artefacts import intact_path, open_artefact, require_intact, store_artefact
 from quality.events import ProductionRecordRendered
 from quality.models import Report as ReportRow
 from quality.reports.base import REPORTS, Report, pictures_in, record_bytes
@@ -63,7 +63,7 @@ def pictures_of(record: Mapping[str, Any], device: Device) -> dict[str, str]:
 @lru_cache(maxsize=16)
 def _drawn(mesh_sha256: str) -> str:
     """A design's picture, drawn once from its mesh: the same record is written when it is shown, released and exported."""
-    return _data_uri(render_png(read_mesh(artefact_path(mesh_sha256)), size=(800, 560)))
+    return _data_uri(render_png(read_mesh(intact_path(mesh_sha256)), size=(800, 560)))
 
 
 def _stored_picture(digest: str) -> str:
