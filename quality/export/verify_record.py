@@ -535,9 +535,8 @@ class Check:
         record, genealogy = self.json("record.json"), self.json("genealogy.json")
         what = f"Device {quoted(record['device'])}, serial {quoted(record['serial'])}"
         if record["schema"] != RECORDS[0]:
-            what = (
-                f"{quoted(record['report']['title'])} {quoted(record['device'])}, of which there is no device"
-            )
+            title = quoted(record["report"]["title"])
+            what = f"Record {quoted(record['device'])} ({title}), of which there is no device"
         self.said.append(
             f"{what}: {len(record['events'])} events, "
             f"{len(record['artefacts'])} files, mode {quoted(record['mode'])}."

@@ -11,7 +11,7 @@ from devices.choices import Stage
 from devices.models import Device
 from devices.services.holds import hold_device, resume_device
 from mes.choices import Role
-from mes.exceptions import InvalidInput, NotPermitted, TransitionRefused
+from mes.exceptions import InvalidInput, NotPermitted, Refused, TransitionRefused
 from mes.selectors import events_of
 from mes.services.people import grant_role
 from mes.services.signing_withdrawal import withdraw_signature
@@ -176,7 +176,7 @@ def test_a_proposal_whose_signature_was_withdrawn_is_not_approved(staff: Staff, 
     withdraw_signature(
         signature_id=found.proposal.pk, reason="Wrong", actor=acting(owner), credentials=typed(owner)
     )
-    with pytest.raises(TransitionRefused, match="withdrawn") as refused:
+    with pytest.raises(Refused, match="withdrawn") as refused:
         dispose_nonconformance(nonconformance_id=found.pk, actor=acting(quality), credentials=typed(quality))
     assert [reason.rule for reason in refused.value.reasons] == ["ES-18"]
     assert Device.objects.get(pk=device.pk).stage == Stage.AWAITING_INSPECTION

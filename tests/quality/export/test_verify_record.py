@@ -452,7 +452,7 @@ def test_no_text_of_a_bundle_speaks_for_the_verifier(
     lines = out.split("\n")
     assert all(one.isprintable() for one in lines)
     assert lines[-2].startswith("ALTERED: ")
-    heads = ("BAD ", "NOTE: ", "Signed with ", "Device ")
+    heads = ("BAD ", "NOTE: ", "Signed with ", "Device ", "Record ")
     assert all(line.startswith(heads) for line in lines[:-2])
     assert max(map(len, lines)) <= verify_record.LONGEST_LINE + 4
 
