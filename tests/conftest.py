@@ -295,33 +295,34 @@ def test_data() -> Path:
     return place
 
 
-LONG = (
+WAITING = (
     "tests/flows/test_demo",
     "tests/mes/test_up",
     "tests/mes/test_faults",
     "tests/mes/test_rotation",
-    "tests/architecture/test_links",
-    "tests/flows/",
+    "tests/mes/test_supervisor",
     "tests/browser/",
 )
-"""What takes long begins first, so that no process is left with it at the end."""
+"""What mostly waits for a browser or for processes: one after the other, beside processes that compute all the time."""
+LONG = ("tests/architecture/test_links", "tests/flows/")
+"""What computes long begins first, so that no process is left with it at the end."""
 
 
-def _place(item: Any) -> int:
-    name = item.nodeid
-    return next((number for number, start in enumerate(LONG) if name.startswith(start)), len(LONG))
+def _beginning(items: list[Any], starts: tuple[str, ...]) -> list[Any]:
+    return [item for start in starts for item in items if item.nodeid.startswith(start)]
 
 
 def _dealt(items: list[Any], processes: int) -> list[Any]:
-    """In equal parts, one for each process, which begins with its share of what takes long: `--dist worksteal` hands the list
-    out in such parts."""
-    ordered = sorted(items, key=_place)
-    long = [item for item in ordered if _place(item) < len(LONG)]
-    rest = ordered[len(long) :]
+    """In equal parts, one for each process: the first begins with what waits, each other one with its share of what computes
+    long. `--dist worksteal` hands the list out in such parts, and who has nothing left takes from the end of another's."""
+    waiting = _beginning(items, WAITING)
+    long = [item for item in _beginning(items, LONG) if item not in waiting]
+    first = {id(item) for item in (*waiting, *long)}
+    rest = [item for item in items if id(item) not in first]
+    others = max(1, processes - 1)
     dealt: list[Any] = []
-    for number in range(processes):
-        part = long[number::processes]
-        size = (len(items) - len(dealt)) // (processes - number)
+    for number, part in enumerate([waiting, *(long[share::others] for share in range(others))]):
+        size = (len(items) - len(dealt)) // max(1, processes - number)
         dealt += part + rest[: max(0, size - len(part))]
         del rest[: max(0, size - len(part))]
     return dealt + rest

@@ -34,7 +34,7 @@ def test_every_page_is_sound(open_as: Open) -> None:
         "/safekeeping/", "/patients/", "/handwritten/", "/signers/", "/my-signature/", "/account/", "/account/password/",
     ):  # fmt: skip
         page.goto(path)
-        page.wait_for_load_state("networkidle")
+        expect(page.locator(".htmx-request")).to_have_count(0)
         assert page.locator("html").get_attribute("data-bs-theme") == looks[0][0], path
         sound(page, looks)
         looks = looks[::-1]
@@ -53,7 +53,7 @@ def test_nothing_in_the_top_bar_covers_another(open_as: Open) -> None:
     page = open_as(make_person(*everywhere, name="Wilhelmine Anna-Katharina von Hohenstein"))
     for path in ("/", "/audit-trail/"):
         page.goto(path)
-        page.wait_for_load_state("networkidle")
+        expect(page.locator(".htmx-request")).to_have_count(0)
         for width in (320, 390, 801, 820, 1181, 1280, 1401):
             turn(page, width=width)
             assert page.evaluate(COVERED) == [], (path, width)
