@@ -304,7 +304,7 @@ WAITING = (
     "tests/browser/",
 )
 """What mostly waits for a browser or for processes: one after the other, beside processes that compute all the time."""
-LONG = ("tests/architecture/test_links", "tests/flows/")
+LONG = ("tests/architecture/test_links", "tests/flows/", "tests/architecture/test_access")
 """What computes long begins first, so that no process is left with it at the end."""
 
 
