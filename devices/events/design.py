@@ -1,0 +1,77 @@
+"""Designs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from devices.events.shapes import Gates, Reasons
+from mes.eventlog.base import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignRequested(Event, name="devices.design_requested"):
+    """A design with these values is to be made."""
+
+    device_id: int
+    design_id: int
+    revision: int
+    values: dict[str, Any]
+    gates: Gates
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignGenerated(Event, name="devices.design_generated", terminal=True):
+    """A design was made and waits for a second engineer."""
+
+    device_id: int
+    design_id: int
+    revision: int
+    mesh_sha256: str
+    measures: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignFailed(Event, name="devices.design_failed", terminal=True):
+    """No design could be made from these values; the reasons say why."""
+
+    device_id: int
+    design_id: int
+    reasons: Reasons
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignReviewed(Event, name="devices.design_reviewed"):
+    """A second engineer signed the design; it waits for the prescriber."""
+
+    device_id: int
+    design_id: int
+    signature_id: int
+    gates: Gates = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignRejected(Event, name="devices.design_rejected"):
+    """The design may not be used. The event's reason says what to change."""
+
+    device_id: int
+    design_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignApproved(Event, name="devices.design_approved", terminal=True):
+    """The prescriber signed exactly this mesh."""
+
+    device_id: int
+    design_id: int
+    mesh_sha256: str
+    signature_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignVoided(Event, name="devices.design_voided"):
+    """Something that the design stands on changed: its approvals hold no longer."""
+
+    device_id: int
+    design_id: int
+    mesh_sha256: str | None
