@@ -45,7 +45,7 @@ from mes.exceptions import InvalidInput, NotPermitted, Reason, TransitionRefused
 from mes.lifecycle import ask_gates, refuse_blocked
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
-from mes.standing import is_withdrawn, stands_for
+from mes.standing import is_withdrawn, stands, stands_for
 
 SYSTEM = Actor.system("design")
 WALL = "minimum_wall_mm"
@@ -211,8 +211,15 @@ def approval_content(device: Device, design: Design) -> dict[str, Any]:
 
 
 def against_approval(device: Device) -> Reason | None:
-    """Why nothing may be made of the device's design; None where the prescriber's approval stands for it (G-DES-02)."""
-    design = device.current_design
+    """Why nothing may be made of the device's design; None where the prescriber's approval stands for it (G-DES-02), and the
+    prescription that it answers to (G-ORD-01)."""
+    design, prescription = device.current_design, device.order.prescription
+    if prescription is None or not stands(prescription):
+        return Reason(
+            "No prescription stands for the order any more.",
+            "Give its build up and write a new order; a part that was made is for a nonconformance.",
+            "G-ORD-01",
+        )
     if design is None or design.status != DesignStatus.APPROVED or design.approval is None:
         return Reason(
             "The prescriber has not approved the design.", "The prescriber approves it.", "G-DES-02"

@@ -241,3 +241,18 @@ def test_what_a_machine_has_begun_is_recorded_and_goes_no_further(
         )
     assert {reason.rule for reason in refusal.value.reasons} == {"G-DES-02"}
     assert not Delivery.objects.exclude(status="done").exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.requirement("G-ORD-01", "ES-18")
+def test_nothing_is_made_of_a_withdrawn_prescription(floor: Floor) -> None:
+    build, device = verified(floor)
+    prescriber, prescription = floor.staff[Role.PRE], device.order.prescription_id
+    assert prescription
+    withdraw_signature(
+        signature_id=prescription, reason="treated", actor=prescriber.actor, credentials=prescriber.typed()
+    )
+    with pytest.raises(TransitionRefused, match="No prescription stands for the order"):
+        floor.dispatch(build)
+    asked = check_transition(Device.objects.get(pk=device.pk), "queue")
+    assert "G-DES-02" in {result.gate for result in asked if not result.passed}
