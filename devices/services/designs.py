@@ -214,12 +214,6 @@ def against_approval(device: Device) -> Reason | None:
     """Why nothing may be made of the device's design; None where the prescriber's approval stands for it (G-DES-02), and the
     prescription that it answers to (G-ORD-01)."""
     design, prescription = device.current_design, device.order.prescription
-    if prescription is None or not stands(prescription):
-        return Reason(
-            "No prescription stands for the order any more.",
-            "Give its build up and write a new order; a part that was made is for a nonconformance.",
-            "G-ORD-01",
-        )
     if design is None or design.status != DesignStatus.APPROVED or design.approval is None:
         return Reason(
             "The prescriber has not approved the design.", "The prescriber approves it.", "G-DES-02"
@@ -235,6 +229,12 @@ def against_approval(device: Device) -> Reason | None:
             "The prescriber approved something else: the design, its master, material or order changed since.",
             "Void the design; have it reviewed and approved again.",
             "G-DES-02",
+        )
+    if prescription is None or not stands(prescription):
+        return Reason(
+            "No prescription stands for the order any more.",
+            "Give its build up and write a new order; a part that was made is for a nonconformance.",
+            "G-ORD-01",
         )
     return None
 

@@ -143,6 +143,7 @@ def test_the_right_one_of_several_at_once_waits_for_the_failure_that_locks(
     beside, count = threading.Thread(target=guess), credentials._count_failure
 
     def count_late(**what: Any) -> None:
+        monkeypatch.setattr(credentials, "_count_failure", count)
         beside.start()
         await_waiting(or_until=lambda: bool(outcomes))
         count(**what)
@@ -150,7 +151,6 @@ def test_the_right_one_of_several_at_once_waits_for_the_failure_that_locks(
     monkeypatch.setattr(credentials, "_count_failure", count_late)
     with pytest.raises(SignatureRefused):
         attempt(account, WRONG)
-    monkeypatch.setattr(credentials, "_count_failure", count)
     beside.join(PATIENCE_S)
     assert [type(outcome) for outcome in outcomes] == [SignatureRefused]
     with connection.cursor() as cursor:
