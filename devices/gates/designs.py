@@ -19,7 +19,7 @@ from mes.eventlog.base import Actor
 from mes.exceptions import Reason
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.services.artefacts import store
-from mes.standing import stands, stands_for
+from mes.standing import stands_for
 
 FREEZE = "device.freeze_design"
 SIDE_EVIDENCE = (
@@ -117,15 +117,6 @@ def design_within_envelope(device: Device, **_: Any) -> Verdict:
             **evidence,
         )
     return passed(**evidence)
-
-
-@gate("G-ORD-01", FREEZE)
-def prescription_stands(device: Device, **_: Any) -> Verdict:
-    """The prescription that the design answers to was not withdrawn."""
-    signature = device.order.prescription
-    if signature is None or not stands(signature):
-        return blocked("No prescription stands for the order.", cure="A prescriber signs a new order.")
-    return passed(signature=signature.pk, prescriber=signature.person_id)
 
 
 @gate("G-SIG-01", FREEZE)

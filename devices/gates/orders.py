@@ -1,4 +1,4 @@
-"""What must be true before an order is accepted, and a material used (G-ORD, G-MAT-07)."""
+"""What must be true before an order is accepted and its design frozen, and a material used (G-ORD, G-MAT-07)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from devices.services.orders import need_by_fault, prescription_content, standin
 from mes.choices import Role
 from mes.lifecycle import Verdict, blocked, gate, passed
 from mes.selectors import people_with
-from mes.standing import carries, stands_for
+from mes.standing import carries, stands, stands_for
 
 FREEZE = "device.freeze_design"
 
@@ -33,6 +33,15 @@ def prescription_signed(order: Order, **_: Any) -> Verdict:
             signature=signature.pk,
         )
     return passed(signature=signature.pk)
+
+
+@gate("G-ORD-01", FREEZE)
+def prescription_stands(device: Device, **_: Any) -> Verdict:
+    """The prescription that the design answers to was not withdrawn."""
+    signature = device.order.prescription
+    if signature is None or not stands(signature):
+        return blocked("No prescription stands for the order.", cure="A prescriber signs a new order.")
+    return passed(signature=signature.pk, prescriber=signature.person_id)
 
 
 @gate("G-ORD-02", "order.submit", "order.accept")

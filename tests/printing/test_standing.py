@@ -256,3 +256,5 @@ def test_nothing_is_made_of_a_withdrawn_prescription(floor: Floor) -> None:
         floor.dispatch(build)
     asked = check_transition(Device.objects.get(pk=device.pk), "queue")
     assert "G-DES-02" in {result.gate for result in asked if not result.passed}
+    asked = check_transition(Device.objects.get(pk=device.pk), "freeze_design")
+    assert "G-ORD-01" in {result.gate for result in asked if not result.passed}
