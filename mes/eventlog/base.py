@@ -18,6 +18,8 @@ import rfc8785
 from mes.registry import Registry
 
 LARGEST_INTEGER = 2**53 - 1
+_SCALARS = {type(None), bool, int, float, str}
+_PLAIN_TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _HALF = re.compile("[\ud800-\udfff]")
 EVENT_TYPES: Registry[type[Event]] = Registry("event type")
 
@@ -119,9 +121,11 @@ class Recorded(Generic[E]):
 
 def plain(value: Any) -> Any:
     """A value as canonical JSON has it: decimals and dates as text, UTC instants with `Z`, tuples as lists."""
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, Enum):
         return plain(value.value)
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if isinstance(value, (int, float, str)):
         return value
     if isinstance(value, datetime):
         if value.tzinfo is None:
@@ -145,21 +149,21 @@ def canonical(value: Any) -> str:
     """
     found = plain(value)
     if _is_simple(found):
-        return json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return _PLAIN_TEXT.encode(found)
     return rfc8785.dumps(found).decode()
 
 
 def _is_simple(value: Any) -> bool:
     """Neither a floating-point number, whose text differs, nor an integer that JSON's readers would round, nor a key that
     sorts differently in UTF-16, nor a half character."""
-    if value is None or isinstance(value, bool):
-        return True
     if isinstance(value, str):
         return value.isascii() or not _HALF.search(value)
+    if value is None or isinstance(value, bool):
+        return True
     if isinstance(value, int):
         return -LARGEST_INTEGER <= value <= LARGEST_INTEGER
     if isinstance(value, dict):
-        return all(key.isascii() and _is_simple(item) for key, item in value.items())
+        return all(map(str.isascii, value)) and all(map(_is_simple, value.values()))
     return isinstance(value, list) and all(map(_is_simple, value))
 
 
