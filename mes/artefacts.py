@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,7 +58,8 @@ class ArtefactStore:
             place = self.path_of(digest.hexdigest())
             place.parent.mkdir(exist_ok=True)
             os.chmod(name, 0o440)
-            os.replace(name, place)
+            with _folder_locked(place.parent, fcntl.LOCK_SH):
+                os.replace(name, place)
             make_durable(place.parent)
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -68,12 +71,15 @@ class ArtefactStore:
         with self.path_of(sha256).open("rb") as file:
             yield file
 
-    def remove(self, sha256: str) -> bool:
-        """Take a file out of the store, for good. False where it was gone already."""
+    def remove(self, sha256: str, *, put_before: datetime | None = None) -> bool:
+        """Take a file out of the store, for good. False where it was gone already, or was not put in before a moment."""
         path = self.path_of(sha256)
         if not path.exists():
             return False
-        path.unlink()
+        with _folder_locked(path.parent, fcntl.LOCK_EX):
+            if put_before is not None and path.stat().st_mtime >= put_before.timestamp():
+                return False
+            path.unlink()
         make_durable(path.parent)
         return True
 
@@ -89,6 +95,17 @@ class ArtefactStore:
                 if progress:
                     progress(len(chunk))
         return digest.hexdigest() == sha256
+
+
+@contextmanager
+def _folder_locked(folder: Path, how: int) -> Iterator[None]:
+    """No file is removed between the look at it and its end while somebody puts it in again."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, how)
+        yield
+    finally:
+        os.close(handle)
 
 
 def make_durable(folder: Path) -> None:

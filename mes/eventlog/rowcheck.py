@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Generator, Iterator
 from itertools import groupby, islice
 from operator import itemgetter
@@ -12,10 +10,9 @@ from django.db import connection
 from django.db.models import Q
 
 from mes.artefacts import ArtefactStore
-from mes.choices import DisposalStage
 from mes.eventlog.findings import LOST, Bad, fault_of
 from mes.eventlog.unit import digests_of
-from mes.models import Artefact, Disposal, EventRecord
+from mes.models import Artefact, EventRecord
 from mes.tables import CHECKS, COVERED, ROOTS, Table
 
 BATCH = 5000
@@ -107,29 +104,6 @@ def check_declared() -> Generator[Bad]:
     for what, faults in CHECKS.items():
         for fault in faults():
             yield Bad(what, fault)
-
-
-def disposed_files() -> set[str]:
-    """Digests that certificates of destruction list, where the two signatures over the certificate stand (7.1).
-
-    Only a certificate that two people signed explains a missing file: a row without them explains nothing.
-    """
-    found: set[str] = set()
-    carried_out = Disposal.objects.filter(stage=DisposalStage.CARRIED_OUT)
-    for one in carried_out.select_related("proposal__withdrawal", "approval__withdrawal"):
-        if _is_signed_twice(one):
-            found |= {str(file["sha256"]) for file in json.loads(one.certificate)["destroyed"]}
-    return found
-
-
-def _is_signed_twice(disposal: Disposal) -> bool:
-    first, second = disposal.proposal, disposal.approval
-    if first is None or second is None or first.person_id == second.person_id:
-        return False
-    if hasattr(first, "withdrawal") or hasattr(second, "withdrawal"):
-        return False
-    digest = hashlib.sha256(disposal.certificate.encode()).hexdigest()
-    return {first.content_digest, second.content_digest} == {digest}
 
 
 def check_files(files: ArtefactStore | None, disposed: Collection[str] = ()) -> Generator[Bad]:

@@ -26,6 +26,7 @@ from django.db import connection, transaction
 
 from mes.artefacts import ArtefactStore
 from mes.eventlog.deliverycheck import check_clock, check_deliveries
+from mes.eventlog.fileowners import disposed_files
 from mes.eventlog.findings import Bad, first_bad
 from mes.eventlog.guardcheck import check_guards
 from mes.eventlog.historycheck import check_history
@@ -37,7 +38,6 @@ from mes.eventlog.rowcheck import (
     check_files,
     check_origins,
     check_rows,
-    disposed_files,
 )
 from mes.eventlog.waiting import oldest_waiting
 from mes.eventlog.witness import Witness
@@ -117,7 +117,7 @@ def verify(
 
 def _explained(disposed: set[str]) -> Generator[Bad]:
     """Adds the files that certificates explain; finds nothing itself."""
-    disposed |= disposed_files()
+    disposed |= disposed_files().keys()
     yield from ()
 
 

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from django.conf import settings
 from django.db.models import ForeignObjectRel, Model
+from django.utils import timezone
 
 from mes.artefacts import ArtefactStore
-from mes.eventlog.rowcheck import disposed_files
+from mes.eventlog.fileowners import disposed_files
+from mes.eventlog.unit import in_unit
 from mes.exceptions import Refused
+from mes.locking import nobody_else, while_unchanged
 from mes.models import Artefact
 
+PUT_LATELY = timedelta(hours=1)
+"""For as long something may compute from a file that it has put in, before a row of the record names it."""
+PUT_AND_NAMED = timedelta(seconds=60)
+"""No unit runs longer: a file that is younger than this after its row came in with the row, and not again."""
 VERDICT_S = 300
 """For how long a large file that nobody touched meanwhile is taken as intact, where it is read part by part."""
 
@@ -35,10 +43,35 @@ def store_artefact(source: BinaryIO | bytes | Path, *, media_type: str, limit: i
         with source.open("rb") as file:
             return store_artefact(file, media_type=media_type, limit=limit)
     stored = store().put(io.BytesIO(source) if isinstance(source, bytes) else source, limit=limit)
+    if in_unit():
+        while_unchanged(_file(stored.sha256))
     artefact, _ = Artefact.objects.get_or_create(
         sha256=stored.sha256, defaults={"size": stored.size, "media_type": media_type}
     )
     return artefact
+
+
+def remove_artefacts(digests: Collection[str]) -> int:
+    """Take files out of the store that no record needs any more; returns how many. Part of the unit that asked who needs them
+    under `hold_files`.
+
+    One that came in again within PUT_LATELY stays: what it came in for may be about to name it.
+    """
+    lately, known = timezone.now() - PUT_LATELY, Artefact.objects.in_bulk(list(digests))
+    return sum(
+        store().remove(name, put_before=max(lately, row.created_at + PUT_AND_NAMED))
+        for name, row in sorted(known.items())
+    )
+
+
+def hold_files(digests: Collection[str]) -> None:
+    """Wait for every unit that puts one of these files in, and keep others from it until this unit ends."""
+    for name in sorted(digests):
+        nobody_else(_file(name))
+
+
+def _file(digest: str) -> str:
+    return f"file {digest}"
 
 
 def artefact_path(artefact: Artefact | str) -> Path:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from mes.choices import DisposalStage, Meaning
 from mes.eventlog.base import Actor, canonical, digest_of, plain
+from mes.eventlog.fileowners import destroyed_by, disposals_carried_out, needed_by_records
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import DisposalApproved, DisposalCarriedOut, DisposalProposed, DisposalWithdrawn
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Reason, Refused
@@ -24,7 +25,7 @@ from mes.models import Artefact, Disposal, Patient, Signature
 from mes.permissions import require
 from mes.retention import CLASSES, tags_of
 from mes.selectors import events_of, stream_of
-from mes.services.artefacts import store
+from mes.services.artefacts import hold_files, remove_artefacts, store
 from mes.services.erasure import shred_identity
 from mes.services.holds import held_by
 from mes.services.recordfiles import files_of_record
@@ -166,20 +167,33 @@ def carry_out_disposal(*, disposal_id: int) -> int:
     """Remove the files that the certificate lists; returns how many. Safe to repeat after an interruption. The
     identities that it lists are erased with the fact.
 
-    The fact is committed before the first file goes: a file that is gone without it would be a lost file.
+    The fact is committed before the first file goes: a file that is gone without it would be a lost file. Meanwhile, and
+    before a repetition, a file may have come in again for another record: that one stays.
     """
-    names = _decided(disposal_id=disposal_id)
-    return sum(store().remove(name) for name in names)
+    _decide(disposal_id=disposal_id)
+    return _remove_files(disposal_id=disposal_id)
+
+
+def files_left(disposal: Disposal) -> int:
+    """How many files of a certificate stand in the store."""
+    return sum(store().path_of(name).exists() for name in destroyed_by(disposal))
 
 
 @unit_of_work
-def _decided(*, disposal_id: int) -> list[str]:
+def _remove_files(*, disposal_id: int) -> int:
+    names = destroyed_by(_locked(disposal_id, DisposalStage.CARRIED_OUT))
+    hold_files(names)
+    disposed = {(one.record_root, one.record_id) for one in disposals_carried_out()}
+    return remove_artefacts(names - needed_by_records(names, disposed).keys())
+
+
+@unit_of_work
+def _decide(*, disposal_id: int) -> None:
     require(REMOVER, "mes.carry_out_disposal")
     disposal = _locked(disposal_id, DisposalStage.APPROVED, DisposalStage.CARRIED_OUT)
-    content = signed_certificate(disposal)
-    names = [str(one["sha256"]) for one in content["destroyed"]]
     if disposal.stage == DisposalStage.CARRIED_OUT:
-        return names
+        return
+    content = signed_certificate(disposal)
     _refuse_withdrawn(disposal)
     row = record_of(disposal.record_root, disposal.record_id)
     list(Patient.objects.select_for_update().filter(token__in=content["patients"]).order_by("pk"))
@@ -192,14 +206,13 @@ def _decided(*, disposal_id: int) -> list[str]:
         record_root=disposal.record_root,
         record_id=disposal.record_id,
         certificate=digest_of(content),
-        files=len(names),
+        files=len(content["destroyed"]),
     )
     publish(disposal, event, actor=REMOVER)
     for patient in Patient.objects.filter(token__in=content["identities_erased"]).order_by("pk"):
         shred_identity(
             patient, disposal_id=disposal.pk, gates=[], actor=REMOVER, reason=str(content["reason"])
         )
-    return names
 
 
 def _refuse_withdrawn(disposal: Disposal) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from time import time
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
@@ -17,7 +20,8 @@ from devices.models import Device, Order
 from devices.services.closing import close_order
 from mes.choices import DisposalStage, HoldStage, Role
 from mes.eventlog.base import Actor
-from mes.eventlog.rowcheck import check_files, disposed_files
+from mes.eventlog.fileowners import disposed_files
+from mes.eventlog.rowcheck import check_files
 from mes.exceptions import Conflict, IdentityErased, InvalidInput, NotPermitted, Refused
 from mes.models import (
     Artefact,
@@ -55,9 +59,11 @@ from mes.services.retention import extend_retention, keeping_of, start_clock
 from mes.services.signatures import Credentials
 from mes.tables import ROOTS
 from printing.models import Build, MaterialLot, PrinterCommand
+from printing.services.lots import reject_lot
 from quality.choices import Source
 from quality.models import Nonconformance, Package
 from tests.mes.makers import take_back
+from tests.printing.makers import make_lot
 from tests.quality.makers import CANARY, Staff, acting, make_built_device, make_person, move_through, typed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("K-15")]
@@ -399,13 +405,58 @@ def test_two_signatures_and_the_files_go_and_their_digests_stay(
     assert carried == len(names)
     assert not any(artefact_path(name).exists() for name in names)
     assert store().verify(str(build_file))
-    assert disposed_files() == set(names)
+    assert disposed_files().keys() == set(names)
     assert list(check_files(store(), disposed_files())) == []
     assert {bad.where for bad in check_files(store())} == {f"{name}: missing" for name in names}
     with pytest.raises(Refused, match="certificate of destruction"):
         require_intact(Artefact.objects.get(pk=names[0]))
     assert carry_out_disposal(disposal_id=disposal.pk) == 0
     assert Device.objects.filter(pk=device.pk).exists()
+
+
+def test_a_file_that_came_in_again_stays_with_the_record_that_names_it_now(
+    manager: Signer, reviewer: Signer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever types the command again, and whatever an old certificate says: a live lot's file is neither removed nor
+    explained away."""
+    given = uuid4().hex.encode()
+    old = make_lot(certificate_file=given)
+    name = str(old.certificate_file_id)
+    control = make_signer(Role.QCM)
+    reject_lot(lot_id=old.pk, actor=control[0], credentials=control[1], reason="Wrong colour")
+    old.refresh_from_db()
+    with on_the_day(end_of(old) + timedelta(days=1)):
+        disposal = approved(old, manager, reviewer)
+        assert carry_out_disposal(disposal_id=disposal.pk) == 1
+        assert disposed_files().keys() == {name}
+        live = make_lot(certificate_file=given)
+    assert live.certificate_file_id == name
+    assert disposed_files() == {}
+    call_command("dispose", disposal.code)
+    assert "0 files removed" in (told := capsys.readouterr().out)
+    assert "1 files stay" in told
+    assert store().verify(name)
+    artefact_path(name).unlink()
+    assert [bad.where for bad in check_files(store(), disposed_files())] == [f"{name}: missing"]
+    with pytest.raises(Refused, match="Restore it from a backup"):
+        require_intact(name)
+
+
+def test_a_file_that_is_just_put_in_again_stays_until_something_names_it(
+    manager: Signer, reviewer: Signer
+) -> None:
+    lot = make_lot(certificate_file=uuid4().hex.encode())
+    control = make_signer(Role.QCM)
+    reject_lot(lot_id=lot.pk, actor=control[0], credentials=control[1], reason="Wrong colour")
+    lot.refresh_from_db()
+    path = artefact_path(str(lot.certificate_file_id))
+    os.utime(path, times=(time() + 90, time() + 90))
+    with on_the_day(end_of(lot) + timedelta(days=1)):
+        disposal = approved(lot, manager, reviewer)
+        assert carry_out_disposal(disposal_id=disposal.pk) == 0
+    os.utime(path, times=(0, 0))
+    assert carry_out_disposal(disposal_id=disposal.pk) == 1
+    assert not path.exists()
 
 
 @pytest.mark.requirement("ES-18")
@@ -438,9 +489,9 @@ def test_a_certificate_without_two_people_explains_no_missing_file(
         carry_out_disposal(disposal_id=disposal.pk)
     names = disposed_files()
     Disposal.objects.update(approval=disposal.proposal)
-    assert disposed_files() == set()
+    assert disposed_files() == {}
     Disposal.objects.update(approval=disposal.approval, certificate=disposal.certificate + " ")
-    assert disposed_files() == set()
+    assert disposed_files() == {}
     assert len(list(check_files(store(), disposed_files()))) == len(names)
 
 

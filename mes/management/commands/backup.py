@@ -17,7 +17,7 @@ from mes.backup.tools import BackupFailed
 from mes.embedded import roles
 from mes.embedded.layout import Layout
 from mes.embedded.roles import VARIABLES, Role
-from mes.eventlog.rowcheck import disposed_files
+from mes.eventlog.fileowners import disposed_files
 from mes.services.safekeeping import record_backup
 
 VARIABLE = "DATABASE_BACKUP_URL"
@@ -50,7 +50,7 @@ class Command(BaseCommand):
                 out=out.resolve(),
                 keys=keys.resolve() if keys else None,
                 where=replicating(layout),
-                disposed=disposed_files(),
+                disposed=set(disposed_files()),
             )
             self._record(taken)
             gone = forget_older(out.resolve(), keep, keys.resolve() if keys else None) if keep else []

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from mes.exceptions import Refused
 from mes.models import Disposal
-from mes.services.disposals import carry_out_disposal, signed_certificate
+from mes.services.disposals import carry_out_disposal, files_left, signed_certificate
 
 CODE = re.compile(r"[Zz]0*([0-9]{1,12})")
 
@@ -32,6 +32,11 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{disposal.upper()}: {removed} files removed; their digests stay in its certificate."
         )
-        certificate = signed_certificate(Disposal.objects.get(pk=int(found[1])))
+        row = Disposal.objects.get(pk=int(found[1]))
+        if left := files_left(row):
+            self.stdout.write(
+                f"{left} files stay: they came in again, and a record that is kept names them, or will within the hour."
+            )
+        certificate = signed_certificate(row)
         for token in certificate["identities_erased"]:
             self.stdout.write(f"Patient {token}: the identity is erased; its keys are destroyed next.")
