@@ -7,7 +7,7 @@ and segregation of duties. Services ask `require` inside their transaction, afte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from mes.choices import Role
 from mes.eventlog.base import Actor
-from mes.eventlog.unit import in_unit, publish
+from mes.eventlog.unit import in_unit, publish, running_unit
 from mes.exceptions import NotKnown, NotPermitted, Reason
 from mes.models import (
     Account,
@@ -54,7 +54,7 @@ NAMES_SHOWN = 2
 
 @dataclass(frozen=True)
 class Permission:
-    """An action and the roles that carry it. `system`: a rule may do it by itself. `signed`: it asks for a signature.
+    """An action and the roles that carry it. `system`: a rule may do it by itself. `signed`: it asks for a signature, always.
 
     `at_station`: it is done on the shop floor, and its record names the station it was done at (11.10(h)).
     `every_order`: its doors name orders whoever they belong to, so it is not for people of other companies (11.10(d)).
@@ -115,8 +115,18 @@ UNKNOWN = Reason(
 )
 
 
-def can(actor: Actor, action: str, subject: Model | None = None, now: datetime | None = None) -> Decision:
-    """Whether somebody may do something to a thing at a moment, by default now, with every reason why not."""
+def can(
+    actor: Actor,
+    action: str,
+    subject: Model | None = None,
+    now: datetime | None = None,
+    *,
+    signing: bool = False,
+) -> Decision:
+    """Whether somebody may do something to a thing at a moment, by default now, with every reason why not.
+
+    signing: it is done by a signature this time, whatever else the same action is asked for.
+    """
     permission = PERMISSIONS[action]
     moment = now or timezone.now()
     if actor.person_id is None:
@@ -130,7 +140,8 @@ def can(actor: Actor, action: str, subject: Model | None = None, now: datetime |
     apart = segregation_reasons(actor, action, subject) if subject is not None else ()
     station = station_here() if permission.at_station else None
     place = place_reasons(action, permission.title, station) if permission.at_station else ()
-    reasons = (*_role_reasons(permission, person, moment), *known.reasons, *apart, *place)
+    roles = _role_reasons(permission, person, moment, signing=signing or permission.signed)
+    reasons = (*roles, *known.reasons, *apart, *place)
     return Decision(action, reasons, competence=known, station=station)
 
 
@@ -150,6 +161,8 @@ def require(actor: Actor, action: str, subject: Model | None = None) -> Decision
         raise NotKnown(decision.reasons)
     if not decision.allowed:
         raise NotPermitted(decision.reasons)
+    if in_unit() and actor.person_id is not None:
+        running_unit(action).asked.add((actor.person_id, action))
     if subject is not None and in_unit() and _is_root(subject):
         if decision.competence.records:
             publish(subject, followed(action, decision.competence), actor=actor)
@@ -183,7 +196,35 @@ def _state(person: Person | None) -> tuple[Reason, ...]:
     return ()
 
 
-def _role_reasons(permission: Permission, person: Person, moment: datetime) -> Iterator[Reason]:
+def require_confirmed(person: Person, moment: datetime) -> None:
+    """Refuse a signature for which only roles speak that nobody confirmed in time (11.10(d), G-OPR-02).
+
+    Asked by `sign` itself: of everything that the person was permitted in the running unit, and where nothing was asked, as
+    for taking back one's own signature, of all the person's roles. Raises NotPermitted.
+    """
+    asked = sorted(action for key, action in running_unit("A signature was made").asked if key == person.pk)
+    held = list(grants_of(person, moment))
+    wanted = [PERMISSIONS[action].roles for action in asked] or [frozenset(Role)]
+    carrying = [[grant for grant in held if grant.role in roles] for roles in wanted]
+    if reasons := [_unconfirmed(grants, person) for grants in carrying if _all_overdue(grants, moment)]:
+        raise NotPermitted(list(dict.fromkeys(reasons)))
+
+
+def _all_overdue(grants: Collection[RoleGrant], moment: datetime) -> bool:
+    return bool(grants) and all(is_overdue(grant, moment) for grant in grants)
+
+
+def _unconfirmed(grants: Sequence[RoleGrant], person: Person) -> Reason:
+    return Reason(
+        f"Your role {Role(grants[0].role).label} was not confirmed in time: nothing can be signed with it.",
+        f"Ask {whom(Role.SEC, asking=person)} to review it.",
+        "G-OPR-02",
+    )
+
+
+def _role_reasons(
+    permission: Permission, person: Person, moment: datetime, *, signing: bool
+) -> Iterator[Reason]:
     if not permission.roles:
         yield Reason(f"Only Lamina itself may {permission.title}.", "Nobody has to do it.", "P11-10g")
         return
@@ -192,12 +233,8 @@ def _role_reasons(permission: Permission, person: Person, moment: datetime) -> I
         yield _role_missing(permission, person, moment)
     elif (permission.every_order or permission.own_company) and person.external:
         yield _of_another_company(permission)
-    elif permission.signed and all(is_overdue(grant, moment) for grant in carrying):
-        yield Reason(
-            f"Your role {Role(carrying[0].role).label} was not confirmed in time: nothing can be signed with it.",
-            f"Ask {whom(Role.SEC, asking=person)} to review it.",
-            "G-OPR-02",
-        )
+    elif signing and _all_overdue(carrying, moment):
+        yield _unconfirmed(carrying, person)
 
 
 def _of_another_company(permission: Permission) -> Reason:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 
 from mes.api.actors import actor_of, viewer_behind
 from mes.choices import Role
-from mes.dashboard.actions import ACTIONS, about, permitted
+from mes.dashboard.actions import ACTIONS, decision_on, permitted
 from mes.dashboard.actions.base import Action, Doing, Done, Field, Next, read_values
 from mes.dashboard.find import number_of
 from mes.dashboard.navigation import roles_behind
@@ -27,7 +27,7 @@ from mes.dashboard.subjects import LISTS, found, page_is_named, page_of
 from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, NotKnown, NotPermitted, Reason
 from mes.models import Account, EmergencyAccess
-from mes.permissions import can, require, whom
+from mes.permissions import require, whom
 
 
 def _subject(request: HttpRequest, page: str, code: str) -> Model | None:
@@ -71,8 +71,8 @@ def _asked(request: HttpRequest, page: str, code: str, name: str) -> tuple[Actio
 
 def refuse_unpermitted(request: HttpRequest, action: Action, subject: Model | None) -> None:
     """Every reason why this person may not do this to this thing now. The service asks again, inside its transaction."""
-    name, _, only = action.permission.partition(":")
-    decision = can(actor_of(request), name, about(action, subject))
+    only = action.permission.partition(":")[2]
+    decision = decision_on(action, actor_of(request), subject)
     reasons = list(decision.reasons)
     if not reasons and not permitted(action, roles_behind(request)):
         needed = Role(only)

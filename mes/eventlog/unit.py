@@ -66,11 +66,12 @@ class Pending:
 
 @dataclass
 class Unit:
-    """What was published so far, and the cause of whatever nothing else caused."""
+    """What was published so far, the cause of whatever nothing else caused, and what people were permitted: (person, action)."""
 
     pending: list[Pending] = field(default_factory=list)
     afterwards: list[Callable[[], object]] = field(default_factory=list)
     cause: Cause = field(default_factory=lambda: Cause(uuid4()))
+    asked: set[tuple[int, str]] = field(default_factory=set)
 
 
 _unit: ContextVar[Unit | None] = ContextVar("lamina_unit", default=None)

@@ -23,6 +23,7 @@ from mes.eventlog.unit import afterwards, publish, running_unit
 from mes.events import SignatureGiven
 from mes.exceptions import ContentChanged, ContentUnseen, Reason, SignatureRefused, SigningStopped
 from mes.models import Account, Person, Signature, SigningSeries, Stream
+from mes.permissions import require_confirmed
 from mes.selectors import roles_of, stream_of
 from mes.services.signing_policy import (
     COMMENTED,
@@ -105,7 +106,7 @@ def sign(
 ) -> Signature:
     """Sign `content` about a root. Part of the calling service's unit: the signature stands with its change, or not at all.
 
-    Raises SignatureRefused where the components are wrong or belong to somebody else (ES-01 to ES-03, ES-12), the
+    Raises NotPermitted where nobody confirmed in time the role that is signed with (G-OPR-02), SignatureRefused where the components are wrong or belong to somebody else (ES-01 to ES-03, ES-12), the
     account has no right to sign (ES-13), the clock is wrong (G-CLK-01) or the meaning is another one (ES-06),
     ContentUnseen, before any secret is looked at, where no digest says what was shown, and ContentChanged where the
     content is no longer that one (ES-19).
@@ -117,6 +118,7 @@ def sign(
     _refuse_alone(subject, meaning, credentials.together)
     signer = _signer(actor, credentials, meaning, now)
     require_right(signer.account, meaning, now)
+    require_confirmed(signer.person, now)
     _refuse_other_meaning(meaning, content, credentials)
     if credentials.digest is not None and credentials.digest != content_digest(content):
         raise ContentChanged(

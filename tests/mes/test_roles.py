@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from mes.choices import Role
+from mes.choices import Meaning, Role
+from mes.dashboard.actions import ACTIONS, decision_on
 from mes.eventlog.base import Actor
+from mes.eventlog.unit import unit_of_work
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Refused
-from mes.models import Account, EventRecord, RoleGrant
-from mes.permissions import ADMINISTRATION, PRODUCTION, can, require
+from mes.models import Account, EventRecord, RoleGrant, Signature
+from mes.permissions import ADMINISTRATION, PERMISSIONS, PRODUCTION, can, require
 from mes.selectors import people_with, roles_of
 from mes.services.people import deactivate_person
 from mes.services.roles import approve_role, grant_role, propose_role, review_role, revoke_role
-from mes.services.signatures import Credentials
+from mes.services.signatures import Credentials, sign
 from tests.mes.makers import SYSTEM, make_account, make_person, make_signer, person_of, take_back
 
 pytestmark = pytest.mark.django_db
@@ -152,6 +155,38 @@ def test_nothing_is_signed_with_a_role_that_nobody_confirmed() -> None:
     own = RoleGrant.objects.get(person=person_of(quality[0]))
     with pytest.raises(NotPermitted, match="hold this role yourself"):
         review_role(grant_id=own.pk, actor=quality[0], credentials=quality[1])
+
+
+@pytest.mark.requirement("G-OPR-02")
+def test_nothing_that_has_a_meaning_is_signed_with_a_role_that_nobody_confirmed(settings: Any) -> None:
+    """Whatever the permission is declared as: the dialog says it, and the signature itself refuses."""
+    actor, typed = make_signer()
+    person = person_of(actor)
+    RoleGrant.objects.bulk_create(RoleGrant(person=person, role=role, approved=True) for role in PRODUCTION)
+    signed = [action for action in ACTIONS.values() if action.meaning]
+    asked = {action.permission.partition(":")[0] for action in signed}
+    by_sign = {
+        name for name in asked if PERMISSIONS[name].roles & PRODUCTION and not PERMISSIONS[name].signed
+    }
+    settings.ROLE_REVIEW_DAYS = settings.ROLE_REVIEW_GRACE = 0
+    assert [a.id for a in signed if decision_on(a, actor, None).allowed] == []
+    assert {"mes.release_hold", "mes.approve_disposal", "devices.ship"} <= by_sign
+    for name in ("mes.release_hold", "mes.withdraw_signature", ""):
+        with pytest.raises(NotPermitted, match="was not confirmed in time"):
+            ask_and_sign(name, actor, typed)
+    settings.ROLE_REVIEW_GRACE = 1
+    assert ask_and_sign("mes.release_hold", actor, typed).person == person
+
+
+@unit_of_work
+def ask_and_sign(name: str, actor: Actor, typed: Credentials) -> Signature:
+    """As every service does; one that asks for no permission takes back the person's own."""
+    if name:
+        require(actor, name)
+    content = {"record": "something"}
+    return sign(
+        subject=person_of(actor), content=content, meaning=Meaning.APPROVED, actor=actor, credentials=typed
+    )
 
 
 @pytest.mark.requirement("P11-10d")

@@ -25,6 +25,7 @@ from mes.dashboard.actions.quality import QUALITY_ACTIONS
 from mes.dashboard.actions.training import TRAINING_ACTIONS
 from mes.dashboard.actions.units import UNIT_ACTIONS
 from mes.dashboard.navigation import roles_behind
+from mes.eventlog.base import Actor
 from mes.permissions import PERMISSIONS, Decision, can
 
 ACTIONS: dict[str, Action] = {
@@ -65,7 +66,13 @@ def decided(request: HttpRequest, page: str, subject: Any) -> list[tuple[Action,
     """Every action that the state of a thing allows, with whether this person may do it and why not."""
     actor = actor_of(request)
     possible = [a for a in ACTIONS.values() if a.page == page and a.applies(subject)]
-    return [(a, can(actor, a.permission.partition(":")[0], about(a, subject))) for a in possible]
+    return [(a, decision_on(a, actor, subject)) for a in possible]
+
+
+def decision_on(action: Action, actor: Actor, subject: Any) -> Decision:
+    """Whether somebody may do this to a thing, by signature where the action is signed."""
+    name = action.permission.partition(":")[0]
+    return can(actor, name, about(action, subject), signing=action.meaning is not None)
 
 
 def offered(request: HttpRequest, page: str, subject: Any) -> list[Action]:
