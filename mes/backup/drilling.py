@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from psycopg import Connection
+
 from mes.backup.contents import newest_backup
+from mes.backup.keycopies import lost_keys
 from mes.backup.restoring import restore
 from mes.backup.tools import BackupFailed
 from mes.embedded import roles
@@ -43,17 +46,17 @@ class Outcome:
     problem: str
 
 
-def drill(*, backups: Path, witness: Path, place: Path | None = None) -> Outcome:
+def drill(*, backups: Path, witness: Path, place: Path | None = None, keys: Path | None = None) -> Outcome:
     """Restore, verify, compare, and remove the place again. A bad backup is an outcome, not an error.
 
-    `witness`: the living one. Raises BackupFailed where there is no backup at all.
+    `witness`: the living one. `keys`: where `backup --keys` copied to; the vault's must open the restored rows. Raises BackupFailed where there is no backup at all.
     """
     started = time.monotonic()
     folder = newest_backup(backups)
     spot = Path(tempfile.mkdtemp(prefix="lamina-drill-", dir=place))
     events, last, problem = 0, None, ""
     try:
-        events, last, problem = _tried(folder, spot / "var", witness)
+        events, last, problem = _tried(folder, spot / "var", witness, keys)
     except BackupFailed as failure:
         problem = str(failure)
     finally:
@@ -69,12 +72,12 @@ def drill(*, backups: Path, witness: Path, place: Path | None = None) -> Outcome
     )
 
 
-def _tried(folder: Path, var: Path, witness: Path) -> tuple[int, Told | None, str]:
+def _tried(folder: Path, var: Path, witness: Path, keys: Path | None) -> tuple[int, Told | None, str]:
     var.parent.chmod(0o711)
     restore(source=folder, into=var)
     with serving(Layout(var)):
         events, last = _state(Layout(var))
-        problem = _verified(var) or unknown_to(witness, last)
+        problem = _verified(var) or unknown_to(witness, last) or _unopened(Layout(var), keys, folder.name)
     return events, last, problem
 
 
@@ -104,9 +107,21 @@ def _await(server: Postgres, process: subprocess.Popen[bytes], layout: Layout) -
         time.sleep(0.05)
 
 
+def _record(layout: Layout) -> Connection:
+    return roles.connect(roles.embedded_address(SUPERUSER, layout, roles.password_file(SUPERUSER, layout)))
+
+
+def _unopened(layout: Layout, keys: Path | None, name: str) -> str:
+    """Whether the keys that were copied with a backup open its identities; empty where they do, or were not asked for."""
+    if keys is None:
+        return ""
+    with _record(layout) as record:
+        lost = lost_keys(record, keys / name)
+    return f"the keys in {keys / name} do not open its identities: {lost}" if lost else ""
+
+
 def _state(layout: Layout) -> tuple[int, Told | None]:
-    where = roles.embedded_address(SUPERUSER, layout, roles.password_file(SUPERUSER, layout))
-    with roles.connect(where) as record:
+    with _record(layout) as record:
         events: Any = record.execute("SELECT count(*) FROM mes_event").fetchone()
         last = record.execute(
             "SELECT tree_size, root, signature FROM mes_seal ORDER BY tree_size DESC LIMIT 1"

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from psycopg.errors import InsufficientPrivilege
 from mes import VERSION
 from mes.artefacts import ArtefactStore, make_durable
 from mes.backup.contents import FILE, FORMAT, POOL, Contents, finished_backups, read_contents, sha256_of
+from mes.backup.keycopies import copy_keys, destroy_copies, hold_rotations
 from mes.backup.tools import BackupFailed, base_backup, disk_may_fill, refuse_without_room, size_of
 from mes.embedded import roles
 from mes.embedded.layout import Layout
 from mes.eventlog.base import plain
-from mes.vault import destroy_file
 
 SPARE = 64 * 1024 * 1024
 """Bytes for the WAL that is written meanwhile."""
@@ -54,16 +54,17 @@ def take_backup(
         # Never the place of another one: what a killed backup started may go on writing there for seconds.
         partial = out / f".partial-{name}-{uuid4().hex[:8]}"
         partial.mkdir(mode=0o700)
+        copies = _free_copies(keys, name)
         try:
-            contents, copied = _filled(partial, name, layout, where, disposed, plain(began))
-            if keys is not None:
-                _copy_keys(layout, keys / name)
+            contents, copied = _filled(partial, name, layout, where, disposed, plain(began), copies)
             contents.write(partial)
             _write_out(partial)
             partial.rename(out / name)
             make_durable(out)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
+            if copies is not None:
+                destroy_copies(copies)
             raise
     return Taken(out / name, contents, copied, round(time.monotonic() - started, 3))
 
@@ -99,6 +100,15 @@ def _free_name(out: Path, name: str) -> str:
     return next(one for one in (name, *(f"{name}-{n}" for n in range(2, 100))) if one not in taken)
 
 
+def _free_copies(keys: Path | None, name: str) -> Path | None:
+    """Where this backup's keys go: never over those of another one."""
+    if keys is None:
+        return None
+    if (keys / name).exists():
+        raise BackupFailed(f"{keys / name} holds the keys of another backup. Name another folder for keys.")
+    return keys / name
+
+
 def _filled(
     partial: Path,
     name: str,
@@ -106,16 +116,22 @@ def _filled(
     where: Mapping[str, str],
     disposed: set[str],
     began: str,
+    copies: Path | None,
 ) -> tuple[Contents, int]:
-    """Seals wait while the database is copied, so that the copy of the witness says exactly what the copy's seals say."""
+    """Seals wait while the database is copied, so that the copy of the witness says exactly what the copy's seals say; and
+    so does the vault, so that the copied keys (into `copies`) open the copied rows."""
     refuse_without_room(partial, size_of(layout.postgres) + SPARE)
     with roles.connect(where) as record, record.transaction():
+        if copies is not None:
+            hold_rotations(record)
         _hold_seals(record)
         events, tree_size, version, migrations = _state(record)
         _copy_witness(layout, partial)
         base_backup(where, partial / "base")
         # After the base: whatever file it names was stored before.
         names = record.execute("SELECT sha256, size FROM mes_artefact ORDER BY created_at, sha256").fetchall()
+        if copies is not None:
+            copy_keys(record, layout, copies)
     wanted = {str(sha): int(size) for sha, size in names if sha not in disposed}
     copied, faults = _copy_files(
         ArtefactStore(layout.artefacts), ArtefactStore(partial.parent / POOL), wanted
@@ -205,16 +221,6 @@ def _write_out(partial: Path) -> None:
     make_durable(partial)
 
 
-def _copy_keys(layout: Layout, target: Path) -> None:
-    target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for file in sorted(one for one in layout.keys.glob("[!.]*") if one.is_file()):
-        copy = target / file.name
-        with suppress(FileNotFoundError):
-            copy.unlink()
-        copy.touch(mode=0o600)
-        shutil.copyfile(file, copy)
-
-
 def forget_older(out: Path, keep: int, keys: Path | None = None) -> list[str]:
     """Remove all but the newest `keep` backups, and files that none of those needs. Returns the names of what went.
 
@@ -227,17 +233,10 @@ def forget_older(out: Path, keep: int, keys: Path | None = None) -> list[str]:
         needed = {sha for one in finished_backups(out)[-keep:] for sha in read_contents(one).artefacts}
         for folder in gone:
             if keys is not None:
-                _destroy_keys(keys / folder.name)
+                destroy_copies(keys / folder.name)
             # Renamed first: half a backup must not look like a whole one.
             shutil.rmtree(folder.rename(out / f".partial-{folder.name}"))
         for file in (out / POOL).glob("??/*"):
             if file.name not in needed:
                 file.unlink()
     return [folder.name for folder in gone]
-
-
-def _destroy_keys(copies: Path) -> None:
-    if copies.is_dir():
-        for file in copies.iterdir():
-            destroy_file(file)
-        copies.rmdir()

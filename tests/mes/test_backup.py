@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,9 +27,10 @@ from mes.artefacts import ArtefactStore
 from mes.backup import taking
 from mes.backup.contents import FILE, check_backup, finished_backups, newest_backup, read_contents
 from mes.backup.drilling import drill, serving, unknown_to
+from mes.backup.keycopies import lost_keys
 from mes.backup.restoring import NEEDED, missing_keys, restore
 from mes.backup.taking import Taken, forget_older, take_backup
-from mes.backup.tools import BackupAltered, BackupFailed
+from mes.backup.tools import BackupAltered, BackupFailed, base_backup
 from mes.choices import Role as Duty
 from mes.embedded import roles
 from mes.embedded.layout import Layout
@@ -39,8 +40,10 @@ from mes.eventlog.sealing import Sealer, load_key, public_keys
 from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import verify
 from mes.eventlog.witness import Told, Witness
+from mes.exceptions import Conflict
 from mes.models import Backup, EventRecord, RestoreDrill
 from mes.services.artefacts import store_artefact
+from mes.services.vaultkeys import rotate
 from tests import servers
 from tests.mes.events import Happened
 from tests.mes.logins import acting_as
@@ -333,14 +336,36 @@ def test_another_version_is_said(copy: Path, tmp_path: Path, change: dict[str, A
     assert not (tmp_path / "var").exists()
 
 
-def test_keys_come_back_from_their_own_folder(site: Site, tmp_path: Path) -> None:
+@pytest.mark.requirement("K-13")
+def test_keys_come_back_from_their_own_folder(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And open the rows that were copied with them: the vault's key changes before a backup or after it."""
+    asked = []
+
+    def copied(where: dict[str, str], target: Path) -> None:
+        base_backup(where, target)
+        with pytest.raises(Conflict, match="Another process rotates"):
+            rotate(purpose="wrap", batch=10)
+        asked.append(target)
+
+    monkeypatch.setattr(taking, "base_backup", copied)
     found = site.back_up(tmp_path / "out", keys=tmp_path / "keys")
+    assert asked
     restore(source=tmp_path / "out", into=tmp_path / "with", keys=tmp_path / "keys")
     assert missing_keys(tmp_path / "with") == []
     for name in NEEDED:
         restored = Layout(tmp_path / "with").keys / name
         assert restored.read_bytes() == (site.layout.keys / name).read_bytes()
         assert restored.stat().st_mode & 0o777 == 0o600
+    ring = site.layout.keys / "vault.key"
+    own = ring.read_text()
+    ring.write_text("ab" * 32)
+    with pytest.raises(BackupFailed, match=r"does not hold the keys .*vault\.key: "):
+        site.back_up(tmp_path / "strange", keys=tmp_path / "keys")
+    ring.write_text(own)
+    assert [one.name for one in (tmp_path / "keys").iterdir()] == [found.folder.name]
+    assert finished_backups(tmp_path / "strange") == []
     with pytest.raises(BackupFailed, match="no keys"):
         restore(source=found.folder, into=tmp_path / "other", keys=tmp_path / "out")
     assert not (tmp_path / "other").exists()
@@ -399,7 +424,11 @@ def test_a_drill_of_a_backup_taken_during_work_is_written_down(
         stop.set()
         worker.join()
     site.seal()
-    call_command("drill", backups=tmp_path / "out", place=tmp_path)
+    call_command("drill", backups=tmp_path / "out", place=tmp_path, keys=tmp_path / "keys")
+    (ring,) = (tmp_path / "keys").glob("*/vault.key")
+    ring.write_text("ab" * 32)
+    with closing(roles.connect(site.cluster.address(roles.SUPERUSER))) as record:
+        assert "vault.key: " in lost_keys(record, ring.parent)
     done, backup = RestoreDrill.objects.latest("pk"), Backup.objects.latest("pk")
     assert (done.digest_match, done.problem, done.backup) == (True, "", backup.name)
     assert backup.events <= done.events <= EventRecord.objects.count()

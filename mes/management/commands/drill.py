@@ -26,11 +26,19 @@ class Command(BaseCommand):
         parser.add_argument(
             "--in", dest="place", type=Path, help="where to restore for a while; the temporary folder"
         )
+        parser.add_argument(
+            "--keys",
+            type=Path,
+            help="the folder that `backup --keys` wrote: do those keys open the restored rows?",
+        )
 
-    def handle(self, *, backups: Path, place: Path | None, **_: Any) -> None:
+    def handle(self, *, backups: Path, place: Path | None, keys: Path | None = None, **_: Any) -> None:
         try:
             outcome = drill(
-                backups=backups.resolve(), witness=settings.WITNESS_DIR / "seals.jsonl", place=place
+                backups=backups.resolve(),
+                witness=settings.WITNESS_DIR / "seals.jsonl",
+                place=place,
+                keys=keys.resolve() if keys else None,
             )
         except BackupFailed as failure:
             raise CommandError(str(failure)) from None
