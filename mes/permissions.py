@@ -7,15 +7,15 @@ and segregation of duties. Services ask `require` inside their transaction, afte
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Model
+from django.db.models import Max, Model
 from django.utils import timezone
 
-from mes.choices import Role
+from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import in_unit, publish, running_unit
 from mes.exceptions import NotKnown, NotPermitted, Reason
@@ -33,6 +33,7 @@ from mes.models import (
     ReportingLine,
     RestoreDrill,
     RoleGrant,
+    Signature,
     Station,
     StationRule,
     TrainingRecord,
@@ -211,7 +212,7 @@ def require_confirmed(person: Person, moment: datetime) -> None:
 
 
 def _all_overdue(grants: Collection[RoleGrant], moment: datetime) -> bool:
-    return bool(grants) and all(is_overdue(grant, moment) for grant in grants)
+    return bool(grants) and all(is_overdue(at, moment) for at in confirmations(grants).values())
 
 
 def _unconfirmed(grants: Sequence[RoleGrant], person: Person) -> Reason:
@@ -273,9 +274,30 @@ def _lapsed(permission: Permission, person: Person, moment: datetime) -> str:
     return ""
 
 
-def is_overdue(grant: RoleGrant, moment: datetime) -> bool:
+def confirmations(grants: Iterable[RoleGrant]) -> dict[int, datetime]:
+    """By key: when somebody last confirmed each role. A review that was withdrawn is none: then the one before it counts, or
+    the approval (ES-18). One query more for each role that has lost all its reviews."""
+    held = list(grants)
+    reviewed = {str(grant.pk): grant for grant in held if grant.reviewed_by_id is not None}
+    found = {grant.pk: grant.reviewed_at for grant in held}
+    if not reviewed:
+        return found
+    reviews = Signature.objects.filter(
+        subject_type="mes.role_grant", meaning=Meaning.REVIEWED, withdrawal=None, subject_id__in=reviewed
+    )
+    newest = dict(reviews.values_list("subject_id").annotate(at=Max("signed_at")))
+    for key, grant in reviewed.items():
+        found[grant.pk] = min(grant.reviewed_at, newest.get(key) or _approved_at(grant))
+    return found
+
+
+def _approved_at(grant: RoleGrant) -> datetime:
+    return grant.second_approval.signed_at if grant.second_approval else grant.granted_at
+
+
+def is_overdue(confirmed: datetime, moment: datetime) -> bool:
     """Whether nobody confirmed a role within the quarter and its grace (11.10(d), G-OPR-02)."""
-    return grant.reviewed_at + timedelta(days=settings.ROLE_REVIEW_DAYS + settings.ROLE_REVIEW_GRACE) < moment
+    return confirmed + timedelta(days=settings.ROLE_REVIEW_DAYS + settings.ROLE_REVIEW_GRACE) < moment
 
 
 def whom(

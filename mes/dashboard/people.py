@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
@@ -27,6 +29,7 @@ from mes.permissions import (
     Decision,
     Permission,
     can,
+    confirmations,
     is_overdue,
     may,
     require,
@@ -58,14 +61,18 @@ def with_grants(people: QuerySet[Person]) -> QuerySet[Person]:
     return people.prefetch_related(Prefetch("role_grants", queryset=grants))
 
 
-def held_by(person: Person, now: datetime) -> list[Held]:
-    """The roles of somebody of `with_grants`."""
-    return [_held(grant, now) for grant in person.role_grants.all()]
+def held_by(people: Iterable[Person], now: datetime) -> dict[Person, list[Held]]:
+    """The roles of people of `with_grants`."""
+    grants = {person: list(person.role_grants.all()) for person in people}
+    confirmed = confirmations(chain.from_iterable(grants.values()))
+    return {
+        person: [_held(grant, confirmed[grant.pk], now) for grant in held] for person, held in grants.items()
+    }
 
 
-def _held(grant: RoleGrant, now: datetime) -> Held:
-    due = grant.reviewed_at + timedelta(days=settings.ROLE_REVIEW_DAYS)
-    return Held(grant, _state(grant, now), due, is_overdue(grant, now))
+def _held(grant: RoleGrant, confirmed: datetime, now: datetime) -> Held:
+    due = confirmed + timedelta(days=settings.ROLE_REVIEW_DAYS)
+    return Held(grant, _state(grant, now), due, is_overdue(confirmed, now))
 
 
 def _state(grant: RoleGrant, now: datetime) -> str:
@@ -87,7 +94,7 @@ def people(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     search = request.GET.get("q", "").strip()[:60]
     found = Person.objects.filter(full_name__icontains=search).order_by("-active", "full_name")
-    rows = [(person, held_by(person, now)) for person in with_grants(found)]
+    rows = list(held_by(with_grants(found), now).items())
     every = [held for _, several in rows for held in several]
     context = {
         "rows": rows,
@@ -109,7 +116,7 @@ def person_page(request: HttpRequest, number: int) -> HttpResponse:
     roles = roles_of(person, now)
     context = {
         "person": person,
-        "held": [(held, offered(request, "grant", held.grant)) for held in held_by(person, now)],
+        "held": [(held, offered(request, "grant", held.grant)) for held in held_by([person], now)[person]],
         "allowed": [one for one in PERMISSIONS.values() if roles & one.roles],
         "trainings": person.trainings.select_related(
             "revision__document", "trainer", "signature__withdrawal"

@@ -152,6 +152,11 @@ def test_nothing_is_signed_with_a_role_that_nobody_confirmed() -> None:
     assert not can(inspector, "quality.sign_inspection").allowed
     review_role(grant_id=grant.pk, actor=quality[0], credentials=quality[1])
     assert can(inspector, "quality.sign_inspection").allowed
+    take_back(Signature.objects.filter(meaning=Meaning.REVIEWED).latest("pk"), quality)
+    RoleGrant.objects.filter(pk=grant.pk).update(granted_at=timezone.now() - timedelta(days=107))
+    assert not can(inspector, "quality.sign_inspection").allowed
+    review_role(grant_id=grant.pk, actor=quality[0], credentials=quality[1])
+    assert can(inspector, "quality.sign_inspection").allowed
     own = RoleGrant.objects.get(person=person_of(quality[0]))
     with pytest.raises(NotPermitted, match="hold this role yourself"):
         review_role(grant_id=own.pk, actor=quality[0], credentials=quality[1])
