@@ -103,12 +103,28 @@ class Kept:
     files: tuple[str, ...] = ()
 
 
+Rows = Callable[[], QuerySet[Any]]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Files that are copies of a record: they belong to it, wherever the rows that name them are kept. `rows`: those that
+    name a record of this root, whose key `by` leads to; `column`: their key of the file."""
+
+    table: str
+    column: str
+    root: str
+    by: str
+    rows: Rows
+
+
 Tag = tuple[str, str]
 """(scope, value) of a legal hold that reaches a record: ("order", "12"), ("lot", "3"), ("patient", "PXK…")."""
 Reach = Callable[[Any], Iterable[Tag]]
 
 CLASSES: Registry[RecordClass] = Registry("record class")
 KEPT: Registry[Kept] = Registry("table kept with a record")
+COPIES: Registry[Copies] = Registry("copies of a record")
 REACHES: Registry[tuple[str, Reach]] = Registry("reach of legal holds")
 
 
@@ -131,6 +147,16 @@ def retained_for_good(root: str, *rules: str, because: str) -> None:
 def kept_with(root: str, table: str, *, by: str = "", files: tuple[str, ...] = ()) -> None:
     """Declare that the rows of a table are kept as long as the root's row that `by` leads to."""
     KEPT.add(table, Kept(table, root, by, files))
+
+
+def copied_in(root: str, table: str, *, column: str, by: str) -> Callable[[Rows], Rows]:
+    """Declare which rows of a table name copies of a root's records: they are destroyed with what they are copies of."""
+
+    def declare(rows: Rows) -> Rows:
+        COPIES.add(f"{table}.{column}: {root}", Copies(table, column, root, by, rows))
+        return rows
+
+    return declare
 
 
 def reached_by(name: str, root: str) -> Callable[[Reach], Reach]:

@@ -12,12 +12,12 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from django.db.models import ForeignKey, Model, Q, TextField
+from django.db.models import ForeignKey, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from mes.choices import DisposalStage
 from mes.models import Artefact, Disposal
-from mes.retention import EVERY_RECORD, KEPT
+from mes.retention import COPIES, EVERY_RECORD, KEPT
 from mes.tables import TABLES
 
 DIGESTS = re.compile(r"\b[0-9a-f]{64}\b")
@@ -30,9 +30,9 @@ RecordKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class Holder:
-    """A column that names files. `owner`: the way to the key of the root that its row is kept with."""
+    """A column that names files. `owner`: the way to the key of the root that the files belong to."""
 
-    model: type[Model]
+    rows: QuerySet[Any]
     column: str
     is_key: bool
     root: str
@@ -92,13 +92,14 @@ def named_by(kind: str, key: str) -> set[str]:
     own: set[str] = set()
     for holder in holders():
         if holder.root == kind:
-            rows = holder.model._default_manager.filter(**{holder.owner: key})
+            rows = holder.rows.filter(**{holder.owner: key})
             own |= {name for value in rows.values_list(holder.column, flat=True) for name in _digests(value)}
     return set(Artefact.objects.filter(pk__in=own).values_list("pk", flat=True))
 
 
 def holders() -> Iterator[Holder]:
-    """Every column of the record that names a file: keys of `Artefact`, and the columns that `kept_with` lists."""
+    """Every column of the record that names a file: keys of `Artefact`, the columns that `kept_with` lists, and copies."""
+    copies = {(one.table, one.column) for one in COPIES.values()}
     for name, declared in TABLES.items():
         model = declared.model
         if model is None or name == "mes_artefact":
@@ -107,11 +108,17 @@ def holders() -> Iterator[Holder]:
         root, owner = (declared.root, "pk") if declared.root else (kept.root, kept.by) if kept else ("", "")
         if not root or root == EVERY_RECORD:
             continue
-        for field in model._meta.concrete_fields:
-            if isinstance(field, ForeignKey) and field.related_model is Artefact:
-                yield Holder(model, field.attname, True, root, owner)
+        for column in (field.attname for field in model._meta.concrete_fields if _is_file(field)):
+            if (name, column) not in copies:
+                yield Holder(model._default_manager.all(), column, True, root, owner)
         for column in kept.files if kept else ():
-            yield Holder(model, column, False, root, owner)
+            yield Holder(model._default_manager.all(), column, False, root, owner)
+    for one in COPIES.values():
+        yield Holder(one.rows(), one.column, True, one.root, one.by)
+
+
+def _is_file(field: Any) -> bool:
+    return isinstance(field, ForeignKey) and field.related_model is Artefact
 
 
 def _digests(value: Any) -> set[str]:
@@ -123,7 +130,7 @@ def _owners(holder: Holder, names: Collection[str]) -> dict[str, set[str]]:
     owners: dict[str, set[str]] = defaultdict(set)
     if not names:
         return owners
-    rows = holder.model._default_manager.all()
+    rows = holder.rows
     if holder.is_key:
         rows = rows.filter(**{f"{holder.column}__in": names})
     elif len(names) <= SOUGHT_AT_ONCE:

@@ -35,7 +35,7 @@ from mes.models import (
 )
 from mes.retention import REACHES, tags_of, years_after
 from mes.selectors import stream_of
-from mes.services.artefacts import artefact_path, require_intact, store
+from mes.services.artefacts import artefact_path, require_intact, store, store_artefact
 from mes.services.disposals import (
     approve_disposal,
     carry_out_disposal,
@@ -60,8 +60,8 @@ from mes.services.signatures import Credentials
 from mes.tables import ROOTS
 from printing.models import Build, MaterialLot, PrinterCommand
 from printing.services.lots import reject_lot
-from quality.choices import Source
-from quality.models import Nonconformance, Package
+from quality.choices import ExportKind, Source
+from quality.models import Export, ExportedRecord, Nonconformance, Package
 from tests.mes.makers import take_back
 from tests.printing.makers import make_lot
 from tests.quality.makers import CANARY, Staff, acting, make_built_device, make_person, move_through, typed
@@ -395,11 +395,12 @@ def test_nothing_is_destroyed_under_a_hold(device: Device, manager: Signer, revi
 def test_two_signatures_and_the_files_go_and_their_digests_stay(
     device: Device, manager: Signer, reviewer: Signer
 ) -> None:
-    build_file = Build.objects.get().file_id
+    build_file, bundle = Build.objects.get().file_id, exported(device)
     with on_the_day(end_of(device) + timedelta(days=1)):
         disposal = approved(device, manager, reviewer)
         names = [one["sha256"] for one in signed_certificate(disposal)["destroyed"]]
         assert len(names) > 3
+        assert bundle in names
         assert build_file not in names
         carried = carry_out_disposal(disposal_id=disposal.pk)
     assert carried == len(names)
@@ -422,16 +423,18 @@ def test_a_file_that_came_in_again_stays_with_the_record_that_names_it_now(
     given = uuid4().hex.encode()
     old = make_lot(certificate_file=given)
     name = str(old.certificate_file_id)
+    bundles = [exported(old), exported(make_lot())]
     control = make_signer(Role.QCM)
     reject_lot(lot_id=old.pk, actor=control[0], credentials=control[1], reason="Wrong colour")
     old.refresh_from_db()
     with on_the_day(end_of(old) + timedelta(days=1)):
         disposal = approved(old, manager, reviewer)
-        assert carry_out_disposal(disposal_id=disposal.pk) == 1
-        assert disposed_files().keys() == {name}
+        assert carry_out_disposal(disposal_id=disposal.pk) == 2
+        assert disposed_files().keys() == {name, bundles[0]}
+        assert [store().verify(bundle) for bundle in bundles] == [False, True]
         live = make_lot(certificate_file=given)
     assert live.certificate_file_id == name
-    assert disposed_files() == {}
+    assert disposed_files().keys() == {bundles[0]}
     call_command("dispose", disposal.code)
     assert "0 files removed" in (told := capsys.readouterr().out)
     assert "1 files stay" in told
@@ -440,6 +443,21 @@ def test_a_file_that_came_in_again_stays_with_the_record_that_names_it_now(
     assert [bad.where for bad in check_files(store(), disposed_files())] == [f"{name}: missing"]
     with pytest.raises(Refused, match="Restore it from a backup"):
         require_intact(name)
+
+
+def exported(subject: MaterialLot | Device) -> str:
+    """A bundle of a lot by itself, or of a device, which holds all of its files; its digest."""
+    bundle = store_artefact(uuid4().bytes, media_type="application/zip")
+    device = subject if isinstance(subject, Device) else None
+    kind = ExportKind.DEVICE if device else ExportKind.LOT
+    keys = [device.pk] if device else []
+    export = Export.objects.create(
+        kind=kind, subject=subject.code, mode="", devices=keys, requested_by="console"
+    )
+    ExportedRecord.objects.create(
+        export=export, device=device, bundle=bundle, record_sha256="0" * 64, name=str(subject), events=1
+    )
+    return bundle.sha256
 
 
 def test_a_file_that_is_just_put_in_again_stays_until_something_names_it(
