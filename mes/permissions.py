@@ -7,15 +7,14 @@ and segregation of duties. Services ask `require` inside their transaction, afte
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
-from django.db.models import Max, Model
+from django.db.models import Model
 from django.utils import timezone
 
-from mes.choices import Meaning, Role
+from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import in_unit, publish, running_unit
 from mes.exceptions import NotKnown, NotPermitted, Reason
@@ -33,7 +32,6 @@ from mes.models import (
     ReportingLine,
     RestoreDrill,
     RoleGrant,
-    Signature,
     Station,
     StationRule,
     TrainingRecord,
@@ -42,7 +40,7 @@ from mes.models import (
 from mes.registry import Registry
 from mes.scope import Viewer, belongs_to_everybody, may_know, viewer_of
 from mes.segregation import Parts, segregated, segregation_reasons
-from mes.selectors import grants_of, people_with
+from mes.selectors import confirmations, grants_of, is_overdue, people_with
 from mes.stations import acted_at, place_reasons, station_here
 from mes.tables import TABLES
 from mes.training import NOTHING_ASKED, Competence, competence, followed
@@ -197,25 +195,11 @@ def _state(person: Person | None) -> tuple[Reason, ...]:
     return ()
 
 
-def require_confirmed(person: Person, moment: datetime) -> None:
-    """Refuse a signature for which only roles speak that nobody confirmed in time (11.10(d), G-OPR-02).
-
-    Asked by `sign` itself: of everything that the person was permitted in the running unit, and where nothing was asked, as
-    for taking back one's own signature, of all the person's roles. Raises NotPermitted.
-    """
-    asked = sorted(action for key, action in running_unit("A signature was made").asked if key == person.pk)
-    held = list(grants_of(person, moment))
-    wanted = [PERMISSIONS[action].roles for action in asked] or [frozenset(Role)]
-    carrying = [[grant for grant in held if grant.role in roles] for roles in wanted]
-    if reasons := [_unconfirmed(grants, person) for grants in carrying if _all_overdue(grants, moment)]:
-        raise NotPermitted(list(dict.fromkeys(reasons)))
-
-
-def _all_overdue(grants: Collection[RoleGrant], moment: datetime) -> bool:
+def all_overdue(grants: Collection[RoleGrant], moment: datetime) -> bool:
     return bool(grants) and all(is_overdue(at, moment) for at in confirmations(grants).values())
 
 
-def _unconfirmed(grants: Sequence[RoleGrant], person: Person) -> Reason:
+def unconfirmed(grants: Sequence[RoleGrant], person: Person) -> Reason:
     return Reason(
         f"Your role {Role(grants[0].role).label} was not confirmed in time: nothing can be signed with it.",
         f"Ask {whom(Role.SEC, asking=person)} to review it.",
@@ -234,8 +218,8 @@ def _role_reasons(
         yield _role_missing(permission, person, moment)
     elif (permission.every_order or permission.own_company) and person.external:
         yield _of_another_company(permission)
-    elif signing and _all_overdue(carrying, moment):
-        yield _unconfirmed(carrying, person)
+    elif signing and all_overdue(carrying, moment):
+        yield unconfirmed(carrying, person)
 
 
 def _of_another_company(permission: Permission) -> Reason:
@@ -272,32 +256,6 @@ def _lapsed(permission: Permission, person: Person, moment: datetime) -> str:
         if grant.valid_until is not None and grant.valid_until <= moment:
             return f" Yours as {label} ended on {grant.valid_until:%d %b %Y}."
     return ""
-
-
-def confirmations(grants: Iterable[RoleGrant]) -> dict[int, datetime]:
-    """By key: when somebody last confirmed each role. A review that was withdrawn is none: then the one before it counts, or
-    the approval (ES-18). One query more for each role that has lost all its reviews."""
-    held = list(grants)
-    reviewed = {str(grant.pk): grant for grant in held if grant.reviewed_by_id is not None}
-    found = {grant.pk: grant.reviewed_at for grant in held}
-    if not reviewed:
-        return found
-    reviews = Signature.objects.filter(
-        subject_type="mes.role_grant", meaning=Meaning.REVIEWED, withdrawal=None, subject_id__in=reviewed
-    )
-    newest = dict(reviews.values_list("subject_id").annotate(at=Max("signed_at")))
-    for key, grant in reviewed.items():
-        found[grant.pk] = min(grant.reviewed_at, newest.get(key) or _approved_at(grant))
-    return found
-
-
-def _approved_at(grant: RoleGrant) -> datetime:
-    return grant.second_approval.signed_at if grant.second_approval else grant.granted_at
-
-
-def is_overdue(confirmed: datetime, moment: datetime) -> bool:
-    """Whether nobody confirmed a role within the quarter and its grace (11.10(d), G-OPR-02)."""
-    return confirmed + timedelta(days=settings.ROLE_REVIEW_DAYS + settings.ROLE_REVIEW_GRACE) < moment
 
 
 def whom(

@@ -83,6 +83,32 @@ def grants_of(person: Person, now: datetime | None = None) -> QuerySet[RoleGrant
     return RoleGrant.objects.filter(standing(now), person=person)
 
 
+def confirmations(grants: Iterable[RoleGrant]) -> dict[int, datetime]:
+    """By key: when somebody last confirmed each role. A review that was withdrawn is none: then the one before it counts, or
+    the approval (ES-18). One query more for each role that has lost all its reviews."""
+    held = list(grants)
+    reviewed = {str(grant.pk): grant for grant in held if grant.reviewed_by_id is not None}
+    found = {grant.pk: grant.reviewed_at for grant in held}
+    if not reviewed:
+        return found
+    reviews = Signature.objects.filter(
+        subject_type="mes.role_grant", meaning=Meaning.REVIEWED, withdrawal=None, subject_id__in=reviewed
+    )
+    newest = dict(reviews.values_list("subject_id").annotate(at=Max("signed_at")))
+    for key, grant in reviewed.items():
+        found[grant.pk] = min(grant.reviewed_at, newest.get(key) or _approved_at(grant))
+    return found
+
+
+def _approved_at(grant: RoleGrant) -> datetime:
+    return grant.second_approval.signed_at if grant.second_approval else grant.granted_at
+
+
+def is_overdue(confirmed: datetime, moment: datetime) -> bool:
+    """Whether nobody confirmed a role within the quarter and its grace (11.10(d), G-OPR-02)."""
+    return confirmed + timedelta(days=settings.ROLE_REVIEW_DAYS + settings.ROLE_REVIEW_GRACE) < moment
+
+
 def roles_of(person: Person, now: datetime | None = None) -> frozenset[Role]:
     """The roles that a person holds at a moment, by default now."""
     return frozenset(Role(role) for role in grants_of(person, now).values_list("role", flat=True))

@@ -29,14 +29,12 @@ from mes.permissions import (
     Decision,
     Permission,
     can,
-    confirmations,
-    is_overdue,
     may,
     require,
 )
 from mes.scope import EVERY_ORDER, visible
 from mes.segregation import segregation_of
-from mes.selectors import holders_of_roles, roles_of
+from mes.selectors import confirmations, holders_of_roles, is_overdue, roles_of
 from mes.services.emergency import manager_of
 from mes.standing import is_withdrawn
 from mes.training import Competence, required_by_action

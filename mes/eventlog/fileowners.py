@@ -64,13 +64,13 @@ def destroyed_by(disposal: Disposal) -> set[str]:
     return {str(file["sha256"]) for file in json.loads(disposal.certificate)["destroyed"]}
 
 
-def disposed_files() -> dict[str, Disposal]:
-    """By digest: the newest certificate of destruction that explains why the file is missing.
+def disposed_files(names: Collection[str] | None = None) -> dict[str, Disposal]:
+    """By digest, of these or of all: the newest certificate of destruction that explains why the file is missing.
 
     A file that came in again, and that a record names which was not disposed of, is explained by none.
     """
     carried_out = disposals_carried_out()
-    found = {name: one for one in carried_out for name in destroyed_by(one)}
+    found = {name: one for one in carried_out for name in destroyed_by(one) if names is None or name in names}
     needed = needed_by_records(found, {(one.record_root, one.record_id) for one in carried_out})
     return {name: one for name, one in found.items() if name not in needed}
 

@@ -23,7 +23,6 @@ from mes.eventlog.unit import afterwards, publish, running_unit
 from mes.events import SignatureGiven
 from mes.exceptions import ContentChanged, ContentUnseen, Reason, SignatureRefused, SigningStopped
 from mes.models import Account, Person, Signature, SigningSeries, Stream
-from mes.permissions import require_confirmed
 from mes.selectors import roles_of, stream_of
 from mes.services.signing_policy import (
     COMMENTED,
@@ -32,7 +31,7 @@ from mes.services.signing_policy import (
     STATEMENT_VERSION,
     config_version,
 )
-from mes.services.signing_rights import require_right
+from mes.services.signing_rights import require_confirmed, require_right
 from mes.services.signing_secret import check_signing_secret
 from mes.services.signing_series import (
     NO_TERMINAL,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from mes.choices import Meaning
-from mes.exceptions import Reason, SignatureRefused
-from mes.models import Account, CertificationLetter, SigningEnrolment, StatementAcceptance
-from mes.selectors import signing_right_of
+from mes.choices import Meaning, Role
+from mes.eventlog.unit import running_unit
+from mes.exceptions import NotPermitted, Reason, SignatureRefused
+from mes.models import Account, CertificationLetter, Person, SigningEnrolment, StatementAcceptance
+from mes.permissions import PERMISSIONS, all_overdue, unconfirmed
+from mes.selectors import grants_of, signing_right_of
 from mes.services.signing_policy import RENEWED, STATEMENT_VERSION, policy
 
 
@@ -68,3 +70,17 @@ def letter_stands() -> bool:
     if not decided.letter_needed or decided.letter == "warn":
         return True
     return CertificationLetter.objects.exists()
+
+
+def require_confirmed(person: Person, moment: datetime) -> None:
+    """Refuse a signature for which only roles speak that nobody confirmed in time (11.10(d), G-OPR-02).
+
+    Asked by `sign` itself: of everything that the person was permitted in the running unit, and where nothing was asked, as
+    for taking back one's own signature, of all the person's roles. Raises NotPermitted.
+    """
+    asked = sorted(action for key, action in running_unit("A signature was made").asked if key == person.pk)
+    held = list(grants_of(person, moment))
+    wanted = [PERMISSIONS[action].roles for action in asked] or [frozenset(Role)]
+    carrying = [[grant for grant in held if grant.role in roles] for roles in wanted]
+    if reasons := [unconfirmed(grants, person) for grants in carrying if all_overdue(grants, moment)]:
+        raise NotPermitted(list(dict.fromkeys(reasons)))

@@ -67,6 +67,8 @@ class IntegrityOutput(serializers.Serializer[Any]):
     events = serializers.IntegerField()
     signatures = serializers.IntegerField()
     files = serializers.IntegerField()
+    disposed = serializers.IntegerField(help_text="Files that were destroyed after their time")
+    certificates = serializers.ListField(child=serializers.CharField(), help_text="Under which: Z0000001")
     altered = serializers.ListField(child=serializers.CharField())
     open = serializers.ListField(child=serializers.CharField())
 

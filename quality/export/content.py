@@ -15,8 +15,9 @@ from django.db.models import Field, Model, Q
 from devices.models import Device
 from mes.eventlog.base import canonical, plain
 from mes.eventlog.changes import changes_under, digest_of_changes
+from mes.eventlog.fileowners import disposals_carried_out, disposed_files
 from mes.eventlog.leaves import LEAF_FIELDS
-from mes.models import Artefact, EventRecord, Signature
+from mes.models import Artefact, Disposal, EventRecord, Signature
 from mes.selectors import stream_of
 from mes.tables import ROOTS
 from printing.models import BuildItem, Consumption, Printer
@@ -40,6 +41,7 @@ SCHEMA = "lamina.device_record/1"
 INSPECTION = "inspection"
 """The one mode: pseudonymised. Who the patient is stands in the vault and leaves it in no bundle."""
 GIVEN = "mes.signature_given"
+DISPOSAL = "mes.disposal"
 GENEALOGY = (
     "device", "serial", "order", "build", "job", "printer", "container", "lot", "supplier_lot", "material", "quantity", "unit",
     "basis", "at",
@@ -64,7 +66,10 @@ def _device_record(device: Device) -> dict[str, Any]:
     told = list(events_in(whole))
     report = plain(REPORTS["production_record"].gather(device, told[-1].pos))
     machines = _machines(device, told)
-    report["signatures"] = _with_those_of(machines, report["signatures"])
+    files = files_of(device)
+    gone = disposed_files(files)
+    certified = _certified(device, gone)
+    report["signatures"] = _with_those_of([*machines, *certified], report["signatures"])
     head = {
         "schema": SCHEMA,
         "device": device.code,
@@ -72,7 +77,7 @@ def _device_record(device: Device) -> dict[str, Any]:
         "order": device.order.code,
         "case": device.order.patient.token,
     }
-    return _record(head, report, whole, told, machines, _artefacts(files_of(device)))
+    return _record(head, report, whole, told, [*machines, *certified], _artefacts(files, gone))
 
 
 def _record_alone(subject: Alone) -> dict[str, Any]:
@@ -83,8 +88,12 @@ def _record_alone(subject: Alone) -> dict[str, Any]:
         event.record_schema for event in reversed(told) if (event.stream_type, event.stream_id) == (kind, key)
     )
     report = plain(report_alone(subject, told, _content(kind, key, schema)))
+    files = files_alone(subject)
+    gone = disposed_files(files)
+    certified = _certified(subject, gone)
+    report["signatures"] = _with_those_of(certified, report["signatures"])
     head = {name: report[name] for name in ("schema", "device", "serial", "order", "case")}
-    return _record(head, report, whole, told, [], _artefacts(files_alone(subject)))
+    return _record(head, report, whole, told, certified, _artefacts(files, gone))
 
 
 def _record(
@@ -92,25 +101,25 @@ def _record(
     report: Any,
     whole: Sequence[StreamKey],
     told: Sequence[EventRecord],
-    machines: Sequence[EventRecord],
+    others: Sequence[EventRecord],
     artefacts: list[dict[str, Any]],
 ) -> dict[str, Any]:
+    """`others`: what machines told, and the certificates of destruction, which are told whole."""
     given = _given(report["signatures"])
-    events = sorted(
-        {event.pk: event for event in (*told, *machines, *given)}.values(), key=lambda one: one.pos
-    )
+    events = sorted({event.pk: event for event in (*told, *others, *given)}.values(), key=lambda one: one.pos)
+    whole = [*whole, *{(one.stream_type, one.stream_id) for one in others if one.stream_type == DISPOSAL}]
     changes = changes_under(event.pos for event in events)
     return {
         **head,
         "mode": INSPECTION,
         "report": report,
         "people": _people(events),
-        "streams": _streams(whole, told, machines, given),
+        "streams": _streams(whole, told, others, given),
         "events": [_columns(event, changes) for event in events],
         "changes": [
             {"pos": pos, "lines": lines} for pos, lines in sorted(changes.items()) if _is_open(lines)
         ],
-        "rows": _rows(whole, told),
+        "rows": _rows(whole, [*told, *others]),
         "artefacts": artefacts,
     }
 
@@ -129,10 +138,19 @@ def _machines(device: Device, told: Sequence[EventRecord]) -> list[EventRecord]:
     return list(EventRecord.objects.filter(wanted).order_by("pos"))
 
 
+def _certified(subject: Subject, gone: Mapping[str, Disposal]) -> list[EventRecord]:
+    """The streams of the certificates of destruction that explain files of a record, and of its own (7.1)."""
+    about = stream_of(subject)
+    own = {one for one in disposals_carried_out() if (one.record_root, one.record_id) == about}
+    certificates = own | set(gone.values())
+    return list(events_in(sorted(stream_of(one) for one in certificates)))
+
+
 def _with_those_of(
     machines: Iterable[EventRecord], shown: Iterable[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
-    """The signatures that the record shows, and those that the printers' events cite: how each was qualified (11.50(b))."""
+    """The signatures that the record shows, and those that the printers' events cite: how each was qualified (11.50(b)); and
+    those over certificates of destruction."""
     known = {item["id"]: item for item in shown}
     cited = {json.loads(event.payload).get("signature_id") for event in machines} - {None, *known}
     rows = Signature.objects.filter(pk__in=cited).select_related("person", "account")
@@ -216,10 +234,17 @@ def _content(kind: str, key: str, schema: int) -> str:
     return canonical({"type": kind, "id": key, "schema": schema, **values})
 
 
-def _artefacts(named: Mapping[str, str]) -> list[dict[str, Any]]:
+def _artefacts(named: Mapping[str, str], gone: Mapping[str, Disposal]) -> list[dict[str, Any]]:
+    """`disposed`: the certificate under which a file was destroyed; such a file is in no bundle."""
     known = Artefact.objects.in_bulk(list(named))
     return [
-        {"sha256": key, "size": row.size, "media_type": row.media_type, "named_by": named[key]}
+        {
+            "sha256": key,
+            "size": row.size,
+            "media_type": row.media_type,
+            "named_by": named[key],
+            **({"disposed": gone[key].code} if key in gone else {}),
+        }
         for key, row in sorted(known.items())
     ]
 

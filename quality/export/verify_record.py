@@ -380,7 +380,9 @@ class Check:
             yield f"keys/signing-{identifier}.pub: this is not the key that you gave: the bundle is by somebody else"
 
     def artefacts(self) -> Iterator[str]:
-        """Files stand under their own SHA-256; every file that the record names is there, and no other."""
+        """Files stand under their own SHA-256; every file that the record names is there, and no other, unless it was destroyed
+        after its time: then the certificate says so."""
+        gone = self.destroyed()
         named = {item["sha256"]: item for item in self.json("record.json")["artefacts"]}
         there = {name[10:]: name for name in self.entries if name.startswith("artefacts/")}
         for digest, name in sorted(there.items()):
@@ -389,10 +391,39 @@ class Check:
             if digest not in named:
                 yield f"{name}: the record does not name it"
         for digest, item in sorted(named.items()):
-            if digest not in there:
+            certificate = gone.get(digest)
+            if "disposed" in item and (digest in there or item["disposed"] != certificate):
+                yield f"artefacts/{digest}: the record says that it was destroyed, and no certificate here explains that"
+            elif certificate and "disposed" in item:
+                continue
+            elif digest not in there:
                 yield f"artefacts/{digest}: missing, and named by {quoted(item['named_by'])}"
             elif self.entries[there[digest]].size != item["size"]:
                 yield f"artefacts/{digest}: its size is not the one that the record states"
+
+    def destroyed(self) -> dict[str, str]:
+        """By digest: the code of the certificate of destruction that two people signed and that was carried out.
+
+        Whether its row and its signatures are authentic, the other checks ask.
+        """
+        record = self.json("record.json")
+        signed = {row["id"]: row for row in self.json("signatures.json")["signatures"]}
+        taken_back = {
+            json.loads(one["payload"])["withdrawn_id"] for one in record["events"] if one["type"] == WITHDRAWN
+        }
+        found: dict[str, str] = {}
+        for line in record["rows"]:
+            kind, _, key = line["stream"].partition("/")
+            row = json.loads(line["content"]) if kind == DISPOSAL else {}
+            both = [signed.get(row[name]) for name in ("proposal_id", "approval_id")] if row else []
+            if (
+                row
+                and row["stage"] == "carried_out"
+                and is_decided(key, row["certificate"], both, taken_back)
+            ):
+                files = json.loads(row["certificate"])["destroyed"]
+                found.update({one["sha256"]: f"Z{int(key):07d}" for one in files})
+        return found
 
     def events(self) -> Iterator[str]:
         """Each event's leaf from its columns, and the path from it to a signed seal."""
@@ -541,6 +572,9 @@ class Check:
             f"{what}: {len(record['events'])} events, "
             f"{len(record['artefacts'])} files, mode {quoted(record['mode'])}."
         )
+        for code in sorted({item["disposed"] for item in record["artefacts"] if "disposed" in item}):
+            many = sum(item.get("disposed") == code for item in record["artefacts"])
+            self.said.append(f"NOTE: {many} of these files were destroyed under certificate {quoted(code)}.")
         if self.texts["audit.csv"] != audit_csv(record):
             yield "audit.csv: does not tell the events of record.json"
         if self.texts["genealogy.csv"] != genealogy_csv(genealogy):
@@ -553,11 +587,11 @@ class Check:
     def release(self, record: Mapping[str, Any], genealogy: Mapping[str, Any]) -> Iterator[str]:
         """What the sealed events state of the release: the record that was signed for, its PDF, and the genealogy."""
         written: list[str] = []
-        links = ""
+        links, gone = "", self.destroyed()
         for event in record["events"]:
             told = json.loads(event["payload"]) if event["type"] in STATING else {}
             for name in STATING.get(event["type"], ()):
-                if f"artefacts/{told[name]}" not in self.entries:
+                if f"artefacts/{told[name]}" not in self.entries and told[name] not in gone:
                     yield f"artefacts/{quoted(told[name])}: missing, and stated by event {quoted(event['pos'])} ({event['type']})"
             written += [told["pdf_sha256"]] if f"artefacts/{told.get('pdf_sha256')}" in self.entries else []
             links = told.get("genealogy", links)
@@ -620,6 +654,21 @@ def signature_faults(
         yield "record.json shows it otherwise"
     elif shown["content"] != json.loads(row["content"]) or shown["signed_at_utc"] != row["signed_at"]:
         yield "record.json shows another content or another time"
+
+
+DISPOSAL, WITHDRAWN = "mes.disposal", "mes.signature_withdrawn"
+
+
+def is_decided(
+    key: str, certificate: str, both: Sequence[Optional[Mapping[str, Any]]], taken_back: set[int]
+) -> bool:
+    """Whether two people signed this very certificate of destruction, and neither took that back."""
+    about = [
+        row for row in both
+        if row and (row["subject_type"], row["subject_id"], row["content"]) == (DISPOSAL, key, certificate)
+        and row["id"] not in taken_back
+    ]  # fmt: skip
+    return len({row["person_id"] for row in about}) == 2
 
 
 PAPER = ("printed_name", "meaning", "executed_on")

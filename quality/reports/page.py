@@ -17,7 +17,8 @@ COVER_FACTS = ("material", "side", "intended_use", "rms_mm", "p95_mm", "share_in
 
 
 def page_of(record: Mapping[str, Any], digest: str, pictures: Mapping[str, str]) -> dict[str, Any]:
-    """What the template shows. pictures: data URI by digest, and of the design under `DESIGN_PICTURE`."""
+    """What the template shows. pictures: data URI by digest, and of the design under `DESIGN_PICTURE`;
+    one that was disposed of is not there."""
     sections = [
         {"letter": letter, **_section(section, pictures)}
         for letter, section in sorted(record["sections"].items())
@@ -52,7 +53,11 @@ def page_of(record: Mapping[str, Any], digest: str, pictures: Mapping[str, str])
 def _section(section: Mapping[str, Any], pictures: Mapping[str, str]) -> dict[str, Any]:
     return {
         **section,
-        "shown": [{"title": item["title"], "uri": pictures[item["sha256"]]} for item in section["pictures"]],
+        "shown": [
+            {"title": item["title"], "uri": pictures[item["sha256"]]}
+            for item in section["pictures"]
+            if item["sha256"] in pictures
+        ],
         "rows": _paired([_fact(fact) for fact in section["facts"]]),
         "tables": [
             {

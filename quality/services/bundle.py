@@ -77,7 +77,7 @@ def bundle_of(subject: Subject, *, wait_s: float = 0.0) -> Bundle:
     }
     _refuse_altered(subject, [*faults, *faults_in(documents, text)])
     members = [member(path, content) for path, content in documents.items()]
-    members += [_artefact(item) for item in record["artefacts"]]
+    members += [_artefact(item) for item in record["artefacts"] if "disposed" not in item]
     members.sort(key=lambda one: one.path)
     signed = _signed(record, members)
     found = next(one for one in members if one.path == "record.json")
@@ -149,10 +149,9 @@ def _pdf(subject: Subject, record: dict[str, Any], text: bytes) -> bytes:
     """The record for people, with every signature (21 CFR 11.50(b)) and its own JSON inside."""
     report, told = REPORTS["production_record"], record["report"]
     digest = member("record.json", text).sha256
-    html = render_to_string(
-        report.template,
-        page_of(told, digest, pictures_of(told, subject) if isinstance(subject, Device) else {}),
-    )
+    gone = {item["sha256"] for item in record["artefacts"] if "disposed" in item}
+    pictures = pictures_of(told, subject, besides=gone) if isinstance(subject, Device) else {}
+    html = render_to_string(report.template, page_of(told, digest, pictures))
     moment = datetime.fromisoformat(newest_moment(record))
     return write_pdf(html, record=told, attached=text, title=f"{told['title']} {subject.code}", dated=moment)
 

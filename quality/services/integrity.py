@@ -28,10 +28,13 @@ VALID, ALTERED, UNVERIFIABLE = "VALID", "ALTERED", "UNVERIFIABLE"
 
 @dataclass
 class Integrity:
-    """`altered`: what is not as it was written, and where. `open`: what cannot be said yet, and why."""
+    """`altered`: what is not as it was written, and where. `open`: what cannot be said yet, and why. `disposed`: files that were
+    destroyed after their time, and `certificates` under which."""
 
     events: int = 0
     files: int = 0
+    disposed: int = 0
+    certificates: list[str] = field(default_factory=list)
     signatures: int = 0
     seconds: float = 0.0
     altered: list[str] = field(default_factory=list)
@@ -53,15 +56,19 @@ def verify_integrity(device: Device, actor: Actor) -> Integrity:
     started, found = time.monotonic(), Integrity()
     with one_snapshot():
         try:
-            record, signatures = record_of(device), signatures_of(record_of(device))
+            record = record_of(device)
+            signatures = signatures_of(record)
         except (LookupError, *FAULTS) as fault:
             found.altered.append(f"The record cannot be read: {type(fault).__name__}.")
             return found
-        found.events, found.files = len(record["events"]), len(record["artefacts"])
+        kept = [item for item in record["artefacts"] if "disposed" not in item]
+        found.events, found.files = len(record["events"]), len(kept)
+        found.disposed = len(record["artefacts"]) - len(kept)
+        found.certificates = sorted({item["disposed"] for item in record["artefacts"] if "disposed" in item})
         found.signatures = len(signatures["signatures"])
         _check_log(record, signatures, found)
         found.altered.extend(disagreements(device))
-    found.altered.extend(_files(record, store()))
+    found.altered.extend(_files(kept, store()))
     found.seconds = round(time.monotonic() - started, 2)
     return found
 
@@ -95,8 +102,8 @@ def _check_log(record: dict[str, Any], signatures: dict[str, Any], found: Integr
     found.altered.extend(faults_in(texts, canonical(record).encode()))
 
 
-def _files(record: dict[str, Any], files: ArtefactStore) -> Iterator[str]:
-    for item in record["artefacts"]:
+def _files(kept: list[dict[str, Any]], files: ArtefactStore) -> Iterator[str]:
+    for item in kept:
         if not files.verify(item["sha256"]):
             state = "altered" if files.path_of(item["sha256"]).is_file() else "missing"
             yield f"File {item['sha256']} ({item['named_by']}) is {state}."

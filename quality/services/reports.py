@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -50,11 +50,16 @@ def pdf_of(
     return write_pdf(html, record=record, attached=text, title=f"{report.title} {record['device']}")
 
 
-def pictures_of(record: Mapping[str, Any], device: Device) -> dict[str, str]:
-    """Data URIs of every picture of the record, by digest, and of the design, drawn from its mesh."""
-    found = {digest: _stored_picture(digest) for digest in pictures_in(record)}
+def pictures_of(
+    record: Mapping[str, Any], device: Device, *, besides: Collection[str] = ()
+) -> dict[str, str]:
+    """Data URIs of every picture of the record, by digest, and of the design, drawn from its mesh.
+
+    `besides`: files that were disposed of after their time; nothing is drawn of them.
+    """
+    found = {digest: _stored_picture(digest) for digest in pictures_in(record) if digest not in besides}
     design = device.current_design
-    if design is not None and design.mesh is not None:
+    if design is not None and design.mesh is not None and design.mesh_id not in besides:
         require_intact(design.mesh)
         found[DESIGN_PICTURE] = _drawn(design.mesh.sha256)
     return found
