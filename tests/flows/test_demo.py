@@ -195,7 +195,7 @@ def require_contract(result: dict[str, Any]) -> None:
 
 def require_whole(demo: Demo, cluster: Cluster) -> None:
     """Nothing lost, nothing twice, everything in order."""
-    verify = [sys.executable, "manage.py", "verify", "--json"]
+    verify = [sys.executable, "manage.py", "verify", "--json", "--skip-checks"]
     ran = subprocess.run(
         verify, cwd=BASE, env=cluster.environment(), capture_output=True, text=True, check=False
     )
