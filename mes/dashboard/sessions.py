@@ -15,6 +15,7 @@ from mes.api.actors import terminal_of
 from mes.dashboard.routes import is_fragment
 from mes.dashboard.stationkeys import keep_exchanged, station_of
 from mes.models import Account, BrowserSession
+from mes.reading import reading
 from mes.selectors import is_locked, owes_password
 from mes.services.credentials import CheckedSecret
 from mes.services.sessions import (
@@ -38,6 +39,7 @@ LOCKED_MAY = frozenset(
 OWING_MAY = frozenset({"account-password", "sign-out", "passkey-challenge", "session-active", "health"})
 # Asked for by the page itself, not by somebody: it keeps no session open.
 BACKGROUND = frozenset({"my-work-count"})
+READING = ("GET", "HEAD")
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
 
@@ -51,10 +53,16 @@ class SessionGuard:
         place = terminal_of(request)
         station = station_of(request, place)
         with at_terminal(replace(place, station=station.pk if station else 0)):
-            answer = self._guarded(request) or self.get_response(request)
+            answer = self._guarded(request) or self._answered(request)
         if station is not None:
             keep_exchanged(answer, station)
         return answer
+
+    def _answered(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method not in READING:
+            return self.get_response(request)
+        with reading():
+            return self.get_response(request)
 
     def _guarded(self, request: HttpRequest) -> HttpResponseBase | None:
         if not isinstance(request.user, Account):

@@ -104,7 +104,12 @@ def running_unit(what: str) -> Unit:
 
 def in_unit() -> bool:
     """Whether a unit is open that a fact could become part of."""
-    return _unit.get() is not None
+    return unit_here() is not None
+
+
+def unit_here() -> Unit | None:
+    """The unit that is open, if one is."""
+    return _unit.get()
 
 
 def afterwards(what: str, act: Callable[[], object]) -> None:
