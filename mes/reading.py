@@ -2,7 +2,7 @@
 
 A page is drawn from many parts, each of which asks whether its reader may do this or that. Inside `reading` they are told
 as of one moment, and what is `once` is kept until the reading ends. A unit of work never hears what was kept outside of it:
-a decision asks afresh, after its locks.
+a decision asks afresh, after its locks. What was kept before a unit is forgotten after it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.utils import timezone
 
-from mes.eventlog.unit import Unit, unit_here
+from mes.eventlog.unit import Unit, unit_here, units_opened
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,11 +25,19 @@ T = TypeVar("T")
 
 @dataclass
 class _Reading:
-    """`unit`: the one that it began in, if any."""
+    """`unit`: the one that it began in, if any. `opened`: how many units there had been when it was last asked."""
 
     unit: Unit | None
-    moment: datetime
+    opened: int = -1
+    moment: datetime = field(default_factory=timezone.now)
     kept: dict[Hashable, Any] = field(default_factory=dict)
+
+    def is_here(self) -> bool:
+        return self.unit is unit_here()
+
+    def refresh(self) -> None:
+        if self.opened != (opened := units_opened()):
+            self.opened, self.moment, self.kept = opened, timezone.now(), {}
 
 
 _reading: ContextVar[_Reading | None] = ContextVar("lamina_reading", default=None)
@@ -37,8 +45,8 @@ _reading: ContextVar[_Reading | None] = ContextVar("lamina_reading", default=Non
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Nothing that is read inside is changed inside, except by units of work of their own."""
-    token = _reading.set(_Reading(unit_here(), timezone.now()))
+    """Whatever is written inside is written by units of work of their own."""
+    token = _reading.set(_Reading(unit_here()))
     try:
         yield
     finally:
@@ -47,7 +55,10 @@ def reading() -> Iterator[None]:
 
 def _here() -> _Reading | None:
     found = _reading.get()
-    return found if found is not None and found.unit is unit_here() else None
+    if found is None or not found.is_here():
+        return None
+    found.refresh()
+    return found
 
 
 def is_reading() -> bool:

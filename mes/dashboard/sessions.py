@@ -39,7 +39,6 @@ LOCKED_MAY = frozenset(
 OWING_MAY = frozenset({"account-password", "sign-out", "passkey-challenge", "session-active", "health"})
 # Asked for by the page itself, not by somebody: it keeps no session open.
 BACKGROUND = frozenset({"my-work-count"})
-READING = ("GET", "HEAD")
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
 
@@ -53,16 +52,13 @@ class SessionGuard:
         place = terminal_of(request)
         station = station_of(request, place)
         with at_terminal(replace(place, station=station.pk if station else 0)):
-            answer = self._guarded(request) or self._answered(request)
+            answer = self._guarded(request)
+            if answer is None:
+                with reading():
+                    answer = self.get_response(request)
         if station is not None:
             keep_exchanged(answer, station)
         return answer
-
-    def _answered(self, request: HttpRequest) -> HttpResponseBase:
-        if request.method not in READING:
-            return self.get_response(request)
-        with reading():
-            return self.get_response(request)
 
     def _guarded(self, request: HttpRequest) -> HttpResponseBase | None:
         if not isinstance(request.user, Account):
