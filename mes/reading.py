@@ -53,6 +53,16 @@ def reading() -> Iterator[None]:
         _reading.reset(token)
 
 
+@contextmanager
+def one_reading() -> Iterator[None]:
+    """Part of the running reading, or one by itself."""
+    if _here() is not None:
+        yield
+        return
+    with reading():
+        yield
+
+
 def _here() -> _Reading | None:
     found = _reading.get()
     if found is None or not found.is_here():
