@@ -29,6 +29,7 @@ from mes.models import (
     SigningRight,
 )
 from mes.models.eventlog import DeliveryStatus
+from mes.reading import once, present
 from mes.tables import TABLES
 
 SECURITY = "Ask the security administrator."
@@ -79,13 +80,19 @@ def standing(now: datetime | None = None) -> Q:
     return Q(~Exists(withdrawn), approved=True, revoked=False, valid_from__lte=moment) & still
 
 
-def grants_of(person: Person, now: datetime | None = None) -> QuerySet[RoleGrant]:
-    return RoleGrant.objects.filter(standing(now), person=person)
+def grants_of(person: Person, now: datetime | None = None) -> tuple[RoleGrant, ...]:
+    """The grants that count at a moment, by default now."""
+    return _grants_of(person.pk, now or present())
+
+
+@once
+def _grants_of(person_id: int, now: datetime) -> tuple[RoleGrant, ...]:
+    return tuple(RoleGrant.objects.filter(standing(now), person_id=person_id))
 
 
 def roles_of(person: Person, now: datetime | None = None) -> frozenset[Role]:
     """The roles that a person holds at a moment, by default now."""
-    return frozenset(Role(role) for role in grants_of(person, now).values_list("role", flat=True))
+    return frozenset(Role(grant.role) for grant in grants_of(person, now))
 
 
 def roles_of_people(people: Iterable[Person], now: datetime | None = None) -> dict[int, frozenset[Role]]:

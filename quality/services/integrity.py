@@ -53,7 +53,8 @@ def verify_integrity(device: Device, actor: Actor) -> Integrity:
     started, found = time.monotonic(), Integrity()
     with one_snapshot():
         try:
-            record, signatures = record_of(device), signatures_of(record_of(device))
+            record = record_of(device)
+            signatures = signatures_of(record)
         except (LookupError, *FAULTS) as fault:
             found.altered.append(f"The record cannot be read: {type(fault).__name__}.")
             return found
