@@ -104,3 +104,18 @@ PHASES: dict[str, Phase] = {
 }
 """The phase of each stage. A planned device's follows its progress; a scrapped or cancelled one keeps its last."""
 # fmt: on
+
+MAKING_STEPS = (
+    "device.queue",
+    "device.post_process",
+    "device.finish_post_processing",
+    "device.start_rework",
+    "device.repeat_post_processing",
+    "device.finish_rework",
+    "device.pass_inspection",
+    "device.label",
+    "device.complete_record",
+    "device.review",
+    "device.ship",
+)
+"""Every step of a person from the frozen design to the shipment; the release asks for what it needs by itself."""

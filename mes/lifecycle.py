@@ -16,6 +16,7 @@ from django.db import transaction
 from mes.choices import Meaning
 from mes.eventlog.base import canonical
 from mes.exceptions import Reason, Refused, TransitionRefused, described
+from mes.reading import one_reading
 from mes.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -148,8 +149,12 @@ def gate(id: str, *transitions: str) -> Callable[[Callable[..., Verdict]], Calla
 
 
 def ask_gates(transition: str, subject: Any, **context: Any) -> tuple[GateResult, ...]:
-    """Ask every gate of a transition. Never raises for a gate that fails: it blocks."""
-    return tuple(_ask(gate, subject, context) for gate in GATES.values() if transition in gate.transitions)
+    """Ask every gate of a transition, as of one moment: a gate looks and changes nothing. Never raises for a gate that
+    fails: it blocks."""
+    with one_reading():
+        return tuple(
+            _ask(gate, subject, context) for gate in GATES.values() if transition in gate.transitions
+        )
 
 
 def _ask(gate: Gate, subject: Any, context: Mapping[str, Any]) -> GateResult:

@@ -40,9 +40,9 @@ def nobody_else(about: str) -> None:
     _advise("pg_advisory_xact_lock", about)
 
 
-def while_unchanged(about: str) -> None:
+def while_unchanged(*about: str) -> None:
     """Decide beside others, while `nobody_else` waits: what is read from here on stays true until this unit ends."""
-    _advise("pg_advisory_xact_lock_shared", about)
+    _advise("pg_advisory_xact_lock_shared", *about)
 
 
 @contextmanager
@@ -59,6 +59,7 @@ def in_turn(about: str) -> Iterator[None]:
     end()
 
 
-def _advise(function: str, about: str) -> None:
+def _advise(function: str, *about: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(hashtextextended(%s, 0))", [about])
+        take = f"SELECT {function}(hashtextextended(name, 0)) FROM unnest(%s::text[]) AS name"  # noqa: S608 - our own names
+        cursor.execute(take, [list(about)])

@@ -7,7 +7,7 @@ data. A *worklist* says what waits for whom: one function for each kind of step 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -155,9 +155,37 @@ def open_tasks(
     One query for the page, and one for each worklist that stands on it.
     """
     places = _places(roles, viewer=viewer)
+    return [] if places is None else _tasks_at(_in_order(places)[start : start + limit])
+
+
+@dataclass(frozen=True)
+class TaskPage:
+    """A page of what waits. count, late: of everything that waits, and of what was needed before the day that was asked."""
+
+    tasks: list[Task]
+    count: int = 0
+    late: int = 0
+
+
+def task_page(roles: frozenset[Role], *, day: date, start: int = 0, viewer: Viewer | None = None) -> TaskPage:
+    """A page of what waits for some roles, most urgent first. Where it is the only one, nothing has to be counted apart:
+    to put all the worklists of somebody with many roles together takes a while."""
+    places = _places(roles, viewer=viewer)
     if places is None:
-        return []
-    page = list(places.order_by("task_need", "task_list", "task_key")[start : start + limit])
+        return TaskPage([])
+    found = list(_in_order(places)[start : start + TASKS_PER_PAGE + 1])
+    tasks = _tasks_at(found[:TASKS_PER_PAGE])
+    if start == 0 and len(found) <= TASKS_PER_PAGE:
+        return TaskPage(tasks, len(found), sum(need is not None and need < day for _, _, need in found))
+    return TaskPage(tasks, places.count(), count_tasks(roles, before=day, viewer=viewer))
+
+
+def _in_order(places: QuerySet[Any]) -> QuerySet[Any]:
+    return places.order_by("task_need", "task_list", "task_key")
+
+
+def _tasks_at(places: Iterable[tuple[str, int, date | None]]) -> list[Task]:
+    page = list(places)
     keys: dict[str, list[int]] = defaultdict(list)
     for name, key, _ in page:
         keys[name].append(key)

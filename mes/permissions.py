@@ -7,12 +7,12 @@ and segregation of duties. Services ask `require` inside their transaction, afte
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, partial
 
-from django.db.models import Model
-from django.utils import timezone
+from django.db.models import Exists, Model, OuterRef
 
 from mes.choices import Role
 from mes.eventlog.base import Actor
@@ -37,6 +37,7 @@ from mes.models import (
     TrainingRecord,
     VaultRotation,
 )
+from mes.reading import once, present
 from mes.registry import Registry
 from mes.scope import Viewer, belongs_to_everybody, may_know, viewer_of
 from mes.segregation import Parts, segregated, segregation_reasons
@@ -88,23 +89,32 @@ def at_station_actions() -> dict[str, str]:
 # --- the decision
 
 
+Finding = Callable[[], Reason]
+"""What stands against an action. To word it is to look up whom to ask, which nobody needs who only hides a button."""
+
+
 @dataclass(frozen=True)
 class Decision:
-    """The answer with all its reasons. hidden: the person may not even know that the thing exists.
+    """The answer with all its findings, each worded when it is read. hidden: the person may not even know that the thing
+    exists.
 
     competence: the documents in force that the action asks for, with the training that counts (P11-10k).
     station: the registered station that an action of the shop floor is done at, where it is done at one (P11-10h).
     """
 
     action: str
-    reasons: tuple[Reason, ...] = ()
+    findings: tuple[Finding, ...] = ()
     hidden: bool = False
     competence: Competence = NOTHING_ASKED
     station: Station | None = None
 
     @property
     def allowed(self) -> bool:
-        return not self.reasons
+        return not self.findings
+
+    @cached_property
+    def reasons(self) -> tuple[Reason, ...]:
+        return tuple(finding() for finding in self.findings)
 
 
 UNKNOWN = Reason(
@@ -127,21 +137,22 @@ def can(
     signing: it is done by a signature this time, whatever else the same action is asked for.
     """
     permission = PERMISSIONS[action]
-    moment = now or timezone.now()
+    moment = now or present()
     if actor.person_id is None:
-        return Decision(action, () if permission.system else (_only_a_person(permission),))
-    person = Person.objects.filter(pk=actor.person_id).first()
-    if (barred := _state(person)) or person is None:
+        return Decision(action, () if permission.system else (partial(_only_a_person, permission),))
+    person, closed = _asking(actor.person_id)
+    if (barred := _barred(person, closed)) or person is None:
         return Decision(action, barred)
     if subject is not None and not _knows(person, subject, moment):
-        return Decision(action, (UNKNOWN,), hidden=True)
+        return Decision(action, (lambda: UNKNOWN,), hidden=True)
     known = competence(person.pk, action, moment)
     apart = segregation_reasons(actor, action, subject) if subject is not None else ()
     station = station_here() if permission.at_station else None
     place = place_reasons(action, permission.title, station) if permission.at_station else ()
-    roles = _role_reasons(permission, person, moment, signing=signing or permission.signed)
-    reasons = (*roles, *known.reasons, *apart, *place)
-    return Decision(action, reasons, competence=known, station=station)
+    said = (partial(_said, reason) for reason in (*known.reasons, *apart, *place))
+    of_roles = _against_roles(permission, person, moment, signing=signing or permission.signed)
+    findings: tuple[Finding, ...] = (*of_roles, *said)
+    return Decision(action, findings, competence=known, station=station)
 
 
 def may(actor: Actor, action: str, subject: Model | None = None) -> bool:
@@ -182,44 +193,60 @@ def _only_a_person(permission: Permission) -> Reason:
     return Reason(f"Only a person may {permission.title}.", "Sign in and do it.", "P11-10g")
 
 
-def _state(person: Person | None) -> tuple[Reason, ...]:
+def _said(reason: Reason) -> Reason:
+    return reason
+
+
+@once
+def _asking(person_id: int) -> tuple[Person | None, bool]:
+    """The person who asks, and whether every account of theirs is closed."""
+    accounts = Account.objects.filter(person=OuterRef("pk"))
+    closed = Exists(accounts) & ~Exists(accounts.filter(is_active=True))
+    person = Person.objects.annotate(closed=closed).filter(pk=person_id).first()
+    return person, person is not None and person.closed
+
+
+def _barred(person: Person | None, closed: bool) -> tuple[Finding, ...]:
     if person is None or not person.active:
-        return (Reason("This person is not active.", f"Ask {whom(Role.SEC, asking=person)}.", "P11-10d"),)
-    states = list(Account.objects.filter(person=person).values_list("is_active", flat=True))
-    if states and not any(states):
-        return (
-            Reason(
-                "Every account of this person is closed.", f"Ask {whom(Role.SEC, asking=person)}.", "P11-10d"
-            ),
-        )
+        return (partial(_ask_for_access, "This person is not active.", person),)
+    if closed:
+        return (partial(_ask_for_access, "Every account of this person is closed.", person),)
     return ()
 
 
-def all_overdue(grants: Collection[RoleGrant], moment: datetime) -> bool:
+def _ask_for_access(text: str, person: Person | None) -> Reason:
+    return Reason(text, f"Ask {whom(Role.SEC, asking=person)}.", "P11-10d")
+
+
+def all_overdue(grants: Sequence[RoleGrant], moment: datetime) -> bool:
     return bool(grants) and all(is_overdue(at, moment) for at in confirmations(grants).values())
 
 
-def unconfirmed(grants: Sequence[RoleGrant], person: Person) -> Reason:
+def unconfirmed(grant: RoleGrant, person: Person) -> Reason:
     return Reason(
-        f"Your role {Role(grants[0].role).label} was not confirmed in time: nothing can be signed with it.",
+        f"Your role {Role(grant.role).label} was not confirmed in time: nothing can be signed with it.",
         f"Ask {whom(Role.SEC, asking=person)} to review it.",
         "G-OPR-02",
     )
 
 
-def _role_reasons(
+def _against_roles(
     permission: Permission, person: Person, moment: datetime, *, signing: bool
-) -> Iterator[Reason]:
+) -> Iterator[Finding]:
     if not permission.roles:
-        yield Reason(f"Only Lamina itself may {permission.title}.", "Nobody has to do it.", "P11-10g")
+        yield partial(_only_lamina, permission)
         return
-    carrying = list(grants_of(person, moment).filter(role__in=permission.roles))
+    carrying = [grant for grant in grants_of(person, moment) if grant.role in permission.roles]
     if not carrying:
-        yield _role_missing(permission, person, moment)
+        yield partial(_role_missing, permission, person, moment)
     elif (permission.every_order or permission.own_company) and person.external:
-        yield _of_another_company(permission)
+        yield partial(_of_another_company, permission)
     elif signing and all_overdue(carrying, moment):
-        yield unconfirmed(carrying, person)
+        yield partial(unconfirmed, carrying[0], person)
+
+
+def _only_lamina(permission: Permission) -> Reason:
+    return Reason(f"Only Lamina itself may {permission.title}.", "Nobody has to do it.", "P11-10g")
 
 
 def _of_another_company(permission: Permission) -> Reason:
@@ -258,6 +285,7 @@ def _lapsed(permission: Permission, person: Person, moment: datetime) -> str:
     return ""
 
 
+@once
 def whom(
     *roles: Role, fallback: str = "the security administrator", asking: Person | Actor | None = None
 ) -> str:

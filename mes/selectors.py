@@ -29,6 +29,7 @@ from mes.models import (
     SigningRight,
 )
 from mes.models.eventlog import DeliveryStatus
+from mes.reading import once, present
 from mes.tables import TABLES
 
 SECURITY = "Ask the security administrator."
@@ -79,8 +80,14 @@ def standing(now: datetime | None = None) -> Q:
     return Q(~Exists(withdrawn), approved=True, revoked=False, valid_from__lte=moment) & still
 
 
-def grants_of(person: Person, now: datetime | None = None) -> QuerySet[RoleGrant]:
-    return RoleGrant.objects.filter(standing(now), person=person)
+def grants_of(person: Person, now: datetime | None = None) -> tuple[RoleGrant, ...]:
+    """The grants that count at a moment, by default now."""
+    return _grants_of(person.pk, now or present())
+
+
+@once
+def _grants_of(person_id: int, now: datetime) -> tuple[RoleGrant, ...]:
+    return tuple(RoleGrant.objects.filter(standing(now), person_id=person_id))
 
 
 def confirmations(grants: Iterable[RoleGrant]) -> dict[int, datetime]:
@@ -91,13 +98,18 @@ def confirmations(grants: Iterable[RoleGrant]) -> dict[int, datetime]:
     found = {grant.pk: grant.reviewed_at for grant in held}
     if not reviewed:
         return found
-    reviews = Signature.objects.filter(
-        subject_type="mes.role_grant", meaning=Meaning.REVIEWED, withdrawal=None, subject_id__in=reviewed
-    )
-    newest = dict(reviews.values_list("subject_id").annotate(at=Max("signed_at")))
+    newest = _newest_reviews(tuple(sorted(reviewed)))
     for key, grant in reviewed.items():
         found[grant.pk] = min(grant.reviewed_at, newest.get(key) or _approved_at(grant))
     return found
+
+
+@once
+def _newest_reviews(keys: tuple[str, ...]) -> dict[str, datetime]:
+    reviews = Signature.objects.filter(
+        subject_type="mes.role_grant", meaning=Meaning.REVIEWED, withdrawal=None, subject_id__in=keys
+    )
+    return dict(reviews.values_list("subject_id").annotate(at=Max("signed_at")))
 
 
 def _approved_at(grant: RoleGrant) -> datetime:
@@ -111,7 +123,7 @@ def is_overdue(confirmed: datetime, moment: datetime) -> bool:
 
 def roles_of(person: Person, now: datetime | None = None) -> frozenset[Role]:
     """The roles that a person holds at a moment, by default now."""
-    return frozenset(Role(role) for role in grants_of(person, now).values_list("role", flat=True))
+    return frozenset(Role(grant.role) for grant in grants_of(person, now))
 
 
 def roles_of_people(people: Iterable[Person], now: datetime | None = None) -> dict[int, frozenset[Role]]:

@@ -24,6 +24,7 @@ from django.db.models import Model
 from mes.eventlog.base import canonical, digest_of
 from mes.events import SigningKeyInForce
 from mes.models import EventRecord, Signature
+from mes.reading import once
 from mes.registry import Registry
 from mes.selectors import stream_of
 from mes.serverkeys import SealKey, own_key, public_halves
@@ -181,9 +182,15 @@ def current_content(row: Signature) -> Mapping[str, Any] | None:
     declared = (
         CURRENT.get(f"{row.subject_type}:{signed.get('record', '')}") if isinstance(signed, dict) else None
     )
-    model = ROOTS[row.subject_type].model if declared and row.subject_type in ROOTS else None
-    found = model._default_manager.filter(pk=row.subject_id).first() if model else None
+    found = _signed_about(row.subject_type, row.subject_id) if declared else None
     return declared(found, signed) if declared and found is not None else None
+
+
+@once
+def _signed_about(kind: str, key: str) -> Model | None:
+    """The root's row. A page shows many signatures about the same one."""
+    model = ROOTS[kind].model if kind in ROOTS else None
+    return model._default_manager.filter(pk=key).first() if model else None
 
 
 @covered_by("mes.signing_series")

@@ -14,7 +14,7 @@ somebody else stands for nothing there, and `manage.py verify` names the row.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -79,21 +79,30 @@ def not_withdrawn(rows: QuerySet[Any], *fields: str) -> QuerySet[Any]:
     return rows.filter(**{f"{name}__withdrawal__isnull": True for name in fields})
 
 
+def taken_back(signatures: Iterable[int]) -> frozenset[int]:
+    """Which of these signatures were withdrawn. Within a unit, the answer stays true until the unit ends."""
+    wanted = sorted(set(signatures))
+    if in_unit():
+        while_unchanged(*map(_withdrawal_of, wanted))
+    found = SignatureWithdrawal.objects.filter(withdrawn__in=wanted)
+    return frozenset(found.values_list("withdrawn_id", flat=True))
+
+
 def hold_withdrawal(signature: Signature) -> None:
     """Wait for every decision that rests on a signature, and let none be made on it until this unit has taken it back."""
-    nobody_else(_withdrawal_of(signature))
+    nobody_else(_withdrawal_of(signature.pk))
 
 
 def _is_taken_back(signature: Signature) -> bool:
     if not in_unit():
         return is_withdrawn(signature)
-    while_unchanged(_withdrawal_of(signature))
+    while_unchanged(_withdrawal_of(signature.pk))
     # Not what the row was read with: it may have been withdrawn while the lock was waited for.
     return SignatureWithdrawal.objects.filter(withdrawn=signature).exists()
 
 
-def _withdrawal_of(signature: Signature) -> str:
-    return f"withdrawal of signature {signature.pk}"
+def _withdrawal_of(signature: int) -> str:
+    return f"withdrawal of signature {signature}"
 
 
 # --- whether a signature is about the row that carries it

@@ -15,6 +15,7 @@ from mes.choices import DocumentStage, TrainingResult
 from mes.events import InstructionsFollowed
 from mes.exceptions import Reason
 from mes.models import ControlledDocument, Curriculum, DocumentRevision, TrainingRecord
+from mes.reading import is_reading, once
 from mes.standing import carries, is_withdrawn
 
 RULE = "G-OPR-01"
@@ -38,8 +39,16 @@ class Required:
         return (self.in_force, self.before) if self.before and in_grace else (self.in_force,)
 
 
+@once
+def _actions_that_ask() -> frozenset[str]:
+    return frozenset(Curriculum.objects.filter(dropped=False).values_list("action", flat=True))
+
+
 def required_for(action: str, now: datetime) -> tuple[Required, ...]:
     """What an action asks to be known at a moment, in the order of the documents' numbers."""
+    # Most actions ask for nothing, and a page asks about many.
+    if is_reading() and action not in _actions_that_ask():
+        return ()
     documents = [
         curriculum.document
         for curriculum in Curriculum.objects.filter(action=action, dropped=False)
@@ -108,6 +117,7 @@ class Competence:
 NOTHING_ASKED = Competence((), (), ())
 
 
+@once
 def competence(person_id: int, action: str, now: datetime) -> Competence:
     """Whether a person is trained for an action at a moment."""
     required = required_for(action, now)

@@ -6,7 +6,7 @@ from typing import Any
 
 from devices.choices import DesignStatus, Side
 from devices.generators.base import MIDLINE, within_envelope
-from devices.lifecycle import PASSED_BEFORE
+from devices.lifecycle import MAKING_STEPS, PASSED_BEFORE
 from devices.models import Device
 from devices.selectors.evidence import evidence_digest
 from devices.selectors.history import stages_since_frozen
@@ -132,22 +132,7 @@ def design_reviewed(device: Device, **_: Any) -> Verdict:
     return passed(signature=design.review.pk, reviewer=design.review.person_id, author=design.author_id)
 
 
-PEOPLES_STEPS = (
-    "device.queue",
-    "device.post_process",
-    "device.finish_post_processing",
-    "device.start_rework",
-    "device.repeat_post_processing",
-    "device.finish_rework",
-    "device.pass_inspection",
-    "device.label",
-    "device.complete_record",
-    "device.review",
-    "device.ship",
-)
-
-
-@gate("G-DES-02", *PEOPLES_STEPS)
+@gate("G-DES-02", *MAKING_STEPS)
 def prescriber_approved(device: Device, **_: Any) -> Verdict:
     """The prescriber's approval stands for the exact design that is built."""
     against, design = against_approval(device), device.current_design

@@ -31,10 +31,11 @@ class Closest:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """The faces (n,) that rays meet first, -1 where none is, and the weights (n, 3) of their corners at that point."""
+    """Which rays (n,) meet a face; of those the face (k,) that each meets first and the weights (k, 3) of its corners there."""
 
+    hit: NDArray[np.bool_]
     faces: NDArray[np.int64]
-    weights: NDArray[np.float64]
+    weights: NDArray[np.float32]
 
 
 class Surface:
@@ -82,10 +83,10 @@ class Surface:
     def looked_at(self, origins: NDArray[np.float64], directions: NDArray[np.float64]) -> Seen:
         """What each ray meets first."""
         found = self._cast(origins, directions)
-        reach = self._numbers(found["t_hit"])
-        faces = np.where(np.isfinite(reach), found["primitive_ids"].numpy().astype(np.int64), -1)
-        second = self._numbers(found["primitive_uvs"])
-        return Seen(faces, np.concatenate([1.0 - second.sum(axis=1, keepdims=True), second], axis=1))
+        hit = np.isfinite(found["t_hit"].numpy())
+        second = found["primitive_uvs"].numpy()[hit]
+        weights = np.concatenate([1.0 - second.sum(axis=1, keepdims=True), second], axis=1)
+        return Seen(hit, found["primitive_ids"].numpy()[hit].astype(np.int64), weights)
 
     def hit_counts(self, origins: NDArray[np.float64], directions: NDArray[np.float64]) -> NDArray[np.int64]:
         """How often each ray crosses the surface."""
@@ -96,8 +97,10 @@ class Surface:
         return self._scene.cast_rays(self._rays(origins, directions))
 
     def _rays(self, origins: NDArray[np.float64], directions: NDArray[np.float64]) -> Any:
-        spread = np.broadcast_to(directions, origins.shape)
-        return o3d.core.Tensor(np.concatenate([origins - self.centre, spread], axis=1).astype(np.float32))
+        rays = np.zeros((len(origins), 6), dtype=np.float32)
+        np.subtract(origins, self.centre, out=rays[:, :3], casting="same_kind")
+        rays[:, 3:] = directions
+        return o3d.core.Tensor(rays)
 
     def _tensor(self, points: NDArray[np.float64]) -> Any:
         return o3d.core.Tensor(np.ascontiguousarray(points - self.centre, dtype=np.float32))

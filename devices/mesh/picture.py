@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ MATERIAL = (176, 196, 214)
 PAPER = (255, 255, 255)
 INK = (40, 44, 52)
 CREASE = 0.75
+KEY_LIGHT = np.array([-0.45, 0.55, 0.70], np.float32) / np.float32(math.sqrt(0.45**2 + 0.55**2 + 0.70**2))
 SMALLEST, LARGEST = 16, 4096
 
 # Where the onlooker stands, patient coordinates LPS: x to the left, y to the back, z to the head.
@@ -93,7 +96,8 @@ def _render(
     rows, columns = (slice(s.start // SAMPLES, s.stop // SAMPLES) for s in (camera.rows, camera.columns))
     fine = lit.reshape(rows.stop - rows.start, SAMPLES, columns.stop - columns.start, SAMPLES, 3)
     picture = np.full((height, width, 3), PAPER, dtype=np.uint8)
-    picture[rows, columns] = np.round(fine.mean(axis=(1, 3)))
+    looks = [fine[:, row, :, column] for row in range(SAMPLES) for column in range(SAMPLES)]
+    picture[rows, columns] = np.round(sum(looks) / len(looks))
     return Image.fromarray(picture, "RGB"), camera
 
 
@@ -122,34 +126,39 @@ def _filled(count: int, samples: float) -> slice:
 def _rays(camera: _Camera, columns: int, rows: int) -> NDArray[np.float64]:
     x = ((np.arange(columns) - (columns - 1) / 2.0) * camera.pixel)[camera.columns]
     y = (((rows - 1) / 2.0 - np.arange(rows)) * camera.pixel)[camera.rows]
-    flat = np.stack(
-        [np.tile(x, len(y)), np.repeat(y, len(x)), np.full(len(x) * len(y), camera.depth)], axis=1
-    )
-    origins: NDArray[np.float64] = flat @ camera.axes + camera.middle
-    return origins
+    places = (y[:, None, None] * camera.axes[1] + camera.depth * camera.axes[2]) + x[:, None] * camera.axes[0]
+    return np.asarray(places.reshape(-1, 3) + camera.middle, dtype=np.float64)
 
 
 def _shaded(
     mesh: Mesh, colours: NDArray[np.uint8] | None, seen: Seen, camera: _Camera
-) -> NDArray[np.float64]:
-    picture = np.full((len(seen.faces), 3), PAPER, dtype=np.float64)
-    hit = seen.faces >= 0
-    faces, weights = seen.faces[hit], seen.weights[hit]
-    corners = mesh.faces[faces]
-    flat = face_normals(mesh)
-    smooth = (_vertex_normals(mesh, flat)[corners] * weights[..., None]).sum(axis=1)
-    smooth /= np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-12)
-    creased = (smooth * flat[faces]).sum(axis=1) < CREASE
-    normals = np.where(creased[:, None], flat[faces], smooth) @ camera.axes.T
+) -> NDArray[np.float32]:
+    """The colour (n, 3) of every look, 0 to 255. In float32 and in the camera's axes: a picture keeps eight bits of it."""
+    flat, corners = face_normals(mesh), mesh.faces[seen.faces]
+    facing = (flat @ camera.axes.T).astype(np.float32)[seen.faces]
+    smooth = _blended(_vertex_normals(mesh, flat) @ camera.axes.T, corners, seen.weights)
+    smooth /= np.maximum(np.sqrt(_dot(smooth, smooth)), 1e-12)[:, None]
+    normals = np.where((_dot(smooth, facing) < CREASE)[:, None], facing, smooth)
     # A scan is open: its back is seen too, and lit as well.
-    normals *= np.where(normals[:, 2:] < 0.0, -1.0, 1.0)
-    key = np.clip(normals @ (np.array([-0.45, 0.55, 0.70]) / np.linalg.norm([-0.45, 0.55, 0.70])), 0.0, 1.0)
-    light = 0.34 + 0.50 * key + 0.20 * normals[:, 2]
-    paint = np.full((len(faces), 3), MATERIAL, dtype=np.float64)
-    if colours is not None:
-        paint = (colours[corners].astype(np.float64) * weights[..., None]).sum(axis=1)
-    picture[hit] = np.clip(paint * light[:, None], 0.0, 255.0)
+    normals[normals[:, 2] < 0.0] *= -1.0
+    light = 0.34 + 0.50 * np.clip(normals @ KEY_LIGHT, 0.0, 1.0) + 0.20 * normals[:, 2]
+    paint = np.array([MATERIAL], np.float32) if colours is None else _blended(colours, corners, seen.weights)
+    picture = np.full((len(seen.hit), 3), PAPER, dtype=np.float32)
+    picture[seen.hit] = np.clip(paint * light[:, None], 0.0, 255.0)
     return picture
+
+
+def _blended(
+    values: NDArray[Any], corners: NDArray[np.int32], weights: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Values (v, 3) of vertices where rays meet faces: of the corners (k, 3), by their weights (k, 3)."""
+    fine = values.astype(np.float32)
+    first, second, third = (fine[corners[:, at]] * weights[:, at, None] for at in range(3))
+    return np.asarray(first + second + third, dtype=np.float32)
+
+
+def _dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.einsum("ij,ij->i", a, b), dtype=np.float32)
 
 
 def _vertex_normals(mesh: Mesh, flat: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from mes.api.actors import terminal_of
 from mes.dashboard.routes import is_fragment
 from mes.dashboard.stationkeys import keep_exchanged, station_of
 from mes.models import Account, BrowserSession
+from mes.reading import reading
 from mes.selectors import is_locked, owes_password
 from mes.services.credentials import CheckedSecret
 from mes.services.sessions import (
@@ -51,7 +52,10 @@ class SessionGuard:
         place = terminal_of(request)
         station = station_of(request, place)
         with at_terminal(replace(place, station=station.pk if station else 0)):
-            answer = self._guarded(request) or self.get_response(request)
+            answer = self._guarded(request)
+            if answer is None:
+                with reading():
+                    answer = self.get_response(request)
         if station is not None:
             keep_exchanged(answer, station)
         return answer

@@ -13,28 +13,30 @@ from django.utils import timezone
 from mes.api.actors import viewer_behind
 from mes.dashboard.navigation import Start, roles_behind, starts_for
 from mes.dashboard.together import offered_together
-from mes.panels import TASKS_PER_PAGE, Task, count_tasks, open_tasks, personal_tasks
+from mes.panels import TASKS_PER_PAGE, Task, count_tasks, personal_tasks, task_page
 
 
 def my_work(request: HttpRequest) -> HttpResponse:
     """A page of what waits, most urgent first; the same number of queries however much waits."""
     roles = roles_behind(request)
     viewer = viewer_behind(request)
-    count = count_tasks(roles, viewer=viewer)
-    pages = max(1, -(-count // TASKS_PER_PAGE))
-    number = min(_page_asked(request), pages)
-    tasks = open_tasks(roles, start=(number - 1) * TASKS_PER_PAGE, viewer=viewer)
+    number = _page_asked(request)
+    if number > 1:
+        number = min(number, _pages(count_tasks(roles, viewer=viewer)))
+    day, start = timezone.localdate(), (number - 1) * TASKS_PER_PAGE
+    shown = task_page(roles, day=day, start=start, viewer=viewer)
+    pages = _pages(shown.count)
     own = _own(request)
     by_title = [
         (title, list(group))
         for title, group in groupby(
-            sorted([*own, *tasks], key=lambda task: task.title), lambda task: task.title
+            sorted([*own, *shown.tasks], key=lambda task: task.title), lambda task: task.title
         )
     ]
     context = {
         "groups": by_title,
-        "count": count + len(own),
-        "late": count_tasks(roles, before=timezone.localdate(), viewer=viewer),
+        "count": shown.count + len(own),
+        "late": shown.late,
         "together": offered_together(request),
         "paging": {
             "page": number,
@@ -45,6 +47,10 @@ def my_work(request: HttpRequest) -> HttpResponse:
         "roles": sorted(str(r.label) for r in roles),
     }
     return render(request, "mes/my_work.html", context)
+
+
+def _pages(count: int) -> int:
+    return max(1, -(-count // TASKS_PER_PAGE))
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,12 @@ def waiting_for(request: HttpRequest) -> Waiting:
     """The most urgent kinds of task first; the same number of queries however much waits."""
     roles, viewer = roles_behind(request), viewer_behind(request)
     own = _own(request)
-    count = count_tasks(roles, viewer=viewer) + len(own)
+    shown = task_page(roles, day=timezone.localdate(), viewer=viewer)
+    count = shown.count + len(own)
     if not count:
         return Waiting(0, 0, (), starts_for(request))
-    often = Counter(task.title for task in [*open_tasks(roles, viewer=viewer), *own])
-    late = count_tasks(roles, before=timezone.localdate(), viewer=viewer)
-    return Waiting(count, late, tuple(often.items()), ())
+    often = Counter(task.title for task in [*shown.tasks, *own])
+    return Waiting(count, shown.late, tuple(often.items()), ())
 
 
 def _own(request: HttpRequest) -> list[Task]:

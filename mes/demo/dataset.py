@@ -122,9 +122,9 @@ def _ran(command: list[str]) -> subprocess.CompletedProcess[bytes]:
 
 
 def _pips() -> list[list[str]]:
-    """This environment's pip, then any on the path: a virtual environment made by other tools has none."""
-    others = [[found] for name in ("pip3", "pip") if (found := shutil.which(name))]
-    return [[sys.executable, "-m", "pip"], *others]
+    """This environment's pip, then the one on the path: a virtual environment made by other tools has none."""
+    found = shutil.which("pip3") or shutil.which("pip")
+    return [[sys.executable, "-m", "pip"], *([[found]] if found else [])]
 
 
 def _extracted(archive: Path, folder: Path) -> Path:

@@ -75,6 +75,7 @@ class Unit:
 
 
 _unit: ContextVar[Unit | None] = ContextVar("lamina_unit", default=None)
+_opened: ContextVar[int] = ContextVar("lamina_units_opened", default=0)
 _cause: ContextVar[Cause | None] = ContextVar("lamina_cause", default=None)
 
 
@@ -105,7 +106,17 @@ def running_unit(what: str) -> Unit:
 
 def in_unit() -> bool:
     """Whether a unit is open that a fact could become part of."""
-    return _unit.get() is not None
+    return unit_here() is not None
+
+
+def units_opened() -> int:
+    """How many units were opened here so far: where the number is the same as before, nothing was written meanwhile."""
+    return _opened.get()
+
+
+def unit_here() -> Unit | None:
+    """The unit that is open, if one is."""
+    return _unit.get()
 
 
 def afterwards(what: str, act: Callable[[], object]) -> None:
@@ -146,6 +157,7 @@ def open_unit() -> Iterator[Unit]:
         with _joined(outer):
             yield outer
         return
+    _opened.set(_opened.get() + 1)
     unit = Unit()
     own = not connection.in_atomic_block
     try:

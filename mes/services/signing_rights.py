@@ -79,8 +79,8 @@ def require_confirmed(person: Person, moment: datetime) -> None:
     for taking back one's own signature, of all the person's roles. Raises NotPermitted.
     """
     asked = sorted(action for key, action in running_unit("A signature was made").asked if key == person.pk)
-    held = list(grants_of(person, moment))
+    held = grants_of(person, moment)
     wanted = [PERMISSIONS[action].roles for action in asked] or [frozenset(Role)]
     carrying = [[grant for grant in held if grant.role in roles] for roles in wanted]
-    if reasons := [unconfirmed(grants, person) for grants in carrying if all_overdue(grants, moment)]:
+    if reasons := [unconfirmed(grants[0], person) for grants in carrying if all_overdue(grants, moment)]:
         raise NotPermitted(list(dict.fromkeys(reasons)))

@@ -14,10 +14,14 @@ STEPS = {"installation": "approve_installation", "operation": "approve_operation
 QUALIFICATION = "qualification"
 
 
-def qualification_signatures(printer: Printer) -> dict[str, Signature]:
-    """The newest signature over each step, and over the qualification itself, whatever became of it since."""
+def qualification_signatures(printer: Printer, until: int | None = None) -> dict[str, Signature]:
+    """The newest signature over each step, and over the qualification itself, whatever became of it since.
+
+    until: the key of a signature; only it and those before it count.
+    """
     found: dict[str, Signature] = {}
-    for signature in signatures_of(printer, Meaning.APPROVED):
+    given = signatures_of(printer, Meaning.APPROVED)
+    for signature in given if until is None else given.filter(pk__lte=until):
         content = json.loads(signature.content)
         if content.get("step") in STEPS:
             found[content["step"]] = signature

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, cast
 
 from django.db.models import Field, Model, Q
@@ -87,7 +89,7 @@ def _record_alone(subject: Alone) -> dict[str, Any]:
     schema = next(
         event.record_schema for event in reversed(told) if (event.stream_type, event.stream_id) == (kind, key)
     )
-    report = plain(report_alone(subject, told, _content(kind, key, schema)))
+    report = plain(report_alone(subject, told, _content(kind, key, schema, _roots(kind, [key]))))
     files = files_alone(subject)
     gone = disposed_files(files)
     certified = _certified(subject, gone)
@@ -215,21 +217,28 @@ def _streams(
 def _rows(whole: Iterable[StreamKey], told: Sequence[EventRecord]) -> list[dict[str, Any]]:
     """The canonical text of each root as it stands, whose digest is on the last event of its stream."""
     schema = {(event.stream_type, event.stream_id): event.record_schema for event in told}
+    shown = sorted(stream for stream in set(whole) if stream in schema)
+    rows = {kind: _roots(kind, [key for _, key in keys]) for kind, keys in groupby(shown, itemgetter(0))}
     return [
-        {"stream": f"{kind}/{key}", "content": _content(kind, key, schema[kind, key])}
-        for kind, key in sorted(set(whole))
-        if (kind, key) in schema
+        {"stream": f"{kind}/{key}", "content": _content(kind, key, schema[kind, key], rows[kind])}
+        for kind, key in shown
     ]
 
 
-def _content(kind: str, key: str, schema: int) -> str:
-    table = ROOTS[kind]
-    row: Model | None = table.model._default_manager.filter(pk=key).first() if table.model else None
-    if row is None:
+def _roots(kind: str, keys: Iterable[str]) -> dict[str, Model]:
+    """The rows of a root, by their keys as streams have them; one query."""
+    model = ROOTS[kind].model
+    found = model._default_manager.filter(pk__in=list(keys)) if model else ()
+    return {str(row.pk): row for row in found}
+
+
+def _content(kind: str, key: str, schema: int, rows: Mapping[str, Model]) -> str:
+    if key not in rows:
         raise LookupError(f"{kind}/{key} has no row")
+    row = rows[key]
     values = {
         name: getattr(row, cast("Field[Any, Any]", row._meta.get_field(name)).attname)
-        for name in table.digest_schemas[schema]
+        for name in ROOTS[kind].digest_schemas[schema]
     }
     return canonical({"type": kind, "id": key, "schema": schema, **values})
 

@@ -574,7 +574,7 @@ class Check:
         )
         for code in sorted({item["disposed"] for item in record["artefacts"] if "disposed" in item}):
             many = sum(item.get("disposed") == code for item in record["artefacts"])
-            self.said.append(f"NOTE: {many} of these files were destroyed under certificate {quoted(code)}.")
+            self.said.append(f"NOTE: destroyed under certificate {quoted(code)}: {many} of these files.")
         if self.texts["audit.csv"] != audit_csv(record):
             yield "audit.csv: does not tell the events of record.json"
         if self.texts["genealogy.csv"] != genealogy_csv(genealogy):

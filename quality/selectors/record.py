@@ -13,6 +13,7 @@ from devices.models import Assignment, Device, Order
 from devices.selectors.evidence import bone_of
 from mes.eventlog.base import digest_of
 from mes.models import Artefact, EventRecord, HandwrittenSignature, Person, Signature
+from mes.reading import once
 from mes.selectors import stream_of
 from printing.models import Build, MaterialLot, ParameterSet, PrinterCommand, PrintJob
 from quality.models import Report
@@ -41,6 +42,7 @@ def lots_of(device: Device) -> QuerySet[MaterialLot]:
     )
 
 
+@once
 def streams_of(device: Device) -> list[tuple[str, str]]:
     """The streams that tell how the device came to be: its own, its order's, builds', jobs', commands',
     nonconformances' and packages', and of the papers signed by hand about any of them (ES-20)."""
@@ -52,6 +54,7 @@ def streams_of(device: Device) -> list[tuple[str, str]]:
     return _with_papers(rows)
 
 
+@once
 def supply_streams_of(device: Device) -> list[tuple[str, str]]:
     """What the device stands on and shares with others: master, material, lots, parameter sets, and the gauges that measured
     it, with the papers signed by hand about them."""
@@ -63,6 +66,7 @@ Alone = Order | MaterialLot
 """An order or a lot that no device came of is a record too: rejected and cancelled orders, lots never printed with (7.1)."""
 
 
+@once
 def streams_alone(subject: Alone) -> list[tuple[str, str]]:
     """The streams that tell of an order or a lot by itself, with the papers signed by hand about them."""
     if isinstance(subject, Order):
@@ -72,6 +76,7 @@ def streams_alone(subject: Alone) -> list[tuple[str, str]]:
     return _with_papers((subject, *subject.containers.order_by("pk"), subject.material))
 
 
+@once
 def files_alone(subject: Alone) -> dict[str, str]:
     """Every file that an order or a lot names: SHA-256 to where it was first named."""
     named: dict[str, str] = {}
@@ -130,13 +135,18 @@ def trail_of(device: Device, last_pos: int | None = None) -> Trail:
 
 def signatures_in(streams: Iterable[tuple[str, str]]) -> QuerySet[Signature]:
     """Signatures over the roots of some streams, oldest first."""
-    return Signature.objects.filter(_about(streams)).select_related("person", "account").order_by("pk")
+    return (
+        Signature.objects.filter(_about(streams))
+        .select_related("person", "account", "withdrawal")
+        .order_by("pk")
+    )
 
 
 def names_of(person_ids: Iterable[int]) -> dict[int, str]:
     return {person.pk: str(person) for person in Person.objects.filter(pk__in=list(person_ids))}
 
 
+@once
 def files_of(device: Device, last_pos: int | None = None) -> dict[str, str]:
     """Every file that the record names: SHA-256 to where it was first named (event and field)."""
     named: dict[str, str] = {}

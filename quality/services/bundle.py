@@ -19,6 +19,7 @@ from devices.models import Device
 from mes.eventlog.base import canonical
 from mes.eventlog.sealing import NotProvable, RecordAltered
 from mes.exceptions import Refused
+from mes.reading import reading
 from mes.services.artefacts import artefact_path
 from mes.signing_seal import signature_key
 from quality.export import verify_record
@@ -87,9 +88,9 @@ def bundle_of(subject: Subject, *, wait_s: float = 0.0) -> Bundle:
 
 @contextmanager
 def one_snapshot() -> Iterator[None]:
-    """Everything read inside is of one moment, and nothing is written."""
+    """Everything read inside is of one moment, and nothing is written: what is asked twice is read once."""
     outermost = not connection.in_atomic_block
-    with transaction.atomic():
+    with transaction.atomic(), reading():
         if outermost:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -35,9 +35,10 @@ def complete_record(*, device_id: int) -> bool:
     device = locked_device(device_id)
     if device.stage not in COMPLETABLE or device.held:
         return False
-    if not all(result.passed for result in ask_gates("device.complete_record", device, actor=SYSTEM)):
+    gates = ask_gates("device.complete_record", device, actor=SYSTEM)
+    if not all(result.passed for result in gates):
         return False
-    move_device(device, "complete_record", actor=SYSTEM)
+    move_device(device, "complete_record", actor=SYSTEM, gates=gates)
     return True
 
 
@@ -142,7 +143,9 @@ def release_device(*, device_id: int, actor: Actor, credentials: Credentials) ->
     refuse_blocked(checklist)
     record = store_artefact(shown_record(device), media_type="application/json")
     content = release_content(device, checklist, record.sha256)
-    move = move_device(device, "release", actor=actor, credentials=credentials, content=content)
+    move = move_device(
+        device, "release", actor=actor, credentials=credentials, content=content, gates=checklist
+    )
     decision = ReleaseDecision.objects.create(
         device=device,
         checklist=content["checklist"],

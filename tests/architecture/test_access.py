@@ -18,6 +18,7 @@ from django.urls import resolve
 from pytest_django.plugin import DjangoDbBlocker
 
 from mes.choices import Role
+from mes.dashboard import sessions
 from mes.dashboard.actions import ACTIONS
 from mes.permissions import PERMISSIONS, Permission
 from printing.consumers import _stands
@@ -51,13 +52,16 @@ CONSOLE = {
 def story(empty_record: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Story]:
     """Told once for all tests here, in a transaction that is never committed; every call takes back what it did.
 
-    That somebody was there is taken back too, so no session may grow idle while the matrix is asked.
+    That somebody was there is taken back too: no session may grow idle while the matrix is asked, nor be noted again by
+    every call of somebody whose last one was half a minute ago.
     """
     with (
         override_settings(IDLE=timedelta(days=1)),
+        pytest.MonkeyPatch.context() as unnoted,
         django_db_blocker.unblock(),
         transaction.atomic(),
     ):
+        unnoted.setattr(sessions, "NOTE_EVERY", timedelta(days=1))
         yield make_story()
         transaction.set_rollback(True)
 

@@ -77,10 +77,12 @@ from printing.models import (
     ParameterSet,
     Printer,
     PrintJob,
+    QualifiedTriple,
 )
 from printing.selectors.builds import build_content, items_content
 from printing.selectors.machines import machine_now
 from printing.selectors.material import lot_content
+from printing.selectors.qualification import STEPS
 from quality.catalog.plan import read_plan
 from quality.choices import AsFound, GaugeKind, GaugeStage
 from quality.models import Calibration, Gauge, Inspection
@@ -562,9 +564,7 @@ def _printed(staff: Staff, device: Device) -> None:
     operator = acting(staff[Role.OPR])
     lot, container = _lot(staff, device.material)
     build = _build(staff, device)
-    printer = Printer.objects.create(
-        name=f"Resin {device.pk}", kind="simulated", serial=f"S{device.pk}", driver="simulated", firmware="1"
-    )
+    printer = _printer(staff, build)
     job = PrintJob.objects.create(build=build, printer=printer, container=container)
     for state in (JobState.STARTING, JobState.PRINTING, JobState.FINISHED):
         job.state = state
@@ -595,6 +595,27 @@ def _printed(staff: Staff, device: Device) -> None:
     publish(lot, consumed, actor=SYSTEM)
     for fact in (DevicePrintStarted, DevicePrintFinished):
         publish(device, fact(device_id=device.pk, build_id=build.pk, job_id=job.pk), actor=SYSTEM)
+
+
+def _printer(staff: Staff, build: Build) -> Printer:
+    """One that was qualified for this build."""
+    printer = Printer.objects.create(
+        name=f"Resin {build.pk}", kind="simulated", serial=f"S{build.pk}", driver="simulated", firmware="1"
+    )
+    until = timezone.localdate() + timedelta(days=100)
+    for step in STEPS:
+        signed(printer, {"printer": printer.code, "step": step}, Meaning.APPROVED, staff[Role.QAR])
+    covered = {"firmware": "1", "parameters": [build.parameters_digest], "valid_until": until}
+    QualifiedTriple.objects.create(
+        printer=printer,
+        material=build.material,
+        parameters=build.parameters,
+        parameters_digest=build.parameters_digest,
+        firmware="1",
+        valid_until=until,
+        signature=signed(printer, covered, Meaning.APPROVED, staff[Role.QAR]),
+    )
+    return printer
 
 
 def _build(staff: Staff, device: Device) -> Build:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import pytest
@@ -14,10 +15,11 @@ from devices.choices import Stage
 from devices.events import DeviceHeld
 from devices.models import Design, Device, Segmentation
 from devices.services.holds import hold_device
+from mes import lifecycle
 from mes.choices import Meaning, Role
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import NotPermitted, Refused, SignatureRefused, TransitionRefused
-from mes.lifecycle import ask_gates
+from mes.lifecycle import Gate, GateResult, ask_gates
 from mes.models import EventRecord, Signature
 from mes.selectors import events_of
 from mes.services.artefacts import artefact_path
@@ -131,6 +133,24 @@ def test_a_complete_device_is_reviewed_and_released(staff: Staff) -> None:
     stored = json.loads(events_of(device).get(type="quality.device_released").payload)
     assert stored["checklist"] == decision.checklist
     assert {item["gate"] for item in stored["checklist"]} >= {"G-REL-01", "G-REL-02", "G-INT-01"}
+
+
+def test_the_answers_that_a_releaser_signs_are_those_that_the_move_stands_on(
+    staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked again a moment later, a gate could answer otherwise than what is signed."""
+    device, asked = reviewed(staff), Counter[str]()
+    ask = lifecycle._ask
+
+    def counted(gate: Gate, subject: object, context: Mapping[str, object]) -> GateResult:
+        asked[gate.check.__name__] += "device.release" in gate.transitions
+        return ask(gate, subject, context)
+
+    monkeypatch.setattr(lifecycle, "_ask", counted)
+    decision = release(staff, device)
+    assert asked.total() == len(decision.checklist)
+    moved = events_of(device).filter(type="devices.device_stage_changed").latest("pos")
+    assert json.loads(moved.payload)["gates"] == decision.checklist
 
 
 def test_nobody_releases_twice(staff: Staff) -> None:

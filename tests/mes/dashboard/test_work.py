@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from devices.models import Device
 from mes.choices import Role
-from mes.panels import TASKS_PER_PAGE, WORKLISTS, count_tasks, open_tasks
+from mes.panels import TASKS_PER_PAGE, WORKLISTS, count_tasks, open_tasks, task_page
 from tests.devices.makers import Staff, make_planned
 from tests.mes.dashboard.conftest import Visit
 from tests.printing.makers import Floor
@@ -67,6 +67,20 @@ def test_no_query_brings_more_rows_than_a_page(staff: Staff) -> None:
     (page, rows) = (query["sql"] for query in queries)
     assert f"LIMIT {TASKS_PER_PAGE}" in page
     assert '"id" IN (' in rows
+
+
+@pytest.mark.parametrize("waiting", [TASKS_PER_PAGE, TASKS_PER_PAGE + 1])
+def test_a_page_that_is_all_counts_as_the_database_does(staff: Staff, waiting: int) -> None:
+    """One page says by itself how much waits and how much is late, more than one ask."""
+    many(staff, waiting)
+    roles = frozenset({Role.IMG})
+    day = open_tasks(roles)[20].need_by
+    assert day is not None
+    with CaptureQueriesContext(connection) as queries:
+        page = task_page(roles, day=day)
+    assert page.tasks == open_tasks(roles)
+    assert (page.count, page.late) == (count_tasks(roles), count_tasks(roles, before=day)) == (waiting, 20)
+    assert len(queries) == (2 if waiting == TASKS_PER_PAGE else 4)
 
 
 def test_pages_follow_one_another_without_gap_or_repetition(staff: Staff) -> None:
