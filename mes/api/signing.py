@@ -44,7 +44,6 @@ from mes.services.signing_enrolment import (
 )
 from mes.services.signing_handwritten import (
     SELDOM,
-    store_scan,
     true_copy_content,
     upload_handwritten,
     verify_handwritten,
@@ -260,7 +259,7 @@ class PaperViewSet(Acting, GenericViewSet[HandwrittenSignature]):
             subject = record_of(kind, key)
         except LookupError:
             raise Http404 from None
-        scan = store_scan(values.pop("scan").read())
+        scan = values.pop("scan").read()
         meaning = Meaning(values.pop("meaning"))
         row = upload_handwritten(**values, subject=subject, scan=scan, meaning=meaning, actor=self.actor)
         return Response(PaperOutput(row).data, status=201)

@@ -29,7 +29,6 @@ from mes.permissions import PERMISSIONS, may, require
 from mes.scope import may_know_record
 from mes.services.signing_handwritten import (
     SELDOM,
-    store_scan,
     true_copy_content,
     upload_handwritten,
     verify_handwritten,
@@ -147,7 +146,7 @@ def handwritten_upload(request: HttpRequest) -> HttpResponse:
         printed_name=request.POST.get("printed_name", ""),
         meaning=meaning,
         executed_on=executed_on,
-        scan=store_scan(scan.read()),
+        scan=scan.read(),
         actor=actor_of(request),
     )
     messages.success(request, "The scan is in. A second person verifies it as a true copy.")

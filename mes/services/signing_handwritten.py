@@ -14,7 +14,7 @@ from mes.eventlog.unit import publish, unit_of_work
 from mes.events import HandwrittenUploaded, HandwrittenVerified
 from mes.exceptions import Conflict, InvalidInput, NotPermitted
 from mes.locking import locked_row
-from mes.models import Artefact, HandwrittenSignature
+from mes.models import HandwrittenSignature
 from mes.permissions import require
 from mes.selectors import stream_of
 from mes.services.artefacts import require_intact, store_artefact
@@ -26,28 +26,32 @@ KINDS = {b"%PDF-": "application/pdf", b"\x89PNG\r\n": "image/png", b"\xff\xd8\xf
 SELDOM = frozenset({Meaning.WITHDRAWN, Meaning.ACCEPTED})
 
 
-def store_scan(content: bytes) -> Artefact:
-    """Keep a scan. Raises InvalidInput unless it is a PDF, PNG or JPEG of at most 20 MiB."""
-    kind = next((kind for start, kind in KINDS.items() if content.startswith(start)), None)
-    if kind is None or len(content) > LIMIT:
+def _kind_of(scan: bytes) -> str:
+    kind = next((kind for start, kind in KINDS.items() if scan.startswith(start)), None)
+    if kind is None or len(scan) > LIMIT:
         raise InvalidInput(
             "The scan is no PDF, PNG or JPEG, or is larger than 20 MiB.",
             cure="Scan the paper again.",
             rule="ES-20",
         )
-    return store_artefact(content, media_type=kind)
+    return kind
 
 
 @unit_of_work
 def upload_handwritten(
-    *, subject: Model, printed_name: str, meaning: Meaning, executed_on: date, scan: Artefact, actor: Actor
+    *, subject: Model, printed_name: str, meaning: Meaning, executed_on: date, scan: bytes, actor: Actor
 ) -> HandwrittenSignature:
-    """Bring the scan of a signed paper to a record. It stands for nothing until somebody else verifies it."""
+    """Bring the scan of a signed paper to a record. It stands for nothing until somebody else verifies it.
+
+    Raises InvalidInput for anything but a PDF, PNG or JPEG of at most 20 MiB, with a name and a day that can be. What is
+    refused is not stored: it may name anybody, and no record would ever have it destroyed.
+    """
     require(actor, "mes.upload_handwritten")
     if not printed_name.strip() or meaning in SELDOM:
         raise InvalidInput("Name who signed the paper, and what the signature means.", rule="ES-20")
     if executed_on > timezone.localdate():
         raise InvalidInput("The paper cannot have been signed in the future.", rule="ES-20")
+    media_type = _kind_of(scan)
     kind, key = stream_of(subject)
     assert actor.person_id is not None, "only people upload"  # noqa: S101 - for the type; required above
     row = HandwrittenSignature.objects.create(
@@ -56,11 +60,11 @@ def upload_handwritten(
         printed_name=printed_name.strip()[:310],
         meaning=meaning,
         executed_on=executed_on,
-        scan=scan,
+        scan=store_artefact(scan, media_type=media_type),
         uploaded_by_id=actor.person_id,
         uploaded_at=timezone.now(),
     )
-    publish(row, HandwrittenUploaded(handwritten_id=row.pk, sha256=scan.pk), actor=actor)
+    publish(row, HandwrittenUploaded(handwritten_id=row.pk, sha256=row.scan_id), actor=actor)
     return row
 
 

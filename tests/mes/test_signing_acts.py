@@ -6,6 +6,7 @@ import json
 import threading
 from dataclasses import replace
 from datetime import date, timedelta
+from hashlib import sha256
 
 import pytest
 from django.db import connection
@@ -19,7 +20,7 @@ from mes.models import Account, EventRecord, HandwrittenSignature, Person, Signa
 from mes.services.artefacts import artefact_path
 from mes.services.signatures import Credentials, content_digest, sign
 from mes.services.signing_batch import Deed, sign_together
-from mes.services.signing_handwritten import store_scan, upload_handwritten, verify_handwritten
+from mes.services.signing_handwritten import upload_handwritten, verify_handwritten
 from mes.services.signing_policy import DECIDED_ALONE
 from mes.services.signing_series import SeriesContext
 from mes.services.signing_withdrawal import withdraw_signature
@@ -227,7 +228,7 @@ def uploaded(actor: Actor, **changed: object) -> HandwrittenSignature:
         "printed_name": "Dr. A. Paper",
         "meaning": Meaning.PRESCRIBED,
         "executed_on": date(2026, 11, 2),
-        "scan": store_scan(PDF),
+        "scan": PDF,
     }
     return upload_handwritten(**(values | changed), actor=actor)  # type: ignore[arg-type]
 
@@ -250,7 +251,7 @@ def test_a_second_person_verifies_a_scan_as_a_true_copy() -> None:
 
 @pytest.mark.requirement("ES-20")
 def test_a_scan_that_was_altered_is_not_verified() -> None:
-    row = uploaded(make_signer(Role.ORD)[0], scan=store_scan(PDF + b" to be altered"))
+    row = uploaded(make_signer(Role.ORD)[0], scan=PDF + b" to be altered")
     path = artefact_path(row.scan_id)
     path.chmod(0o600)
     path.write_bytes(PDF)
@@ -261,16 +262,17 @@ def test_a_scan_that_was_altered_is_not_verified() -> None:
 
 @pytest.mark.requirement("ES-20")
 def test_a_scan_that_cannot_be_is_refused() -> None:
-    coordinator, _ = make_signer(Role.ORD)
-    with pytest.raises(InvalidInput, match="no PDF"):
-        store_scan(b"<html>")
+    """And leaves no file behind that no record names: nobody would ever destroy it."""
+    (coordinator, _), refused = make_signer(Role.ORD), PDF + b" that nobody keeps"
     for changed in (
+        {"scan": b"<html>"},
         {"printed_name": " "},
         {"meaning": Meaning.WITHDRAWN},
         {"executed_on": timezone.localdate() + timedelta(days=1)},
     ):
         with pytest.raises(InvalidInput, match="ES-20"):
-            uploaded(coordinator, **changed)
+            uploaded(coordinator, **{"scan": refused} | changed)
     with pytest.raises(NotPermitted):
-        uploaded(make_signer(Role.OPR)[0])
+        uploaded(make_signer(Role.OPR)[0], scan=refused)
     assert not HandwrittenSignature.objects.exists()
+    assert not artefact_path(sha256(refused).hexdigest()).exists()
