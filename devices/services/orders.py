@@ -115,11 +115,15 @@ def _specified(master_code: str, material_code: str) -> tuple[DeviceMaster, Mate
             f"There is no effective device master '{master_code[:40]}'.", cure="Choose a published one."
         )
     wanted = material_code or master.materials[0]
-    material = effective_material(wanted)
-    if wanted not in master.materials or material is None:
+    if wanted not in master.materials:
         raise InvalidInput(
             f"{master} may not be made of '{wanted[:40]}'.",
             cure=f"Choose from: {', '.join(master.materials)}.",
+        )
+    material = effective_material(wanted)
+    if material is None:
+        raise InvalidInput(
+            f"No approval stands for {wanted}.", cure="Quality approves it again.", rule="G-SIG-01"
         )
     return master, material
 
