@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.db.models import Q, QuerySet
 
 from devices.choices import OrderStage
@@ -17,8 +19,8 @@ from devices.models import (
 )
 from mes.choices import Meaning, Role
 from mes.models import Patient
-from mes.permissions import allow
-from mes.scope import belongs_to_everybody, belongs_to_order, orders_named, patients_opened
+from mes.permissions import PERMISSIONS, allow
+from mes.scope import Viewer, belongs_to_everybody, belongs_to_order, orders_named, patients_opened
 from mes.segregation import Parts, segregated
 from mes.selectors import performers, signatures_of
 
@@ -98,20 +100,42 @@ belongs_to_everybody(DeviceMaster, Material)
 belongs_to_everybody(Patient, names_orders=True)
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What makes an order somebody's, as long as they hold the role that they have the part in (11.10(d))."""
+
+    assigned: QuerySet[Assignment]
+    prescribes: Q
+    wrote: Q
+
+
+NONE = Q(pk__in=())
+
+
+def _parts_of(viewer: Viewer) -> _Parts:
+    key, roles = viewer.person_id, viewer.roles
+    return _Parts(
+        Assignment.objects.filter(person=key, role__in=roles, ended=False),
+        Q(prescriber=key) if roles & PERMISSIONS["devices.submit_order"].roles else NONE,
+        Q(created_by=key) if roles & PERMISSIONS["devices.create_order"].roles else NONE,
+    )
+
+
 @orders_named
-def orders_of_person(person_id: int) -> QuerySet[Order]:
-    """The orders that a person prescribes, wrote, or is assigned to."""
-    assigned = Assignment.objects.filter(person=person_id, ended=False).values("order")
-    return Order.objects.filter(Q(prescriber=person_id) | Q(created_by=person_id) | Q(pk__in=assigned))
+def orders_of_person(viewer: Viewer) -> QuerySet[Order]:
+    """The orders that a person prescribes, wrote, or is assigned to, each in a role that they hold now."""
+    parts = _parts_of(viewer)
+    return Order.objects.filter(parts.prescribes | parts.wrote | Q(pk__in=parts.assigned.values("order")))
 
 
 @patients_opened
-def patients_of_person(person_id: int) -> QuerySet[Patient]:
+def patients_of_person(viewer: Viewer) -> QuerySet[Patient]:
     """The patients of the orders that somebody else brought a person to, by naming the prescriber or assigning them, and
     of their own ones once these were accepted: nobody comes to know a patient by a draft of their own (11.10(d))."""
-    assigned = Assignment.objects.filter(person=person_id, ended=False).exclude(assigned_by=person_id)
-    brought = Q(pk__in=assigned.values("order")) | Q(prescriber=person_id) & ~Q(created_by=person_id)
-    own = (Q(prescriber=person_id) | Q(created_by=person_id)) & ~Q(stage__in=NOT_ACCEPTED)
+    parts = _parts_of(viewer)
+    assigned = parts.assigned.exclude(assigned_by=viewer.person_id)
+    brought = Q(pk__in=assigned.values("order")) | parts.prescribes & ~Q(created_by=viewer.person_id)
+    own = (parts.prescribes | parts.wrote) & ~Q(stage__in=NOT_ACCEPTED)
     return Patient.objects.filter(pk__in=Order.objects.filter(brought | own).values("patient"))
 
 

@@ -73,7 +73,7 @@ class ContentUnseen(SignatureRefused):
 
 
 class SigningStopped(SignatureRefused):
-    """The third failed signing in a row: the session that it came from ends (ES-15)."""
+    """The third failed signing or wrong secret in a row: the session that it came from ends (ES-15)."""
 
 
 class TransitionRefused(Refused):

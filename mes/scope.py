@@ -77,14 +77,14 @@ class Belonging:
 
 
 BELONGINGS: Registry[Belonging] = Registry("belonging")
-OrdersOf = Callable[[int], QuerySet[Any]]
-PatientsOf = Callable[[int], QuerySet[Patient]]
+OrdersOf = Callable[[Viewer], QuerySet[Any]]
+PatientsOf = Callable[[Viewer], QuerySet[Patient]]
 _orders: list[OrdersOf] = []
 _patients: list[PatientsOf] = []
 
 
 def orders_named(rule: OrdersOf) -> OrdersOf:
-    """Register what gives the orders that a person is named on or assigned to. There is one such rule."""
+    """Register what gives the orders that a person is named on or assigned to in a role held now. There is one such rule."""
     if _orders and _orders[0] is not rule:
         raise RegistrationError("the orders of a person are decided twice")
     _orders[:] = [rule]
@@ -111,7 +111,7 @@ def may_know_patient(viewer: Viewer, patient: Patient) -> bool:
         return False
     if knows_every_patient(viewer):
         return True
-    return _patients[0](viewer.person_id).filter(pk=patient.pk).exists()
+    return _patients[0](viewer).filter(pk=patient.pk).exists()
 
 
 def belongs_to_order(model: type[Model], path: str = "") -> None:
@@ -143,16 +143,16 @@ def visible(rows: QuerySet[M], viewer: Viewer) -> QuerySet[M]:
         return rows
     if belonging.kind == "plant" or viewer.person_id is None:
         return rows.none()
-    return rows.filter(pk__in=_among(rows.model, belonging.path, viewer.person_id))
+    return rows.filter(pk__in=_among(rows.model, belonging.path, viewer))
 
 
-def _among(model: type[Model], path: str, person_id: int) -> QuerySet[Any]:
-    known = _orders[0](person_id).values("pk")
+def _among(model: type[Model], path: str, viewer: Viewer) -> QuerySet[Any]:
+    known = _orders[0](viewer).values("pk")
     rows = model._default_manager
     to_order = f"{path}__in" if path else "pk__in"
     mine = rows.filter(**{to_order: known})
     if path:
-        others = _orders[0](person_id).model._default_manager.exclude(pk__in=known).values("pk")
+        others = _orders[0](viewer).model._default_manager.exclude(pk__in=known).values("pk")
         mine = mine.exclude(pk__in=rows.filter(**{to_order: others}).values("pk"))
     return mine.values("pk")
 

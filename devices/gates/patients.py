@@ -1,4 +1,4 @@
-"""What must be true of a patient's orders before the identity is forgotten."""
+"""What must be true of a patient's orders before the identity is forgotten, and of the patient before an order goes on."""
 
 from __future__ import annotations
 
@@ -22,5 +22,16 @@ def no_order_is_under_way(patient: Patient, **_: Any) -> Verdict:
             f"Orders of this patient are under way: {', '.join(codes)}.",
             cure="Close or cancel them first.",
             orders=codes,
+        )
+    return passed()
+
+
+@gate("G-PRV-02", "order.submit", "order.accept")
+def patient_is_known(order: Order, **_: Any) -> Verdict:
+    """The patient's identity was not erased: images could not be matched, nor a device handed over."""
+    if order.patient.erased:
+        return blocked(
+            f"The identity of {order.patient.token} was erased.",
+            cure="Register the patient anew, and write a new order.",
         )
     return passed()

@@ -38,7 +38,7 @@ from mes.permissions import require, whom
 from mes.segregation import Parts, segregated
 from mes.selectors import people_with, roles_of, signatures_of
 from mes.services.looking import knows_patient
-from mes.services.patients import registered_by
+from mes.services.patients import locked_patient, registered_by
 from mes.services.signatures import Credentials, sign
 from mes.standing import stands_for
 from mes.text import refuse_unseen
@@ -67,10 +67,12 @@ def create_order(
     """Write an order down, under the effective revision of a device master.
 
     characteristics: what makes the device specific to this patient, {attribute, value, unit}; the author is the actor
-    (G-ORD-02). material_code: one of the master's; the first of them where none is named. Raises InvalidInput, NotPermitted.
+    (G-ORD-02). material_code: one of the master's; the first of them where none is named. Raises InvalidInput, NotPermitted,
+    IdentityErased.
     """
     require(actor, "devices.create_order")
     _refuse_strange_patient(patient, actor)
+    patient = locked_patient(patient.pk)
     refuse_too_many("Design characteristics", characteristics, MAX_CHARACTERISTICS, rule="G-ORD-02")
     master, material = _specified(master_code, material_code)
     _refuse_bad_values(prescriber, side, quantity, need_by)
@@ -113,11 +115,15 @@ def _specified(master_code: str, material_code: str) -> tuple[DeviceMaster, Mate
             f"There is no effective device master '{master_code[:40]}'.", cure="Choose a published one."
         )
     wanted = material_code or master.materials[0]
-    material = effective_material(wanted)
-    if wanted not in master.materials or material is None:
+    if wanted not in master.materials:
         raise InvalidInput(
             f"{master} may not be made of '{wanted[:40]}'.",
             cure=f"Choose from: {', '.join(master.materials)}.",
+        )
+    material = effective_material(wanted)
+    if material is None:
+        raise InvalidInput(
+            f"No approval stands for {wanted}.", cure="Quality approves it again.", rule="G-SIG-01"
         )
     return master, material
 

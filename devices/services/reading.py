@@ -22,6 +22,7 @@ from devices.models import Study
 from devices.services.identity import IdentityMatch, match_identity, names_person
 from devices.services.studies import ImagesRead, quarantine_path
 from mes.eventlog.base import plain
+from mes.exceptions import IdentityErased
 from mes.models import Patient
 from mes.services.artefacts import store_artefact
 from mes.services.patients import open_identity, pseudonym_key
@@ -33,6 +34,12 @@ UNREADABLE_IDENTITY = Finding(
     "error",
     "The patient's identity in the vault is not as it was sealed, so the images cannot be compared with it.",
     "Tell the system's operator, who runs verify and restores it from a backup. Send the images again then.",
+)
+ERASED = Finding(
+    "identity_erased",
+    "error",
+    "The patient's identity was erased, so the images cannot be compared with it. They are not kept.",
+    "Make nothing of this device. For new work, register the patient anew and write a new order.",
 )
 LOST = Finding("upload_lost", "error", "The upload is no longer in quarantine.", "Send the images again.")
 
@@ -61,6 +68,8 @@ def _stored(study: Study, images: ReadImages, source: Path) -> ImagesRead:
         match = match_identity(patient, images.identity)
     except InvalidTag:
         return ImagesRead(IdentityMatch(), facts=facts, refusals=_reasons([UNREADABLE_IDENTITY]))
+    except IdentityErased:
+        return ImagesRead(IdentityMatch(), facts=facts, refusals=_reasons([ERASED]))
     if match.differing or not (match.holds or (study.link_confirmed and not match.present)):
         return ImagesRead(match, facts=facts)
     with tempfile.TemporaryDirectory(prefix=".reading-", dir=source.parent) as folder:

@@ -28,6 +28,7 @@ from mes.exceptions import Conflict, InvalidInput, TransitionRefused
 from mes.lifecycle import ask_gates
 from mes.models import Signature
 from mes.permissions import require
+from mes.services.patients import refuse_erased
 from mes.services.signatures import Credentials, sign
 
 CHUNK = 1 << 20
@@ -154,7 +155,9 @@ def _record_received(
 
 
 def refuse_out_of_time(device: Device) -> None:
-    """Raises TransitionRefused where the device takes no images now, Conflict where an upload is being read."""
+    """Raises TransitionRefused where the device takes no images now, Conflict where an upload is being read, IdentityErased
+    where nobody can match them any more."""
+    refuse_erased(device.order.patient)
     refuse_held(device, "receive_study")
     refuse_made(device, "it takes no images any more")
     if device.stage != Stage.PLANNED:

@@ -12,9 +12,11 @@ from django.http import HttpRequest
 from rest_framework import serializers
 
 from mes.api.actors import terminal_of
+from mes.eventlog.unit import open_unit
 from mes.exceptions import SignatureRefused
 from mes.models import Account
 from mes.services.credentials import CheckedSecret, check_secret
+from mes.services.signing_series import remembered
 
 
 class SecretInput(serializers.Serializer[Any]):
@@ -31,7 +33,7 @@ class SecretInput(serializers.Serializer[Any]):
 def secret_again(request: HttpRequest, values: Mapping[str, Any]) -> CheckedSecret:
     """Look at the secret in `values` (password, assertion), which is nobody's but the signed-in account's. Without grace:
     that it was given a moment ago counts for nothing. Raises SignatureRefused where it is missing, or wrong, which counts
-    as everywhere (ES-01, ES-15)."""
+    as at signing: the third in a session ends it, SigningStopped (ES-01, ES-15)."""
     password, assertion = str(values.get("password", "")), str(values.get("assertion", ""))
     if not password and not assertion:
         raise SignatureRefused(
@@ -39,10 +41,13 @@ def secret_again(request: HttpRequest, values: Mapping[str, Any]) -> CheckedSecr
             cure="Send your password, or the answer of a passkey or of your identity provider, with it.",
             rule="ES-01",
         )
-    return check_secret(
-        cast(Account, request.user),
-        password=password,
-        assertion=assertion,
-        purpose="signing",
-        terminal=terminal_of(request),
-    )
+    account, terminal = cast(Account, request.user), terminal_of(request)
+    with open_unit():
+        try:
+            return check_secret(
+                account, password=password, assertion=assertion, purpose="signing", terminal=terminal
+            )
+        except SignatureRefused as refusal:
+            raise remembered(
+                refusal, person_id=account.person_id, account_id=account.pk, terminal=terminal
+            ) from None

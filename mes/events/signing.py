@@ -61,7 +61,7 @@ class SigningSeriesEnded(Event, name="mes.signing_series_ended", terminal=True):
 
 @dataclass(frozen=True, kw_only=True)
 class SigningFailed(Event, name="mes.signing_failed", terminal=True):
-    """Somebody tried to sign and the components were refused (ES-15)."""
+    """Somebody tried to sign, or to change what opens their account, and the components were refused (ES-15)."""
 
     person_id: int
     rule: str

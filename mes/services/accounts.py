@@ -37,6 +37,7 @@ from mes.models import Account, Contact, FormerPassword, Person, Reset
 from mes.passwords import LONGEST, REMEMBERED, SHORTEST, SHORTEST_ALONE
 from mes.permissions import require
 from mes.selectors import contact_of
+from mes.services.administrators import somebody_left
 from mes.services.credentials import suspend_right
 from mes.services.messages import send_message
 from mes.services.notices import tell_owner, tell_owner_of
@@ -144,7 +145,15 @@ def force_password_change(*, account: Account, actor: Actor, reason: str) -> Non
 
 @unit_of_work
 def close_account(*, account: Account, actor: Actor, reason: str) -> None:
-    """Deactivate, never delete: history and user name stay (K-04). Sessions, keys and passkeys open nothing from now on."""
+    """Deactivate, never delete: history and user name stay (K-04). Sessions, keys and passkeys open nothing from now on.
+
+    Raises TransitionRefused for the last account that administers people.
+    """
+    with somebody_left():
+        _closed(account, actor, reason)
+
+
+def _closed(account: Account, actor: Actor, reason: str) -> None:
     require(actor, "mes.guard_accounts")
     _refuse_without(reason)
     account = Account.objects.select_for_update().get(pk=account.pk)

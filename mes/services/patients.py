@@ -177,12 +177,32 @@ def open_identity(patient: Patient) -> Identity:
 def _sealed(patient: Patient) -> PatientIdentity:
     row = PatientIdentity.objects.get(patient=patient)
     if not row.data_key_id:
-        raise IdentityErased(
-            f"The identity of {patient.token} was erased.",
-            cure="Work with the token: it is all there is.",
-            rule="K-13",
-        )
+        raise _erased(patient)
     return row
+
+
+def _erased(patient: Patient) -> IdentityErased:
+    return IdentityErased(
+        f"The identity of {patient.token} was erased.",
+        cure="Work with the token: it is all there is. For new work, register the patient anew.",
+        rule="K-13",
+    )
+
+
+def locked_patient(key: int) -> Patient:
+    """A patient who is known by name, locked: an erasure under way is waited for, and none is decided before this unit ends.
+
+    Raises IdentityErased.
+    """
+    patient = Patient.objects.select_for_update().get(pk=key)
+    refuse_erased(patient)
+    return patient
+
+
+def refuse_erased(patient: Patient) -> None:
+    """Raises IdentityErased: nothing new begins for somebody whom nobody can tell any more (K-13)."""
+    if patient.erased:
+        raise _erased(patient)
 
 
 def pseudonym_key(patient: Patient, purpose: str) -> bytes:

@@ -12,6 +12,7 @@ from mes.exceptions import Conflict, InvalidInput, NotPermitted
 from mes.models import Account, Person
 from mes.permissions import require
 from mes.services.accounts import choose_password, refuse_password
+from mes.services.administrators import somebody_left
 from mes.services.roles import grant_role, revoke_role
 from mes.services.sessions import end_all_sessions
 from mes.services.tokens import revoke_all_tokens
@@ -102,7 +103,15 @@ def _refuse_owner(person: Person | None, actor: Actor) -> None:
 
 @unit_of_work
 def deactivate_person(*, person_id: int, actor: Actor, reason: str) -> Person:
-    """Nothing is possible for this person any more, at once and through every account; their history stays (K-04)."""
+    """Nothing is possible for this person any more, at once and through every account; their history stays (K-04).
+
+    Raises TransitionRefused for the last who administers people.
+    """
+    with somebody_left():
+        return _deactivated(person_id, actor, reason)
+
+
+def _deactivated(person_id: int, actor: Actor, reason: str) -> Person:
     person = Person.objects.select_for_update().get(pk=person_id)
     require(actor, "mes.manage_people", person)
     if not reason.strip():

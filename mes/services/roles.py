@@ -14,6 +14,7 @@ from mes.events import RoleGranted, RoleProposed, RoleReviewed, RoleRevoked
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Reason
 from mes.models import Person, RoleGrant
 from mes.permissions import ADMINISTRATION, PRODUCTION, require
+from mes.services.administrators import somebody_left
 from mes.services.signatures import Credentials, sign
 from mes.standing import WHEN_SIGNED, require_carried
 
@@ -144,10 +145,14 @@ def review_role(*, grant_id: int, actor: Actor, credentials: Credentials) -> Rol
 
 @unit_of_work
 def revoke_role(*, person: Person, role: Role, actor: Actor, reason: str) -> None:
-    """Take a role away at once, or a proposal back. One person is enough: it only closes doors."""
-    require(actor, "mes.manage_people", person)
-    for grant in RoleGrant.objects.select_for_update().filter(person=person, role=role, revoked=False):
-        _revoke(grant, actor, reason)
+    """Take a role away at once, or a proposal back. One person is enough: it only closes doors.
+
+    Raises TransitionRefused for the last who administers people.
+    """
+    with somebody_left():
+        require(actor, "mes.manage_people", person)
+        for grant in RoleGrant.objects.select_for_update().filter(person=person, role=role, revoked=False):
+            _revoke(grant, actor, reason)
 
 
 def role_content(

@@ -21,7 +21,7 @@ from mes.clock import clock_faults
 from mes.eventlog.base import Actor, canonical, plain
 from mes.eventlog.unit import afterwards, publish, running_unit
 from mes.events import SignatureGiven
-from mes.exceptions import ContentChanged, ContentUnseen, Reason, SignatureRefused, SigningStopped
+from mes.exceptions import ContentChanged, ContentUnseen, SignatureRefused
 from mes.models import Account, Person, Signature, SigningSeries, Stream
 from mes.selectors import roles_of, stream_of
 from mes.services.signing_policy import (
@@ -37,9 +37,8 @@ from mes.services.signing_series import (
     NO_TERMINAL,
     SeriesContext,
     end_series,
-    is_last_try,
     new_series,
-    record_failure,
+    remembered,
     series_for_signing,
 )
 from mes.signing_seal import (
@@ -210,7 +209,13 @@ def _recognised(actor: Actor, credentials: Credentials, now: datetime) -> Signer
         )
         account, person = _owner(account, actor)
     except SignatureRefused as refusal:
-        raise _remembered(refusal, actor, credentials) from None
+        context = credentials.series
+        raise remembered(
+            refusal,
+            person_id=actor.person_id,
+            account_id=context.account_id if context else None,
+            terminal=context.terminal if context else NO_TERMINAL,
+        ) from None
     goes_on = series is not None and series.account_id == account.pk
     if series is None or not goes_on:
         if series is not None:
@@ -252,27 +257,6 @@ def _owner(account: Account | None, actor: Actor) -> tuple[Account, Person]:
             "This person is not active.", cure="Ask the security administrator.", rule="P11-10d"
         )
     return account, account.person
-
-
-def _remembered(refusal: SignatureRefused, actor: Actor, credentials: Credentials) -> SignatureRefused:
-    """The refusal, on record whatever becomes of the unit; the third of a session in a row ends that session."""
-    if actor.person_id is None:
-        return refusal
-    terminal = credentials.series.terminal if credentials.series else NO_TERMINAL
-    last = is_last_try(actor.person_id, terminal)
-    failed = partial(
-        record_failure,
-        person_id=actor.person_id,
-        account_id=credentials.series.account_id if credentials.series else None,
-        terminal=terminal,
-        rule=refusal.reasons[0].rule,
-        ends=last,
-    )
-    afterwards("A signing failed", failed)
-    if not last:
-        return refusal
-    stopped = Reason("This was the third failed signing: the session ends.", "Sign in again.", "ES-15")
-    return SigningStopped((*refusal.reasons, stopped))
 
 
 def _row(

@@ -12,6 +12,7 @@ from django.utils import timezone
 from mes.eventlog.base import Actor, canonical
 from mes.eventlog.unit import afterwards, publish, unit_of_work
 from mes.events import SessionEnded, SigningFailed, SigningSeriesEnded, SigningSeriesOpened
+from mes.exceptions import Reason, SignatureRefused, SigningStopped
 from mes.models import Account, BrowserSession, Person, Signature, SigningFailure, SigningSeries
 from mes.selectors import roles_of
 from mes.services.signing_policy import ABSOLUTE, FAILURES, policy
@@ -132,8 +133,31 @@ def session_opened(*, account: Account, terminal: Terminal) -> None:
     publish(series, SigningSeriesOpened(account_id=account.pk), actor=Actor.person(account.person.pk))
 
 
+def remembered(
+    refusal: SignatureRefused, *, person_id: int | None, account_id: int | None, terminal: Terminal
+) -> SignatureRefused:
+    """The refusal of a signing, or of a secret that was asked for again, on record whatever becomes of the unit; the third of
+    a session in a row is SigningStopped and ends that session (ES-15)."""
+    if person_id is None:
+        return refusal
+    last = _is_last_try(person_id, terminal)
+    failed = partial(
+        _record_failure,
+        person_id=person_id,
+        account_id=account_id,
+        terminal=terminal,
+        rule=refusal.reasons[0].rule,
+        ends=last,
+    )
+    afterwards("A signing failed", failed)
+    if not last:
+        return refusal
+    stopped = Reason("This was the third failed try: the session ends.", "Sign in again.", "ES-15")
+    return SigningStopped((*refusal.reasons, stopped))
+
+
 @unit_of_work
-def record_failure(
+def _record_failure(
     *, person_id: int, account_id: int | None, terminal: Terminal, rule: str, ends: bool
 ) -> None:
     """A signing was refused for its components: remember it. The third in a row in a session ends the series."""
@@ -177,6 +201,6 @@ def failures_in_a_row(person_id: int, terminal: Terminal) -> int:
     return (failed.filter(at__gt=last.signed_at) if last else failed).count()
 
 
-def is_last_try(person_id: int, terminal: Terminal) -> bool:
+def _is_last_try(person_id: int, terminal: Terminal) -> bool:
     """Whether a failure now is the third in a row, which ends the session too (ES-15)."""
     return failures_in_a_row(person_id, terminal) + 1 >= FAILURES

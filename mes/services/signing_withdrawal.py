@@ -27,7 +27,10 @@ DONE: Registry[Done] = Registry("act that is done")
 
 
 def lasting(root: str) -> Callable[[Done], Done]:
-    """Declare what keeps signatures about a kind of record for good: asked while nobody else decides on the signature."""
+    """Declare what keeps signatures about a kind of record for good: asked while nobody else decides on the signature.
+
+    The module that declares it stands in `mes.apps.DISCOVERED`, so that every process knows it.
+    """
 
     def declare(done: Done) -> Done:
         DONE.add(root, done)

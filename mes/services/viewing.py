@@ -10,7 +10,7 @@ from mes.eventlog.unit import publish, unit_of_work
 from mes.events import PatientIdentityRefused, PatientIdentityViewed
 from mes.exceptions import InvalidInput, NotPermitted, Refused, TooOften
 from mes.models import EmergencyAccess, IdentityView, Patient
-from mes.permissions import require
+from mes.permissions import may, require
 from mes.services.looking import (
     knows_patient,
     note_search,
@@ -84,7 +84,10 @@ def require_need_to_know(actor: Actor, patient: Patient, about: Model | None) ->
 
 
 def emergency_of(patient: Patient, actor: Actor) -> EmergencyAccess | None:
-    """The person's access in an emergency while it lasts: the clock decides, not the row."""
+    """The person's access in an emergency while it lasts: the clock decides, not the row, and so does the right to take one,
+    which somebody may have lost since (P11-10d)."""
+    if not may(actor, "mes.break_glass"):
+        return None
     return EmergencyAccess.objects.filter(
         patient=patient, person_id=actor.person_id or 0, stage="open", expires_at__gt=timezone.now()
     ).first()

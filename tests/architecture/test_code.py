@@ -12,7 +12,7 @@ import pytest
 from django.apps import apps
 from importlinter.cli import lint_imports
 
-from mes.apps import LaminaPackage
+from mes.apps import DISCOVERED, LaminaPackage
 from mes.choices import Role
 from mes.eventlog.base import EVENT_TYPES
 from mes.eventlog.subscriptions import HANDLERS, QUEUES, SlotDue
@@ -61,6 +61,14 @@ def test_no_stored_file_is_read_unchecked() -> None:
     )
     unchecked = [path for path, text in sources() if "artefact_path" in text and path not in checks]
     assert unchecked == []
+
+
+@pytest.mark.requirement("ES-18")
+def test_what_keeps_a_signature_for_good_is_known_to_every_process() -> None:
+    declared = {path for path, text in sources() if re.search(r"^@lasting\(", text, re.MULTILINE)}
+    known = {f"{package}/{name.replace('.', '/')}.py" for package in PACKAGES for name in DISCOVERED}
+    assert declared, "nobody declares anything this way any more"
+    assert declared - known == set()
 
 
 def test_imports_keep_their_contracts() -> None:

@@ -15,11 +15,13 @@ from devices.choices import OrderStage
 from devices.models import Order
 from devices.services.assignments import assign_person
 from mes.choices import Role
+from mes.eventlog.base import Actor
 from mes.exceptions import NotPermitted
 from mes.models import Account, EventRecord, Patient, Person
 from mes.services.emergency import break_glass
 from mes.services.erasure import request_erasure
 from mes.services.patients import Identity, register_patient
+from mes.services.people import grant_role, revoke_role
 from mes.services.viewing import look_up_patient, view_identity
 from tests.devices.makers import IDENTITY, Staff, Who, make_master, make_order, make_patient, make_person
 
@@ -185,6 +187,27 @@ def test_a_reviewer_knows_the_patient_once_assigned_by_somebody_else(order: Orde
     refused(reviewer, order.patient)
     assign_person(order_id=order.pk, person_id=reviewer.person.pk, role=Role.CLR, actor=staff[Role.ORD].actor)
     assert look(reviewer, order.patient, order) == IDENTITY.family_name
+
+
+@pytest.mark.requirement("K-14")
+@pytest.mark.parametrize("role", [Role.CLR, Role.PRE])
+def test_an_order_is_known_in_the_role_that_somebody_was_brought_to_it_in(
+    order: Order, staff: Staff, role: Role
+) -> None:
+    """Once the role is gone neither an assignment that nobody ended nor the prescriber's name keeps a door open, and no other
+    role takes its place."""
+    who, setup = staff[role], Actor.system("setup")
+    if role == Role.CLR:
+        assign_person(order_id=order.pk, person_id=who.person.pk, role=role, actor=staff[Role.ORD].actor)
+    client, doors = visit(who), (f"/orders/{order.code}/", f"/api/orders/{order.code}/")
+    assert [client.get(door).status_code for door in doors] == [200, 200]
+    revoke_role(person=who.person, role=role, actor=setup, reason="left the ward")
+    grant_role(person=who.person, role=Role.PRE if role == Role.CLR else Role.CLR, actor=setup)
+    assert [client.get(door).status_code for door in doors] == [404, 404]
+    assert client.get("/api/orders/").json()["results"] == []
+    refused(who, order.patient)
+    grant_role(person=who.person, role=role, actor=setup)
+    assert look(who, order.patient, order) == IDENTITY.family_name
 
 
 def test_who_knows_every_order_by_another_role_does_not_know_every_patient(order: Order) -> None:

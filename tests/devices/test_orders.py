@@ -12,7 +12,8 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from devices.choices import TrackedAs
-from devices.models import Device, Order
+from devices.models import Device, Material, Order
+from devices.services.definitions import specify_material
 from devices.services.orders import (
     approve_order,
     create_order,
@@ -29,6 +30,7 @@ from mes.models import EventRecord, Signature
 from mes.selectors import events_of
 from mes.services.people import revoke_role
 from mes.services.signatures import content_digest
+from mes.services.signing_withdrawal import withdraw_signature
 from tests.devices.makers import (
     SETUP,
     Staff,
@@ -319,6 +321,23 @@ def test_a_bad_order_is_refused_and_nothing_is_written(fields: dict[str, Any], s
     with pytest.raises(InvalidInput, match=said):
         make_order(**fields)
     assert not Order.objects.exists()
+
+
+@pytest.mark.requirement("ES-18")
+def test_a_material_whose_approval_was_withdrawn_says_what_brings_it_back() -> None:
+    master = make_master()
+    material = Material.objects.get(code=master.materials[0])
+    approver = make_person(Role.QAX)
+    withdraw_signature(
+        signature_id=material.approval_id or 0,
+        reason="wrong data sheet",
+        actor=approver.actor,
+        credentials=approver.typed(),
+    )
+    with pytest.raises(InvalidInput, match=f"No approval stands for {material.code}. Quality approves"):
+        make_order(master=master)
+    specify_material(material_id=material.pk, actor=approver.actor, credentials=approver.typed())
+    assert make_order(master=master).material == material
 
 
 def test_an_order_needs_an_effective_master_and_a_prescriber() -> None:

@@ -32,12 +32,22 @@ from devices.services.studies import (
     upload_digest,
 )
 from mes.choices import Role
-from mes.exceptions import Conflict, InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
+from mes.eventlog.unit import unit_of_work
+from mes.exceptions import (
+    Conflict,
+    IdentityErased,
+    InvalidInput,
+    NotPermitted,
+    SignatureRefused,
+    TransitionRefused,
+)
 from mes.models import Artefact, EventRecord, PatientIdentity, Signature
 from mes.services.artefacts import artefact_path
+from mes.services.erasure import shred_identity
 from mes.services.signatures import content_digest
 from tests.devices.makers import (
     IDENTITY,
+    SETUP,
     Staff,
     freeze_design_of,
     make_device,
@@ -270,6 +280,21 @@ def test_images_of_a_patient_whose_identity_cannot_be_opened_are_refused_with_th
     study = read(receive(device, make_upload(tmp_path / "series"), staff))
     assert (study.status, refusals()) == ("refused", ["identity_unreadable"])
     assert "restores it from a backup" in study.findings[-1]["cure"]
+
+
+@pytest.mark.requirement("K-13")
+def test_images_of_a_patient_who_was_forgotten_are_not_kept(tmp_path: Path) -> None:
+    """Those that came before are refused and discarded, and no others are taken."""
+    staff = Staff()
+    device = make_planned(staff)
+    study = receive(device, make_upload(tmp_path / "series"), staff)
+    unit_of_work(shred_identity)(device.order.patient, actor=SETUP, reason="by letter", gates=[])
+    assert (read(study).status, refusals()) == ("refused", ["identity_erased"])
+    discard_upload(study.pk)
+    assert quarantined() == []
+    with pytest.raises(IdentityErased):
+        receive(device, make_upload(tmp_path / "again"), staff)
+    assert (quarantined(), (tmp_path / "again").exists()) == ([], True)
 
 
 def test_a_lost_upload_is_refused_and_can_be_sent_again(tmp_path: Path) -> None:

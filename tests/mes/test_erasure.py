@@ -10,17 +10,25 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from django.db import connection, transaction
 from django.db.models import Model
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from devices.models import Order
 from devices.services.orders import reject_order
 from mes.choices import ErasureStage, Role
 from mes.eventlog.base import Actor
+from mes.eventlog.unit import unit_of_work
 from mes.eventlog.verify import verify
 from mes.exceptions import Conflict, IdentityErased, InvalidInput, NotPermitted, Reason, TransitionRefused
 from mes.gates import KEEPING
 from mes.models import ErasureRequest, EventRecord, LegalHold, Patient, PatientIdentity
-from mes.services.erasure import OVERWRITTEN, approve_erasure, refuse_erasure, request_erasure
+from mes.services.erasure import (
+    OVERWRITTEN,
+    approve_erasure,
+    refuse_erasure,
+    request_erasure,
+    shred_identity,
+)
 from mes.services.holds import place_hold, propose_release, release_hold
 from mes.services.patients import open_identity, patient_with, pseudonym_key
 from mes.services.retention import keeping_of
@@ -28,7 +36,7 @@ from mes.services.signing_withdrawal import can_be_withdrawn
 from mes.services.vaultkeys import vault
 from mes.services.viewing import view_identity
 from mes.vault import Key, place
-from tests.devices.makers import Staff, make_order, under_review
+from tests.devices.makers import Staff, make_order, submitted, under_review
 from tests.mes.makers import make_patient, make_person, make_signer, take_back
 from tests.patience import PATIENCE_S
 
@@ -119,6 +127,24 @@ def test_the_same_person_may_come_again_as_a_new_patient(patient: Patient, reque
     again = make_patient("MRN 4711", "Doe")
     assert again != patient
     assert again.token != patient.token
+
+
+@pytest.mark.requirement("G-PRV-02")
+def test_nothing_new_begins_for_a_patient_who_was_forgotten(
+    patient: Patient, request_: ErasureRequest
+) -> None:
+    """Neither an order, for which the patient is locked against an erasure under way, nor a prescription of one."""
+    staff = Staff()
+    with CaptureQueriesContext(connection) as asked:
+        order = make_order(staff, patient=patient)
+    locks = [one["sql"] for one in asked if '"mes_patient"' in one["sql"] and "FOR UPDATE" in one["sql"]]
+    assert len(locks) == 1
+    unit_of_work(shred_identity)(patient, actor=Actor.system("setup"), reason="by letter", gates=[])
+    with pytest.raises(TransitionRefused, match="G-PRV-02"):
+        submitted(order, staff)
+    with pytest.raises(IdentityErased, match="register the patient anew"):
+        make_order(staff, patient=patient)
+    assert Order.objects.count() == 1
 
 
 @pytest.mark.requirement("G-SOD-01")

@@ -101,6 +101,21 @@ def test_what_opens_an_account_takes_the_secret_in_that_very_request(
     assert address.address == "owner@example.org"
 
 
+@pytest.mark.requirement("ES-15")
+@pytest.mark.parametrize("act", [make_key, change_password])
+def test_the_third_wrong_secret_ends_the_session(
+    owner: Account, stolen: Client, act: Callable[..., Any]
+) -> None:
+    """As at signing, and counted with it; the lock of the account is further away."""
+    told = [act(stolen, owner, password=f"wrong sentence {number}").content.decode() for number in range(3)]
+    assert ["the session ends" in one for one in told] == [False, False, True]
+    assert stolen.get("/my-work/").status_code == 302
+    assert act(stolen, owner, **SECRET).status_code in (302, 403)
+    assert Account.objects.get(pk=owner.pk).password == owner.password
+    assert EventRecord.objects.filter(type="mes.signing_failed").count() == 3
+    assert not owner.tokens.exists()
+
+
 @pytest.mark.requirement("P11-300d")
 @pytest.mark.parametrize("act", ACTS)
 def test_the_owner_is_told_of_what_opens_the_account(

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mes.choices import Meaning, Role
 from mes.dashboard.actions import ACTIONS, decision_on
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import unit_of_work
-from mes.exceptions import Conflict, InvalidInput, NotPermitted, Refused
-from mes.models import Account, EventRecord, RoleGrant, Signature
+from mes.exceptions import Conflict, InvalidInput, NotPermitted, Refused, TransitionRefused
+from mes.models import Account, EventRecord, Person, RoleGrant, Signature
 from mes.permissions import ADMINISTRATION, PERMISSIONS, PRODUCTION, can, require
 from mes.selectors import people_with, roles_of
+from mes.services.accounts import close_account
 from mes.services.people import deactivate_person
 from mes.services.roles import approve_role, grant_role, propose_role, review_role, revoke_role
 from mes.services.signatures import Credentials, sign
@@ -205,6 +208,37 @@ def test_the_state_of_person_and_accounts_comes_first() -> None:
         require(inspector, "quality.sign_inspection")
     with pytest.raises(NotPermitted, match="themselves"):
         deactivate_person(person_id=person_of(security).pk, actor=security, reason="x")
+
+
+@pytest.mark.requirement("P11-10d")
+@pytest.mark.requirement("K-14")
+def test_somebody_always_administers() -> None:
+    """The last of this company is neither deactivated nor loses the role or the account, by whomever; and what somebody may is
+    asked once whoever shuts them out at this moment is done."""
+    first, last, outside = (make_person(Role.SEC) for _ in range(3))
+    account = make_account(last)
+    Person.objects.filter(pk=outside.pk).update(external=True)
+    with CaptureQueriesContext(connection) as said:
+        deactivate_person(person_id=first.pk, actor=Actor.person(last.pk), reason="left")
+    statements = [one["sql"] for one in said]
+    waits, asks = (
+        next(number for number, sql in enumerate(statements) if what in sql)
+        for what in ("pg_advisory_xact_lock(", "mes_person")
+    )
+    assert waits < asks
+    for taken in (
+        partial(deactivate_person, person_id=last.pk),
+        partial(revoke_role, person=last, role=Role.SEC),
+        partial(close_account, account=account),
+    ):
+        with pytest.raises(TransitionRefused, match="Have the role Security administrator given"):
+            taken(actor=SYSTEM, reason="left")
+    assert people_with(Role.SEC).filter(external=False).get() == last
+    grant_role(person=first, role=Role.SEC, actor=SYSTEM)
+    with pytest.raises(TransitionRefused):
+        close_account(account=account, actor=SYSTEM, reason="left")
+    make_person(Role.SEC)
+    close_account(account=account, actor=SYSTEM, reason="left")
 
 
 def test_a_refusal_names_whom_to_ask() -> None:

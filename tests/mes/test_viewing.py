@@ -20,6 +20,7 @@ from mes.services.emergency import (
     review_emergency_access,
     reviewer_of,
 )
+from mes.services.people import revoke_role
 from mes.services.viewing import emergency_of, look_up_patient, view_identity
 from tests.mes.makers import make_patient, make_person, make_signer, person_of
 
@@ -143,6 +144,19 @@ def test_it_ends_by_itself_and_everything_is_an_event(
     assert end_expired_accesses() == 0
     opened, ended = told("mes.emergency_access_opened")[0], told("mes.emergency_access_ended")[0]
     assert (opened.reason, ended.actor) == (REASON, "system:tick")
+
+
+@pytest.mark.requirement("P11-10d")
+def test_it_ends_with_the_right_to_take_it(patient: Patient, operator: Actor) -> None:
+    break_glass(patient=patient, actor=operator, reason=REASON)
+    assert emergency_of(patient, operator) is not None
+    revoke_role(
+        person=person_of(operator), role=Role.OPR, actor=Actor.system("setup"), reason="misused an access"
+    )
+    assert emergency_of(patient, operator) is None
+    with pytest.raises(NotPermitted):
+        view_identity(patient=patient, actor=operator, reason="read the label")
+    assert not IdentityView.objects.exists()
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "urgent", "x" * 9])
