@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 from datetime import date, timedelta
 from hashlib import sha256
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -263,7 +264,7 @@ def test_a_scan_that_was_altered_is_not_verified() -> None:
 @pytest.mark.requirement("ES-20")
 def test_a_scan_that_cannot_be_is_refused() -> None:
     """And leaves no file behind that no record names: nobody would ever destroy it."""
-    (coordinator, _), refused = make_signer(Role.ORD), PDF + b" that nobody keeps"
+    (coordinator, _), refused = make_signer(Role.ORD), PDF + uuid4().bytes
     for changed in (
         {"scan": b"<html>"},
         {"printed_name": " "},
