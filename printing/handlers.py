@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from devices.choices import Stage
-from devices.events import DesignVoided, DeviceStageChanged
+from devices.events import DesignVoided, DeviceHeld, DeviceStageChanged
 from devices.services.designs import against_approval
 from devices.services.lifecycle import advance_device, locked_device
 from devices.services.segmentations import against_bone_of_design
@@ -22,7 +23,9 @@ from printing.events import (
     DevicePrintFinished,
     DevicePrintStarted,
     LotExpired,
+    LotHeld,
     LotRejected,
+    PrinterHeld,
 )
 from printing.selectors.builds import is_in_build, stage_of
 from printing.selectors.material import lots_due_to_expire
@@ -30,7 +33,7 @@ from printing.services.keeping import start_clock_of_lot, start_clocks_of_plates
 from printing.services.lots import expire_lot, return_lot
 from printing.services.preparation import prepare_build
 from printing.services.standing import stands_in_build, verified_elsewhere
-from printing.services.superseding import supersede_builds, withdraw_claims
+from printing.services.superseding import supersede_builds, withdraw_claims, withdraw_starts
 
 PRINTING = Actor.system("printing")
 SOURCES = {
@@ -89,6 +92,28 @@ def withdraw_claims_of(recorded: Recorded[SignatureWithdrawn]) -> None:
 def return_lot_of(recorded: Recorded[SignatureWithdrawn]) -> None:
     """A lot whose release was withdrawn is looked at again, and released or rejected."""
     return_lot(signature_id=recorded.event.withdrawn_id, actor=PRINTING)
+
+
+@on(PrinterHeld, id="printing.withdraw_starts_of_printer")
+def withdraw_starts_of_printer(recorded: Recorded[PrinterHeld]) -> None:
+    """What a held printer was not told yet, it is not told."""
+    _withdraw_starts("printer", recorded.event.printer_id, recorded)
+
+
+@on(LotHeld, id="printing.withdraw_starts_of_lot")
+def withdraw_starts_of_lot(recorded: Recorded[LotHeld]) -> None:
+    """Nothing is started with a held lot."""
+    _withdraw_starts("lot", recorded.event.lot_id, recorded)
+
+
+@on(DeviceHeld, id="printing.withdraw_starts_of_device")
+def withdraw_starts_of_device(recorded: Recorded[DeviceHeld]) -> None:
+    """No build of a held device is started."""
+    _withdraw_starts("device", recorded.event.device_id, recorded)
+
+
+def _withdraw_starts(of: str, key: int, recorded: Recorded[Any]) -> None:
+    withdraw_starts(of=of, key=key, held_at=recorded.recorded_at, reason=recorded.reason, actor=PRINTING)
 
 
 @on(DevicePrintStarted, id="printing.start_device_build")

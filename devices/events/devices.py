@@ -45,7 +45,7 @@ class DeviceStageChanged(Event, name="devices.device_stage_changed"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceHeld(Event, name="devices.device_held", terminal=True):
+class DeviceHeld(Event, name="devices.device_held"):
     """A hold blocks every forward move. The event's reason says why; `source` names what placed it, if no person did."""
 
     device_id: int

@@ -151,10 +151,12 @@ class PrinterCommandRequested(Event, name="printing.printer_command_requested", 
 
 @dataclass(frozen=True, kw_only=True)
 class PrinterCommandSent(Event, name="printing.printer_command_sent", terminal=True):
-    """Written before the first byte leaves: from here on the command is never sent again."""
+    """Written before the first byte leaves: from here on the command is never sent again. `gates`: those of a start, asked
+    once more."""
 
     command_id: int
     epoch: int
+    gates: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

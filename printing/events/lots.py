@@ -47,7 +47,7 @@ class LotRejected(Event, name="printing.lot_rejected"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LotHeld(Event, name="printing.lot_held", terminal=True):
+class LotHeld(Event, name="printing.lot_held"):
     """A lot must not be used until the hold is released. `devices` already contain it."""
 
     lot_id: int

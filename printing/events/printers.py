@@ -63,7 +63,7 @@ class PrinterCalibrated(Event, name="printing.printer_calibrated", terminal=True
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrinterHeld(Event, name="printing.printer_held", terminal=True):
+class PrinterHeld(Event, name="printing.printer_held"):
     """A printer takes no new work. The event's reason says why; `source` names what placed the hold, if no person did."""
 
     printer_id: int

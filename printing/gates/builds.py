@@ -24,7 +24,7 @@ from printing.gates.base import (
 )
 from printing.models import Build, ParameterSet, PrintJob
 from printing.selectors.builds import build_content, items_content
-from printing.services.jobs import Placement
+from printing.selectors.jobs import Placement
 from printing.services.standing import outdated_parts
 from printing.services.wholeness import faults_of, parts_ml
 

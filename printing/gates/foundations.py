@@ -13,8 +13,8 @@ from mes.lifecycle import Verdict, gate
 from printing.choices import BuildState
 from printing.gates.base import DISPATCH, START, devices_on
 from printing.models import Build, MaterialLot, PrintJob, QualifiedTriple
+from printing.selectors.jobs import Placement
 from printing.selectors.qualification import qualification_signatures
-from printing.services.jobs import Placement
 
 GIVEN_UP = (BuildState.FAILED, BuildState.CANCELLED)
 

@@ -27,10 +27,9 @@ from printing.gates.base import (
     planned_end,
 )
 from printing.models import MaterialLot, Printer
-from printing.selectors.jobs import job_holding
+from printing.selectors.jobs import Placement, job_holding
 from printing.selectors.material import lot_content
 from printing.services.consumption import in_unit
-from printing.services.jobs import Placement
 from printing.services.loading import Loading
 
 

@@ -25,10 +25,9 @@ from printing.gates.base import (
 )
 from printing.models import ParameterSet, Printer
 from printing.selectors.fleet import STALE_AFTER, contact_of, is_fresh
-from printing.selectors.jobs import job_holding, open_command
+from printing.selectors.jobs import Placement, job_holding, open_command
 from printing.selectors.machines import other_machine, standing_triples
 from printing.selectors.qualification import STEPS, qualification_signatures
-from printing.services.jobs import Placement
 
 
 @gate("G-SOD-01", "parameters.approve")
@@ -191,7 +190,8 @@ def printer_heard_and_idle(placement: Placement, **_: Any) -> Verdict:
         return blocked(
             f"The printer is {printer.get_operation_display()}.", cure="Wait until it is idle.", **evidence
         )
-    if command := open_command(printer):
+    command = open_command(printer)
+    if command and command != placement.command:
         return blocked(
             f"The printer has a command that is not over: {command.get_kind_display()}.",
             cure="Wait until it is done.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
 
@@ -15,6 +16,8 @@ from printing.choices import (
 )
 from printing.models import (
     HOLDING,
+    Build,
+    Container,
     Printer,
     PrinterCommand,
     PrintJob,
@@ -24,6 +27,28 @@ DECIDED_BY_PEOPLE = {
     JobState.PAUSED: "A decision: its print stands still",
     JobState.UNCERTAIN: "Somebody looks at the printer: nobody knows how its print ended",
 }
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What the gates of "job.dispatch" and "job.start" look at: this build on this printer with what is loaded.
+
+    command: the start that waits to be sent, where they are asked again before it is.
+    """
+
+    build: Build
+    printer: Printer
+    container: Container | None
+    job: PrintJob | None
+    command: PrinterCommand | None = None
+
+
+def placement(
+    build: Build, printer: Printer, job: PrintJob | None = None, command: PrinterCommand | None = None
+) -> Placement:
+    """Read what is loaded now, for the gates."""
+    loaded = Container.objects.select_related("lot__material").filter(printer=printer)
+    return Placement(build, printer, loaded.first(), job, command)
 
 
 def jobs() -> QuerySet[PrintJob]:

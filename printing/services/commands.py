@@ -10,6 +10,7 @@ from django.utils import timezone
 from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, TransitionRefused
+from mes.lifecycle import GateResult, ask_gates, refuse_blocked
 from mes.permissions import require
 from printing.choices import CommandKind, CommandState, JobState
 from printing.events import (
@@ -28,8 +29,8 @@ from printing.events import (
 )
 from printing.lifecycle import COMMAND, JOB
 from printing.live import tell_after_commit
-from printing.models import Build, Printer, PrinterCommand, PrintJob
-from printing.selectors.jobs import open_command
+from printing.models import Build, Container, MaterialLot, Printer, PrinterCommand, PrintJob
+from printing.selectors.jobs import open_command, placement
 from printing.services.fleet.lease import require_lease
 from printing.services.moves import locked, move, write
 
@@ -82,11 +83,23 @@ def request_command(job: PrintJob, kind: CommandKind, actor: Actor) -> PrinterCo
     return command
 
 
+def asked_to_start(
+    job: PrintJob, actor: Actor, command: PrinterCommand | None = None
+) -> tuple[GateResult, ...]:
+    """Every gate of a start, on what is loaded and what the printer says now. Part of the calling unit, which holds the
+    job's locks. `command`: the start itself, where it is requested already."""
+    if job.printer.container_id:
+        loaded = locked(Container, job.printer.container_id, what="container")
+        locked(MaterialLot, loaded.lot_id, what="lot")
+    return ask_gates("job.start", placement(job.build, job.printer, job, command), actor=actor)
+
+
 @unit_of_work
 def take_command(*, command_id: int, epoch: int, actor: Actor) -> PrinterCommand | None:
     """Mark a command as sent, before its first byte leaves. None where it must not be sent (any more).
 
-    From here on nothing sends it again, whatever becomes of the process that called this.
+    Between a start's request and its sending an upload or a silence may lie, and a hold: for who requested it, every gate
+    is asked once more (G-PRN-01, G-MAT-01). From here on nothing sends it again, whatever becomes of the calling process.
     """
     require(actor, "printing.record_fleet_word")
     require_lease(epoch)
@@ -96,9 +109,22 @@ def take_command(*, command_id: int, epoch: int, actor: Actor) -> PrinterCommand
     if timezone.now() - command.requested_at > SEND_WITHIN:
         withdraw(command, actor, "it could not be sent in time")
         return None
+    results = _asked_again(command)
+    try:
+        refuse_blocked(results)
+    except TransitionRefused as refusal:
+        withdraw(command, actor, str(refusal))
+        return None
     move(command, COMMAND, "send", sent_at=timezone.now())
-    _say(command, PrinterCommandSent(command_id=command.pk, epoch=epoch), actor)
+    gates = [result.as_payload() for result in results]
+    _say(command, PrinterCommandSent(command_id=command.pk, epoch=epoch, gates=gates), actor)
     return command
+
+
+def _asked_again(command: PrinterCommand) -> tuple[GateResult, ...]:
+    if command.kind != CommandKind.START:
+        return ()
+    return asked_to_start(command.job, Actor.parse(command.requested_by), command)
 
 
 @unit_of_work

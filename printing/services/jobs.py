@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -32,11 +30,11 @@ from printing.events import (
 )
 from printing.lifecycle import BUILD, JOB
 from printing.live import tell_after_commit
-from printing.models import HOLDING, Build, Container, MaterialLot, Printer, PrinterCommand, PrintJob
+from printing.models import HOLDING, Build, Printer, PrinterCommand, PrintJob
 from printing.selectors.fleet import contact_of, is_fresh
-from printing.selectors.jobs import job_holding, open_command
+from printing.selectors.jobs import job_holding, open_command, placement
 from printing.selectors.machines import machine_now
-from printing.services.commands import locked_job, note, request_command, withdraw
+from printing.services.commands import asked_to_start, locked_job, note, request_command, withdraw
 from printing.services.moves import locked, move, write
 from printing.services.outcomes import Ending, end_job, interrupt, over, run_job
 
@@ -47,16 +45,6 @@ SETTLED = {
     "failed": JobState.FAILED,
     "cancelled": JobState.CANCELLED,
 }
-
-
-@dataclass(frozen=True)
-class Placement:
-    """What the gates of "job.dispatch" and "job.start" look at: this build on this printer with what is loaded."""
-
-    build: Build
-    printer: Printer
-    container: Container | None
-    job: PrintJob | None
 
 
 @unit_of_work
@@ -106,13 +94,6 @@ def _choose(build: Build, printer_id: int | None, actor: Actor) -> tuple[Printer
     )
 
 
-def placement(build: Build, printer: Printer, job: PrintJob | None = None) -> Placement:
-    """Read what is loaded now, for the gates."""
-    loaded = Container.objects.select_related("lot__material").filter(printer=printer)
-    container = loaded.first()
-    return Placement(build, printer, container, job)
-
-
 def _claim(build: Build, printer: Printer) -> PrintJob:
     if printer.container_id is None:
         raise Conflict(f"Nothing is loaded on {printer.code} any more.", cure="Load it and dispatch again.")
@@ -132,10 +113,7 @@ def start_job(*, job_id: int, actor: Actor) -> PrinterCommand:
     job = locked_job(job_id)
     require(actor, "printing.operate_printer", job)
     JOB.row("start", job.state)
-    if job.printer.container_id:
-        loaded = locked(Container, job.printer.container_id, what="container")
-        locked(MaterialLot, loaded.lot_id, what="lot")
-    results = ask_gates("job.start", placement(job.build, job.printer, job), actor=actor)
+    results = asked_to_start(job, actor)
     refuse_blocked(results)
     machine = machine_now(job)
     move(job, JOB, "start", container_id=job.printer.container_id, reason="", machine=machine)

@@ -1,6 +1,9 @@
-"""What happens to the builds of a design that was voided: none of them is printed (G-BLD-01)."""
+"""What was planned and may not be printed any more: builds of a voided design (G-BLD-01), claims whose approval was withdrawn, and
+starts of what was held before they were sent (G-NC-01)."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from django.db.models import Q
 
@@ -9,16 +12,21 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import Conflict
 from mes.permissions import require
-from printing.choices import BuildState
+from printing.choices import BuildState, CommandKind, CommandState
 from printing.events import DeviceBuildOutdated
-from printing.models import Build, PrintJob
+from printing.models import Build, PrinterCommand, PrintJob
 from printing.services.builds import give_build_up
-from printing.services.commands import locked_job
+from printing.services.commands import locked_command, locked_job, withdraw
 from printing.services.jobs import withdraw_job
 from printing.services.moves import locked
 from printing.services.standing import open_builds_of, open_job_of
 
 BEFORE_CLAIM = (BuildState.DRAFT, BuildState.UNPREPARED, BuildState.PREPARED, BuildState.VERIFIED)
+STARTS_OF = {
+    "printer": "printer_id",
+    "lot": "job__container__lot_id",
+    "device": "job__build__items__device_id",
+}
 
 
 @unit_of_work
@@ -47,6 +55,25 @@ def withdraw_claims(*, signature_id: int, actor: Actor) -> None:
         build, job = _locked_with_job(build_id)
         if job:
             withdraw_job(job, actor, f"A signature that {build.code} stands on was withdrawn.")
+
+
+@unit_of_work
+def withdraw_starts(*, of: str, key: int, held_at: datetime, reason: str, actor: Actor) -> None:
+    """Take back every start that was requested, and not sent, before its "printer", "lot" or "device" was held (G-NC-01).
+
+    Its job keeps the printer, and is started again by a person once the hold is over.
+    """
+    require(actor, "printing.supersede_build")
+    starts = PrinterCommand.objects.filter(
+        kind=CommandKind.START,
+        state=CommandState.REQUESTED,
+        requested_at__lte=held_at,
+        **{STARTS_OF[of]: key},
+    )
+    for command_id in starts.order_by("pk").values_list("pk", flat=True):
+        command = locked_command(command_id)
+        if command.state == CommandState.REQUESTED:
+            withdraw(command, actor, f"The {of} was held before it was sent: {reason}")
 
 
 def _supersede(build_id: int, device_id: int, design_id: int, actor: Actor) -> None:

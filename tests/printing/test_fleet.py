@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection
 from django.utils import timezone
 
 from mes.eventlog.base import Actor, plain
@@ -17,9 +20,9 @@ from mes.exceptions import LeaseLost, TransitionRefused
 from mes.selectors import events_of
 from mes.services.artefacts import artefact_path
 from printing.choices import BuildState, CommandState, JobState, Operation
-from printing.drivers.base import BuildFile, Identity
+from printing.drivers.base import BuildFile, Identity, Receipt
 from printing.drivers.simulated import SimulatedPrinter
-from printing.models import FleetLease, Printer, PrinterCommand, PrintJob
+from printing.models import FleetLease, Printer, PrinterCommand, PrinterContact, PrintJob
 from printing.services.commands import settle_command, take_command
 from printing.services.fleet.connections import connection_of, simulate_fault
 from printing.services.fleet.identity import record_identity
@@ -33,7 +36,7 @@ from printing.services.jobs import (
     settle_job,
     start_job,
 )
-from tests.printing.conftest import HASTY, SHORT, Running, until
+from tests.printing.conftest import HASTY, QUICK, SHORT, Running, until
 from tests.printing.makers import Floor, idle, make_printer, refreshed
 
 TESTER = Actor.system("test")
@@ -86,10 +89,23 @@ def started(floor: Floor) -> PrintJob:
     return refreshed(job)
 
 
+def heard_a_minute_ago() -> None:
+    PrinterContact.objects.update(heard_at=timezone.now() - timedelta(minutes=1))
+    connection.close()
+
+
 def test_a_print_runs_to_its_end_and_the_plate_is_cleared(
-    floor: Floor, fleet: Running, machines: Path
+    floor: Floor, fleet: Running, machines: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with fleet():
+    """Its upload lasts a minute, in which nothing is heard: the machine is heard again before the start is sent (G-PRN-07)."""
+    upload = SimulatedPrinter.upload
+
+    async def slow(driver: SimulatedPrinter, file: BuildFile) -> Receipt:
+        await sync_to_async(heard_a_minute_ago)()
+        return await upload(driver, file)
+
+    monkeypatch.setattr(SimulatedPrinter, "upload", slow)
+    with fleet(replace(QUICK, contact_s=0.0)):
         job = started(floor)
         is_now(job, JobState.FINISHED)
         ended = refreshed(job)

@@ -27,8 +27,8 @@ from printing.models import (
     PrintJob,
 )
 from printing.selectors.builds import items_content
-from printing.selectors.jobs import decisions_about
-from printing.services.jobs import confirm_plate_clear, placement
+from printing.selectors.jobs import decisions_about, placement
+from printing.services.jobs import confirm_plate_clear
 from printing.services.loading import Loading, load_container
 from tests.devices.makers import CLINICAL, Staff, make_master, make_material, make_segmentation
 from tests.printing.makers import (

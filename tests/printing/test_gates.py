@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -21,7 +22,7 @@ from mes.lifecycle import ask_gates
 from mes.models import Signature
 from mes.services.artefacts import artefact_path
 from mes.services.signatures import Credentials
-from printing.choices import BuildState, JobState, Link, Operation, Run
+from printing.choices import BuildState, CommandState, JobState, Link, Operation, Run
 from printing.models import (
     Container,
     MaterialLot,
@@ -32,14 +33,17 @@ from printing.models import (
     PrintJob,
 )
 from printing.selectors.fleet import plates_to_clear
+from printing.selectors.jobs import placement
 from printing.selectors.qualification import qualification_signatures
 from printing.services.builds import cancel_build, create_build, decide_interruption, verify_build
+from printing.services.commands import take_command
+from printing.services.fleet.lease import take_lease
+from printing.services.fleet.words import FLEET
 from printing.services.holds import hold_printer
 from printing.services.jobs import (
     cancel_job,
     confirm_plate_clear,
     pause_job,
-    placement,
     resume_job,
     start_job,
 )
@@ -169,17 +173,22 @@ BLOCKED: dict[str, tuple[str, Callable[[Floor], None]]] = {
 @pytest.mark.requirement("G-PRN-06")
 @pytest.mark.requirement("G-PRN-07")
 @pytest.mark.parametrize("case", BLOCKED)
-def test_each_gate_blocks_the_dispatch_and_the_start(floor: Floor, case: str) -> None:
+def test_each_gate_blocks_the_dispatch_the_start_and_its_sending(floor: Floor, case: str) -> None:
     rule, spoil = BLOCKED[case]
     job = floor.dispatch()
+    command = start_job(job_id=job.pk, actor=floor.operator)
     spoil(floor)
+    assert take_command(command_id=command.pk, epoch=take_lease(UUID(int=1)) or 0, actor=FLEET) is None
+    command.refresh_from_db()
+    assert (command.state, rule in command.answer) == (CommandState.WITHDRAWN, True)
+    assert refreshed(job).state == JobState.CLAIMED
+    assert refreshed(job).reason == command.answer
     with pytest.raises(TransitionRefused) as refusal:
         start_job(job_id=job.pk, actor=floor.operator)
     assert rule in rules(refusal)
     assert all(reason.cure for reason in refusal.value.reasons)
     assert "could not be evaluated" not in str(refusal.value)
-    assert refreshed(job).state == JobState.CLAIMED
-    assert not PrinterCommand.objects.exists()
+    assert PrinterCommand.objects.get() == command
 
     floor.printer.refresh_from_db()
     asked = ask_gates("job.dispatch", placement(floor.build, floor.printer), actor=floor.operator)

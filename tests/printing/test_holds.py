@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from devices.models import Device
+from devices.services.holds import hold_device
 from mes.choices import Meaning, Role
 from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused, TransitionRefused
 from mes.holds import open_holds
 from mes.models import Account, EventRecord, Signature
-from printing.choices import Link, Machine, Operation, Run
+from printing.choices import CommandState, JobState, Link, LotState, Machine, Operation, Run
 from printing.drivers.base import Finding, RunSeen
-from printing.models import Printer
+from printing.handlers import PRINTING
+from printing.models import MaterialLot, Printer
 from printing.services.fleet.words import Word
 from printing.services.holds import FOREIGN_RUN, hold_printer, release_printer_hold
+from printing.services.jobs import start_job
+from printing.services.lots import hold_lot
+from printing.services.superseding import withdraw_starts
 from tests.devices.makers import PASSWORD, Who
 from tests.flows.clients import read_first
-from tests.printing.makers import Floor, hear, idle
+from tests.printing.makers import Floor, hear, idle, refreshed
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +60,38 @@ def told(floor: Floor, name: str) -> list[dict[str, Any]]:
         stream_type="printing.printer", stream_id=str(floor.printer.pk), type=f"printing.{name}"
     )
     return [json.loads(record.payload) for record in records.order_by("pk")]
+
+
+def lifted(floor: Floor) -> None:
+    """As if every hold were over: what a start looks at."""
+    Printer.objects.update(held=False, hold_reason="")
+    MaterialLot.objects.filter(state=LotState.ON_HOLD).update(state=LotState.IN_USE)
+    Device.objects.update(held=False, hold_reason="")
+    hear(floor.printer, idle())
+
+
+@pytest.mark.requirement("G-NC-01")
+def test_a_hold_takes_back_a_start_that_was_only_requested(floor: Floor, drain: Callable[[], int]) -> None:
+    drain()
+    job, who = floor.dispatch(), floor.staff[Role.QAR].actor
+    device = floor.build.items.get().device_id
+    holds: dict[str, Callable[[], object]] = {
+        "printer": lambda: hold(floor, "noise"),
+        "lot": lambda: hold_lot(lot_id=floor.lot.pk, actor=who, reason="noise"),
+        "device": lambda: hold_device(device_id=device, actor=who, reason="noise"),
+    }
+    for what, place in holds.items():
+        start = start_job(job_id=job.pk, actor=floor.operator)
+        place()
+        drain()
+        start.refresh_from_db()
+        assert (start.state, refreshed(job).state) == (CommandState.WITHDRAWN, JobState.CLAIMED)
+        assert refreshed(job).reason == f"The {what} was held before it was sent: noise"
+        lifted(floor)
+    again = start_job(job_id=job.pk, actor=floor.operator)
+    withdraw_starts(of="printer", key=job.printer_id, held_at=start.requested_at, reason="", actor=PRINTING)
+    again.refresh_from_db()
+    assert again.state == CommandState.REQUESTED
 
 
 @pytest.mark.requirement("G-PRN-01")

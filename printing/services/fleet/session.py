@@ -157,6 +157,11 @@ class Session:
 
     async def look(self, driver: PrinterDriver, view: PrinterView) -> None:
         """One round: read, write what is new, tell the screens, send what is asked."""
+        word = await self._read(driver, view)
+        if view.command:
+            await self._command(driver, view, view.command, word)
+
+    async def _read(self, driver: PrinterDriver, view: PrinterView) -> Word:
         async with asyncio.timeout(self._pace.answer_s):
             snapshot = await driver.snapshot()
         now = timezone.now()
@@ -168,8 +173,7 @@ class Session:
             await self._record(word)
         self._late = False
         await self._tell(snapshot, view, now)
-        if view.command:
-            await self._command(driver, view, view.command, word)
+        return word
 
     def _outage(self, view: PrinterView, now: datetime) -> dict[str, Any] | None:
         """The silence that this reading ends, as a job's `gaps` have it; None where there was none."""
@@ -256,7 +260,7 @@ class Session:
     ) -> None:
         """At most one step with the printer's open command. Sending is the only step that touches the machine."""
         if command.state == CommandState.REQUESTED:
-            if await self._ready(driver, command):
+            if await self._ready(driver, view, command):
                 await self._send(driver, command)
                 await self._tools.refresh()
         elif command.state == CommandState.UNCERTAIN:
@@ -265,8 +269,9 @@ class Session:
         elif not has_effect(command.kind, word):
             await self._wait_for_effect(command)
 
-    async def _ready(self, driver: PrinterDriver, command: CommandView) -> bool:
-        """For a start: the machine is the registered one, holds our file, and says so with our digest."""
+    async def _ready(self, driver: PrinterDriver, view: PrinterView, command: CommandView) -> bool:
+        """For a start: the machine is the registered one, holds our file, says so with our digest, and how it is now: the
+        gates are asked again on what it says after an upload, which may take long."""
         if command.kind != CommandKind.START:
             return True
         async with asyncio.timeout(self._pace.answer_s):
@@ -286,6 +291,7 @@ class Session:
         if receipt.plate_digest != command.plate_digest:
             await self._withdraw(command, "The machine holds another file than the verified one.")
             return False
+        await self._read(driver, self._tools.view(self._id) or view)
         return True
 
     async def _withdraw(self, command: CommandView, text: str) -> None:
