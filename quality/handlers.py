@@ -6,16 +6,23 @@ from collections.abc import Callable
 
 from devices.choices import Stage
 from devices.events import DeviceResumed, DeviceStageChanged
+from devices.models import Device
 from mes.eventlog.base import Recorded
 from mes.eventlog.subscriptions import on
-from printing.events import DeviceBuildOutdated, DevicePrintContradicted
+from printing.events import (
+    DeviceBuildOutdated,
+    DevicePrintContradicted,
+    LotHoldReleased,
+    PrinterHoldReleased,
+    PrinterQualified,
+)
 from quality.choices import Source
 from quality.events import DeviceReleased, RecordExported, RecordExportRequested, ScanReceived
 from quality.services.export import export_next
 from quality.services.measurement import measure_scan
 from quality.services.nonconformance import open_nonconformance
 from quality.services.postprocessing import start_post_processing
-from quality.services.release import complete_record
+from quality.services.release import complete_record, complete_records
 from quality.services.reports import render_production_record
 from quality.services.scrapping import SYSTEM as NONCONFORMANCE
 
@@ -44,6 +51,24 @@ def complete_after_inspection(recorded: Recorded[DeviceStageChanged]) -> None:
 def complete_after_hold(recorded: Recorded[DeviceResumed]) -> None:
     """What a hold had stopped goes on."""
     complete_record(device_id=recorded.event.device_id)
+
+
+@on(LotHoldReleased, id="quality.complete_records_of_lot")
+def complete_records_of_lot(recorded: Recorded[LotHoldReleased]) -> None:
+    """What a held lot had stopped goes on."""
+    complete_records(Device.objects.filter(build_items__build__jobs__container__lot=recorded.event.lot_id))
+
+
+@on(PrinterHoldReleased, id="quality.complete_records_of_printer")
+def complete_records_of_printer(recorded: Recorded[PrinterHoldReleased]) -> None:
+    """What a held printer had stopped goes on."""
+    complete_records(Device.objects.filter(build_items__build__jobs__printer=recorded.event.printer_id))
+
+
+@on(PrinterQualified, id="quality.complete_records_of_qualified_printer")
+def complete_records_of_qualified_printer(recorded: Recorded[PrinterQualified]) -> None:
+    """What waited for a printer's requalification goes on."""
+    complete_records(Device.objects.filter(build_items__build__jobs__printer=recorded.event.printer_id))
 
 
 @on(DeviceBuildOutdated, id="quality.flag_outdated_build")

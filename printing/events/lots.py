@@ -56,7 +56,7 @@ class LotHeld(Event, name="printing.lot_held"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LotHoldReleased(Event, name="printing.lot_hold_released", terminal=True):
+class LotHoldReleased(Event, name="printing.lot_hold_released"):
     """A held lot stands again where it stood."""
 
     lot_id: int

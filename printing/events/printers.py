@@ -45,7 +45,7 @@ class PrinterQualificationMoved(Event, name="printing.printer_qualification_move
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrinterQualified(Event, name="printing.printer_qualified", terminal=True):
+class PrinterQualified(Event, name="printing.printer_qualified"):
     """A printer may make devices with these triples of material, printer and parameter set."""
 
     printer_id: int
@@ -72,7 +72,7 @@ class PrinterHeld(Event, name="printing.printer_held"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrinterHoldReleased(Event, name="printing.printer_hold_released", terminal=True):
+class PrinterHoldReleased(Event, name="printing.printer_hold_released"):
     """One hold is over by signature; the printer takes work again where `still_open` names no other."""
 
     printer_id: int

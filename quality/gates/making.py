@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.utils import timezone
@@ -11,7 +12,8 @@ from mes.eventlog.base import Actor
 from mes.exceptions import Reason
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.standing import carries
-from printing.choices import LotState
+from printing.choices import LotState, Qualification
+from printing.models import MaterialLot, Printer
 from quality.catalog.plan import read_plan
 from quality.catalog.routing import read_routing
 from quality.choices import ENDED_STAGES
@@ -27,7 +29,7 @@ from quality.selectors.making import (
     unmeasured_scans,
 )
 from quality.selectors.people import makers_of
-from quality.selectors.record import lots_of, names_of
+from quality.selectors.record import names_of, supplies_of
 from quality.services.gauges import LEAST_RATIO, calibration_faults, gauge_faults
 from quality.services.inspection import gauge_content
 
@@ -254,27 +256,53 @@ def no_nonconformance_is_open(device: Device, **_: Any) -> Verdict:
 
 @gate("G-NC-01", "device.complete_record", "device.release", "device.ship")
 def nothing_it_stands_on_is_held(device: Device, **_: Any) -> Verdict:
-    """Neither the device nor a material lot in it is held or rejected, and the release of each lot stands."""
-    lots = list(lots_of(device))
-    barred = [lot for lot in lots if lot.state in BARRED_LOTS]
-    evidence = {"held": device.held, "lots": {lot.code: str(lot.state) for lot in lots}}
-    if device.held:
+    """The device, the printers that made it and its lots are not held; printers are qualified, lots released."""
+    printers, lots = supplies_of(device)
+    evidence = {
+        "held": device.held,
+        "printers": {
+            one.code: {"held": one.hold_reason, "qualification": one.qualification} for one in printers
+        },
+        "lots": {lot.code: str(lot.state) for lot in lots},
+    }
+    reasons = [*_against_device(device), *_against_printers(printers), *_against_lots(lots)]
+    if reasons:
         return blocked(
-            f"The device is held: {device.hold_reason}",
-            cure="Lift the hold once its reason is gone.",
+            " ".join(reason.text for reason in reasons),
+            cure=" ".join(dict.fromkeys(reason.cure for reason in reasons)),
             **evidence,
-        )
-    if barred:
-        return blocked(
-            f"Lot {barred[0].code} is {LotState(barred[0].state).label}.",
-            cure="Decide on the lot, or dispose of the device by a nonconformance.",
-            **evidence,
-        )
-    if loose := [lot.code for lot in lots if not carries(lot, "release_signature")]:
-        return blocked(
-            f"No release stands for lot {', '.join(loose)}.", cure="Have the lot released again.", **evidence
         )
     return passed(**evidence)
+
+
+def _against_device(device: Device) -> Iterator[Reason]:
+    if device.held:
+        yield Reason(f"The device is held: {device.hold_reason}", "Lift the hold once its reason is gone.")
+
+
+def _against_printers(printers: Sequence[Printer]) -> Iterator[Reason]:
+    for printer in printers:
+        if printer.held:
+            yield Reason(
+                f"{printer.code}, which printed it, is held: {printer.hold_reason}.",
+                "Have the printer's hold released, or dispose of the device by a nonconformance.",
+            )
+        if printer.qualification != Qualification.QUALIFIED:
+            yield Reason(
+                f"{printer.code}, which printed it, is {printer.get_qualification_display()}.",
+                "Have the printer qualified again, or dispose of the device by a nonconformance.",
+            )
+
+
+def _against_lots(lots: Sequence[MaterialLot]) -> Iterator[Reason]:
+    for lot in lots:
+        if lot.state in BARRED_LOTS:
+            yield Reason(
+                f"Lot {lot.code} is {LotState(lot.state).label}.",
+                "Decide on the lot, or dispose of the device by a nonconformance.",
+            )
+        elif not carries(lot, "release_signature"):
+            yield Reason(f"No release stands for lot {lot.code}.", "Have the lot released again.")
 
 
 @gate("G-SOD-01", "device.review")

@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 
 from devices.models import Assignment, Device, Order
 from devices.selectors.evidence import bone_of
 from mes.eventlog.base import digest_of
+from mes.eventlog.unit import in_unit
+from mes.locking import locked_rows
 from mes.models import Artefact, EventRecord, HandwrittenSignature, Person, Signature
 from mes.reading import once
 from mes.selectors import stream_of
-from printing.models import Build, MaterialLot, ParameterSet, PrinterCommand, PrintJob
+from printing.choices import BuildState
+from printing.models import Build, MaterialLot, ParameterSet, Printer, PrinterCommand, PrintJob
 from quality.models import Report
 from quality.selectors.gauges import gauges_of
 from quality.selectors.packages import packages_of
 
+M = TypeVar("M", bound=Model)
 HEX = frozenset("0123456789abcdef")
 
 
@@ -35,11 +39,28 @@ def jobs_of(device: Device) -> QuerySet[PrintJob]:
     )
 
 
+def prints_of(device: Device) -> QuerySet[PrintJob]:
+    """The prints that the device came of: begun, and of builds that were completed."""
+    return jobs_of(device).filter(build__state=BuildState.COMPLETED, started_at__isnull=False)
+
+
 def lots_of(device: Device) -> QuerySet[MaterialLot]:
     """The lots whose material went into the device's builds."""
     return (
         MaterialLot.objects.filter(consumptions__job__build__items__device=device).distinct().order_by("pk")
     )
+
+
+def supplies_of(device: Device) -> tuple[list[Printer], list[MaterialLot]]:
+    """The printers that made the device and the lots in it, as they are now: within a unit, until it ends. A hold comes
+    before or after what is decided on them, never meanwhile. Locked in the order of a start, printers first."""
+    printers = prints_of(device).order_by("printer_id").values_list("printer_id", flat=True).distinct()
+    return _still(Printer, printers), _still(MaterialLot, lots_of(device).values_list("pk", flat=True))
+
+
+def _still(model: type[M], keys: Iterable[int]) -> list[M]:
+    rows = model._default_manager.order_by("pk")
+    return locked_rows(rows, keys) if in_unit() else list(rows.filter(pk__in=list(keys)))
 
 
 @once

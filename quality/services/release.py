@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
+
 from devices.choices import Stage
 from devices.lifecycle import DEVICE
 from devices.models import Device
@@ -40,6 +42,13 @@ def complete_record(*, device_id: int) -> bool:
         return False
     move_device(device, "complete_record", actor=SYSTEM, gates=gates)
     return True
+
+
+def complete_records(of: QuerySet[Device]) -> None:
+    """Send to review those of some devices that waited for a hold or a qualification which is over."""
+    waiting = of.filter(stage__in=COMPLETABLE, held=False)
+    for device_id in sorted(set(waiting.values_list("pk", flat=True))):
+        complete_record(device_id=device_id)
 
 
 def review_content(device: Device) -> dict[str, Any]:

@@ -77,12 +77,11 @@ from printing.models import (
     ParameterSet,
     Printer,
     PrintJob,
-    QualifiedTriple,
 )
-from printing.selectors.builds import build_content, items_content
+from printing.selectors.builds import build_content, items_content, parameters_content
 from printing.selectors.machines import machine_now
 from printing.selectors.material import lot_content
-from printing.selectors.qualification import STEPS
+from printing.services.printers import approve_printer_step, qualify_printer, register_printer
 from quality.catalog.plan import read_plan
 from quality.choices import AsFound, GaugeKind, GaugeStage
 from quality.models import Calibration, Gauge, Inspection
@@ -599,22 +598,20 @@ def _printed(staff: Staff, device: Device) -> None:
 
 def _printer(staff: Staff, build: Build) -> Printer:
     """One that was qualified for this build."""
-    printer = Printer.objects.create(
-        name=f"Resin {build.pk}", kind="simulated", serial=f"S{build.pk}", driver="simulated", firmware="1"
-    )
-    until = timezone.localdate() + timedelta(days=100)
-    for step in STEPS:
-        signed(printer, {"printer": printer.code, "step": step}, Meaning.APPROVED, staff[Role.QAR])
-    covered = {"firmware": "1", "parameters": [build.parameters_digest], "valid_until": until}
-    QualifiedTriple.objects.create(
-        printer=printer,
-        material=build.material,
-        parameters=build.parameters,
-        parameters_digest=build.parameters_digest,
+    printer = register_printer(
+        name=f"Resin {build.pk}",
+        kind="simulated",
+        serial=f"S{build.pk}",
+        driver="simulated",
         firmware="1",
-        valid_until=until,
-        signature=signed(printer, covered, Meaning.APPROVED, staff[Role.QAR]),
+        actor=acting(staff[Role.CAL]),
     )
+    by: dict[str, Any] = {"actor": acting(staff[Role.QAR]), "credentials": typed(staff[Role.QAR])}
+    for step in ("installation", "operation"):
+        approve_printer_step(printer_id=printer.pk, step=step, **by)
+    until = timezone.localdate() + timedelta(days=100)
+    qualify_printer(printer_id=printer.pk, parameters=[build.parameters_id], valid_until=until, **by)
+    printer.refresh_from_db()
     return printer
 
 
@@ -627,8 +624,8 @@ def _build(staff: Staff, device: Device) -> Build:
         digest="a" * 64,
         authored_by=staff[Role.BLD],
     )
-    approved = {"record": "parameter set", "digest": parameters.digest}
-    parameters.signature = signed(parameters, approved, Meaning.APPROVED, staff[Role.QAR])
+    content = parameters_content(parameters)
+    parameters.signature = signed(parameters, content, Meaning.APPROVED, staff[Role.QAR])
     parameters.state = ParametersState.APPROVED
     parameters.save()
     fact = ParametersApproved(

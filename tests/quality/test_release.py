@@ -7,8 +7,11 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from devices.choices import Stage
@@ -17,7 +20,8 @@ from devices.models import Design, Device, Segmentation
 from devices.services.holds import hold_device
 from mes import lifecycle
 from mes.choices import Meaning, Role
-from mes.eventlog.unit import publish, unit_of_work
+from mes.eventlog.delivery import recorded
+from mes.eventlog.unit import open_unit, publish, unit_of_work
 from mes.exceptions import NotPermitted, Refused, SignatureRefused, TransitionRefused
 from mes.lifecycle import Gate, GateResult, ask_gates
 from mes.models import EventRecord, Signature
@@ -25,7 +29,10 @@ from mes.selectors import events_of
 from mes.services.artefacts import artefact_path
 from mes.services.people import grant_role
 from printing.events import BuildReopened, DevicePrintStarted, JobPaused, LotHeld
-from printing.models import MaterialLot, PrintJob
+from printing.models import MaterialLot, Printer, PrintJob
+from printing.services.holds import hold_printer, release_printer_hold
+from printing.services.printers import qualify_printer, require_requalification
+from quality.handlers import complete_records_of_printer
 from quality.models import RecordReview, ReleaseDecision
 from quality.reports.origin import origin_sections
 from quality.selectors.people import took_part
@@ -340,6 +347,49 @@ def test_a_held_device_and_a_held_lot_block(staff: Staff) -> None:
     hold_device(device_id=device.pk, actor=acting(staff[Role.QAR]), reason="A question from the clinic")
     device.refresh_from_db()
     assert "A question" in refused(staff, device, "G-NC-01", "G-REL-01")
+
+
+@pytest.mark.requirement("G-NC-01")
+def test_a_printer_that_is_held_or_lost_its_qualification_blocks_what_it_made(staff: Staff) -> None:
+    device, printer, who = reviewed(staff), Printer.objects.get(), staff[Role.QAR]
+    by: dict[str, Any] = {"actor": acting(who), "credentials": typed(who)}
+    hold_printer(printer_id=printer.pk, actor=acting(who), reason="light engine is out of power")
+    assert "light engine is out of power" in refused(staff, device, "G-NC-01")
+    with CaptureQueriesContext(connection) as asked, open_unit():
+        answers = {result.gate: result for result in ask_gates("device.ship", device)}
+    locks = [query["sql"] for query in asked if "FOR UPDATE" in query["sql"]]
+    assert [
+        name for sql in locks for name in ("printing_printer", "printing_lot") if f'FROM "{name}"' in sql
+    ] == [
+        "printing_printer",
+        "printing_lot",
+    ]
+    assert answers["G-NC-01"].evidence["printers"][printer.code]["held"] == "light engine is out of power"
+    release_printer_hold(printer_id=printer.pk, reason="it was the meter", **by)
+
+    require_requalification(printer_id=printer.pk, actor=acting(who), reason="it was moved")
+    assert "needs requalification" in refused(staff, device, "G-NC-01")
+    requalified(printer, by)
+    assert release(staff, device).quantity == 1
+
+
+@pytest.mark.requirement("G-NC-01")
+def test_what_a_hold_had_stopped_goes_to_review_once_it_is_over(staff: Staff) -> None:
+    device, who = inspected(staff), staff[Role.QAR]
+    printer = device.build_items.get().build.jobs.get().printer
+    by: dict[str, Any] = {"actor": acting(who), "credentials": typed(who)}
+    hold_printer(printer_id=printer.pk, actor=acting(who), reason="a bad lamp")
+    assert not complete_record(device_id=device.pk)
+    release_printer_hold(printer_id=printer.pk, reason="it was the meter", **by)
+    complete_records_of_printer(recorded(EventRecord.objects.get(type="printing.printer_hold_released")))
+    device.refresh_from_db()
+    assert device.stage == Stage.READY_FOR_REVIEW
+
+
+def requalified(printer: Printer, by: dict[str, Any]) -> None:
+    sets = list(printer.triples.values_list("parameters_id", flat=True)[:1])
+    until = timezone.localdate() + timedelta(days=10)
+    qualify_printer(printer_id=printer.pk, parameters=sets, valid_until=until, **by)
 
 
 @unit_of_work

@@ -25,7 +25,7 @@ from mes.services.artefacts import artefact_path
 from mes.services.signing_withdrawal import withdraw_signature
 from printing.events import JobFinished
 from printing.models import ParameterSet
-from printing.services.printers import approve_printer_step
+from printing.selectors.qualification import qualification_signatures
 from quality.choices import ExportKind, ExportStage
 from quality.export import verify_record
 from quality.models import Export, ExportedRecord, Gauge
@@ -152,10 +152,8 @@ def test_the_parameter_set_stands_in_the_bundle_with_its_approval(archive: bytes
 def test_who_qualified_the_printer_by_signature_stands_in_the_bundle(
     cluster: Cluster, keys: Path, tmp_path: Path, released: Device, staff: Staff
 ) -> None:
-    job, control = jobs_of(released).get(), staff[Role.QCM]
-    approved = approve_printer_step(
-        printer_id=job.printer_id, step="installation", actor=acting(control), credentials=typed(control)
-    )
+    job = jobs_of(released).get()
+    approved = qualification_signatures(job.printer)["installation"]
     fact = JobFinished(job_id=job.pk, build_id=job.build_id, layers=400, observed_late=True)
     unit_of_work(lambda: publish(job, fact, actor=SYSTEM))()
     taken_back = _withdrawn(released)
