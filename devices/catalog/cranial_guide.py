@@ -71,6 +71,7 @@ INSPECTION: dict[str, Any] = {
     "maximum_scale_error": 0.01,
     "maximum_tube_shift_mm": 0.2,
     "maximum_tube_tilt_degrees": 1.0,
+    "maximum_bore_error_mm": 0.2,
 }
 
 MASTERS.add(

@@ -53,8 +53,8 @@ class Deviation:
     frame; faces: as in the scan; pose: 4x4 from the scan's frame to the nominal one.  coverage: share of the nominal
     surface a scanner can see with scan within the tolerance, and region_coverage the same of each region by name;
     placements: where each region with a bore lies, None where the scan does not show it; hidden:
-    share of the nominal surface that no scanner sees.  scale_estimate: the scan's size over the nominal's, reported,
-    never applied.  unregistered: the same figures without best fit, where the scan already lay near the nominal.
+    share of the nominal surface that no scanner sees.  scale_estimate: the scan's size over the nominal's as a whole,
+    stretches (3,) in each direction of its own, reported, never applied.  unregistered: the same figures without best fit, where the scan already lay near the nominal.
     """
 
     mean_mm: float
@@ -73,7 +73,13 @@ class Deviation:
     placements: Mapping[str, Placement | None]
     hidden: float
     scale_estimate: float
+    stretches: NDArray[np.float64]
     unregistered: DeviationFigures | None
+
+    @property
+    def scale_error(self) -> float:
+        """How far off (a share) the scan's size is, as a whole or in the direction in which it is most."""
+        return float(max(abs(self.scale_estimate - 1.0), np.abs(self.stretches - 1.0).max()))
 
     @property
     def surface(self) -> Mesh:
@@ -123,6 +129,7 @@ def inspect_scan(
         placements={part.name: placement(surface, points, part) for part in regions if part.bore_mm},
         hidden=coverage.hidden,
         scale_estimate=registration.scale,
+        stretches=registration.stretches,
         unregistered=_unregistered(surface, scan, weights, tolerance_mm),
     )
 

@@ -29,6 +29,7 @@ ROUND_STEPS = 15
 ROUGHLY = (12, 1e-2)
 EXACTLY = (25, 1e-4)
 SMALLEST_SCALE_MM = 0.05
+STRAIN_STEPS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +40,14 @@ class Registration:
     fitness: float
     reach_mm: float
     scale: float
+    stretches: NDArray[np.float64]
 
 
 def register(nominal: Surface, scan: Mesh, *, reach_mm: float, seed: int = 0) -> Registration:
     """The best rigid pose of `scan` on `nominal`; the same seed gives the same pose.
 
-    scale: how much larger the scan is than the nominal, measured after the rigid fit and applied to nothing.
+    scale, stretches (3,): how much larger the scan is than the nominal, as a whole and in each direction of its own (`stretches_of`),
+    measured after the rigid fit and applied to nothing.
     """
     rng = np.random.default_rng(seed)
     points, _ = sample_surface(scan, FINE_POINTS, rng)
@@ -58,9 +61,9 @@ def register(nominal: Surface, scan: Mesh, *, reach_mm: float, seed: int = 0) ->
     start = min(poses, key=lambda pose: _misfit(nominal, coarse, pose, reach_mm))
     # Parallel sums upstream differ in their last bits; from a rounded start the rest is reproducible.
     pose = settled(nominal, points, np.round(start, 6), EXACTLY)
-    distances = nominal.unsigned(_moved(points, pose))
-    fitness = float((distances <= reach_mm).mean())
-    return Registration(pose, fitness, reach_mm, _scale(nominal, _moved(points, pose)))
+    moved = _moved(points, pose)
+    fitness = float((nominal.unsigned(moved) <= reach_mm).mean())
+    return Registration(pose, fitness, reach_mm, _scale(nominal, moved), stretches_of(nominal, moved))
 
 
 def _cloud(points: NDArray[np.float64], normals: NDArray[np.float64]) -> Any:
@@ -210,11 +213,39 @@ def _nearest_rotation(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _scale(nominal: Surface, moved: NDArray[np.float64]) -> float:
     """The scan's size relative to the nominal's, from the residuals of the rigid fit (first order)."""
+    residual, arms, normals = _off(nominal, moved)
+    rows = np.concatenate([_rigid(arms, normals), (arms * normals).sum(axis=1)[:, None]], axis=1)
+    return 1.0 + float(_solved(rows, residual, tukey_weights(residual))[6])
+
+
+def stretches_of(nominal: Surface, moved: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The scan's size (3,) relative to the nominal's in the three directions, at right angles, of its strain, ascending.
+
+    A printer is off along its own axes, whatever way the part lay on the plate: six figures say how a part is stretched
+    and sheared (first order). Material that is thicker or thinner all over is none of it and has a figure of its own.
+    """
+    residual, arms, normals = _off(nominal, moved)
+    one, other = np.array([0, 0, 1]), np.array([1, 2, 2])
+    shears = arms[:, one] * normals[:, other] + arms[:, other] * normals[:, one]
+    everywhere = np.ones((len(arms), 1))
+    rows = np.concatenate([_rigid(arms, normals), arms * normals, shears, everywhere], axis=1)
+    found = np.zeros(rows.shape[1])
+    for _ in range(STRAIN_STEPS):
+        # What is stretched far is off far: it is weighed by what the stretch leaves unsaid.
+        found = _solved(rows, residual, tukey_weights(residual - rows @ found))
+    strain = np.diag(found[6:9])
+    strain[one, other] = strain[other, one] = found[9:12]
+    return np.asarray(1.0 + np.linalg.eigvalsh(strain), dtype=np.float64)
+
+
+def _off(
+    nominal: Surface, moved: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """How far each point is off along the normal, its arm from the middle, and the normal."""
     closest = nominal.closest(moved)
     residual = ((moved - closest.points) * closest.normals).sum(axis=1)
-    arms = closest.points - nominal.centre
-    rows = np.concatenate(
-        [np.cross(arms, closest.normals), closest.normals, (arms * closest.normals).sum(axis=1)[:, None]],
-        axis=1,
-    )
-    return 1.0 + float(_solved(rows, residual, tukey_weights(residual))[6])
+    return residual, closest.points - nominal.centre, closest.normals
+
+
+def _rigid(arms: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([np.cross(arms, normals), normals], axis=1)

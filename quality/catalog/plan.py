@@ -2,7 +2,8 @@
 
 Judged is the scan against the surface (what is there, is it right?) and the surface against the scan (is all of it
 there?), the latter also for each feature of the design: a drill tube is a few percent of a guide's surface. What a best
-fit spreads over the whole part is judged as such: its scale, and where each drill tube lies and points.
+fit spreads over the whole part is judged as such: its scale, in the direction in which it is most off, and where each drill
+tube lies and points. What a drill runs in is judged by itself: the diameter of each bore.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ DEFAULT_MAXIMUM = 2.0
 """Tolerances that the largest deviation may have where the plan names no figure."""
 
 DEFAULT_SCALE_ERROR = 0.01
-"""0.2 mm at 20 mm from the middle of a part: what a tube may be off (8.2 of the regulatory presets, as the next two)."""
+"""0.2 mm at 20 mm from the middle of a part: what a tube may be off (8.2 of the regulatory presets, as the next three)."""
 DEFAULT_TUBE_SHIFT_MM = 0.2
 DEFAULT_TUBE_TILT_DEGREES = 1.0
+DEFAULT_BORE_ERROR_MM = 0.2
 UNSEEN = "Too little of it was scanned to tell."
 
 
@@ -67,7 +69,8 @@ class InspectionPlan:
     """tolerance_mm: what counts as inside; the limits: the characteristics that a scan is judged by.
 
     feature_coverage: how much (0..1) must be found of what can be seen of each feature of the design. tube_shift_mm,
-    tube_tilt_degrees: how far the axis of a drill tube may lie, at the bone, and point, from where the design has it.
+    tube_tilt_degrees: how far the axis of a drill tube may lie, at the bone, and point, from where the design has it;
+    bore_error_mm: how much wider or narrower its bore may be, as a diameter.
     """
 
     tolerance_mm: float
@@ -75,6 +78,7 @@ class InspectionPlan:
     feature_coverage: float
     tube_shift_mm: float
     tube_tilt_degrees: float
+    bore_error_mm: float
 
     @property
     def limits(self) -> dict[str, float]:
@@ -83,6 +87,7 @@ class InspectionPlan:
             "feature_coverage": self.feature_coverage,
             "tube_shift_mm": self.tube_shift_mm,
             "tube_tilt_degrees": self.tube_tilt_degrees,
+            "bore_error_mm": self.bore_error_mm,
         }
         return {"tolerance_mm": self.tolerance_mm} | named | of_features
 
@@ -94,7 +99,7 @@ class InspectionPlan:
         wanted = (*self.characteristics, *(self._of(feature) for feature in features), *placed)
         return [item.judged(figures.get(item.code)) for item in wanted]
 
-    def _placed(self, tube: str) -> tuple[Characteristic, Characteristic]:
+    def _placed(self, tube: str) -> tuple[Characteristic, ...]:
         named = tube.replace("_", " ").capitalize()
         return (
             Characteristic(
@@ -104,6 +109,10 @@ class InspectionPlan:
             Characteristic(
                 tilt_code(tube), f"{named}: its axis, off its direction", self.tube_tilt_degrees, "°",
                 at_least=False, reason=f"A drill through {named.lower()} goes another way than was approved.",
+            ),
+            Characteristic(
+                bore_code(tube), f"{named}: the diameter of its bore, off by", self.bore_error_mm, "mm",
+                at_least=False, reason=f"A drill has play in {named.lower()}, or does not go through it.",
             ),
         )  # fmt: skip
 
@@ -134,11 +143,17 @@ def tilt_code(tube: str) -> str:
     return f"tilt_{tube}_degrees"
 
 
+def bore_code(tube: str) -> str:
+    """The figure of how far its bore's diameter is off: "bore_tube_1_mm"."""
+    return f"bore_{tube}_mm"
+
+
 def read_plan(section: Any) -> InspectionPlan:
     """The plan of a master's `inspection` section.
 
     {tolerance_mm, minimum_share (0..1), maximum_p95_mm, maximum_mm?, minimum_coverage?, minimum_feature_coverage?,
-    maximum_scale_error? (0..1), maximum_tube_shift_mm?, maximum_tube_tilt_degrees?}: what is left out has its default, and none is left unjudged. Raises InvalidInput with every fault.
+    maximum_scale_error? (0..1), maximum_tube_shift_mm?, maximum_tube_tilt_degrees?, maximum_bore_error_mm?}: what is left out
+    has its default, and none is left unjudged. Raises InvalidInput with every fault.
     """
     if not isinstance(section, Mapping):
         raise InvalidInput("The inspection section is empty.", cure="Give tolerance and limits.", rule=RULE)
@@ -151,13 +166,14 @@ def read_plan(section: Any) -> InspectionPlan:
     scale = _number(section, "maximum_scale_error", faults, above=0.0, up_to=1.0, default=DEFAULT_SCALE_ERROR)
     shift = _number(section, "maximum_tube_shift_mm", faults, above=0.0, default=DEFAULT_TUBE_SHIFT_MM)
     tilt = _number(section, "maximum_tube_tilt_degrees", faults, above=0.0, default=DEFAULT_TUBE_TILT_DEGREES)
+    bore = _number(section, "maximum_bore_error_mm", faults, above=0.0, default=DEFAULT_BORE_ERROR_MM)
     largest = DEFAULT_MAXIMUM * tolerance
     if section.get("maximum_mm") is not None:
         largest = _number(section, "maximum_mm", faults, above=0.0)
     if faults:
         raise InvalidInput(faults)
     every = _characteristics(tolerance, share, p95, coverage, largest, scale)
-    return InspectionPlan(tolerance, every, of_features, shift, tilt)
+    return InspectionPlan(tolerance, every, of_features, shift, tilt, bore)
 
 
 def _characteristics(
@@ -182,8 +198,8 @@ def _characteristics(
             reason="At one place at least the part is further off than the plan allows.",
         ),
         Characteristic(
-            "scale_error", "The part's size against the design's, off by", scale, "1", at_least=False,
-            reason="The part as a whole is larger or smaller than the design: every distance in it is off by this share.",
+            "scale_error", "The part's size against the design's, off by, in its worst direction", scale, "1", at_least=False,
+            reason="The part, or one direction of it, is larger or smaller than the design: distances in it are off by this share.",
         ),
     )  # fmt: skip
 

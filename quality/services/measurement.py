@@ -27,7 +27,7 @@ from mes.exceptions import InvalidInput, Reason, Refused
 from mes.models import Artefact
 from mes.permissions import require
 from mes.services.artefacts import intact_path, store_artefact
-from quality.catalog.plan import InspectionPlan, feature_code, read_plan, shift_code, tilt_code
+from quality.catalog.plan import InspectionPlan, bore_code, feature_code, read_plan, shift_code, tilt_code
 from quality.choices import Outcome
 from quality.events import InspectionMeasured, InspectionRefused
 from quality.models import Inspection, Measurement
@@ -204,13 +204,17 @@ def figures_of(deviation: Deviation) -> dict[str, float]:
         "coverage": deviation.coverage,
         "registration_fitness": deviation.registration_fitness,
         "scale_estimate": deviation.scale_estimate,
-        "scale_error": abs(deviation.scale_estimate - 1.0),
+        "smallest_stretch": deviation.stretches.min(),
+        "largest_stretch": deviation.stretches.max(),
+        "scale_error": deviation.scale_error,
         "points": float(len(deviation.points)),
         "hidden": deviation.hidden,
     } | {feature_code(name): share for name, share in deviation.region_coverage.items()}
     for name, place in deviation.placements.items():
         if place is not None:
             figures |= {shift_code(name): place.shift_mm, tilt_code(name): place.tilt_degrees}
+        if place is not None and place.wider_mm is not None:
+            figures[bore_code(name)] = abs(place.wider_mm)
     return {name: round(float(value), 6) for name, value in figures.items()}
 
 
@@ -218,7 +222,7 @@ def tool_used(plan: InspectionPlan) -> dict[str, Any]:
     """What measured: nobody has qualified it for clinical use yet, and the record says so (G-SW-01)."""
     return {
         "name": "lamina.inspect_scan",
-        "version": "3",
+        "version": "4",
         "libraries": {"open3d": _version_of("open3d", "open3d-cpu")},
         "parameters": {"alignment": "rigid best fit", "tolerance_mm": plan.tolerance_mm, "seed": SEED},
         "validation": "research_only",

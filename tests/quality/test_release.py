@@ -404,7 +404,7 @@ def test_research_tools_block_clinical_release_and_validated_ones_do_not(staff: 
     device = reviewed(staff, clinical=True)
     said = refused(staff, device, "G-SW-01")
     assert "bone_threshold 1" in said
-    assert "lamina.inspect_scan 3" in said
+    assert "lamina.inspect_scan 4" in said
 
 
 @pytest.mark.requirement("G-SW-01")

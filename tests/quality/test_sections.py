@@ -122,7 +122,8 @@ def test_what_is_wrong_with_a_plan_is_said(value: Any) -> None:
 
 @pytest.mark.requirement("G-INS-01")
 @pytest.mark.parametrize(
-    "name", ["maximum_scale_error", "maximum_tube_shift_mm", "maximum_tube_tilt_degrees"]
+    "name",
+    ["maximum_scale_error", "maximum_tube_shift_mm", "maximum_tube_tilt_degrees", "maximum_bore_error_mm"],
 )
 def test_a_plan_without_a_limit_for_the_tubes_or_the_scale_is_not_published(name: str) -> None:
     plan = {"tolerance_mm": 0.3, "minimum_share": 0.95, "maximum_p95_mm": 0.3}
@@ -153,6 +154,7 @@ def test_what_a_plan_leaves_out_is_judged_all_the_same() -> None:
         "feature_coverage": 0.95,
         "tube_shift_mm": 0.2,
         "tube_tilt_degrees": 1.0,
+        "bore_error_mm": 0.2,
     }
     good = {
         "share_in_tolerance": 1.0,
@@ -161,8 +163,18 @@ def test_what_a_plan_leaves_out_is_judged_all_the_same() -> None:
         "maximum_mm": 0.13,
         "coverage_tube_1": 0.99,
     }
-    good |= {"scale_error": 0.0001, "shift_tube_1_mm": 0.005, "tilt_tube_1_degrees": 0.05}
-    worse = {"scale_error": 0.0136, "shift_tube_1_mm": 0.35, "tilt_tube_1_degrees": 1.9}
+    good |= {
+        "scale_error": 0.0001,
+        "shift_tube_1_mm": 0.005,
+        "tilt_tube_1_degrees": 0.05,
+        "bore_tube_1_mm": 0.01,
+    }
+    worse = {
+        "scale_error": 0.0136,
+        "shift_tube_1_mm": 0.35,
+        "tilt_tube_1_degrees": 1.9,
+        "bore_tube_1_mm": 0.6,
+    }
     assert all(item["passed"] for item in plan.judged(good, ["tube_1"], ["tube_1"]))
     for code, value in worse.items():
         bad = [

@@ -14,6 +14,7 @@ from devices.mesh.base import Mesh
 from devices.mesh.compare import Deviation, inspect_scan
 from devices.mesh.cover import Coverage, Region, covered
 from devices.mesh.distance import Surface, sample_surface
+from devices.mesh.register import stretches_of
 from devices.mesh.sight import observable, spread_directions
 from devices.mesh.solid import mesh_of, solid_of
 from devices.mesh.tube import placement
@@ -83,11 +84,13 @@ def test_the_noisy_scan_of_a_whole_guide_is_found_covered(design: Design, seed: 
     assert set(deviation.region_coverage) == {"tube_1", "tube_2"}
     assert min(deviation.region_coverage.values()) > INSPECTION["minimum_feature_coverage"]
     assert deviation.maximum_mm < INSPECTION["maximum_mm"]
-    assert abs(deviation.scale_estimate - 1.0) < INSPECTION["maximum_scale_error"] / 10.0
+    assert deviation.scale_error < INSPECTION["maximum_scale_error"] / 10.0
     for place in deviation.placements.values():
         assert place is not None
         assert place.shift_mm < INSPECTION["maximum_tube_shift_mm"] / 4.0
         assert place.tilt_degrees < INSPECTION["maximum_tube_tilt_degrees"] / 4.0
+        assert place.wider_mm is not None
+        assert abs(place.wider_mm) < INSPECTION["maximum_bore_error_mm"] / 4.0
 
 
 def turned(
@@ -105,17 +108,59 @@ def turned(
     return np.asarray(away + np.array(region.base_mm), dtype=np.float64)
 
 
-@pytest.mark.parametrize(("shift_mm", "degrees"), [(0.0, 0.0), (0.4, 0.0), (0.0, 2.0), (0.3, 3.0)])
-def test_where_a_tube_lies_and_points_is_measured(design: Design, shift_mm: float, degrees: float) -> None:
+def widened(points: NDArray[np.float64], region: Region, wider_mm: float) -> NDArray[np.float64]:
+    """Points of a tube, with those of its bore further from its axis: by half of what the diameter is wider."""
+    axis = np.array(region.axis)
+    away = points - np.array(region.base_mm)
+    across = away - np.outer(away @ axis, axis)
+    beside = np.linalg.norm(across, axis=1)
+    bore = np.abs(beside - region.bore_mm) < 0.05
+    return np.asarray(points + across / beside[:, None] * np.where(bore, wider_mm / 2.0, 0.0)[:, None])
+
+
+@pytest.mark.parametrize(
+    ("shift_mm", "degrees", "wider_mm"), [(0.0, 0.0, 0.6), (0.4, 0.0, -0.4), (0.0, 2.0, 0.0), (0.3, 3.0, 0.3)]
+)
+def test_where_a_tube_lies_and_points_and_how_wide_its_bore_is_are_measured(
+    design: Design, shift_mm: float, degrees: float, wider_mm: float
+) -> None:
     surface, region = Surface(design.mesh), regions(design)[0]
     rng = np.random.default_rng(5)
     points, _ = sample_surface(design.mesh, 30_000, rng)
     tube = region.holds(points)
+    points[tube] = widened(points[tube], region, wider_mm)
     points[tube] = turned(points[tube], region, shift_mm, degrees)
     found = placement(surface, points + rng.normal(0.0, 0.03, points.shape), region)
     assert found is not None
     assert found.shift_mm == pytest.approx(shift_mm, abs=0.03)
     assert found.tilt_degrees == pytest.approx(degrees, abs=0.2)
+    assert found.wider_mm == pytest.approx(wider_mm, abs=0.03)
+
+
+@pytest.mark.parametrize("along", [(1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.5, -0.3, 0.8)])
+@pytest.mark.parametrize(("share", "grown_mm"), [(0.03, 0.0), (-0.02, 0.0), (0.02, 0.1), (0.0, 0.1)])
+def test_a_part_that_is_stretched_one_way_shows_by_how_much_and_one_that_is_thicker_does_not(
+    design: Design, along: tuple[float, float, float], share: float, grown_mm: float
+) -> None:
+    surface, rng = Surface(design.mesh), np.random.default_rng(5)
+    points, faces = sample_surface(design.mesh, 10_000, rng)
+    way = np.array(along) / np.linalg.norm(along)
+    moved = points + grown_mm * surface.normals[faces] + rng.normal(0.0, 0.03, points.shape)
+    moved += share * np.outer((points - surface.centre) @ way, way)
+    found = stretches_of(surface, moved) - 1.0
+    most = int(np.argmax(np.abs(found)))
+    assert found[most] == pytest.approx(share, abs=0.002)
+    assert np.abs(np.delete(found, most)).max() < 0.002
+
+
+def test_a_bore_that_was_not_scanned_has_no_width(design: Design) -> None:
+    surface, region = Surface(design.mesh), regions(design)[0]
+    points, _ = sample_surface(design.mesh, 30_000, np.random.default_rng(5))
+    away = points - np.array(region.base_mm)
+    outside = np.linalg.norm(away - np.outer(away @ np.array(region.axis), region.axis), axis=1) > 2.0
+    found = placement(surface, points[outside], region)
+    assert found is not None
+    assert found.wider_mm is None
 
 
 def test_a_tube_of_which_too_little_was_scanned_is_not_placed(design: Design) -> None:
