@@ -18,7 +18,7 @@ from printing.choices import (
 )
 from printing.models import Build, MaterialLot
 
-DISPATCH, START = "job.dispatch", "job.start"
+DISPATCH, START, RESUME = "job.dispatch", "job.start", "job.resume"
 MARGIN = Decimal("1.10")
 NO_CONTAINER = "No container is loaded."
 LOAD = "Load a container of the right material by its label."

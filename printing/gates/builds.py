@@ -17,6 +17,7 @@ from mes.standing import carries, stands_for
 from printing.choices import BuildState, ParametersState
 from printing.gates.base import (
     DISPATCH,
+    RESUME,
     START,
     allows_material,
     apart,
@@ -45,7 +46,7 @@ def _not_frozen(device: Device) -> str:
     return f"{device.code}: {against.text}" if against else ""
 
 
-@gate("G-DES-02", "build.verify", DISPATCH, START)
+@gate("G-DES-02", "build.verify", DISPATCH, START, RESUME)
 def approvals_stand(subject: Build | Placement, **_: Any) -> Verdict:
     """The prescriber's approval of every part on the plate stands."""
     devices = devices_on(subject if isinstance(subject, Build) else subject.build)
@@ -65,7 +66,7 @@ def _design(device: Device) -> Design:
     return device.current_design
 
 
-@gate("G-SEG-01", "build.create", "build.verify", DISPATCH, START)
+@gate("G-SEG-01", "build.create", "build.verify", DISPATCH, START, RESUME)
 def designs_made_from_approved_segmentations(
     subject: Sequence[Device] | Build | Placement, **_: Any
 ) -> Verdict:
@@ -166,7 +167,7 @@ def every_part_is_whole(build: Build, **_: Any) -> Verdict:
     return passed(volume_ml=build.volume_ml, parts_ml=round(wanted, 4), layers=build.layer_count)
 
 
-@gate("G-BLD-01", "build.verify", DISPATCH, START)
+@gate("G-BLD-01", "build.verify", DISPATCH, START, RESUME)
 def parameters_approved(subject: Build | Placement, **_: Any) -> Verdict:
     """The parameter set is approved and unchanged, and its approval stands."""
     build = subject if isinstance(subject, Build) else subject.build
@@ -202,7 +203,7 @@ def verifier_is_not_author(build: Build, *, actor: Actor, **_: Any) -> Verdict:
     return apart(actor, "printing.verify_build", build)
 
 
-@gate("G-BLD-01", DISPATCH, START, "build.complete", "build.accept")
+@gate("G-BLD-01", DISPATCH, START, RESUME, "build.complete", "build.accept")
 def designs_still_stand(subject: Placement | PrintJob, **_: Any) -> Verdict:
     """Every part on the plate is the approved design that its device has now."""
     build = subject.build
@@ -228,6 +229,12 @@ def devices_queued(placement: Placement, **_: Any) -> Verdict:
     return _devices_at(placement.build, Stage.QUEUED)
 
 
+@gate("G-NC-01", RESUME)
+def no_device_of_it_is_held(placement: Placement, **_: Any) -> Verdict:
+    """No device of the build is held."""
+    return _devices_at(placement.build, Stage.QUEUED, Stage.IN_BUILD)
+
+
 def _devices_at(build: Build, *stages: Stage) -> Verdict:
     wrong = [
         f"{device.code} is {'held' if device.held else device.get_stage_display().lower()}."
@@ -235,11 +242,11 @@ def _devices_at(build: Build, *stages: Stage) -> Verdict:
         if device.held or device.stage not in stages
     ]
     if wrong:
-        return blocked(" ".join(wrong), cure="Wait until every device is queued; have holds lifted.")
+        return blocked(" ".join(wrong), cure="Wait until every device is ready for it; have holds lifted.")
     return passed(stages=[stage.value for stage in stages])
 
 
-@gate("G-SIG-01", DISPATCH, START)
+@gate("G-SIG-01", DISPATCH, START, RESUME)
 def verification_stands(placement: Placement, **_: Any) -> Verdict:
     """The verification was signed over the build as it is."""
     build = placement.build

@@ -18,6 +18,7 @@ from printing.gates.base import (
     LOAD,
     MARGIN,
     NO_CONTAINER,
+    RESUME,
     START,
     allows_material,
     apart,
@@ -195,7 +196,7 @@ def container_free_and_reserved(loading: Loading, **_: Any) -> Verdict:
     return passed(label=container.label, job=job.code)
 
 
-@gate("G-MAT-01", DISPATCH, START)
+@gate("G-MAT-01", DISPATCH, START, RESUME)
 def material_released(placement: Placement, **_: Any) -> Verdict:
     """The loaded lot is released."""
     if placement.container is None:

@@ -19,6 +19,7 @@ from printing.choices import (
 )
 from printing.gates.base import (
     DISPATCH,
+    RESUME,
     START,
     apart,
     planned_end,
@@ -94,7 +95,21 @@ def steps_stand(printer: Printer, **_: Any) -> Verdict:
     return passed(signatures={step: signed[step].pk for step in STEPS if step in signed})
 
 
-@gate("G-PRN-01", DISPATCH, START)
+@gate("G-PRN-01", RESUME)
+def printer_still_qualified(placement: Placement, **_: Any) -> Verdict:
+    """The printer was not held, and lost its qualification to nothing, while its print stood still."""
+    printer = placement.printer
+    if printer.held or printer.qualification != Qualification.QUALIFIED:
+        why = f"held: {printer.hold_reason}" if printer.held else printer.get_qualification_display()
+        return blocked(
+            f"The printer is {why}.",
+            cure="Have the hold released or the printer qualified, or cancel the print.",
+            state=printer.qualification,
+        )
+    return passed(state=printer.qualification)
+
+
+@gate("G-PRN-01", DISPATCH, START, RESUME)
 def qualification_stands(placement: Placement, **_: Any) -> Verdict:
     """Every signature that the printer's qualification rests on stands: installation, operation and performance."""
     printer = placement.printer

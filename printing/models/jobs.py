@@ -52,7 +52,7 @@ class PrintJob(models.Model):
     It holds its printer until a person has cleared the plate, or its claim is withdrawn before anything was sent to the
     machine (`withdrawn_at`, G-PRN-06): the database allows one such job per printer.
     `machine`: what stood about the printer when the job was started (`printing.selectors.jobs.machine_now`); empty before.
-    `interruptions`: {"since", "until", "layer", "text", "by_machine", "decided"}; `gaps`: {"since", "until"} without telemetry, and
+    `interruptions`: {"since", "until", "layer", "text", "by_machine", "decided", "decision"?, "resumed"?}; `gaps`: {"since", "until"} without telemetry, and
     {"within_limit"} of one in which the print ended; one beyond the limit needs a decision.
     """
 

@@ -37,6 +37,9 @@ from printing.services.moves import locked, move, write
 SEND_WITHIN = timedelta(seconds=60)
 """A command that could not be sent for so long is taken back: nobody expects it any more."""
 
+GOES = {CommandKind.START: "job.start", CommandKind.RESUME: "job.resume"}
+"""What makes a machine go, and the move that its gates stand before."""
+
 
 def locked_job(job_id: int) -> PrintJob:
     """The job with its build and its printer, all locked."""
@@ -83,23 +86,23 @@ def request_command(job: PrintJob, kind: CommandKind, actor: Actor) -> PrinterCo
     return command
 
 
-def asked_to_start(
-    job: PrintJob, actor: Actor, command: PrinterCommand | None = None
+def asked_to_go(
+    kind: CommandKind, job: PrintJob, actor: Actor, command: PrinterCommand | None = None
 ) -> tuple[GateResult, ...]:
-    """Every gate of a start, on what is loaded and what the printer says now. Part of the calling unit, which holds the
-    job's locks. `command`: the start itself, where it is requested already."""
+    """Every gate of a start or of a resumption, on what is loaded and what the printer says now. Part of the calling unit,
+    which holds the job's locks. `command`: the command itself, where it is requested already."""
     if job.printer.container_id:
         loaded = locked(Container, job.printer.container_id, what="container")
         locked(MaterialLot, loaded.lot_id, what="lot")
-    return ask_gates("job.start", placement(job.build, job.printer, job, command), actor=actor)
+    return ask_gates(GOES[kind], placement(job.build, job.printer, job, command), actor=actor)
 
 
 @unit_of_work
 def take_command(*, command_id: int, epoch: int, actor: Actor) -> PrinterCommand | None:
     """Mark a command as sent, before its first byte leaves. None where it must not be sent (any more).
 
-    Between a start's request and its sending an upload or a silence may lie, and a hold: for who requested it, every gate
-    is asked once more (G-PRN-01, G-MAT-01). From here on nothing sends it again, whatever becomes of the calling process.
+    Between the request of a start or a resumption and its sending an upload or a silence may lie, and a hold: for who
+    requested it, every gate is asked once more (G-PRN-01, G-MAT-01). From here on nothing sends it again, whatever becomes of the calling process.
     """
     require(actor, "printing.record_fleet_word")
     require_lease(epoch)
@@ -122,9 +125,8 @@ def take_command(*, command_id: int, epoch: int, actor: Actor) -> PrinterCommand
 
 
 def _asked_again(command: PrinterCommand) -> tuple[GateResult, ...]:
-    if command.kind != CommandKind.START:
-        return ()
-    return asked_to_start(command.job, Actor.parse(command.requested_by), command)
+    kind = CommandKind(command.kind)
+    return asked_to_go(kind, command.job, Actor.parse(command.requested_by), command) if kind in GOES else ()
 
 
 @unit_of_work

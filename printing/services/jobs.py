@@ -34,7 +34,7 @@ from printing.models import HOLDING, Build, Printer, PrinterCommand, PrintJob
 from printing.selectors.fleet import contact_of, is_fresh
 from printing.selectors.jobs import job_holding, open_command, placement
 from printing.selectors.machines import machine_now
-from printing.services.commands import asked_to_start, locked_job, note, request_command, withdraw
+from printing.services.commands import asked_to_go, locked_job, note, request_command, withdraw
 from printing.services.moves import locked, move, write
 from printing.services.outcomes import Ending, end_job, interrupt, over, run_job
 
@@ -113,7 +113,7 @@ def start_job(*, job_id: int, actor: Actor) -> PrinterCommand:
     job = locked_job(job_id)
     require(actor, "printing.operate_printer", job)
     JOB.row("start", job.state)
-    results = asked_to_start(job, actor)
+    results = asked_to_go(CommandKind.START, job, actor)
     refuse_blocked(results)
     machine = machine_now(job)
     move(job, JOB, "start", container_id=job.printer.container_id, reason="", machine=machine)
@@ -130,11 +130,11 @@ def pause_job(*, job_id: int, actor: Actor, reason: str) -> PrinterCommand:
 
 @unit_of_work
 def resume_job(*, job_id: int, actor: Actor, reason: str) -> PrinterCommand:
-    """Ask the machine to go on; `reason` is the decision about the pause that stands, and about nothing before it: what
-    was uncertain is for quality to decide (G-PRT-01)."""
+    """Ask the machine to go on, where nothing it stands on was held or withdrawn meanwhile. `reason` is kept with the pause that
+    stands: it decides about one that a person asked for; where the machine stopped by itself, quality decides (G-PRT-01)."""
     command = _ask(job_id, JobState.PAUSED, CommandKind.RESUME, actor, reason)
     stops = [
-        stop if stop["until"] else {**stop, "decided": True, "decision": reason}
+        stop if stop["until"] else {**stop, "resumed" if stop["by_machine"] else "decision": reason}
         for stop in command.job.interruptions
     ]
     write(command.job, interruptions=stops)
@@ -151,6 +151,8 @@ def _ask(job_id: int, state: JobState, kind: CommandKind, actor: Actor, reason: 
             cure=f"It must be {state.label} for this.",
             rule="K-06",
         )
+    if kind == CommandKind.RESUME:
+        refuse_blocked(asked_to_go(kind, job, actor))
     command = request_command(job, kind, actor)
     publish(job, JobCommandAsked(job_id=job.pk, kind=kind, command_id=command.pk), actor=actor, reason=reason)
     return command

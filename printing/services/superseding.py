@@ -12,11 +12,11 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import Conflict
 from mes.permissions import require
-from printing.choices import BuildState, CommandKind, CommandState
+from printing.choices import BuildState, CommandState
 from printing.events import DeviceBuildOutdated
 from printing.models import Build, PrinterCommand, PrintJob
 from printing.services.builds import give_build_up
-from printing.services.commands import locked_command, locked_job, withdraw
+from printing.services.commands import GOES, locked_command, locked_job, withdraw
 from printing.services.jobs import withdraw_job
 from printing.services.moves import locked
 from printing.services.standing import open_builds_of, open_job_of
@@ -59,13 +59,11 @@ def withdraw_claims(*, signature_id: int, actor: Actor) -> None:
 
 @unit_of_work
 def withdraw_starts(*, of: str, key: int, held_at: datetime, reason: str, actor: Actor) -> None:
-    """Take back every start that was requested, and not sent, before its "printer", "lot" or "device" was held (G-NC-01).
-
-    Its job keeps the printer, and is started again by a person once the hold is over.
-    """
+    """Take back every start and resumption that was requested, and not sent, before its "printer", "lot" or "device" was held
+    (G-NC-01). Its job keeps the printer, and a person lets it go once the hold is over."""
     require(actor, "printing.supersede_build")
     starts = PrinterCommand.objects.filter(
-        kind=CommandKind.START,
+        kind__in=GOES,
         state=CommandState.REQUESTED,
         requested_at__lte=held_at,
         **{STARTS_OF[of]: key},

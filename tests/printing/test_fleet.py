@@ -262,7 +262,7 @@ def test_each_fault_of_a_print_becomes_what_it_is(floor: Floor, fleet: Running) 
             resume_job(job_id=job.pk, actor=floor.operator, reason="refilled")
         for job in jobs[3:]:
             is_now(job, JobState.FINISHED)
-            assert refreshed(job).build.state == BuildState.COMPLETED
+            assert refreshed(job).build.state == BuildState.INTERRUPTED
 
 
 def test_each_fault_of_a_machine_at_rest_becomes_what_it_is(floor: Floor, fleet: Running) -> None:

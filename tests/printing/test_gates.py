@@ -13,7 +13,7 @@ import pytest
 from django.utils import timezone
 
 from devices.choices import Stage
-from devices.models import Device
+from devices.models import Design, Device
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.eventlog.verify import Bad, check_covered, verify
@@ -398,8 +398,11 @@ def test_another_digest_or_missing_layers_wait_for_quality(floor: Floor, fields:
 def test_a_pause_that_nobody_decided_waits_for_quality(floor: Floor) -> None:
     job = floor.start()
     hear(floor.printer, runs(job, Run.PAUSED))
+    resume_job(job_id=job.pk, actor=floor.operator, reason="went on")
+    send(floor.printer)
     hear(floor.printer, runs(job, Run.PRINTING))
     ended = floor.finish(job)
+    assert [(stop["decided"], stop["resumed"]) for stop in ended.interruptions] == [(False, "went on")]
     assert ended.build.state == BuildState.INTERRUPTED
     who = floor.staff[Role.QAR]
     decide_interruption(
@@ -418,6 +421,27 @@ def test_a_pause_on_request_needs_no_decision(floor: Floor) -> None:
     hear(floor.printer, runs(job, Run.PRINTING))
     assert floor.finish(job).build.state == BuildState.COMPLETED
     assert set(PrinterCommand.objects.values_list("state", flat=True)) == {"confirmed"}
+
+
+@pytest.mark.requirement("G-PRN-01", "G-MAT-01", "G-NC-01", "G-DES-02")
+def test_a_print_is_not_resumed_while_something_it_stands_on_is_held_or_withdrawn(floor: Floor) -> None:
+    job = floor.start()
+    pause_job(job_id=job.pk, actor=floor.operator, reason="a noise")
+    send(floor.printer)
+    hear(floor.printer, runs(job, Run.PAUSED))
+    asked = resume_job(job_id=job.pk, actor=floor.operator, reason="nothing")
+    hold_the_printer(floor)
+    assert take_command(command_id=asked.pk, epoch=take_lease(UUID(int=1)) or 0, actor=FLEET) is None
+    asked.refresh_from_db()
+    assert (asked.state, "noise" in asked.answer) == (CommandState.WITHDRAWN, True)
+    hold(floor)
+    hold_device(floor)
+    withdraw(lambda floor: Design.objects.get(device__build_items__build=floor.build).approval)(floor)
+    with pytest.raises(TransitionRefused) as refusal:
+        resume_job(job_id=job.pk, actor=floor.operator, reason="nothing")
+    assert rules(refusal) == {"G-PRN-01", "G-MAT-01", "G-NC-01", "G-DES-02"}
+    assert refreshed(job).state == JobState.PAUSED
+    cancel_job(job_id=job.pk, actor=floor.operator, reason="not on a held printer")
 
 
 @pytest.mark.requirement("G-PRN-06")
