@@ -79,7 +79,7 @@ POINTS = (
 BACKWARD = frozenset({"void_design", "unqueue", "fail_build", "fail_inspection", "find_nonconforming", "cancel", "scrap"})
 """Moves that bring a device no nearer to the patient."""
 
-UNHELD = BACKWARD | {"finish_build"}
+UNHELD = BACKWARD | {"start_build", "finish_build"}
 """Moves that a hold does not block: the backward ones, and what a machine has done already."""
 
 PASSED_BEFORE: dict[str, Stage] = {"start_rework": Stage.BUILT, "finish_rework": Stage.AWAITING_INSPECTION}

@@ -34,6 +34,12 @@ def begin_the_routing(recorded: Recorded[DeviceStageChanged]) -> None:
         start_post_processing(device_id=recorded.event.device_id)
 
 
+@on(DeviceResumed, id="quality.start_post_processing_after_hold")
+def begin_the_routing_after_hold(recorded: Recorded[DeviceResumed]) -> None:
+    """A device that was held when it was built begins its routing."""
+    start_post_processing(device_id=recorded.event.device_id)
+
+
 @on(ScanReceived, id="quality.measure_scan", queue="imaging")
 def measure(recorded: Recorded[ScanReceived]) -> Callable[[], object]:
     """A scan is registered to the approved surface and compared with it."""

@@ -82,9 +82,9 @@ def record_post_process_step(
 @unit_of_work
 def start_post_processing(*, device_id: int) -> None:
     """The device is built: begin its routing; where the routing has no step, go straight on to inspection. One that may
-    not go on stays: its page says why (G-DES-02)."""
+    not go on stays: its page says why (G-DES-02). A held one begins once its hold is over."""
     device = locked_device(device_id)
-    if device.stage != Stage.BUILT:
+    if device.stage != Stage.BUILT or device.held:
         return
     advance_device(device_id=device_id, transition="start_post_processing", actor=SYSTEM)
     device = locked_device(device_id)

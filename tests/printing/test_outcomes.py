@@ -7,9 +7,12 @@ from decimal import Decimal
 
 import pytest
 
+from devices.choices import Stage
 from devices.models import Device
+from devices.services.holds import hold_device, resume_device
 from mes.choices import Role
 from mes.exceptions import Refused, TransitionRefused
+from mes.models import Delivery
 from mes.selectors import events_of
 from printing.choices import BuildState, JobState, Run
 from printing.models import Consumption, PrintJob
@@ -70,6 +73,24 @@ def test_a_print_is_not_settled_as_over_while_its_machine_goes_on(floor: Floor) 
     assert refreshed(job).state == JobState.UNCERTAIN
     settle(floor, job, "printing")
     assert refreshed(job).state == JobState.PRINTING
+
+
+@pytest.mark.requirement("G-NC-01")
+def test_a_device_that_is_held_during_its_print_is_built_and_goes_on_once_its_hold_is_over(
+    floor: Floor, drain: Callable[[], int]
+) -> None:
+    job, who = floor.start(), floor.staff[Role.QAR].actor
+    device = floor.build.items.get().device
+    hold_device(device_id=device.pk, actor=who, reason="a question")
+    floor.finish(job)
+    drain()
+    device.refresh_from_db()
+    assert (device.stage, device.held) == (Stage.BUILT, True)
+    resume_device(device_id=device.pk, actor=who, reason="answered")
+    drain()
+    device.refresh_from_db()
+    assert device.stage == Stage.POST_PROCESSING
+    assert not Delivery.objects.exclude(status="done").exists()
 
 
 @pytest.mark.requirement("G-PRT-01")
