@@ -11,7 +11,7 @@ from devices.services.foundations import CURE, foundations_of_design
 from mes.foundations import Foundation, standing_on
 from mes.lifecycle import Verdict, gate
 from printing.choices import BuildState
-from printing.gates.base import DISPATCH, START, devices_on
+from printing.gates.base import DISPATCH, RESUME, START, devices_on
 from printing.models import Build, MaterialLot, PrintJob, QualifiedTriple
 from printing.selectors.jobs import Placement
 from printing.selectors.qualification import qualification_signatures
@@ -19,7 +19,7 @@ from printing.selectors.qualification import qualification_signatures
 GIVEN_UP = (BuildState.FAILED, BuildState.CANCELLED)
 
 
-@gate("G-SIG-01", "build.create", "build.verify", DISPATCH, START)
+@gate("G-SIG-01", "build.create", "build.verify", DISPATCH, START, RESUME)
 def parts_stand(subject: Sequence[Device] | Build | Placement, **_: Any) -> Verdict:
     """Everything that was signed for the parts on the plate, from their orders to their designs, stands."""
     build = subject.build if isinstance(subject, Placement) else subject

@@ -38,7 +38,8 @@ def test_it_is_asked_at_every_step() -> None:
     assert steps_of(order_and_design_stand) == steps_of(print_stands) == making
     assert steps_of(making_stands) == {*STEPS}
     assert {*STEPS} < making
-    assert steps_of(parts_stand) == {"build.create", "build.verify", "job.dispatch", "job.start"}
+    plates = {"build.create", "build.verify", "job.dispatch", "job.start", "job.resume"}
+    assert steps_of(parts_stand) == plates
 
 
 def test_nothing_that_was_signed_for_a_device_is_left_out(staff: Staff) -> None:
