@@ -15,6 +15,7 @@ from devices.models import Design
 from devices.selectors.orders import expected_side
 from devices.services.designs import DesignMade, NotDesigned, thin_walls
 from devices.services.laterality import side_faults, side_measures
+from devices.services.prescribed import unbound
 from mes.eventlog.base import plain
 from mes.exceptions import Reason, Refused
 from mes.services.artefacts import intact_path, store_artefact
@@ -22,9 +23,9 @@ from mes.services.artefacts import intact_path, store_artefact
 
 def compute_design(design_id: int) -> DesignMade | NotDesigned:
     """Run the design's generator on its bone surface. What is measured is the file as it is stored."""
-    design = Design.objects.select_related("segmentation__study", "device__material", "device__order").get(
-        pk=design_id
-    )
+    design = Design.objects.select_related(
+        "segmentation__study", "device__material", "device__order__master"
+    ).get(pk=design_id)
     asked = {name: value for name, value in design.values.items() if name != MIDLINE.name}
     try:
         bone = read_mesh(intact_path(design.segmentation.surface_id))
@@ -62,7 +63,11 @@ def _facts(made: Generated, report: MeshReport, side: dict[str, float], design: 
         "values": plain({**made.values, **given}),
         "measures": {name: float(value) for name, value in measured.items()},
         "features": plain([asdict(feature) for feature in made.features]),
-        "warnings": [*made.warnings, *(_given_middle(value) for value in given.values())],
+        "warnings": [
+            *made.warnings,
+            *unbound(design.device.order),
+            *(_given_middle(value) for value in given.values()),
+        ],
     }
 
 

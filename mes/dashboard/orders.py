@@ -11,6 +11,7 @@ from devices.choices import OrderStage
 from devices.models import Order
 from devices.selectors.orders import order_devices, orders
 from devices.selectors.progress import waits_for
+from devices.services.prescribed import bindings
 from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.actions import offered
 from mes.dashboard.devices import shown_panels
@@ -70,6 +71,7 @@ def order_page(request: HttpRequest, code: str) -> HttpResponse:
     order = order_by(request, code)
     context = {
         "order": order,
+        "characteristics": bindings(order),
         "devices": [(device, waits_for(device)) for device in order_devices(order)],
         "actions": offered(request, "order", order),
         "panels": shown_panels(request, "order", order),

@@ -195,6 +195,7 @@ def test_a_given_middle_judges_a_cut_bone_and_needs_the_reviewer(tmp_path: Path)
     design = Design.objects.latest("pk")
     assert design.values["midline_x_mm"] == 0.0
     assert "the author's word: x = 0 mm" in design.warnings[-1]
+    assert "prescribes 'drill depth 12 mm'; no value of the design is bound to it" in design.warnings[-2]
     assert design.measures["lateral_high_mm"] < -2.0
     assert "nobody confirmed it" in blocking(device)["G-LAT-01"]
     second = make_person(Role.DSN)

@@ -12,6 +12,7 @@ from devices.models import Design, Device, Order
 from devices.selectors.devices import devices
 from devices.services.designs import request_design
 from devices.services.lifecycle import check_transition
+from devices.services.prescribed import bindings, bound_parameter, prescribed_values, unbound
 from mes.choices import Role
 from mes.dashboard.actions.devices import design_fields
 from mes.exceptions import InvalidInput
@@ -92,6 +93,37 @@ def test_a_design_starts_from_what_is_prescribed_and_may_not_depart() -> None:
     assert not Design.objects.exists()
     values = request(device, staff).values
     assert (values["tube_inner_diameter_mm"], values["tube_count"]) == (3.2, 1)
+
+
+@pytest.mark.requirement("G-DES-01")
+@pytest.mark.parametrize(("attribute", "unit", "bound"), [
+    ("Drill diameter (mm)", "mm", True), ("drill-diameter:", "mm", True), ("DRILL_DIAMETER [mm]", "mm", True),
+    ("drill diameter in mm", "", True), ("drill \u00d8", "mm", True), ("tube_inner_diameter_mm", "mm", True),
+    ("bore diameter", "\u00b5m", True), ("drill diameter (cm)", "mm", None), ("drill diameter (in)", "in", None),
+    ("drill bit diameter", "mm", False), ("diameter (mm)", "mm", False), ("mm", "mm", False), ("axis of the tubes", "", False),
+])  # fmt: skip
+def test_a_name_is_known_however_it_is_spelt_and_a_quantity_of_no_value_is_a_warning(
+    attribute: str, unit: str, bound: bool | None
+) -> None:
+    """None: known, and refused, for its name says another unit."""
+    make_master()
+    value = "2.4" if unit != "\u00b5m" else "2400"
+    rows = [
+        {"attribute": attribute, "value": value, "unit": unit},
+        {"attribute": "scar", "value": "left", "unit": ""},
+    ]
+    if bound is None:
+        with pytest.raises(InvalidInput, match="takes it as a number in mm"):
+            make_order(characteristics=rows)
+        return
+    order = make_order(characteristics=rows)
+    assert prescribed_values(order) == ({"tube_inner_diameter_mm": pytest.approx(2.4)} if bound else {})
+    said = f"{attribute} {value} {unit}".strip()
+    warning = f"The order prescribes '{said}'; no value of the design is bound to it: check it by hand."
+    assert unbound(order) == (() if bound else (warning,))
+    assert [parameter is not None for _, parameter in bindings(order)] == [bound, False]
+    unseen = "\u200b".join(attribute)
+    assert (bound_parameter(order.master, unseen) is not None) is bound
 
 
 @pytest.mark.requirement("G-DES-01")

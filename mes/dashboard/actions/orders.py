@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from devices.choices import DefinitionStatus, OrderStage, Side
@@ -22,6 +22,7 @@ from devices.services.orders import (
     submit_order,
     supply_order_info,
 )
+from devices.services.prescribed import prescribable
 from mes.choices import Meaning, Role
 from mes.dashboard.actions.base import Action, Doing, Done, Field, Values, why
 from mes.eventlog.base import Actor
@@ -111,9 +112,16 @@ def _order_fields(_: None) -> tuple[Field, ...]:
         Field("family_name", "Family name", maximum=120),
         Field("given_name", "Given name", required=False, maximum=120),
         Field("birth_date", "Born", "date"),
-        Field("attribute", "Made for this patient: what", maximum=200, hint="For example: resection margin"),
+        Field("attribute", "Made for this patient: what", maximum=200, hint=_bound(masters)),
         Field("value", "Value", maximum=200),
         Field("unit", "Unit", required=False, maximum=20),
+    )
+
+
+def _bound(masters: Iterable[DeviceMaster]) -> str:
+    return (
+        f"A design keeps to these by itself: {', '.join(prescribable(masters)) or 'none'}. "
+        "Anything else, such as a resection margin, is checked by people."
     )
 
 

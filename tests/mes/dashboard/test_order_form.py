@@ -43,6 +43,8 @@ def post(client: Client, typed: dict[str, str]) -> tuple[int, str]:
 
 
 def test_an_order_is_written(coordinator: Client, typed: dict[str, str]) -> None:
+    form = coordinator.get("/act/orders/new/create-order/", headers=HTMX).content.decode()
+    assert "A design keeps to these by itself: tubes, tube spacing, drill diameter" in form
     assert post(coordinator, typed)[0] == 204
     assert Order.objects.get().quantity == 2
 
