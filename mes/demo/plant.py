@@ -12,9 +12,11 @@ from mes.demo.case import MATERIAL
 from mes.demo.people import actor, typed
 from mes.demo.teller import StoryBroken, Teller
 from mes.eventlog.unit import unit_of_work
+from mes.standing import is_withdrawn, not_withdrawn
 from printing.choices import LotState, Operation, ParametersState, Qualification
 from printing.models import MaterialLot, ParameterSet, Printer
 from printing.selectors.fleet import fleet_state
+from printing.selectors.qualification import qualification_signatures
 from printing.services.loading import load_container
 from printing.services.lots import receive_lot, release_lot
 from printing.services.parameters import approve_parameters, define_parameters
@@ -69,10 +71,9 @@ def equip(teller: Teller) -> None:
 
 
 def install_missing() -> None:
-    parameters = approved_parameters()
     for number, name in enumerate(NAMES, start=1):
         if not Printer.objects.filter(name=name).exists():
-            install(name=name, number=number, parameters=parameters)
+            install(name=name, number=number, parameters=approved_parameters())
 
 
 def usable_parameters() -> ParameterSet:
@@ -83,7 +84,9 @@ def usable_parameters() -> ParameterSet:
     today = timezone.localdate()
     usable = _approved().filter(
         triples__valid_until__gte=today,
-        triples__printer__kind=KIND,
+        triples__printer__in=[
+            printer for printer in Printer.objects.filter(kind=KIND) if _approvals_stand(printer)
+        ],
         triples__printer__qualification=Qualification.QUALIFIED,
         triples__printer__qualified_until__gte=today,
         triples__printer__calibrated_until__gte=today,
@@ -98,10 +101,16 @@ def usable_parameters() -> ParameterSet:
     )
 
 
+def _approvals_stand(printer: Printer) -> bool:
+    return not any(is_withdrawn(signature) for signature in qualification_signatures(printer).values())
+
+
 def _approved() -> QuerySet[ParameterSet]:
-    return ParameterSet.objects.filter(
+    """The sets whose approval nobody has taken back (ES-18)."""
+    approved = ParameterSet.objects.filter(
         printer_kind=KIND, material__code=MATERIAL, state=ParametersState.APPROVED
     )
+    return not_withdrawn(approved, "signature")
 
 
 @unit_of_work

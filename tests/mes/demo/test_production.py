@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from mes.choices import Role
@@ -14,8 +15,10 @@ from mes.demo import people, plant
 from mes.demo.production import finished
 from mes.demo.teller import StoryBroken, Teller
 from mes.eventlog.base import Actor
+from mes.models import SignatureWithdrawal
 from printing.choices import CommandState, JobState
 from printing.models import ParameterSet, Printer, PrinterCommand
+from printing.selectors.qualification import qualification_signatures
 from printing.services.fleet.connections import simulate_fault
 from printing.services.jobs import start_job
 from tests.patience import PATIENCE_S
@@ -61,6 +64,20 @@ def test_the_demo_prints_with_what_its_printers_are_qualified_for(
     ParameterSet.objects.filter(name="another").update(state="approved")
     assert plant.usable_parameters() == floor.parameters
     assert plant.approved_parameters() == floor.parameters
+    for withdrawn in (
+        floor.parameters.signature,
+        floor.printer.triples.get().signature,
+        qualification_signatures(floor.printer)["operation"],
+    ):
+        assert withdrawn is not None
+        with transaction.atomic():
+            SignatureWithdrawal.objects.create(
+                withdrawn=withdrawn, signature=withdrawn, reason="Never validated"
+            )
+            with pytest.raises(StoryBroken, match="Have one qualified"):
+                plant.usable_parameters()
+            transaction.set_rollback(True)
+    assert plant.usable_parameters() == floor.parameters
     Printer.objects.filter(pk=floor.printer.pk).update(
         calibrated_until=timezone.localdate() - timedelta(days=1)
     )
