@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from devices.mesh.base import Mesh
 from devices.mesh.cover import Coverage, Region, covered
 from devices.mesh.distance import Surface, vertex_areas
-from devices.mesh.register import Registration, register
+from devices.mesh.register import Registration, register, stretches_of
 from devices.mesh.solid import solid_of
 from devices.mesh.tube import Placement, placement
 from mes.exceptions import InvalidInput, Reason
@@ -53,8 +53,9 @@ class Deviation:
     frame; faces: as in the scan; pose: 4x4 from the scan's frame to the nominal one.  coverage: share of the nominal
     surface a scanner can see with scan within the tolerance, and region_coverage the same of each region by name;
     placements: where each region with a bore lies, None where the scan does not show it; hidden:
-    share of the nominal surface that no scanner sees.  scale_estimate: the scan's size over the nominal's as a whole,
-    stretches (3,) in each direction of its own, reported, never applied.  unregistered: the same figures without best fit, where the scan already lay near the nominal.
+    share of the nominal surface that no scanner sees.  stretches (3,): the scan's size over the nominal's in
+    three directions at right angles, reported, never applied.  unregistered: the same figures without best fit, where the
+    scan already lay near the nominal.
     """
 
     mean_mm: float
@@ -72,14 +73,18 @@ class Deviation:
     region_coverage: Mapping[str, float]
     placements: Mapping[str, Placement | None]
     hidden: float
-    scale_estimate: float
     stretches: NDArray[np.float64]
     unregistered: DeviationFigures | None
 
     @property
+    def scale_estimate(self) -> float:
+        """The scan's size over the nominal's as a whole."""
+        return float(self.stretches.mean())
+
+    @property
     def scale_error(self) -> float:
-        """How far off (a share) the scan's size is, as a whole or in the direction in which it is most."""
-        return float(max(abs(self.scale_estimate - 1.0), np.abs(self.stretches - 1.0).max()))
+        """How far off (a share) the scan's size is in the direction in which it is most."""
+        return float(np.abs(self.stretches - 1.0).max())
 
     @property
     def surface(self) -> Mesh:
@@ -100,9 +105,10 @@ def inspect_scan(
     reach = max(4.0 * tolerance_mm, 0.01 * _diagonal(nominal))
     registration = register(surface, scan, reach_mm=reach, seed=seed)
     points = scan.vertices @ registration.pose[:3, :3].T + registration.pose[:3, 3]
+    placed = Mesh(points, scan.faces)
     coverage = covered(
         surface,
-        Mesh(points, scan.faces),
+        placed,
         tolerance_mm=tolerance_mm,
         reach_mm=reach,
         regions=regions,
@@ -128,8 +134,7 @@ def inspect_scan(
         region_coverage=coverage.regions,
         placements={part.name: placement(surface, points, part) for part in regions if part.bore_mm},
         hidden=coverage.hidden,
-        scale_estimate=registration.scale,
-        stretches=registration.stretches,
+        stretches=stretches_of(surface, placed, reach_mm=reach, seed=seed),
         unregistered=_unregistered(surface, scan, weights, tolerance_mm),
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
-from devices.mesh.distance import Surface, sample_surface
+from devices.mesh.distance import Closest, Surface, sample_surface
 from mes.lazy import lazily
 
 o3d: Any = lazily("open3d")
@@ -29,7 +29,7 @@ ROUND_STEPS = 15
 ROUGHLY = (12, 1e-2)
 EXACTLY = (25, 1e-4)
 SMALLEST_SCALE_MM = 0.05
-STRAIN_STEPS = 8
+STRETCH_POINTS, STRETCH_STEPS = 4_000, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,16 +39,10 @@ class Registration:
     pose: NDArray[np.float64]
     fitness: float
     reach_mm: float
-    scale: float
-    stretches: NDArray[np.float64]
 
 
 def register(nominal: Surface, scan: Mesh, *, reach_mm: float, seed: int = 0) -> Registration:
-    """The best rigid pose of `scan` on `nominal`; the same seed gives the same pose.
-
-    scale, stretches (3,): how much larger the scan is than the nominal, as a whole and in each direction of its own (`stretches_of`),
-    measured after the rigid fit and applied to nothing.
-    """
+    """The best rigid pose of `scan` on `nominal`; the same seed gives the same pose."""
     rng = np.random.default_rng(seed)
     points, _ = sample_surface(scan, FINE_POINTS, rng)
     coarse = points[rng.permutation(len(points))[:COARSE_POINTS]]
@@ -61,9 +55,8 @@ def register(nominal: Surface, scan: Mesh, *, reach_mm: float, seed: int = 0) ->
     start = min(poses, key=lambda pose: _misfit(nominal, coarse, pose, reach_mm))
     # Parallel sums upstream differ in their last bits; from a rounded start the rest is reproducible.
     pose = settled(nominal, points, np.round(start, 6), EXACTLY)
-    moved = _moved(points, pose)
-    fitness = float((nominal.unsigned(moved) <= reach_mm).mean())
-    return Registration(pose, fitness, reach_mm, _scale(nominal, moved), stretches_of(nominal, moved))
+    fitness = float((nominal.unsigned(_moved(points, pose)) <= reach_mm).mean())
+    return Registration(pose, fitness, reach_mm)
 
 
 def _cloud(points: NDArray[np.float64], normals: NDArray[np.float64]) -> Any:
@@ -211,41 +204,29 @@ def _nearest_rotation(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return turn
 
 
-def _scale(nominal: Surface, moved: NDArray[np.float64]) -> float:
-    """The scan's size relative to the nominal's, from the residuals of the rigid fit (first order)."""
-    residual, arms, normals = _off(nominal, moved)
-    rows = np.concatenate([_rigid(arms, normals), (arms * normals).sum(axis=1)[:, None]], axis=1)
-    return 1.0 + float(_solved(rows, residual, tukey_weights(residual))[6])
+def stretches_of(nominal: Surface, placed: Mesh, *, reach_mm: float, seed: int = 0) -> NDArray[np.float64]:
+    """How much longer the registered scan `placed` is than the nominal (3,), along three directions at right angles, among
+    them those of the most and of the least. Measured, and applied to nothing.
 
-
-def stretches_of(nominal: Surface, moved: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The scan's size (3,) relative to the nominal's in the three directions, at right angles, of its strain, ascending.
-
-    A printer is off along its own axes, whatever way the part lay on the plate: six figures say how a part is stretched
-    and sheared (first order). Material that is thicker or thinner all over is none of it and has a figure of its own.
+    The ends of a part that is too long in one direction lie far off while most of it agrees: weights that begin at the
+    reach and only then close in on the noise keep what tells its length. That the material is thicker or thinner
+    everywhere alike (light that cures beyond the edge) is no stretch and has an unknown of its own.
     """
-    residual, arms, normals = _off(nominal, moved)
-    one, other = np.array([0, 0, 1]), np.array([1, 2, 2])
-    shears = arms[:, one] * normals[:, other] + arms[:, other] * normals[:, one]
-    everywhere = np.ones((len(arms), 1))
-    rows = np.concatenate([_rigid(arms, normals), arms * normals, shears, everywhere], axis=1)
-    found = np.zeros(rows.shape[1])
-    for _ in range(STRAIN_STEPS):
-        # What is stretched far is off far: it is weighed by what the stretch leaves unsaid.
-        found = _solved(rows, residual, tukey_weights(residual - rows @ found))
-    strain = np.diag(found[6:9])
-    strain[one, other] = strain[other, one] = found[9:12]
-    return np.asarray(1.0 + np.linalg.eigvalsh(strain), dtype=np.float64)
+    points, _ = sample_surface(placed, STRETCH_POINTS, np.random.default_rng(seed))
+    shape, thicker = np.eye(3), 0.0
+    for width in (reach_mm, reach_mm / 2.0, *(0.0,) * STRETCH_STEPS):
+        closest = nominal.closest(points)
+        residual = ((points - closest.points) * closest.normals).sum(axis=1)
+        near = residual - thicker
+        weights = np.clip(1.0 - (near / width) ** 2, 0.0, None) ** 2 if width else tukey_weights(near)
+        step = _solved(_affine_rows(closest, nominal.centre), residual, weights)
+        change, thicker = np.eye(3) + step[:9].reshape(3, 3), float(step[12])
+        points = (points - nominal.centre - step[9:12]) @ np.linalg.inv(change).T + nominal.centre
+        shape = shape @ change
+    return np.asarray(np.linalg.svd(shape, compute_uv=False), dtype=np.float64)
 
 
-def _off(
-    nominal: Surface, moved: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """How far each point is off along the normal, its arm from the middle, and the normal."""
-    closest = nominal.closest(moved)
-    residual = ((moved - closest.points) * closest.normals).sum(axis=1)
-    return residual, closest.points - nominal.centre, closest.normals
-
-
-def _rigid(arms: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.concatenate([np.cross(arms, normals), normals], axis=1)
+def _affine_rows(closest: Closest, centre: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each residual says (n, 13) of the linear part, row by row, of the travel, and of how much thicker all is."""
+    linear = closest.normals[:, :, None] * (closest.points - centre)[:, None, :]
+    return np.concatenate([linear.reshape(-1, 9), closest.normals, np.ones((len(linear), 1))], axis=1)

@@ -143,14 +143,21 @@ def test_a_part_that_is_stretched_one_way_shows_by_how_much_and_one_that_is_thic
     design: Design, along: tuple[float, float, float], share: float, grown_mm: float
 ) -> None:
     surface, rng = Surface(design.mesh), np.random.default_rng(5)
-    points, faces = sample_surface(design.mesh, 10_000, rng)
+    corners = design.mesh.vertices[design.mesh.faces]
     way = np.array(along) / np.linalg.norm(along)
-    moved = points + grown_mm * surface.normals[faces] + rng.normal(0.0, 0.03, points.shape)
-    moved += share * np.outer((points - surface.centre) @ way, way)
-    found = stretches_of(surface, moved) - 1.0
+    moved = corners + grown_mm * surface.normals[:, None] + rng.normal(0.0, 0.03, corners.shape)
+    moved += share * ((corners - surface.centre) @ way)[:, :, None] * way
+    apart = np.arange(moved.size // 3, dtype=np.int32).reshape(-1, 3)
+    found = stretches_of(surface, Mesh(moved.reshape(-1, 3), apart), reach_mm=1.2) - 1.0
     most = int(np.argmax(np.abs(found)))
     assert found[most] == pytest.approx(share, abs=0.002)
     assert np.abs(np.delete(found, most)).max() < 0.002
+
+
+def test_a_part_of_which_the_ends_alone_are_off_is_too_long() -> None:
+    bar = mesh_of(Manifold.cube([60.0, 6.0, 5.0], True))
+    longer = Mesh(bar.vertices * [1.02, 1.0, 1.0], bar.faces)
+    assert stretches_of(Surface(bar), longer, reach_mm=1.2)[0] == pytest.approx(1.02, abs=2e-3)
 
 
 def test_a_bore_that_was_not_scanned_has_no_width(design: Design) -> None:
