@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mes.lifecycle import Verdict, blocked, passed
+from mes.lifecycle import Verdict, blocked, not_applicable, passed
 from mes.standing import taken_back
 
 
@@ -25,6 +25,8 @@ class Foundation:
 def standing_on(laid: Iterable[Foundation], *, cure: str) -> Verdict:
     """Blocks where a signature is missing or was taken back. Within a unit, the answer stays true until the unit ends."""
     found = list(laid)
+    if not found:
+        return not_applicable("Nothing was signed so far.")
     withdrawn = taken_back(one.signature_id for one in found if one.signature_id is not None)
     gone = [one.what for one in found if one.signature_id is None or one.signature_id in withdrawn]
     evidence = {one.what: one.signature_id for one in found}

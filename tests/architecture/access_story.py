@@ -54,7 +54,7 @@ from mes.services.stations import register_station
 from mes.services.tokens import issue_token
 from mes.services.training import approve_document, draft_document, require_training
 from printing.choices import CommandKind
-from printing.models import Build, BuildItem, Container, MaterialLot, PrinterCommand, PrinterContact
+from printing.models import Build, BuildItem, Container, MaterialLot, PrinterCommand
 from printing.slicing.buildfile import mask_name
 from quality.choices import ExportKind, Severity, Source
 from quality.models import ExportedRecord, Report
@@ -209,7 +209,6 @@ def _printed(item: BuildItem) -> dict[str, str]:
     Build.objects.filter(pk=item.build_id).update(file=build_file)
     MaterialLot.objects.filter(pk=job.container.lot_id).update(certificate_file=certificate)
     Container.objects.filter(pk=job.container_id).update(label=LABEL)
-    PrinterContact.objects.create(printer=job.printer)
     command = PrinterCommand.objects.create(job=job, printer=job.printer, kind=CommandKind.START)
     return {
         "build": item.build.code,
