@@ -26,6 +26,8 @@ def main() -> None:
 
 def _measured(events: int) -> dict[str, Any]:
     place = ROOT / f"bench-{events}"
+    # What a run that was stopped has left: its witness knows another log.
+    shutil.rmtree(place, ignore_errors=True)
     cluster = seeded(place, FAITHFUL)
     cluster.start_postgres()
     try:
