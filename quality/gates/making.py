@@ -11,7 +11,6 @@ from devices.models import Device
 from mes.eventlog.base import Actor
 from mes.exceptions import Reason
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
-from mes.standing import carries
 from printing.choices import LotState, Qualification
 from printing.models import MaterialLot, Printer
 from quality.catalog.plan import read_plan
@@ -256,7 +255,7 @@ def no_nonconformance_is_open(device: Device, **_: Any) -> Verdict:
 
 @gate("G-NC-01", "device.complete_record", "device.release", "device.ship")
 def nothing_it_stands_on_is_held(device: Device, **_: Any) -> Verdict:
-    """The device, the printers that made it and its lots are not held; printers are qualified, lots released."""
+    """The device, the printers that made it and its lots are not held; printers are qualified."""
     printers, lots = supplies_of(device)
     evidence = {
         "held": device.held,
@@ -301,8 +300,6 @@ def _against_lots(lots: Sequence[MaterialLot]) -> Iterator[Reason]:
                 f"Lot {lot.code} is {LotState(lot.state).label}.",
                 "Decide on the lot, or dispose of the device by a nonconformance.",
             )
-        elif not carries(lot, "release_signature"):
-            yield Reason(f"No release stands for lot {lot.code}.", "Have the lot released again.")
 
 
 @gate("G-SOD-01", "device.review")

@@ -300,7 +300,7 @@ def alter_a_design(_device: Device) -> None:
         ("one bit of a file", alter_a_file, ("G-INT-01",)),
         ("the scan", alter_a_scan, ("G-INT-01",)),
         ("a lost file", lose_a_file, ("G-INT-01",)),
-        ("a row of a lot", alter_a_lot, ("G-INT-01", "G-NC-01")),
+        ("a row of a lot", alter_a_lot, ("G-INT-01",)),
         ("a row of the design", alter_a_design, ("G-INT-01", "G-SIG-01")),
     ],
 )
