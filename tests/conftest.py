@@ -304,8 +304,9 @@ WAITING = (
     "tests/browser/",
 )
 """What mostly waits for a browser or for processes: one after the other, beside processes that compute all the time."""
-LONG = ("tests/architecture/test_links", "tests/flows/", "tests/architecture/test_access")
-"""What computes long begins first, so that no process is left with it at the end."""
+LONG = (("tests/architecture/test_links", "tests/architecture/test_access"), ("tests/flows/", "tests/quality/"))
+"""What computes long begins first, so that no process is left with it at the end. Each group stays in one process, which
+tells its stories once."""
 
 
 def _beginning(items: list[Any], starts: tuple[str, ...]) -> list[Any]:
@@ -313,15 +314,17 @@ def _beginning(items: list[Any], starts: tuple[str, ...]) -> list[Any]:
 
 
 def _dealt(items: list[Any], processes: int) -> list[Any]:
-    """In equal parts, one for each process: the first begins with what waits, each other one with its share of what computes
+    """In equal parts, one for each process: the first begins with what waits, each other one with its groups of what computes
     long. `--dist worksteal` hands the list out in such parts, and who has nothing left takes from the end of another's."""
     waiting = _beginning(items, WAITING)
-    long = [item for item in _beginning(items, LONG) if item not in waiting]
-    first = {id(item) for item in (*waiting, *long)}
+    long = [[item for item in _beginning(items, group) if item not in waiting] for group in LONG]
+    first = {id(item) for item in itertools.chain(waiting, *long)}
     rest = [item for item in items if id(item) not in first]
     others = max(1, processes - 1)
     dealt: list[Any] = []
-    for number, part in enumerate([waiting, *(long[share::others] for share in range(others))]):
+    for number, part in enumerate(
+        [waiting, *(list(itertools.chain(*long[share::others])) for share in range(others))]
+    ):
         size = (len(items) - len(dealt)) // max(1, processes - number)
         dealt += part + rest[: max(0, size - len(part))]
         del rest[: max(0, size - len(part))]
