@@ -50,11 +50,11 @@ def take_backup(
     started, began = time.monotonic(), timezone.now()
     _refuse_entangled(layout, out, keys)
     with disk_may_fill(out), _one_at_a_time(out):
-        name = _free_name(out, began.strftime("%Y%m%dT%H%M%SZ"))
+        name = _free_name(out, keys, began.strftime("%Y%m%dT%H%M%SZ"))
         # Never the place of another one: what a killed backup started may go on writing there for seconds.
         partial = out / f".partial-{name}-{uuid4().hex[:8]}"
         partial.mkdir(mode=0o700)
-        copies = _free_copies(keys, name)
+        copies = keys / name if keys else None
         try:
             contents, copied = _filled(partial, name, layout, where, disposed, plain(began), copies)
             contents.write(partial)
@@ -95,18 +95,12 @@ def _one_at_a_time(out: Path) -> Iterator[None]:
         yield
 
 
-def _free_name(out: Path, name: str) -> str:
+def _free_name(out: Path, keys: Path | None, name: str) -> str:
+    """A name that no backup there has, and no copy of keys: keys of several sites may lie in one folder."""
     taken = {one.name for one in finished_backups(out)}
+    if keys is not None and keys.is_dir():
+        taken |= {one.name for one in keys.iterdir()}
     return next(one for one in (name, *(f"{name}-{n}" for n in range(2, 100))) if one not in taken)
-
-
-def _free_copies(keys: Path | None, name: str) -> Path | None:
-    """Where this backup's keys go: never over those of another one."""
-    if keys is None:
-        return None
-    if (keys / name).exists():
-        raise BackupFailed(f"{keys / name} holds the keys of another backup. Name another folder for keys.")
-    return keys / name
 
 
 def _filled(

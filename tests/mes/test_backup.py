@@ -351,7 +351,9 @@ def test_keys_come_back_from_their_own_folder(
 
     monkeypatch.setattr(taking, "base_backup", copied)
     found = site.back_up(tmp_path / "out", keys=tmp_path / "keys")
+    beside = site.back_up(tmp_path / "beside", keys=tmp_path / "keys").folder.name
     assert asked
+    assert {one.name for one in (tmp_path / "keys").iterdir()} == {found.folder.name, beside}
     restore(source=tmp_path / "out", into=tmp_path / "with", keys=tmp_path / "keys")
     assert missing_keys(tmp_path / "with") == []
     for name in NEEDED:
@@ -361,10 +363,12 @@ def test_keys_come_back_from_their_own_folder(
     ring = site.layout.keys / "vault.key"
     own = ring.read_text()
     ring.write_text("ab" * 32)
-    with pytest.raises(BackupFailed, match=r"does not hold the keys .*vault\.key: "):
-        site.back_up(tmp_path / "strange", keys=tmp_path / "keys")
-    ring.write_text(own)
-    assert [one.name for one in (tmp_path / "keys").iterdir()] == [found.folder.name]
+    try:
+        with pytest.raises(BackupFailed, match=r"does not hold the keys .*vault\.key: "):
+            site.back_up(tmp_path / "strange", keys=tmp_path / "keys")
+    finally:
+        ring.write_text(own)
+    assert {one.name for one in (tmp_path / "keys").iterdir()} == {found.folder.name, beside}
     assert finished_backups(tmp_path / "strange") == []
     with pytest.raises(BackupFailed, match="no keys"):
         restore(source=found.folder, into=tmp_path / "other", keys=tmp_path / "out")
