@@ -304,7 +304,10 @@ WAITING = (
     "tests/browser/",
 )
 """What mostly waits for a browser or for processes: one after the other, beside processes that compute all the time."""
-LONG = (("tests/architecture/test_links", "tests/architecture/test_access"), ("tests/flows/", "tests/quality/"))
+LONG = (
+    ("tests/architecture/test_links", "tests/architecture/test_access"),
+    ("tests/flows/", "tests/quality/"),
+)
 """What computes long begins first, so that no process is left with it at the end. Each group stays in one process, which
 tells its stories once."""
 

@@ -134,6 +134,13 @@ EVENTS = (
     ("EV-09", "Agents of machines prove who they are and keep the order"),
     ("EV-10", "Views, prints, exports, failures and refusals are events too"),
 )
+RELIABILITY = (
+    ("R-14", "A backup taken during work is restored, verified and equal to what it was taken of"),
+    (
+        "R-16",
+        "Whatever was tampered with is named at its first position; an old backup that was put back, by the witness",
+    ),
+)
 
 
 def requirements() -> tuple[Requirement, ...]:
@@ -143,6 +150,7 @@ def requirements() -> tuple[Requirement, ...]:
         (KERNEL, "Kernel invariants"),
         (SIGNATURES, "Electronic signatures, 21 CFR 11.50 to 11.300"),
         (EVENTS, "Event rules"),
+        (RELIABILITY, "Reliability"),
     ):
         rows += [Requirement(id, title, source, later=LATER.get(id, "")) for id, title in table]
     rows += [Requirement(id, title, "Gate") for id, title in sorted(_gates().items())]

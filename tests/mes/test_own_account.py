@@ -20,7 +20,7 @@ from tests.mes.test_credentials import verify
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.requirement("ES-01"),
-    pytest.mark.requirement("P11-200a"),
+    pytest.mark.requirement("P11-200a2"),
 ]
 SECRET = {"password": PASSWORD}
 

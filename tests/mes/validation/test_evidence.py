@@ -1,5 +1,6 @@
 """Rules, the tests that carry their ids, and what the report says of both (11.10(a))."""
 
+import re
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +29,22 @@ RULES = (
     Requirement("ES-05", "five", procedural="people do it"),
     Requirement("ES-06", "six", later="not yet"),
 )
+
+
+MARKED = re.compile(r"mark\.requirement\(([^)]*)\)")
+
+
+def test_every_rule_that_a_test_names_is_a_rule() -> None:
+    """A misspelt id shows nothing, and the evidence would be refused for it."""
+    known = {rule.id for rule in requirements()}
+    named = {
+        (str(path), id)
+        for path in Path(settings.BASE_DIR, "tests").rglob("*.py")
+        for ids in MARKED.findall(path.read_text())
+        for id in re.findall(r'"([^"]+)"', ids)
+    }
+    assert len(named) > 100
+    assert {(path, id) for path, id in named if id not in known} == set()
 
 
 @pytest.fixture
