@@ -1,7 +1,7 @@
 """What the record costs: the same change saved plainly, by Lamina, with django-simple-history and with django-auditlog.
 
 One row is locked, changed and saved. Lamina also writes the event, its digest, the deliveries and the field history, and
-seals beside it, as its sealer does: the time until the last change is sealed counts. All four take turns in one run on one durable PostgreSQL. Then the whole way, through
+seals: the time of sealing counts. All four take turns in one run on one durable PostgreSQL. Then the whole way, through
 service, log, relay and handler, and how fast `verify` reads what was written.
 """
 
@@ -109,9 +109,6 @@ def _rates(environment: dict[str, str], *, processes: int, threads: int) -> Rate
 
 
 def _round(writers: Sequence[Helper], sealer: Helper, kind: str) -> float:
-    if kind == OURS:
-        sealer.ask()
-        sealer.answer()
     for writer in writers:
         writer.ask(kind, ROUND_S)
     saved = sum(int(writer.answer()) for writer in writers)
@@ -140,9 +137,8 @@ def _sustained(environment: dict[str, str]) -> float:
 
 def _verified(environment: dict[str, str]) -> dict[str, object]:
     with Helper("sealer", environment=_as_sealer(environment)) as sealer:
-        for _ in ("start", "stop"):
-            sealer.ask()
-            sealer.answer()
+        sealer.ask()
+        sealer.answer()
     plain = environment | {"DJANGO_SETTINGS_MODULE": "mes.settings"}
     command = [sys.executable, "manage.py", "verify", "--json"]
     done = subprocess.run(command, cwd=PROJECT, env=plain, capture_output=True, text=True, check=False)
