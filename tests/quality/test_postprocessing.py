@@ -14,14 +14,16 @@ from django.utils import timezone
 from devices.choices import Stage
 from devices.models import Device
 from mes.choices import Role
+from mes.eventlog.unit import open_unit, publish
 from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused, TransitionRefused
 from mes.selectors import events_of
+from printing.events import DevicePrintFinished
 from printing.models import PrintJob
 from quality.models import Nonconformance, PostProcessStep
 from quality.services import timing
 from quality.services.nonconformance import void_nonconformance
 from quality.services.postprocessing import record_post_process_step, start_post_processing
-from tests.quality.makers import CURE, PRINTED_AGO, WASH, Staff, acting, make_built_device, typed
+from tests.quality.makers import CURE, PRINTED_AGO, SYSTEM, WASH, Staff, acting, make_built_device, typed
 
 pytestmark = pytest.mark.requirement("G-PST-01")
 
@@ -258,6 +260,10 @@ def printed(device: Device, ago: timedelta) -> None:
     PrintJob.objects.filter(build__items__device=device).update(
         started_at=ended - timedelta(hours=1), ended_at=ended
     )
+    job = PrintJob.objects.get(build__items__device=device)
+    with open_unit():
+        told = DevicePrintFinished(device_id=device.pk, build_id=job.build_id, job_id=job.pk)
+        publish(device, told, actor=SYSTEM)
 
 
 @pytest.mark.parametrize(("ago_min", "possible"), [(0.0, False), (4.4, False), (4.6, True), (60.0, True)])

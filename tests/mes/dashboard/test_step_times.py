@@ -93,7 +93,7 @@ def test_without_times_the_duration_is_enough_as_before(dialog: Dialog) -> None:
 WRONG = {
     "finished before it started": (40, 36, "A step ends after it starts"),
     "in the future": (30, 121, "not in the future"),
-    "before the print ended": (-365, -355, "cannot have started before the device was built"),
+    "before the print ended": (-400, -390, "cannot have started before the device was built"),
 }
 
 
