@@ -47,14 +47,19 @@ BEGIN
 END $$;
 """
 
-# A migration made it first. Names are written with their schema in all functions: whose arguments fit exactly is taken before
-# the server's own that takes anything.
+# The epoch as a constant, which the server writes into the plan of each statement: asking the table for it cost every event and
+# every kept row as much as writing them. `verify` compares the two. A migration made the function first. Names are written with
+# their schema in all functions: whose arguments fit exactly is taken before the server's own that takes anything.
 CURRENT_EPOCH = """
-CREATE OR REPLACE FUNCTION mes_current_epoch() RETURNS integer LANGUAGE plpgsql STABLE AS $$
-BEGIN RETURN (SELECT pg_catalog.max(number) FROM public.mes_epoch); END $$;
+DO $made$ BEGIN
+    EXECUTE (SELECT pg_catalog.format(
+        'CREATE OR REPLACE FUNCTION mes_current_epoch() RETURNS integer LANGUAGE sql STABLE AS %L',
+        'SELECT ' || pg_catalog.max(number)) FROM public.mes_epoch);
+END $made$;
 """
 
-# Keeps a new row (11.10(e)). Arguments: the key column, the columns beside the record, and those kept as a digest.
+# Keeps a new row (11.10(e)). Arguments: the key column and, where a table has such, the columns beside the record and those kept
+# as a digest.
 # It runs as the owner, since nobody else inserts into the history; whoever writes a row has no say in it: what the
 # text of a value depends on is set here, and so is where names are looked for.
 KEEP = """
@@ -62,15 +67,18 @@ CREATE OR REPLACE FUNCTION mes_keep_change() RETURNS trigger LANGUAGE plpgsql SE
     SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex'
     SET intervalstyle = 'iso_8601' AS $$
 DECLARE
-    kept jsonb := pg_catalog.to_jsonb(NEW) - TG_ARGV[1]::text[];
+    kept jsonb := pg_catalog.to_jsonb(NEW);
     hidden text;
 BEGIN
-    FOREACH hidden IN ARRAY TG_ARGV[2]::text[] LOOP
-        IF kept->>hidden IS NOT NULL THEN
-            kept := kept || pg_catalog.jsonb_build_object(hidden, pg_catalog.encode(
-                pg_catalog.sha256(pg_catalog.convert_to(kept->>hidden, 'UTF8')), 'hex'));
-        END IF;
-    END LOOP;
+    IF TG_NARGS > 1 THEN
+        kept := kept - TG_ARGV[1]::text[];
+        FOREACH hidden IN ARRAY TG_ARGV[2]::text[] LOOP
+            IF kept->>hidden IS NOT NULL THEN
+                kept := kept || pg_catalog.jsonb_build_object(hidden, pg_catalog.encode(
+                    pg_catalog.sha256(pg_catalog.convert_to(kept->>hidden, 'UTF8')), 'hex'));
+            END IF;
+        END LOOP;
+    END IF;
     INSERT INTO public.mes_field_change (table_name, row_id, operation, row)
         VALUES (TG_TABLE_NAME, kept->>TG_ARGV[0], pg_catalog.lower(TG_OP), kept);
     RETURN NULL;
@@ -82,7 +90,7 @@ REVOKE ALL ON FUNCTION mes_keep_change() FROM PUBLIC;
 OPEN_EPOCH = """
 INSERT INTO mes_epoch (number) SELECT coalesce(max(number), 0) + 1 FROM mes_epoch
 HAVING count(*) = 0
-    OR EXISTS (SELECT 1 FROM mes_event WHERE epoch = mes_current_epoch()
+    OR EXISTS (SELECT 1 FROM mes_event WHERE epoch = (SELECT max(number) FROM mes_epoch)
               AND tx >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint);
 """
 
@@ -97,8 +105,8 @@ def guard_statements() -> Iterator[str]:
     """Every statement, in order."""
     roles = ", ".join(ROLES)
     yield "SET LOCAL lock_timeout = '30s';"
-    yield CURRENT_EPOCH
     yield OPEN_EPOCH
+    yield CURRENT_EPOCH
     yield REFUSE
     yield REFUSE_MOMENT
     yield KEEP
@@ -161,7 +169,7 @@ def _triggers(declared: Table) -> Iterator[str]:
         yield _refusing(declared.name, "delete", "BEFORE DELETE", "ROW")
         yield _refusing(declared.name, "truncate", "BEFORE TRUNCATE", "STATEMENT")
     if declared.stage:
-        yield _stage_trigger(declared.name, declared.stage)
+        yield from _stage_triggers(declared.name, declared.stage)
     yield from _given(declared)
     yield from _keeping(declared)
 
@@ -190,7 +198,8 @@ def _keeping(declared: Table) -> Iterator[str]:
     changed = "OLD.* IS DISTINCT FROM NEW.*"
     if declared.beside:
         changed = f"pg_catalog.to_jsonb(OLD.*) - {beside}::text[] IS DISTINCT FROM pg_catalog.to_jsonb(NEW.*) - {beside}::text[]"
-    keep = f"FOR EACH ROW %s EXECUTE FUNCTION mes_keep_change('{declared.key}', {beside}, {_array(declared.hidden)});"
+    more = f", {beside}, {_array(declared.hidden)}" if declared.beside or declared.hidden else ""
+    keep = f"FOR EACH ROW %s EXECUTE FUNCTION mes_keep_change('{declared.key}'{more});"
     yield f"CREATE OR REPLACE TRIGGER {table}_kept_insert AFTER INSERT ON {table} {keep % ''}"
     yield f"CREATE OR REPLACE TRIGGER {table}_kept_update AFTER UPDATE ON {table} {keep % f'WHEN ({changed})'}"
 
@@ -213,23 +222,26 @@ def _refusing(table: str, what: str, when: str, level: str) -> str:
     )
 
 
-def _stage_trigger(table: str, guard: StageGuard) -> str:
-    """K-06 in the database: a row starts where the table says, and moves only along the literal pairs."""
+def _stage_triggers(table: str, guard: StageGuard) -> Iterator[str]:
+    """K-06 in the database: a row starts where the table says, and moves only along the literal pairs. A row that stays where
+    it is costs a comparison."""
     column, name = guard.column, f"{table}_{guard.column}"
     starts = " OR ".join(f"NEW.{column} = '{stage}'" for stage in guard.initial)
     pairs = " OR ".join(
         f"(OLD.{column} = '{source}' AND NEW.{column} = '{target}')" for source, target in guard.pairs
     )
-    return f"""
+    yield f"""
 CREATE OR REPLACE FUNCTION {name}_guard() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'INSERT' AND ({starts}) IS NOT TRUE THEN
         RAISE EXCEPTION 'K-06: {table} cannot start as %', NEW.{column} USING ERRCODE = 'check_violation';
-    ELSIF TG_OP = 'UPDATE' AND NEW.{column} IS DISTINCT FROM OLD.{column} AND ({pairs}) IS NOT TRUE THEN
+    ELSIF TG_OP = 'UPDATE' AND ({pairs}) IS NOT TRUE THEN
         RAISE EXCEPTION 'K-06: {table} cannot go from % to %', OLD.{column}, NEW.{column}
             USING ERRCODE = 'check_violation';
     END IF;
     RETURN NEW;
-END $$;
-CREATE OR REPLACE TRIGGER {name}_guarded BEFORE INSERT OR UPDATE ON {table}
-    FOR EACH ROW EXECUTE FUNCTION {name}_guard();"""
+END $$;"""
+    guarded, each = f"ON {table} FOR EACH ROW", f"EXECUTE FUNCTION {name}_guard();"
+    moves = f"WHEN (OLD.{column}::text IS DISTINCT FROM NEW.{column}::text)"
+    yield f"CREATE OR REPLACE TRIGGER {name}_guarded BEFORE INSERT {guarded} {each}"
+    yield f"CREATE OR REPLACE TRIGGER {name}_moves BEFORE UPDATE {guarded} {moves} {each}"

@@ -11,15 +11,13 @@ from mes.eventlog.findings import Bad
 from mes.eventlog.statements import rows
 from mes.eventlog.subscriptions import HANDLERS
 
-# Without its lane a delivery is never found; of another stream or version it comes out of turn.
+# A delivery of another stream or version comes out of turn.
 MISPLACED = """
     WITH bad AS MATERIALIZED (
         SELECT d.event_id, d.handler, CASE WHEN e.pos IS NULL THEN 'there is no such event'
-            WHEN l.id IS NULL THEN 'its lane is gone' ELSE 'it names another stream or version than its event' END
+            ELSE 'it names another stream or version than its event' END
         FROM mes_delivery d LEFT JOIN mes_event e ON e.pos = d.event_id
-        LEFT JOIN mes_lane l ON (l.handler, l.stream_type, l.stream_id) = (d.handler, d.stream_type, d.stream_id)
-        WHERE e.pos IS NULL OR l.id IS NULL
-            OR (e.stream_type, e.stream_id, e.version) IS DISTINCT FROM (d.stream_type, d.stream_id, d.version))
+        WHERE e.pos IS NULL OR (e.stream_type, e.stream_id, e.version) IS DISTINCT FROM (d.stream_type, d.stream_id, d.version))
     SELECT * FROM bad ORDER BY event_id LIMIT 1
 """
 # The longest pause between two attempts is ten minutes, the longest lease one.
@@ -73,7 +71,7 @@ MISSING = """
         WHERE d.id IS NULL)
     SELECT * FROM bad ORDER BY pos LIMIT 1
 """
-# A lane comes into being with its first delivery.
+# A lane comes into being when a relay first finds a delivery in it.
 EMPTY_LANE = """
     WITH bad AS MATERIALIZED (
         SELECT l.id, l.handler, l.stream_type, l.stream_id FROM mes_lane l
@@ -101,7 +99,7 @@ EPOCHS = """
     WHERE n.number <> n.place OR e.recorded_at < n.opened_at - interval '1 minute' ORDER BY n.number LIMIT 1
 """
 BEYOND_EPOCHS = """
-    SELECT e.pos, e.epoch FROM mes_event e WHERE e.epoch < 1 OR e.epoch > coalesce(mes_current_epoch(), 0) LIMIT 1
+    SELECT e.pos, e.epoch FROM mes_event e WHERE e.epoch < 1 OR e.epoch > coalesce((SELECT max(number) FROM mes_epoch), 0) LIMIT 1
 """
 
 

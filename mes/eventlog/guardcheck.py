@@ -63,7 +63,9 @@ def _functions() -> Iterator[str]:
     wanted: dict[str, list[Any]] = {}
     for name, header, body in FUNCTION.findall("\n".join(guard_statements())):
         settings = {_bare(f"{key}={value}") for key, value in SETTING.findall(header)}
-        wanted[name] = [body, "SECURITY DEFINER" in header, "s" if "STABLE" in header else "v", settings]
+        wanted[name] = [body, "SECURITY DEFINER" in header, "v", settings]
+    ((epoch,),) = rows("SELECT max(number) FROM public.mes_epoch")
+    wanted["mes_current_epoch"] = [f"SELECT {epoch}", False, "s", set()]
     found = {name: rest for name, *rest in rows(FUNCTIONS)}
     for name in sorted(wanted):
         if name not in found:

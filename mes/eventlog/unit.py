@@ -246,17 +246,12 @@ WRITE_EVENTS = """
     INSERT INTO mes_event (uid, stream_type, stream_id, version, type, schema_version, payload, actor, reason,
         correlation, causation, occurred_at, software, record_schema, record_digest) VALUES {events}
 """
-# With the lanes that their handlers travel in, and one delivery for each handler.
+# With one delivery for each handler.
 WRITE_DELIVERIES = """
-    WITH event AS ({write_events} RETURNING pos, uid, stream_type, stream_id, version), wanted AS (
-        SELECT handler, stream_type, stream_id, version, pos
-        FROM (VALUES {due}) AS due(handler, uid) JOIN event USING (uid)
-    ), lane AS (
-        INSERT INTO mes_lane (handler, stream_type, stream_id)
-        SELECT DISTINCT handler, stream_type, stream_id FROM wanted ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING
-    )
+    WITH event AS ({write_events} RETURNING pos, uid, stream_type, stream_id, version)
     INSERT INTO mes_delivery (handler, stream_type, stream_id, version, event_id, status, attempts, run, last_error)
-    SELECT handler, stream_type, stream_id, version, pos, 'pending', 0, 1, '' FROM wanted ORDER BY pos, handler
+    SELECT handler, stream_type, stream_id, version, pos, 'pending', 0, 1, ''
+    FROM (VALUES {due}) AS due(handler, uid) JOIN event USING (uid) ORDER BY pos, handler
 """
 EVENT_ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from mes.eventlog.base import Actor, Event
@@ -41,7 +41,7 @@ def replay_delivery(*, delivery_id: int, actor: Actor, reason: str) -> None:
     Delivery.objects.filter(pk=delivery.pk).update(run=F("run") + 1)
     _reopen(delivery)
     publish(
-        _lane(delivery),
+        _lanes(delivery).get(),
         DeliveryReplayed(
             delivery_id=delivery.pk,
             handler=delivery.handler,
@@ -59,7 +59,8 @@ def _locked(delivery_id: int, status: DeliveryStatus, actor: Actor) -> Delivery:
     found = Delivery.objects.select_related("event").filter(pk=delivery_id)
     delivery = found.first()
     if delivery is not None:
-        Lane.objects.select_for_update().get(pk=_lane(delivery).pk)
+        # One that no relay has held yet has no lane: it waits, and is refused below.
+        _lanes(delivery).select_for_update().first()
         delivery = locked_row(Delivery.objects.select_related("event"), delivery.pk)
     if delivery is None or delivery.status != status:
         raise Refused(f"Delivery {delivery_id} is not {status.label}.", cure="Look at the list again.")
@@ -80,8 +81,8 @@ def _reopen(delivery: Delivery) -> None:
     )
 
 
-def _lane(delivery: Delivery) -> Lane:
-    return Lane.objects.get(
+def _lanes(delivery: Delivery) -> QuerySet[Lane]:
+    return Lane.objects.filter(
         handler=delivery.handler, stream_type=delivery.stream_type, stream_id=delivery.stream_id
     )
 
@@ -90,4 +91,4 @@ def _publish(
     delivery: Delivery, fact: type[DeliveryRetried] | type[DeliverySkipped], actor: Actor, reason: str
 ) -> None:
     event: Event = fact(delivery_id=delivery.pk, handler=delivery.handler, event_uid=str(delivery.event.uid))
-    publish(_lane(delivery), event, actor=actor, reason=reason)
+    publish(_lanes(delivery).get(), event, actor=actor, reason=reason)

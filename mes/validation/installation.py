@@ -160,7 +160,8 @@ def triggers_stand() -> Answer:
     wanted = [f"{name}_no_truncate" for name, table in TABLES.items() if table.kind in ("record", "working")]
     wanted += [f"{name}_no_delete" for name, table in TABLES.items() if table.kind in ("record", "working")]
     wanted += [f"{name}_no_update" for name, table in TABLES.items() if table.kind == "record"]
-    wanted += [f"{name}_{table.stage.column}_guarded" for name, table in TABLES.items() if table.stage]
+    stages = {name: table.stage.column for name, table in TABLES.items() if table.stage}
+    wanted += [f"{name}_{column}_{what}" for name, column in stages.items() for what in ("guarded", "moves")]
     wrong = [name for name in wanted if name not in found]
     wrong += [name for name, enabled in found.items() if enabled not in ("O", "A")]
     return "; ".join(sorted(wrong)[:10]) or f"{len(found)} triggers", not wrong

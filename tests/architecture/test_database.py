@@ -112,7 +112,7 @@ def test_every_kept_table_has_its_triggers_and_they_are_on() -> None:
         )
         expected |= {(name, f"{name}_no_{verb}") for verb in verbs}
         if table.stage:
-            expected.add((name, f"{name}_{table.stage.column}_guarded"))
+            expected |= {(name, f"{name}_{table.stage.column}_{what}") for what in ("guarded", "moves")}
         if table.has_history:
             expected |= {(name, f"{name}_kept_{verb}") for verb in ("insert", "update")}
         if another_moment(table):

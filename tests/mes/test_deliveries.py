@@ -45,6 +45,8 @@ def effects() -> int:
 
 
 def lane_of(person: Person, handler: str = "test.react") -> LaneKey:
+    """A relay that looks for what is due makes the lanes that it finds."""
+    relay.due_lanes()
     return handler, "mes.person", str(person.pk)
 
 
@@ -167,7 +169,7 @@ def test_a_delivery_that_waits_for_its_next_attempt_is_left_alone() -> None:
     with handling(follow):
         happen(person)
         Delivery.objects.update(next_at=timezone.now() + timedelta(seconds=30))
-        assert relay.due_lanes() == []
+        assert not relay.due_lanes()
         assert not deliver_next(lane_of(person), nowhere)
     assert effects() == 0
 

@@ -29,7 +29,7 @@ from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import Verdict, verify
 from mes.eventlog.waiting import REFUSES, is_refused
 from mes.eventlog.witness import WitnessAhead
-from mes.guards import OPEN_EPOCH
+from mes.guards import CURRENT_EPOCH, OPEN_EPOCH
 from mes.models import Epoch, EventRecord, Leaf, Person, Seal
 from tests.mes.events import Happened
 from tests.mes.logins import acting_as, refusal, refusals, tamper
@@ -518,7 +518,7 @@ def test_after_a_logical_restore_a_new_epoch_goes_on(
         tamper(cluster, f"UPDATE {table} SET tx = tx + 1000000000")
     for _ in range(2):
         with cluster.connect(Role.OWNER.login, connections.settings["default"]["NAME"]) as owner:
-            owner.execute(OPEN_EPOCH.encode())
+            owner.execute((OPEN_EPOCH + CURRENT_EPOCH).encode())
     assert list(Epoch.objects.order_by("number").values_list("number", flat=True)) == [1, 2]
     happen(person, 2)
     assert seal() == 5
