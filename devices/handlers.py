@@ -18,7 +18,7 @@ from devices.events import (
     SegmentationRequested,
     StudyReceived,
 )
-from devices.selectors.history import SEGMENTING
+from devices.selectors.history import READING, SEGMENTING
 from devices.services.closing import start_clock_of_order, start_clocks_of_device
 from devices.services.designs import record_design
 from devices.services.following import follow_devices
@@ -31,7 +31,7 @@ from mes.eventlog.base import Recorded
 from mes.eventlog.subscriptions import Effect, SlotDue, every, on
 
 
-@on(StudyReceived, id="devices.read_study", queue="imaging")
+@on(StudyReceived, id=READING, queue="imaging")
 def read_received_study(recorded: Recorded[StudyReceived]) -> Effect:
     study_id = recorded.event.study_id
     outcome = read_study(study_id, recorded.event.series)

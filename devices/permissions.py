@@ -47,7 +47,7 @@ allow("devices.reject_order",           "reject an order",                      
 allow("devices.close_order",            "close a delivered order",              R.ORD)
 
 allow("devices.assign_person",          "assign somebody to an order",          R.ORD, R.RA, R.QAR)
-allow("devices.receive_study",          "send in images",                       R.IMG, R.ORD)
+allow("devices.receive_study",          "send in images",                       R.IMG, R.ORD, system=True)
 allow("devices.start_segmentation",     "start a segmentation",                 R.IMG, R.SEG, system=True)
 allow("devices.approve_segmentation",   "approve a segmentation",               R.CLR, signed=True)
 allow("devices.reject_segmentation",    "reject a segmentation",                R.CLR, R.SEG)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -292,6 +292,23 @@ def _misplaced(frame: Frame) -> str:
     if np.abs(frame.position).max() > POSITION_LIMIT_MM:
         return f"lies more than {POSITION_LIMIT_MM:.0f} mm from the origin"
     return "" if are_unit_and_square(frame.row, frame.column, 1e-2) else "has an impossible orientation"
+
+
+def sorted_out(files: Iterable[SourceFile]) -> tuple[list[Header], list[Frame], list[Rejection]]:
+    """Which files are slices, those slices, and why each of the others is none."""
+    headers, frames, rejections = [], [], []
+    for file in files:
+        read = read_header(file)
+        if isinstance(read, Rejection):
+            rejections.append(read)
+            continue
+        placed = frames_of(read)
+        if isinstance(placed, Rejection):
+            rejections.append(placed)
+            continue
+        headers.append(read)
+        frames.extend(placed)
+    return headers, frames, rejections
 
 
 def load_pixels(header: Header) -> Dataset:

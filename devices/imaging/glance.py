@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from devices.imaging.dicom import Frame, Header, Rejection, frames_of, read_header
+from devices.imaging.base import RejectedFile
+from devices.imaging.dicom import sorted_out
 from devices.imaging.nifti import HEADER_BYTES, UNREADABLE, is_nifti
 from devices.imaging.series import Series, grouped, identity
 from devices.imaging.sources import GZIP_MAGIC, SourceFile, opened
@@ -39,12 +39,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Glance:
-    """files: how many, unpacked; size_bytes: together. others: files that are no image.  identified: whether any names a patient."""
+    """files: how many, unpacked; size_bytes: together. rejected: files that are no slice, each with its reason.
+    identified: whether any names a patient."""
 
     files: int
     size_bytes: int
     images: tuple[Seen, ...]
-    others: int
+    rejected: tuple[RejectedFile, ...]
     identified: bool
 
 
@@ -52,25 +53,16 @@ def glance(source: Path) -> Glance:
     """Nothing is judged here: a full reading (G-IMG-01) follows. Raises ImagingRefused for what cannot be opened."""
     with opened(source) as files:
         plain = [file for file in files if is_nifti(file)]
-        read = [read_header(file) for file in files if file not in plain]
-        headers = [one for one in read if isinstance(one, Header)]
-        rejected = [one.header for one in read if isinstance(one, Rejection) and one.header]
-        who, findings = identity(headers, rejected)
+        headers, frames, rejected = sorted_out([file for file in files if file not in plain])
+        who, findings = identity(headers, (one.header for one in rejected if one.header))
+        series = [_seen(one) for one in grouped(frames, rejected)]
         return Glance(
             files=len(files),
             size_bytes=sum(file.path.stat().st_size for file in files),
-            images=(*_series(headers), *(Seen("NIfTI", _stated(file)) for file in plain)),
-            others=len(read) - len(headers),
+            images=(*series, *(Seen("NIfTI", _stated(file)) for file in plain)),
+            rejected=tuple(one.file for one in rejected),
             identified=bool(who.patient_id or who.family_name or who.birth_date or findings),
         )
-
-
-def _series(headers: Sequence[Header]) -> list[Seen]:
-    frames: list[Frame] = []
-    for header in headers:
-        placed = frames_of(header)
-        frames += [] if isinstance(placed, Rejection) else placed
-    return [_seen(one) for one in grouped(frames, ())]
 
 
 def _seen(series: Series) -> Seen:

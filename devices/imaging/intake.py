@@ -27,11 +27,10 @@ from devices.imaging.dicom import (
     Frame,
     Header,
     Rejection,
-    frames_of,
     image_type,
     is_dicom,
     quiet,
-    read_header,
+    sorted_out,
 )
 from devices.imaging.geometry import nominal_differs, stacked, stated, too_thin
 from devices.imaging.mixing import acquisitions
@@ -81,28 +80,12 @@ def _only(images: list[SourceFile], files: list[SourceFile]) -> SourceFile:
 
 
 def _read_dicom(files: list[SourceFile], series_uid: str | None, modalities: Collection[str]) -> ReadImages:
-    headers, frames, rejections = _sorted_out(files)
+    headers, frames, rejections = sorted_out(files)
     findings = _said_of_rejections(rejections)
     try:
         return _read_series(headers, frames, rejections, findings, series_uid, modalities)
     except ImagingRefused as refusal:
         raise ImagingRefused(dict.fromkeys([*refusal.findings, *findings])) from refusal
-
-
-def _sorted_out(files: list[SourceFile]) -> tuple[list[Header], list[Frame], list[Rejection]]:
-    headers, frames, rejections = [], [], []
-    for file in files:
-        read = read_header(file)
-        if isinstance(read, Rejection):
-            rejections.append(read)
-            continue
-        placed = frames_of(read)
-        if isinstance(placed, Rejection):
-            rejections.append(placed)
-            continue
-        headers.append(read)
-        frames.extend(placed)
-    return headers, frames, rejections
 
 
 def _said_of_rejections(rejections: list[Rejection]) -> list[Finding]:

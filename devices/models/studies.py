@@ -17,6 +17,7 @@ class Study(models.Model):
 
     findings: [{code, severity, message, cure}].  matched: names of the identifiers that agreed with the vault, never values
     (G-ORD-05).  spacing_mm: [column, row, slice].  series, volume: de-identified, in the artefact store.
+    received_by: who sent them in; where a part of the system did, who wrote the order.
     """
 
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="studies")

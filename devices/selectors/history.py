@@ -12,8 +12,8 @@ from devices.models import Device
 from mes.models import Delivery, DeliveryStatus, EventRecord
 from mes.selectors import events_of
 
-SEGMENTING = "devices.segment"
-"""The handler that computes segmentations. Handler ids are permanent."""
+READING, SEGMENTING = "devices.read_study", "devices.segment"
+"""The handlers that read images and compute segmentations. Handler ids are permanent."""
 AT_WORK = (DeliveryStatus.PENDING, DeliveryStatus.SENT, DeliveryStatus.RUNNING)
 
 

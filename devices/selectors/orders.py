@@ -14,6 +14,7 @@ from devices.choices import (
 from devices.models import Assignment, Device, Order
 from devices.selectors.devices import devices
 from mes.choices import Meaning
+from mes.exceptions import InvalidInput
 from mes.models import Signature
 from mes.tables import TABLES
 
@@ -23,6 +24,14 @@ def orders() -> QuerySet[Order]:
     return Order.objects.select_related("patient", "prescriber", "master", "material").order_by(
         "need_by", "pk"
     )
+
+
+def order_id_of(code: str) -> int:
+    """The key behind a public code. Raises InvalidInput where it is none."""
+    digits = code[1:]
+    if code[:1].upper() != "O" or not digits.isascii() or not digits.isdigit() or len(digits) > 18:
+        raise InvalidInput(f"'{code[:20]}' is no order code.", cure="An order code looks like O0000001.")
+    return int(digits)
 
 
 def order_devices(order: Order) -> QuerySet[Device]:

@@ -75,10 +75,11 @@ def choose_series(*, device: Device, token: str, series: str, actor: Actor) -> S
 
 def series_of(upload: Path) -> list[tuple[str, str]]:
     """The CT series of an upload that may be volumes: key and, in words, what a person tells them apart by."""
-    return [(image.key, _told(image)) for image in _glance(upload).images if image.usable]
+    return [(image.key, told_apart(image)) for image in _glance(upload).images if image.usable]
 
 
-def _told(image: Seen) -> str:
+def told_apart(image: Seen) -> str:
+    """In words, what a person tells one series of an upload from another by."""
     columns, rows, slices = image.size[:3]
     number = f"Series {image.number}" if image.number is not None else "Series without a number"
     thick = f", {image.thickness_mm:g} mm thick" if image.thickness_mm is not None else ""
@@ -117,7 +118,7 @@ def shown_upload(upload: Path) -> dict[str, Any]:
         if found.size_bytes >= 1e6
         else f"{found.size_bytes / 1e3:.1f} kB",
         "images": [_said(image) for image in found.images] or "none found",
-        **({"other_files": found.others} if found.others else {}),
+        **({"other_files": len(found.rejected)} if found.rejected else {}),
         "identifiers": "found: they are compared with the patient's, whatever is signed"
         if found.identified
         else "none",

@@ -17,7 +17,6 @@ from django.conf import settings
 from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
 from devices.events import ImagesAccepted, ImagesRefused, Reasons, StudyReceived
 from devices.models import Device, Study
-from devices.services.authors import author_of
 from devices.services.identity import IdentityMatch
 from devices.services.lifecycle import locked_device, record_progress, refuse_held, refuse_made
 from devices.services.voiding import void_design_work
@@ -138,7 +137,8 @@ def _record_received(
         device=device,
         quarantine=name,
         link_confirmed=link_confirmed,
-        received_by_id=author_of(actor),
+        # What no person sent in is answered for by whoever asked for the device.
+        received_by_id=actor.person_id or device.order.created_by_id,
         source_digest=digest,
     )
     if device.current_study is None or device.current_study.status != StudyStatus.ACCEPTED:

@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from django.db.models import Count
 
 from mes.eventlog import wake
-from mes.eventlog.delivery import LaneKey, Send, bring_back_lost, deliver_next
+from mes.eventlog.delivery import LaneKey, Send, bring_back_lost, deliver_next, run_queued
 from mes.eventlog.subscriptions import HANDLERS
 from mes.models import Delivery
 from mes.models.eventlog import OPEN_STATUSES
@@ -80,6 +80,17 @@ def relay_once(send: Send, stop: threading.Event | None = None) -> int:
             broker_away = True
             log.warning("the broker is away: queued handlers wait")
     return made
+
+
+def deliver_here(lane: LaneKey) -> None:
+    """Deliver the first event of a lane in this process, a queued handler's too, unless a relay or a worker has it: what
+    somebody waits for at the console then needs no other process."""
+
+    def send(_queue: str, key: int, token: str) -> None:
+        run_queued(key, token)
+
+    due_lanes()  # a lane that no relay has held yet is made, so that there is something to lock
+    deliver_next(lane, send)
 
 
 def _deliver_lane(lane: LaneKey, waiting: int, send: Send) -> int:

@@ -41,8 +41,8 @@ FILES = (
 LOCKED = b"/locked/?next="
 OWN = ("devices", "mes", "printing", "quality")
 CONSOLE = {
-    "backup", "catalogue", "confirm_drill", "demo", "dispose", "drill", "enrol", "erase_patient", "export_record", "fleet", "prepare_database",
-    "rebase_history",
+    "backup", "catalogue", "confirm_drill", "demo", "dispose", "drill", "enrol", "erase_patient", "export_record", "fleet",
+    "import_study", "prepare_database", "rebase_history",
     "relay", "restore", "rotate_vault_key", "scrub", "seal", "simulate", "tick", "up", "validation", "verify",
 }  # fmt: skip
 """Commands act as the machine's own account, never as a person: whoever may start one holds the machine already."""
