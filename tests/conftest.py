@@ -28,6 +28,7 @@ from mes.terminals import Terminal, digest_of_key
 from mes.validation.results import SOFTWARE, software_digest
 from tests import scenes, servers
 from tests.devices import makers as _devices  # noqa: F401 - tells who is in its scene
+from tests.inprocess import read_in_process
 from tests.printing.makers import Floor
 from tests.quality.export import conftest as _quality  # noqa: F401 - likewise
 from tests.scenes import Scene, begin, scene_of
@@ -43,6 +44,7 @@ GARBAGE = (5000, 20, 20)
 # How long an example takes to make says how busy the machine is, and nothing about what is tested.
 hypothesis_settings.register_profile("lamina", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("lamina")
+read_in_process()
 _numbers = itertools.count(1)
 _clusters: list[Cluster] = []
 

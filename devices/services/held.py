@@ -12,7 +12,8 @@ from uuid import uuid4
 from django.core import signing
 
 from devices.imaging.base import ImagingRefused
-from devices.imaging.glance import Glance, Seen, glance
+from devices.imaging.confined import glanced
+from devices.imaging.glance import Glance, Seen
 from devices.models import Device, Study
 from devices.services.studies import (
     link_content,
@@ -134,7 +135,7 @@ def _said(image: Seen) -> str:
 
 def _glance(upload: Path) -> Glance:
     try:
-        return glance(upload)
+        return glanced(upload)
     except ImagingRefused as refusal:
         reasons = [Reason(one.message, one.cure, "G-IMG-01") for one in refusal.findings]
         raise InvalidInput(reasons) from None

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from devices.choices import Stage
 from devices.events import DeviceStageChanged
+from devices.imaging.naming import names_person
 from devices.models import Device
-from devices.services.identity import names_person
 from devices.services.lifecycle import locked_device
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
