@@ -15,15 +15,17 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from threading import Timer
 from typing import IO, Any, Protocol, Self
 
+from pydantic import TypeAdapter
+
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers
 from devices.imaging.child import SERIES, VOLUME, Answer, Limits, unreadable
-from devices.imaging.glance import Glance, Seen
+from devices.imaging.glance import Glance
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_ANSWER = 64 * 1024**2
@@ -45,6 +47,10 @@ class Found:
     identity: PatientIdentifiers
     findings: tuple[Finding, ...]
     facts: dict[str, Any]
+
+
+# What a child says is taken for what it is declared to be, or not at all.
+FOUND, GLANCE, DAY = TypeAdapter(Found), TypeAdapter(Glance), TypeAdapter[date | None](date | None)
 
 
 class Asked(Protocol):
@@ -164,10 +170,8 @@ def reader(near: Path) -> Iterator[Asked]:
 def read(child: Asked, source: Path, series: str = "") -> Found:
     """Raises ImagingRefused with every finding. G-IMG-01."""
     said = child.ask({"ask": "read", "source": str(source), "series": series})
-    facts = said["facts"]
-    facts["acquired_on"] = _day(facts["acquired_on"])
-    who = {**said["identity"], "birth_date": _day(said["identity"]["birth_date"])}
-    return Found(PatientIdentifiers(**who), tuple(Finding(**one) for one in said["findings"]), facts)
+    said["facts"]["acquired_on"] = DAY.validate_python(said["facts"]["acquired_on"])
+    return FOUND.validate_python(said)
 
 
 def keep(child: Asked, folder: Path, *, key: bytes, identity: Mapping[str, str]) -> tuple[Answer, Path, Path]:
@@ -179,16 +183,4 @@ def keep(child: Asked, folder: Path, *, key: bytes, identity: Mapping[str, str])
 def glanced(source: Path) -> Glance:
     """`devices.imaging.glance.glance`, confined."""
     with reader(source.parent) as child:
-        said = child.ask({"ask": "glance", "source": str(source)})
-    images = tuple(Seen(**{**one, **_tuples(one)}) for one in said.pop("images"))
-    return Glance(**said, images=images)
-
-
-def _tuples(one: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
-    """JSON knows no tuples."""
-    names = {field.name for field in fields(Seen)}
-    return {name: tuple(value) for name, value in one.items() if name in names and isinstance(value, list)}
-
-
-def _day(text: str | None) -> date | None:
-    return date.fromisoformat(text) if text else None
+        return GLANCE.validate_python(child.ask({"ask": "glance", "source": str(source)}))
