@@ -18,9 +18,9 @@ from devices.mesh.base import Mesh
 from mes.exceptions import InvalidInput, Reason
 from mes.registry import Registry
 
-Kind = Literal["number", "vector", "integer"]
+Kind = Literal["number", "vector", "integer", "text"]
 ValidationStatus = Literal["cleared", "validated_in_house", "research_only"]
-Value = float | int | tuple[float, float, float]
+Value = float | int | str | tuple[float, float, float]
 Envelope = Mapping[str, tuple[float, float]]
 
 
@@ -36,6 +36,7 @@ class Parameter:
 
     A parameter whose `default` is None must be given, unless it is `optional`: then it may be left out.
     `prescribed_as`: the names that an order's characteristics give it; what was prescribed binds the design (G-DES-01).
+    A text's limits are of its length; only the record gives it, and nobody chooses it.
     """
 
     name: str
@@ -56,6 +57,11 @@ MIDLINE = Parameter(
     optional=True,
 )  # fmt: skip
 """A value of every design that is no generator's: by it the side is judged where the bone cannot tell (G-LAT-01)."""
+
+CASE_CODE = Parameter(
+    "case_code", "", "Case code", "text", 1, 24, None, "What is engraved: the device's own code, never the patient's name or number.",
+)  # fmt: skip
+"""For a generator that marks what it makes. The record gives it, so that no identity can be typed into a part."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,7 @@ def within_envelope(values: Mapping[str, Value], envelope: Envelope) -> tuple[Re
     found = []
     for name, (low, high) in sorted(envelope.items()):
         value = values.get(name)
-        numbers = () if value is None else value if isinstance(value, tuple) else (value,)
+        numbers = _numbers(value)
         if not numbers or not all(low <= number <= high for number in numbers):
             shown = "missing" if value is None else _shown(value)
             found.append(
@@ -167,6 +173,8 @@ def _canonical(kind: Kind, given: object) -> Value | None:
         parts = [_number(part) for part in given]
         x, y, z = (math.nan if part is None else part for part in parts)
         return None if None in parts else (x, y, z)
+    if kind == "text":
+        return given if isinstance(given, str) else None
     number = _number(given)
     if kind == "integer" and number is not None:
         return int(number) if number.is_integer() else None
@@ -183,6 +191,13 @@ def _number(given: object) -> float | None:
     return number + 0.0 if math.isfinite(number) else None
 
 
+def _numbers(value: Value | None) -> tuple[float, ...]:
+    """What a value has to keep within limits; nothing where it is missing or a text."""
+    if value is None or isinstance(value, str):
+        return ()
+    return value if isinstance(value, tuple) else (value,)
+
+
 def _problem(parameter: Parameter, given: object, value: Value | None) -> Reason | None:
     limits = f"{parameter.minimum:g} to {parameter.maximum:g} {parameter.unit}".strip()
     if given is None:
@@ -190,13 +205,17 @@ def _problem(parameter: Parameter, given: object, value: Value | None) -> Reason
             f"{parameter.name} is missing.", f"Give {parameter.title.lower()} ({limits}).", "G-DES-01"
         )
     if value is None:
-        form = "three finite numbers" if parameter.kind == "vector" else f"a finite {parameter.kind}"
+        form = {"vector": "three finite numbers", "text": "a text"}.get(
+            parameter.kind, f"a finite {parameter.kind}"
+        )
         return Reason(f"{parameter.name} is not {form}.", f"Give {form} from {limits}.", "G-DES-01")
-    numbers = value if isinstance(value, tuple) else (value,)
+    numbers = (float(len(value)),) if isinstance(value, str) else _numbers(value)
     if all(parameter.minimum <= number <= parameter.maximum for number in numbers):
         return None
     return Reason(f"{parameter.name} is {_shown(value)}.", f"Choose from {limits}.", "G-DES-01")
 
 
 def _shown(value: Value) -> str:
-    return "(" + ", ".join(f"{v:g}" for v in value) + ")" if isinstance(value, tuple) else f"{value:g}"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(f"{v:g}" for v in value) + ")"
+    return f"'{value}'" if isinstance(value, str) else f"{value:g}"

@@ -17,6 +17,7 @@ from devices.events import (
     Reasons,
 )
 from devices.generators.base import (
+    CASE_CODE,
     GENERATORS,
     DesignGenerator,
     Value,
@@ -126,6 +127,9 @@ def checked_values(generator: DesignGenerator, device: Device, given: Mapping[st
     start = {**master.design.get("defaults", {}), **prescribed_values(device.order)}
     if any(parameter.name == WALL for parameter in generator.parameters):
         start.setdefault(WALL, material.minimum_wall_mm)
+    if CASE_CODE in generator.parameters:
+        start[CASE_CODE.name] = device.code
+        refuse_another_code(device, given)
     values = check_values(design_parameters(generator), {**start, **given})
     problems = [
         *within_envelope(values, envelope_of(master)),
@@ -135,6 +139,16 @@ def checked_values(generator: DesignGenerator, device: Device, given: Mapping[st
     if problems:
         raise InvalidInput(problems)
     return values
+
+
+def refuse_another_code(device: Device, given: Mapping[str, Any]) -> None:
+    """Raises InvalidInput for a text to engrave that is not the device's own code: a name would leave the house (G-DES-01)."""
+    if given.get(CASE_CODE.name, device.code) != device.code:
+        raise InvalidInput(
+            "Only the device's own code is engraved.",
+            cure="Leave it out: the record gives it.",
+            rule="G-DES-01",
+        )
 
 
 def envelope_of(master: DeviceMaster) -> dict[str, tuple[float, float]]:

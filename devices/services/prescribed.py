@@ -101,7 +101,7 @@ def bound_parameter(master: DeviceMaster, attribute: str) -> Parameter | None:
         if name in {
             _named(known)[0] for known in (parameter.title, parameter.name, *parameter.prescribed_as)
         }:
-            return parameter if parameter.kind != "vector" else None
+            return parameter if parameter.kind in ("number", "integer") else None
     return None
 
 

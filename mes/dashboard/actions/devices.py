@@ -110,6 +110,7 @@ def design_fields(device: Device) -> tuple[Field, ...]:
     return tuple(
         field
         for parameter in map(_as_prescribed(prescribed), design_parameters(generator))
+        if parameter.kind != "text"
         for field in _fields_of(parameter, start.get(parameter.name, parameter.default), envelope)
     )
 
@@ -163,7 +164,7 @@ def design_values(device: Device, typed: Values) -> dict[str, Any]:
             parts = [typed.get(f"{parameter.name}.{axis}") for axis in "xyz"]
             if None not in parts:
                 values[parameter.name] = tuple(parts)
-        elif typed.get(parameter.name) is not None:
+        elif parameter.kind != "text" and typed.get(parameter.name) is not None:
             number = typed[parameter.name]
             values[parameter.name] = (
                 int(number) if parameter.kind == "integer" and number == int(number) else number

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.generators.base import GENERATORS, DesignRefused, Parameter, check_values, within_envelope
+from devices.generators.base import (
+    CASE_CODE,
+    GENERATORS,
+    DesignRefused,
+    Parameter,
+    check_values,
+    within_envelope,
+)
 from devices.generators.bone_guide import PARAMETERS, BoneGuide
 
 SIZE = Parameter("size_mm", "mm", "Size", "number", 1.0, 10.0, 4.0, "")
@@ -108,3 +115,15 @@ def test_the_guide_is_registered_and_its_defaults_are_within_its_limits() -> Non
     checked = check_values(PARAMETERS, {"landmark_mm": (0.0, 0.0, 0.0)})
     assert len(checked) == len(PARAMETERS)
     assert all(parameter.title and parameter.help for parameter in PARAMETERS)
+
+
+@pytest.mark.requirement("G-DES-01")
+@pytest.mark.parametrize("value", [None, 815, b"D0000815", "", "D" * 25])
+def test_a_text_is_a_text_of_its_length(value: object) -> None:
+    assert check_values((CASE_CODE,), {"case_code": "D0000815"}) == {"case_code": "D0000815"}
+    with pytest.raises(DesignRefused, match="case_code"):
+        check_values((CASE_CODE,), {"case_code": value})
+
+
+def test_no_envelope_is_wide_enough_for_a_text() -> None:
+    assert within_envelope({"case_code": "D0000815"}, {"case_code": (0.0, 99.0)})
