@@ -11,6 +11,8 @@ from devices.catalog.base import MASTERS, MATERIALS
 from devices.generators.base import GENERATORS
 from devices.lifecycle import DEVICE, ORDER, PHASES
 from devices.segmentation.base import TOOLS
+from devices.segmentation.operations.base import OPERATIONS, Operation, Parameter
+from devices.segmentation.operations.preset import WINDOWS_HU
 from mes.lifecycle import Lifecycle
 
 DOCS = Path(settings.BASE_DIR) / "docs"
@@ -37,3 +39,29 @@ def test_the_device_types_page_names_everything_that_is_registered() -> None:
     page = (DOCS / "device-types.md").read_text()
     rows = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
     assert rows >= {*MASTERS, *MATERIALS, *GENERATORS, *TOOLS}
+
+
+def _said(parameter: Parameter) -> str:
+    low, high = (f"{limit:g}" for limit in parameter.limits)
+    words = {
+        "number": f"{low} to {high} {parameter.unit}".strip(),
+        "choice": ", ".join(parameter.choices),
+        "points": f"{low} point{'s' if low != '1' else ''}" if low == high else f"{low} to {high} points",
+        "direction": "direction",
+    }
+    return f"`{parameter.name}`: {words[parameter.kind]}"
+
+
+def _row(name: str, kind: type[Operation]) -> str:
+    parameters = "; ".join(_said(parameter) for parameter in kind.declared())
+    return f"| `{name}` {kind.version} | {kind.does()} | {parameters} | {'yes' if kind.invents else 'no'} |"
+
+
+def test_the_table_of_operations_is_the_registry() -> None:
+    lines = (DOCS / "device-types.md").read_text().splitlines()
+    start = lines.index("| operation | what it does | parameters | invents |") + 2
+    assert lines[start : lines.index("", start)] == [_row(name, kind) for name, kind in OPERATIONS.items()]
+    for tissue, (low, high) in WINDOWS_HU.items():
+        assert any(
+            line.startswith(f"| {tissue}") and line.endswith(f"| {low:g} to {high:g} |") for line in lines
+        )
