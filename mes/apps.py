@@ -8,7 +8,7 @@ from mes.registry import discover
 
 # Imported by each package's AppConfig.ready(), lowest package first.
 DISCOVERED = (
-    "checks", "events", "permissions", "lifecycle", "gates", "handlers", "panels", "worklists", "files", "retention",
+    "checks", "events", "permissions", "rights", "lifecycle", "gates", "handlers", "panels", "worklists", "files", "retention",
     "services.signing", "services.keycheck", "generators", "catalog", "drivers", "slicing", "reports",
     # What keeps a signature for good is known to whatever takes one back, a command or a worker too (ES-18).
     "services.disposals", "services.erasure", "services.holds", "services.nonconformance",
