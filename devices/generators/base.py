@@ -37,6 +37,7 @@ class Parameter:
     A parameter whose `default` is None must be given, unless it is `optional`: then it may be left out.
     `prescribed_as`: the names that an order's characteristics give it; what was prescribed binds the design (G-DES-01).
     A text's limits are of its length; only the record gives it, and nobody chooses it.
+    `planned`: the value is the clinical plan's, and nobody types it.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Parameter:
     help: str
     optional: bool = False
     prescribed_as: tuple[str, ...] = ()
+    planned: bool = False
 
 
 MIDLINE = Parameter(

@@ -92,7 +92,7 @@ def fitted_pad(
         foot, start = _foot(grid, way - clearance_mm, tube)
         field = np.maximum(field, np.minimum(foot, local[..., 2] + depth_mm))
         starts.append(start)
-    solid, warnings = _without_thin_parts(grid, field, radius)
+    solid, warnings = without_thin_parts(grid, field, radius)
     corners = mesh_of(solid).vertices
     lowest = tuple(min(0.0, float(tube.frame.to_local(corners)[:, 2].min())) for tube in tubes)
     return Pad(solid, tuple(starts), lowest, warnings)
@@ -126,7 +126,7 @@ def _foot(grid: Grid, free: Field, tube: Tube) -> tuple[Field, float]:
     return np.minimum(foot, free), start
 
 
-def _without_thin_parts(grid: Grid, field: Field, radius: float) -> tuple[Manifold, tuple[str, ...]]:
+def without_thin_parts(grid: Grid, field: Field, radius: float) -> tuple[Manifold, tuple[str, ...]]:
     """A morphological opening with a ball: what no ball of `radius` fits into goes, and everything else stays."""
     whole = _body(surface_between(grid, field))
     depth_in = distance_around(grid, Surface(mesh_of(whole)), field > 0.0)
@@ -136,7 +136,7 @@ def _without_thin_parts(grid: Grid, field: Field, radius: float) -> tuple[Manifo
     grown = np.where(depth_in > radius, radius + reach, np.maximum(radius - reach, OUTSIDE))
     opened = _body(surface_between(grid, np.minimum(grown, field)))
     lost = 1.0 - opened.volume() / whole.volume()
-    text = f"{lost:.0%} of the pad was too thin to build, or loose, and was left out."
+    text = f"{lost:.0%} of the part was too thin to build, or loose, and was left out."
     return opened, (text,) if lost > NOTABLE_LOSS else ()
 
 
@@ -145,8 +145,8 @@ def _body(mesh: Mesh) -> Manifold:
     pieces = solid_of(mesh).decompose() if len(mesh.faces) else []
     if not pieces:
         raise DesignRefused(
-            "The bone gives the pad no hold: nothing thick enough is left.",
-            cure="Widen or thicken the pad, or move the landmark.",
+            "The surface gives no hold: nothing thick enough is left.",
+            cure="Widen or thicken the part, or move it.",
             rule="G-DES-01",
         )
     return max(pieces, key=lambda piece: piece.volume())
