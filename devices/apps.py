@@ -10,5 +10,5 @@ class DevicesConfig(LaminaPackage):
     name = "devices"
 
     def ready(self) -> None:
-        discover(self.name, "segmentation", "segmentation.operations")
+        discover(self.name, "planning", "segmentation", "segmentation.operations")
         super().ready()

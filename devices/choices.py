@@ -222,3 +222,21 @@ DESIGN_PAIRS: tuple[tuple[str, str], ...] = (
     ("reviewed", "voided"),
     ("approved", "voided"),
 )
+
+
+class PlanStatus(models.TextChoices):
+    """The life of a revision of a clinical plan."""
+
+    DRAFTED = "drafted", "Awaiting its reader"
+    APPROVED = "approved", "Approved"
+    REJECTED = "rejected", "Rejected"
+    SUPERSEDED = "superseded", "Superseded"
+
+
+PLAN_PAIRS: tuple[tuple[str, str], ...] = (
+    ("drafted", "approved"),
+    ("drafted", "rejected"),
+    ("drafted", "superseded"),
+    ("approved", "superseded"),
+    ("approved", "rejected"),
+)

@@ -71,7 +71,8 @@ ORDER = Lifecycle("order", (
 ))
 
 POINTS = (
-    "device.accept_images", "device.start_segmentation", "device.approve_segmentation", "device.request_design", "device.review_design",
+    "device.accept_images", "device.start_segmentation", "device.approve_segmentation", "device.approve_plan",
+    "device.request_design", "device.review_design",
     "device.post_process", "device.resume", "master.publish",
 )
 """Where gates are asked without a move of the stage."""

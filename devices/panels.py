@@ -7,19 +7,23 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from devices.choices import OrderStage, Stage, StudyStatus
+from devices.choices import OrderStage, PlanStatus, Stage, StudyStatus
 from devices.models import Device, Order, Study
 from devices.selectors.history import refused_segmentation, segmentation_underway
 from devices.selectors.orders import approval_signatures, orders_at
+from devices.selectors.plans import current_plan, plan_kind_of
 from devices.selectors.waiting import (
     devices_awaiting_design,
     devices_awaiting_design_review,
     devices_awaiting_images,
+    devices_awaiting_plan,
+    devices_awaiting_plan_approval,
     devices_awaiting_prescriber,
     devices_awaiting_segmentation,
     devices_awaiting_segmentation_approval,
 )
 from devices.services.orders import APPROVERS, standing_approvals
+from devices.services.plans import against_plan
 from mes.choices import Role
 from mes.panels import PanelContent, panel, worklist
 
@@ -59,6 +63,15 @@ def segmentation_panel(_: HttpRequest, device: Device) -> PanelContent | None:
         "underway": device.stage == Stage.PLANNED and segmentation_underway(device) is not None,
     }
     return PanelContent("devices/panels/segmentation.html", context)
+
+
+@panel("devices.plan", page="device", title="Clinical plan", order=25)
+def plan_panel(_: HttpRequest, device: Device) -> PanelContent | None:
+    if device.current_segmentation is None or not plan_kind_of(device.master):
+        return None
+    plan = current_plan(device)
+    against = against_plan(device, plan) if plan and plan.status == PlanStatus.APPROVED else None
+    return PanelContent("devices/panels/plan.html", {"device": device, "plan": plan, "against": against})
 
 
 @panel("devices.design", page="device", title="Design", order=30)
@@ -129,6 +142,16 @@ def segmentations_to_start() -> QuerySet[Device]:
 @worklist("devices.approve_segmentation", "Approve the segmentation", Role.CLR, need_by="need_by")
 def segmentations_to_approve() -> QuerySet[Device]:
     return devices_awaiting_segmentation_approval()
+
+
+@worklist("devices.draft_plan", "Draft a clinical plan", Role.DSN, need_by="need_by")
+def plans_to_draft() -> QuerySet[Device]:
+    return devices_awaiting_plan()
+
+
+@worklist("devices.approve_plan", "Read the clinical plan", Role.CLR, Role.PRE, need_by="need_by")
+def plans_to_read() -> QuerySet[Device]:
+    return devices_awaiting_plan_approval()
 
 
 @worklist("devices.request_design", "Request a design", Role.DSN, need_by="need_by")

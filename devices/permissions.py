@@ -14,9 +14,11 @@ from devices.models import (
     DeviceMaster,
     Material,
     Order,
+    Plan,
     Segmentation,
     Study,
 )
+from devices.selectors.plans import current_plan
 from mes.choices import Meaning, Role
 from mes.models import Patient
 from mes.permissions import PERMISSIONS, allow
@@ -51,6 +53,9 @@ allow("devices.receive_study",          "send in images",                       
 allow("devices.start_segmentation",     "start a segmentation",                 R.IMG, R.SEG, system=True)
 allow("devices.approve_segmentation",   "approve a segmentation",               R.CLR, signed=True)
 allow("devices.reject_segmentation",    "reject a segmentation",                R.CLR, R.SEG)
+allow("devices.draft_plan",             "draft a clinical plan",                R.DSN, R.PRE)
+allow("devices.approve_plan",           "approve a clinical plan",              R.CLR, R.PRE, signed=True)
+allow("devices.reject_plan",            "reject a clinical plan",               R.CLR, R.PRE, R.DSN)
 allow("devices.request_design",         "request a design",                     R.DSN)
 allow("devices.review_design",          "review a design",                      R.DSN, signed=True)
 allow("devices.reject_design",          "reject a design",                      R.DSN, R.PRE)
@@ -94,7 +99,7 @@ allow("devices.cancel",                 "cancel a device",                      
 belongs_to_order(Order)
 belongs_to_order(Device, "order")
 belongs_to_order(Assignment, "order")
-for _made in (Study, Segmentation, Design):
+for _made in (Study, Segmentation, Plan, Design):
     belongs_to_order(_made, "device__order")
 belongs_to_everybody(DeviceMaster, Material)
 belongs_to_everybody(Patient, names_orders=True)
@@ -191,6 +196,13 @@ def segmentation_is_approved_by_another(device: Device) -> Parts:
     """Who made a segmentation does not approve it."""
     found = device.current_segmentation
     return {found.author_id: "are the author of this segmentation"} if found else {}
+
+
+@segregated("devices.approve_plan", cure="The reader named in the plan decides on it.")
+def plan_is_approved_by_another(device: Device) -> Parts:
+    """Who wrote a plan does not approve it."""
+    plan = current_plan(device)
+    return {plan.author_id: "are the author of this plan"} if plan else {}
 
 
 @segregated("devices.review_design", cure="A second design engineer decides on it.")

@@ -16,7 +16,14 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from devices.api.outputs import DesignOutput, DeviceDetail, DeviceOutput, SegmentationOutput, StudyOutput
+from devices.api.outputs import (
+    DesignOutput,
+    DeviceDetail,
+    DeviceOutput,
+    PlanOutput,
+    SegmentationOutput,
+    StudyOutput,
+)
 from devices.api.uploads import laid_down
 from devices.models import Device
 from devices.selectors.devices import devices
@@ -25,6 +32,7 @@ from devices.services.designs import approve_design, reject_design, request_desi
 from devices.services.held import confirm_upload, content_to_confirm, held_upload, hold_upload, shown_upload
 from devices.services.holds import hold_device, resume_device
 from devices.services.lifecycle import check_transition
+from devices.services.plans import approve_plan, draft_plan, reject_plan
 from devices.services.segmentations import approve_segmentation, reject_segmentation, start_segmentation
 from devices.services.signing import SIGNED_VERBS, content_to_sign
 from devices.services.studies import receive_study
@@ -80,6 +88,23 @@ class SegmentationInput(serializers.Serializer[Any]):
     )
 
 
+class PlanInput(serializers.Serializer[Any]):
+    content = ValuesField(help_text="As the master's kind of plan takes it; LPS mm and unit vectors")
+    reader = serializers.IntegerField(
+        min_value=1, help_text="The person who reads the images again and approves it"
+    )
+
+
+class PlanApprovalInput(SigningInput):
+    counted = serializers.CharField(
+        max_length=10,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="The level that the reader counted",
+    )
+
+
 class DesignInput(serializers.Serializer[Any]):
     values = ValuesField(required=False, default=dict)
 
@@ -93,6 +118,9 @@ class DeviceViewSet(FilesViewSet):
         "start_segmentation": "devices.start_segmentation",
         "approve_segmentation": "devices.approve_segmentation",
         "reject_segmentation": "devices.reject_segmentation",
+        "draft_plan": "devices.draft_plan",
+        "approve_plan": "devices.approve_plan",
+        "reject_plan": "devices.reject_plan",
         "request_design": "devices.request_design",
         "review_design": "devices.review_design",
         "reject_design": "devices.reject_design",
@@ -174,6 +202,35 @@ class DeviceViewSet(FilesViewSet):
         reason = given(ReasonInput, request)["reason"]
         made = reject_segmentation(device_id=self.key(), actor=self.actor, reason=reason)
         return Response(SegmentationOutput(made).data)
+
+    @extend_schema(request=PlanInput, responses={201: PlanOutput})
+    @action(detail=True, methods=["post"], url_path="draft-plan")
+    def draft_plan(self, request: Request, code: str) -> Response:
+        """Write the next revision of the clinical plan; what was made from the one before is voided."""
+        values = given(PlanInput, request)
+        plan = draft_plan(
+            device_id=self.key(), content=values["content"], reader_id=values["reader"], actor=self.actor
+        )
+        return Response(PlanOutput(plan).data, status=201)
+
+    @extend_schema(request=PlanApprovalInput, responses=PlanOutput)
+    @action(detail=True, methods=["post"], url_path="approve-plan")
+    def approve_plan(self, request: Request, code: str) -> Response:
+        """The reader named in the plan signs it, naming the level that they counted themselves."""
+        values = given(PlanApprovalInput, request)
+        plan = approve_plan(
+            device_id=self.key(),
+            counted=values["counted"],
+            actor=self.actor,
+            credentials=credentials_in(values),
+        )
+        return Response(PlanOutput(plan).data)
+
+    @extend_schema(request=ReasonInput, responses=PlanOutput)
+    @action(detail=True, methods=["post"], url_path="reject-plan")
+    def reject_plan(self, request: Request, code: str) -> Response:
+        reason = given(ReasonInput, request)["reason"]
+        return Response(PlanOutput(reject_plan(device_id=self.key(), actor=self.actor, reason=reason)).data)
 
     @extend_schema(request=DesignInput, responses={202: DesignOutput})
     @action(detail=True, methods=["post"], url_path="request-design")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from devices.models import Design, Device, DeviceMaster, Material, Segmentation, Study
+from devices.models import Design, Device, DeviceMaster, Material, Plan, Segmentation, Study
+from devices.selectors.plans import current_plan
 from devices.selectors.progress import phase_line, waits_for
 from mes.api.actors import viewer_behind
 from mes.models import Person
@@ -95,6 +99,27 @@ class DesignOutput(serializers.ModelSerializer[Design]):
         read_only_fields = fields
 
 
+class PlanOutput(serializers.ModelSerializer[Plan]):
+    author = serializers.StringRelatedField[Person]()
+    reader = serializers.StringRelatedField[Person]()
+
+    class Meta:
+        model = Plan
+        fields = (
+            "id",
+            "revision",
+            "status",
+            "kind",
+            "content",
+            "author",
+            "reader",
+            "drafted_at",
+            "segmentation_id",
+            "reason",
+        )
+        read_only_fields = fields
+
+
 class DeviceOutput(serializers.ModelSerializer[Device]):
     code = serializers.CharField(read_only=True)
     order = serializers.CharField(source="order.code", read_only=True)
@@ -137,12 +162,18 @@ class DeviceOutput(serializers.ModelSerializer[Device]):
 class DeviceDetail(DeviceOutput):
     study = StudyOutput(source="current_study", read_only=True)
     segmentation = SegmentationOutput(source="current_segmentation", read_only=True)
+    plan = serializers.SerializerMethodField()
     design = DesignOutput(source="current_design", read_only=True)
     line = serializers.SerializerMethodField()
 
     class Meta(DeviceOutput.Meta):
-        fields = (*DeviceOutput.Meta.fields, "study", "segmentation", "design", "line")
+        fields = (*DeviceOutput.Meta.fields, "study", "segmentation", "plan", "design", "line")
         read_only_fields = fields
+
+    @extend_schema_field(PlanOutput(allow_null=True))
+    def get_plan(self, device: Device) -> dict[str, Any] | None:
+        plan = current_plan(device)
+        return dict(PlanOutput(plan).data) if plan else None
 
     def get_line(self, device: Device) -> list[dict[str, str]]:
         return [{"phase": step.phase.value, "state": step.state} for step in phase_line(device)]

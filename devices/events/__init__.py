@@ -43,6 +43,11 @@ from devices.events.orders import (
     OrderSubmitted,
     PersonAssigned,
 )
+from devices.events.plans import (
+    PlanApproved,
+    PlanDrafted,
+    PlanRejected,
+)
 from devices.events.segmentation import (
     SegmentationApproved,
     SegmentationFailed,
@@ -87,6 +92,9 @@ __all__ = [
     "OrderStageChanged",
     "OrderSubmitted",
     "PersonAssigned",
+    "PlanApproved",
+    "PlanDrafted",
+    "PlanRejected",
     "Reasons",
     "SegmentationApproved",
     "SegmentationFailed",

@@ -7,12 +7,15 @@ from typing import Any
 from devices.choices import DesignStatus, Side
 from devices.generators.base import MIDLINE, within_envelope
 from devices.lifecycle import MAKING_STEPS, PASSED_BEFORE
-from devices.models import Device
+from devices.models import Device, Plan
 from devices.selectors.evidence import evidence_digest
 from devices.selectors.history import stages_since_frozen
 from devices.selectors.orders import expected_side
+from devices.selectors.plans import current_plan, plan_kind_of
 from devices.services.designs import against_approval, design_content, envelope_of, thin_walls
 from devices.services.laterality import side_faults
+from devices.services.planned import against_plan_of_design
+from devices.services.plans import against_plan
 from devices.services.prescribed import departures, prescribed_values
 from devices.services.segmentations import against_bone_of_design, against_segmentation
 from mes.eventlog.base import Actor
@@ -117,6 +120,33 @@ def design_within_envelope(device: Device, **_: Any) -> Verdict:
             **evidence,
         )
     return passed(**evidence)
+
+
+@gate("G-DES-01", "device.request_design")
+def plan_approved(device: Device, **_: Any) -> Verdict:
+    """The reader named in the clinical plan approved it as it is, where the master asks for a plan."""
+    if not plan_kind_of(device.master):
+        return not_applicable(f"Designs of {device.master} are made without a plan.")
+    plan = current_plan(device)
+    return _on_plan(plan, against_plan(device, plan))
+
+
+@gate("G-DES-01", "device.review_design", FREEZE, "device.queue")
+def design_follows_plan(device: Device, **_: Any) -> Verdict:
+    """The design was made from the clinical plan that stands, with its values, where the master asks for a plan."""
+    if not plan_kind_of(device.master):
+        return not_applicable(f"Designs of {device.master} are made without a plan.")
+    design = device.current_design
+    return _on_plan(design.plan if design else None, against_plan_of_design(device, design))
+
+
+def _on_plan(plan: Plan | None, against: Reason | None) -> Verdict:
+    named = {"plan": plan.pk if plan else None}
+    if against is not None:
+        return blocked(against.text, cure=against.cure, **named)
+    if plan is None or plan.approval is None:
+        raise AssertionError("an approved plan is signed")
+    return passed(signature=plan.approval.pk, reader=plan.reader_id, author=plan.author_id, **named)
 
 
 @gate("G-SIG-01", FREEZE)

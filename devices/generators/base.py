@@ -108,8 +108,10 @@ GENERATORS: Registry[DesignGenerator] = Registry("design generator")
 
 
 def design_parameters(generator: DesignGenerator) -> tuple[Parameter, ...]:
-    """Everything that a design with this generator is asked for: the generator's parameters, and the patient's middle."""
-    return (*generator.parameters, MIDLINE)
+    """Everything that a design with this generator is made with: the generator's parameters, and the patient's middle where no
+    plan says which side is which."""
+    planned = any(parameter.planned for parameter in generator.parameters)
+    return generator.parameters if planned else (*generator.parameters, MIDLINE)
 
 
 def check_values(parameters: tuple[Parameter, ...], values: Mapping[str, object]) -> dict[str, Value]:

@@ -41,6 +41,10 @@ def save_volume(volume: Volume, path: Path) -> None:
 def load_volume(path: Path) -> Volume:
     """Read what `save_volume` wrote. Raises StoredFileRefused."""
     facts, arrays = _load(path, VOLUME_FORMAT, ("voxels", *GEOMETRY))
+    return _volume(facts, arrays)
+
+
+def _volume(facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Volume:
     try:
         spacing = arrays["spacing_ij"]
         return Volume(
@@ -53,6 +57,12 @@ def load_volume(path: Path) -> Volume:
         )
     except (ValueError, TypeError, IndexError, KeyError) as error:
         raise StoredFileRefused(f"the stored volume is inconsistent: {error}") from error
+
+
+def load_geometry(path: Path, shape: tuple[int, int, int]) -> Volume:
+    """Where the voxels of a stored volume lie, without reading one: they are all 0 and take no memory. Raises StoredFileRefused."""
+    facts, arrays = _load(path, VOLUME_FORMAT, GEOMETRY)
+    return _volume(facts, {**arrays, "voxels": np.broadcast_to(np.int16(0), shape)})
 
 
 def _acquisition(facts: dict[str, Any]) -> Acquisition:

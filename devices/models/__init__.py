@@ -6,7 +6,18 @@ from devices.models.devices import Device
 from devices.models.masters import DeviceMaster
 from devices.models.materials import Material
 from devices.models.orders import Order
+from devices.models.plans import Plan
 from devices.models.segmentations import Segmentation
 from devices.models.studies import Study
 
-__all__ = ["Assignment", "Design", "Device", "DeviceMaster", "Material", "Order", "Segmentation", "Study"]
+__all__ = [
+    "Assignment",
+    "Design",
+    "Device",
+    "DeviceMaster",
+    "Material",
+    "Order",
+    "Plan",
+    "Segmentation",
+    "Study",
+]

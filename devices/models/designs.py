@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from devices.choices import DESIGN_PAIRS, DesignStatus
 from devices.models.devices import Device
+from devices.models.plans import Plan
 from devices.models.segmentations import Segmentation
 from mes.choices import Meaning
 from mes.models import Artefact, Person, Signature
@@ -30,12 +31,13 @@ DESIGN = {"revision": "revision", "mesh": "mesh_id", "values": "values", "measur
 class Design(models.Model):
     """One revision of a device's design.
 
-    values: what the generator was given, canonical.  measures: measured on the mesh, the unit in each name.  review and
+    plan: what it was made from, where its master asks for one.  values: what the generator was given, canonical.  measures: measured on the mesh, the unit in each name.  review and
     approval: signatures over the digest of the mesh and everything it stands for (G-DES-02).
     """
 
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="designs")
     segmentation = models.ForeignKey(Segmentation, on_delete=models.PROTECT, related_name="designs")
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="designs", null=True)
     revision = models.IntegerField()
     status = models.CharField(max_length=10, choices=DesignStatus, default=DesignStatus.REQUESTED)
     generator = models.CharField(max_length=60)

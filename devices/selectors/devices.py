@@ -12,7 +12,7 @@ from django.db.models.functions import Cast
 from devices.choices import (
     Stage,
 )
-from devices.models import Device
+from devices.models import Device, Plan
 from devices.selectors.history import SEGMENTING
 from mes.exceptions import InvalidInput
 from mes.models import Delivery, EventRecord, SignatureWithdrawal
@@ -37,16 +37,18 @@ ANSWERS = (
 def devices() -> QuerySet[Device]:
     """Every device with what a list shows, most urgent first. `segmentation_asked`: how the gates last answered;
     `segmentation_run`: where the computation that comes next stands, none where all are over; `approval_withdrawn`: the
-    prescriber took the approval of the design back."""
+    prescriber took the approval of the design back; `plan_status`: where the newest revision of its plan stands."""
     stream = {"stream_type": "devices.device", "stream_id": Cast(OuterRef("pk"), CharField())}
     asked = EventRecord.objects.filter(type__in=ANSWERS, **stream).order_by("-version")
     run = Delivery.objects.filter(handler=SEGMENTING, status__in=OPEN_STATUSES, **stream).order_by("version")
+    plan = Plan.objects.filter(device=OuterRef("pk")).order_by("-revision")
     withdrawn = SignatureWithdrawal.objects.filter(withdrawn=OuterRef("current_design__approval"))
     return (
         Device.objects.annotate(
             approval_withdrawn=Exists(withdrawn),
             segmentation_asked=_while_planned(asked.values("payload")),
             segmentation_run=_while_planned(run.values("status")),
+            plan_status=_while_planned(plan.values("status")),
         )
         .select_related(
             "order__patient",

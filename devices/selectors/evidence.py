@@ -1,4 +1,4 @@
-"""What a device stands on, under one digest: its studies, segmentations and designs. Nothing here writes."""
+"""What a device stands on, under one digest: its studies, segmentations, plans and designs. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from itertools import islice
 from typing import Any
 
 from devices.choices import DesignStatus
-from devices.models import Design, Device, Segmentation, Study
+from devices.models import Design, Device, Plan, Segmentation, Study
 from mes.eventlog.base import digest_of
 from mes.tables import covered_by
 
-Evidence = type[Study] | type[Segmentation] | type[Design]
+Evidence = type[Study] | type[Segmentation] | type[Plan] | type[Design]
 
 OVER = (DesignStatus.FAILED, DesignStatus.REJECTED, DesignStatus.VOIDED)
 """Designs that nothing is made from."""
@@ -32,10 +32,17 @@ EVIDENCE: dict[Evidence, tuple[str, ...]] = {
     Design: (
         "pk", "segmentation_id", "revision", "status", "generator", "generator_version", "validation_status", "values",
         "author_id", "mesh_id", "measures", "features", "warnings", "reasons", "reviewer_id", "review_id",
-        "approval_id",
+        "approval_id", "plan_id",
+    ),
+    Plan: (
+        "pk", "segmentation_id", "revision", "status", "kind", "content", "author_id", "reader_id", "approval_id", "reason",
     ),
 }  # fmt: skip
-"""What the device's `evidence_digest` covers. Only ever add to it together with a rewrite of the digests."""
+"""What the device's `evidence_digest` covers. Only ever add to it together with a rewrite of the digests, or what is covered
+where it is there (`LATER`)."""
+
+LATER: dict[Evidence, tuple[str, ...]] = {Plan: (), Design: ("plan_id",)}
+"""Covered where there is any: tables without a row, and columns of a row that are empty, change no digest of before."""
 
 EVIDENCE_BATCH = 500
 
@@ -49,26 +56,32 @@ def bone_of(device: Device) -> Segmentation | None:
 
 
 def evidence_digest(device: Device) -> str:
-    """SHA-256 over every study, segmentation and design of a device, as the database has them now (G-INT-01)."""
+    """SHA-256 over every study, segmentation, plan and design of a device, as the database has them now (G-INT-01)."""
     return _evidence_digests([device.pk])[device.pk]
 
 
 def _evidence_digests(keys: Sequence[int]) -> dict[int, str]:
     tables = {model._meta.db_table: _rows_by_device(model, keys) for model in EVIDENCE}
-    return {key: digest_of({name: rows[key] for name, rows in tables.items()}) for key in keys}
+    late = {model._meta.db_table for model, columns in LATER.items() if not columns}
+    return {
+        key: digest_of({name: rows[key] for name, rows in tables.items() if rows[key] or name not in late})
+        for key in keys
+    }
 
 
 def _rows_by_device(model: Evidence, keys: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
     found: dict[int, list[dict[str, Any]]] = defaultdict(list)
     rows = model._default_manager.filter(device__in=keys).order_by("pk")
+    late = LATER.get(model, ())
     for row in rows.values("device_id", *EVIDENCE[model]):
-        found[row.pop("device_id")].append(row)
+        told = {name: value for name, value in row.items() if value is not None or name not in late}
+        found[told.pop("device_id")].append(told)
     return found
 
 
 @covered_by("devices.device")
 def devices_with_other_evidence() -> Iterator[str]:
-    """Ids of the devices whose studies, segmentations and designs are not those of their `evidence_digest`."""
+    """Ids of the devices whose studies, segmentations, plans and designs are not those of their `evidence_digest`."""
     written = dict(Device.objects.order_by("pk").values_list("pk", "evidence_digest"))
     every = iter(written)
     while keys := list(islice(every, EVIDENCE_BATCH)):

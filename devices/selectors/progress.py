@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from devices.choices import (
     DesignStatus,
     Phase,
+    PlanStatus,
     SegmentationStatus,
     Stage,
     StudyStatus,
@@ -97,6 +98,8 @@ def _planned_waits_for(device: Device) -> str:
         return _segmentation_of(device)
     if segmentation.status != SegmentationStatus.APPROVED:
         return "A clinical reviewer"
+    if wanted := _plan_of(device):
+        return wanted
     if design is None:
         return "A design engineer"
     return {
@@ -104,6 +107,14 @@ def _planned_waits_for(device: Device) -> str:
         DesignStatus.GENERATED: "A second design engineer",
         DesignStatus.REVIEWED: "The prescriber",
     }.get(DesignStatus(design.status), "A design engineer")
+
+
+def _plan_of(device: Device) -> str:
+    """Who has to plan or read before a design, where the master asks for a plan."""
+    status = getattr(device, "plan_status", None)
+    if "plan" not in device.master.design or status == PlanStatus.APPROVED:
+        return ""
+    return "The reader of its plan" if status == PlanStatus.DRAFTED else "A clinical plan"
 
 
 def _segmentation_of(device: Device) -> str:

@@ -6,6 +6,7 @@ from django.db.models import Q, QuerySet
 
 from devices.choices import (
     DesignStatus,
+    PlanStatus,
     SegmentationStatus,
     Stage,
     StudyStatus,
@@ -13,6 +14,8 @@ from devices.choices import (
 from devices.models import Device
 from devices.selectors.devices import devices
 from mes.models import DeliveryStatus
+
+ASKS_FOR_PLAN = Q(master__design__has_key="plan")
 
 
 def devices_awaiting_images() -> QuerySet[Device]:
@@ -31,10 +34,24 @@ def devices_awaiting_segmentation_approval() -> QuerySet[Device]:
     return _planned().filter(current_segmentation__status=SegmentationStatus.RECORDED)
 
 
+def devices_awaiting_plan() -> QuerySet[Device]:
+    """Bone approved, and the master asks for a plan that nobody has drafted, or whose reader rejected it."""
+    missing = Q(plan_status=None) | Q(plan_status=PlanStatus.REJECTED)
+    return _on_approved_bone().filter(ASKS_FOR_PLAN, missing)
+
+
+def devices_awaiting_plan_approval() -> QuerySet[Device]:
+    return _on_approved_bone().filter(ASKS_FOR_PLAN, Q(plan_status=PlanStatus.DRAFTED))
+
+
 def devices_awaiting_design() -> QuerySet[Device]:
     gone = [DesignStatus.FAILED, DesignStatus.REJECTED, DesignStatus.VOIDED]
     missing = Q(current_design=None) | Q(current_design__status__in=gone)
-    return _planned().filter(missing, current_segmentation__status=SegmentationStatus.APPROVED)
+    return _on_approved_bone().filter(missing, ~ASKS_FOR_PLAN | Q(plan_status=PlanStatus.APPROVED))
+
+
+def _on_approved_bone() -> QuerySet[Device]:
+    return _planned().filter(current_segmentation__status=SegmentationStatus.APPROVED)
 
 
 def devices_awaiting_design_review() -> QuerySet[Device]:

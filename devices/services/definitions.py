@@ -29,6 +29,7 @@ from devices.events import (
 from devices.generators.base import GENERATORS
 from devices.models import DeviceMaster, Material
 from devices.models.masters import SPECIFICATION
+from devices.planning.base import PLAN_KINDS
 from devices.segmentation.base import SEGMENTERS
 from devices.selectors.definitions import as_facts, effective_material, next_master_revision
 from devices.services.authors import author_of
@@ -234,12 +235,30 @@ def _refuse_unsound_master(definition: MasterDefinition) -> None:
         reasons.append(
             Reason("The master's sides are none.", f"Choose from: {', '.join(Side.values)}.", "G-LAT-01")
         )
+    reasons += _plan_faults(definition)
     if not definition.materials:
         reasons.append(Reason("A master names at least one material."))
     if not definition.pathway.strip():
         reasons.append(Reason("The regulatory pathway is missing.", "State it with its reason.", "G-ORD-03"))
     if reasons:
         raise InvalidInput(reasons)
+
+
+def _plan_faults(definition: MasterDefinition) -> Iterator[Reason]:
+    """A generator takes some values from a plan only where its master asks for one, and then it takes some."""
+    kind, generator = (
+        definition.design.get("plan", ""),
+        GENERATORS.get(definition.design.get("generator", "")),
+    )
+    if kind and kind not in PLAN_KINDS:
+        yield Reason("The kind of plan is unknown.", f"Known: {', '.join(PLAN_KINDS)}.")
+    elif generator and bool(kind) is not any(one.planned for one in generator.parameters):
+        takes = (
+            "takes no value from a plan" if kind else "takes values from a plan, and the master asks for none"
+        )
+        yield Reason(
+            f"The generator {generator.id} {takes}.", "Name the plan with its generator.", "G-DES-01"
+        )
 
 
 def _refuse_unusable(master: DeviceMaster) -> None:

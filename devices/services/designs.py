@@ -26,7 +26,7 @@ from devices.generators.base import (
     within_envelope,
 )
 from devices.lifecycle import DEVICE
-from devices.models import Design, Device, DeviceMaster, Material, Segmentation
+from devices.models import Design, Device, DeviceMaster, Material, Plan, Segmentation
 from devices.selectors.definitions import next_design_revision
 from devices.services.authors import author_of
 from devices.services.lifecycle import (
@@ -37,6 +37,8 @@ from devices.services.lifecycle import (
     refuse_held,
     refuse_made,
 )
+from devices.services.planned import approved_plan, refuse_typed, values_of_plan
+from devices.services.plans import plan_content
 from devices.services.prescribed import departures, prescribed_values
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning
@@ -81,12 +83,14 @@ def request_design(*, device_id: int, values: Mapping[str, Any], actor: Actor) -
     gates = ask_gates("device.request_design", device, actor=actor)
     refuse_blocked(gates)
     generator = GENERATORS[device.master.design["generator"]]
-    checked = checked_values(generator, device, values)
+    plan = approved_plan(device)
+    checked = checked_values(generator, device, values, plan)
     if device.current_design is not None:
         void_design_work(device, device.current_design, actor=actor, reason="A new design was requested.")
     design = Design.objects.create(
         device=device,
         segmentation=segmentation,
+        plan=plan,
         revision=next_design_revision(device),
         generator=generator.id,
         generator_version=generator.version,
@@ -118,11 +122,14 @@ def _designable(device: Device) -> Segmentation:
     return segmentation
 
 
-def checked_values(generator: DesignGenerator, device: Device, given: Mapping[str, Any]) -> dict[str, Value]:
+def checked_values(
+    generator: DesignGenerator, device: Device, given: Mapping[str, Any], plan: Plan | None = None
+) -> dict[str, Value]:
     """The values a design is made with, or InvalidInput with every one that is wrong (G-DES-01).
 
-    What is left out is what the order prescribes, else the master's default.
+    What is left out is what the order prescribes, else the master's default. What is the plan's is the plan's.
     """
+    refuse_typed(generator, given)
     master, material = device.master, device.material
     start = {**master.design.get("defaults", {}), **prescribed_values(device.order)}
     if any(parameter.name == WALL for parameter in generator.parameters):
@@ -130,7 +137,8 @@ def checked_values(generator: DesignGenerator, device: Device, given: Mapping[st
     if CASE_CODE in generator.parameters:
         start[CASE_CODE.name] = device.code
         refuse_another_code(device, given)
-    values = check_values(design_parameters(generator), {**start, **given})
+    planned = values_of_plan(plan, generator)
+    values = check_values(design_parameters(generator), {**start, **given, **planned})
     problems = [
         *within_envelope(values, envelope_of(master)),
         *thin_walls(values, material),
@@ -216,6 +224,7 @@ def design_content(device: Device, design: Design) -> dict[str, Any]:
         "values": design.values,
         "measures": design.measures,
         "warnings": design.warnings,
+        **({"plan": plan_content(device, design.plan)} if design.plan else {}),
     }
 
 

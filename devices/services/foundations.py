@@ -26,6 +26,8 @@ def foundations_of_design(device: Device) -> Iterator[Foundation]:
     yield Foundation(f"approval of {device.material.code}", device.material.approval_id)
     if bone is not None and design is not None:
         yield Foundation("segmentation", bone.approval_id)
+        if design.plan is not None:
+            yield Foundation("clinical plan", design.plan.approval_id)
         yield Foundation("review of the design", design.review_id)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from devices.models import Design, Device, DeviceMaster, Material, Order, Segmentation
+from devices.models import Design, Device, DeviceMaster, Material, Order, Plan, Segmentation
+from devices.selectors.plans import current_plan
 from devices.services import orders
 from devices.services.definitions import master_content, material_content
 from devices.services.designs import approval_content, design_content
+from devices.services.plans import plan_content
 from devices.services.segmentations import segmentation_content
 from mes.choices import Role
 from mes.exceptions import InvalidInput
@@ -17,6 +19,10 @@ from mes.signing_seal import signed_content
 
 def _segmentation(device: Device) -> dict[str, Any]:
     return segmentation_content(device, _present(device.current_segmentation))
+
+
+def _plan(device: Device) -> dict[str, Any]:
+    return plan_content(device, _present(current_plan(device)))
 
 
 def _review(device: Device) -> dict[str, Any]:
@@ -28,13 +34,14 @@ def _approval(device: Device) -> dict[str, Any]:
 
 
 def _present(thing: Any) -> Any:
-    if not isinstance(thing, (Design, Segmentation)):
+    if not isinstance(thing, (Design, Plan, Segmentation)):
         raise InvalidInput("There is nothing to sign yet.", cure="Wait until it has been made.")
     return thing
 
 
 SIGNED_VERBS: dict[str, Callable[[Device], dict[str, Any]]] = {
     "approve-segmentation": _segmentation,
+    "approve-plan": _plan,
     "review-design": _review,
     "approve-design": _approval,
 }
@@ -72,6 +79,12 @@ def _order_rejected(order: Order, signed: Mapping[str, Any]) -> dict[str, Any]:
 def _segmented(device: Device, signed: Mapping[str, Any]) -> dict[str, Any]:
     found = device.current_segmentation
     return segmentation_content(device, found) if found else NOTHING
+
+
+@signed_content("devices.device", "plan")
+def _planned(device: Device, signed: Mapping[str, Any]) -> dict[str, Any]:
+    found = current_plan(device)
+    return plan_content(device, found) if found else NOTHING
 
 
 @signed_content("devices.device", "design")

@@ -12,11 +12,12 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from devices.choices import DesignStatus, Phase, SegmentationStatus, Stage, StudyStatus
+from devices.choices import DesignStatus, Phase, PlanStatus, SegmentationStatus, Stage, StudyStatus
 from devices.lifecycle import BACKWARD, DEVICE
 from devices.models import Device
 from devices.selectors.devices import devices
 from devices.selectors.history import device_timeline
+from devices.selectors.plans import current_plan, plan_kind_of
 from devices.selectors.progress import PhaseStep, phase_line, waits_for
 from devices.services.lifecycle import check_transition
 from mes.api.actors import actor_of, viewer_behind
@@ -38,6 +39,7 @@ MOVES = {
     "accept_images": "Accept the images",
     "start_segmentation": "Segment the images",
     "approve_segmentation": "Approve the segmentation",
+    "approve_plan": "Approve the clinical plan",
     "request_design": "Make a design",
     "freeze_design": "Approve the design for the patient",
     "queue": "Put the device into a build",
@@ -106,6 +108,8 @@ def _next_before_freeze(device: Device) -> str:
         return "start_segmentation"
     if segmentation.status != SegmentationStatus.APPROVED:
         return "approve_segmentation"
+    if plan_kind_of(device.master) and (plan := current_plan(device)) and plan.status == PlanStatus.DRAFTED:
+        return "approve_plan"
     if design is None or design.status not in (DesignStatus.GENERATED, DesignStatus.REVIEWED):
         return "request_design"
     return "freeze_design"

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.db.models import ForeignKey
 
 from devices.gates import designs, orders
-from devices.services import definitions, segmentations
+from devices.services import definitions, plans, segmentations
 from devices.services.designs import against_approval
 from mes import training
 from mes.models import Signature
@@ -39,6 +39,7 @@ ASKED: dict[str, Callable[..., Any]] = {
     "devices.DeviceMaster.approval": orders.definitions_stand,
     "devices.Material.approval": definitions._refuse_approved,
     "devices.Order.prescription": orders.prescription_signed,
+    "devices.Plan.approval": plans.against_plan,
     "devices.Segmentation.approval": segmentations.against_segmentation,
     "mes.AuditReview.signature": reviews._reviewed_until,
     "mes.Disposal.approval": disposals._refuse_withdrawn,

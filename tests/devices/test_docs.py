@@ -10,6 +10,8 @@ from django.conf import settings
 from devices.catalog.base import MASTERS, MATERIALS
 from devices.generators.base import GENERATORS
 from devices.lifecycle import DEVICE, ORDER, PHASES
+from devices.planning.base import PLAN_KINDS
+from devices.planning.instruments import SLEEVES
 from devices.segmentation.base import TOOLS
 from devices.segmentation.operations.base import OPERATIONS, Operation, Parameter
 from devices.segmentation.operations.preset import WINDOWS_HU
@@ -38,7 +40,7 @@ def test_the_lifecycle_page_has_every_phase() -> None:
 def test_the_device_types_page_names_everything_that_is_registered() -> None:
     page = (DOCS / "device-types.md").read_text()
     rows = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
-    assert rows >= {*MASTERS, *MATERIALS, *GENERATORS, *TOOLS}
+    assert rows >= {*MASTERS, *MATERIALS, *GENERATORS, *TOOLS, *PLAN_KINDS, *SLEEVES}
 
 
 def _said(parameter: Parameter) -> str:

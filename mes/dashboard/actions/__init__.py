@@ -19,6 +19,7 @@ from mes.dashboard.actions.keeping import KEEPING_ACTIONS
 from mes.dashboard.actions.orders import ORDER_ACTIONS
 from mes.dashboard.actions.packing import PACKING_ACTIONS
 from mes.dashboard.actions.people import PEOPLE_ACTIONS
+from mes.dashboard.actions.planning import PLANNING_ACTIONS
 from mes.dashboard.actions.printing import PRINTING_ACTIONS
 from mes.dashboard.actions.privacy import PRIVACY_ACTIONS
 from mes.dashboard.actions.quality import QUALITY_ACTIONS
@@ -33,6 +34,7 @@ ACTIONS: dict[str, Action] = {
     for action in (
         *ORDER_ACTIONS,
         *IMAGE_ACTIONS,
+        *PLANNING_ACTIONS,
         *DEVICE_ACTIONS,
         *PRINTING_ACTIONS,
         *FINISHING_ACTIONS,

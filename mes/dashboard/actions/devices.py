@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
+from devices.choices import DesignStatus, PlanStatus, SegmentationStatus, Stage, StudyStatus
 from devices.generators.base import GENERATORS, MIDLINE, Parameter, design_parameters
 from devices.lifecycle import DEVICE
 from devices.models import Device
 from devices.selectors.devices import FINAL_STAGES
 from devices.selectors.history import segmentation_underway
+from devices.selectors.plans import current_plan, plan_kind_of
 from devices.services.designs import (
     approval_content,
     approve_design,
@@ -23,6 +24,7 @@ from devices.services.designs import (
 )
 from devices.services.holds import hold_device, resume_device
 from devices.services.lifecycle import advance_device, move_content
+from devices.services.planned import typed_parameters
 from devices.services.prescribed import prescribed_values
 from devices.services.segmentations import (
     approve_segmentation,
@@ -48,6 +50,12 @@ def _segmented(*statuses: SegmentationStatus) -> Callable[[Device], bool]:
 
 def _designed(*statuses: DesignStatus) -> Callable[[Device], bool]:
     return lambda device: at(Stage.PLANNED)(device) and device.current_design is not None and device.current_design.status in statuses  # fmt: skip
+
+
+def _designable(device: Device) -> bool:
+    plan = current_plan(device) if plan_kind_of(device.master) else None
+    ready = not plan_kind_of(device.master) or (plan is not None and plan.status == PlanStatus.APPROVED)
+    return ready and _segmented(SegmentationStatus.APPROVED)(device)
 
 
 def _needs_segmentation(device: Device) -> bool:
@@ -109,7 +117,7 @@ def design_fields(device: Device) -> tuple[Field, ...]:
     start = {**device.master.design.get("defaults", {}), **last, **prescribed}
     return tuple(
         field
-        for parameter in map(_as_prescribed(prescribed), design_parameters(generator))
+        for parameter in map(_as_prescribed(prescribed), typed_parameters(design_parameters(generator)))
         if parameter.kind != "text"
         for field in _fields_of(parameter, start.get(parameter.name, parameter.default), envelope)
     )
@@ -159,7 +167,7 @@ def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float
 def design_values(device: Device, typed: Values) -> dict[str, Any]:
     """What was typed, as the generator takes it: vectors together again, what was left empty left out."""
     values: dict[str, Any] = {}
-    for parameter in design_parameters(GENERATORS[device.master.design["generator"]]):
+    for parameter in typed_parameters(design_parameters(GENERATORS[device.master.design["generator"]])):
         if parameter.kind == "vector":
             parts = [typed.get(f"{parameter.name}.{axis}") for axis in "xyz"]
             if None not in parts:
@@ -267,7 +275,7 @@ DEVICE_ACTIONS = (
     ),
     Action(
         "request-design", "device", "Make a design", "Make a design", "devices.request_design", "ruler-measure",
-        _segmented(SegmentationStatus.APPROVED), _request_design, fields=design_fields, main=True,
+        _designable, _request_design, fields=design_fields, main=True,
         help="The limits are those of the device master. What stands so far is voided.",
     ),
     Action(
