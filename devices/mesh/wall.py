@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from devices.mesh.distance import Surface, face_areas, sample_surface
 
@@ -26,20 +27,35 @@ class Wall:
 
 
 def measure_wall(surface: Surface, *, seed: int = 0) -> Wall:
-    """Straight through the material from evenly spread points, to the first face that looks the other way.
-
-    Faces that meet at SHARPEST_EDGE_DEG or more are an edge and not a wall; a sharper wedge counts, however thin it
-    gets.
-    """
-    area = float(face_areas(surface.mesh).sum())
-    count = int(np.clip(area * SAMPLES_PER_MM2, *SAMPLES))
-    points, faces = sample_surface(surface.mesh, count, np.random.default_rng(seed))
-    normals = surface.normals[faces]
-    reach, met = surface.first_faces(points - SKIN_MM * normals, -normals)
-    walls = np.where((normals * met).sum(axis=1) < FACING, reach + SKIN_MM, np.inf)
+    """The thinnest of `walls_of`, and where it is."""
+    points, _, walls = walls_of(surface, seed=seed)
     thinnest = int(np.argmin(walls))
     x, y, z = (float(v) for v in points[thinnest])
     finite = walls[np.isfinite(walls)]
     return Wall(
         float(walls[thinnest]), (x, y, z), float(np.quantile(finite, 0.01)) if len(finite) else np.inf
     )
+
+
+def walls_of(
+    surface: Surface, *, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Points (n, 3) mm spread evenly over the surface, their outward normals (n, 3), and the wall (n,) mm behind each.
+
+    Straight through the material to the first face that looks the other way; inf where none does. Faces that meet at
+    SHARPEST_EDGE_DEG or more are an edge and not a wall; a sharper wedge counts, however thin it gets.
+    """
+    area = float(face_areas(surface.mesh).sum())
+    count = int(np.clip(area * SAMPLES_PER_MM2, *SAMPLES))
+    points, faces = sample_surface(surface.mesh, count, np.random.default_rng(seed))
+    normals = surface.normals[faces]
+    return points, normals, walls_behind(surface, points, normals)
+
+
+def walls_behind(
+    surface: Surface, points: NDArray[np.float64], normals: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The wall (n,) mm behind points (n, 3) of the surface whose outward normals (n, 3) are given; inf where there is none."""
+    reach, met = surface.first_faces(points - SKIN_MM * normals, -normals)
+    walls = np.where((normals * met).sum(axis=1) < FACING, reach + SKIN_MM, np.inf)
+    return np.asarray(walls, dtype=np.float64)
