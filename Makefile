@@ -21,7 +21,8 @@ run: setup ## Set up, then run Lamina in this terminal; PORT changes the port
 test: setup-test ## Set up, then run every test against real servers; ARGS="tests/mes -k name" narrows
 	@$(RUN) -m pytest -n auto --dist worksteal $(ARGS)
 
-check: lint types imports test ## What a change must pass
+check: setup-test ## What a change must pass; the tests run beside the rest
+	@$(MAKE) --no-print-directory --jobs=2 test lint types imports
 
 lint: setup-test ## Style and mistakes
 	@$(RUN) -m ruff check .
