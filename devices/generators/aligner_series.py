@@ -13,20 +13,19 @@ from devices.generators.base import (
     CASE_CODE,
     GENERATORS,
     Design,
-    DesignRefused,
     Parameter,
     ValidationStatus,
     check_values,
 )
 from devices.generators.dental.arch_model import BaseShape
-from devices.generators.dental.marks import LONGEST, labels_of, landmarks_of, read_marks
-from devices.generators.dental.movements import read_treatment
+from devices.generators.dental.marks import labels_of, read_object
 from devices.generators.dental.series import Series, SeriesLimits, make_mould, prepare_series
-from devices.generators.dental.staging import StepLimits
-from devices.generators.dental.teeth import GUM, RULE
+from devices.generators.dental.teeth import GUM
 from devices.mesh.base import Mesh
 from devices.mesh.kept import Kept, digest_of
-from mes.exceptions import Reason
+from devices.planning.marks import LONGEST
+from devices.planning.movements import read_treatment
+from devices.planning.staging import StepLimits
 
 PARAMETERS = (
     Parameter(
@@ -85,10 +84,9 @@ def prepared_series(scan: Mesh, values: Mapping[str, object]) -> Series:
 
 
 def _prepared(scan: Mesh, values: Mapping[str, object]) -> Series:
-    marks = read_marks(str(values["teeth"]))
-    labels, warnings = labels_of(scan, marks)
+    labels, picked, warnings = labels_of(scan, str(values["teeth"]))
     numbers = {int(one) for one in labels} - {GUM}
-    plan = read_treatment(read_marks(str(values["treatment"])), tuple(numbers))
+    plan = read_treatment(read_object(str(values["treatment"])), tuple(numbers))
     number = {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
     limits = SeriesLimits(
         steps=StepLimits(number["translation_step_mm"], number["rotation_step_deg"]),
@@ -96,9 +94,7 @@ def _prepared(scan: Mesh, values: Mapping[str, object]) -> Series:
         minimum_wall_mm=number["minimum_wall_mm"],
         base=BaseShape(height_mm=number["base_height_mm"], gum_mm=number["gum_shown_mm"]),
     )
-    if not numbers:
-        raise DesignRefused([Reason("No tooth is labelled.", "Label the teeth of the scan.", RULE)])
-    return prepare_series(scan, labels, plan, limits, landmarks_of(marks), warnings)
+    return prepare_series(scan, labels, plan, limits, picked, warnings)
 
 
 GENERATORS.add("aligner_series", AlignerSeries())

@@ -22,7 +22,7 @@ from devices.generators.base import (
     check_values,
 )
 from devices.generators.dental.frames import occlusal_frame
-from devices.generators.dental.marks import LONGEST, labels_of, read_marks
+from devices.generators.dental.marks import labels_of
 from devices.generators.dental.teeth import GUM, RULE, LabelledScan, checked_scan
 from devices.generators.pad import WALL_MARGIN, without_thin_parts
 from devices.generators.shell import Frame, Grid, box_grid, frame_on, free_way
@@ -32,6 +32,7 @@ from devices.mesh.distance import Surface, sample_surface
 from devices.mesh.rims import submesh
 from devices.mesh.settled import settled
 from devices.mesh.wall import measure_wall
+from devices.planning.marks import LONGEST
 from mes.exceptions import Reason
 from mes.lazy import lazily
 
@@ -83,7 +84,7 @@ class OcclusalSplint:
         checked = check_values(self.parameters, values)
         wanted = Wanted(**checked)  # type: ignore[arg-type]  # check_values has given each field its type
         _refuse_thin(wanted)
-        labels, warnings = labels_of(bone, read_marks(wanted.teeth))
+        labels, _, warnings = labels_of(bone, wanted.teeth)
         scan, strays = checked_scan(bone, labels)
         frame = _insertion(occlusal_frame(scan), wanted)
         crowns, _ = submesh(scan.mesh, np.isin(scan.face_labels, scan.teeth))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from devices.generators.base import DesignRefused
 from devices.generators.dental.crowns import Tooth
-from devices.generators.dental.movements import Pose
+from devices.generators.dental.poses import Pose
 from devices.generators.dental.teeth import GUM, RULE, LabelledScan
 from devices.generators.lettering import Lettering, lettering
 from devices.mesh.base import Mesh

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.generators.dental.crowns import Tooth, crown_points
-from devices.generators.dental.movements import Pose
-from devices.generators.dental.teeth import RULE, neighbours
+from devices.generators.dental.poses import Pose
+from devices.planning.base import RULE
+from devices.planning.fdi import neighbours
 from mes.exceptions import Reason
 
 GRAZE_MM = 0.02

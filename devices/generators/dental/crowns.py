@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from devices.generators.base import DesignRefused, unit_vector
 from devices.generators.dental.frames import ToothFrame
-from devices.generators.dental.movements import Attachment, Reduction
 from devices.generators.dental.teeth import RULE, LabelledScan
 from devices.mesh.base import Mesh
 from devices.mesh.distance import Surface
 from devices.mesh.rims import capped, length_mm, rims, skirted, submesh
 from devices.mesh.solid import NotASolid, mesh_of, solid_of
+from devices.planning.movements import Attachment, Reduction
 from mes.exceptions import Reason
 
 HOLE_SHARE = 0.5

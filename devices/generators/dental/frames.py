@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.generators.base import DesignRefused, unit_vector
-from devices.generators.dental.teeth import RULE, LabelledScan, on_right
+from devices.generators.dental.teeth import RULE, LabelledScan
 from devices.generators.shell import Frame
 from devices.mesh.distance import vertex_areas
 from devices.mesh.rims import rims
+from devices.planning.fdi import on_right
 from mes.exceptions import Reason
 
 Vector = NDArray[np.float64]

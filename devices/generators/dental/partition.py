@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.generators.base import DesignRefused, unit_vector
-from devices.generators.dental.teeth import RULE, along_arch
+from devices.generators.dental.teeth import RULE
 from devices.generators.shell import Frame, frame_on
 from devices.mesh.base import Mesh
 from devices.mesh.distance import face_areas, face_normals
+from devices.planning.fdi import along_arch
 from mes.exceptions import Reason
 
 Places = NDArray[np.float64]

@@ -29,8 +29,7 @@ from devices.generators.dental.crowns import (
     with_attachments,
 )
 from devices.generators.dental.frames import Landmarks, occlusal_frame, tooth_frames
-from devices.generators.dental.movements import Movement, Pose, Reduction, Treatment, pose
-from devices.generators.dental.staging import Staging, StepLimits, stage_treatment
+from devices.generators.dental.poses import Pose, pose
 from devices.generators.dental.teeth import RULE, LabelledScan, checked_scan
 from devices.generators.shell import Frame
 from devices.mesh.base import Mesh
@@ -39,6 +38,8 @@ from devices.mesh.distance import Surface
 from devices.mesh.settled import settled
 from devices.mesh.solid import NotASolid
 from devices.mesh.wall import measure_wall
+from devices.planning.movements import Movement, Reduction, Treatment
+from devices.planning.staging import Staging, StepLimits, stage_treatment
 from mes.exceptions import Reason
 
 ROOT_MM = 8.0

@@ -1,15 +1,9 @@
-"""Teeth by their FDI numbers (ISO 3950), and a scan whose vertices are labelled with them.
-
-Only the 32 permanent teeth. The first digit is the quadrant as the patient has it: 1 upper right, 2 upper left, 3 lower left,
-4 lower right; the second counts from the midline.
-"""
+"""A scan whose vertices are labelled with teeth: checked, in one piece, each crown too."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,51 +12,15 @@ from devices.generators.base import DesignRefused
 from devices.mesh.base import Mesh
 from devices.mesh.check import check_mesh
 from devices.mesh.rims import largest_piece, pieces_of, pinches
+from devices.planning.fdi import Arch, along_arch, arch_of
 from mes.exceptions import Reason
 
-Arch = Literal["upper", "lower"]
 GUM = 0
 RULE = "G-DES-01"
-ARCHES: dict[Arch, tuple[int, ...]] = {
-    "upper": (*range(18, 10, -1), *range(21, 29)),
-    "lower": (*range(48, 40, -1), *range(31, 39)),
-}
-"""Each arch from the patient's right to the left."""
-FDI = frozenset(number for row in ARCHES.values() for number in row)
 FEWEST_TEETH = 3
 FEWEST_FACES = 20
 STRAY_SHARE = 0.02
 MOST_ROUNDS = 20
-
-
-def arch_of(numbers: tuple[int, ...]) -> Arch:
-    """The one arch that all these teeth belong to; raises DesignRefused."""
-    if strange := sorted(set(numbers) - FDI):
-        raise DesignRefused(
-            [Reason(f"{_listed(strange)} is no FDI number.", "Number permanent teeth 11 to 48.", RULE)]
-        )
-    found = sorted(arch for arch, row in ARCHES.items() if set(row) & set(numbers))
-    if len(found) != 1:
-        raise DesignRefused(
-            [Reason("The labels name teeth of both arches, or none.", "Label one arch per scan.", RULE)]
-        )
-    return found[0]
-
-
-def along_arch(numbers: tuple[int, ...]) -> tuple[int, ...]:
-    """The teeth from the patient's right to the left."""
-    row = ARCHES[arch_of(numbers)]
-    return tuple(sorted(numbers, key=row.index))
-
-
-def neighbours(numbers: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """Teeth that stand next to each other, those on both sides of a missing one included."""
-    return tuple(pairwise(along_arch(numbers)))
-
-
-def on_right(number: int) -> bool:
-    """Whether a tooth is one of the patient's right."""
-    return number // 10 in (1, 4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +147,3 @@ def _refuse_useless(scan: LabelledScan) -> None:
         )
     if problems:
         raise DesignRefused(problems)
-
-
-def _listed(numbers: list[int]) -> str:
-    return ", ".join(str(number) for number in numbers)

@@ -7,10 +7,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.generators.dental.teeth import ARCHES, Arch, LabelledScan
+from devices.generators.dental.teeth import LabelledScan
 from devices.generators.shell import Frame, box_grid, surface_between
 from devices.mesh.base import Mesh
 from devices.mesh.rims import largest_piece, submesh
+from devices.planning.fdi import ARCHES, Arch
 
 WIDTHS = {1: 8.0, 2: 6.5, 3: 7.5, 4: 7.0, 5: 6.8, 6: 10.0, 7: 9.5, 8: 8.5}
 """Mesio-distal, mm."""

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.generators.aligner_series import AlignerSeries
-from devices.generators.base import Design, DesignRefused
-from devices.generators.dental.marks import labels_of, landmarks_of, packed_labels
+from devices.generators.base import Design
+from devices.generators.dental.marks import labels_of, packed_labels
 from devices.generators.dental.partition import label_by_centres
 from devices.generators.dental.teeth import LabelledScan
 from devices.generators.occlusal_splint import OcclusalSplint
@@ -20,7 +20,8 @@ from devices.mesh.base import Mesh
 from devices.mesh.check import check_mesh
 from devices.mesh.distance import Surface
 from devices.mesh.io import read_mesh, write_stl
-from mes.exceptions import Reason
+from devices.planning.marks import packed
+from mes.exceptions import InvalidInput, Reason
 from tests.devices.generators.arches import analytic_arch
 
 SERIES, SPLINT = AlignerSeries(), OcclusalSplint()
@@ -43,12 +44,11 @@ def centres(scan: LabelledScan) -> dict[str, list[float]]:
     }
 
 
-def test_labels_come_back_from_their_text_as_they_were(scan: LabelledScan) -> None:
-    packed = packed_labels(scan.mesh, scan.labels)
-    found, warnings = labels_of(scan.mesh, packed)
+def test_labels_come_back_from_their_text_as_they_were(scan: LabelledScan, teeth: str) -> None:
+    found, picked, warnings = labels_of(scan.mesh, teeth)
     assert (found == scan.labels).all()
-    assert warnings == ()
-    assert len(packed["labels"]) < 6000
+    assert (picked, warnings) == ({}, ())
+    assert len(teeth) < 6000
 
 
 @pytest.mark.parametrize(
@@ -56,25 +56,26 @@ def test_labels_come_back_from_their_text_as_they_were(scan: LabelledScan) -> No
     [
         {"labels": "not base 85 \x00"},
         {"labels": "c$_"},
+        {"labels": packed(np.full(7, 41, dtype=np.int16))},
+        {"labels": packed(np.array([41, 99], dtype=np.int16))},
         {"surface": "0" * 64},
+        {"landmarks": {"41": {"top": [0, 0, 0]}}},
+        {"landmarks": {"41": {"mesial": "x"}}},
+        {"landmarks": {"48": {"mesial": [0.0, 0.0, 0.0]}}},
+        {"landmarks": {"1": {}}},
         {"centres": {"41": [1.0, 2.0]}},
         {"centres": {"99": [1.0, 2.0, 3.0]}},
         {"centres": {"41": [1.0, 2.0, 3.0]}},
         {"centres": {"41": [0.0, 0.0, 900.0], "42": [5.0, 0.0, 900.0]}},
         {"centres": ["41"]},
+        {"teeth": 4},
     ],
     ids=lambda marks: str(marks)[:40],
 )
 def test_marks_that_are_not_of_this_scan_are_refused(scan: LabelledScan, marks: dict[str, Any]) -> None:
     given_marks = marks if "centres" in marks else {**packed_labels(scan.mesh, scan.labels), **marks}
-    with pytest.raises(DesignRefused):
-        labels_of(scan.mesh, given_marks)
-
-
-@pytest.mark.parametrize("picked", [{"41": {"top": [0, 0, 0]}}, {"41": {"mesial": "x"}}, {"1": {}}])
-def test_landmarks_that_are_none_are_refused(picked: dict[str, Any]) -> None:
-    with pytest.raises(DesignRefused):
-        landmarks_of({"landmarks": picked})
+    with pytest.raises(InvalidInput):
+        labels_of(scan.mesh, json.dumps(given_marks))
 
 
 def test_centres_part_upright_teeth(scan: LabelledScan) -> None:
@@ -84,7 +85,7 @@ def test_centres_part_upright_teeth(scan: LabelledScan) -> None:
     for tooth in scan.teeth:
         wanted, got = scan.labels == tooth, found == tooth
         assert 2.0 * (wanted & got).sum() / (wanted.sum() + got.sum()) > 0.8, tooth
-    _, warnings = labels_of(scan.mesh, {"centres": centres(scan)})
+    _, _, warnings = labels_of(scan.mesh, json.dumps({"centres": centres(scan)}))
     assert "research-only" in warnings[0]
 
 
@@ -112,7 +113,7 @@ def test_a_stage_is_made_from_values_alone(scan: LabelledScan, teeth: str) -> No
 )
 def test_a_stage_of_no_series_is_refused(scan: LabelledScan, teeth: str, changed: dict[str, Any]) -> None:
     values = {"teeth": teeth, "treatment": PLAN, "case_code": "D12", "stage": 1, **changed}
-    with pytest.raises(DesignRefused):
+    with pytest.raises(InvalidInput):
         SERIES.generate(scan.mesh, values)
 
 
@@ -154,7 +155,7 @@ def test_a_splint_fits_the_crowns_and_comes_off(splint: Design, scan: LabelledSc
 def test_a_splint_that_cannot_be_worn_is_refused(
     scan: LabelledScan, teeth: str, changed: dict[str, Any]
 ) -> None:
-    with pytest.raises(DesignRefused):
+    with pytest.raises(InvalidInput):
         SPLINT.generate(scan.mesh, {"teeth": teeth, **changed})
 
 
@@ -185,5 +186,5 @@ def test_any_values_give_a_closed_splint_or_a_refusal(
 def _attempt(scan: LabelledScan, values: dict[str, Any]) -> tuple[Mesh | None, tuple[Reason, ...]]:
     try:
         return SPLINT.generate(scan.mesh, values).mesh, ()
-    except DesignRefused as refusal:
+    except InvalidInput as refusal:
         return None, tuple(refusal.reasons)

@@ -15,17 +15,19 @@ from hypothesis import strategies as st
 from devices.generators.base import DesignRefused
 from devices.generators.dental.arch_model import label_plate
 from devices.generators.dental.frames import Landmarks, occlusal_frame, tooth_frames
-from devices.generators.dental.movements import STRATEGIES, Movement, Treatment, pose, read_treatment
+from devices.generators.dental.poses import pose
 from devices.generators.dental.series import Series, SeriesLimits, StageMould, make_mould, prepare_series
-from devices.generators.dental.staging import ORDERS, StepLimits, stage_treatment
-from devices.generators.dental.teeth import LabelledScan, along_arch, checked_scan, neighbours
+from devices.generators.dental.teeth import LabelledScan, checked_scan
 from devices.mesh.base import Mesh
 from devices.mesh.check import check_mesh
 from devices.mesh.distance import Surface
 from devices.mesh.io import read_mesh, write_stl
 from devices.mesh.rims import capped, rims
 from devices.mesh.solid import mesh_of
-from mes.exceptions import Reason
+from devices.planning.fdi import along_arch, neighbours
+from devices.planning.movements import STRATEGIES, Movement, Treatment, read_treatment
+from devices.planning.staging import ORDERS, StepLimits, stage_treatment
+from mes.exceptions import InvalidInput, Reason
 from tests.devices.generators.arches import analytic_arch, mirrored
 
 ROW = (43, 42, 41, 31, 32, 33)
@@ -72,7 +74,7 @@ def test_teeth_stand_in_their_row_from_right_to_left() -> None:
 
 @pytest.mark.parametrize("numbers", [(19, 11, 12), (11, 12, 41), ()], ids=["no tooth", "both arches", "none"])
 def test_numbers_that_are_no_arch_are_refused(numbers: tuple[int, ...]) -> None:
-    with pytest.raises(DesignRefused):
+    with pytest.raises(InvalidInput):
         along_arch(numbers)
 
 
@@ -148,7 +150,7 @@ def test_an_angle_turns_what_it_says(scan: LabelledScan, name: str, turned: str,
     ids=lambda plan: str(plan)[:60],
 )  # fmt: skip
 def test_a_plan_that_cannot_be_meant_is_refused(plan: dict[str, Any]) -> None:
-    with pytest.raises(DesignRefused):
+    with pytest.raises(InvalidInput):
         read_treatment(plan, ROW)
 
 
@@ -202,7 +204,7 @@ def test_a_strategy_says_which_teeth_set_off_when(strategy: str, windows: dict[i
 
 @pytest.mark.parametrize("plan", [{}, {"movements": {"43": {"buccal_mm": 1.0}}, "reductions": [{"teeth": [43, 42], "amount_mm": 0.2, "before_stage": 9}]}], ids=["nothing", "reduced after the end"])  # fmt: skip
 def test_a_plan_without_a_series_is_refused(plan: dict[str, Any]) -> None:
-    with pytest.raises(DesignRefused):
+    with pytest.raises(InvalidInput):
         stage_treatment(read_treatment(plan, ROW), LIMITS)
 
 
@@ -229,7 +231,7 @@ def test_a_scan_that_makes_no_model_is_refused(scan: LabelledScan, fault: str) -
         ),
     }
     given_mesh, given_labels = changed[fault]
-    with pytest.raises(DesignRefused):
+    with pytest.raises(InvalidInput):
         prepare_series(given_mesh, given_labels, read_treatment(PLAN, ROW), SeriesLimits())
 
 
@@ -275,7 +277,7 @@ def test_teeth_that_would_run_into_each_other_are_refused_by_number_stage_and_de
     scan: LabelledScan, series: Series
 ) -> None:
     plan = {"movements": {"41": {"mesial_mm": 1.0}, "31": {"mesial_mm": 0.5}}}
-    with pytest.raises(DesignRefused) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         prepared(scan, plan)
     (reason,) = refusal.value.reasons
     assert "41 and 31" in reason.text
@@ -355,7 +357,7 @@ def test_stage_and_code_are_cut_into_the_plate(series: Series, moulded: StageMou
     ("stage", "lines"), [(99, LINES), (1, ("A CODE THAT IS LONGER THAN ANY MOUTH IS WIDE",))]
 )
 def test_a_mould_that_cannot_be_is_refused(series: Series, stage: int, lines: tuple[str, ...]) -> None:
-    with pytest.raises(DesignRefused):
+    with pytest.raises(InvalidInput):
         make_mould(series, stage, lines)
 
 
@@ -381,6 +383,6 @@ def _attempt(
     try:
         found = prepare_series(scan.mesh, scan.labels, treatment, SeriesLimits(overlap_mm=0.5))
         return make_mould(found, found.staging.count if last else found.staging.count // 2, LINES), ()
-    except DesignRefused as refusal:
+    except InvalidInput as refusal:
         event(str(refusal)[:70])
         return None, tuple(refusal.reasons)

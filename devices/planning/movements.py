@@ -11,12 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from devices.generators.base import DesignRefused
-from devices.generators.dental.frames import ToothFrame
-from devices.generators.dental.teeth import FDI, RULE, neighbours
+from devices.planning.base import RULE, PlanRefused
+from devices.planning.fdi import FDI, neighbours
 from mes.exceptions import Reason
 
 NAMES = ("mesial_mm", "buccal_mm", "occlusal_mm", "rotation_deg", "tip_deg", "torque_deg")
@@ -28,7 +24,7 @@ MOST_REDUCED_MM = 0.5
 
 PARTS = frozenset({"movements", "reductions", "attachments", "strategy"})
 STRATEGIES = ("together", "each_at_its_pace", "front_first", "back_first")
-"""The orders in which teeth set off; `devices.generators.dental.staging` carries them out."""
+"""The orders in which teeth set off; `devices.planning.staging` carries them out."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,7 @@ class Treatment:
 
 
 def read_treatment(given: Mapping[str, Any], teeth: Sequence[int]) -> Treatment:
-    """A plan from plain data, for a scan with these teeth. Raises DesignRefused with everything that is wrong."""
+    """A plan from plain data, for a scan with these teeth. Raises PlanRefused with everything that is wrong."""
     problems: list[Reason] = []
     moves = dict(_movements(given.get("movements", {}), teeth, problems))
     cuts = tuple(_reductions(given.get("reductions", ()), teeth, problems))
@@ -124,7 +120,7 @@ def read_treatment(given: Mapping[str, Any], teeth: Sequence[int]) -> Treatment:
             _wrong(f"'{str(strategy)[:40]}' is no strategy.", f"Choose one of: {', '.join(STRATEGIES)}.")
         )
     if problems:
-        raise DesignRefused(problems)
+        raise PlanRefused(problems)
     return Treatment(moves, cuts, bumps, strategy)
 
 
@@ -221,55 +217,3 @@ def _number(name: str, given: Any, problems: list[Reason]) -> float:
 
 def _wrong(text: str, cure: str) -> Reason:
     return Reason(text, cure, RULE)
-
-
-@dataclass(frozen=True, eq=False)
-class Pose:
-    """Where a tooth stands after a movement: x → turn (3, 3) · (x - about) + about + shift, mm in the scan."""
-
-    turn: NDArray[np.float64]
-    about: NDArray[np.float64]
-    shift: NDArray[np.float64]
-
-    def moved(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points (n, 3) mm of the scan, carried along."""
-        placed: NDArray[np.float64] = (points - self.about) @ self.turn.T + self.about + self.shift
-        return placed
-
-    def back(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points (n, 3) mm, carried to where the tooth stood in the scan."""
-        placed: NDArray[np.float64] = (points - self.about - self.shift) @ self.turn + self.about
-        return placed
-
-    @property
-    def matrix(self) -> NDArray[np.float64]:
-        """(3, 4), as manifold3d takes it."""
-        return np.column_stack([self.turn, self.about + self.shift - self.turn @ self.about])
-
-
-def pose(frame: ToothFrame, movement: Movement) -> Pose:
-    """The movement carried out in a tooth's frame: one turn about one axis, and one shift."""
-    shift = (
-        movement.mesial_mm * frame.mesial
-        + movement.buccal_mm * frame.buccal
-        + movement.occlusal_mm * frame.occlusal
-    )
-    spin = np.deg2rad(
-        movement.rotation_deg * np.cross(frame.mesial, frame.buccal)
-        + movement.tip_deg * np.cross(frame.occlusal, frame.mesial)
-        + movement.torque_deg * np.cross(frame.occlusal, frame.buccal)
-    )
-    return Pose(_rodrigues(spin), frame.origin, shift)
-
-
-def _rodrigues(spin: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The rotation (3, 3) about `spin` by its length in radians."""
-    angle = float(np.linalg.norm(spin))
-    if angle < 1e-12:
-        return np.eye(3)
-    x, y, z = spin / angle
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    turned: NDArray[np.float64] = (
-        np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * cross @ cross
-    )
-    return turned

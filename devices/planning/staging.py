@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from devices.generators.base import DesignRefused
-from devices.generators.dental.movements import Movement, Treatment
-from devices.generators.dental.teeth import RULE
+from devices.planning.base import RULE, PlanRefused
+from devices.planning.movements import Movement, Treatment
 from mes.exceptions import Reason
 
 MOST_STAGES = 60
@@ -124,11 +123,11 @@ def _share(stage: int, start: int, end: int) -> float:
 
 
 def stage_treatment(treatment: Treatment, limits: StepLimits) -> Staging:
-    """As few stages as the limits and the plan's strategy allow. Raises DesignRefused for a plan that moves nothing, or needs too many."""
+    """As few stages as the limits and the plan's strategy allow. Raises PlanRefused for a plan that moves nothing, or needs too many."""
     needed = {tooth: limits.steps(movement) for tooth, movement in treatment.movements.items()}
     steps = {tooth: count for tooth, count in sorted(needed.items()) if count}
     if not steps:
-        raise DesignRefused([Reason("The plan moves no tooth.", "Plan a movement.", RULE)])
+        raise PlanRefused([Reason("The plan moves no tooth.", "Plan a movement.", RULE)])
     windows = ORDERS[treatment.strategy](steps)
     count = max(end for _, end in windows.values())
     problems = []
@@ -141,5 +140,5 @@ def stage_treatment(treatment: Treatment, limits: StepLimits) -> Staging:
             text = f"Between {one.teeth[0]} and {one.teeth[1]} is to be reduced before stage {one.before_stage} of {count}."
             problems.append(Reason(text, "Name a stage that there is.", RULE))
     if problems:
-        raise DesignRefused(problems)
+        raise PlanRefused(problems)
     return Staging(treatment, windows, count, limits)
