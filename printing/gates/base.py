@@ -11,6 +11,7 @@ from django.utils import timezone
 from devices.models import Device
 from mes.eventlog.base import Actor
 from mes.lifecycle import Verdict, blocked, passed
+from mes.reading import once
 from mes.segregation import segregation_of, segregation_reasons
 from mes.standing import carries
 from printing.choices import (
@@ -61,7 +62,9 @@ def allows_material(device: Device, material_id: int) -> bool:
     return device.material_id == material_id and device.material.code in device.master.materials
 
 
+@once
 def devices_on(build: Build) -> list[Device]:
+    """The devices on a plate with what their gates look at: read once for all gates of a move."""
     pointed = (
         "master",
         "order__patient",
