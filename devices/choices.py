@@ -184,6 +184,34 @@ class StudyStatus(models.TextChoices):
 STUDY_PAIRS: tuple[tuple[str, str], ...] = (("received", "accepted"), ("received", "refused"))
 
 
+class Door(models.TextChoices):
+    DICOM = "dicom", "DICOM network"
+    STOW = "stow", "DICOMweb"
+
+
+class PeerStage(models.TextChoices):
+    ACTIVE = "active", "May send images"
+    REVOKED = "revoked", "Revoked"
+
+
+PEER_PAIRS: tuple[tuple[str, str], ...] = (("active", "revoked"),)
+
+
+class ArrivalStage(models.TextChoices):
+    WAITING = "waiting", "Waits for a person"
+    ATTACHED = "attached", "Attached, being read"
+    TAKEN = "taken", "Accepted"
+    DISCARDED = "discarded", "Discarded"
+
+
+ARRIVAL_PAIRS: tuple[tuple[str, str], ...] = (
+    ("waiting", "attached"),
+    ("waiting", "discarded"),
+    ("attached", "waiting"),
+    ("attached", "taken"),
+)
+
+
 class SegmentationStatus(models.TextChoices):
     RECORDED = "recorded", "Awaiting approval"
     APPROVED = "approved", "Approved"

@@ -6,6 +6,8 @@ from datetime import timedelta
 from functools import partial
 
 from devices.events import (
+    ArrivalDiscarded,
+    ArrivalTaken,
     DesignRejected,
     DesignRequested,
     DesignReviewed,
@@ -19,6 +21,7 @@ from devices.events import (
     StudyReceived,
 )
 from devices.selectors.history import READING, SEGMENTING
+from devices.services.arrivals import record_left_behind, remove_arrival, settle_arrival
 from devices.services.closing import start_clock_of_order, start_clocks_of_device
 from devices.services.designs import record_design
 from devices.services.following import follow_devices
@@ -48,8 +51,30 @@ def discard_refused_upload(recorded: Recorded[ImagesRefused]) -> None:
     discard_upload(recorded.event.study_id)
 
 
+@on(ImagesAccepted, id="devices.settle_accepted_arrival")
+def settle_accepted_arrival(recorded: Recorded[ImagesAccepted]) -> None:
+    settle_arrival(study_id=recorded.event.study_id, accepted=True)
+
+
+@on(ImagesRefused, id="devices.settle_refused_arrival")
+def settle_refused_arrival(recorded: Recorded[ImagesRefused]) -> None:
+    """What was meant for another device, or for nobody yet, is not lost by one refusal."""
+    settle_arrival(study_id=recorded.event.study_id, accepted=False)
+
+
+@on(ArrivalTaken, id="devices.remove_taken_arrival")
+def remove_taken_arrival(recorded: Recorded[ArrivalTaken]) -> None:
+    remove_arrival(recorded.event.arrival_id)
+
+
+@on(ArrivalDiscarded, id="devices.remove_discarded_arrival")
+def remove_discarded_arrival(recorded: Recorded[ArrivalDiscarded]) -> None:
+    remove_arrival(recorded.event.arrival_id)
+
+
 @every(timedelta(hours=1), id="devices.sweep_quarantine")
 def sweep_old_uploads(_: Recorded[SlotDue]) -> None:
+    record_left_behind()
     sweep_quarantine()
 
 

@@ -8,7 +8,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from devices.choices import OrderStage, PlanStatus, Stage, StudyStatus
-from devices.models import Device, Order, Study
+from devices.models import Arrival, Device, Order, Study
+from devices.selectors.arrivals import arrivals_waiting
 from devices.selectors.history import refused_segmentation, segmentation_underway
 from devices.selectors.orders import approval_signatures, orders_at
 from devices.selectors.plans import current_plan, plan_kind_of
@@ -126,6 +127,11 @@ def orders_to_approve_as_regulatory_affairs() -> QuerySet[Order]:
 @worklist("devices.send_images", "Send in images", Role.IMG, Role.ORD, need_by="need_by")
 def images_to_send() -> QuerySet[Device]:
     return devices_awaiting_images()
+
+
+@worklist("devices.attach_arrival", "Say which device the images that came in are for", Role.IMG, Role.ORD)
+def arrivals_to_attach() -> QuerySet[Arrival]:
+    return arrivals_waiting()
 
 
 @worklist(

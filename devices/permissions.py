@@ -8,10 +8,12 @@ from django.db.models import Q, QuerySet
 
 from devices.choices import OrderStage
 from devices.models import (
+    Arrival,
     Assignment,
     Design,
     Device,
     DeviceMaster,
+    DicomPeer,
     Material,
     Order,
     Plan,
@@ -22,7 +24,14 @@ from devices.selectors.plans import current_plan
 from mes.choices import Meaning, Role
 from mes.models import Patient
 from mes.permissions import PERMISSIONS, allow
-from mes.scope import Viewer, belongs_to_everybody, belongs_to_order, orders_named, patients_opened
+from mes.scope import (
+    Viewer,
+    belongs_to_everybody,
+    belongs_to_order,
+    belongs_to_plant,
+    orders_named,
+    patients_opened,
+)
 from mes.segregation import Parts, segregated
 from mes.selectors import performers, signatures_of
 
@@ -50,6 +59,10 @@ allow("devices.close_order",            "close a delivered order",              
 
 allow("devices.assign_person",          "assign somebody to an order",          R.ORD, R.RA, R.QAR)
 allow("devices.receive_study",          "send in images",                       R.IMG, R.ORD, system=True)
+allow("devices.register_peer",          "register a sender of images",          R.SYS)
+allow("devices.read_peers",             "read who may send images",             R.SYS, R.SEC, R.IMG, R.ORD, R.QAR, R.AUD)
+allow("devices.read_arrivals",          "read which images came in",            R.IMG, R.ORD, R.QAR, R.AUD)
+allow("devices.discard_arrival",        "discard images that came in",          R.IMG, R.ORD)
 allow("devices.start_segmentation",     "start a segmentation",                 R.IMG, R.SEG, system=True)
 allow("devices.approve_segmentation",   "approve a segmentation",               R.CLR, signed=True)
 allow("devices.reject_segmentation",    "reject a segmentation",                R.CLR, R.SEG)
@@ -101,7 +114,8 @@ belongs_to_order(Device, "order")
 belongs_to_order(Assignment, "order")
 for _made in (Study, Segmentation, Plan, Design):
     belongs_to_order(_made, "device__order")
-belongs_to_everybody(DeviceMaster, Material)
+belongs_to_everybody(DeviceMaster, DicomPeer, Material)
+belongs_to_plant(Arrival)
 belongs_to_everybody(Patient, names_orders=True)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
+from devices.api.arrivals import ArrivalViewSet, PeerViewSet
 from devices.api.definitions import MasterViewSet, MaterialViewSet, StudyViewSet
 from devices.api.devices import DeviceViewSet
+from devices.api.dicomweb import StudiesView
 from devices.api.orders import OrderViewSet
 from devices.api.patients import PatientViewSet
 
@@ -17,5 +19,11 @@ api_router.register("devices", DeviceViewSet, basename="api-device")
 api_router.register("masters", MasterViewSet, basename="api-master")
 api_router.register("materials", MaterialViewSet, basename="api-material")
 api_router.register("studies", StudyViewSet, basename="api-study")
+api_router.register("arrivals", ArrivalViewSet, basename="api-arrival")
+api_router.register("peers", PeerViewSet, basename="api-peer")
 
-urlpatterns = [path("api/", include(api_router.urls))]
+urlpatterns = [
+    path("api/", include(api_router.urls)),
+    # DICOMweb knows no slash at the end of an address.
+    path("api/dicom-web/studies", StudiesView.as_view(), name="api-dicom-web-studies"),
+]

@@ -74,7 +74,7 @@ class Task:
 
 
 PAGES = {
-    "D": "devices", "O": "orders", "B": "builds", "M": "printers", "L": "lots", "G": "gauges", "K": "packages",
+    "D": "devices", "O": "orders", "B": "builds", "M": "printers", "L": "lots", "G": "gauges", "K": "packages", "A": "arrivals",
 }  # fmt: skip
 
 

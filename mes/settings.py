@@ -200,6 +200,8 @@ FRONT_END = {
 }
 STATICFILES_DIRS = [(prefix, str(folder)) for prefix, folder in FRONT_END.items() if folder.is_dir()]
 
+DICOM_PORT, DICOM_HOST = ENVIRONMENT.dicom_port, ENVIRONMENT.dicom_host
+DICOM_TITLE, DICOM_ASSOCIATIONS = ENVIRONMENT.dicom_title, ENVIRONMENT.dicom_associations
 MAX_BODY_BYTES = ENVIRONMENT.max_body_mib * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000

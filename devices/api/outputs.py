@@ -7,7 +7,17 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from devices.models import Design, Device, DeviceMaster, Material, Plan, Segmentation, Study
+from devices.models import (
+    Arrival,
+    Design,
+    Device,
+    DeviceMaster,
+    DicomPeer,
+    Material,
+    Plan,
+    Segmentation,
+    Study,
+)
 from devices.selectors.plans import current_plan
 from devices.selectors.progress import phase_line, waits_for
 from mes.api.actors import viewer_behind
@@ -177,6 +187,36 @@ class DeviceDetail(DeviceOutput):
 
     def get_line(self, device: Device) -> list[dict[str, str]]:
         return [{"phase": step.phase.value, "state": step.state} for step in phase_line(device)]
+
+
+class PeerOutput(serializers.ModelSerializer[DicomPeer]):
+    class Meta:
+        model = DicomPeer
+        fields = ("id", "title", "address", "description", "stage", "revoked_because", "registered_at")
+        read_only_fields = fields
+
+
+class ArrivalOutput(serializers.ModelSerializer[Arrival]):
+    peer = serializers.CharField(source="peer.title", read_only=True, default=None)
+    device = serializers.CharField(source="device.code", read_only=True, default=None)
+
+    class Meta:
+        model = Arrival
+        fields = (
+            "code",
+            "door",
+            "peer",
+            "stage",
+            "files",
+            "size_bytes",
+            "unreadable",
+            "modalities",
+            "arrived_at",
+            "device",
+            "study",
+            "discarded_because",
+        )
+        read_only_fields = fields
 
 
 class MaterialOutput(serializers.ModelSerializer[Material]):

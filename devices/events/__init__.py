@@ -1,5 +1,14 @@
 """What happens to an order and its devices up to the frozen design, by topic."""
 
+from devices.events.arrivals import (
+    ArrivalAttached,
+    ArrivalDiscarded,
+    ArrivalReturned,
+    ArrivalTaken,
+    PeerRegistered,
+    PeerRevoked,
+    StudyArrived,
+)
 from devices.events.definitions import (
     MasterDrafted,
     MasterPublished,
@@ -60,6 +69,10 @@ from devices.events.segmentation import (
 from devices.events.shapes import Gates, Reasons
 
 __all__ = [
+    "ArrivalAttached",
+    "ArrivalDiscarded",
+    "ArrivalReturned",
+    "ArrivalTaken",
     "AssignmentEnded",
     "DesignApproved",
     "DesignFailed",
@@ -91,6 +104,8 @@ __all__ = [
     "OrderReviewStarted",
     "OrderStageChanged",
     "OrderSubmitted",
+    "PeerRegistered",
+    "PeerRevoked",
     "PersonAssigned",
     "PlanApproved",
     "PlanDrafted",
@@ -103,6 +118,7 @@ __all__ = [
     "SegmentationRefused",
     "SegmentationRejected",
     "SegmentationRequested",
+    "StudyArrived",
     "StudyReceived",
     "UnitsCounted",
 ]

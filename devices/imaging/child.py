@@ -23,8 +23,10 @@ from typing import Any, ClassVar
 from devices.imaging.base import Finding, ImagingRefused, ReadImages, Volume
 from devices.imaging.deidentify import deidentify
 from devices.imaging.glance import glance
+from devices.imaging.inbox import objects_of
 from devices.imaging.intake import read_images
 from devices.imaging.naming import Named, names_person
+from devices.imaging.sorting import sort_objects
 from devices.imaging.storage import save_volume
 from mes import room
 
@@ -78,7 +80,15 @@ class Reader:
     def glance(self, source: str) -> Answer:
         return asdict(glance(Path(source)))
 
-    ASKED: ClassVar[dict[str, Callable[..., Answer]]] = {"read": read, "keep": keep, "glance": glance}
+    def sort(self, folder: str) -> Answer:
+        return {"objects": [asdict(one) for one in sort_objects(objects_of(Path(folder)))]}
+
+    ASKED: ClassVar[dict[str, Callable[..., Answer]]] = {
+        "read": read,
+        "keep": keep,
+        "glance": glance,
+        "sort": sort,
+    }
 
     def answer(self, line: str) -> str:
         """One line for one line. A refusal carries its findings; any other failure its kind, never its words."""

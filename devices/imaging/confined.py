@@ -26,6 +26,8 @@ from pydantic import TypeAdapter
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers
 from devices.imaging.child import SERIES, VOLUME, Answer, Limits, unreadable
 from devices.imaging.glance import Glance
+from devices.imaging.inbox import objects_of
+from devices.imaging.sorting import Sorted
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_ANSWER = 64 * 1024**2
@@ -51,6 +53,7 @@ class Found:
 
 # What a child says is taken for what it is declared to be, or not at all.
 FOUND, GLANCE, DAY = TypeAdapter(Found), TypeAdapter(Glance), TypeAdapter[date | None](date | None)
+SORTED = TypeAdapter(list[Sorted])
 
 
 class Asked(Protocol):
@@ -184,3 +187,12 @@ def glanced(source: Path) -> Glance:
     """`devices.imaging.glance.glance`, confined."""
     with reader(source.parent) as child:
         return GLANCE.validate_python(child.ask({"ask": "glance", "source": str(source)}))
+
+
+def sorted_objects(folder: Path) -> list[Sorted]:
+    """`devices.imaging.sorting.sort_objects`, confined. Where the reader dies of one of them, none is readable."""
+    try:
+        with reader(folder.parent) as child:
+            return SORTED.validate_python(child.ask({"ask": "sort", "folder": str(folder)})["objects"])
+    except ImagingRefused:
+        return [Sorted(path.name, readable=False) for path in objects_of(folder)]

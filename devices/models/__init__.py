@@ -1,5 +1,6 @@
 """Data and constraints of what is made, one file per concept."""
 
+from devices.models.arrivals import Arrival, DicomPeer
 from devices.models.assignments import Assignment
 from devices.models.designs import Design
 from devices.models.devices import Device
@@ -11,10 +12,12 @@ from devices.models.segmentations import Segmentation
 from devices.models.studies import Study
 
 __all__ = [
+    "Arrival",
     "Assignment",
     "Design",
     "Device",
     "DeviceMaster",
+    "DicomPeer",
     "Material",
     "Order",
     "Plan",

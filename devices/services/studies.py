@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +33,7 @@ from mes.services.signatures import Credentials, sign
 
 CHUNK = 1 << 20
 MAX_FILES = 20_000
+RECEIVED = "received"
 SYSTEM = Actor.system("imaging")
 
 
@@ -50,6 +52,11 @@ class ImagesRead:
     refusals: Reasons = field(default_factory=list)
 
 
+def received_folder() -> Path:
+    """Where studies lie that came in by themselves; `devices.services.arrivals` looks after it."""
+    return Path(settings.QUARANTINE_DIR) / RECEIVED
+
+
 def quarantine_path(name: UUID | str) -> Path:
     """Where an upload lies: under a random name, never the sender's."""
     return Path(settings.QUARANTINE_DIR) / str(name)
@@ -64,12 +71,14 @@ def receive_study(
     link_confirmed: bool = False,
     credentials: Credentials | None = None,
     series: str = "",
+    then: Callable[[Study], None] | None = None,
 ) -> Study:
     """Take a file or folder of images for a device. It is moved away from `upload` into quarantine.
 
     link_confirmed: the receiver vouches, by signature (VERIFIED) over the digest that was shown (ES-19), that images
     without identifiers are of this patient; see `devices.services.held`.
     series: the key of the one to use, where the upload holds several (`devices.imaging.series.series_key`).
+    then: what belongs to the same transaction.
     Raises InvalidInput for an empty upload, TransitionRefused where the device takes no images; then `upload` stays.
     """
     digest = upload_digest(upload)
@@ -78,7 +87,7 @@ def receive_study(
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(upload, place)
     try:
-        return _record_received(device_id, name, digest, actor, link_confirmed, credentials, series)
+        return _record_received(device_id, name, digest, actor, link_confirmed, credentials, series, then)
     except BaseException:
         shutil.move(place, upload)
         raise
@@ -128,6 +137,7 @@ def _record_received(
     link_confirmed: bool,
     credentials: Credentials | None,
     series: str,
+    then: Callable[[Study], None] | None,
 ) -> Study:
     device = locked_device(device_id)
     require(actor, "devices.receive_study", device)
@@ -151,6 +161,8 @@ def _record_received(
         series=series,
     )
     record_progress(device, event, "current_study", actor=actor)
+    if then is not None:
+        then(study)
     return study
 
 
@@ -290,7 +302,9 @@ def sweep_quarantine(*, older_than: timedelta = timedelta(days=1)) -> int:
     before = time.time() - older_than.total_seconds()
     folder = Path(settings.QUARANTINE_DIR)
     found = list(folder.iterdir()) if folder.is_dir() else []
-    left = [path for path in found if path.name not in waiting and path.lstat().st_mtime < before]
+    left = [
+        path for path in found if path.name not in waiting | {RECEIVED} and path.lstat().st_mtime < before
+    ]
     for path in left:
         _remove(path)
     return len(left)

@@ -14,7 +14,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import resolve
 
-from devices.models import Device, Order
+from devices.models import Arrival, Device, Order
 from mes.api.actors import actor_of, viewer_behind
 from mes.dashboard.patients import may_open
 from mes.eventlog.base import Actor
@@ -33,6 +33,9 @@ RIGHTS: dict[str, tuple[str, ...]] = {
     "who-may": ("mes.read_training",),
     "gauges": ("quality.read_gauges",),
     "gauge": ("quality.read_gauges",),
+    "arrivals": ("devices.read_arrivals",),
+    "arrival": ("devices.read_arrivals",),
+    "peers": ("devices.read_peers",),
     "emergency-asked": ("mes.break_glass",),
     "patients": ("mes.find_patient",),
     "privacy": ("mes.read_privacy",),
@@ -53,6 +56,7 @@ ROWS: dict[str, type[Model]] = {
     "printer": Printer,
     "gauge": Gauge,
     "package": Package,
+    "arrival": Arrival,
 }
 """Pages of one row, which its viewer may know."""
 

@@ -8,7 +8,7 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from devices.models import Device, Order
+from devices.models import Arrival, Device, Order
 from mes.api.actors import viewer_behind
 from mes.dashboard.doors import opens
 from mes.models import Disposal, EmergencyAccess, ErasureRequest, LegalHold
@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[type[Model], str]] = {
     "Z": (Disposal, "disposal"),
     "G": (Gauge, "gauge"),
     "K": (Package, "package"),
+    "A": (Arrival, "arrival"),
 }
 CODE = re.compile(r"^\s*([A-Za-z])[\s-]*0*([0-9]{1,12})\s*$")
 

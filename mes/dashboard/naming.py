@@ -12,7 +12,7 @@ PEOPLE = frozenset({"prescriber", "author", "person_id", "author_id", "manager_i
 CODES = {
     "device": "D", "device_id": "D", "devices": "D", "device_ids": "D", "order_id": "O", "lot_id": "L", "build_id": "B",
     "printer_id": "M", "job_id": "J", "nonconformance_id": "N", "package_id": "K", "parent_id": "K", "access_id": "E",
-    "emergency_id": "E", "request_id": "R", "gauge_id": "G",
+    "emergency_id": "E", "request_id": "R", "gauge_id": "G", "arrival_id": "A",
 }  # fmt: skip
 
 

@@ -44,6 +44,8 @@ ENTRIES = (
 # Beside the name of the person: the top bar has no room for what is seldom opened.
 MENU = (
     Entry("packages", "Packages", "package", "k"),
+    Entry("arrivals", "Images received", "inbox", "", "devices.read_arrivals"),
+    Entry("peers", "Senders of images", "plug-connected", "", "devices.read_peers"),
     Entry("exports", "Exports", "file-zip", "e", "quality.export_record"),
     Entry("gauges", "Gauges", "ruler-measure", "g", "quality.read_gauges"),
     Entry("people", "People", "users", "p", "mes.read_people"),
@@ -70,6 +72,8 @@ class Start:
 
 STARTS = (
     Start("Write an order", "orders", "devices.create_order"),
+    Start("See which images came in", "arrivals", "devices.receive_study"),
+    Start("Say who may send images", "peers", "devices.register_peer"),
     Start("Receive a lot", "lots", "printing.receive_lot"),
     Start("Put devices into a build", "builds", "printing.create_build"),
     Start("Look after the printers", "fleet", "printing.operate_printer"),

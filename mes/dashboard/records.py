@@ -32,6 +32,7 @@ LETTERS = {
     "mes.disposal": "Z",
     "quality.gauge": "G",
     "mes.station": "T",
+    "devices.arrival": "A",
 }
 STREAMS = {letter: kind for kind, letter in LETTERS.items()}
 PAGES = {
@@ -46,6 +47,7 @@ PAGES = {
     "Z": "disposal",
     "G": "gauge",
     "K": "package",
+    "A": "arrival",
 }
 ICONS = {
     "refused": "ban", "failed": "circle-x", "rejected": "circle-x", "held": "hand-stop", "approved": "writing-sign",

@@ -10,6 +10,7 @@ from django.db.models import Model, Q
 from django.http import Http404
 from django.urls import reverse
 
+from devices.models import DicomPeer
 from mes.dashboard.find import KINDS, number_of
 from mes.dashboard.records import PAGES
 from mes.models import (
@@ -23,7 +24,18 @@ from mes.models import (
 from mes.scope import Viewer, visible
 
 LISTS = frozenset(
-    {"gauges", "lots", "builds", "orders", "audit-review", "retention", "documents", "curricula", "people"}
+    {
+        "gauges",
+        "peers",
+        "lots",
+        "builds",
+        "orders",
+        "audit-review",
+        "retention",
+        "documents",
+        "curricula",
+        "people",
+    }
 )
 LETTER_OF = {page: letter for letter, page in PAGES.items()}
 LONGEST_NUMBER = 18
@@ -59,6 +71,7 @@ KEPT = {
         DocumentRevision, _revision, lambda row: reverse("document", args=[row.document.number])
     ),
     "drill": Kept(RestoreDrill, _numbered, lambda row: reverse("safekeeping")),
+    "peer": Kept(DicomPeer, _numbered, lambda row: reverse("peers")),
     "curriculum": Kept(Curriculum, _numbered, lambda row: reverse("curricula")),
 }
 

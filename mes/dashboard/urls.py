@@ -24,6 +24,7 @@ from mes.dashboard.account import (
     session_end,
 )
 from mes.dashboard.acting import act, preview
+from mes.dashboard.arrivals import arrival_list, arrival_page, peers
 from mes.dashboard.audit import audit_review, audit_trail
 from mes.dashboard.board import board
 from mes.dashboard.builds import build_layer, build_list, build_page
@@ -107,6 +108,9 @@ urlpatterns = [
     page("gauges/", gauge_list, "gauges"),
     page("gauges/<str:code>/", gauge_page, "gauge"),
     page("gauges/<str:code>/files/<str:sha256>/", file_sent, "gauge-file", kind="gauge"),
+    page("arrivals/", arrival_list, "arrivals"),
+    page("arrivals/<str:code>/", arrival_page, "arrival"),
+    page("senders/", peers, "peers"),
     page("packages/", package_list, "packages"),
     page("packages/<str:code>/", package_page, "package"),
     page("patients/", patients, "patients"),

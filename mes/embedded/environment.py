@@ -28,6 +28,10 @@ class Environment(BaseSettings):
     web_connections: int = Field(default=8, ge=1, le=64)
     worker_concurrency: int = Field(default=2, ge=1, le=64)
     max_body_mib: int = Field(default=1024, ge=1, le=16384)
+    dicom_port: int = Field(default=0, ge=0, le=65535)
+    dicom_host: str = Field(default="127.0.0.1", pattern=r"^[0-9A-Fa-f.:]+$")
+    dicom_title: str = Field(default="LAMINA", pattern=r"^[A-Za-z0-9_-]{1,16}$")
+    dicom_associations: int = Field(default=8, ge=1, le=100)
     note: str = Field(default="", max_length=120)
     signing_idle_minutes: int = Field(default=10, ge=1, le=15)
     login_opens_series: bool = False

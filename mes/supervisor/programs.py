@@ -32,6 +32,7 @@ LOOPS = (
     ("seal", "the record is sealed", 15.0),
     ("tick", "the schedule is kept", 10.0),
     ("fleet", "the printers are spoken to", 15.0),
+    ("dicom", "images are taken from registered senders", 20.0),
 )
 
 
@@ -123,7 +124,7 @@ def loops() -> Iterator[Program]:
     for name, waits_for, drain in LOOPS:
         if name == "worker":
             yield worker(waits_for, drain)
-        elif name in known:
+        elif name in known and (name != "dicom" or settings.DICOM_PORT):
             yield _loop(name, waits_for, drain)
 
 

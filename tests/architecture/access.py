@@ -32,6 +32,7 @@ SYMBOLS = {
 }
 LISTS = {
     "gauges": "new",
+    "peers": "new",
     "orders": "new",
     "builds": "new",
     "lots": "new",
@@ -70,7 +71,7 @@ NAMED = {
     "legal-holds": "hold", "holds": "hold", "disposals": "disposal", "exports": "export", "signatures": "signature",
     "handwritten": "handwritten", "accounts": "account", "address": "contact", "passkeys": "passkey", "sessions": "session",
     "document-revisions": "revision-number", "curricula": "curriculum", "trainings": "key", "signing-enrolments": "enrolment",
-    "bindings": "identity",
+    "bindings": "identity", "arrivals": "arrival", "peers": "peer",
 }  # fmt: skip
 FIXED = {
     "layer": "1",

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
+from uuid import uuid4
 from zipfile import ZipFile
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
@@ -21,9 +22,10 @@ from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import Aaguid, AttestedCredentialData
 
-from devices.choices import Stage
-from devices.models import Device
+from devices.choices import Door, Stage
+from devices.models import Arrival, Device
 from devices.services.assignments import assign_person
+from devices.services.peers import register_peer
 from mes.choices import Meaning, Role
 from mes.models import (
     AccessToken,
@@ -284,9 +286,19 @@ def _sources(makers: Staff) -> dict[str, str]:
     gauge = the_gauge()
     return {
         "gauge": gauge.code,
+        **_arrived(makers),
         "gauge_file": gauge.calibrations.get().certificate_id,
         "station": station.code,
     }
+
+
+def _arrived(makers: Staff) -> dict[str, str]:
+    """A sender of images, and a study that came from it and whose files are gone."""
+    peer = register_peer(title="CT", address="10.0.0.1", description="x", actor=acting(makers[Role.SYS]))
+    arrival = Arrival.objects.create(
+        door=Door.DICOM, peer=peer, quarantine=uuid4(), files=1, size_bytes=1, unreadable=0
+    )
+    return {"peer": str(peer.pk), "arrival": arrival.code}
 
 
 def _packed(makers: Staff, device: Device) -> dict[str, str]:

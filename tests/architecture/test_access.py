@@ -41,7 +41,7 @@ FILES = (
 LOCKED = b"/locked/?next="
 OWN = ("devices", "mes", "printing", "quality")
 CONSOLE = {
-    "backup", "catalogue", "confirm_drill", "demo", "dispose", "drill", "enrol", "erase_patient", "export_record", "fleet",
+    "backup", "catalogue", "confirm_drill", "demo", "dispose", "dicom", "drill", "enrol", "erase_patient", "export_record", "fleet",
     "import_study", "prepare_database", "rebase_history",
     "relay", "restore", "rotate_vault_key", "scrub", "seal", "simulate", "tick", "up", "validation", "verify",
 }  # fmt: skip

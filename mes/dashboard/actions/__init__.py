@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from mes.api.actors import actor_of
 from mes.choices import Role
+from mes.dashboard.actions.arrivals import ARRIVAL_ACTIONS
 from mes.dashboard.actions.audit import AUDIT_ACTIONS
 from mes.dashboard.actions.base import Action
 from mes.dashboard.actions.devices import DEVICE_ACTIONS
@@ -35,6 +36,7 @@ ACTIONS: dict[str, Action] = {
         *ORDER_ACTIONS,
         *IMAGE_ACTIONS,
         *PLANNING_ACTIONS,
+        *ARRIVAL_ACTIONS,
         *DEVICE_ACTIONS,
         *PRINTING_ACTIONS,
         *FINISHING_ACTIONS,
