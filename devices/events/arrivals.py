@@ -8,7 +8,7 @@ from mes.eventlog.base import Event
 
 
 @dataclass(frozen=True, kw_only=True)
-class PeerRegistered(Event, name="devices.peer_registered"):
+class PeerRegistered(Event, name="devices.peer_registered", terminal=True):
     """A sender of images is known by its application entity title and its address, both."""
 
     peer_id: int
@@ -18,14 +18,14 @@ class PeerRegistered(Event, name="devices.peer_registered"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PeerRevoked(Event, name="devices.peer_revoked"):
+class PeerRevoked(Event, name="devices.peer_revoked", terminal=True):
     """Nothing is taken from this sender any more."""
 
     peer_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyArrived(Event, name="devices.study_arrived"):
+class StudyArrived(Event, name="devices.study_arrived", terminal=True):
     """Objects of a study came in, or more of them; they lie in quarantine and wait for a person. Counts are of all of them
     so far. `unreadable`: how many have no header that can be read."""
 
@@ -39,7 +39,7 @@ class StudyArrived(Event, name="devices.study_arrived"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArrivalAttached(Event, name="devices.arrival_attached"):
+class ArrivalAttached(Event, name="devices.arrival_attached", terminal=True):
     """A person said for which device a study came in: it is read like every other upload (G-ORD-05)."""
 
     arrival_id: int
@@ -48,7 +48,7 @@ class ArrivalAttached(Event, name="devices.arrival_attached"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArrivalReturned(Event, name="devices.arrival_returned"):
+class ArrivalReturned(Event, name="devices.arrival_returned", terminal=True):
     """What was read of it was refused for that device. Nothing of it is lost: it waits again."""
 
     arrival_id: int

@@ -190,8 +190,12 @@ def settle_arrival(*, study_id: int, accepted: bool) -> None:
         return
     row.stage = ArrivalStage.TAKEN if accepted else ArrivalStage.WAITING
     row.save(update_fields=["stage"])
-    event = ArrivalTaken if accepted else ArrivalReturned
-    publish(row, event(arrival_id=row.pk, study_id=study_id), actor=SYSTEM)
+    event = (
+        ArrivalTaken(arrival_id=row.pk, study_id=study_id)
+        if accepted
+        else ArrivalReturned(arrival_id=row.pk, study_id=study_id)
+    )
+    publish(row, event, actor=SYSTEM)
 
 
 def remove_arrival(arrival_id: int) -> None:

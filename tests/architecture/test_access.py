@@ -245,7 +245,7 @@ class _Samples(dict[str, str]):
             return "0" * 64
         if name in (
             "inspection", "study", "master", "material", "key", "revision-number", "curriculum", "enrolment", "signature",
-            "handwritten", "identity", "person",
+            "handwritten", "identity", "person", "peer",
         ):  # fmt: skip
             return "1"
         return {"container": "CX78KCDMJ2", "command": "00000000-0000-0000-0000-000000000000"}.get(
