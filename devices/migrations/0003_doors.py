@@ -6,76 +6,171 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('devices', '0002_clinical_plans'),
-        ('mes', '0002_sig'),
+        ("devices", "0002_clinical_plans"),
+        ("mes", "0002_sig"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='DicomPeer',
+            name="DicomPeer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(help_text='Its calling application entity title', max_length=16)),
-                ('address', models.GenericIPAddressField()),
-                ('description', models.CharField(help_text='What it is, and where', max_length=80)),
-                ('stage', models.CharField(choices=[('active', 'May send images'), ('revoked', 'Revoked')], default='active', max_length=8)),
-                ('revoked_because', models.TextField(blank=True)),
-                ('registered_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('registered_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='mes.person')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("title", models.CharField(help_text="Its calling application entity title", max_length=16)),
+                ("address", models.GenericIPAddressField()),
+                ("description", models.CharField(help_text="What it is, and where", max_length=80)),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[("active", "May send images"), ("revoked", "Revoked")],
+                        default="active",
+                        max_length=8,
+                    ),
+                ),
+                ("revoked_because", models.TextField(blank=True)),
+                ("registered_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "registered_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="mes.person",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'devices_dicom_peer',
-                'ordering': ['pk'],
+                "db_table": "devices_dicom_peer",
+                "ordering": ["pk"],
             },
         ),
         migrations.CreateModel(
-            name='Arrival',
+            name="Arrival",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('door', models.CharField(choices=[('dicom', 'DICOM network'), ('stow', 'DICOMweb')], max_length=8)),
-                ('stage', models.CharField(choices=[('waiting', 'Waits for a person'), ('attached', 'Attached, being read'), ('taken', 'Accepted'), ('discarded', 'Discarded')], default='waiting', max_length=10)),
-                ('quarantine', models.UUIDField(help_text='Name of its folder in quarantine', unique=True)),
-                ('study_key', models.CharField(blank=True, max_length=64)),
-                ('files', models.IntegerField()),
-                ('size_bytes', models.BigIntegerField()),
-                ('unreadable', models.IntegerField(help_text='How many of them have no header that can be read')),
-                ('modalities', models.JSONField(default=list)),
-                ('arrived_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('discarded_because', models.TextField(blank=True)),
-                ('device', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='arrivals', to='devices.device')),
-                ('sender', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='mes.person')),
-                ('study', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='arrival', to='devices.study')),
-                ('peer', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='arrivals', to='devices.dicompeer')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "door",
+                    models.CharField(
+                        choices=[("dicom", "DICOM network"), ("stow", "DICOMweb")], max_length=8
+                    ),
+                ),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waits for a person"),
+                            ("attached", "Attached, being read"),
+                            ("taken", "Accepted"),
+                            ("discarded", "Discarded"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("quarantine", models.UUIDField(help_text="Name of its folder in quarantine", unique=True)),
+                ("study_key", models.CharField(blank=True, max_length=64)),
+                ("files", models.IntegerField()),
+                ("size_bytes", models.BigIntegerField()),
+                (
+                    "unreadable",
+                    models.IntegerField(help_text="How many of them have no header that can be read"),
+                ),
+                ("modalities", models.JSONField(default=list)),
+                ("arrived_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("discarded_because", models.TextField(blank=True)),
+                (
+                    "device",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="arrivals",
+                        to="devices.device",
+                    ),
+                ),
+                (
+                    "sender",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="mes.person",
+                    ),
+                ),
+                (
+                    "study",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="arrival",
+                        to="devices.study",
+                    ),
+                ),
+                (
+                    "peer",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="arrivals",
+                        to="devices.dicompeer",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'devices_arrival',
-                'ordering': ['-pk'],
+                "db_table": "devices_arrival",
+                "ordering": ["-pk"],
             },
         ),
         migrations.AddConstraint(
-            model_name='dicompeer',
-            constraint=models.CheckConstraint(condition=models.Q(('stage__in', ['active', 'revoked'])), name='dicom_peer_stage'),
+            model_name="dicompeer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("stage__in", ["active", "revoked"])), name="dicom_peer_stage"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='dicompeer',
-            constraint=models.UniqueConstraint(condition=models.Q(('stage', 'active')), fields=('title', 'address'), name='dicom_peer_once'),
+            model_name="dicompeer",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("stage", "active")), fields=("title", "address"), name="dicom_peer_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='arrival',
-            constraint=models.CheckConstraint(condition=models.Q(('stage__in', ['waiting', 'attached', 'taken', 'discarded'])), name='arrival_stage'),
+            model_name="arrival",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("stage__in", ["waiting", "attached", "taken", "discarded"])),
+                name="arrival_stage",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='arrival',
-            constraint=models.CheckConstraint(condition=models.Q(('door__in', ['dicom', 'stow'])), name='arrival_door'),
+            model_name="arrival",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("door__in", ["dicom", "stow"])), name="arrival_door"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='arrival',
-            constraint=models.CheckConstraint(condition=models.Q(('peer__isnull', True), ('sender__isnull', True), _connector='XOR'), name='arrival_sent_by_one'),
+            model_name="arrival",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("peer__isnull", True), ("sender__isnull", True), _connector="XOR"),
+                name="arrival_sent_by_one",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='arrival',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('stage__in', ('attached', 'taken')), _negated=True), ('study__isnull', False), _connector='OR'), name='arrival_attached_to_study'),
+            model_name="arrival",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("stage__in", ("attached", "taken")), _negated=True),
+                    ("study__isnull", False),
+                    _connector="OR",
+                ),
+                name="arrival_attached_to_study",
+            ),
         ),
     ]
