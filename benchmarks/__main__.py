@@ -1,8 +1,10 @@
-"""`python -m benchmarks [NAME …]`: run all benchmarks, or those named."""
+"""`python -m benchmarks [NAME …] [--rounds N]`: run all benchmarks, or those named."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import inspect
 import os
 import pkgutil
 import sys
@@ -16,12 +18,20 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules([here]) if module.name not in SUPPORT)
 
 
-def main(wanted: list[str]) -> None:
-    wanted = wanted or os.environ.get("NAME", "").split() or names()
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(names())}; all, if left out")
+    parser.add_argument(
+        "--rounds", type=int, help="how often each row is run, where a benchmark lets one choose"
+    )
+    asked = parser.parse_args()
+    wanted = asked.names or os.environ.get("NAME", "").split() or names()
     if unknown := set(wanted) - set(names()):
         sys.exit(f"no benchmark {', '.join(sorted(unknown))}; known: {', '.join(names())}")
     for name in wanted:
-        importlib.import_module(f"benchmarks.{name}").main()
+        run = importlib.import_module(f"benchmarks.{name}").main
+        takes = asked.rounds and "rounds" in inspect.signature(run).parameters
+        run(**({"rounds": asked.rounds} if takes else {}))
 
 
-main(sys.argv[1:])
+main()

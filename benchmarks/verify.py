@@ -11,6 +11,7 @@ import subprocess
 import sys
 from typing import Any
 
+from benchmarks.table import MEASURED
 from mes.embedded.roles import SUPERUSER, VARIABLES, Role
 from tests.servers import BASE, FAITHFUL, ROOT, seeded, url
 
@@ -56,7 +57,7 @@ def _measured(events: int) -> dict[str, Any]:
 
 def _run(environment: dict[str, str], *arguments: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-c", MEASURED, *arguments],
+        [sys.executable, "-c", MEASURED, sys.executable, *arguments],
         cwd=BASE,
         env=environment,
         capture_output=True,
@@ -67,10 +68,3 @@ def _run(environment: dict[str, str], *arguments: str) -> dict[str, Any]:
         raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}")
     *_, said, memory = done.stdout.strip().splitlines()
     return {**json.loads(said), "memory_mb": int(memory) / 1024}
-
-
-# The largest a child has been is only told to its parent, so each gets a parent of its own.
-MEASURED = (
-    "import resource, subprocess, sys; rc = subprocess.call([sys.executable, *sys.argv[1:]]); "
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(rc)"
-)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,24 @@ IDENTIFIERS = (
 )
 
 
+ASKED = [
+    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
+    "FrameOfReferenceUID", "Modality", "ImageType", "PatientID", "PatientName", "PatientBirthDate", "PatientSex",
+    "PatientPosition", "BurnedInAnnotation", "SeriesNumber", "InstanceNumber", "AcquisitionNumber", "AcquisitionDate",
+    "AcquisitionTime", "AcquisitionDateTime", "ContentDate", "SeriesDate", "StudyDate", "Manufacturer",
+    "ManufacturerModelName", "ConvolutionKernel", "KVP", "ContrastBolusAgent", "GantryDetectorTilt",
+    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "NumberOfFrames", "Rows", "Columns",
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit",
+    "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
+    "RescaleType", "LossyImageCompression", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+]  # fmt: skip
+"""What reading a volume asks of a header. To decode the other half of a scanner's attributes takes most of the time of reading."""
+
+
+FUNCTIONAL_GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One slice. position: LPS mm of its first voxel's centre; spacing_ij: mm between columns, mm between rows."""
@@ -63,7 +82,7 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """What one DICOM file says of itself, pixels left out."""
+    """What one DICOM file says of itself, pixels left out.  pixels_at: where in the file the element of the pixels begins."""
 
     file: SourceFile
     dataset: Dataset
@@ -71,6 +90,12 @@ class Header:
     sop_uid: str
     series_uid: str
     modality: str
+    pixels_at: int
+
+    @cached_property
+    def multi_frame(self) -> bool:
+        """Whether frames may have attributes of their own (PS3.3 C.7.6.16)."""
+        return any(group in self.dataset for group in FUNCTIONAL_GROUPS)
 
 
 @dataclass(frozen=True)
@@ -107,31 +132,34 @@ def _is_left_of_dicom(file: SourceFile) -> bool:
     return bool(begun or (INSIDE.search(head) and b"\0" in head))
 
 
-def read_header(file: SourceFile) -> Header | Rejection:
-    """The header of a DICOM file, or why it cannot be a slice. Never raises on bad content."""
+def read_header(file: SourceFile, *, whole: bool = False) -> Header | Rejection:
+    """The header of a DICOM file, or why it cannot be a slice. Never raises on bad content.
+
+    whole: with every attribute, and not those alone that reading a volume asks for.
+    """
     if not is_dicom(file):
         if _is_left_of_dicom(file):
             return reject(file, "incomplete", "is empty, or what is left of a DICOM file")
         return reject(file, "not_dicom", "is not a DICOM file")
     try:
         with quiet():
-            return _read(file)
+            return _read(file, None if whole else ASKED)
     except DICOM.UNREADABLE as error:
         return reject(file, "malformed", f"its DICOM header cannot be read ({type(error).__name__})")
 
 
-def _read(file: SourceFile) -> Header | Rejection:
+def _read(file: SourceFile, keywords: list[str] | None) -> Header | Rejection:
     with file.path.open("rb") as stream:
         if (
             DICOM.read_file_meta_info(file.path).get("TransferSyntaxUID")
             == DICOM.DeflatedExplicitVRLittleEndian
         ):
             return reject(file, "deflated", "is in the deflated transfer syntax, which is not accepted")
-        dataset: Dataset = DICOM.dcmread(stream, stop_before_pixels=True)
-        left = file.path.stat().st_size - stream.tell()
+        dataset: Dataset = DICOM.dcmread(stream, stop_before_pixels=True, specific_tags=keywords)
+        pixels_at = stream.tell()
     drop_unreadable(dataset)
-    header = _header(file, dataset)
-    reason = _unfit(header) or _short(header, left)
+    header = _header(file, dataset, pixels_at)
+    reason = _unfit(header) or _short(header, file.path.stat().st_size - pixels_at)
     return reject(file, *reason, header) if reason else header
 
 
@@ -148,7 +176,7 @@ def drop_unreadable(dataset: Dataset) -> None:
                 drop_unreadable(item)
 
 
-def _header(file: SourceFile, dataset: Dataset) -> Header:
+def _header(file: SourceFile, dataset: Dataset, pixels_at: int) -> Header:
     meta: Any = dataset.file_meta
     sop_class = str(dataset.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
     return Header(
@@ -158,6 +186,7 @@ def _header(file: SourceFile, dataset: Dataset) -> Header:
         sop_uid=str(dataset.get("SOPInstanceUID") or meta.get("MediaStorageSOPInstanceUID") or ""),
         series_uid=str(dataset.get("SeriesInstanceUID") or ""),
         modality=_code(dataset.get("Modality") or DICOM.IMAGE_CLASSES.get(sop_class, "")),
+        pixels_at=pixels_at,
     )
 
 
@@ -263,6 +292,8 @@ def _frame(header: Header, index: int) -> Frame:
 def attribute(header: Header, index: int, macro: str, keyword: str) -> Any:
     """A frame's attribute: from its own functional group, else the shared one, else the top of the data set."""
     dataset = header.dataset
+    if not header.multi_frame:
+        return dataset.get(keyword)
     groups = []
     if "PerFrameFunctionalGroupsSequence" in dataset:
         groups.append(dataset.PerFrameFunctionalGroupsSequence[index])

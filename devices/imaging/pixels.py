@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.imaging.base import AIR_HU, Finding, ImagingRefused, Voxels, refuse_on_error
 from devices.imaging.calibration import value_findings
-from devices.imaging.dicom import DICOM, Frame, frame_count, load_pixels, quiet
+from devices.imaging.dicom import DICOM, Frame, Header, frame_count, load_pixels, quiet
 from mes.lazy import lazily
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ LOWEST_HU = -1024
 # A declared padding value above this could be tissue: blanking it would cut holes into the patient.
 PADDING_BELOW_HU = -200
 Stored = NDArray[np.integer[Any]]
+Rescaled = NDArray[np.int16] | NDArray[np.int32] | NDArray[np.float32]
+PIXEL_DATA = {"little": b"\xe0\x7f\x10\x00", "big": b"\x7f\xe0\x00\x10"}
+"""The tag (7FE0,0010), in either order of bytes."""
+UNDEFINED_LENGTH = 0xFFFFFFFF
 INT16, INT32 = np.iinfo(np.int16), np.iinfo(np.int32)
 LOSSY_SYNTAXES = frozenset({
     "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91",
@@ -40,32 +44,42 @@ class Undecodable(Exception):
     """No decoder here reads these pixels."""
 
 
-def stored_pixels(dataset: Dataset) -> Stored:
-    """Stored values, shape (frames, rows, columns), neither rescaled nor masked. Raises Undecodable."""
+def pixels_of(header: Header) -> Stored:
+    """Stored values of a file, shape (frames, rows, columns), neither rescaled nor masked. Raises Undecodable."""
     try:
         with quiet():
-            values = (
-                _plain(dataset)
-                if not dataset.file_meta.TransferSyntaxUID.is_compressed
-                else _decoded(dataset)
-            )
+            values = _uncompressed(header)
+            if values is None:
+                values = _decoded(load_pixels(header))
     except DICOM.UNREADABLE as error:
         raise Undecodable(type(error).__name__) from error
-    expected = (frame_count(dataset), int(dataset.Rows), int(dataset.Columns))
+    expected = (frame_count(header.dataset), int(header.dataset.Rows), int(header.dataset.Columns))
     if values.size != np.prod(expected):
         raise Undecodable("the decoded image has another size than its header states")
     return values.reshape(expected)
 
 
-def _plain(dataset: Dataset) -> Stored:
-    big = dataset.file_meta.TransferSyntaxUID == DICOM.ExplicitVRBigEndian
-    kind = "i" if int(dataset.PixelRepresentation) else "u"
-    dtype = np.dtype(f"{'>' if big else '<'}{kind}{int(dataset.BitsAllocated) // 8}")
+def _uncompressed(header: Header) -> Stored | None:
+    """Straight from where the file has them: to parse it a second time would take longer than all the rest. None where a decoder
+    has to look, or an element of another kind or size stands there than the header announces."""
+    dataset, syntax = header.dataset, header.dataset.file_meta.TransferSyntaxUID
+    if syntax.is_compressed:
+        return None
+    order: Literal["little", "big"] = "little" if syntax.is_little_endian else "big"
+    kind, width = "i" if int(dataset.PixelRepresentation) else "u", int(dataset.BitsAllocated) // 8
     count = frame_count(dataset) * int(dataset.Rows) * int(dataset.Columns)
-    return np.frombuffer(dataset.PixelData, dtype=dtype, count=count)
+    with header.file.path.open("rb") as stream:
+        stream.seek(header.pixels_at)
+        head = stream.read(8 if syntax.is_implicit_VR else 12)
+        length = int.from_bytes(head[-4:], order)
+        if head[:4] != PIXEL_DATA[order] or not count * width <= length < UNDEFINED_LENGTH:
+            return None
+        return np.fromfile(stream, dtype=f"{'<' if order == 'little' else '>'}{kind}{width}", count=count)
 
 
 def _decoded(dataset: Dataset) -> Stored:
+    if not dataset.file_meta.TransferSyntaxUID.is_compressed:
+        raise Undecodable("there are fewer pixels than its header states")
     try:
         return np.asarray(DICOM.pixel_array(dataset, raw=True))
     except DICOM.UNREADABLE:
@@ -96,20 +110,25 @@ def hounsfield(frames: list[Frame]) -> tuple[Voxels, list[Finding]]:
     dataset = frames[0].header.dataset
     shape = (len(frames), int(dataset.Rows), int(dataset.Columns))
     whole = all(float(f.slope or 1).is_integer() and float(f.intercept or 0).is_integer() for f in frames)
-    voxels = np.zeros(shape, dtype=np.int16 if whole else np.float32)
+    voxels: Any = np.zeros(shape, dtype=np.int16 if whole else np.float32)
     tally: Counter[str] = Counter()
-    open_file: tuple[str, Dataset, Stored] | None = None
+    opened: tuple[str, Stored] | None = None
     for slot, frame in enumerate(frames):
-        if open_file is None or open_file[0] != frame.header.file.digest:
-            open_file = (frame.header.file.digest, *_open(frame))
+        if opened is None or opened[0] != frame.header.file.digest:
+            opened = (frame.header.file.digest, _open(frame))
         try:
-            values = _slice_hu(frame, open_file[1], open_file[2][frame.index], tally)
+            voxels = _written(voxels, slot, _slice_hu(frame, opened[1][frame.index], tally))
         except DICOM.UNREADABLE:
             raise _undecodable(frame, "damaged") from None
-        if voxels.dtype == np.int16 and (values.min() < INT16.min or values.max() > INT16.max):
-            voxels = voxels.astype(np.float32)
-        voxels[slot] = values
     return voxels, _said(tally, voxels)
+
+
+def _written(voxels: Voxels, slot: int, values: Rescaled) -> Voxels:
+    """The volume with one slice more; as float32 from the first value on that int16 does not hold."""
+    if voxels.dtype == np.int16 != values.dtype and not _fits(values.min(), values.max()):
+        voxels = voxels.astype(np.float32)
+    voxels[slot] = values
+    return voxels
 
 
 def _check_count(frames: list[Frame]) -> None:
@@ -120,11 +139,10 @@ def _check_count(frames: list[Frame]) -> None:
         )
 
 
-def _open(frame: Frame) -> tuple[Dataset, Stored]:
+def _open(frame: Frame) -> Stored:
     """What a parser says of a damaged file may quote it, so its words go no further."""
     try:
-        dataset = load_pixels(frame.header)
-        return dataset, stored_pixels(dataset)
+        return pixels_of(frame.header)
     except Undecodable as error:
         raise _undecodable(frame, str(error)) from None
     except DICOM.UNREADABLE:
@@ -138,29 +156,39 @@ def _undecodable(frame: Frame, reason: str) -> ImagingRefused:
     )
 
 
-def _slice_hu(
-    frame: Frame, dataset: Dataset, stored: Stored, tally: Counter[str]
-) -> NDArray[np.int32] | NDArray[np.float32]:
+def _slice_hu(frame: Frame, stored: Stored, tally: Counter[str]) -> Rescaled:
+    dataset = frame.header.dataset
     slope, intercept = 1.0 if frame.slope is None else frame.slope, frame.intercept or 0.0
     padded = _padding(dataset, stored, slope, intercept, tally)
-    tally["beyond_stored"] += _beyond_stored(dataset, stored, padded)
-    low, high = (float(value) * slope + intercept for value in (stored.min(), stored.max()))
+    extremes = int(stored.min()), int(stored.max())
+    tally["beyond_stored"] += _beyond_stored(dataset, stored, padded, extremes)
+    low, high = (value * slope + intercept for value in extremes)
     if frame.header.modality == "CT":
         # What lies below air is padding that nobody declared, and is set to air; only the top tells of another scale.
         refuse_on_error(value_findings(max(low, LOWEST_HU), high))
-    if slope.is_integer() and intercept.is_integer() and max(abs(low), abs(high)) < INT32.max:
-        values: NDArray[np.int32] | NDArray[np.float32] = stored.astype(np.int32) * int(slope) + int(
-            intercept
-        )
-    else:
-        values = (stored.astype(np.float64) * slope + intercept).astype(np.float32)
+    values = _rescaled(stored, slope, intercept, (low, high))
     if padded is not None:
         values[padded] = AIR_HU
         tally["padded"] += int(np.count_nonzero(padded))
-    if frame.header.modality == "CT":
+    if frame.header.modality == "CT" and low < LOWEST_HU:
         tally["clamped"] += int(np.count_nonzero(values < LOWEST_HU))
         np.maximum(values, LOWEST_HU, out=values)
     return values
+
+
+def _rescaled(stored: Stored, slope: float, intercept: float, bounds: tuple[float, float]) -> Rescaled:
+    """Whole numbers stay whole. bounds: the smallest and the largest of the result."""
+    if not (slope.is_integer() and intercept.is_integer() and max(map(abs, bounds)) < INT32.max):
+        return (stored.astype(np.float64) * slope + intercept).astype(np.float32)
+    if slope == 1.0 and stored.dtype.itemsize == 2 and stored.dtype.isnative and _fits(*bounds, intercept):
+        # Modulo 2^16 a sum that fits comes out right, whether what is stored has a sign or not.
+        whole: NDArray[np.int16] = stored.view(np.int16) + np.int16(intercept)
+        return whole
+    return stored.astype(np.int32) * int(slope) + int(intercept)
+
+
+def _fits(*values: float) -> bool:
+    return all(INT16.min <= value <= INT16.max for value in values)
 
 
 def _padding(
@@ -190,7 +218,9 @@ def _as_stored(dataset: Dataset, keyword: str) -> int | None:
     return value - (1 << bits) if int(dataset.PixelRepresentation) and value >= 1 << (bits - 1) else value
 
 
-def _beyond_stored(dataset: Dataset, stored: Stored, padded: NDArray[np.bool_] | None) -> int:
+def _beyond_stored(
+    dataset: Dataset, stored: Stored, padded: NDArray[np.bool_] | None, extremes: tuple[int, int]
+) -> int:
     bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
     if bits >= int(dataset.BitsAllocated):
         return 0
@@ -199,7 +229,7 @@ def _beyond_stored(dataset: Dataset, stored: Stored, padded: NDArray[np.bool_] |
         if int(dataset.PixelRepresentation)
         else (0, (1 << bits) - 1)
     )
-    if stored.min() >= low and stored.max() <= high:
+    if low <= extremes[0] and extremes[1] <= high:
         return 0
     outside = (stored < low) | (stored > high)
     return int(np.count_nonzero(outside if padded is None else outside & ~padded))

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers, SeriesSummary
-from devices.imaging.dicom import DICOM, Frame, Header, Rejection, load_pixels
+from devices.imaging.dicom import DICOM, Frame, Header, Rejection
 from devices.imaging.mixing import Part, scans
-from devices.imaging.pixels import Undecodable, stored_pixels
+from devices.imaging.pixels import Undecodable, pixels_of
 
 MIN_SLICES = 2
 KEY_LENGTH = 12
@@ -277,7 +277,7 @@ def _same_image(one: Frame, other: Frame) -> bool:
     if one.header.file.digest == other.header.file.digest:
         return one.index == other.index
     try:
-        pixels = [stored_pixels(load_pixels(f.header))[f.index] for f in (one, other)]
+        pixels = [pixels_of(f.header)[f.index] for f in (one, other)]
     except (Undecodable, *DICOM.UNREADABLE):
         return False
     scales = (one.slope, one.intercept) == (other.slope, other.intercept)

@@ -13,6 +13,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -65,7 +66,7 @@ def opened(source: Path) -> Iterator[list[SourceFile]]:
     Raises ImagingRefused for a source that is missing, empty, too large or hostile.
     """
     with TemporaryDirectory(prefix="lamina-images-") as scratch:
-        files = list(_listed(_paths(source, Path(scratch))))
+        files = _listed(_paths(source, Path(scratch)))
         if not files:
             raise refused(
                 "empty", "The upload holds no files.", "Upload the whole series, as exported by the scanner."
@@ -100,14 +101,21 @@ def _too_many(count: int) -> ImagingRefused:
     )
 
 
-def _listed(paths: list[Path]) -> Iterator[SourceFile]:
-    total = 0
-    for ordinal, path in enumerate(paths, 1):
-        total += path.stat().st_size
-        if path.stat().st_size > MAX_FILE_BYTES or total > MAX_TOTAL_BYTES:
-            raise _too_large()
-        with path.open("rb") as stream:
-            yield SourceFile(ordinal, path, hashlib.file_digest(stream, "sha256").hexdigest())
+def _listed(paths: list[Path]) -> list[SourceFile]:
+    sizes = [path.stat().st_size for path in paths]
+    if max(sizes, default=0) > MAX_FILE_BYTES or sum(sizes) > MAX_TOTAL_BYTES:
+        raise _too_large()
+    # hashlib lets go of the interpreter: two threads keep the disk busy while the other computes.
+    with ThreadPoolExecutor(2) as pool:
+        return [
+            SourceFile(number, path, digest)
+            for number, (path, digest) in enumerate(zip(paths, pool.map(_digest, paths), strict=True), 1)
+        ]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _too_large() -> ImagingRefused:

@@ -120,7 +120,8 @@ def face_normals(mesh: Mesh) -> NDArray[np.float64]:
 
 def face_areas(mesh: Mesh) -> NDArray[np.float64]:
     """Areas (m,) mm²."""
-    areas: NDArray[np.float64] = np.linalg.norm(_cross(mesh), axis=1) / 2.0
+    cross = _cross(mesh)
+    areas: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", cross, cross)) / 2.0
     return areas
 
 
@@ -150,5 +151,8 @@ def sample_surface(
 
 
 def _cross(mesh: Mesh) -> NDArray[np.float64]:
-    a, b, c = (mesh.vertices[mesh.faces[:, corner]] for corner in range(3))
-    return np.asarray(np.cross(b - a, c - a), dtype=np.float64)
+    """Twice the area of each face (m, 3), along its normal. By columns, for numpy's own product takes three times as long."""
+    x, y, z = np.ascontiguousarray(mesh.vertices.T)
+    a, b, c = np.ascontiguousarray(mesh.faces.T)
+    (ux, vx), (uy, vy), (uz, vz) = ((side[b] - side[a], side[c] - side[a]) for side in (x, y, z))
+    return np.stack((uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx), axis=1)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
 from devices.mesh.colours import colour_scale, deviation_colours
+from devices.mesh.distance import face_normals
 from devices.mesh.ply import PlyRefused, numbers, read_ply
 from mes.exceptions import InvalidInput
 
@@ -97,12 +98,9 @@ def read_mesh(source: Path | str | bytes, *, name_hint: str | None = None) -> Me
 def write_stl(mesh: Mesh) -> bytes:
     """Binary STL, little-endian float32, the same bytes for the same mesh."""
     records = np.zeros(len(mesh.faces), dtype=STL_RECORD)
-    corners = mesh.vertices[mesh.faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
-    records["normal"] = np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
-    records["corners"] = corners
-    return STL_HEADER + struct.pack("<I", len(records)) + records.tobytes()
+    records["normal"] = face_normals(mesh)
+    records["corners"] = mesh.vertices.astype(np.float32)[mesh.faces]
+    return b"".join((STL_HEADER, struct.pack("<I", len(records)), records.data.cast("B")))
 
 
 def write_ply(mesh: Mesh, *, colours: NDArray[np.uint8] | None = None) -> bytes:

@@ -113,12 +113,12 @@ def surface_of_mask(
     Raises SurfaceRefused; what it returns is always watertight and manifold. G-MSH-01.
     """
     _check(volume, mask, level, tolerance_mm)
-    first = _isosurface(volume, mask, level)
+    first = isosurface(volume, mask, level)
     made = [("isosurface", "vtkFlyingEdges3D", {"level": BINARY_LEVEL if level is None else level}, first)]
     if smoothing.iterations:
-        smooth = _smoothed(first, smoothing)
+        smooth = smoothed(first, smoothing)
         made.append(("smoothing", "vtkWindowedSincPolyDataFilter", asdict(smoothing), smooth))
-    simple = _simplified(made[-1][3], tolerance_mm)
+    simple = simplified(made[-1][3], tolerance_mm)
     made.append(("simplification", "manifold3d", {"tolerance_mm": tolerance_mm}, simple))
     report = check_mesh(simple)
     if not report.sound:
@@ -152,13 +152,12 @@ def _check(volume: PatientGrid, mask: NDArray[np.uint8], level: float | None, to
         raise SurfaceRefused(f"the tolerance of {tolerance_mm:g} mm is not 0 to 1 mm", cure="Use 0.05 mm.")
 
 
-def _isosurface(volume: PatientGrid, mask: NDArray[np.uint8], level: float | None) -> Mesh:
+def isosurface(volume: PatientGrid, mask: NDArray[np.uint8], level: float | None) -> Mesh:
+    """The mask's surface in LPS mm, as `surface_of_mask` has it before its other steps. Raises SurfaceRefused where there is none."""
     field, origin = _padded_field(volume, mask, level)
     image = DATA.vtkImageData()
     image.SetDimensions(*reversed(field.shape))
-    image.GetPointData().SetScalars(
-        CONVERT.numpy_to_vtk(field.ravel(), deep=False, array_type=CORE.VTK_FLOAT)
-    )
+    image.GetPointData().SetScalars(CONVERT.numpy_to_vtk(field.ravel(), deep=False))
     edges = FILTERS.vtkFlyingEdges3D()
     edges.SetInputData(image)
     edges.SetValue(0, BINARY_LEVEL if level is None else level)
@@ -173,23 +172,24 @@ def _isosurface(volume: PatientGrid, mask: NDArray[np.uint8], level: float | Non
 
 def _padded_field(
     volume: PatientGrid, mask: NDArray[np.uint8], level: float | None
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """The mask's box with one voxel of its surroundings, then one of air, and the index of its first voxel.
 
-    Inside the mask every value is above the level and outside below it, so the surface encloses exactly the mask.
+    Inside the mask every value is above the level and outside below it, so the surface encloses exactly the mask. Values stay
+    of their own kind: a copy as float32 would double what the largest array here takes.
     """
-    low = [max(int(np.flatnonzero(side)[0]) - 1, 0) for side in _presence(mask)]
-    high = [int(np.flatnonzero(side)[-1]) + 2 for side in _presence(mask)]
-    box = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
-    inside = mask[box].astype(bool)
-    if level is None:
-        field = inside.astype(np.float32)
-    else:
-        field = volume.voxels[box].astype(np.float32)
-        field[~inside & (field > level)] = AIR
-        field[inside & (field < level)] = level - AIR
-    outside = 0.0 if level is None else AIR
-    return np.pad(field, 1, constant_values=outside), np.array(low, dtype=np.float64) - 1
+    sides = [np.flatnonzero(side) for side in _presence(mask)]
+    low = [max(int(side[0]) - 1, 0) for side in sides]
+    box = tuple(slice(start, int(side[-1]) + 2) for start, side in zip(low, sides, strict=True))
+    inside, values = mask[box], mask[box] if level is None else volume.voxels[box]
+    field = np.full([side + 2 for side in inside.shape], 0 if level is None else AIR, dtype=values.dtype)
+    within = field[1:-1, 1:-1, 1:-1]
+    within[...] = values
+    if level is not None:
+        above = values > level
+        within[above > inside] = AIR
+        within[above < inside] = level - AIR
+    return field, np.array(low, dtype=np.float64) - 1
 
 
 def _presence(mask: NDArray[np.uint8]) -> list[NDArray[np.bool_]]:
@@ -222,7 +222,8 @@ def _polydata(mesh: Mesh) -> Any:
     return data
 
 
-def _smoothed(mesh: Mesh, smoothing: Smoothing) -> Mesh:
+def smoothed(mesh: Mesh, smoothing: Smoothing) -> Mesh:
+    """Vertices moved by a windowed sinc filter, which keeps the volume. Raises SurfaceRefused where that loses the surface."""
     sinc = FILTERS.vtkWindowedSincPolyDataFilter()
     sinc.SetInputData(_polydata(mesh))
     sinc.SetNumberOfIterations(smoothing.iterations)
@@ -238,15 +239,19 @@ def _smoothed(mesh: Mesh, smoothing: Smoothing) -> Mesh:
     return Mesh(vertices, mesh.faces)
 
 
-def _simplified(mesh: Mesh, tolerance_mm: float) -> Mesh:
-    """Through manifold3d, which refuses what is not a closed manifold; computed about the centre to keep the digits."""
+def simplified(mesh: Mesh, tolerance_mm: float) -> Mesh:
+    """With fewer triangles, within the tolerance. Raises SurfaceRefused.
+
+    Through manifold3d, which refuses what is not a closed manifold. About the centre, single precision is a few hundred-thousandths
+    of a millimetre, and takes half the memory of double: of all steps this one needs most."""
     centre = mesh.vertices.mean(axis=0)
-    solid = manifold3d.Manifold(manifold3d.Mesh64(mesh.vertices - centre, mesh.faces.astype(np.uint64)))
+    placed = (mesh.vertices - centre).astype(np.float32)
+    solid = manifold3d.Manifold(manifold3d.Mesh(placed, mesh.faces.view(np.uint32)))
     if solid.status() != manifold3d.Error.NoError:
         raise SurfaceRefused(f"the surface is not a closed manifold ({solid.status().name})")
-    result = (solid.simplify(tolerance_mm) if tolerance_mm else solid).to_mesh64()
+    result = (solid.simplify(tolerance_mm) if tolerance_mm else solid).to_mesh()
     vertices, faces = (
-        np.asarray(result.vert_properties)[:, :3] + centre,
+        np.asarray(result.vert_properties)[:, :3].astype(np.float64) + centre,
         np.asarray(result.tri_verts).astype(np.int32),
     )
     if not len(faces):

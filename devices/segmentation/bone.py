@@ -1,11 +1,12 @@
 """Bone by threshold: HU window, one connected component, holes filled.
 
-SimpleITK does the labelling and the filling (measured 4 to 5 times quicker than scipy); the filling works on the
-component's own box.
+SimpleITK labels (measured 4 to 5 times quicker than scipy); everything else works on the few voxels in the window, and the
+filling of holes on the component's own box.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.imaging.base import Volume
+from devices.imaging.base import Volume, Voxels
 from devices.segmentation.base import (
     SEGMENTERS,
     TOOLS,
@@ -29,7 +30,8 @@ TOOL = TOOLS.add("bone_threshold", ToolIdentity("bone_threshold", "1.0", "resear
 HU_LIMITS = (-1024.0, 32_767.0)
 MINIMUM_ML_LIMITS = (0.0, 10_000.0)
 LISTED_COMPONENTS = 10
-Label = NDArray[np.uint32]
+Indices = NDArray[np.int64]
+INT16 = np.iinfo(np.int16)
 ITK: Any = lazily("SimpleITK")
 
 
@@ -89,56 +91,90 @@ def _is_point(value: Any) -> bool:
 def segment(volume: Volume, parameters: Mapping[str, Any]) -> Segmentation:
     """Segment bone with the parameters of `BoneThreshold`. Raises SegmentationRefused with the reason where the result is empty or too small."""
     typed = BoneThreshold(**known_only(parameters, BoneThreshold))
-    labels, voxels = _components(volume, typed)
-    label = 1 if typed.seed_mm is None else _nearest(volume, labels, typed.seed_mm)
-    mask = (labels == label).astype(np.uint8)
+    found = _components(volume, typed)
+    kept = 0 if typed.seed_mm is None else _nearest(volume, found, typed.seed_mm)
+    mask = np.zeros(volume.shape, dtype=np.uint8)
+    mask.reshape(-1)[found.of(kept)] = 1
     if typed.fill_holes:
-        mask = _filled(mask)
+        _fill(mask)
     result = volume_ml(volume, mask)
     if result < typed.minimum_ml:
         raise SegmentationRefused(
             f"the component kept has only {result:.3f} mL, below the minimum of {typed.minimum_ml:g} mL",
             cure="Segment again with a lower threshold, or place the seed on the bone.",
         )
-    listed = tuple(
-        volume_ml(volume, (labels == n).astype(np.uint8))
-        for n in range(1, min(voxels, LISTED_COMPONENTS) + 1)
-    )
-    return Segmentation(mask, asdict(typed), result, voxels, listed, TOOL)
+    listed = tuple(_ml(volume, found.of(n)) for n in range(min(found.count, LISTED_COMPONENTS)))
+    return Segmentation(mask, asdict(typed), result, found.count, listed, TOOL)
 
 
-def _components(volume: Volume, typed: BoneThreshold) -> tuple[Label, int]:
-    """Face-connected components, labelled from 1 by falling size, and how many there are."""
-    image = ITK.GetImageFromArray(volume.voxels)
-    low, high = float(volume.voxels.min()), float(volume.voxels.max())
-    if not (low <= typed.upper_hu and typed.lower_hu <= high):
+@dataclass(frozen=True, eq=False)
+class _Components:
+    """Face-connected components. voxels: flat indices of every voxel in the window, ascending; labels: the component of each,
+    numbered from 0 by falling size.  Bone is a few in a hundred voxels of a scan: lists of them are quicker than images."""
+
+    voxels: Indices
+    labels: Indices
+    count: int
+
+    def of(self, number: int) -> Indices:
+        return np.asarray(self.voxels[self.labels == number])
+
+
+def _components(volume: Volume, typed: BoneThreshold) -> _Components:
+    inside = _in_window(volume.voxels, typed)
+    voxels = np.flatnonzero(inside)
+    if not len(voxels):
+        low, high = float(volume.voxels.min()), float(volume.voxels.max())
         raise SegmentationRefused(
             f"no voxel lies between {typed.lower_hu:g} and {typed.upper_hu:g} HU (the volume has {low:g} to {high:g} HU)",
             cure="Check that the image is a CT in Hounsfield units, or segment again with another window.",
         )
-    inside = ITK.BinaryThreshold(image, lowerThreshold=typed.lower_hu, upperThreshold=typed.upper_hu)
-    labels = ITK.RelabelComponent(ITK.ConnectedComponent(inside, False), sortByObjectSize=True)
-    found = ITK.GetArrayFromImage(labels)
-    count = int(found.max())
-    if count == 0:
-        raise SegmentationRefused(
-            f"no voxel lies between {typed.lower_hu:g} and {typed.upper_hu:g} HU",
-            cure="Segment again with another window.",
-        )
-    return found, count
+    image = _labelled(inside)
+    labels = ITK.GetArrayViewFromImage(image).reshape(-1)[voxels].astype(np.int64) - 1
+    del image
+    order = np.argsort(-np.bincount(labels), kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return _Components(voxels, rank[labels], len(order))
 
 
-def _nearest(volume: Volume, labels: Label, seed_mm: tuple[float, float, float]) -> int:
+def _in_window(voxels: Voxels, typed: BoneThreshold) -> NDArray[np.uint8]:
+    """Zeros and ones. Whole numbers are compared as such: a limit between two of them lets none of its own in."""
+    low, high = typed.lower_hu, typed.upper_hu
+    if voxels.dtype == np.int16:
+        low, high = max(math.ceil(low), INT16.min), min(math.floor(high), INT16.max)
+    inside = np.zeros(voxels.shape, dtype=np.bool_)
+    for values, found in zip(voxels, inside, strict=True):  # a slice at a time stays in the processor's cache
+        np.logical_and(values >= low, values <= high, out=found)
+    return inside.view(np.uint8)
+
+
+def _labelled(ones: NDArray[np.uint8]) -> Any:
+    """An image of the face-connected components of the ones, numbered from 1. A view of it lives as long as it does."""
+    return ITK.ConnectedComponent(ITK.GetImageFromArray(ones), False)
+
+
+def _ml(volume: Volume, voxels: Indices) -> float:
+    """The volume of voxels, each with the height that its slice stands for."""
+    k, j, i = volume.shape
+    in_slice = np.bincount(voxels // (j * i), minlength=k)
+    return float(in_slice @ volume.slice_heights_mm) * volume.spacing_ij[0] * volume.spacing_ij[1] / 1000
+
+
+def _nearest(volume: Volume, found: _Components, seed_mm: tuple[float, float, float]) -> int:
     index = volume.to_indices([seed_mm])[0]
     outside = (index < -0.5) | (index > np.array(volume.shape) - 0.5)
     if outside.any():
         raise SegmentationRefused("the seed lies outside the volume", cure="Place the seed on the bone.")
-    here = labels[tuple(np.clip(np.rint(index).astype(int), 0, np.array(volume.shape) - 1))]
-    if here:
-        return int(here)
-    kji = np.argwhere(labels)
+    here = np.ravel_multi_index(
+        tuple(np.clip(np.rint(index).astype(int), 0, np.array(volume.shape) - 1)), volume.shape
+    )
+    slot = int(np.searchsorted(found.voxels, here))
+    if slot < len(found.voxels) and found.voxels[slot] == here:
+        return int(found.labels[slot])
+    kji = np.stack(np.unravel_index(found.voxels, volume.shape), axis=1)
     distances = np.linalg.norm(volume.to_patient(kji) - np.asarray(seed_mm), axis=1)
-    return int(labels[tuple(kji[np.argmin(distances)])])
+    return int(found.labels[np.argmin(distances)])
 
 
 def box_of(mask: NDArray[np.uint8]) -> tuple[slice, slice, slice]:
@@ -151,10 +187,11 @@ def box_of(mask: NDArray[np.uint8]) -> tuple[slice, slice, slice]:
     return sides[0], sides[1], sides[2]
 
 
-def _filled(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _fill(mask: NDArray[np.uint8]) -> None:
+    """Cavities that no face connects with the outside become bone, in place. Looked for in the mask's own box with a border of
+    air around it, which is all one component: what is neither it nor bone is a cavity."""
     box = box_of(mask)
-    cropped = ITK.GetImageFromArray(np.pad(mask[box], 1))
-    filled = ITK.GetArrayFromImage(ITK.BinaryFillhole(cropped, fullyConnected=False, foregroundValue=1))
-    result = mask.copy()
-    result[box] = filled[1:-1, 1:-1, 1:-1]
-    return result
+    empty = np.pad(1 - mask[box], 1, constant_values=1)
+    image = _labelled(empty)
+    labels = ITK.GetArrayViewFromImage(image)
+    np.not_equal(labels[1:-1, 1:-1, 1:-1], labels[0, 0, 0], out=mask[box], casting="unsafe")

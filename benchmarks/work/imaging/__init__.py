@@ -1,0 +1,1 @@
+"""What the benchmark of imaging runs in processes of their own."""
