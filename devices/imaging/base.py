@@ -163,12 +163,22 @@ class Volume:
     def to_patient(self, indices_kji: ArrayLike) -> NDArray[np.float64]:
         """Carry (k, j, i) indices, shape (n, 3), to LPS mm, shape (n, 3): linear between slices, and beyond the ends."""
         kji = np.asarray(indices_kji, dtype=np.float64).reshape(-1, 3)
-        lower = np.clip(np.floor(kji[:, 0]).astype(np.int64), 0, len(self.positions) - 2)
-        step = np.diff(self.positions, axis=0)[lower]
-        points = self.positions[lower] + (kji[:, 0] - lower)[:, None] * step
+        points = self._on_stack(np.ascontiguousarray(kji[:, 0]))
         points += kji[:, 1, None] * (self.spacing_ij[1] * self.column_direction)
         points += kji[:, 2, None] * (self.spacing_ij[0] * self.row_direction)
         return points
+
+    def _on_stack(self, k: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The first voxels' line through the slices at k, shape (n,): one step beyond both ends is where a closed surface ends, and
+        whatever lies further goes on as straight."""
+        last = len(self.positions)
+        if len(k) and -1 <= k.min() and k.max() <= last:
+            ends = 2 * self.positions[[0, -1]] - self.positions[[1, -2]]
+            line = np.concatenate((ends[:1], self.positions, ends[1:]))
+            return np.stack([np.interp(k, np.arange(-1, last + 1), axis) for axis in line.T], axis=1)
+        lower = np.clip(np.floor(k).astype(np.int64), 0, last - 2)
+        step = np.diff(self.positions, axis=0)[lower]
+        return np.asarray(self.positions[lower] + (k - lower)[:, None] * step)
 
     def to_indices(self, points_mm: ArrayLike) -> NDArray[np.float64]:
         """The inverse of `to_patient`: LPS mm, shape (n, 3), to fractional (k, j, i)."""

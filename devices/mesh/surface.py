@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices.mesh.base import Mesh
-from devices.mesh.check import MeshReport, check_mesh, signed_volume_mm3
+from devices.mesh.check import MeshReport, check_mesh
 from devices.mesh.distance import Surface as Measured
 from devices.mesh.distance import sample_surface
 from mes.lazy import lazily
@@ -167,7 +167,8 @@ def isosurface(volume: PatientGrid, mask: NDArray[np.uint8], level: float | None
     vertices, faces = _arrays(edges.GetOutput())
     if not len(faces):
         raise SurfaceRefused("the mask has no surface")
-    return _outward(Mesh(volume.to_patient(vertices[:, ::-1] + origin), faces))
+    placed = volume.to_patient(vertices[:, ::-1] + origin)
+    return Mesh(placed, faces if _is_right_handed(volume) else faces[:, ::-1])
 
 
 def _padded_field(
@@ -204,8 +205,10 @@ def _arrays(data: Any) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     return vertices, faces
 
 
-def _outward(mesh: Mesh) -> Mesh:
-    return mesh if signed_volume_mm3(mesh) > 0 else Mesh(mesh.vertices, mesh.faces[:, ::-1])
+def _is_right_handed(volume: PatientGrid) -> bool:
+    """Whether growing (i, j, k) turns as patient coordinates do; otherwise faces that look outwards come out looking inwards."""
+    origin, along_k, along_j, along_i = volume.to_patient([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)])
+    return bool(np.linalg.det([along_i - origin, along_j - origin, along_k - origin]) > 0)
 
 
 def _polydata(mesh: Mesh) -> Any:

@@ -92,9 +92,9 @@ def isosurface_vtk(place: Path) -> Any:
     voxels, inside = kept["voxels"][box], mask[box].astype(bool)
 
     def run() -> str:
-        field = np.pad(
-            np.where(inside | (voxels < LEVEL), voxels, -1000).astype(np.float32), 1, constant_values=-1000
-        )
+        within = np.where(voxels < LEVEL, 1199, voxels)
+        around = np.where(voxels > LEVEL, -1000, voxels)
+        field = np.pad(np.where(inside, within, around), 1, constant_values=-1000)
         image = vtkImageData()
         image.SetDimensions(*reversed(field.shape))
         image.GetPointData().SetScalars(convert.numpy_to_vtk(field.ravel(), deep=False))
