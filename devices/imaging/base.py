@@ -172,7 +172,7 @@ class Volume:
         """The first voxels' line through the slices at k, shape (n,): one step beyond both ends is where a closed surface ends, and
         whatever lies further goes on as straight."""
         last = len(self.positions)
-        if len(k) and -1 <= k.min() and k.max() <= last:
+        if len(k) and k.min() >= -1 and k.max() <= last:
             ends = 2 * self.positions[[0, -1]] - self.positions[[1, -2]]
             line = np.concatenate((ends[:1], self.positions, ends[1:]))
             return np.stack([np.interp(k, np.arange(-1, last + 1), axis) for axis in line.T], axis=1)
