@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from devices.choices import OrderStage, PlanStatus, Stage, StudyStatus
-from devices.models import Arrival, Device, Order, Study
+from devices.models import Arrival, Design, Device, Order, Study
 from devices.selectors.arrivals import arrivals_waiting
 from devices.selectors.history import refused_segmentation, segmentation_underway
 from devices.selectors.orders import approval_signatures, orders_at
@@ -23,6 +23,7 @@ from devices.selectors.waiting import (
     devices_awaiting_segmentation,
     devices_awaiting_segmentation_approval,
 )
+from devices.services.equivalence import Compared, compared
 from devices.services.orders import APPROVERS, standing_approvals
 from devices.services.plans import against_plan
 from mes.choices import Role
@@ -82,9 +83,15 @@ def design_panel(_: HttpRequest, device: Device) -> PanelContent | None:
     context = {
         "device": device,
         "design": device.current_design,
+        "compared": _compared(device.current_design),
         "envelope": device.master.design["envelope"],
     }
     return PanelContent("devices/panels/design.html", context)
+
+
+def _compared(design: Design | None) -> list[Compared]:
+    """The part against its plan, as it was measured when the design was made."""
+    return compared(design.plan, design.measures) if design and design.plan else []
 
 
 @worklist("devices.prescribe", "Prescribe", Role.PRE, need_by="need_by")

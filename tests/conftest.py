@@ -28,6 +28,7 @@ from mes.terminals import Terminal, digest_of_key
 from mes.validation.results import SOFTWARE, software_digest
 from tests import scenes, servers
 from tests.devices import makers as _devices  # noqa: F401 - tells who is in its scene
+from tests.devices import planned as _planned  # noqa: F401 - likewise
 from tests.inprocess import read_in_process
 from tests.printing.makers import Floor
 from tests.quality.export import conftest as _quality  # noqa: F401 - likewise

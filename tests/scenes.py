@@ -22,6 +22,8 @@ ROOMS: dict[str, str | None] = {
     "tests/devices/test_definitions.py": "devices",
     "tests/devices/test_need_to_know.py": "catalogue",
     "tests/devices/test_orders.py": "catalogue",
+    "tests/devices/test_planned_designs.py": "planned_design",
+    "tests/devices/test_plans.py": "to_plan",
     "tests/devices/test_prescribed.py": "catalogue",
     "tests/flows/test_bad_values.py": "catalogue",
     "tests/printing/": "frozen",

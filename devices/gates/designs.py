@@ -8,16 +8,19 @@ from devices.choices import DesignStatus, Side
 from devices.generators.base import MIDLINE, within_envelope
 from devices.lifecycle import MAKING_STEPS, PASSED_BEFORE
 from devices.models import Device, Plan
+from devices.planning.trajectories import SIDES
 from devices.selectors.evidence import evidence_digest
 from devices.selectors.history import stages_since_frozen
 from devices.selectors.orders import expected_side
 from devices.selectors.plans import current_plan, plan_kind_of
 from devices.services.designs import against_approval, design_content, envelope_of, thin_walls
+from devices.services.equivalence import measured_on_file, part_faults
 from devices.services.laterality import side_faults
 from devices.services.planned import against_plan_of_design
 from devices.services.plans import against_plan
 from devices.services.prescribed import departures, prescribed_values
 from devices.services.segmentations import against_bone_of_design, against_segmentation
+from devices.services.tolerances import outside_limits
 from mes.eventlog.base import Actor
 from mes.exceptions import Reason
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
@@ -106,6 +109,7 @@ def design_within_envelope(device: Device, **_: Any) -> Verdict:
     reasons = [
         *within_envelope(values, envelope_of(device.master)),
         *thin_walls(design.measures, device.material),
+        *outside_limits(device.master, design.measures),
         *departures(device.order, values),
     ]
     evidence = {
@@ -149,6 +153,30 @@ def _on_plan(plan: Plan | None, against: Reason | None) -> Verdict:
     return passed(signature=plan.approval.pk, reader=plan.reader_id, author=plan.author_id, **named)
 
 
+@gate("G-BLD-01", FREEZE, "device.queue", "device.release")
+def part_as_planned(device: Device, **_: Any) -> Verdict:
+    """Side, axes, diameters and lengths of every bore, measured afresh on the design's file, are those of the approved plan."""
+    if not plan_kind_of(device.master):
+        return not_applicable(f"Designs of {device.master} are made without a plan.")
+    design = device.current_design
+    if design is None or design.plan is None:
+        return blocked("There is no design from a plan.", cure="Request one.")
+    measured = measured_on_file(design)
+    faults = part_faults(design.plan, measured)
+    evidence = {
+        "plan": design.plan_id,
+        "mesh": design.mesh_id,
+        **{name: round(v, 4) for name, v in measured.items()},
+    }
+    if faults:
+        return blocked(
+            " ".join(fault.text for fault in faults),
+            cure=" ".join(dict.fromkeys(fault.cure for fault in faults)),
+            **evidence,
+        )
+    return passed(**evidence)
+
+
 @gate("G-SIG-01", FREEZE)
 def design_reviewed(device: Device, **_: Any) -> Verdict:
     """A second engineer signed the design as it is (G-SOD-01)."""
@@ -185,7 +213,9 @@ def prescriber_approved_what_is_made(device: Device, *, actor: Actor | None = No
 
 @gate("G-LAT-01", FREEZE, "device.queue", "device.label", "device.release")
 def side_consistent(device: Device, **_: Any) -> Verdict:
-    """The whole design lies on the side of the patient that the order names."""
+    """The whole design lies on the side of the patient that the order names, or its bores do where a plan places them."""
+    if plan_kind_of(device.master):
+        return _planned_side(device)
     wanted = expected_side(device.order)
     if not wanted:
         return not_applicable(f"The order names no single side ({Side(device.order.side).label.lower()}).")
@@ -208,6 +238,27 @@ def side_consistent(device: Device, **_: Any) -> Verdict:
         return blocked(
             "The patient's middle was given by the author, and nobody confirmed it.",
             cure="Another design engineer reviews the design.",
+            **evidence,
+        )
+    return passed(**evidence)
+
+
+def _planned_side(device: Device) -> Verdict:
+    """The order, the plan that its reader signed, and the bores of the part name the same sides."""
+    design = device.current_design
+    plan = design.plan if design else None
+    if design is None or plan is None:
+        return blocked("The side of the design is not known.", cure="Request a design from a plan.")
+    across = {side: design.measures.get(f"{side}_lateral_mm") for side in ("left", "right")}
+    evidence = {"ordered": device.order.side, "planned": plan.content["side"], **across}
+    wanted = SIDES.get(device.order.side, ())
+    there = [side for side, away in across.items() if away is not None]
+    right = all((across[side] or 0.0) * (1 if side == "left" else -1) > 0.0 for side in wanted)
+    if plan.content["side"] != device.order.side or there != list(wanted) or not right:
+        return blocked(
+            f"The order is for: {device.order.side}; the plan for: {plan.content['side']}; bores lie on: "
+            f"{', '.join(there) or 'no side'}.",
+            cure="Check the side with the prescriber; plan again what is ordered.",
             **evidence,
         )
     return passed(**evidence)

@@ -89,7 +89,7 @@ def fitted_pad(
     field = np.minimum(field, np.minimum(extent_mm - across, local[..., 2] + depth_mm))
     starts = []
     for tube in tubes:
-        foot, start = _foot(grid, way - clearance_mm, tube)
+        foot, start = foot_of(grid, way - clearance_mm, tube)
         field = np.maximum(field, np.minimum(foot, local[..., 2] + depth_mm))
         starts.append(start)
     solid, warnings = without_thin_parts(grid, field, radius)
@@ -110,7 +110,7 @@ def _grid(site: Site, rise: float, extent: float, depth: float, core: float) -> 
     return box_grid(site.frame, low, high, spacing)
 
 
-def _foot(grid: Grid, free: Field, tube: Tube) -> tuple[Field, float]:
+def foot_of(grid: Grid, free: Field, tube: Tube) -> tuple[Field, float]:
     """What joins a tube to the bone's shape: a field, and the height above which the tube's full round stands free."""
     local = tube.frame.to_local(grid.points).reshape(*grid.shape, 3)
     across, up = np.hypot(local[..., 0], local[..., 1]), local[..., 2]

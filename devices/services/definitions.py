@@ -236,6 +236,7 @@ def _refuse_unsound_master(definition: MasterDefinition) -> None:
             Reason("The master's sides are none.", f"Choose from: {', '.join(Side.values)}.", "G-LAT-01")
         )
     reasons += _plan_faults(definition)
+    reasons += _limit_faults(definition)
     if not definition.materials:
         reasons.append(Reason("A master names at least one material."))
     if not definition.pathway.strip():
@@ -259,6 +260,22 @@ def _plan_faults(definition: MasterDefinition) -> Iterator[Reason]:
         yield Reason(
             f"The generator {generator.id} {takes}.", "Name the plan with its generator.", "G-DES-01"
         )
+
+
+def _limit_faults(definition: MasterDefinition) -> Iterator[Reason]:
+    for name, ends in definition.design.get("limits", {}).items():
+        given = [end for end in ends if end is not None]
+        if len(ends) != 2 or not given or not all(is_number(end) for end in given) or given != sorted(given):
+            yield Reason(
+                f"The limits of {name} are none.",
+                "Give [minimum, maximum], one of them null at most.",
+                "G-DES-01",
+            )
+    for name, value in definition.design.get("errors", {}).items():
+        if not name.endswith("_mm") or not is_number(value) or value < 0.0:
+            yield Reason(
+                f"The error '{name}' is no length.", "Name it with _mm and give 0 or more.", "G-DES-01"
+            )
 
 
 def _refuse_unusable(master: DeviceMaster) -> None:

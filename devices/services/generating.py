@@ -8,14 +8,18 @@ from typing import Any
 from devices.events import Reasons
 from devices.generators.base import GENERATORS, MIDLINE, DesignRefused
 from devices.generators.base import Design as Generated
+from devices.imaging.base import Volume
 from devices.imaging.storage import load_volume
+from devices.mesh.base import Mesh
 from devices.mesh.check import MeshReport, check_mesh
 from devices.mesh.io import read_mesh, write_stl
 from devices.models import Design
 from devices.selectors.orders import expected_side
 from devices.services.designs import DesignMade, NotDesigned, thin_walls
+from devices.services.equivalence import measured_back, part_faults
 from devices.services.laterality import side_faults, side_measures
 from devices.services.prescribed import unbound
+from devices.services.tolerances import error_measures, outside_limits
 from mes.eventlog.base import plain
 from mes.exceptions import Reason, Refused
 from mes.services.artefacts import intact_path, store_artefact
@@ -24,12 +28,13 @@ from mes.services.artefacts import intact_path, store_artefact
 def compute_design(design_id: int) -> DesignMade | NotDesigned:
     """Run the design's generator on its bone surface. What is measured is the file as it is stored."""
     design = Design.objects.select_related(
-        "segmentation__study", "device__material", "device__order__master"
+        "segmentation__study", "device__material", "device__master", "device__order__master", "plan"
     ).get(pk=design_id)
     asked = {name: value for name, value in design.values.items() if name != MIDLINE.name}
     try:
         bone = read_mesh(intact_path(design.segmentation.surface_id))
-        volume = load_volume(intact_path(str(design.segmentation.study.volume_id)))
+        # A plan says which side is which; without one it is judged in the images.
+        volume = None if design.plan else load_volume(intact_path(str(design.segmentation.study.volume_id)))
         made = GENERATORS[design.generator].generate(bone, asked)
     except DesignRefused as refusal:
         return NotDesigned(_reasons(refusal.reasons))
@@ -39,25 +44,34 @@ def compute_design(design_id: int) -> DesignMade | NotDesigned:
     stl = write_stl(made.mesh)
     solid = read_mesh(stl)
     report = check_mesh(solid)
-    side = side_measures(solid, bone, volume, design.values)
+    placed = _placed(design, solid, bone, volume)
+    measures = {**made.measures, **placed}
+    measures |= error_measures(design, measures)
     problems = [
         *_unsound(report),
-        *thin_walls(made.measures, design.device.material),
-        *_on_another_side(design, side),
+        *thin_walls(measures, design.device.material),
+        *outside_limits(design.device.master, measures),
+        *_misplaced(design, placed),
     ]
     if problems:
         return NotDesigned(_reasons(problems))
     mesh = store_artefact(stl, media_type="model/stl")
-    return DesignMade({"mesh_id": mesh.sha256, **_facts(made, report, side, design)})
+    return DesignMade({"mesh_id": mesh.sha256, **_facts(made, report, measures, design)})
 
 
-def _facts(made: Generated, report: MeshReport, side: dict[str, float], design: Design) -> dict[str, Any]:
+def _placed(design: Design, solid: Mesh, bone: Mesh, volume: Volume | None) -> dict[str, float]:
+    """Where the part lies: against the patient's middle in the images, else against the plan that it was made from."""
+    if volume is not None:
+        return side_measures(solid, bone, volume, design.values)
+    return measured_back(design.plan, solid) if design.plan else {}
+
+
+def _facts(made: Generated, report: MeshReport, measures: dict[str, float], design: Design) -> dict[str, Any]:
     given = {name: value for name, value in design.values.items() if name == MIDLINE.name}
     measured = {
-        **made.measures,
+        **measures,
         "triangles": report.triangles,
         "mesh_volume_ml": report.volume_ml,
-        **side,
     }
     return {
         "values": plain({**made.values, **given}),
@@ -78,9 +92,11 @@ def _given_middle(x_mm: float) -> str:
     )
 
 
-def _on_another_side(design: Design, side: dict[str, float]) -> list[Reason]:
+def _misplaced(design: Design, placed: dict[str, float]) -> list[Reason]:
+    if design.plan is not None:
+        return part_faults(design.plan, placed)
     wanted = expected_side(design.device.order)
-    return side_faults(wanted, side, MIDLINE.name in design.values) if wanted else []
+    return side_faults(wanted, placed, MIDLINE.name in design.values) if wanted else []
 
 
 def _unsound(report: MeshReport) -> list[Reason]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devices.catalog.base import MASTERS
 from devices.choices import Side
-from devices.generators.base import GENERATORS, Design, DesignRefused, Parameter, ValidationStatus, Value
-from devices.imaging.storage import save_volume
-from devices.mesh.base import Mesh
-from devices.models import Device, Plan
+from devices.generators.base import GENERATORS, Value
+from devices.models import Device, DeviceMaster, Plan
 from devices.selectors.devices import devices
 from devices.selectors.evidence import evidence_digest
 from devices.selectors.progress import waits_for
@@ -23,100 +19,45 @@ from devices.selectors.waiting import (
     devices_awaiting_plan_approval,
 )
 from devices.services.definitions import draft_master
-from devices.services.designs import design_content, request_design, review_design
+from devices.services.designs import NotDesigned, design_content, record_design, request_design, review_design
+from devices.services.generating import compute_design
 from devices.services.holds import hold_device
-from devices.services.lifecycle import check_transition
-from devices.services.plans import approve_plan, draft_plan, plan_content, reject_plan
+from devices.services.planned import values_of_plan
+from devices.services.plans import approve_plan, plan_content, reject_plan
 from devices.services.segmentations import reject_segmentation
 from devices.services.signing import content_to_sign
 from mes.choices import Role
+from mes.eventlog.base import plain
 from mes.eventlog.verify import check_covered
 from mes.exceptions import InvalidInput, NotPermitted, Refused, TransitionRefused
 from mes.models import EventRecord, Signature
-from mes.services.artefacts import store_artefact
 from mes.services.signatures import content_digest
 from mes.standing import signatures_out_of_place
 from tests.devices.makers import (
     TRAINING,
     Staff,
-    Who,
     make_design,
     make_master,
     make_person,
     make_planned,
     make_segmentation,
-    make_study,
 )
-from tests.devices.planned import SLEEVE, content, spine_volume
+from tests.devices.planned import (
+    GUIDE,
+    SLEEVE,
+    approve,
+    blocking,
+    content,
+    draft,
+    make_ready,
+    request_planned,
+)
 
 pytestmark = pytest.mark.django_db
 
 
-class Guide:
-    """A generator that takes two values from the plan and one from a person, and makes nothing."""
-
-    id = "guide_of_plan"
-    version = "1"
-    title = "Guide of a plan"
-    parameters: tuple[Parameter, ...] = (
-        Parameter("level", "", "Level", "text", 2.0, 3.0, None, "", planned=True),
-        Parameter(
-            "drill_diameter_mm", "mm", "Drill", "number", 1.0, 6.0, None, "", planned=True, prescribed_as=("drill diameter",)
-        ),
-        Parameter("thickness_mm", "mm", "Thickness", "number", 1.0, 6.0, 3.0, ""),
-    )  # fmt: skip
-    validation_status: ValidationStatus = "research_only"
-
-    def generate(self, bone: Mesh, values: Mapping[str, object]) -> Design:
-        raise DesignRefused("It makes nothing.")
-
-
-@pytest.fixture(autouse=True)
-def generator(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.ARTEFACTS_DIR = tmp_path / "artefacts"
-    monkeypatch.setitem(GENERATORS._things, Guide.id, Guide())
-
-
-SECTION = {
-    "generator": Guide.id,
-    "plan": "trajectories",
-    "sides": ["left", "right", "bilateral"],
-    "envelope": {},
-}
-
-
-def ready(staff: Staff, tmp_path: Path, **fields: Any) -> Device:
-    """A device that waits for its plan: images from the sacrum up, and approved bone."""
-    master = make_master(TRAINING, design=SECTION)
-    device = make_planned(staff, master=master, **{"side": "bilateral"} | fields)
-    study, volume = make_study(device, staff), spine_volume()
-    save_volume(volume, tmp_path / "volume.npz")
-    stored = store_artefact(tmp_path / "volume.npz", media_type="application/x-npz")
-    study.slices, study.rows, study.columns = volume.shape
-    study.volume_id = stored.sha256
-    study.save()
-    make_segmentation(device, staff)
-    return device
-
-
-def draft(device: Device, staff: Staff, **changed: Any) -> Plan:
-    reader = changed.pop("reader", staff[Role.CLR])
-    author = changed.pop("author", staff[Role.DSN])
-    given = content(**changed)
-    return draft_plan(device_id=device.pk, content=given, reader_id=reader.person.pk, actor=author.actor)
-
-
-def approve(device: Device, who: Who, counted: str = "L3") -> Plan:
-    return approve_plan(device_id=device.pk, counted=counted, actor=who.actor, credentials=who.typed())
-
-
 def fresh(device: Device) -> Device:
     return devices().get(pk=device.pk)
-
-
-def blocking(device: Device, transition: str) -> dict[str, str]:
-    results = check_transition(fresh(device), transition)
-    return {result.gate: result.reason for result in results if not result.passed}
 
 
 def rules(refusal: Refused) -> set[str]:
@@ -127,9 +68,9 @@ def events(name: str) -> int:
     return EventRecord.objects.filter(type=f"devices.{name}").count()
 
 
-def test_a_plan_is_drafted_read_and_approved(tmp_path: Path) -> None:
+def test_a_plan_is_drafted_read_and_approved() -> None:
     staff = Staff()
-    device = ready(staff, tmp_path)
+    device = make_ready(staff)
     assert list(devices_awaiting_plan()) == [device]
     assert list(devices_awaiting_design()) == []
     assert waits_for(fresh(device)) == "A clinical plan"
@@ -153,10 +94,10 @@ def test_a_plan_is_drafted_read_and_approved(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("G-SOD-01")
-def test_the_author_is_never_the_reader(tmp_path: Path) -> None:
+def test_the_author_is_never_the_reader() -> None:
     staff, surgeon = Staff(), make_person(Role.PRE, Role.DSN, name="Surgeon")
     staff.by_role[Role.PRE] = surgeon
-    device = ready(staff, tmp_path)
+    device = make_ready(staff)
     with pytest.raises(InvalidInput, match="author of a plan does not read it"):
         draft(device, staff, author=surgeon, reader=surgeon)
     assert not Plan.objects.exists()
@@ -168,9 +109,9 @@ def test_the_author_is_never_the_reader(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("G-SIG-01")
-def test_only_the_named_reader_signs_and_a_stranger_cannot_be_named(tmp_path: Path) -> None:
+def test_only_the_named_reader_signs_and_a_stranger_cannot_be_named() -> None:
     staff = Staff()
-    device = ready(staff, tmp_path)
+    device = make_ready(staff)
     with pytest.raises(InvalidInput, match="cannot read the plan"):
         draft(device, staff, reader=make_person(Role.CLR, name="Unassigned"))
     draft(device, staff)
@@ -180,9 +121,9 @@ def test_only_the_named_reader_signs_and_a_stranger_cannot_be_named(tmp_path: Pa
 
 
 @pytest.mark.requirement("G-LAT-01")
-def test_a_reader_who_counts_another_level_signs_nothing(tmp_path: Path) -> None:
+def test_a_reader_who_counts_another_level_signs_nothing() -> None:
     staff = Staff()
-    device = ready(staff, tmp_path)
+    device = make_ready(staff)
     draft(device, staff)
     for counted in ("L4", "", "L33"):
         with pytest.raises(TransitionRefused, match="the plan says L3"):
@@ -192,9 +133,9 @@ def test_a_reader_who_counts_another_level_signs_nothing(tmp_path: Path) -> None
 
 
 @pytest.mark.requirement("G-DES-01")
-def test_images_that_hold_no_level_to_count_from_carry_no_plan(tmp_path: Path) -> None:
+def test_images_that_hold_no_level_to_count_from_carry_no_plan() -> None:
     staff = Staff()
-    device = ready(staff, tmp_path)
+    device = make_ready(staff)
     count = content()["counted"]
     count[0]["point_mm"] = [0.0, -24.0, -124.0]
     with pytest.raises(InvalidInput, match="The images do not hold S1"):
@@ -204,9 +145,9 @@ def test_images_that_hold_no_level_to_count_from_carry_no_plan(tmp_path: Path) -
 
 
 @pytest.mark.requirement("G-DES-01")
-def test_no_design_without_an_approved_plan_and_none_of_its_values_is_typed(tmp_path: Path) -> None:
+def test_no_design_without_an_approved_plan_and_none_of_its_values_is_typed() -> None:
     staff = Staff()
-    device, author = ready(staff, tmp_path), staff[Role.DSN].actor
+    device, author = make_ready(staff), staff[Role.DSN].actor
     with pytest.raises(TransitionRefused, match="No plan is approved"):
         request_design(device_id=device.pk, values={}, actor=author)
     draft(device, staff)
@@ -216,16 +157,21 @@ def test_no_design_without_an_approved_plan_and_none_of_its_values_is_typed(tmp_
     with pytest.raises(InvalidInput, match="drill_diameter_mm follows from the plan"):
         request_design(device_id=device.pk, values={"drill_diameter_mm": 6.0}, actor=author)
     assert events("design_requested") == 0
-    design = request_design(device_id=device.pk, values={"thickness_mm": 4.0}, actor=author)
+    design = request_design(device_id=device.pk, values={"thickness_mm": 5.0}, actor=author)
     assert design.plan == plan
-    assert design.values == {"level": "L3", "drill_diameter_mm": 2.5, "thickness_mm": 4.0}
+    assert (design.values["level"], design.values["drill_diameter_mm"], design.values["thickness_mm"]) == (
+        "L3",
+        2.5,
+        5.0,
+    )
+    assert design.values["left_entry_mm"] == plan.content["trajectories"][0]["entry_mm"]
 
 
 @pytest.mark.requirement("G-DES-01")
-def test_a_sleeve_for_another_drill_than_prescribed_makes_no_design(tmp_path: Path) -> None:
+def test_a_sleeve_for_another_drill_than_prescribed_makes_no_design() -> None:
     staff = Staff()
     prescribed = [{"attribute": "drill diameter", "value": "3.2", "unit": "mm"}]
-    device = ready(staff, tmp_path, characteristics=prescribed)
+    device = make_ready(staff, characteristics=prescribed)
     draft(device, staff)
     approve(device, staff[Role.CLR])
     with pytest.raises(InvalidInput, match=r"The order prescribes drill diameter 3\.2 mm"):
@@ -237,14 +183,15 @@ def test_a_sleeve_for_another_drill_than_prescribed_makes_no_design(tmp_path: Pa
 
 def designed(device: Device, staff: Staff, **values: Value) -> None:
     plan = Plan.objects.get(status="approved")
-    wanted: dict[str, Any] = {"level": "L3", "drill_diameter_mm": 2.5, "thickness_mm": 3.0}
-    make_design(device, staff, plan=plan, generator=Guide.id, values=wanted | values)
+    generator = GENERATORS["pedicle_guide"]
+    wanted: dict[str, Any] = plain(values_of_plan(plan, generator)) | values
+    make_design(device, staff, plan=plan, generator=generator.id, values=wanted)
 
 
 @pytest.mark.requirement("G-DES-01")
-def test_a_new_revision_voids_the_design_made_from_the_one_before(tmp_path: Path) -> None:
+def test_a_new_revision_voids_the_design_made_from_the_one_before() -> None:
     staff, second = Staff(), make_person(Role.DSN)
-    device = ready(staff, tmp_path)
+    device = make_ready(staff)
     draft(device, staff)
     approve(device, staff[Role.CLR])
     designed(device, staff)
@@ -262,9 +209,9 @@ def test_a_new_revision_voids_the_design_made_from_the_one_before(tmp_path: Path
 
 
 @pytest.mark.requirement("G-DES-01")
-def test_a_design_that_departs_from_the_plan_is_neither_reviewed_nor_frozen(tmp_path: Path) -> None:
+def test_a_design_that_departs_from_the_plan_is_neither_reviewed_nor_frozen() -> None:
     staff, second = Staff(), make_person(Role.DSN)
-    device = ready(staff, tmp_path)
+    device = make_ready(staff)
     draft(device, staff)
     approve(device, staff[Role.CLR])
     designed(device, staff, drill_diameter_mm=4.0)
@@ -274,9 +221,9 @@ def test_a_design_that_departs_from_the_plan_is_neither_reviewed_nor_frozen(tmp_
     assert fresh(device).current_design.status == "generated"  # type: ignore[union-attr]
 
 
-def test_a_rejected_plan_voids_its_design_and_says_why(tmp_path: Path) -> None:
+def test_a_rejected_plan_voids_its_design_and_says_why() -> None:
     staff = Staff()
-    device = ready(staff, tmp_path)
+    device = make_ready(staff)
     draft(device, staff)
     approve(device, staff[Role.CLR])
     designed(device, staff)
@@ -292,9 +239,9 @@ def test_a_rejected_plan_voids_its_design_and_says_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("G-SEG-01")
-def test_a_plan_stands_on_the_bone_that_it_was_picked_on(tmp_path: Path) -> None:
+def test_a_plan_stands_on_the_bone_that_it_was_picked_on() -> None:
     staff = Staff()
-    device = ready(staff, tmp_path)
+    device = make_ready(staff)
     draft(device, staff)
     approve(device, staff[Role.CLR])
     reject_segmentation(device_id=device.pk, actor=staff[Role.CLR].actor, reason="A rib is in it")
@@ -307,9 +254,9 @@ def test_a_plan_stands_on_the_bone_that_it_was_picked_on(tmp_path: Path) -> None
 
 
 @pytest.mark.requirement("G-INT-01")
-def test_a_plan_edited_behind_the_back_of_its_device_is_named_and_stands_no_longer(tmp_path: Path) -> None:
+def test_a_plan_edited_behind_the_back_of_its_device_is_named_and_stands_no_longer() -> None:
     staff = Staff()
-    device = ready(staff, tmp_path)
+    device = make_ready(staff)
     before = evidence_digest(device)
     draft(device, staff)
     approve(device, staff[Role.CLR])
@@ -321,11 +268,9 @@ def test_a_plan_edited_behind_the_back_of_its_device_is_named_and_stands_no_long
         request_design(device_id=device.pk, values={}, actor=staff[Role.DSN].actor)
 
 
-def test_nobody_plans_without_the_right_on_a_held_device_or_where_no_plan_is_asked_for(
-    tmp_path: Path,
-) -> None:
+def test_nobody_plans_without_the_right_on_a_held_device_or_where_no_plan_is_asked_for() -> None:
     staff = Staff()
-    device = ready(staff, tmp_path)
+    device = make_ready(staff)
     with pytest.raises(NotPermitted):
         draft(device, staff, author=staff[Role.OPR])
     hold_device(device_id=device.pk, actor=staff[Role.QAR].actor, reason="wait")
@@ -339,13 +284,15 @@ def test_nobody_plans_without_the_right_on_a_held_device_or_where_no_plan_is_ask
 
 def test_a_master_and_its_generator_agree_on_the_plan() -> None:
     author = make_person(Role.DSN).actor
-    without = {**SECTION, "plan": ""}
-    other = {**MASTERS[TRAINING].design, "plan": "trajectories"}
-    unknown = {**SECTION, "plan": "tea leaves"}
+    own, other = MASTERS[GUIDE].design, MASTERS[TRAINING].design
     for section, said in (
-        (without, "asks for none"),
-        (other, "takes no value"),
-        (unknown, "kind of plan is unknown"),
+        ({**own, "plan": ""}, "asks for none"),
+        ({**other, "plan": "trajectories"}, "takes no value"),
+        ({**own, "plan": "tea leaves"}, "kind of plan is unknown"),
+        ({**own, "limits": {"seat_support_mm": [None, None]}}, "limits of seat_support_mm are none"),
+        ({**own, "limits": {"seat_support_mm": [2.0, 1.0]}}, "limits of seat_support_mm are none"),
+        ({**own, "errors": {"print": 0.2}}, "The error 'print' is no length"),
+        ({**own, "errors": {"print_mm": -0.2}}, "The error 'print_mm' is no length"),
     ):
         with pytest.raises(InvalidInput, match=said):
             draft_master(
@@ -354,12 +301,41 @@ def test_a_master_and_its_generator_agree_on_the_plan() -> None:
             )
 
 
-def test_what_a_plan_signs_is_all_of_it(tmp_path: Path) -> None:
+def test_what_a_plan_signs_is_all_of_it() -> None:
     staff = Staff()
-    device = ready(staff, tmp_path)
+    device = make_ready(staff)
     plan = draft(device, staff)
     said = plan_content(fresh(device), plan)
     assert said["content"] == plan.content
     assert said["surface"] == plan.segmentation.surface_id
     assert (said["side"], said["author"]) == (Side.BILATERAL, staff[Role.DSN].person.pk)
     assert plan.content["sleeve"]["id"] == SLEEVE
+
+
+@pytest.mark.requirement("G-DES-01")
+def test_what_the_master_asks_of_a_seat_and_of_the_error_binds() -> None:
+    staff = Staff()
+    design = request_planned(make_ready(staff), staff)
+    master = DeviceMaster.objects.get(pk=design.device.master_id)
+    limits = {"error_target_mm": [None, 0.4], "seat_uniqueness": [0.5, None], "stress_mpa": [None, 1.0]}
+    DeviceMaster.objects.filter(pk=master.pk).update(design={**master.design, "limits": limits})
+    outcome = compute_design(design.pk)
+    assert isinstance(outcome, NotDesigned)
+    said = " ".join(reason["text"] for reason in outcome.reasons)
+    for words in ("error_target_mm is", "at most 0.4", "seat_uniqueness is", "stress_mpa was not measured"):
+        assert words in said
+    DeviceMaster.objects.filter(pk=master.pk).update(design=master.design)
+    record_design(design_id=design.pk, outcome=compute_design(design.pk))
+    DeviceMaster.objects.filter(pk=master.pk).update(design={**master.design, "limits": limits})
+    assert "seat_uniqueness" in blocking(design.device, "freeze_design")["G-DES-01"]
+
+
+def test_a_plan_beside_the_bone_makes_no_design_and_says_why() -> None:
+    staff = Staff()
+    rows = [
+        {"side": "left", "entry_mm": [17.868, 30.0, 2.0], "axis": [0.0, -1.0, 0.0], "depth_mm": 38.0},
+        {"side": "right", "entry_mm": [-17.868, 16.924, 2.0], "axis": [0.0, -1.0, 0.0], "depth_mm": 38.0},
+    ]
+    outcome = compute_design(request_planned(make_ready(staff), staff, trajectories=rows).pk)
+    assert isinstance(outcome, NotDesigned)
+    assert "entry on the left is not on the bone" in outcome.reasons[0]["text"]

@@ -44,7 +44,7 @@ def test_the_sleeve_alone_sets_the_bore() -> None:
     chosen = SLEEVES[SLEEVE]
     assert values["sleeve_seat_diameter_mm"] == chosen.outer_diameter_mm + chosen.fit_mm
     assert values["sleeve_inner_diameter_mm"] > values["drill_diameter_mm"] == 2.5
-    assert values["left_entry_mm"] == (17.0, 12.0, 2.0)
+    assert values["left_entry_mm"] == (17.868, 16.924, 2.0)
     assert "sleeve is none of the catalogue" in " ".join(refused(sleeve="a bore of 4 mm"))
     assert "is no part of this plan" in " ".join(refused(sleeve_seat_diameter_mm=9.0))
 
@@ -78,7 +78,7 @@ def test_each_trajectory_lies_on_the_side_that_it_is_named_for() -> None:
         {**row, "side": other} for row, other in zip(CONTENT["trajectories"], ("right", "left"), strict=True)
     ]
     found = refused(trajectories=swapped)
-    assert "The entry on the left lies 17.0 mm to the right of the vertebra's middle." in found
+    assert "The entry on the left lies 17.9 mm to the right of the vertebra's middle." in found
     assert set(found.values()) == {"G-LAT-01"}
     near = refused(trajectories=changed_row(0, entry_mm=[1.5, 12.0, 2.0]))
     assert near == {"The entry on the left lies 1.5 mm to the left of the vertebra's middle.": "G-LAT-01"}
@@ -112,7 +112,7 @@ def test_the_side_of_a_turned_vertebra_is_its_own() -> None:
     plan = KIND.canonical(turned(content()), ground())
     entry = plan["trajectories"][0]["entry_mm"]
     assert plan["trajectories"][0]["side"] == "left"
-    assert lateral_mm(plan, entry) == pytest.approx(17.0, abs=1e-3)
+    assert lateral_mm(plan, entry) == pytest.approx(17.868, abs=1e-3)
     assert entry[0] < 17.0 - 5.0
     swapped = {**plan, "spinous_mm": plan["body_mm"], "body_mm": plan["spinous_mm"], "sleeve": SLEEVE}
     assert "do not lie behind one another" in " ".join(refused(**swapped))

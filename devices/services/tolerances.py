@@ -1,0 +1,45 @@
+"""What a master asks of a design's measures, and how far off its devices may be for everything that is known to be inexact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from devices.generators.budget import Budget, of_play, of_seat
+from devices.models import Design, DeviceMaster
+from mes.exceptions import Reason
+
+RULE = "G-DES-01"
+
+
+def outside_limits(master: DeviceMaster, measures: Mapping[str, Any]) -> tuple[Reason, ...]:
+    """Every measure outside the master's `limits`, {name: [minimum, maximum]}, an end left open as null. One that was not taken
+    is outside."""
+    found = []
+    for name, (low, high) in sorted(master.design.get("limits", {}).items()):
+        value = measures.get(name)
+        if value is None or (low is not None and value < low) or (high is not None and value > high):
+            said = "was not measured" if value is None else f"is {value:.3g}"
+            asked = " and ".join(
+                f"{word} {end:g}" for word, end in (("at least", low), ("at most", high)) if end is not None
+            )
+            text = f"{name} {said}; the device master asks for {asked}."
+            found.append(Reason(text, "Change the values or the plan, or have the master revised.", RULE))
+    return tuple(found)
+
+
+def error_measures(design: Design, measures: Mapping[str, Any]) -> dict[str, float]:
+    """The error budget of a planned design, where its master says what printing and sterilisation add (`errors`, mm)."""
+    errors, plan = design.device.master.design.get("errors", {}), design.plan
+    if plan is None or not errors:
+        return {}
+    reach = float(measures["seat_reach_mm"])
+    sleeve = plan.content["sleeve"]
+    sources = {
+        "segmentation": of_seat(design.segmentation.distance_p95_mm, reach),
+        "design": of_seat(float(design.values["clearance_mm"]), reach),
+        **{name.removesuffix("_mm"): of_seat(float(value), reach) for name, value in sorted(errors.items())},
+        "sleeve": of_play(sleeve["inner_diameter_mm"] - sleeve["drill_diameter_mm"], sleeve["height_mm"]),
+    }
+    depth = max(row["depth_mm"] for row in plan.content["trajectories"])
+    return Budget(sources, depth).measures()
