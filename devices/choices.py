@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.db import models
 
 
@@ -141,10 +143,49 @@ class Side(models.TextChoices):
 
 
 class IntendedUse(models.TextChoices):
-    """What may be done with the devices of a master. A training device is not for clinical use."""
+    """What may be done with the devices of a master. A training device is not for clinical use; a model is no device at all."""
 
     TRAINING = "training", "Training, not for clinical use"
     CLINICAL = "clinical", "Clinical"
+    MODEL = "model", "Model, not a medical device"
+
+
+@dataclass(frozen=True)
+class Route:
+    """What an intended use asks of the way from an order to a delivery, and what it spares. Every other gate is the same.
+
+    notice: what every screen and record of such a thing says.  validated_tools: whether its images must be fit for patients and
+    the tools that touch its geometry validated (G-IMG-01, G-SW-01).  prescriber_approves: whether the prescriber signs the
+    design, or else a clinical reviewer (G-DES-02).  shipped: whether it leaves the house (G-SW-01); `stays` says why not.
+    """
+
+    notice: str
+    validated_tools: bool
+    prescriber_approves: bool
+    shipped: bool
+    stays: str = ""
+
+
+ROUTES: dict[IntendedUse, Route] = {
+    IntendedUse.CLINICAL: Route("", validated_tools=True, prescriber_approves=True, shipped=True),
+    # An exercise goes the whole way, signatures included, and ends in the house: nobody may use it on a patient.
+    IntendedUse.TRAINING: Route(
+        "TRAINING · NOT FOR CLINICAL USE",
+        validated_tools=False,
+        prescriber_approves=True,
+        shipped=False,
+        stays="made for training",
+    ),
+    # It touches no patient, so no prescriber has to answer for its shape. Somebody will still look at it and decide, so it is the
+    # right patient's, a clinician approves both the segmentation and the shape, and it is inspected and released. What is looked at
+    # for a diagnosis needs validated tools: a master that allows it says so (`DeviceMaster.needs_validated_tools`).
+    IntendedUse.MODEL: Route(
+        "MODEL · NOT A MEDICAL DEVICE · NOT FOR IMPLANTATION",
+        validated_tools=False,
+        prescriber_approves=False,
+        shipped=True,
+    ),
+}
 
 
 class TrackedAs(models.TextChoices):
@@ -232,7 +273,7 @@ class DesignStatus(models.TextChoices):
     REQUESTED = "requested", "Being made"
     FAILED = "failed", "Not made"
     GENERATED = "generated", "Awaiting review"
-    REVIEWED = "reviewed", "Awaiting the prescriber"
+    REVIEWED = "reviewed", "Awaiting approval"
     REJECTED = "rejected", "Rejected"
     APPROVED = "approved", "Approved"
     VOIDED = "voided", "Voided"

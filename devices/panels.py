@@ -17,6 +17,7 @@ from devices.selectors.waiting import (
     devices_awaiting_design,
     devices_awaiting_design_review,
     devices_awaiting_images,
+    devices_awaiting_model_approval,
     devices_awaiting_plan,
     devices_awaiting_plan_approval,
     devices_awaiting_prescriber,
@@ -180,3 +181,8 @@ def designs_to_review() -> QuerySet[Device]:
 @worklist("devices.approve_design", "Approve the design for the patient", Role.PRE, need_by="need_by")
 def designs_to_approve() -> QuerySet[Device]:
     return devices_awaiting_prescriber()
+
+
+@worklist("devices.approve_model", "Approve the model's design", Role.CLR, need_by="need_by")
+def models_to_approve() -> QuerySet[Device]:
+    return devices_awaiting_model_approval()

@@ -71,8 +71,9 @@ allow("devices.approve_plan",           "approve a clinical plan",              
 allow("devices.reject_plan",            "reject a clinical plan",               R.CLR, R.PRE, R.DSN)
 allow("devices.request_design",         "request a design",                     R.DSN)
 allow("devices.review_design",          "review a design",                      R.DSN, signed=True)
-allow("devices.reject_design",          "reject a design",                      R.DSN, R.PRE)
+allow("devices.reject_design",          "reject a design",                      R.DSN, R.PRE, R.CLR)
 allow("devices.approve_design",         "approve a design for a patient",       R.PRE, signed=True)
+allow("devices.approve_model",          "approve the design of a model",        R.CLR, signed=True)
 allow("devices.read_artefact",          "read the files of a device",           *[role for role in R if role not in (R.SEC, R.SYS)])
 allow("devices.read_history",           "read the history of a device",         *[role for role in R if role not in (R.SEC, R.SYS)])
 
@@ -80,7 +81,7 @@ allow("devices.hold_device",            "hold a device",                        
 allow("devices.resume_device",          "lift a hold",                          R.QAR)
 
 # One action for each move of a device.
-allow("devices.freeze_design",          "approve a design for a patient",       R.PRE, signed=True)
+allow("devices.freeze_design",          "approve a design for a patient",       R.PRE, R.CLR, signed=True)
 allow("devices.void_design",            "void a design",                        R.DSN, R.PRE, R.QAR, system=True)
 allow("devices.queue",                  "queue a device for building",          R.BLD, system=True)
 allow("devices.unqueue",                "take a device out of the queue",       R.BLD, system=True)
@@ -225,9 +226,14 @@ def design_is_reviewed_by_a_second_engineer(device: Device) -> Parts:
     return {**_prescribers(device.order), **_designers(device)}
 
 
-@segregated("devices.approve_design", "devices.freeze_design", cure="Another prescriber has to be named.")
+@segregated(
+    "devices.approve_design",
+    "devices.approve_model",
+    "devices.freeze_design",
+    cure="Somebody else has to approve it.",
+)
 def design_is_approved_by_neither_author_nor_reviewer(device: Device) -> Parts:
-    """The prescriber who approves a design neither made nor reviewed it."""
+    """Who approves a design for a patient neither made nor reviewed it."""
     design = device.current_design
     reviewer = design.reviewer_id if design else None
     reviewed = {reviewer: "reviewed this design"} if reviewer is not None else {}

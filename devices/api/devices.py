@@ -28,7 +28,13 @@ from devices.api.uploads import laid_down
 from devices.models import Device
 from devices.selectors.devices import devices
 from devices.selectors.history import device_timeline
-from devices.services.designs import approve_design, reject_design, request_design, review_design
+from devices.services.designs import (
+    approve_design,
+    approve_model,
+    reject_design,
+    request_design,
+    review_design,
+)
 from devices.services.held import confirm_upload, content_to_confirm, held_upload, hold_upload, shown_upload
 from devices.services.holds import hold_device, resume_device
 from devices.services.lifecycle import check_transition
@@ -125,6 +131,7 @@ class DeviceViewSet(FilesViewSet):
         "review_design": "devices.review_design",
         "reject_design": "devices.reject_design",
         "approve_design": "devices.approve_design",
+        "approve_model": "devices.approve_model",
         "void_design": "devices.void_design",
         "hold": "devices.hold_device",
         "resume": "devices.resume_device",
@@ -261,6 +268,15 @@ class DeviceViewSet(FilesViewSet):
         typed = credentials_in(given(SigningInput, request))
         return Response(
             DesignOutput(approve_design(device_id=self.key(), actor=self.actor, credentials=typed)).data
+        )
+
+    @extend_schema(request=SigningInput, responses=DesignOutput)
+    @action(detail=True, methods=["post"], url_path="approve-model")
+    def approve_model(self, request: Request, code: str) -> Response:
+        """As `approve-design`, by a clinical reviewer, for a model that needs no prescriber."""
+        typed = credentials_in(given(SigningInput, request))
+        return Response(
+            DesignOutput(approve_model(device_id=self.key(), actor=self.actor, credentials=typed)).data
         )
 
     @extend_schema(request=ReasonInput, responses=DeviceDetail)

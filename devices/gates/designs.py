@@ -191,21 +191,26 @@ def design_reviewed(device: Device, **_: Any) -> Verdict:
 
 
 @gate("G-DES-02", *MAKING_STEPS)
-def prescriber_approved(device: Device, **_: Any) -> Verdict:
-    """The prescriber's approval stands for the exact design that is built."""
+def design_approved(device: Device, **_: Any) -> Verdict:
+    """The approval of the prescriber, or of a model's clinical reviewer, stands for the exact design that is built."""
     against, design = against_approval(device), device.current_design
     if against is not None:
         signature = design.approval_id if design else None
         return blocked(against.text, cure=against.cure, signature=signature)
     if design is None or design.approval is None:
         raise AssertionError("an approved design is signed")
-    return passed(mesh=design.mesh_id, signature=design.approval.pk, prescriber=design.approval.person_id)
+    return passed(
+        mesh=design.mesh_id,
+        signature=design.approval.pk,
+        approver=design.approval.person_id,
+        approved_as=device.master.approver.value,
+    )
 
 
 @gate("G-DES-02", "device.start_build", "device.finish_build", "device.start_post_processing")
-def prescriber_approved_what_is_made(device: Device, *, actor: Actor | None = None, **_: Any) -> Verdict:
-    """The prescriber's approval stands; what a machine did without it is recorded all the same."""
-    found = prescriber_approved(device)
+def approved_what_is_made(device: Device, *, actor: Actor | None = None, **_: Any) -> Verdict:
+    """The approval of the design stands; what a machine did without it is recorded all the same."""
+    found = design_approved(device)
     if found.outcome == "block" and actor is not None and actor.person_id is None:
         return not_applicable("A machine did it: the next step of a person is refused.")
     return found

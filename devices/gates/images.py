@@ -76,7 +76,10 @@ def images_within_protocol(device: Device, **_: Any) -> Verdict:
     evidence = {**measured, "limits": limits}
     if any(measured[name] is None for name in ("slice_spacing_mm", "tilt_degrees", "pixel_spacing_mm")):
         return blocked("The images' geometry was not measured.", cure="Send them in again.", **evidence)
-    said = [*_beyond(measured, limits), *(_unfit_for_patients(study) if device.master.clinical else ())]
+    said = [
+        *_beyond(measured, limits),
+        *(_unfit_for_patients(study) if device.master.needs_validated_tools else ()),
+    ]
     if said:
         return blocked(
             f"The images are outside the protocol of {device.master}: {'; '.join(said)}.",
@@ -159,12 +162,12 @@ def _accepted_study(device: Device) -> Study | None:
 def tools_validated(device: Device, **_: Any) -> Verdict:
     """The tools that touch the geometry are validated for the intended use."""
     used = _tools(device)
-    if not device.master.clinical:
+    if not device.master.needs_validated_tools:
         return passed(intended_use=device.master.intended_use, tools=used)
     lacking = sorted(name for name, status in used.items() if status not in ("cleared", "validated_in_house"))
     if lacking:
         return blocked(
-            f"For clinical use these tools are not validated: {', '.join(lacking)}.",
+            f"For clinical use or diagnosis these tools are not validated: {', '.join(lacking)}.",
             cure="Validate them in house for this use, use cleared tools, or order under a training master.",
             intended_use=device.master.intended_use,
             tools=used,

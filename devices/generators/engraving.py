@@ -21,7 +21,9 @@ Triple = tuple[float, float, float]
 CANDIDATES = 150
 PROBE_MM = 1.5
 MARGIN_MM = 1.0
-RELIEF_SHARE = 0.25
+RELIEF_SHARE = 0.35
+SLOPE = 0.8
+"""Cosine of the steepest surface, 37°, on which letters that are cut along one axis can still be read and are deep enough."""
 REACH_MM = 5.0
 STEEP = 0.7
 BELOW = 1.2
@@ -108,7 +110,7 @@ def _flattest(
     starts: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> Mark | None:
     half = np.array([letters.width_mm, letters.height_mm]) / 2.0 + MARGIN_MM
-    limit = RELIEF_SHARE * letters.height_mm + 0.2
+    limit = RELIEF_SHARE * float(half[0])
     best: Mark | None = None
     for point, normal in zip(*starts, strict=True):
         for turn in TURNS_DEG:
@@ -117,7 +119,7 @@ def _flattest(
             if not frame or not seen:
                 continue
             relief = float(np.abs(seen[0]).max())
-            needed = 2.0 * relief + BELOW * depth + wall
+            needed = float(np.ptp(seen[0])) + BELOW * depth + wall
             if (best is None or relief < best.relief) and _thick_enough(
                 surface, frame, half, seen[0], needed
             ):
@@ -129,7 +131,7 @@ def _levelled(
     surface: Surface, frame: Frame, half: NDArray[np.float64], limit: float, turn: float
 ) -> Frame | None:
     """The frame along the mean normal of all that the code covers: a single face looks its own way."""
-    seen = _relief(surface, frame, half, 2.0 * limit)
+    seen = _relief(surface, frame, half, 2.0 * limit, level=False)
     return _turned(frame_on(frame.origin, seen[1]), turn) if seen else None
 
 
@@ -150,13 +152,16 @@ def _probes(frame: Frame, half: NDArray[np.float64], height: float) -> NDArray[n
 
 
 def _relief(
-    surface: Surface, frame: Frame, half: NDArray[np.float64], limit: float
+    surface: Surface, frame: Frame, half: NDArray[np.float64], limit: float, *, level: bool = True
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """The surface's heights over the rectangle and its mean normal; None where it is missing, too uneven or covered."""
+    """The surface's heights over the rectangle and its mean normal; None where it is missing, too uneven or, to be `level`,
+    too steep or covered."""
     above = 4.0 * limit
     reach, normals = surface.first_faces(_probes(frame, half, above), -frame.axes[2])
     heights = above - reach
     if not np.isfinite(reach).all() or np.abs(heights).max() > limit:
+        return None
+    if level and (normals @ frame.axes[2]).min() < SLOPE:
         return None
     mean = normals.mean(axis=0)
     return heights, mean / np.linalg.norm(mean)

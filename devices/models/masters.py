@@ -5,8 +5,16 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
-from devices.choices import DEFINITION_PAIRS, DefinitionStatus, DeviceField, IntendedUse, TrackedAs
-from mes.choices import Meaning
+from devices.choices import (
+    DEFINITION_PAIRS,
+    ROUTES,
+    DefinitionStatus,
+    DeviceField,
+    IntendedUse,
+    Route,
+    TrackedAs,
+)
+from mes.choices import Meaning, Role
 from mes.models import Person, Signature
 from mes.tables import Signed, StageGuard, table
 
@@ -55,7 +63,7 @@ class DeviceMaster(models.Model):
 
     imaging {max_slice_spacing_mm, max_slice_thickness_mm, max_pixel_spacing_mm, max_tilt_degrees, max_image_age_days};
     segmentation {segmenter, parameters, surface};
-    design {generator, defaults, envelope {name: [min, max]}}; materials [code]; routing [step]; inspection
+    design {generator, defaults, envelope {name: [min, max]}, prescriber_approves, diagnostic_use}; materials [code]; routing [step]; inspection
     {tolerance_mm, minimum_share, maximum_p95_mm}; label {text, notice}; packaging {scheme, levels, shelf_life_days,
     use_by_precision}, or nothing where none is planned (`quality.catalog.packaging`).
     """
@@ -108,3 +116,23 @@ class DeviceMaster(models.Model):
     @property
     def clinical(self) -> bool:
         return self.intended_use == IntendedUse.CLINICAL
+
+    @property
+    def route(self) -> Route:
+        """What the intended use asks for and spares."""
+        return ROUTES[IntendedUse(self.intended_use)]
+
+    @property
+    def needs_validated_tools(self) -> bool:
+        """For clinical use, and for a model that a diagnosis may rest on (G-SW-01)."""
+        return self.route.validated_tools or bool(self.design.get("diagnostic_use"))
+
+    @property
+    def prescriber_approves(self) -> bool:
+        """Whether the prescriber signs the design, or a clinical reviewer does (G-DES-02)."""
+        return self.route.prescriber_approves or bool(self.design.get("prescriber_approves"))
+
+    @property
+    def approver(self) -> Role:
+        """Who signs the design last."""
+        return Role.PRE if self.prescriber_approves else Role.CLR

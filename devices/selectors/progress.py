@@ -80,9 +80,9 @@ def waits_for(device: Device) -> str:
     if device.stage == Stage.PLANNED:
         return _planned_waits_for(device)
     if getattr(device, "approval_withdrawn", False) and device.stage in BEFORE_SHIPPING:
-        return "A decision: the prescriber withdrew the approval of its design"
-    if device.stage == Stage.RELEASED and not device.master.clinical:
-        return "Nothing: it was made for training and is not shipped"
+        return f"A decision: the {device.master.approver.label.lower()} withdrew the approval of its design"
+    if device.stage == Stage.RELEASED and not device.master.route.shipped:
+        return f"Nothing: it was {device.master.route.stays} and is not shipped"
     return WAITING.get(Stage(device.stage), "")
 
 
@@ -105,7 +105,7 @@ def _planned_waits_for(device: Device) -> str:
     return {
         DesignStatus.REQUESTED: "The design being made",
         DesignStatus.GENERATED: "A second design engineer",
-        DesignStatus.REVIEWED: "The prescriber",
+        DesignStatus.REVIEWED: f"The {device.master.approver.label.lower()}",
     }.get(DesignStatus(design.status), "A design engineer")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import Q, QuerySet
 
 from devices.choices import (
+    ROUTES,
     DesignStatus,
     PlanStatus,
     SegmentationStatus,
@@ -16,6 +17,11 @@ from devices.selectors.devices import devices
 from mes.models import DeliveryStatus
 
 ASKS_FOR_PLAN = Q(master__design__has_key="plan")
+
+BY_PRESCRIBER = Q(
+    master__intended_use__in=[use for use, route in ROUTES.items() if route.prescriber_approves]
+) | Q(master__design__contains={"prescriber_approves": True})
+"""As `DeviceMaster.prescriber_approves`."""
 
 
 def devices_awaiting_images() -> QuerySet[Device]:
@@ -59,6 +65,14 @@ def devices_awaiting_design_review() -> QuerySet[Device]:
 
 
 def devices_awaiting_prescriber() -> QuerySet[Device]:
+    return _reviewed().filter(BY_PRESCRIBER)
+
+
+def devices_awaiting_model_approval() -> QuerySet[Device]:
+    return _reviewed().exclude(BY_PRESCRIBER)
+
+
+def _reviewed() -> QuerySet[Device]:
     return _planned().filter(current_design__status=DesignStatus.REVIEWED)
 
 

@@ -18,7 +18,7 @@ from devices.catalog.base import (
     MaterialDefinition,
     section_faults,
 )
-from devices.choices import DefinitionStatus, Side
+from devices.choices import DefinitionStatus, IntendedUse, Side
 from devices.events import (
     MasterDrafted,
     MasterPublished,
@@ -239,6 +239,7 @@ def _refuse_unsound_master(definition: MasterDefinition) -> None:
     reasons += _limit_faults(definition)
     if not definition.materials:
         reasons.append(Reason("A master names at least one material."))
+    reasons += _unsaid(definition)
     if not definition.pathway.strip():
         reasons.append(Reason("The regulatory pathway is missing.", "State it with its reason.", "G-ORD-03"))
     if reasons:
@@ -275,6 +276,21 @@ def _limit_faults(definition: MasterDefinition) -> Iterator[Reason]:
         if not name.endswith("_mm") or not is_number(value) or value < 0.0:
             yield Reason(
                 f"The error '{name}' is no length.", "Name it with _mm and give 0 or more.", "G-DES-01"
+            )
+
+
+def _unsaid(definition: MasterDefinition) -> Iterator[Reason]:
+    """What the label of a model has to say, for nothing else tells it from a device when it has left the house."""
+    if definition.intended_use != IntendedUse.MODEL:
+        return
+    wanted = ["not a medical device", "not for implantation"]
+    if not definition.design.get("diagnostic_use"):
+        wanted.append("not for diagnosis")
+    notice = str(definition.label.get("notice", "")).casefold()
+    for words in wanted:
+        if words not in notice:
+            yield Reason(
+                f"The label of a model does not say '{words}'.", "Add it to the label's notice.", "G-LBL-01"
             )
 
 

@@ -1,4 +1,4 @@
-"""Designs: requested with checked values, generated, reviewed by a second engineer, approved by the prescriber."""
+"""Designs: requested with checked values, generated, reviewed by a second engineer, approved by the prescriber or, for a model, by a clinical reviewer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from devices.choices import DesignStatus, SegmentationStatus, Stage
+from devices.choices import DesignStatus, IntendedUse, SegmentationStatus, Stage
 from devices.events import (
     DesignApproved,
     DesignFailed,
@@ -41,7 +41,7 @@ from devices.services.planned import approved_plan, refuse_typed, values_of_plan
 from devices.services.plans import plan_content
 from devices.services.prescribed import departures, prescribed_values
 from devices.services.voiding import void_design_work
-from mes.choices import Meaning
+from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor, plain
 from mes.eventlog.unit import unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Reason, TransitionRefused
@@ -229,27 +229,26 @@ def design_content(device: Device, design: Design) -> dict[str, Any]:
 
 
 def approval_content(device: Device, design: Design) -> dict[str, Any]:
-    """What the prescriber signs: freezing this design, with its content."""
+    """What the prescriber, or a model's clinical reviewer, signs: freezing this design, with its content."""
     return move_content(device, DEVICE.row("freeze_design", Stage.PLANNED), design_content(device, design))
 
 
 def against_approval(device: Device) -> Reason | None:
-    """Why nothing may be made of the device's design; None where the prescriber's approval stands for it (G-DES-02), and the
-    prescription that it answers to (G-ORD-01)."""
+    """Why nothing may be made of the device's design; None where the approval of the prescriber, or of a model's clinical
+    reviewer, stands for it (G-DES-02), and the prescription that it answers to (G-ORD-01)."""
     design, prescription = device.current_design, device.order.prescription
+    who = f"The {device.master.approver.label.lower()}"
     if design is None or design.status != DesignStatus.APPROVED or design.approval is None:
-        return Reason(
-            "The prescriber has not approved the design.", "The prescriber approves it.", "G-DES-02"
-        )
+        return Reason(f"{who} has not approved the design.", f"{who} approves it.", "G-DES-02")
     if is_withdrawn(design.approval):
         return Reason(
-            "The prescriber's approval of the design was withdrawn.",
+            f"{who}'s approval of the design was withdrawn.",
             "Give its build up and have a new design approved; a part that was made is for a nonconformance.",
             "G-DES-02",
         )
     if not stands_for(design.approval, approval_content(device, design)):
         return Reason(
-            "The prescriber approved something else: the design, its master, material or order changed since.",
+            f"{who} approved something else: the design, its master, material or order changed since.",
             "Void the design; have it reviewed and approved again.",
             "G-DES-02",
         )
@@ -318,11 +317,35 @@ def approve_design(*, device_id: int, actor: Actor, credentials: Credentials) ->
     """
     device = locked_device(device_id)
     require(actor, "devices.approve_design", device)
-    design = _current(device, DesignStatus.REVIEWED)
+    _refuse_other_approver(device, Role.PRE)
     if device.order.prescriber_id != actor.person_id:
         raise NotPermitted(
             "Another prescriber is named on the order.", cure="The named prescriber decides.", rule="G-DES-02"
         )
+    return _approved(device, actor, credentials)
+
+
+@unit_of_work
+def approve_model(*, device_id: int, actor: Actor, credentials: Credentials) -> Design:
+    """As `approve_design`, for a model that needs no prescriber: a clinical reviewer of the order signs."""
+    device = locked_device(device_id)
+    require(actor, "devices.approve_model", device)
+    _refuse_other_approver(device, Role.CLR)
+    return _approved(device, actor, credentials)
+
+
+def _refuse_other_approver(device: Device, role: Role) -> None:
+    wanted = device.master.approver
+    if wanted != role:
+        raise TransitionRefused(
+            f"{device.master} is {IntendedUse(device.master.intended_use).label.lower()}.",
+            cure=f"The {wanted.label.lower()} approves its design.",
+            rule="G-DES-02",
+        )
+
+
+def _approved(device: Device, actor: Actor, credentials: Credentials) -> Design:
+    design = _current(device, DesignStatus.REVIEWED)
     move = move_device(
         device,
         "freeze_design",

@@ -74,10 +74,6 @@ class Card:
     late: bool
     waits_for: str
 
-    @property
-    def training(self) -> bool:
-        return not self.device.master.clinical
-
 
 @dataclass(frozen=True)
 class Column:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from devices.choices import IntendedUse
 from devices.models import Device
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import digests_of
@@ -172,8 +173,9 @@ def the_release_stands(device: Device, **_: Any) -> Verdict:
 def every_tool_is_validated(device: Device, **_: Any) -> Verdict:
     """Every tool that touched the geometry is validated for the intended use."""
     tools = tools_of(device)
-    if not device.master.clinical:
-        return not_applicable("The device master is for training, not for clinical use.")
+    if not device.master.needs_validated_tools:
+        use = IntendedUse(device.master.intended_use).label.lower()
+        return not_applicable(f"The device master asks for no validated tools ({use}).")
     unfit = [tool for tool in tools if tool["validation"] not in ("cleared", "validated_in_house")]
     if unfit:
         named = ", ".join(f"{tool['name']} {tool['version']}" for tool in unfit)
@@ -186,12 +188,13 @@ def every_tool_is_validated(device: Device, **_: Any) -> Verdict:
 
 
 @gate("G-SW-01", "device.ship")
-def only_clinical_devices_are_shipped(device: Device, **_: Any) -> Verdict:
-    """A device that leaves the house was made for clinical use."""
-    if device.master.clinical:
-        return passed(intended_use=device.master.intended_use)
+def only_what_may_leave_is_shipped(device: Device, **_: Any) -> Verdict:
+    """What leaves the house was made for clinical use, or is a model that says that it is no medical device."""
+    route = device.master.route
+    if route.shipped:
+        return passed(intended_use=device.master.intended_use, notice=route.notice)
     return blocked(
-        f"{device.code} was made for training, not for a patient.",
+        f"{device.code} was {route.stays}, not for a patient.",
         cure="Keep it for training; order what a patient needs from a master for clinical use.",
         intended_use=device.master.intended_use,
     )

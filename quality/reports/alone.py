@@ -11,10 +11,10 @@ from mes.models import Artefact, EventRecord
 from quality.reports.base import Fact, Section
 from quality.reports.papers import paper_blocks
 from quality.reports.production_record import (
-    TRAINING_NOTICE,
     event_line,
     gate_answers,
     names_in,
+    notice_of,
     signature_block,
 )
 from quality.selectors.record import Alone, files_alone, signatures_in, streams_alone
@@ -50,7 +50,7 @@ def _head(subject: Alone) -> dict[str, Any]:
             "case": subject.patient.token,
             "master": str(subject.master),
             "device_type": subject.master.title,
-            "notice": "" if subject.master.clinical else TRAINING_NOTICE,
+            "notice": notice_of(subject.master),
             "status": str(subject.stage),
         }
     return {

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from devices.models import Device
+from devices.models import Device, DeviceMaster
 from mes.eventlog.base import Actor, plain
 from mes.models import Artefact, EventRecord, Signature
 from mes.signing_seal import Standing, verify_signature
@@ -31,7 +31,11 @@ from quality.selectors.record import (
 )
 
 SCHEMA = "lamina.production_record/1"
-TRAINING_NOTICE = "TRAINING - NOT FOR CLINICAL USE"
+
+
+def notice_of(master: DeviceMaster) -> str:
+    """What every page of a record says of what was made, where it is no medical device for a patient."""
+    return master.route.notice.replace(" · ", " - ")
 
 
 @report("production_record", title="Production record", template="quality/reports/production_record.html")
@@ -55,7 +59,7 @@ def production_record(device: Device, last_pos: int) -> Mapping[str, Any]:
         "case": device.order.patient.token,
         "master": str(device.master),
         "device_type": device.master.title,
-        "notice": "" if device.master.clinical else TRAINING_NOTICE,
+        "notice": notice_of(device.master),
         "status": status_at(device, events),
         "last_pos": last_pos,
         "as_of": until,

@@ -181,8 +181,13 @@ def files_of(device: Device, last_pos: int | None = None) -> dict[str, str]:
 
 
 def _known(named: dict[str, str]) -> dict[str, str]:
+    """What is a file of the store, or is named like one. A label's digest is that of its canonical object, and no file has it."""
     known = set(Artefact.objects.filter(pk__in=list(named)).values_list("pk", flat=True))
-    return {digest: path for digest, path in named.items() if digest in known or path.endswith("sha256")}
+    return {
+        digest: path
+        for digest, path in named.items()
+        if digest in known or (path.endswith("sha256") and not path.endswith("label_sha256"))
+    }
 
 
 def _files_of_rows(device: Device) -> Iterator[tuple[str, str]]:

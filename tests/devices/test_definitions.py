@@ -114,7 +114,7 @@ def test_the_approval_of_a_material_covers_what_it_requires() -> None:
 
 def test_an_unknown_code_names_what_the_catalog_has() -> None:
     author = make_person(Role.DSN)
-    with pytest.raises(InvalidInput, match="cranial_guide, cranial_guide_training"):
+    with pytest.raises(InvalidInput, match="anatomical_model, cranial_guide, cranial_guide_training"):
         draft_master(definition="cranial_gide", actor=author.actor)
 
 
@@ -135,6 +135,27 @@ def test_the_defaults_of_every_master_are_inside_its_envelope(code: str) -> None
     assert within_envelope(values, master.design["envelope"]) == ()
     for material in master.materials:
         assert covers(MATERIALS[material].contact_category, master.contact_category)
+
+
+@pytest.mark.requirement("G-LBL-01")
+@pytest.mark.parametrize(
+    ("diagnostic", "notice", "lacking"),
+    [
+        (False, "Not a medical device. Not for implantation.", "not for diagnosis"),
+        (False, "Not for implantation. Not for diagnosis.", "not a medical device"),
+        (True, "Not a medical device. Not for diagnosis.", "not for implantation"),
+    ],
+)
+def test_a_model_whose_label_does_not_say_what_it_is_not_is_refused(
+    diagnostic: bool, notice: str, lacking: str
+) -> None:
+    base = MASTERS["anatomical_model"]
+    changed = replace(
+        base, label={"text": "Model", "notice": notice}, design={**base.design, "diagnostic_use": diagnostic}
+    )
+    with pytest.raises(InvalidInput, match=lacking):
+        draft_master(definition=changed, actor=make_person(Role.DSN).actor)
+    assert not DeviceMaster.objects.filter(code="anatomical_model").exists()
 
 
 def test_a_stricter_contact_covers_a_milder_one() -> None:

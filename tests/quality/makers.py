@@ -175,6 +175,13 @@ def make_staff() -> Staff:
 # --- surfaces
 
 
+@unit_of_work
+def make_printed(staff: Staff, device: Device) -> None:
+    """A device whose design is frozen, built as its record wants it."""
+    _printed(staff, device)
+    move_through(device, WAY[1:])
+
+
 @cache
 def make_part(seed: int = 3) -> Mesh:
     """A lopsided lump of about 40 mm: closed, without symmetry, 3,000 vertices."""

@@ -350,7 +350,7 @@ def test_a_device_leaves_in_a_closed_carton_alone(staff: Staff, packer: Person) 
     package = labelled(packer, packed(packer, device))
     assert "G-SHP-01" in blocks(device, "ship")
     closed(staff, package)
-    assert not blocks(device, "ship") & {"G-SHP-01", "G-LBL-02"}
+    assert not blocks(device, "ship") & {"G-SHP-01", "G-LBL-02", "G-INT-01"}
     today = timezone.localdate()
     Package.objects.filter(pk=package.pk).update(use_by=today - timedelta(days=1))
     assert "G-SHP-01" in blocks(device, "ship")

@@ -417,6 +417,20 @@ def test_a_training_device_is_not_shipped(staff: Staff, clinical: bool, outcome:
     assert clinical or asked[0].cure
 
 
+@pytest.mark.requirement("G-SW-01")
+@pytest.mark.parametrize(("diagnostic", "outcome"), [(False, "not_applicable"), (True, "block")])
+def test_a_model_leaves_the_house_and_needs_validated_tools_where_a_diagnosis_rests_on_it(
+    staff: Staff, diagnostic: bool, outcome: str
+) -> None:
+    device = make_built_device(staff)
+    device.master.intended_use, device.master.design = "model", {"diagnostic_use": diagnostic}
+    asked = {point: ask_gates(point, device) for point in ("device.ship", "device.release")}
+    said = {point: [one for one in found if one.gate == "G-SW-01"] for point, found in asked.items()}
+    assert [one.outcome for one in said["device.ship"]] == ["pass"]
+    assert "NOT A MEDICAL DEVICE" in str(said["device.ship"][0].evidence)
+    assert [one.outcome for one in said["device.release"]] == [outcome]
+
+
 @pytest.mark.requirement("G-IMG-02")
 def test_images_too_old_at_the_planned_use_block(staff: Staff) -> None:
     device = reviewed(staff)

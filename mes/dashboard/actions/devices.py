@@ -16,6 +16,7 @@ from devices.selectors.plans import current_plan, plan_kind_of
 from devices.services.designs import (
     approval_content,
     approve_design,
+    approve_model,
     design_content,
     envelope_of,
     reject_design,
@@ -32,7 +33,7 @@ from devices.services.segmentations import (
     segmentation_content,
     start_segmentation,
 )
-from mes.choices import Meaning
+from mes.choices import Meaning, Role
 from mes.dashboard.actions.base import Action, Doing, Field, Values, why
 from mes.dashboard.actions.holds import held_choices
 from mes.eventlog.base import Actor
@@ -56,6 +57,12 @@ def _designable(device: Device) -> bool:
     plan = current_plan(device) if plan_kind_of(device.master) else None
     ready = not plan_kind_of(device.master) or (plan is not None and plan.status == PlanStatus.APPROVED)
     return ready and _segmented(SegmentationStatus.APPROVED)(device)
+
+
+def _awaits(approver: Role) -> Callable[[Device], bool]:
+    """Whether a reviewed design waits for somebody of this role."""
+    reviewed = _designed(DesignStatus.REVIEWED)
+    return lambda device: reviewed(device) and device.master.approver == approver
 
 
 def _needs_segmentation(device: Device) -> bool:
@@ -188,12 +195,17 @@ def _request_design(doing: Doing) -> str:
 
 def _review_design(doing: Doing) -> str:
     review_design(device_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials)
-    return "The design is reviewed and waits for the prescriber."
+    return f"The design is reviewed and waits for a {doing.subject.master.approver.label.lower()}."
 
 
 def _reject_design(doing: Doing) -> str:
     reject_design(device_id=doing.subject.pk, actor=doing.actor, reason=doing.reason)
     return "The design is sent back."
+
+
+def _approve_model(doing: Doing) -> str:
+    approve_model(device_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials)
+    return "The design is approved and frozen."
 
 
 def _approve_design(doing: Doing) -> str:
@@ -288,8 +300,13 @@ DEVICE_ACTIONS = (
     ),
     Action(
         "approve-design", "device", "Approve for my patient", "Approve this design for my patient", "devices.approve_design",
-        "writing-sign", _designed(DesignStatus.REVIEWED), _approve_design, meaning=Meaning.DESIGN_APPROVED,
+        "writing-sign", _awaits(Role.PRE), _approve_design, meaning=Meaning.DESIGN_APPROVED,
         content=_approval_signs, main=True,
+    ),
+    Action(
+        "approve-model", "device", "Approve the model", "Approve the design of this model", "devices.approve_model",
+        "writing-sign", _awaits(Role.CLR), _approve_model, meaning=Meaning.DESIGN_APPROVED,
+        content=_approval_signs, main=True, help="A model touches no patient: a clinical reviewer approves it, and no prescriber.",
     ),
     Action(
         "ship", "device", "Ship", "Ship this device", "devices.ship", "truck-delivery", at(Stage.RELEASED),
