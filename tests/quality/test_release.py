@@ -125,7 +125,7 @@ def test_a_complete_device_is_reviewed_and_released(staff: Staff) -> None:
     checklist = release_checklist(device, acting(staff[Role.QAX]))
     assert all(result.passed for result in checklist)
     assert {result.gate for result in checklist} == {
-        "G-IMG-02", "G-INS-01", "G-INT-01", "G-LAT-01", "G-LBL-02", "G-NC-01", "G-REL-01", "G-REL-02", "G-SEG-01",
+        "G-BLD-01", "G-IMG-02", "G-INS-01", "G-INT-01", "G-LAT-01", "G-LBL-02", "G-NC-01", "G-REL-01", "G-REL-02", "G-SEG-01",
         "G-SIG-01", "G-SW-01",
     }  # fmt: skip
     shown = shown_record(device)
@@ -418,7 +418,7 @@ def test_a_training_device_is_not_shipped(staff: Staff, clinical: bool, outcome:
 
 
 @pytest.mark.requirement("G-SW-01")
-@pytest.mark.parametrize(("diagnostic", "outcome"), [(False, "not_applicable"), (True, "block")])
+@pytest.mark.parametrize(("diagnostic", "outcome"), [(False, "n/a"), (True, "block")])
 def test_a_model_leaves_the_house_and_needs_validated_tools_where_a_diagnosis_rests_on_it(
     staff: Staff, diagnostic: bool, outcome: str
 ) -> None:
