@@ -27,8 +27,10 @@ from devices.selectors.waiting import (
 from devices.services.equivalence import Compared, compared
 from devices.services.orders import APPROVERS, standing_approvals
 from devices.services.plans import against_plan
+from mes.api.actors import actor_of
 from mes.choices import Role
 from mes.panels import PanelContent, panel, worklist
+from mes.permissions import may
 
 
 @panel("devices.request", page="order", title="Request", order=10)
@@ -69,12 +71,18 @@ def segmentation_panel(_: HttpRequest, device: Device) -> PanelContent | None:
 
 
 @panel("devices.plan", page="device", title="Clinical plan", order=25)
-def plan_panel(_: HttpRequest, device: Device) -> PanelContent | None:
+def plan_panel(request: HttpRequest, device: Device) -> PanelContent | None:
     if device.current_segmentation is None or not plan_kind_of(device.master):
         return None
     plan = current_plan(device)
     against = against_plan(device, plan) if plan and plan.status == PlanStatus.APPROVED else None
-    return PanelContent("devices/panels/plan.html", {"device": device, "plan": plan, "against": against})
+    context = {
+        "device": device,
+        "plan": plan,
+        "against": against,
+        "may_plan": device.stage == Stage.PLANNED and may(actor_of(request), "devices.draft_plan", device),
+    }
+    return PanelContent("devices/panels/plan.html", context)
 
 
 @panel("devices.design", page="device", title="Design", order=30)

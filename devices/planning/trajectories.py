@@ -104,6 +104,35 @@ def left_of(content: Mapping[str, Any]) -> NDArray[np.float64]:
     return np.asarray(left / max(float(np.linalg.norm(left)), 1e-9), dtype=np.float64)
 
 
+def axis_at(
+    spinous_mm: Sequence[float],
+    body_mm: Sequence[float],
+    side: str,
+    medial_degrees: float,
+    caudal_degrees: float,
+) -> list[float]:
+    """The unit vector of an axis by its angles as surgeons give them: from straight ahead in the vertebra, towards its middle and
+    towards the feet."""
+    ahead, inward = _level_frame({"spinous_mm": spinous_mm, "body_mm": body_mm}, side)
+    medial, caudal = math.radians(medial_degrees), math.radians(caudal_degrees)
+    level = math.cos(medial) * ahead + math.sin(medial) * inward
+    return [float(part) for part in math.cos(caudal) * level - math.sin(caudal) * np.array([0.0, 0.0, 1.0])]
+
+
+def angles_of(content: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[float, float]:
+    """The inverse of `axis_at`, of a trajectory of a plan: degrees towards the middle and towards the feet."""
+    ahead, inward = _level_frame(content, row["side"])
+    axis = np.array(row["axis"])
+    medial = math.degrees(math.atan2(float(axis @ inward), float(axis @ ahead)))
+    return medial, -math.degrees(math.asin(float(np.clip(axis[2], -1.0, 1.0))))
+
+
+def _level_frame(content: Mapping[str, Any], side: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Straight ahead in the vertebra, and from a side towards its middle; both level."""
+    left = left_of(content)
+    return np.cross(left, [0.0, 0.0, 1.0]), left if side == "right" else -left
+
+
 def lateral_mm(content: Mapping[str, Any], point: Sequence[float]) -> float:
     """How far a point lies to the left of the vertebra's middle, mm; negative on its right."""
     return float((np.array(point) - np.array(content["spinous_mm"])) @ left_of(content))

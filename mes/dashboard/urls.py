@@ -41,6 +41,7 @@ from mes.dashboard.orders import order_identity, order_list, order_page
 from mes.dashboard.packages import package_list, package_page
 from mes.dashboard.patients import patient_erasure, patient_identity, patient_page, patient_views, patients
 from mes.dashboard.people import people, person_page, who_may, why_not
+from mes.dashboard.planning import plan_page
 from mes.dashboard.privacy import emergency_asked, emergency_page, erasure_page, privacy
 from mes.dashboard.provider import provider_callback, provider_start
 from mes.dashboard.routes import page, public
@@ -92,6 +93,7 @@ urlpatterns = [
     page("orders/<str:code>/identity/", order_identity, "order-identity"),
     page("devices/<str:code>/", device_page, "device"),
     page("devices/<str:code>/gates/", device_gates, "device-gates"),
+    page("devices/<str:code>/plan/", plan_page, "device-plan"),
     page("devices/<str:code>/history/", device_history, "device-history"),
     page("devices/<str:code>/files/<str:sha256>/", file_sent, "device-file", kind="device"),
     page("devices/<str:code>/integrity/", device_integrity, "device-integrity"),

@@ -132,6 +132,7 @@ for (const line of document.querySelectorAll(".line")) {
 
 // --- modules that only some pages need
 if (document.querySelector("[data-viewer]")) import("lamina/viewer.js");
+if (document.querySelector("[data-planner]")) import("lamina/planner.js");
 if (document.querySelector("[data-fleet]")) import("lamina/fleet.js");
 if (document.querySelector("[data-layers]")) import("lamina/layers.js");
 import("lamina/upload.js");

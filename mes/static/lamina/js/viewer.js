@@ -48,10 +48,18 @@ class Viewer {
     this.controls = new OrbitControls(this.camera, canvas);
     this.controls.addEventListener("change", () => this.draw());
     this.controls.listenToKeyEvents(canvas);
+    canvas.addEventListener("pointerdown", (event) => (this.pressed = event));
     canvas.addEventListener("click", (event) => this.pick(event));
     new ResizeObserver(() => this.fit()).observe(this.stage);
     document.addEventListener("lamina:theme", () => this.draw());
     this.show(this.figure.querySelector("[data-shape]"));
+    this.figure.viewer = this;
+    this.tell("ready");
+  }
+
+  // What other modules hear of it: "viewer:ready", "viewer:shown", "viewer:picked".
+  tell(name, detail) {
+    this.figure.dispatchEvent(new CustomEvent(`viewer:${name}`, { detail }));
   }
 
   async show(button) {
@@ -93,6 +101,7 @@ class Viewer {
     this.read.textContent = words;
     this.renderer.domElement.setAttribute("aria-label", `${title}: ${words}. Drag or use the arrow keys to move.`);
     this.look("front");
+    this.tell("shown");
   }
 
   look(side) {
@@ -150,21 +159,32 @@ class Viewer {
   }
 
   pick(event) {
-    if (!this.measuring || !this.mesh) return;
+    const picking = this.figure.hasAttribute("data-picking");
+    const turned = this.pressed && Math.hypot(event.clientX - this.pressed.clientX, event.clientY - this.pressed.clientY) > 4;
+    if (!this.mesh || turned || !(picking || this.measuring)) return;
+    const point = this.under(event);
+    if (!point) return;
+    if (picking) this.tell("picked", point.toArray());
+    else this.mark(point);
+  }
+
+  under(event) {
     const box = this.renderer.domElement.getBoundingClientRect();
     const at = new THREE.Vector2(((event.clientX - box.left) / box.width) * 2 - 1, 1 - ((event.clientY - box.top) / box.height) * 2);
     const ray = new THREE.Raycaster();
     ray.setFromCamera(at, this.camera);
-    const hit = ray.intersectObject(this.mesh)[0];
-    if (!hit) return;
+    return ray.intersectObject(this.mesh)[0]?.point;
+  }
+
+  mark(point) {
     if (this.marks.length >= 2) this.clearMarks();
     const radius = this.mesh.geometry.boundingBox.getSize(new THREE.Vector3()).length() / 160;
     const dot = new THREE.Mesh(new THREE.SphereGeometry(radius, 16, 12), new THREE.MeshBasicMaterial({ color: 0xcf3a2f }));
-    dot.position.copy(hit.point);
+    dot.position.copy(point);
     this.marks.push(dot);
     this.scene.add(dot);
     if (this.marks.length === 2) this.span();
-    else this.read.textContent = `First point: ${hit.point.toArray().map((value) => value.toFixed(1)).join(", ")} mm`;
+    else this.read.textContent = `First point: ${point.toArray().map((value) => value.toFixed(1)).join(", ")} mm`;
     this.draw();
   }
 
