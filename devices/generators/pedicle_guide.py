@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from manifold3d import Manifold
 from numpy.typing import NDArray
 
 from devices.generators.base import (
@@ -162,12 +163,11 @@ class PedicleGuide:
             window_mm=wanted["window_diameter_mm"],
             pin_mm=wanted["pin_diameter_mm"],
         )
-        plain = built(parts)
-        said = _mark(wanted)
-        mesh = mesh_of(marked(plain, parts, said, wanted["mark_height_mm"]))
+        plain, parts, warnings = _windowed(parts, wanted["minimum_wall_mm"])
+        mesh = mesh_of(marked(plain, parts, _mark(wanted), wanted["mark_height_mm"]))
         measures = {**_measured(mesh, mesh_of(plain), saddle, wanted), **margins}
         features = tuple(_feature(one, wanted) for one in wanted.trajectories)
-        return Design(mesh, checked, measures, features, body.warnings)
+        return Design(mesh, checked, measures, features, (*body.warnings, *warnings))
 
 
 GENERATORS.add("pedicle_guide", PedicleGuide())
@@ -257,6 +257,17 @@ def _saddle(surface: Surface, wanted: Wanted) -> Saddle:
         minimum_wall_mm=wanted["minimum_wall_mm"],
         spacing_mm=wanted["detail_mm"],
     )
+
+
+def _windowed(parts: Parts, least_mm: float) -> tuple[Manifold, Parts, tuple[str, ...]]:
+    """The guide before it is marked; without windows, and a warning that says so, where they would leave too thin a wall. A pin
+    that is asked for is never left out."""
+    plain = built(parts)
+    if parts.pin_mm or not parts.window_mm or measure_wall(Surface(mesh_of(plain))).minimum_mm >= least_mm:
+        return plain, parts, ()
+    closed = replace(parts, window_mm=0.0)
+    text = f"The windows were left out: beside them the wall would be thinner than {least_mm:g} mm."
+    return built(closed), closed, (text,)
 
 
 def _mark(wanted: Wanted) -> str:
