@@ -29,6 +29,7 @@ from devices.services.generating import compute_design
 from devices.services.reading import read_study
 from devices.services.segmentations import record_segmentation, start_segmentation_by_rule
 from devices.services.segmenting import compute_segmentation
+from devices.services.series import void_rest_of_series
 from devices.services.studies import discard_upload, record_images, sweep_quarantine
 from mes.eventlog.base import Recorded
 from mes.eventlog.subscriptions import Effect, SlotDue, every, on
@@ -115,6 +116,12 @@ def order_follows_review(recorded: Recorded[DesignReviewed]) -> None:
 @on(DesignRejected, id="devices.order_follows_rejection")
 def order_follows_rejection(recorded: Recorded[DesignRejected]) -> None:
     follow_devices(device_id=recorded.event.device_id)
+
+
+@on(DesignVoided, id="devices.series_follows_void")
+def series_follows_void(recorded: Recorded[DesignVoided]) -> None:
+    """One decision was made about the whole series: with one stage it is gone for all."""
+    void_rest_of_series(device_id=recorded.event.device_id)
 
 
 @on(DesignVoided, id="devices.order_follows_void")

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 
 from devices.choices import OrderStage, PlanStatus, Stage, StudyStatus
 from devices.models import Arrival, Design, Device, Order, Study
@@ -13,6 +14,7 @@ from devices.selectors.arrivals import arrivals_waiting
 from devices.selectors.history import refused_segmentation, segmentation_underway
 from devices.selectors.orders import approval_signatures, orders_at
 from devices.selectors.plans import current_plan, plan_kind_of
+from devices.selectors.series import is_designed, is_serial, stage_rows
 from devices.selectors.waiting import (
     devices_awaiting_design,
     devices_awaiting_design_review,
@@ -38,6 +40,25 @@ def request_panel(_: HttpRequest, order: Order) -> PanelContent:
     standing = standing_approvals(order)
     approvals = [(role, standing.get(role)) for role in APPROVERS]
     return PanelContent("devices/panels/request.html", {"order": order, "approvals": approvals})
+
+
+@panel("devices.series", page="order", title="Series", order=20)
+def series_panel(_: HttpRequest, order: Order) -> PanelContent | None:
+    if not is_serial(order.master):
+        return None
+    rows = stage_rows(order)
+    shapes = [
+        {
+            "kind": "design",
+            "title": f"Stage {row.number} of {len(rows)}",
+            "url": reverse("device-file", args=[row.device.code, row.device.current_design.mesh_id]),
+            "format": "stl",
+            "note": row.device.code,
+        }
+        for row in rows
+        if row.device.current_design is not None and is_designed(row.device)
+    ]
+    return PanelContent("devices/panels/series.html", {"rows": rows, "shapes": shapes, "slider": True})
 
 
 @panel("devices.images", page="device", title="Images", order=10)
@@ -75,6 +96,10 @@ def plan_panel(request: HttpRequest, device: Device) -> PanelContent | None:
     if device.current_segmentation is None or not plan_kind_of(device.master):
         return None
     plan = current_plan(device)
+    if plan is not None and "teeth" in plan.content:
+        return PanelContent(
+            "devices/panels/teeth.html", {"plan": plan, "treatment": plan.content.get("treatment")}
+        )
     against = against_plan(device, plan) if plan and plan.status == PlanStatus.APPROVED else None
     context = {
         "device": device,

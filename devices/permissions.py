@@ -56,6 +56,7 @@ allow("devices.supply_order_info",      "supply missing information",           
 allow("devices.approve_order",          "approve an order",                     R.ORD, R.RA, signed=True)
 allow("devices.reject_order",           "reject an order",                      R.ORD, R.RA, signed=True)
 allow("devices.close_order",            "close a delivered order",              R.ORD)
+allow("devices.approve_series",         "approve a series for a patient",       R.PRE, signed=True)
 
 allow("devices.assign_person",          "assign somebody to an order",          R.ORD, R.RA, R.QAR)
 allow("devices.receive_study",          "send in images",                       R.IMG, R.ORD, system=True)

@@ -52,6 +52,7 @@ INSPECTION: dict[str, Any] = {
     "maximum_mm": 0.3,
     "maximum_scale_error": 0.003,
 }
+SCAN: dict[str, Any] = {**SEGMENTATION, "limits": {**SEGMENTATION["limits"], "open": True}}
 IMAGING: dict[str, Any] = {
     "max_slice_spacing_mm": 0.1,
     "max_slice_thickness_mm": 0.1,
@@ -70,7 +71,7 @@ MASTERS.add(
         pathway="Tool for custom-made aligners (mucosal contact, cumulative above 30 d: class IIa, rule 5); to be signed by RA.",
         contact_category="none",
         imaging=IMAGING,
-        segmentation=SEGMENTATION,
+        segmentation=SCAN,
         design=DESIGN,
         materials=("resin-model-01",),
         process="vat_photopolymerisation",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from devices.catalog.aligner_mould_series import DESIGN
+from devices.catalog.aligner_mould_series import DESIGN, SCAN
 from devices.catalog.base import MASTERS, MasterDefinition
-from devices.catalog.cranial_guide import INSPECTION, SEGMENTATION
+from devices.catalog.cranial_guide import INSPECTION
 from devices.catalog.cranial_guide_training import ROUTING
 from devices.choices import DeviceField, IntendedUse
 
@@ -24,7 +24,7 @@ MASTERS.add(
             "max_tilt_degrees": 1.0,
             "max_image_age_days": None,
         },
-        segmentation=SEGMENTATION,
+        segmentation=SCAN,
         design=DESIGN,
         materials=("resin-model-01",),
         process="vat_photopolymerisation",

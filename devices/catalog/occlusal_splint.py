@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from devices.catalog.aligner_mould_series import IMAGING, INSPECTION
+from devices.catalog.aligner_mould_series import IMAGING, INSPECTION, SCAN
 from devices.catalog.base import MASTERS, MasterDefinition
-from devices.catalog.cranial_guide import SEGMENTATION
 from devices.choices import DeviceField, IntendedUse
 
 DESIGN: dict[str, Any] = {
@@ -48,7 +47,7 @@ MASTERS.add(
         pathway="Custom-made splint, mucosal contact, cumulative above 30 d: class IIa, rule 5; to be signed by RA.",
         contact_category="mucosa",
         imaging=IMAGING,
-        segmentation=SEGMENTATION,
+        segmentation=SCAN,
         design=DESIGN,
         materials=("resin-splint-01",),
         process="vat_photopolymerisation",

@@ -8,13 +8,14 @@ from devices.choices import DesignStatus, Side
 from devices.generators.base import MIDLINE, within_envelope
 from devices.lifecycle import MAKING_STEPS, PASSED_BEFORE
 from devices.models import Device, Plan
-from devices.planning.trajectories import SIDES
+from devices.planning.trajectories import SIDES, Trajectories
 from devices.selectors.evidence import evidence_digest
 from devices.selectors.history import stages_since_frozen
 from devices.selectors.orders import expected_side
 from devices.selectors.plans import current_plan, plan_kind_of
+from devices.selectors.series import in_series, is_designed, series_facts, series_of
 from devices.services.designs import against_approval, design_content, envelope_of, thin_walls
-from devices.services.equivalence import measured_on_file, part_faults
+from devices.services.equivalence import has_bores, measured_on_file, part_faults
 from devices.services.laterality import side_faults
 from devices.services.planned import against_plan_of_design
 from devices.services.plans import against_plan
@@ -67,7 +68,7 @@ def _on_bone(device: Device, against: Reason | None) -> Verdict:
 
 @gate("G-MSH-01", "device.approve_segmentation", FREEZE)
 def surface_faithful(device: Device, **_: Any) -> Verdict:
-    """The bone surface is watertight and close to its mask."""
+    """The bone surface is watertight, unless an open scan is what the master works on, and close to its mask."""
     segmentation = device.current_segmentation
     if segmentation is None:
         return blocked("There is no surface.", cure="Segment the images.")
@@ -82,7 +83,7 @@ def surface_faithful(device: Device, **_: Any) -> Verdict:
         "limits": limits,
     }
     said = []
-    if not segmentation.watertight:
+    if not segmentation.watertight and not limits.get("open", False):
         said.append("it is not watertight")
     if segmentation.distance_p95_mm > limits.get("maximum_p95_mm", 0.0):
         said.append(f"95 % of it lies within {segmentation.distance_p95_mm:.2f} mm of the mask only")
@@ -144,6 +145,21 @@ def design_follows_plan(device: Device, **_: Any) -> Verdict:
     return _on_plan(design.plan if design else None, against_plan_of_design(device, design))
 
 
+@gate("G-DES-01", "device.review_design", FREEZE)
+def series_complete(device: Device, **_: Any) -> Verdict:
+    """Every stage of a series is designed before one is reviewed or approved: each is signed over all of them."""
+    if not in_series(device):
+        return not_applicable("The device is no stage of a series.")
+    missing = [one.code for one in series_of(device) if not is_designed(one)]
+    if missing:
+        return blocked(
+            f"Stages of the series are not designed: {', '.join(missing)}.",
+            cure="Request their designs first.",
+            missing=missing,
+        )
+    return passed(**series_facts(device)["series"])
+
+
 def _on_plan(plan: Plan | None, against: Reason | None) -> Verdict:
     named = {"plan": plan.pk if plan else None}
     if against is not None:
@@ -161,6 +177,8 @@ def part_as_planned(device: Device, **_: Any) -> Verdict:
     design = device.current_design
     if design is None or design.plan is None:
         return blocked("There is no design from a plan.", cure="Request one.")
+    if not has_bores(design.plan):
+        return not_applicable("The plan asks for no bore: nothing is measured back on the part.")
     measured = measured_on_file(design)
     faults = part_faults(design.plan, measured)
     evidence = {
@@ -219,7 +237,7 @@ def approved_what_is_made(device: Device, *, actor: Actor | None = None, **_: An
 @gate("G-LAT-01", FREEZE, "device.queue", "device.label", "device.release")
 def side_consistent(device: Device, **_: Any) -> Verdict:
     """The whole design lies on the side of the patient that the order names, or its bores do where a plan places them."""
-    if plan_kind_of(device.master):
+    if plan_kind_of(device.master) == Trajectories.id:
         return _planned_side(device)
     wanted = expected_side(device.order)
     if not wanted:

@@ -12,7 +12,10 @@ from hashlib import sha256
 from devices.generators.base import (
     CASE_CODE,
     GENERATORS,
+    STAGE,
+    STAGES,
     Design,
+    DesignRefused,
     Parameter,
     ValidationStatus,
     check_values,
@@ -20,12 +23,13 @@ from devices.generators.base import (
 from devices.generators.dental.arch_model import BaseShape
 from devices.generators.dental.marks import labels_of, read_object
 from devices.generators.dental.series import Series, SeriesLimits, make_mould, prepare_series
-from devices.generators.dental.teeth import GUM
+from devices.generators.dental.teeth import GUM, RULE
 from devices.mesh.base import Mesh
 from devices.mesh.kept import Kept, digest_of
 from devices.planning.marks import LONGEST
 from devices.planning.movements import read_treatment
 from devices.planning.staging import StepLimits
+from mes.exceptions import Reason
 
 PARAMETERS = (
     Parameter(
@@ -37,7 +41,8 @@ PARAMETERS = (
         "Movements, reductions, attachments and their order: JSON, of the plan.", planned=True,
     ),
     CASE_CODE,
-    Parameter("stage", "", "Stage", "integer", 0, 60, None, "Of the series; 0 is the scan, for a template of attachments."),
+    STAGE,
+    STAGES,
     Parameter("translation_step_mm", "mm", "Translation per stage", "number", 0.05, 0.5, 0.25, "The most of one tooth."),
     Parameter("rotation_step_deg", "deg", "Rotation per stage", "number", 0.5, 5.0, 2.0, "The most of one tooth."),
     Parameter("overlap_mm", "mm", "Overlap of neighbours", "number", 0.0, 0.5, 0.1, "The most that two crowns may share."),
@@ -46,6 +51,7 @@ PARAMETERS = (
     Parameter("gum_shown_mm", "mm", "Gum around the crowns", "number", 2.0, 8.0, 3.5, "On which the aligner is trimmed."),
 )  # fmt: skip
 STAGE_NUMBERS = 2
+OF_ONE_STAGE = (STAGE.name, CASE_CODE.name)
 KEPT: Kept[Series] = Kept(2)
 
 
@@ -62,7 +68,8 @@ class AlignerSeries:
         """The mould where the scan lies. `bone`: the open scan. Raises DesignRefused; the same input gives the same bytes."""
         checked = check_values(self.parameters, values)
         series = prepared_series(bone, checked)
-        stage = int(str(checked["stage"]))
+        stage = int(str(checked[STAGE.name]))
+        _refuse_another_length(series, int(str(checked[STAGES.name])))
         label = (
             f"{series.scan.arch[0].upper()}{stage:0{STAGE_NUMBERS}d}/{series.staging.count:0{STAGE_NUMBERS}d}"
         )
@@ -72,13 +79,24 @@ class AlignerSeries:
             for one in series.contacts
             if one.stage == stage
         }
-        measures = {**made.measures, **neighbours, "stages": float(series.staging.count)}
+        measures = {**made.measures, **neighbours}
         return Design(made.mesh, checked, measures, (), series.warnings)
+
+
+def _refuse_another_length(series: Series, devices: int) -> None:
+    count = series.staging.count
+    if devices != count:
+        raise DesignRefused(
+            [Reason(
+                f"The plan needs {count} stages; the order has {devices} devices.",
+                "Order as many devices as the plan has stages, or plan for as many.", RULE,
+            )]
+        )  # fmt: skip
 
 
 def prepared_series(scan: Mesh, values: Mapping[str, object]) -> Series:
     """The checked series that these values ask for; the last ones are kept, as its stages are asked for one after the other."""
-    shared = sorted((name, value) for name, value in values.items() if name not in ("stage", CASE_CODE.name))
+    shared = sorted((name, value) for name, value in values.items() if name not in OF_ONE_STAGE)
     key = (digest_of(scan), sha256(repr(shared).encode()).digest())
     return KEPT.of(key, lambda: _prepared(scan, values))
 

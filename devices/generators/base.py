@@ -65,6 +65,12 @@ CASE_CODE = Parameter(
 )  # fmt: skip
 """For a generator that marks what it makes. The record gives it, so that no identity can be typed into a part."""
 
+STAGE = Parameter(
+    "stage", "", "Stage", "integer", 1, 60, None, "Of the series: the place of the device among those of its order.",
+)  # fmt: skip
+STAGES = Parameter("stages", "", "Stages", "integer", 1, 60, None, "How many devices the order has.")
+"""For a generator that makes one of a series. The record gives both, so that no stage is made twice or left out."""
+
 
 @dataclass(frozen=True)
 class GuideTube:

@@ -17,7 +17,6 @@ from devices.events import (
     Reasons,
 )
 from devices.generators.base import (
-    CASE_CODE,
     GENERATORS,
     DesignGenerator,
     Value,
@@ -28,6 +27,7 @@ from devices.generators.base import (
 from devices.lifecycle import DEVICE
 from devices.models import Design, Device, DeviceMaster, Material, Plan, Segmentation
 from devices.selectors.definitions import next_design_revision
+from devices.selectors.series import in_series, series_facts
 from devices.services.authors import author_of
 from devices.services.lifecycle import (
     locked_device,
@@ -40,6 +40,7 @@ from devices.services.lifecycle import (
 from devices.services.planned import approved_plan, refuse_typed, values_of_plan
 from devices.services.plans import plan_content
 from devices.services.prescribed import departures, prescribed_values
+from devices.services.recorded import recorded_values
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor, plain
@@ -134,11 +135,11 @@ def checked_values(
     start = {**master.design.get("defaults", {}), **prescribed_values(device.order)}
     if any(parameter.name == WALL for parameter in generator.parameters):
         start.setdefault(WALL, material.minimum_wall_mm)
-    if CASE_CODE in generator.parameters:
-        start[CASE_CODE.name] = device.code
-        refuse_another_code(device, given)
     planned = values_of_plan(plan, generator)
-    values = check_values(design_parameters(generator), {**start, **given, **planned})
+    values = check_values(
+        design_parameters(generator),
+        {**start, **given, **planned, **recorded_values(generator, device, given)},
+    )
     problems = [
         *within_envelope(values, envelope_of(master)),
         *thin_walls(values, material),
@@ -147,16 +148,6 @@ def checked_values(
     if problems:
         raise InvalidInput(problems)
     return values
-
-
-def refuse_another_code(device: Device, given: Mapping[str, Any]) -> None:
-    """Raises InvalidInput for a text to engrave that is not the device's own code: a name would leave the house (G-DES-01)."""
-    if given.get(CASE_CODE.name, device.code) != device.code:
-        raise InvalidInput(
-            "Only the device's own code is engraved.",
-            cure="Leave it out: the record gives it.",
-            rule="G-DES-01",
-        )
 
 
 def envelope_of(master: DeviceMaster) -> dict[str, tuple[float, float]]:
@@ -225,6 +216,7 @@ def design_content(device: Device, design: Design) -> dict[str, Any]:
         "measures": design.measures,
         "warnings": design.warnings,
         **({"plan": plan_content(device, design.plan)} if design.plan else {}),
+        **series_facts(device),
     }
 
 
@@ -292,6 +284,15 @@ def review_design(*, device_id: int, actor: Actor, credentials: Credentials) -> 
     return design
 
 
+def _refuse_single_stage(device: Device, credentials: Credentials) -> None:
+    if in_series(device) and credentials.together is None:
+        raise TransitionRefused(
+            f"{device.code} is one of a series: it is approved with all of it.",
+            cure="Approve the series on the page of the order.",
+            rule="G-DES-02",
+        )
+
+
 @unit_of_work
 def reject_design(*, device_id: int, actor: Actor, reason: str) -> Design:
     """Send the design back, before it is approved, saying what to change. Anyone who may review or approve it."""
@@ -316,6 +317,7 @@ def approve_design(*, device_id: int, actor: Actor, credentials: Credentials) ->
     longer the one that was shown.
     """
     device = locked_device(device_id)
+    _refuse_single_stage(device, credentials)
     require(actor, "devices.approve_design", device)
     _refuse_other_approver(device, Role.PRE)
     if device.order.prescriber_id != actor.person_id:

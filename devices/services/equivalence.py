@@ -43,8 +43,15 @@ class Compared:
         return apart >= -self.tolerance if self.at_least else abs(apart) <= self.tolerance
 
 
+def has_bores(plan: Plan) -> bool:
+    """Whether a plan asks for bores. Of other plans, such as movements of teeth, nothing is measured back here."""
+    return "trajectories" in plan.content
+
+
 def measured_back(plan: Plan, mesh: Mesh) -> dict[str, float]:
     """What the mesh shows of each planned bore, by names that say the unit; a side without a bore has none."""
+    if not has_bores(plan):
+        return {}
     sleeve, found = Sleeve(**plan.content["sleeve"]), dict[str, float]()
     for row in plan.content["trajectories"]:
         side, entry, axis = row["side"], np.array(row["entry_mm"]), np.array(row["axis"])
@@ -63,6 +70,8 @@ def measured_back(plan: Plan, mesh: Mesh) -> dict[str, float]:
 
 def compared(plan: Plan, measures: Mapping[str, Any]) -> list[Compared]:
     """The measures of a design against its plan, a line for each that was taken."""
+    if not has_bores(plan):
+        return []
     sleeve, rows = Sleeve(**plan.content["sleeve"]), []
     for row in plan.content["trajectories"]:
         side = str(row["side"])
@@ -97,7 +106,7 @@ def part_faults(plan: Plan, measures: Mapping[str, Any]) -> list[Reason]:
         for row in compared(plan, measures)
         if not row.holds
     ]  # fmt: skip
-    for side in SIDES[plan.content["side"]]:
+    for side in SIDES[plan.content["side"]] if has_bores(plan) else ():
         across = measures.get(f"{side}_lateral_mm")
         if across is None:
             found.append(Reason(f"No bore on the {side} could be measured on the part.", cure, RULE))

@@ -10,6 +10,7 @@ from devices.models import Design, Device, Plan
 from devices.planning.base import PLAN_KINDS
 from devices.selectors.plans import current_plan, plan_kind_of
 from devices.services.plans import RULE, against_plan
+from devices.services.recorded import GIVEN
 from mes.eventlog.base import plain
 from mes.exceptions import InvalidInput, Reason, TransitionRefused
 
@@ -36,8 +37,9 @@ def values_of_plan(plan: Plan | None, generator: DesignGenerator) -> dict[str, A
 
 
 def typed_parameters(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
-    """Those that a person sets: the plan's are nobody's to type."""
-    return tuple(one for one in parameters if not one.planned)
+    """Those that a person sets: the plan's and the record's are nobody's to type."""
+    recorded = [one for one, _, _ in GIVEN]
+    return tuple(one for one in parameters if not one.planned and one not in recorded)
 
 
 def refuse_typed(generator: DesignGenerator, given: Mapping[str, Any]) -> None:

@@ -67,9 +67,13 @@ class Signer:
 @dataclass
 class Together:
     """Several signatures of one act and one meaning (ES-05). `signer` is known from the first on: the secret is asked
-    for once."""
+    for once.
+
+    whole: the digest of one thing that is decided about as a whole, such as a series; every content that is signed carries it.
+    Then the act is one decision, also where decisions are made one at a time."""
 
     meaning: Meaning
+    whole: str = ""
     uid: UUID = field(default_factory=uuid4)
     signer: Signer | None = None
 
@@ -113,7 +117,7 @@ def sign(
     now = timezone.now()
     _refuse_wrong_clock(now, credentials)
     _refuse_unseen(content, credentials)
-    _refuse_alone(subject, meaning, credentials.together)
+    _refuse_alone(subject, content, meaning, credentials.together)
     signer = _signer(actor, credentials, meaning, now)
     require_right(signer.account, meaning, now)
     require_confirmed(signer.person, now)
@@ -170,9 +174,11 @@ def _refuse_other_meaning(meaning: Meaning, content: Mapping[str, Any], credenti
         raise SignatureRefused("Who refuses or withdraws says why.", cure="Write a comment.", rule="P11-10e")
 
 
-def _refuse_alone(subject: Model, meaning: Meaning, together: Together | None) -> None:
-    """Releases, design approvals and dispositions are decided one at a time (ES-05)."""
-    if together is None:
+def _refuse_alone(
+    subject: Model, content: Mapping[str, Any], meaning: Meaning, together: Together | None
+) -> None:
+    """Releases, design approvals and dispositions are decided one at a time (ES-05); what is one whole is one of them."""
+    if together is None or (together.whole and together.whole in canonical(content)):
         return
     if meaning in NEVER_TOGETHER or stream_of(subject)[0] in DECIDED_ALONE:
         raise SignatureRefused(

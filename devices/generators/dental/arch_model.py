@@ -293,20 +293,14 @@ def outline_solid(area: Any, height_mm: float) -> Manifold:
 
 
 def mould(
-    gum: Gum,
-    teeth: Mapping[int, Tooth],
-    poses: Mapping[int, Pose],
-    base: Base,
-    label: tuple[Manifold, Manifold],
+    gum: Gum, teeth: Mapping[int, Tooth], poses: Mapping[int, Pose], base: Base, plate: Manifold
 ) -> Manifold:
-    """One closed body: gum, base and label, and every tooth at its pose; all in the arch's frame. Raises DesignRefused."""
+    """One closed body: gum, base and plate, and every tooth at its pose; all in the arch's frame. Its letters are not cut yet."""
     block = outline_solid(base.outline, base.top - base.foot).translate([0.0, 0.0, base.foot])
     bodies = [tooth.reduced.transform(poses[number].matrix) ^ block for number, tooth in teeth.items()]
-    plate, letters = label
-    whole = Manifold.batch_boolean(
+    return Manifold.batch_boolean(
         [gum_body(moved_gum(gum, poses), gum.edge, base), plate, *bodies], OpType.Add
     )
-    return one_piece(whole - letters)
 
 
 def one_piece(solid: Manifold) -> Manifold:

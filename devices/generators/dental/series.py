@@ -17,6 +17,7 @@ from devices.generators.dental.arch_model import (
     Gum,
     label_plate,
     mould,
+    one_piece,
     plan_base,
     prepare_gum,
 )
@@ -36,7 +37,7 @@ from devices.mesh.base import Mesh
 from devices.mesh.check import check_mesh, signed_volume_mm3
 from devices.mesh.distance import Surface
 from devices.mesh.settled import settled
-from devices.mesh.solid import NotASolid
+from devices.mesh.solid import NotASolid, mesh_of
 from devices.mesh.wall import measure_wall
 from devices.planning.movements import Movement, Reduction, Treatment
 from devices.planning.staging import Staging, StepLimits, stage_treatment
@@ -166,22 +167,22 @@ def make_mould(series: Series, stage: int, lines: tuple[str, ...]) -> StageMould
         )
     teeth = reduce_contacts(series.teeth, _due(series.staging, stage))
     poses = series.poses(stage)
-    plate = label_plate(series.base, lines, series.limits.base.plate_mm)
-    solid = mould(series.gum, teeth, poses, series.base, plate)
+    plate, letters = label_plate(series.base, lines, series.limits.base.plate_mm)
+    plain = mould(series.gum, teeth, poses, series.base, plate)
     placed = np.column_stack([series.arch.axes.T, series.arch.origin])
     try:
-        mesh = settled(solid.transform(placed))
+        mesh = settled(one_piece(plain - letters).transform(placed))
     except NotASolid as refusal:
         raise DesignRefused(refusal.reasons) from refusal
     local = Mesh(series.arch.to_local(mesh.vertices), mesh.faces)
-    return StageMould(stage, mesh, _measured(local, series.limits, teeth, poses))
+    return StageMould(stage, mesh, _measured(local, mesh_of(plain), series.limits, teeth, poses))
 
 
 def _measured(
-    local: Mesh, limits: SeriesLimits, teeth: Mapping[int, Tooth], poses: Mapping[int, Pose]
+    local: Mesh, plain: Mesh, limits: SeriesLimits, teeth: Mapping[int, Tooth], poses: Mapping[int, Pose]
 ) -> dict[str, float]:
     report, surface = check_mesh(local), Surface(local)
-    wall = measure_wall(surface)
+    wall = measure_wall(Surface(plain))  # between the strokes of a letter is no wall
     crowns = np.concatenate([poses[number].moved(crown_points(tooth)) for number, tooth in teeth.items()])
     deviation = float(np.quantile(surface.unsigned(crowns), 0.95))
     problems = []

@@ -24,6 +24,7 @@ from mes.dashboard.actions.planning import PLANNING_ACTIONS
 from mes.dashboard.actions.printing import PRINTING_ACTIONS
 from mes.dashboard.actions.privacy import PRIVACY_ACTIONS
 from mes.dashboard.actions.quality import QUALITY_ACTIONS
+from mes.dashboard.actions.series import SERIES_ACTIONS
 from mes.dashboard.actions.training import TRAINING_ACTIONS
 from mes.dashboard.actions.units import UNIT_ACTIONS
 from mes.dashboard.navigation import roles_behind
@@ -34,6 +35,7 @@ ACTIONS: dict[str, Action] = {
     action.id: action
     for action in (
         *ORDER_ACTIONS,
+        *SERIES_ACTIONS,
         *IMAGE_ACTIONS,
         *PLANNING_ACTIONS,
         *ARRIVAL_ACTIONS,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from devices.generators.dental.teeth import LabelledScan
 from devices.generators.shell import Frame, box_grid, surface_between
 from devices.mesh.base import Mesh
+from devices.mesh.io import read_mesh, write_stl
 from devices.mesh.rims import largest_piece, submesh
 from devices.planning.fdi import ARCHES, Arch
 
@@ -120,3 +121,17 @@ def mirrored(scan: LabelledScan) -> LabelledScan:
     return LabelledScan(
         Mesh(scan.mesh.vertices * (-1.0, 1.0, 1.0), scan.mesh.faces[:, ::-1].astype(np.int32)), scan.labels
     )
+
+
+def as_stored(scan: LabelledScan) -> tuple[bytes, LabelledScan]:
+    """The scan as an STL file, and as it is read from it: in another order of vertices, with the same labels."""
+    data = write_stl(scan.mesh)
+    mesh = read_mesh(data)
+    known = {
+        tuple(place): label
+        for place, label in zip(scan.mesh.vertices.astype(np.float32).tolist(), scan.labels, strict=True)
+    }
+    labels = np.array(
+        [known[tuple(place)] for place in mesh.vertices.astype(np.float32).tolist()], dtype=np.int16
+    )
+    return data, LabelledScan(mesh, labels)

@@ -18,6 +18,7 @@ class Viewer {
     this.marks = [];
     this.measuring = false;
     figure.addEventListener("click", (event) => this.tool(event.target.closest("[data-do]")));
+    figure.addEventListener("input", (event) => this.stageOf(event.target));
     this.begin();
   }
 
@@ -79,6 +80,21 @@ class Viewer {
     } catch (failure) {
       this.say(`The shape could not be loaded (${failure.message}).`);
     }
+  }
+
+  // A series is looked at from one place, so that what moves is the teeth.
+  async stageOf(range) {
+    if (!range.matches("[data-stages]")) return;
+    const button = this.figure.querySelectorAll("[data-shape]")[Number(range.value) - 1];
+    this.figure.querySelector("[data-stage-said]").textContent = button.dataset.title;
+    const from = this.mesh && this.camera.position.clone();
+    const to = this.mesh && this.controls.target.clone();
+    await this.show(button);
+    if (!from) return;
+    this.camera.position.copy(from);
+    this.controls.target.copy(to);
+    this.controls.update();
+    this.draw();
   }
 
   place(geometry, shape, title) {
