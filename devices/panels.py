@@ -67,8 +67,29 @@ def images_panel(_: HttpRequest, device: Device) -> PanelContent:
         "device": device,
         "study": device.current_study,
         "refused": _refused_since(device),
+        **(_of_study(device.current_study) if device.current_study else {}),
     }
     return PanelContent("devices/panels/images.html", context)
+
+
+BURNED_IN = ("rejected_burned_in", "rejected_secondary_capture")
+
+
+def _of_study(study: Study) -> dict[str, Any]:
+    """What reading found that a person looks for, and the report of the de-identification: names of attributes, never values."""
+    codes = {finding["code"] for finding in study.findings}
+    report = study.deidentification
+    return {
+        "tilted": "gantry_tilt" in codes,
+        "uneven": "uneven_spacing" in codes,
+        "burned_in": sorted(codes.intersection(BURNED_IN)),
+        "report": [(title, sorted(report.get(title.lower(), {}).items())) for title in REPORTED]
+        if report
+        else [],
+    }
+
+
+REPORTED = ("Removed", "Kept", "Mapped")
 
 
 def _refused_since(device: Device) -> Study | None:

@@ -24,6 +24,7 @@ from devices.api.outputs import (
     SegmentationOutput,
     StudyOutput,
 )
+from devices.api.series import SeriesActions
 from devices.api.uploads import laid_down
 from devices.models import Device
 from devices.selectors.devices import devices
@@ -66,7 +67,7 @@ class UploadInput(serializers.Serializer[Any]):
         required=False,
         default="",
         max_length=64,
-        help_text="Which series, where the upload holds several: the key that a refusal names",
+        help_text="Which series, where the upload holds several: its key. Without one they are answered, to choose from",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -78,6 +79,13 @@ class UploadInput(serializers.Serializer[Any]):
                 rule="ES-19",
             )
         return attrs
+
+
+class SeriesInput(serializers.Serializer[Any]):
+    upload = serializers.CharField(max_length=500, help_text="The token that `studies` answered")
+    series = serializers.CharField(
+        max_length=64, help_text="The key of one of the series that `studies` answered"
+    )
 
 
 class ConfirmInput(SigningInput):
@@ -115,11 +123,12 @@ class DesignInput(serializers.Serializer[Any]):
     values = ValuesField(required=False, default=dict)
 
 
-class DeviceViewSet(FilesViewSet):
+class DeviceViewSet(SeriesActions, FilesViewSet):
     """Devices, their images, segmentations and designs."""
 
     permits: ClassVar[Mapping[str, str]] = {
         "studies": "devices.receive_study",
+        "choose_series": "devices.receive_study",
         "confirm_images": "devices.receive_study",
         "start_segmentation": "devices.start_segmentation",
         "approve_segmentation": "devices.approve_segmentation",
@@ -156,23 +165,27 @@ class DeviceViewSet(FilesViewSet):
     def studies(self, request: Request, code: str) -> Response:
         """Send in images: the files of a series, a zip, or one NIfTI. The answer comes before they are read.
 
-        With `link_confirmed` it is what has to be signed at `confirm-images`, its digest, and the token of the upload.
+        With `link_confirmed` it is what has to be signed at `confirm-images`, its digest, and the token of the upload. Of several
+        usable series it is the token and `series`, what each is: a person chooses one at `choose-series`.
         """
         values = given(UploadInput, request)
         with laid_down(request.FILES.getlist("files")) as upload:
             if values["link_confirmed"]:
                 return Response(self._held(upload), status=202)
+            if not values["series"] and (offered := self.to_choose_from(upload)):
+                return Response(offered, status=202)
             study = receive_study(
                 device_id=self.key(), upload=upload, actor=self.actor, series=values["series"]
             )
         return Response(StudyOutput(study).data, status=202)
 
     def _held(self, upload: Path) -> dict[str, Any]:
-        device = self.get_object()
+        device, offered = self.get_object(), self.to_choose_from(upload, hold=False)
         token = hold_upload(upload, device, self.actor)
         content = content_to_confirm(token, device, self.actor)
         seen = shown_upload(held_upload(token, device, self.actor))
-        return {"upload": token, "seen": seen, "content": plain(content), "digest": content_digest(content)}
+        signed = {"content": plain(content), "digest": content_digest(content)}
+        return {"upload": token, "seen": seen, **offered, **signed}
 
     @extend_schema(request=ConfirmInput, responses={202: StudyOutput})
     @action(detail=True, methods=["post"], url_path="confirm-images")

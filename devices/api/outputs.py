@@ -43,6 +43,8 @@ class StudyOutput(serializers.ModelSerializer[Study]):
             "spacing_mm",
             "widest_slice_step_mm",
             "tilt_degrees",
+            "acquisition",
+            "deidentification",
             "source_digest",
             "series_id",
             "volume_id",

@@ -66,8 +66,8 @@ def images_deidentified(device: Device, *, outcome: ImagesRead | None = None, **
 
 @gate("G-IMG-01", "device.start_segmentation", FREEZE)
 def images_within_protocol(device: Device, **_: Any) -> Verdict:
-    """Slice spacing, gaps, thickness, pixels and tilt are within the master's imaging protocol; for clinical use, the images
-    are the scanner's own cross-sections in Hounsfield units, and lost nothing by compression."""
+    """Slice spacing, gaps, thickness, pixels, tilt and field of view are within the master's imaging protocol; for clinical use,
+    the images are the scanner's own cross-sections in Hounsfield units, and lost nothing by compression."""
     study = _accepted_study(device)
     if study is None:
         return blocked("No accepted images.", cure="Send in images.")
@@ -95,6 +95,7 @@ def _measured(study: Study) -> dict[str, Any]:
         "slice_thickness_mm": study.acquisition.get("slice_thickness_mm"),
         "pixel_spacing_mm": max(study.spacing_mm[:2]) if study.spacing_mm else None,
         "tilt_degrees": study.tilt_degrees,
+        "field_of_view_mm": study.acquisition.get("field_of_view_mm"),
     }
 
 
@@ -111,6 +112,21 @@ def _beyond(measured: dict[str, Any], limits: dict[str, Any]) -> Iterator[str]:
             yield f"{words.format(measured[name])}, allowed are {limit:g} mm"
     if abs(measured["tilt_degrees"]) > tilt + 1e-6:
         yield f"the gantry is tilted by {abs(measured['tilt_degrees']):.1f}°, allowed are {tilt:g}°"
+    yield from _too_little(measured["field_of_view_mm"], limits.get("min_field_of_view_mm"))
+
+
+def _too_little(shown: list[float] | None, needed: list[float] | None) -> Iterator[str]:
+    """The anatomy that a device needs is larger than what the images show. Along columns, rows and slices; a head may lie in its scan
+    with either side across, so the two within a slice may change places."""
+    if needed is None:
+        return
+    if shown is None:
+        yield "their field of view was not measured"
+        return
+    across = all(one >= other for one, other in zip(sorted(shown[:2]), sorted(needed[:2]), strict=True))
+    if not (across and shown[2] >= needed[2]):
+        said, asked = (" × ".join(f"{mm:.0f}" for mm in sides) for sides in (shown, needed))
+        yield f"they show {said} mm, and the anatomy needs {asked} mm"
 
 
 def _unfit_for_patients(study: Study) -> Iterator[str]:

@@ -159,7 +159,7 @@ def facts_of(volume: Volume) -> Answer:
         # A missing slice shows as a step twice as wide.
         "widest_slice_step_mm": float(volume.slice_spacings_mm.max()),
         "tilt_degrees": volume.tilt_degrees,
-        "acquisition": asdict(acquisition),
+        "acquisition": {**asdict(acquisition), "field_of_view_mm": list(volume.field_of_view_mm)},
     }
 
 

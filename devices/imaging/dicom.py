@@ -52,7 +52,7 @@ ASKED = [
     "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
     "FrameOfReferenceUID", "Modality", "ImageType", "PatientID", "PatientName", "PatientBirthDate", "PatientSex",
     "PatientPosition", "BurnedInAnnotation", "SeriesNumber", "InstanceNumber", "AcquisitionNumber", "AcquisitionDate",
-    "AcquisitionTime", "AcquisitionDateTime", "ContentDate", "SeriesDate", "StudyDate", "Manufacturer",
+    "AcquisitionTime", "AcquisitionDateTime", "ContentDate", "SeriesDate", "StudyDate", "BodyPartExamined", "Manufacturer",
     "ManufacturerModelName", "ConvolutionKernel", "KVP", "ContrastBolusAgent", "GantryDetectorTilt",
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "NumberOfFrames", "Rows", "Columns",
@@ -185,12 +185,12 @@ def _header(file: SourceFile, dataset: Dataset, pixels_at: int) -> Header:
         sop_class=sop_class,
         sop_uid=str(dataset.get("SOPInstanceUID") or meta.get("MediaStorageSOPInstanceUID") or ""),
         series_uid=str(dataset.get("SeriesInstanceUID") or ""),
-        modality=_code(dataset.get("Modality") or DICOM.IMAGE_CLASSES.get(sop_class, "")),
+        modality=code_of(dataset.get("Modality") or DICOM.IMAGE_CLASSES.get(sop_class, "")),
         pixels_at=pixels_at,
     )
 
 
-def _code(value: Any) -> str:
+def code_of(value: Any) -> str:
     """A code string (PS3.5 6.2); anything else is not repeated, for it could be a name."""
     return str(value) if CODE.fullmatch(str(value)) else "unknown"
 
@@ -227,7 +227,7 @@ def _kind(dataset: Dataset) -> tuple[str, ...]:
 
 def image_type(header: Header) -> tuple[str, ...]:
     """The codes of the ImageType: kind of pixels, kind of image, and what the modality adds."""
-    return tuple(map(_code, _kind(header.dataset)))
+    return tuple(map(code_of, _kind(header.dataset)))
 
 
 def _unfit_pixels(dataset: Dataset) -> tuple[str, str] | None:

@@ -38,6 +38,12 @@ class Stack:
     findings: list[Finding]
 
 
+def heights_of(frames: list[Frame]) -> NDArray[np.float64]:
+    """Where each slice lies along the normal of the first, mm."""
+    normal = np.cross(frames[0].row, frames[0].column)
+    return np.asarray(np.array([frame.position for frame in frames]) @ normal)
+
+
 def too_thin(slices: int, extent_mm: float) -> list[Finding]:
     """A few slices are pictures of a place and no volume: no surface of a bone can be drawn through them (G-IMG-01)."""
     if slices >= MINIMUM_SLICES and extent_mm >= MINIMUM_EXTENT_MM:

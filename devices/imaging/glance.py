@@ -8,8 +8,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from devices.imaging.base import RejectedFile
-from devices.imaging.dicom import sorted_out
+import numpy as np
+
+from devices.imaging.base import RejectedFile, tilt_degrees
+from devices.imaging.dicom import Frame, code_of, image_type, sorted_out
+from devices.imaging.geometry import heights_of, stacked
 from devices.imaging.nifti import HEADER_BYTES, UNREADABLE, is_nifti
 from devices.imaging.series import Series, grouped, identity
 from devices.imaging.sources import GZIP_MAGIC, SourceFile, opened
@@ -17,6 +20,7 @@ from mes.lazy import lazily
 
 nib: Any = lazily("nibabel")
 CT_ONLY = ("CT",)
+KIND_OF_IMAGE = 3
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,9 @@ class Seen:
     """One series or image. size: columns, rows and slices, in voxels, as the headers state them.
 
     key: by what a DICOM series is chosen; usable: whether it is a CT of more than one slice, which may be a volume.
-    apart: in what it differs from other scans of the same series.
+    apart: in what it differs from other scans of the same series.  spacing_mm: between columns, rows and, from positions, slices.
+    shows: the part of the body and the kind of image, by their codes; a description in words may hold a name, and is not repeated.
+    uneven: whether the slices lie unevenly.
     """
 
     kind: str
@@ -35,6 +41,10 @@ class Seen:
     kernel: str | None = None
     usable: bool = False
     apart: tuple[str, ...] = ()
+    spacing_mm: tuple[float, ...] = ()
+    tilt_degrees: float | None = None
+    uneven: bool = False
+    shows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,32 @@ def _seen(series: Series) -> Seen:
         kernel=one.kernel,
         usable=one.usable,
         apart=series.traits if series.values else (),
+        shows=_shows(series.frames[0]),
+        **_laid(series.frames),
     )
+
+
+def _shows(frame: Frame) -> tuple[str, ...]:
+    parts = (
+        code_of(frame.header.dataset.get("BodyPartExamined") or ""),
+        *image_type(frame.header)[:KIND_OF_IMAGE],
+    )
+    return tuple(part for part in parts if part not in ("", "unknown"))
+
+
+def _laid(frames: list[Frame]) -> dict[str, Any]:
+    """Spacing and tilt, by positions; nothing where the images are no parallel slices at places of their own."""
+    stack = stacked(frames)
+    steps = np.diff(heights_of(stack.frames))
+    if any(finding.severity == "error" for finding in stack.findings) or not len(steps):
+        return {}
+    first = stack.frames[0]
+    positions = np.array([frame.position for frame in stack.frames])
+    return {
+        "spacing_mm": (*first.spacing_ij, float(np.median(steps))),
+        "tilt_degrees": round(tilt_degrees(positions, first.row, first.column), 2),
+        "uneven": any(finding.code == "uneven_spacing" for finding in stack.findings),
+    }
 
 
 def _stated(file: SourceFile) -> tuple[int, ...]:

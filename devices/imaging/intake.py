@@ -32,7 +32,7 @@ from devices.imaging.dicom import (
     quiet,
     sorted_out,
 )
-from devices.imaging.geometry import nominal_differs, stacked, stated, too_thin
+from devices.imaging.geometry import heights_of, nominal_differs, stacked, stated, too_thin
 from devices.imaging.mixing import acquisitions
 from devices.imaging.nifti import is_nifti, read_nifti
 from devices.imaging.pixels import LOSSY_SYNTAXES, hounsfield
@@ -213,8 +213,7 @@ def _volume(series: Series, findings: list[Finding]) -> tuple[Volume, tuple[str,
 
 
 def _too_thin(frames: list[Frame]) -> list[Finding]:
-    normal = np.cross(frames[0].row, frames[0].column)
-    return too_thin(len(frames), float(np.ptp(np.array([frame.position for frame in frames]) @ normal)))
+    return too_thin(len(frames), float(np.ptp(heights_of(frames))))
 
 
 def _acquisition(frames: list[Frame], used: Iterable[str], acquired_on: date | None) -> Acquisition:

@@ -61,7 +61,8 @@ APPROVAL = ("status", "author_id", "approval_id")
 class DeviceMaster(models.Model):
     """One revision of a device type.
 
-    imaging {max_slice_spacing_mm, max_slice_thickness_mm, max_pixel_spacing_mm, max_tilt_degrees, max_image_age_days};
+    imaging {max_slice_spacing_mm, max_slice_thickness_mm, max_pixel_spacing_mm, max_tilt_degrees, max_image_age_days,
+    min_field_of_view_mm [across, down, along]};
     segmentation {segmenter, parameters, surface};
     design {generator, defaults, envelope {name: [min, max]}, prescriber_approves, diagnostic_use}; materials [code]; routing [step]; inspection
     {tolerance_mm, minimum_share, maximum_p95_mm}; label {text, notice}; packaging {scheme, levels, shelf_life_days,

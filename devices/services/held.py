@@ -5,6 +5,7 @@ a signed token; what nobody signs is swept from quarantine like every upload tha
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -76,17 +77,36 @@ def choose_series(*, device: Device, token: str, series: str, actor: Actor) -> S
 
 def series_of(upload: Path) -> list[tuple[str, str]]:
     """The CT series of an upload that may be volumes: key and, in words, what a person tells them apart by."""
-    return [(image.key, told_apart(image)) for image in _glance(upload).images if image.usable]
+    return [(image.key, told_apart(image)) for image in _usable(upload)]
+
+
+def series_offered(upload: Path) -> list[dict[str, Any]]:
+    """The same in values, where there is a choice; [] where there is none, or the upload cannot be opened: that is refused on the
+    record, when it is read."""
+    try:
+        usable = _usable(upload)
+    except InvalidInput:
+        return []
+    return [{"told": told_apart(image), **asdict(image)} for image in usable] if len(usable) > 1 else []
+
+
+def _usable(upload: Path) -> list[Seen]:
+    return [image for image in _glance(upload).images if image.usable]
 
 
 def told_apart(image: Seen) -> str:
     """In words, what a person tells one series of an upload from another by."""
     columns, rows, slices = image.size[:3]
     number = f"Series {image.number}" if image.number is not None else "Series without a number"
+    shows = f", {' '.join(image.shows).lower()}" if image.shows else ""
     thick = f", {image.thickness_mm:g} mm thick" if image.thickness_mm is not None else ""
+    spacing = f", spacing {' × '.join(f'{mm:.3f}' for mm in image.spacing_mm)} mm" if image.spacing_mm else ""
+    uneven = " (unevenly)" if image.uneven else ""
+    tilt = f", gantry tilt {image.tilt_degrees:.2f}°" if image.tilt_degrees else ""
     kernel = f", kernel {image.kernel}" if image.kernel else ""
     apart = f"; one of several that differ in {', '.join(image.apart)}" if image.apart else ""
-    return f"{number}: {slices} slices of {columns} × {rows}{thick}{kernel}{apart}"
+    kind = image.kind.removeprefix("DICOM ")
+    return f"{number}: {kind}{shows}, {slices} slices of {columns} × {rows}{thick}{spacing}{uneven}{tilt}{kernel}{apart}"
 
 
 def confirm_upload(

@@ -17,7 +17,8 @@ from django.conf import settings
 
 from devices.choices import StudyStatus
 from devices.imaging.base import ImagingRefused, RejectedFile
-from devices.imaging.glance import Glance, glance
+from devices.imaging.confined import glanced
+from devices.imaging.glance import Glance
 from devices.models import Device, Order, Study
 from devices.selectors.devices import device_id_of, devices
 from devices.selectors.history import READING
@@ -108,7 +109,7 @@ def _plain_files(source: Path) -> list[Path]:
 def _looked_through(upload: Path, series: str) -> Glance:
     """Nothing is recorded of an upload that cannot be opened, or of whose series somebody has to choose one first."""
     try:
-        seen = glance(upload)
+        seen = glanced(upload)
     except ImagingRefused as refusal:
         reasons = [Reason(one.message, one.cure, "G-IMG-01") for one in refusal.findings]
         raise InvalidInput(reasons) from None

@@ -14,7 +14,7 @@ from devices.imaging.nifti import write_nifti
 from devices.models import Device, Study
 from mes.choices import Role
 from mes.models import EventRecord, Signature
-from tests.devices.makers import PASSWORD, Staff, Who, make_planned, small_skull
+from tests.devices.makers import PASSWORD, Staff, Who, make_planned, make_upload, small_skull
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("ES-19")]
 OTHER = "0" * 64
@@ -120,3 +120,30 @@ def test_images_are_held_for_nobody_who_may_not_send_them(images: bytes, quarant
     device = make_planned(staff)
     assert Sender(device, staff[Role.OPR]).send(images).status_code == 403
     assert not quarantine.exists() or list(quarantine.iterdir()) == []
+
+
+@pytest.mark.requirement("G-IMG-01")
+def test_of_several_series_what_each_is_comes_first_and_one_is_chosen(tmp_path: Path) -> None:
+    staff = Staff()
+    sender = Sender(make_planned(staff), staff[Role.IMG])
+    make_upload(tmp_path / "fine")
+    make_upload(tmp_path / "coarse", small_skull(4.0))
+    files = [
+        SimpleUploadedFile("Mustermann.dcm", path.read_bytes()) for path in sorted(tmp_path.rglob("IM*"))
+    ]
+    here = f"/api/devices/{sender.device.code}"
+    answer = sender.http.post(f"{here}/studies/", {"files": files}, format="multipart")
+    assert (answer.status_code, Study.objects.exists()) == (202, False)
+    assert "Mustermann" not in answer.content.decode()
+    offered = {one["size"][2]: one for one in answer.json()["series"]}
+    assert offered[25]["spacing_mm"][2] == pytest.approx(4.0)
+    chosen = {"upload": answer.json()["upload"], "series": offered[25]["key"]}
+    assert (
+        sender.http.post(f"{here}/choose-series/", chosen | {"series": "x"}, format="json").status_code == 422
+    )
+    stranger = Sender(sender.device, Staff()[Role.IMG])
+    assert stranger.http.post(f"{here}/choose-series/", chosen, format="json").status_code == 409
+    assert not Study.objects.exists()
+    assert sender.http.post(f"{here}/choose-series/", chosen, format="json").status_code == 202
+    received = json.loads(EventRecord.objects.get(type="devices.study_received").payload)
+    assert received["series"] == offered[25]["key"]

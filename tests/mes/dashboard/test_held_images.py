@@ -183,7 +183,7 @@ def test_of_several_series_a_person_chooses_one_without_sending_again(
     assert "49 slices of 49 × 49, 2 mm thick" in page
     keys = re.findall(r'<option value="([0-9a-f]{12})"', page)
     assert len(keys) == 2
-    chosen = next(key for key in keys if re.search(rf'"{key}">[^<]*: 25 slices', page))
+    chosen = next(key for key in keys if re.search(rf'"{key}">[^<]* 25 slices', page))
     typed = {"upload": token(answer["Lamina-Dialog"]), "series": chosen}
     here = f"/act/device/{device.code}/choose-series/"
     assert client.post(here, typed | {"series": "0" * 12}, headers=HTMX).status_code == 422
