@@ -269,6 +269,20 @@ SEGMENTATION_PAIRS: tuple[tuple[str, str], ...] = (
 )
 
 
+class DraftStatus(models.TextChoices):
+    OPEN = "open", "Being edited"
+    FINISHED = "finished", "Finished"
+    DISCARDED = "discarded", "Discarded"
+
+
+DRAFT_PAIRS: tuple[tuple[str, str], ...] = (("open", "finished"), ("open", "discarded"))
+
+
+class DraftPurpose(models.TextChoices):
+    SEGMENTATION = "segmentation", "To make the segmentation"
+    READING = "reading", "As a second reading of the segmentation"
+
+
 class DesignStatus(models.TextChoices):
     REQUESTED = "requested", "Being made"
     FAILED = "failed", "Not made"

@@ -17,6 +17,8 @@ from devices.events import (
     ImagesRefused,
     OrderClosed,
     OrderRejected,
+    SegmentationDraftChanged,
+    SegmentationRead,
     SegmentationRequested,
     StudyReceived,
 )
@@ -24,6 +26,8 @@ from devices.selectors.history import READING, SEGMENTING
 from devices.services.arrivals import record_left_behind, remove_arrival, settle_arrival
 from devices.services.closing import start_clock_of_order, start_clocks_of_device
 from devices.services.designs import record_design
+from devices.services.drafting import compare_readings, compute_draft
+from devices.services.drafts import record_agreement, record_draft
 from devices.services.following import follow_devices
 from devices.services.generating import compute_design
 from devices.services.reading import read_study
@@ -95,6 +99,19 @@ def segment_study(recorded: Recorded[SegmentationRequested]) -> Effect:
         request=recorded.version,
         outcome=compute_segmentation(event.study_id, event.parameters),
     )
+
+
+@on(SegmentationDraftChanged, id="devices.compute_draft", queue="imaging")
+def compute_changed_draft(recorded: Recorded[SegmentationDraftChanged]) -> Effect:
+    event = recorded.event
+    outcome = compute_draft(event.draft_id, event.revision)
+    return partial(record_draft, draft_id=event.draft_id, revision=event.revision, outcome=outcome)
+
+
+@on(SegmentationRead, id="devices.compare_readings", queue="imaging")
+def compare_second_reading(recorded: Recorded[SegmentationRead]) -> Effect:
+    draft_id = recorded.event.draft_id
+    return partial(record_agreement, draft_id=draft_id, measures=compare_readings(draft_id))
 
 
 @on(DesignRequested, id="devices.generate_design", queue="imaging")

@@ -18,6 +18,7 @@ from devices.models import (
     Order,
     Plan,
     Segmentation,
+    SegmentationDraft,
     Study,
 )
 from devices.selectors.plans import current_plan
@@ -65,6 +66,7 @@ allow("devices.read_peers",             "read who may send images",             
 allow("devices.read_arrivals",          "read which images came in",            R.IMG, R.ORD, R.QAR, R.AUD)
 allow("devices.discard_arrival",        "discard images that came in",          R.IMG, R.ORD)
 allow("devices.start_segmentation",     "start a segmentation",                 R.IMG, R.SEG, system=True)
+allow("devices.edit_segmentation",      "edit a segmentation, or read one again", R.IMG, R.SEG, R.CLR)
 allow("devices.approve_segmentation",   "approve a segmentation",               R.CLR, signed=True)
 allow("devices.reject_segmentation",    "reject a segmentation",                R.CLR, R.SEG)
 allow("devices.draft_plan",             "draft a clinical plan",                R.DSN, R.PRE)
@@ -114,7 +116,7 @@ allow("devices.cancel",                 "cancel a device",                      
 belongs_to_order(Order)
 belongs_to_order(Device, "order")
 belongs_to_order(Assignment, "order")
-for _made in (Study, Segmentation, Plan, Design):
+for _made in (Study, Segmentation, SegmentationDraft, Plan, Design):
     belongs_to_order(_made, "device__order")
 belongs_to_everybody(DeviceMaster, DicomPeer, Material)
 belongs_to_plant(Arrival)

@@ -33,6 +33,8 @@ IMPLANTED = frozenset({"tissue_bone_long_term"})
 for _table in ("devices_study", "devices_plan", "devices_design"):
     kept_with("devices.device", _table, by="device_id")
 kept_with("devices.device", "devices_segmentation", by="device_id", files=("overlays",))
+kept_with("devices.device", "devices_segmentation_draft", by="device_id", files=("masks",))
+kept_with("devices.device", "devices_draft_progress", by="draft__device_id")
 retained_for_good("devices.master", "R-830", "R-13485", because="devices were made after it")
 retained_for_good("devices.assignment", "R-AUD", because="it shows who could know of an order")
 retained_for_good("devices.material", "R-13485", because="devices were made of it")

@@ -16,6 +16,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from devices.api.drafts import DraftOutput
 from devices.api.outputs import (
     DesignOutput,
     DeviceDetail,
@@ -26,6 +27,7 @@ from devices.api.outputs import (
 )
 from devices.api.series import SeriesActions
 from devices.api.uploads import laid_down
+from devices.choices import DraftPurpose
 from devices.models import Device
 from devices.selectors.devices import devices
 from devices.selectors.history import device_timeline
@@ -36,6 +38,7 @@ from devices.services.designs import (
     request_design,
     review_design,
 )
+from devices.services.drafts import open_draft
 from devices.services.held import confirm_upload, content_to_confirm, held_upload, hold_upload, shown_upload
 from devices.services.holds import hold_device, resume_device
 from devices.services.lifecycle import check_transition
@@ -119,6 +122,12 @@ class PlanApprovalInput(SigningInput):
     )
 
 
+class OpenDraftInput(serializers.Serializer[Any]):
+    purpose = serializers.ChoiceField(
+        choices=DraftPurpose.choices, required=False, default=DraftPurpose.SEGMENTATION
+    )
+
+
 class DesignInput(serializers.Serializer[Any]):
     values = ValuesField(required=False, default=dict)
 
@@ -131,6 +140,7 @@ class DeviceViewSet(SeriesActions, FilesViewSet):
         "choose_series": "devices.receive_study",
         "confirm_images": "devices.receive_study",
         "start_segmentation": "devices.start_segmentation",
+        "open_draft": "devices.edit_segmentation",
         "approve_segmentation": "devices.approve_segmentation",
         "reject_segmentation": "devices.reject_segmentation",
         "draft_plan": "devices.draft_plan",
@@ -208,6 +218,13 @@ class DeviceViewSet(SeriesActions, FilesViewSet):
         chosen = given(SegmentationInput, request)["parameters"]
         start_segmentation(device_id=self.key(), actor=self.actor, parameters=chosen)
         return self._detail()
+
+    @extend_schema(request=OpenDraftInput, responses=DraftOutput)
+    @action(detail=True, methods=["post"], url_path="open-draft")
+    def open_draft(self, request: Request, code: str) -> Response:
+        """Begin to segment step by step, or to read the segmentation again; yours that is open is taken up."""
+        purpose = DraftPurpose(given(OpenDraftInput, request)["purpose"])
+        return Response(DraftOutput(open_draft(device_id=self.key(), actor=self.actor, purpose=purpose)).data)
 
     @extend_schema(request=SigningInput, responses=SegmentationOutput)
     @action(detail=True, methods=["post"], url_path="approve-segmentation")

@@ -11,12 +11,30 @@ from typing import Any
 from devices.catalog.base import MASTERS, MasterDefinition
 from devices.choices import DeviceField, IntendedUse
 
+EDITING: dict[str, Any] = {
+    "threshold": {"lower_hu": [150.0, 3000.0]},
+    "grow": {"lower_hu": [150.0, 3000.0]},
+    "keep_largest": {"count": [1.0, 5.0]},
+    "keep_seeded": {},
+    "remove_small": {"minimum_ml": [0.0, 5.0]},
+    "open": {"radius_mm": [0.1, 3.0]},
+    "close": {"radius_mm": [0.1, 3.0]},
+    "fill_holes": {},
+    "crop": {},
+    "cut": {},
+    "metal_cleanup": {},
+    "smooth": {"sigma_mm": [0.1, 1.5]},
+    "paint": {"radius_mm": [0.5, 10.0]},
+    "refine_edge": {},
+}
+"""What a person may do to the skull by hand. Growing or shrinking all of it would move the surface that the guide sits on."""
 SEGMENTATION: dict[str, Any] = {
     "segmenter": "bone_threshold",
     "parameters": {"lower_hu": 300.0, "upper_hu": 3071.0, "fill_holes": True, "minimum_ml": 1.0},
     "surface": {"level_hu": 299.5, "smoothing_iterations": 20, "pass_band": 0.1, "tolerance_mm": 0.05},
     "envelope": {"lower_hu": [150.0, 700.0], "upper_hu": [1500.0, 3071.0]},
     "limits": {"maximum_p95_mm": 0.5, "maximum_volume_drift": 0.1},
+    "editing": EDITING,
 }
 DESIGN: dict[str, Any] = {
     "generator": "bone_guide",

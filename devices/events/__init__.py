@@ -33,6 +33,16 @@ from devices.events.devices import (
     DeviceStageChanged,
     UnitsCounted,
 )
+from devices.events.drafts import (
+    SegmentationCompared,
+    SegmentationDraftChanged,
+    SegmentationDraftComputed,
+    SegmentationDraftDiscarded,
+    SegmentationDraftFinished,
+    SegmentationDraftOpened,
+    SegmentationDraftStepRefused,
+    SegmentationRead,
+)
 from devices.events.images import (
     ImagesAccepted,
     ImagesRefused,
@@ -112,8 +122,16 @@ __all__ = [
     "PlanRejected",
     "Reasons",
     "SegmentationApproved",
+    "SegmentationCompared",
+    "SegmentationDraftChanged",
+    "SegmentationDraftComputed",
+    "SegmentationDraftDiscarded",
+    "SegmentationDraftFinished",
+    "SegmentationDraftOpened",
+    "SegmentationDraftStepRefused",
     "SegmentationFailed",
     "SegmentationIgnored",
+    "SegmentationRead",
     "SegmentationRecorded",
     "SegmentationRefused",
     "SegmentationRejected",

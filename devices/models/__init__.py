@@ -4,6 +4,7 @@ from devices.models.arrivals import Arrival, DicomPeer
 from devices.models.assignments import Assignment
 from devices.models.designs import Design
 from devices.models.devices import Device
+from devices.models.drafts import DraftProgress, SegmentationDraft
 from devices.models.masters import DeviceMaster
 from devices.models.materials import Material
 from devices.models.orders import Order
@@ -18,9 +19,11 @@ __all__ = [
     "Device",
     "DeviceMaster",
     "DicomPeer",
+    "DraftProgress",
     "Material",
     "Order",
     "Plan",
     "Segmentation",
+    "SegmentationDraft",
     "Study",
 ]

@@ -31,6 +31,7 @@ from devices.models import DeviceMaster, Material
 from devices.models.masters import SPECIFICATION
 from devices.planning.base import PLAN_KINDS
 from devices.segmentation.base import SEGMENTERS
+from devices.segmentation.editing import editing_faults
 from devices.selectors.definitions import as_facts, effective_material, next_master_revision
 from devices.services.authors import author_of
 from mes.choices import Meaning
@@ -228,6 +229,14 @@ def _refuse_unsound_master(definition: MasterDefinition) -> None:
         reasons.append(Reason("The contact category is unknown.", f"Choose one of: {', '.join(CONTACTS)}."))
     if definition.segmentation.get("segmenter") not in SEGMENTERS:
         reasons.append(Reason("The segmenter is unknown.", f"Known: {', '.join(SEGMENTERS)}."))
+    reasons += [
+        Reason(
+            f"The editing of segmentations: {fault}.",
+            "Name operations and limits that there are.",
+            "G-SEG-01",
+        )
+        for fault in editing_faults(definition.segmentation.get("editing", {}))
+    ]
     if definition.design.get("generator") not in GENERATORS:
         reasons.append(Reason("The design generator is unknown.", f"Known: {', '.join(GENERATORS)}."))
     sides = definition.design.get("sides", Side.values)

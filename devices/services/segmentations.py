@@ -67,13 +67,35 @@ def start_segmentation(
     """
     device = locked_device(device_id)
     require(actor, "devices.start_segmentation", device)
-    study = _segmentable(device)
+    study = segmentable(device)
     refuse_held(device, "start_segmentation")
     gates = ask_gates("device.start_segmentation", device, actor=actor)
     refuse_blocked(gates)
     chosen = chosen_parameters(device.master, parameters or {})
     _request(device, study, actor.person_id or study.received_by_id, gates, actor, chosen)
     return device
+
+
+def start_from_recipe(
+    *, device: Device, study_id: int, steps: list[dict[str, Any]], mask_sha256: str, actor: Actor
+) -> None:
+    """Start the segmentation that a finished draft asks for, in the unit that finishes it. The gates are those of any other.
+
+    The mask that the recipe gave its author is asked for with it: another one is no result.
+    """
+    require(actor, "devices.start_segmentation", device)
+    study = segmentable(device)
+    if study.pk != study_id:
+        raise TransitionRefused(
+            "The images were replaced since the draft was opened.",
+            cure="Discard it; begin anew on these images.",
+            rule="G-SEG-01",
+        )
+    refuse_held(device, "start_segmentation")
+    gates = ask_gates("device.start_segmentation", device, actor=actor)
+    refuse_blocked(gates)
+    author = actor.person_id or study.received_by_id
+    _request(device, study, author, gates, actor, {"steps": steps, "mask_sha256": mask_sha256})
 
 
 def chosen_parameters(master: DeviceMaster, given: Mapping[str, Any]) -> dict[str, float]:
@@ -116,7 +138,8 @@ def start_segmentation_by_rule(*, device_id: int, study_id: int) -> None:
     _request(device, study, study.received_by_id, gates, SYSTEM)
 
 
-def _segmentable(device: Device) -> Study:
+def segmentable(device: Device) -> Study:
+    """The images of a locked device that may be segmented now. Raises TransitionRefused, Conflict."""
     refuse_made(device, "it stands on the segmentation that it has")
     if device.stage != Stage.PLANNED:
         raise TransitionRefused(
@@ -166,7 +189,7 @@ def _request(
     author_id: int,
     gates: tuple[GateResult, ...],
     actor: Actor,
-    parameters: Mapping[str, float] | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> None:
     event = SegmentationRequested(
         device_id=device.pk,

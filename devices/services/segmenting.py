@@ -25,6 +25,7 @@ from mes.exceptions import Refused
 from mes.services.artefacts import intact_path, store_artefact
 
 BONE_WINDOW_HU, BONE_LEVEL_HU = 2000.0, 400.0
+MINIMUM_ML = 0.1
 AXES: dict[Plane, int] = {"axial": 0, "coronal": 1, "sagittal": 2}
 
 
@@ -33,10 +34,16 @@ def compute_segmentation(
 ) -> SegmentationMade | NotSegmented:
     """Run the segmenter that the device's master names on a study's volume, with the parameters that a person chose."""
     study = Study.objects.select_related("device__master").get(pk=study_id)
-    section = _with_chosen(study.device.master.segmentation, chosen or {})
+    section, expected = _asked(study.device.master.segmentation, chosen or {})
     try:
         volume = load_volume(intact_path(str(study.volume_id)))
         found = SEGMENTERS[section["segmenter"]](volume, section["parameters"])
+        mask = stored_mask(found.mask)
+        if expected not in ("", mask):
+            raise SegmentationRefused(
+                "the recipe gives another mask here than it gave its author",
+                cure="Make the segmentation anew.",
+            )
         surface = _surface(volume, found.mask, section.get("surface", {}))
     except (SegmentationRefused, SurfaceRefused) as refusal:
         return NotSegmented(
@@ -45,7 +52,19 @@ def compute_segmentation(
     except Refused as refusal:
         # The stored volume is not what the record names (G-INT-01): nothing is computed from it.
         return NotSegmented([{"code": r.rule, "text": r.text, "cure": r.cure} for r in refusal.reasons])
-    return SegmentationMade(_facts(volume, found, surface, section))
+    return SegmentationMade(_facts(volume, found, mask, surface, section))
+
+
+def _asked(section: Mapping[str, Any], chosen: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """The section that is run, and the digest of the mask that has to come out; "" where any may."""
+    if "steps" not in chosen:
+        return _with_chosen(section, chosen), ""
+    least = section["parameters"].get("minimum_ml", MINIMUM_ML)
+    # The edge of a mask that people shaped is the mask's own, and no isosurface of the image.
+    surface = {**section.get("surface", {}), "level_hu": None}
+    recipe = {"steps": chosen["steps"], "minimum_ml": least}
+    made = {**section, "segmenter": "recipe", "parameters": recipe, "surface": surface}
+    return made, str(chosen.get("mask_sha256", ""))
 
 
 def _with_chosen(section: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,14 +86,16 @@ def _surface(volume: Volume, mask: NDArray[np.uint8], section: Mapping[str, Any]
     )
 
 
-def _facts(volume: Volume, found: Segmented, surface: Surface, section: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(
+    volume: Volume, found: Segmented, mask: str, surface: Surface, section: Mapping[str, Any]
+) -> dict[str, Any]:
     report, distance = surface.report, surface.distance
     return {
         "tool": found.tool.name,
         "tool_version": found.tool.version,
         "validation_status": found.tool.validation_status,
         "parameters": plain({"mask": found.parameters, "surface": section.get("surface", {})}),
-        "mask_id": _stored_mask(found.mask),
+        "mask_id": mask,
         "surface_id": store_artefact(write_stl(surface.mesh), media_type="model/stl").sha256,
         "overlays": _overlays(volume, found.mask),
         "volume_ml": found.volume_ml,
@@ -90,7 +111,8 @@ def _facts(volume: Volume, found: Segmented, surface: Surface, section: Mapping[
     }
 
 
-def _stored_mask(mask: NDArray[np.uint8]) -> str:
+def stored_mask(mask: NDArray[np.uint8]) -> str:
+    """The digest of a mask, put into the artefact store: the same mask has the same one."""
     with tempfile.TemporaryDirectory(prefix="lamina-mask-") as folder:
         path = Path(folder) / "mask.npz"
         save_mask(mask, path)

@@ -71,7 +71,7 @@ NAMED = {
     "legal-holds": "hold", "holds": "hold", "disposals": "disposal", "exports": "export", "signatures": "signature",
     "handwritten": "handwritten", "accounts": "account", "address": "contact", "passkeys": "passkey", "sessions": "session",
     "document-revisions": "revision-number", "curricula": "curriculum", "trainings": "key", "signing-enrolments": "enrolment",
-    "bindings": "identity", "arrivals": "arrival", "peers": "peer",
+    "bindings": "identity", "arrivals": "arrival", "peers": "peer", "drafts": "draft",
 }  # fmt: skip
 FIXED = {
     "layer": "1",

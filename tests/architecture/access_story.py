@@ -1,8 +1,8 @@
 """One order's objects of every kind, made by people of their own, and one asker for each column of the matrix.
 
 The makers hold every role too, so that who asks made nothing: a row then shows the role, not the segregation of duties,
-which `tests/flows/test_segregation.py` asks about. Three things belong to askers, for their rows are about belonging: the
-order names its prescriber and its clinical reviewer, and the operator has a key, an address, a passkey, a session and an
+which `tests/flows/test_segregation.py` asks about. Four things belong to askers, for their rows are about belonging: the
+order names its prescriber and its clinical reviewer, who reads the segmentation again, and the operator has a key, an address, a passkey, a session and an
 access in an emergency of their own, for which the quality control manager answers.
 """
 
@@ -22,8 +22,8 @@ from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import Aaguid, AttestedCredentialData
 
-from devices.choices import Door, Stage
-from devices.models import Arrival, Device
+from devices.choices import Door, DraftPurpose, Stage
+from devices.models import Arrival, Device, SegmentationDraft
 from devices.services.assignments import assign_person
 from devices.services.peers import register_peer
 from mes.choices import Meaning, Role
@@ -156,6 +156,7 @@ def make_story() -> Story:
     names |= _packed(makers, device)
     names |= _private(makers, askers, order.patient)
     names |= _made(makers, device)
+    names |= _read_again(device, askers[Role.CLR])
     return Story(names, clients, _cookies(clients), _usernames(accounts), _statements(accounts))
 
 
@@ -175,6 +176,20 @@ def _statements(accounts: Mapping[str, Account]) -> dict[str, str]:
     rows = SigningEnrolment.objects.filter(account__in=accounts.values(), closed=False)
     digests = {row.account_id: content_digest(statement_content(row)) for row in rows}
     return {column: digests[account.pk] for column, account in accounts.items() if account.pk in digests}
+
+
+def _read_again(device: Device, reader: Person) -> dict[str, str]:
+    """A second reading of the segmentation that its reader has open."""
+    segmentation = device.current_segmentation
+    assert segmentation is not None
+    draft = SegmentationDraft.objects.create(
+        device=device,
+        study=segmentation.study,
+        author=reader,
+        purpose=DraftPurpose.READING,
+        segmentation=segmentation,
+    )
+    return {"draft": str(draft.pk)}
 
 
 def _made(staff: Staff, device: Device) -> dict[str, str]:

@@ -124,12 +124,7 @@ class Operation(ABC):
     @property
     def parameters(self) -> dict[str, Any]:
         """As they stand in the record: plain JSON, every one named."""
-        return {
-            key: [list(one) for one in value] if value and isinstance(value[0], tuple) else list(value)
-            if isinstance(value, tuple)
-            else value
-            for key, value in asdict(self).items()
-        }  # fmt: skip
+        return {key: _plain(value) for key, value in asdict(self).items()}
 
     @classmethod
     def declared(cls) -> tuple[Parameter, ...]:
@@ -138,6 +133,10 @@ class Operation(ABC):
     @classmethod
     def does(cls) -> str:
         return (cls.__doc__ or "").partition("\n")[0].strip()
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 OPERATIONS: Registry[type[Operation]] = Registry("segmentation operation")
