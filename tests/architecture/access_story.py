@@ -87,7 +87,7 @@ TYPED = {
     "document": "passport", "method": "in person", "address": "y@example.org",
     "sha256": "0" * 64, "sent_on": "2026-01-05", "signatory": "x", "issuer": "https://example.org", "subject": "y",
     "kind": ExportKind.DEVICE.value, "name": "x", "days": "1", "role": "", "outcome": "finished", "accept": "true",
-    "label": LABEL, "executed_on": "2026-01-05", "printed_name": "x",
+    "label": LABEL, "executed_on": "2026-01-05", "printed_name": "x", "purpose": "reading",
 }  # fmt: skip
 NAMED_FIELDS = {"code": "device", "patient": "patient", "about": "patient"}
 NUMBERED = {
