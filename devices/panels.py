@@ -11,6 +11,7 @@ from django.urls import reverse
 from devices.choices import OrderStage, PlanStatus, Stage, StudyStatus
 from devices.models import Arrival, Design, Device, Order, Study
 from devices.selectors.arrivals import arrivals_waiting
+from devices.selectors.drafts import readings_of
 from devices.selectors.history import refused_segmentation, segmentation_underway
 from devices.selectors.orders import approval_signatures, orders_at
 from devices.selectors.plans import current_plan, plan_kind_of
@@ -106,6 +107,7 @@ def segmentation_panel(_: HttpRequest, device: Device) -> PanelContent | None:
     context = {
         "device": device,
         "segmentation": device.current_segmentation,
+        "readings": readings_of(device.current_segmentation) if device.current_segmentation else [],
         "refusals": refused_segmentation(device),
         "underway": device.stage == Stage.PLANNED and segmentation_underway(device) is not None,
     }

@@ -33,7 +33,7 @@ FINEST_MM = 0.1
 
 
 @dataclass(frozen=True)
-class _View:
+class View:
     """Array axes (0 k, 1 j, 2 i) of depth, right and down, and whether growing indices run with the screen."""
 
     depth: int
@@ -63,20 +63,20 @@ def slice_png(
     if mask is not None:
         _overlay(pixels, _sampled(mask, down, right, view, index, linear=False) > 0.5)
     picture = Image.fromarray(np.rint(pixels).astype(np.uint8))
-    _letters(picture, VIEWS[plane])
+    _letters(picture, plane)
     stream = BytesIO()
     picture.save(stream, "PNG")
     return stream.getvalue()
 
 
-def _checked(volume: Volume, plane: str, index: int, window: float, mask: NDArray[np.uint8] | None) -> _View:
+def _checked(volume: Volume, plane: str, index: int, window: float, mask: NDArray[np.uint8] | None) -> View:
     if plane not in VIEWS:
         raise ValueError(f"no plane '{plane}'; known: {', '.join(VIEWS)}")
     if not window > 0:
         raise ValueError("the window must be above 0 HU")
     if mask is not None and mask.shape != volume.shape:
         raise ValueError("the mask must have the volume's shape")
-    view = _view(volume, plane)
+    view = view_of(volume, plane)
     if not 0 <= index < volume.shape[view.depth]:
         raise IndexError(f"slice {index} of {volume.shape[view.depth]}")
     return view
@@ -84,15 +84,15 @@ def _checked(volume: Volume, plane: str, index: int, window: float, mask: NDArra
 
 def slice_count(volume: Volume, plane: Plane) -> int:
     """How many slices a plane has."""
-    return volume.shape[_view(volume, plane).depth]
+    return volume.shape[view_of(volume, plane).depth]
 
 
-def _view(volume: Volume, plane: str) -> _View:
+def view_of(volume: Volume, plane: str) -> View:
     axes: NDArray[np.float64] = np.stack([volume.normal, volume.column_direction, volume.row_direction])
     nearest = _assigned(np.abs(axes))
     depth, (right, right_sign), (down, down_sign) = VIEWS[plane]
     array = {patient: axis for axis, patient in enumerate(nearest)}
-    return _View(
+    return View(
         array[depth],
         array[right],
         array[down],
@@ -114,7 +114,7 @@ def _along(volume: Volume, axis: int) -> NDArray[np.float64]:
     return np.arange(volume.shape[axis], dtype=np.float64) * volume.spacing_ij[2 - axis]
 
 
-def _grid(volume: Volume, view: _View, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _grid(volume: Volume, view: View, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Fractional indices along (down, right) of every screen pixel, each of shape (rows, columns)."""
     downs, rights = _along(volume, view.down), _along(volume, view.right)
     shifts = _shifts(volume, view)
@@ -140,7 +140,7 @@ def _ticks(low: float, high: float, pitch: float, sign: int) -> NDArray[np.float
     return ticks[::sign]
 
 
-def _shifts(volume: Volume, view: _View) -> NDArray[np.float64]:
+def _shifts(volume: Volume, view: View) -> NDArray[np.float64]:
     """How far each slice of a sheared stack lies to the side on this screen, mm, shape (k,)."""
     if view.down != 0:
         return np.zeros(1)
@@ -152,7 +152,7 @@ def _sampled(
     values: NDArray[np.generic],
     down: NDArray[np.float64],
     right: NDArray[np.float64],
-    view: _View,
+    view: View,
     index: int,
     *,
     linear: bool,
@@ -184,23 +184,24 @@ def _overlay(pixels: NDArray[np.float64], inside: NDArray[np.bool_]) -> None:
     pixels[inside & ~core] = OUTLINE
 
 
-def _letters(picture: Image.Image, view: tuple[int, tuple[int, int], tuple[int, int]]) -> None:
-    _, (right, right_sign), (down, down_sign) = view
+def letters_of(plane: str) -> tuple[str, str, str, str]:
+    """The sides of the patient on a screen: left, right, up and down."""
+    _, (right, right_sign), (down, down_sign) = VIEWS[plane]
+    sides = ((right, -right_sign), (right, right_sign), (down, -down_sign), (down, down_sign))
+    left, beside, above, below = (LETTERS[axis][0 if sign > 0 else 1] for axis, sign in sides)
+    return left, beside, above, below
+
+
+def _letters(picture: Image.Image, plane: str) -> None:
     width, height = picture.size
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=max(10, min(width, height) // 16))
-    for (x, y), anchor, (axis, sign) in (
-        ((3, height // 2), "lm", (right, -right_sign)),
-        ((width - 3, height // 2), "rm", (right, right_sign)),
-        ((width // 2, 3), "mt", (down, -down_sign)),
-        ((width // 2, height - 3), "mb", (down, down_sign)),
-    ):
-        letter = LETTERS[axis][0 if sign > 0 else 1]
+    places = (
+        ((3, height // 2), "lm"),
+        ((width - 3, height // 2), "rm"),
+        ((width // 2, 3), "mt"),
+        ((width // 2, height - 3), "mb"),
+    )
+    for letter, (at, anchor) in zip(letters_of(plane), places, strict=True):
         draw.text(
-            (x, y),
-            letter,
-            fill=LETTER_COLOUR,
-            font=font,
-            anchor=anchor,
-            stroke_width=2,
-            stroke_fill=(0, 0, 0),
+            at, letter, fill=LETTER_COLOUR, font=font, anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0)
         )

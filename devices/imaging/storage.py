@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from devices.imaging.base import Acquisition, Volume
 VOLUME_FORMAT = "lamina-volume-1"
 MASK_FORMAT = "lamina-mask-1"
 MAX_VOXELS = 1_500_000_000
+LOCAL_HEADER_NAMES, LOCAL_HEADER_BYTES = 26, 30
+"""In a zip's local header: where the lengths of its two names stand, and how long it is before them (APPNOTE 4.3.7)."""
 GEOMETRY = ("positions", "row_direction", "column_direction", "spacing_ij")
 
 
@@ -59,6 +62,12 @@ def _volume(facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Volume:
         raise StoredFileRefused(f"the stored volume is inconsistent: {error}") from error
 
 
+def map_volume(path: Path) -> Volume:
+    """The same volume with its voxels left in the file: what is looked at is read, and nothing more. Raises StoredFileRefused."""
+    facts, arrays = _load(path, VOLUME_FORMAT, GEOMETRY)
+    return _volume(facts, {**arrays, "voxels": _mapped(path, "voxels")})
+
+
 def load_geometry(path: Path, shape: tuple[int, int, int]) -> Volume:
     """Where the voxels of a stored volume lie, without reading one: they are all 0 and take no memory. Raises StoredFileRefused."""
     facts, arrays = _load(path, VOLUME_FORMAT, GEOMETRY)
@@ -84,13 +93,38 @@ def save_mask(mask: NDArray[np.uint8], path: Path) -> None:
 def load_mask(path: Path) -> NDArray[np.uint8]:
     """Read what `save_mask` wrote: uint8, shape (k, j, i). Raises StoredFileRefused."""
     facts, arrays = _load(path, MASK_FORMAT, ("bits",))
-    shape, bits = facts.get("shape"), arrays["bits"]
+    stored = _mask(facts, arrays["bits"])
+    k, j, i = stored.shape
+    return np.unpackbits(stored.bits, count=k * j * i).reshape(stored.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredMask:
+    """A mask as bits, in the order of its voxels."""
+
+    shape: tuple[int, int, int]
+    bits: NDArray[np.uint8]
+
+    def at(self, voxels: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Zeros and ones at flat indices."""
+        shift = (7 - (voxels & 7)).astype(np.uint8)
+        return np.asarray((self.bits[voxels >> 3] >> shift) & np.uint8(1), np.uint8)
+
+
+def map_mask(path: Path) -> StoredMask:
+    """The same mask with its bits left in the file. Raises StoredFileRefused."""
+    facts, _ = _load(path, MASK_FORMAT, ())
+    return _mask(facts, _mapped(path, "bits"))
+
+
+def _mask(facts: dict[str, Any], bits: NDArray[Any]) -> StoredMask:
+    shape = facts.get("shape")
     if not (isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)):
         raise StoredFileRefused("the stored mask has no shape")
     count = shape[0] * shape[1] * shape[2]
     if count > MAX_VOXELS or bits.dtype != np.uint8 or bits.shape != ((count + 7) // 8,):
         raise StoredFileRefused("the stored mask has another size than it states")
-    return np.unpackbits(bits, count=count).reshape(shape)
+    return StoredMask((shape[0], shape[1], shape[2]), bits)
 
 
 def _save(path: Path, kind: str, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -120,6 +154,25 @@ def _load(path: Path, kind: str, names: tuple[str, ...]) -> tuple[dict[str, Any]
     if not isinstance(facts, dict) or facts.pop("format", None) != kind:
         raise StoredFileRefused(f"the file is not of the format {kind}")
     return facts, arrays
+
+
+def _mapped(path: Path, name: str) -> NDArray[Any]:
+    """An array of the file, laid over it. Members are stored uncompressed (`_check_sizes`), so that one lies there as it is."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+            version = np.lib.format.read_magic(member)
+            if version != (1, 0):
+                raise StoredFileRefused("the file was not written by this program")
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
+            header = member.tell()
+            begins = archive.getinfo(f"{name}.npy").header_offset
+        with path.open("rb") as stream:
+            stream.seek(begins + LOCAL_HEADER_NAMES)
+            named, extra = struct.unpack("<HH", stream.read(4))
+        offset = begins + LOCAL_HEADER_BYTES + named + extra + header
+        return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
+    except (OSError, ValueError, KeyError, EOFError, struct.error, zipfile.BadZipFile) as error:
+        raise StoredFileRefused(f"the file cannot be read ({type(error).__name__})") from error
 
 
 def _check_sizes(path: Path) -> None:

@@ -24,6 +24,11 @@ def page(route: str, view: View, name: str, **kwargs: Any) -> URLPattern:
     return path(route, never_cache(signed_in(refusing(readable(view)))), kwargs or None, name=name)
 
 
+def digested(route: str, view: View, name: str) -> URLPattern:
+    """Something that its address names by digest. The browser may keep it: the view says how."""
+    return path(route, signed_in(refusing(readable(view))), name=name)
+
+
 def public(route: str, view: View, name: str) -> URLPattern:
     return path(route, never_cache(refusing(readable(view))), name=name)
 

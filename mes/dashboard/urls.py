@@ -44,8 +44,9 @@ from mes.dashboard.people import people, person_page, who_may, why_not
 from mes.dashboard.planning import plan_page
 from mes.dashboard.privacy import emergency_asked, emergency_page, erasure_page, privacy
 from mes.dashboard.provider import provider_callback, provider_start
-from mes.dashboard.routes import page, public
+from mes.dashboard.routes import digested, page, public
 from mes.dashboard.security import security, security_account, security_act
+from mes.dashboard.segmenting import device_mask, device_slice, segment_act, segment_draft, segment_page
 from mes.dashboard.signatures import (
     handwritten,
     handwritten_scan,
@@ -96,6 +97,11 @@ urlpatterns = [
     page("devices/<str:code>/plan/", plan_page, "device-plan"),
     page("devices/<str:code>/history/", device_history, "device-history"),
     page("devices/<str:code>/files/<str:sha256>/", file_sent, "device-file", kind="device"),
+    page("devices/<str:code>/segment/", segment_page, "segment"),
+    page("devices/<str:code>/segment/draft/", segment_draft, "segment-draft"),
+    page("devices/<str:code>/segment/<str:verb>/", segment_act, "segment-act"),
+    digested("devices/<str:code>/slices/<str:sha256>/<str:plane>/<int:index>/", device_slice, "device-slice"),
+    digested("devices/<str:code>/masks/<str:sha256>/<str:plane>/<int:index>/", device_mask, "device-mask"),
     page("devices/<str:code>/integrity/", device_integrity, "device-integrity"),
     page("builds/", build_list, "builds"),
     page("builds/<str:code>/", build_page, "build"),

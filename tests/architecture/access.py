@@ -18,6 +18,7 @@ from mes.dashboard.actions import ACTIONS
 from mes.dashboard.find import KINDS
 from mes.dashboard.letters import DECISIONS
 from mes.dashboard.security import VERBS
+from mes.dashboard.segmenting import VERBS as STEPS
 from mes.dashboard.together import BATCHES
 from mes.permissions import PERMISSIONS
 from printing.routing import websocket_urlpatterns
@@ -77,13 +78,18 @@ FIXED = {
     "layer": "1",
     "transition": "freeze_design",
     "revision": "A",
+    "plane": "axial",
+    "index": "0",
     "token": "{patient}",
 }
 FILES = {"exports": "{bundle}", "builds": "{build_file}", "lots": "{certificate}", "gauges": "{gauge_file}"}
 """Each page's own file. Those of devices are `{file}`."""
+SLICED = {"device-slice": "{volume}", "device-mask": "{mask}"}
+"""What slices are cut from."""
 VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
     "delivery-decide": {"decision": tuple(DECISIONS)},
     "security-act": {"verb": tuple(VERBS)},
+    "segment-act": {"verb": tuple(STEPS)},
     "signers-step": {"step": ("prove", "confirm", "close", "letter")},
     "sign-together": {"name": tuple(BATCHES)},
     "api-sign-together": {"name": tuple(BATCHES)},
@@ -149,7 +155,7 @@ def _filled(route: Route) -> Iterator[str]:
     filled = route.template
     for name in ("code", "pk", "label", "uid", "number"):
         filled = filled.replace(f"{{{name}}}", f"{{{NAMED.get(kind, 'device')}}}")
-    filled = filled.replace("{sha256}", FILES.get(kind, "{file}"))
+    filled = filled.replace("{sha256}", SLICED.get(route.name, FILES.get(kind, "{file}")))
     for name, value in FIXED.items():
         filled = filled.replace(f"{{{name}}}", value)
     for name, values in VARIANTS.get(route.name, {}).items():

@@ -12,9 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 from zipfile import ZipFile
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from django.test import Client
 from django.utils import timezone
@@ -23,7 +26,8 @@ from fido2.utils import websafe_encode
 from fido2.webauthn import Aaguid, AttestedCredentialData
 
 from devices.choices import Door, DraftPurpose, Stage
-from devices.models import Arrival, Device, SegmentationDraft
+from devices.imaging.storage import save_mask, save_volume
+from devices.models import Arrival, Device, SegmentationDraft, Study
 from devices.services.assignments import assign_person
 from devices.services.peers import register_peer
 from mes.choices import Meaning, Role
@@ -63,6 +67,7 @@ from quality.models import ExportedRecord, Report
 from quality.services.export import request_export
 from quality.services.nonconformance import open_nonconformance
 from quality.services.packages import open_package
+from tests.devices.makers import small_skull
 from tests.mes.makers import enrol
 from tests.quality.makers import (
     PASSWORD,
@@ -180,16 +185,28 @@ def _statements(accounts: Mapping[str, Account]) -> dict[str, str]:
 
 def _read_again(device: Device, reader: Person) -> dict[str, str]:
     """A second reading of the segmentation that its reader has open."""
-    segmentation = device.current_segmentation
+    segmentation, skull = device.current_segmentation, small_skull(8.0)
     assert segmentation is not None
+    with TemporaryDirectory() as folder:
+        save_volume(skull, Path(folder) / "volume.npz")
+        save_mask(np.ones(skull.shape, np.uint8), Path(folder) / "mask.npz")
+        volume, mask = (
+            store_artefact(Path(folder) / f"{name}.npz", media_type="application/x-npz")
+            for name in ("volume", "mask")
+        )
+    study = Study.objects.create(
+        device=device, quarantine=uuid4(), received_by=reader, source_digest="0" * 64, volume=volume
+    )
+    Device.objects.filter(pk=device.pk).update(current_study=study)
     draft = SegmentationDraft.objects.create(
         device=device,
-        study=segmentation.study,
+        study=study,
         author=reader,
         purpose=DraftPurpose.READING,
         segmentation=segmentation,
+        masks=[mask.pk],
     )
-    return {"draft": str(draft.pk)}
+    return {"draft": str(draft.pk), "volume": volume.pk, "mask": mask.pk}
 
 
 def _made(staff: Staff, device: Device) -> dict[str, str]:

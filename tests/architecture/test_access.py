@@ -36,6 +36,8 @@ FILES = (
     "/scan/",
     "/record.",
     "/layers/",
+    "/slices/",
+    "/masks/",
     "/certificate/",
 )
 LOCKED = b"/locked/?next="

@@ -135,5 +135,6 @@ if (document.querySelector("[data-viewer]")) import("lamina/viewer.js");
 if (document.querySelector("[data-planner]")) import("lamina/planner.js");
 if (document.querySelector("[data-fleet]")) import("lamina/fleet.js");
 if (document.querySelector("[data-layers]")) import("lamina/layers.js");
+if (document.querySelector("[data-segment]")) import("lamina/segment.js");
 import("lamina/upload.js");
 import("lamina/passkey.js");

@@ -1,0 +1,292 @@
+"""The page on which a person segments: slices of the images with the mask over them, one at a time, and the steps of a draft."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import patch_cache_control
+from django.views.decorators.http import require_GET, require_POST
+
+from devices.choices import DraftPurpose
+from devices.imaging.base import Volume
+from devices.imaging.slices import hu_slice, mask_slice, screen_geometry
+from devices.imaging.storage import StoredFileRefused, map_mask, map_volume
+from devices.models import Device, Segmentation, SegmentationDraft
+from devices.segmentation.editing import open_to_people
+from devices.segmentation.operations.base import OPERATIONS, Parameter
+from devices.selectors.drafts import draft_of, mask_known, readings_of, volume_known
+from devices.services.drafts import (
+    apply_step,
+    cancel_steps,
+    discard_draft,
+    finish_draft,
+    open_draft,
+    remove_step,
+    undo_step,
+)
+from mes.api.actors import actor_of
+from mes.dashboard.devices import device_by
+from mes.dashboard.routes import gone_to
+from mes.eventlog.base import Actor
+from mes.exceptions import Conflict, Refused
+from mes.permissions import may, require
+from mes.services.artefacts import lately_intact_path
+
+GROUPS = {"select": "Select", "part": "Parts", "shape": "Shape", "repair": "Repair", "edit": "By hand"}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """An operation that the master leaves to people, as the page offers it."""
+
+    name: str
+    title: str
+    group: str
+    does: str
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A mask that can be laid over the slices."""
+
+    title: str
+    url: str
+
+
+@require_GET
+def segment_page(request: HttpRequest, code: str) -> HttpResponse:
+    """The images of a device, slice by slice, with its masks, and the draft of who looks."""
+    device = device_by(request, code)
+    require(actor_of(request), "devices.read_artefact", device)
+    study = device.current_study
+    volume = str(study.volume_id) if study is not None and study.volume_id else ""
+    context: dict[str, Any] = {"device": device, "volume": volume, **_panel(request, device)}
+    if volume:
+        context["geometry"] = screen_geometry(_laid_over(volume))
+        context["slices"] = _address("device-slice", device, volume)
+    return render(request, "devices/segment.html", context)
+
+
+@require_GET
+def segment_draft(request: HttpRequest, code: str) -> HttpResponse:
+    """The draft as it is now: asked for again while its steps are computed."""
+    device = device_by(request, code)
+    require(actor_of(request), "devices.read_artefact", device)
+    return render(request, "devices/parts/draft.html", _panel(request, device))
+
+
+def _panel(request: HttpRequest, device: Device) -> dict[str, Any]:
+    actor = actor_of(request)
+    draft = draft_of(device, actor.person_id)
+    editing = device.master.segmentation.get("editing", {})
+    tools = [
+        Tool(kind.name, kind.title, GROUPS[kind.group], kind.does(), parameters)
+        for kind, parameters in open_to_people(editing)
+    ]
+    return {
+        "device": device,
+        "draft": draft,
+        "rows": _rows(draft),
+        "tools": sorted(tools, key=lambda tool: list(GROUPS.values()).index(tool.group)) if draft else [],
+        "masks": _masks(device, draft),
+        "may_edit": bool(editing) and may(actor, "devices.edit_segmentation", device),
+        "may_begin": bool(editing) and may(actor, "devices.start_segmentation", device),
+        "segmentation": device.current_segmentation,
+        "readings": readings_of(device.current_segmentation) if device.current_segmentation else [],
+    }
+
+
+def _rows(draft: SegmentationDraft | None) -> list[dict[str, Any]]:
+    """The steps of a draft, each with its volume once it was computed."""
+    volumes = draft.volumes_ml if draft else []
+    return [
+        {
+            "number": number,
+            "title": OPERATIONS[step["operation"]].title,
+            "said": _said(step["parameters"]),
+            "volume_ml": volumes[number - 1] if number <= len(volumes) else None,
+        }
+        for number, step in enumerate(draft.steps if draft else [], 1)
+    ]
+
+
+def _said(parameters: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_value(value)}" for name, value in parameters.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        many = len(value) > 1 or not value
+        return f"{len(value)} points" if many and isinstance((value or [[]])[0], list) else _triples(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _triples(value: list[Any]) -> str:
+    numbers = value[0] if isinstance(value[0], list) else value
+    return "(" + ", ".join(f"{number:.1f}" for number in numbers) + ")"
+
+
+def _masks(device: Device, draft: SegmentationDraft | None) -> list[Shown]:
+    shown = (
+        [Shown("This draft", _address("device-mask", device, draft.masks[-1]))]
+        if draft and draft.masks
+        else []
+    )
+    standing = device.current_segmentation
+    if isinstance(standing, Segmentation):
+        shown.append(Shown("The segmentation", _address("device-mask", device, standing.mask_id)))
+        shown += [
+            Shown(f"Read again by {reading.author}", _address("device-mask", device, reading.masks[-1]))
+            for reading in readings_of(standing)
+        ]
+    return shown
+
+
+def _address(name: str, device: Device, sha256: str) -> str:
+    """Of the first axial slice; the page puts in the plane and the number."""
+    return reverse(name, args=[device.code, sha256, "axial", 0])
+
+
+# --- slices, addressed by the digest of what they are cut from
+
+
+@require_GET
+def device_slice(request: HttpRequest, code: str, sha256: str, plane: str, index: int) -> HttpResponse:
+    """HU of one slice, int16, little-endian, row by row as the screen has it."""
+    device = _looked_at(request, code)
+    if not volume_known(device, sha256):
+        raise Http404
+    what = (sha256, plane, index)
+    return _cut(request, what, lambda: hu_slice(_laid_over(sha256), plane, index).tobytes())
+
+
+@require_GET
+def device_mask(request: HttpRequest, code: str, sha256: str, plane: str, index: int) -> HttpResponse:
+    """One slice of a mask, a bit a voxel, row by row as the screen has it."""
+    device = _looked_at(request, code)
+    volume = mask_known(device, sha256)
+    if not volume:
+        raise Http404
+
+    def bits() -> bytes:
+        found = mask_slice(map_mask(lately_intact_path(sha256)), _laid_over(volume), plane, index)
+        return np.packbits(found).tobytes()
+
+    return _cut(request, (sha256, plane, index), bits)
+
+
+def _laid_over(sha256: str) -> Volume:
+    """A volume with its voxels in its file. Raises Refused for a file that is altered, or that is no volume (G-INT-01)."""
+    try:
+        return map_volume(lately_intact_path(sha256))
+    except StoredFileRefused as fault:
+        raise Refused(
+            f"The stored volume cannot be shown: {fault}.", cure="Send in the images again.", rule="G-INT-01"
+        ) from fault
+
+
+def _looked_at(request: HttpRequest, code: str) -> Device:
+    device = device_by(request, code)
+    require(actor_of(request), "devices.read_artefact", device)
+    return device
+
+
+def _cut(request: HttpRequest, what: tuple[str, str, int], content: Callable[[], bytes]) -> HttpResponse:
+    """The browser keeps a slice, and asks again before it shows it to anybody: rights end, digests do not change."""
+    tag = f'"{what[0]}-{what[1]}-{what[2]}"'
+    if request.headers.get("If-None-Match") == tag:
+        answer = HttpResponse(status=304)
+    else:
+        try:
+            answer = HttpResponse(content(), content_type="application/octet-stream")
+        except (IndexError, KeyError):
+            raise Http404 from None
+    answer["ETag"] = tag
+    answer["X-Content-Type-Options"] = "nosniff"
+    patch_cache_control(answer, private=True, no_cache=True)
+    return answer
+
+
+# --- what a person does
+
+
+def _mine(device: Device, actor: Actor) -> SegmentationDraft:
+    draft = draft_of(device, actor.person_id)
+    if draft is None:
+        raise Conflict("You have no draft open here.", cure="Open one.", rule="G-SEG-01")
+    return draft
+
+
+def _apply(draft: SegmentationDraft, request: HttpRequest, actor: Actor) -> None:
+    name = request.POST.get("operation", "")
+    apply_step(draft_id=draft.pk, operation=name, parameters=typed_parameters(name, request), actor=actor)
+
+
+def typed_parameters(name: str, request: HttpRequest) -> dict[str, Any]:
+    """What a form says of an operation's parameters. What is no number stays text, and the service refuses it by name."""
+    kind = OPERATIONS.get(name)
+    declared = kind.declared() if kind else ()
+    return {one.name: _typed(one, request.POST[one.name]) for one in declared if one.name in request.POST}
+
+
+def _typed(parameter: Parameter, text: str) -> Any:
+    if parameter.kind == "points":
+        return [_numbers(line) for line in text.splitlines() if line.strip()]
+    if parameter.kind == "direction":
+        return _numbers(text)
+    return _number(text) if parameter.kind == "number" else text
+
+
+def _numbers(line: str) -> list[Any]:
+    return [_number(word) for word in line.replace(",", " ").split()]
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _remove(draft: SegmentationDraft, request: HttpRequest, actor: Actor) -> None:
+    number = request.POST.get("number", "")
+    remove_step(
+        draft_id=draft.pk, number=int(number) if number.isascii() and number.isdigit() else 0, actor=actor
+    )
+
+
+CHANGES: dict[str, Callable[[SegmentationDraft, HttpRequest, Actor], object]] = {
+    "apply": _apply,
+    "undo": lambda draft, request, actor: undo_step(draft_id=draft.pk, actor=actor),
+    "remove": _remove,
+    "cancel": lambda draft, request, actor: cancel_steps(draft_id=draft.pk, actor=actor),
+    "discard": lambda draft, request, actor: discard_draft(draft_id=draft.pk, actor=actor),
+}
+OPENS = {"open": DraftPurpose.SEGMENTATION, "read": DraftPurpose.READING}
+VERBS = (*OPENS, *CHANGES, "finish")
+
+
+@require_POST
+def segment_act(request: HttpRequest, code: str, verb: str) -> HttpResponse:
+    """One verb of the draft of who asks; the draft comes back as it is then."""
+    if verb not in VERBS:
+        raise Http404
+    device, actor = device_by(request, code), actor_of(request)
+    if verb in OPENS:
+        open_draft(device_id=device.pk, purpose=OPENS[verb], actor=actor)
+        return gone_to(request, reverse("segment", args=[device.code]))
+    draft = _mine(device, actor)
+    if verb == "finish":
+        finish_draft(draft_id=draft.pk, actor=actor)
+        return gone_to(request, reverse("device", args=[device.code]))
+    CHANGES[verb](draft, request, actor)
+    if verb == "discard":
+        return gone_to(request, reverse("segment", args=[device.code]))
+    return render(request, "devices/parts/draft.html", {**_panel(request, device), "aside": True})
