@@ -279,6 +279,7 @@ def segment_act(request: HttpRequest, code: str, verb: str) -> HttpResponse:
     if verb not in VERBS:
         raise Http404
     device, actor = device_by(request, code), actor_of(request)
+    require(actor, "devices.edit_segmentation", device)
     if verb in OPENS:
         open_draft(device_id=device.pk, purpose=OPENS[verb], actor=actor)
         return gone_to(request, reverse("segment", args=[device.code]))

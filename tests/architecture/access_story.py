@@ -205,6 +205,7 @@ def _read_again(device: Device, reader: Person) -> dict[str, str]:
         purpose=DraftPurpose.READING,
         segmentation=segmentation,
         masks=[mask.pk],
+        volumes_ml=[1.0],
     )
     return {"draft": str(draft.pk), "volume": volume.pk, "mask": mask.pk}
 
