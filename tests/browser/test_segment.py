@@ -18,14 +18,14 @@ from devices.imaging.storage import save_volume
 from devices.models import Device, SegmentationDraft
 from mes.choices import Role
 from mes.services.artefacts import store_artefact
-from tests.browser.conftest import Open, aside
+from tests.browser.conftest import Open, Theme, aside
 from tests.browser.steps import sound
 from tests.devices.makers import Staff, make_planned, make_study, small_skull
 
 pytestmark = pytest.mark.browser
 STEADY_MS = 100.0
 """A slice that comes later than this after it was asked for is a pause that a person sees."""
-LOOKS = (("light", 1280), ("dark", 390))
+LOOKS: tuple[tuple[Theme, int], ...] = (("light", 1280), ("dark", 390))
 
 
 def shown_with(volume: Volume, staff: Staff, folder: Path) -> Device:
