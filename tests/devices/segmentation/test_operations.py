@@ -98,6 +98,16 @@ def test_one_voxel_grows_to_exactly_those_within_the_radius() -> None:
     assert dilated(volume, point, 0.5).sum() == 1
 
 
+def test_a_ball_on_a_tilted_stack_is_followed_through_its_shear_to_the_nearest_pixel() -> None:
+    volume = stack(tilt=30.0)
+    point = np.zeros(volume.shape, np.uint8)
+    point[18, 22, 22] = 1
+    apart = np.linalg.norm(points_of(volume) - points_of(volume)[18, 22, 22], axis=-1)
+    grown, pixel = dilated(volume, point, 8.0) == 1, 0.5
+    assert apart[grown].max() <= 8.0 + pixel
+    assert grown[apart <= 8.0 - pixel].all()
+
+
 def test_nothing_is_eroded_at_the_edge_of_the_images() -> None:
     volume = stack()
     half = np.zeros(volume.shape, np.uint8)
