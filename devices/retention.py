@@ -37,6 +37,8 @@ kept_with("devices.device", "devices_segmentation_draft", by="device_id", files=
 kept_with("devices.device", "devices_draft_progress", by="draft__device_id")
 retained_for_good("devices.master", "R-830", "R-13485", because="devices were made after it")
 retained_for_good("devices.assignment", "R-AUD", because="it shows who could know of an order")
+retained_for_good("devices.arrival", "R-AUD", because="it shows who sent which images")
+retained_for_good("devices.dicom_peer", "R-AUD", because="images were taken from it")
 retained_for_good("devices.material", "R-13485", because="devices were made of it")
 
 

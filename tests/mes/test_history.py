@@ -41,12 +41,13 @@ FIRST = {
     "bigint": "7", "integer": "7", "smallint": "7", "character varying": "'x'", "text": "'x'", "boolean": "false",
     "jsonb": '\'{"a": [1, 2]}\'', "timestamp with time zone": "'2026-01-01 00:00:00+00'", "date": "'2026-01-01'",
     "numeric": "7", "double precision": "0.1", "uuid": "'00000000-0000-0000-0000-000000000007'", "bytea": "'\\x07'",
+    "inet": "'192.0.2.1'",
 }  # fmt: skip
 SECOND = {
     "bigint": "8", "integer": "8", "smallint": "8", "character varying": "'y'", "text": "'y'", "boolean": "true",
     "jsonb": '\'{"a": [2, 1]}\'', "timestamp with time zone": "'2026-01-01 00:00:00.000001+00'",
     "date": "'2026-01-02'", "numeric": "8", "double precision": "0.1000000000000001",
-    "uuid": "'00000000-0000-0000-0000-000000000008'", "bytea": "'\\x08'",
+    "uuid": "'00000000-0000-0000-0000-000000000008'", "bytea": "'\\x08'", "inet": "'192.0.2.2'",
 }  # fmt: skip
 HERE = Terminal("", "192.0.2.7", "a browser")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from devices.mesh.base import Mesh
 from devices.mesh.check import check_mesh
@@ -33,7 +34,7 @@ def test_a_hole_is_one_walk_and_its_cap_closes_it() -> None:
     assert length_mm(open_cube, walk) == 4.0
     closed = check_mesh(capped(open_cube, walk))
     assert closed.sound
-    assert closed.volume_ml == 0.001
+    assert closed.volume_ml == pytest.approx(0.001)
 
 
 def test_two_holes_that_meet_in_one_vertex_are_closed_by_a_wall() -> None:
