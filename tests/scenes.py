@@ -26,6 +26,7 @@ ROOMS: dict[str, str | None] = {
     "tests/devices/test_plans.py": "to_plan",
     "tests/devices/test_prescribed.py": "catalogue",
     "tests/flows/test_bad_values.py": "catalogue",
+    "tests/flows/test_plan_to_frozen_design.py": "to_plan",
     "tests/printing/": "frozen",
     "tests/mes/test_verify.py": "sealed",
     "tests/mes/test_signing_api.py": "catalogue",

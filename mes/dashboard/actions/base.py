@@ -26,6 +26,7 @@ Kind = Literal[
     "area",
     "select",
     "number",
+    "slider",
     "whole",
     "decimal",
     "date",
@@ -43,7 +44,7 @@ LARGEST = Decimal("1e15")
 
 @dataclass(frozen=True)
 class Field:
-    """One thing that an action asks. `limits`: smallest and largest number, None where there is none.
+    """One thing that an action asks. `limits`: smallest and largest number, None where there is none; a `slider` has both.
 
     `fixed` is not asked: it is what the dialog was opened for, sent along so that a later one is not taken for it.
     `carried` is not asked either: a first dialog handed it on to this one. `offers` gives the choices where they depend
@@ -175,6 +176,7 @@ class _Reading:
     def _typed(self, asked: Field, text: str) -> Any:
         readers = {
             "number": self._number,
+            "slider": self._number,
             "whole": self._whole,
             "decimal": self._decimal,
             "date": self._date,

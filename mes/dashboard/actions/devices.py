@@ -150,7 +150,7 @@ def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float
         yield Field(
             parameter.name,
             f"{parameter.title}{unit}",
-            "number",
+            "slider" if parameter.kind == "number" and parameter.name in envelope else "number",
             required,
             parameter.help,
             value,

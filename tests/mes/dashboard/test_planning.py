@@ -128,6 +128,9 @@ def test_the_device_page_shows_the_plan_and_leads_to_it(staff: Staff, as_: Visit
     assert "Approve the plan" in _page(as_(staff[Role.CLR]), address)
     approve(device, staff[Role.CLR])
     shown = _page(engineer, address)
+    asked = _page(engineer, f"/act/device/{device.code}/request-design/")
+    assert 'data-slides="clearance_mm"' in asked
+    assert "left_entry_mm" not in asked
     for said in ("S1 → L5 → L4 → L3", "Sleeve for a drill of 2.5 mm", "Make a design", "Plan again"):
         assert said in shown, said
 

@@ -131,6 +131,17 @@ for (const line of document.querySelectorAll(".line")) {
 }
 
 // --- modules that only some pages need
+// A slider and the number beside it say the same; the number alone is sent.
+document.addEventListener("input", ({ target }) => {
+  const form = target.form;
+  if (target.dataset.slides) {
+    form.elements.namedItem(target.dataset.slides).value = String(Number(Number(target.value).toFixed(3)));
+  } else if (form && target.name) {
+    const slider = form.querySelector(`[data-slides="${CSS.escape(target.name)}"]`);
+    if (slider) slider.value = target.value;
+  }
+});
+
 if (document.querySelector("[data-viewer]")) import("lamina/viewer.js");
 if (document.querySelector("[data-planner]")) import("lamina/planner.js");
 if (document.querySelector("[data-fleet]")) import("lamina/fleet.js");

@@ -29,7 +29,7 @@ class Planner {
     this.viewer = viewer;
     this.drawn = new THREE.Group();
     viewer.scene.add(this.drawn);
-    form.addEventListener("input", (event) => this.slide(event.target));
+    document.addEventListener("input", (event) => event.target.form === form && this.draw());
     form.addEventListener("click", (event) => this.arm(event.target.closest("[data-pick]")));
     figure.addEventListener("viewer:shown", () => this.see());
     figure.addEventListener("viewer:picked", (event) => this.take(event.detail));
@@ -58,14 +58,6 @@ class Planner {
     wanted.value = point.map((value) => value.toFixed(2)).join(", ");
     wanted.focus();
     this.arm(form.querySelector(`[data-pick="${this.asking}"]`));
-    this.draw();
-  }
-
-  slide(input) {
-    if (input.dataset.slides) field(input.dataset.slides).value = input.value;
-    else form.querySelector(`[data-slides="${input.name}"]`)?.setAttribute("value", input.value);
-    const slider = form.querySelector(`[data-slides="${input.name}"]`);
-    if (slider) slider.value = input.value;
     this.draw();
   }
 
