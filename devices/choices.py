@@ -188,6 +188,17 @@ ROUTES: dict[IntendedUse, Route] = {
 }
 
 
+class ExportFormat(models.TextChoices):
+    """What a design can be given away as."""
+
+    STL = "stl", "STL, millimetres by agreement"
+    PLY = "ply", "PLY, millimetres by agreement"
+    THREEMF = "3mf", "3MF, in millimetres, each part in a colour"
+    DICOM = "dicom", "DICOM Encapsulated STL, with the images' frame of reference"
+    WALL_MAP = "wall_map", "Map of the walls, coloured PLY"
+    GAP_MAP = "gap_map", "Map of the gaps, coloured PLY"
+
+
 class TrackedAs(models.TextChoices):
     """What has a number and a record of its own (K-08): each device, or a lot of identical ones for one order."""
 

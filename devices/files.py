@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from devices.models import Design, Device, Segmentation, Study
+from devices.selectors.history import exports_of
 from mes.files import Named, files
 
 
@@ -28,3 +29,10 @@ def segmentation_files(device: Device) -> Iterator[Named]:
 def design_files(device: Device) -> Iterator[Named]:
     for design in Design.objects.filter(device=device).order_by("pk"):
         yield design.mesh_id, f"{device.code}-design-{design.revision}"
+
+
+@files("devices.exports", page="device", permission="devices.read_artefact")
+def exported_files(device: Device) -> Iterator[Named]:
+    for told in exports_of(device):
+        name = f"{device.code}-design-{told['revision']}-{told['format'].replace('_', '-')}"
+        yield told["file_sha256"], f"{name}-{told['tolerance_mm']:g}mm" if told["tolerance_mm"] else name

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from devices.events import (
     ArrivalDiscarded,
     ArrivalTaken,
+    DesignExportRequested,
     DesignRejected,
     DesignRequested,
     DesignReviewed,
@@ -28,6 +30,7 @@ from devices.services.closing import start_clock_of_order, start_clocks_of_devic
 from devices.services.designs import record_design
 from devices.services.drafting import compare_readings, compute_draft
 from devices.services.drafts import record_agreement, record_draft
+from devices.services.exporting import compute_export, record_export
 from devices.services.following import follow_devices
 from devices.services.generating import compute_design
 from devices.services.reading import read_study
@@ -118,6 +121,17 @@ def compare_second_reading(recorded: Recorded[SegmentationRead]) -> Effect:
 def generate_requested_design(recorded: Recorded[DesignRequested]) -> Effect:
     design_id = recorded.event.design_id
     return partial(record_design, design_id=design_id, outcome=compute_design(design_id))
+
+
+@on(DesignExportRequested, id="devices.export_design", queue="imaging")
+def export_requested_design(recorded: Recorded[DesignExportRequested]) -> Effect:
+    event = recorded.event
+    asked: dict[str, Any] = {
+        "design_id": event.design_id,
+        "format": event.format,
+        "tolerance_mm": event.tolerance_mm,
+    }
+    return partial(record_export, **asked, outcome=compute_export(**asked))
 
 
 @on(ImagesAccepted, id="devices.order_follows_images")

@@ -12,7 +12,7 @@ from devices.choices import OrderStage, PlanStatus, Stage, StudyStatus
 from devices.models import Arrival, Design, Device, Order, Study
 from devices.selectors.arrivals import arrivals_waiting
 from devices.selectors.drafts import readings_of
-from devices.selectors.history import refused_segmentation, segmentation_underway
+from devices.selectors.history import exports_of, refused_segmentation, segmentation_underway
 from devices.selectors.orders import approval_signatures, orders_at
 from devices.selectors.plans import current_plan, plan_kind_of
 from devices.selectors.series import is_designed, is_serial, stage_rows
@@ -142,6 +142,7 @@ def design_panel(_: HttpRequest, device: Device) -> PanelContent | None:
         "design": device.current_design,
         "compared": _compared(device.current_design),
         "envelope": device.master.design["envelope"],
+        "exports": exports_of(device),
     }
     return PanelContent("devices/panels/design.html", context)
 

@@ -32,6 +32,7 @@ ENDINGS = {
     "model/stl": "stl",
     "application/sla": "stl",
     "model/ply": "ply",
+    "model/3mf": "3mf",
     "application/dicom": "dcm",
     "application/zip": "zip",
     "application/vnd.lamina.build+zip": "zip",

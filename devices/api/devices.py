@@ -27,7 +27,7 @@ from devices.api.outputs import (
 )
 from devices.api.series import SeriesActions
 from devices.api.uploads import laid_down
-from devices.choices import DraftPurpose
+from devices.choices import DraftPurpose, ExportFormat
 from devices.models import Device
 from devices.selectors.devices import devices
 from devices.selectors.history import device_timeline
@@ -39,6 +39,7 @@ from devices.services.designs import (
     review_design,
 )
 from devices.services.drafts import open_draft
+from devices.services.exporting import request_export
 from devices.services.held import confirm_upload, content_to_confirm, held_upload, hold_upload, shown_upload
 from devices.services.holds import hold_device, resume_device
 from devices.services.lifecycle import check_transition
@@ -132,6 +133,11 @@ class DesignInput(serializers.Serializer[Any]):
     values = ValuesField(required=False, default=dict)
 
 
+class ExportInput(serializers.Serializer[Any]):
+    format = serializers.ChoiceField(choices=ExportFormat.choices)
+    tolerance_mm = serializers.FloatField(required=False, default=0.0)
+
+
 class DeviceViewSet(SeriesActions, FilesViewSet):
     """Devices, their images, segmentations and designs."""
 
@@ -151,6 +157,7 @@ class DeviceViewSet(SeriesActions, FilesViewSet):
         "reject_design": "devices.reject_design",
         "approve_design": "devices.approve_design",
         "approve_model": "devices.approve_model",
+        "export_design": "devices.export_design",
         "void_design": "devices.void_design",
         "hold": "devices.hold_device",
         "resume": "devices.resume_device",
@@ -308,6 +315,13 @@ class DeviceViewSet(SeriesActions, FilesViewSet):
         return Response(
             DesignOutput(approve_model(device_id=self.key(), actor=self.actor, credentials=typed)).data
         )
+
+    @extend_schema(request=ExportInput, responses={202: DeviceDetail})
+    @action(detail=True, methods=["post"], url_path="export-design")
+    def export_design(self, request: Request, code: str) -> Response:
+        """Convert the current design. The answer comes before it is made; the file is then listed with the device's."""
+        request_export(device_id=self.key(), actor=self.actor, **given(ExportInput, request))
+        return Response(DeviceDetail(self.get_object()).data, status=202)
 
     @extend_schema(request=ReasonInput, responses=DeviceDetail)
     @action(detail=True, methods=["post"], url_path="void-design")

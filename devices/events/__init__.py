@@ -18,6 +18,9 @@ from devices.events.definitions import (
 )
 from devices.events.design import (
     DesignApproved,
+    DesignExported,
+    DesignExportFailed,
+    DesignExportRequested,
     DesignFailed,
     DesignGenerated,
     DesignRejected,
@@ -85,6 +88,9 @@ __all__ = [
     "ArrivalTaken",
     "AssignmentEnded",
     "DesignApproved",
+    "DesignExportFailed",
+    "DesignExportRequested",
+    "DesignExported",
     "DesignFailed",
     "DesignGenerated",
     "DesignRejected",

@@ -75,3 +75,38 @@ class DesignVoided(Event, name="devices.design_voided"):
     device_id: int
     design_id: int
     mesh_sha256: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignExportRequested(Event, name="devices.design_export_requested"):
+    """A design is to be given away in a format, with as many fewer triangles as stay within the tolerance, mm."""
+
+    device_id: int
+    design_id: int
+    revision: int
+    format: str
+    tolerance_mm: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignExported(Event, name="devices.design_exported", terminal=True):
+    """A design was converted. `report`: units, triangles, soundness and the measured deviation, or the figures of a map."""
+
+    device_id: int
+    design_id: int
+    revision: int
+    format: str
+    tolerance_mm: float
+    file_sha256: str
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignExportFailed(Event, name="devices.design_export_failed", terminal=True):
+    """A design could not be converted as it was asked for; the reasons say why."""
+
+    device_id: int
+    design_id: int
+    revision: int
+    format: str
+    reasons: Reasons

@@ -69,9 +69,11 @@ def hollowed(part: Manifold, wall_mm: float, drains: Drains) -> Hollow:
         return Hollow(part, 0, 0, np.inf, 0.0)
     bores = [_drain(surface, cavity, drains) for cavity in cavities]
     inside = Manifold.batch_boolean(cavities, OpType.Add)
-    drilled = part - Manifold.batch_boolean([inside, *(bore for some in bores for bore in some)], OpType.Add)
+    drilled = _drained(
+        part - Manifold.batch_boolean([inside, *(bore for some in bores for bore in some)], OpType.Add)
+    )
     return Hollow(
-        _drained(drilled),
+        drilled,
         len(cavities),
         sum(map(len, bores)),
         wall,
@@ -224,11 +226,12 @@ def _bore(start: NDArray[np.float64], way: NDArray[np.float64], length: float, r
 
 
 def _drained(solid: Manifold) -> Manifold:
-    """The one piece that is left. A cavity that kept no way out, or a piece that came loose, is refused."""
+    """The one piece that is left. What is too small to be worth a drain is filled, or taken out where it is loose; a larger
+    cavity that kept no way out, or a larger piece that came loose, is refused."""
     pieces = solid.decompose()
     whole = max(pieces, key=lambda piece: piece.volume())
-    stray = sum(abs(piece.volume()) for piece in pieces) - whole.volume()
-    if stray > 1.0:
+    stray = max((abs(piece.volume()) for piece in pieces if piece is not whole), default=0.0)
+    if stray >= 1000.0 * SMALLEST_CAVITY_ML:
         raise DesignRefused(
             f"A cavity or a piece of {stray / 1000.0:.2f} ml has no way out of the hollowed part.",
             cure="Choose more or wider drains, a thicker wall, or a solid model.",

@@ -39,6 +39,17 @@ class ColourStop:
         return "#{:02x}{:02x}{:02x}".format(*self.rgb)
 
 
+def limit_colours(values: NDArray[np.float64], limit: float) -> NDArray[np.uint8]:
+    """RGB (n, 3) of walls or gaps (n,) mm: red below the limit, fading to pale at twice it; grey where there is none."""
+    known = np.isfinite(values)
+    place = np.clip(np.where(known, values, 0.0) / limit - 1.0, 0.0, 1.0)
+    near, far = STOPS[4], STOPS[3]
+    colours = near + (far - near) * place[:, None]
+    colours[known & (values < limit)] = STOPS[-1]
+    colours[~known] = UNKNOWN
+    return np.asarray(np.round(colours), dtype=np.uint8)
+
+
 def deviation_colours(distances: NDArray[np.float64], tolerance_mm: float) -> NDArray[np.uint8]:
     """RGB (n, 3) of signed distances (n,) mm, saturated at twice the tolerance; grey where not finite."""
     if not tolerance_mm > 0.0:

@@ -22,6 +22,13 @@ def device_timeline(device: Device) -> QuerySet[EventRecord]:
     return events_of(device)
 
 
+def exports_of(device: Device) -> list[dict[str, Any]]:
+    """What was told of each export of the device's designs, the newest first; of the same file once."""
+    told = events_of(device).filter(type="devices.design_exported").values_list("payload", flat=True)
+    newest_first = [json.loads(payload) for payload in reversed(told)]
+    return list({one["file_sha256"]: one for one in reversed(newest_first)}.values())[::-1]
+
+
 def stages_since_frozen(device: Device) -> list[str]:
     """The stages a device has come to since its design was last frozen, oldest first."""
     moved = events_of(device).filter(type="devices.device_stage_changed").values_list("payload", flat=True)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from devices.catalog.base import MASTERS
 from devices.choices import Stage
+from devices.imaging.encapsulated import extract
 from devices.mesh.io import read_mesh
 from devices.models import Design, Device
 from devices.selectors.devices import devices
+from devices.selectors.history import exports_of
 from devices.selectors.progress import waits_for
 from devices.selectors.waiting import devices_awaiting_model_approval, devices_awaiting_prescriber
 from devices.services.designs import approve_design, approve_model, request_design, review_design
+from devices.services.exporting import request_export
 from devices.services.lifecycle import advance_device
 from devices.services.segmentations import approve_segmentation
 from devices.services.studies import receive_study
@@ -50,6 +54,13 @@ def designed(staff: Staff, tmp_path: Path, drain: Drain) -> Device:
     assert design.status == "generated", design.reasons
     assert design.values["case_code"] == device.code
     assert design.measures["minimum_wall_mm"] >= 0.8
+    request_export(device_id=device.pk, format="dicom", actor=staff[Role.DSN].actor)
+    drain()
+    archived = extract(artefact_path(exports_of(device)[0]["file_sha256"]).read_bytes())
+    assert sha256(archived.stl).hexdigest() == design.mesh_id
+    assert archived.case_code == device.code
+    assert len(archived.images.instance_uids) == 49
+    assert archived.images.frame_of_reference_uid.startswith("2.25.")
     second = make_person(Role.DSN)
     review_design(device_id=device.pk, actor=second.actor, credentials=second.typed())
     return devices().get()

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from devices.choices import DesignStatus, PlanStatus, SegmentationStatus, Stage, StudyStatus
+from devices.choices import DesignStatus, ExportFormat, PlanStatus, SegmentationStatus, Stage, StudyStatus
 from devices.generators.base import GENERATORS, MIDLINE, Parameter, design_parameters
 from devices.lifecycle import DEVICE
+from devices.mesh.convert import MAXIMUM_TOLERANCE_MM
 from devices.models import Device
 from devices.selectors.devices import FINAL_STAGES
 from devices.selectors.history import segmentation_underway
@@ -23,6 +24,7 @@ from devices.services.designs import (
     request_design,
     review_design,
 )
+from devices.services.exporting import request_export
 from devices.services.holds import hold_device, resume_device
 from devices.services.lifecycle import advance_device, move_content
 from devices.services.planned import typed_parameters
@@ -203,6 +205,27 @@ def _reject_design(doing: Doing) -> str:
     return "The design is sent back."
 
 
+def _export_fields(_: Device) -> tuple[Field, ...]:
+    return (
+        Field("format", "Format", "select", choices=ExportFormat.choices),
+        Field(
+            "tolerance_mm", "Fewer triangles, within (mm)", "number", hint="0 keeps every triangle.", initial=0.0,
+            limits=(0.0, MAXIMUM_TOLERANCE_MM),
+        ),
+    )  # fmt: skip
+
+
+def _export_design(doing: Doing) -> str:
+    asked = doing.values
+    request_export(
+        device_id=doing.subject.pk,
+        format=str(asked["format"]),
+        tolerance_mm=float(asked["tolerance_mm"]),
+        actor=doing.actor,
+    )
+    return "The export is being made."
+
+
 def _approve_model(doing: Doing) -> str:
     approve_model(device_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials)
     return "The design is approved and frozen."
@@ -302,6 +325,11 @@ DEVICE_ACTIONS = (
         "approve-design", "device", "Approve for my patient", "Approve this design for my patient", "devices.approve_design",
         "writing-sign", _awaits(Role.PRE), _approve_design, meaning=Meaning.DESIGN_APPROVED,
         content=_approval_signs, main=True,
+    ),
+    Action(
+        "export-design", "device", "Export the design", "Export the design", "devices.export_design", "file-3d",
+        lambda device: device.current_design is not None and bool(device.current_design.mesh_id), _export_design,
+        fields=_export_fields, help="The file is made in the background and then listed below. It carries the device's code and no name.",
     ),
     Action(
         "approve-model", "device", "Approve the model", "Approve the design of this model", "devices.approve_model",

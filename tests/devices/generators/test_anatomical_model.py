@@ -223,7 +223,7 @@ IN_ENVELOPE = st.fixed_dictionaries(
         "base_direction": directions(),
         "base_gap_mm": st.floats(5.0, 30.0),
         "post_diameter_mm": st.floats(3.0, 10.0),
-        "letter_height_mm": st.floats(3.0, 8.0),
+        "letter_height_mm": st.floats(3.0, 4.5),
         "letter_depth_mm": st.floats(0.3, 1.0),
     },
 )
