@@ -22,6 +22,7 @@ from devices.models import (
     Study,
 )
 from devices.selectors.plans import current_plan
+from devices.selectors.series import stages_of
 from mes.choices import Meaning, Role
 from mes.models import Patient
 from mes.permissions import PERMISSIONS, allow
@@ -242,3 +243,10 @@ def design_is_approved_by_neither_author_nor_reviewer(device: Device) -> Parts:
     reviewer = design.reviewer_id if design else None
     reviewed = {reviewer: "reviewed this design"} if reviewer is not None else {}
     return {**reviewed, **_designers(device)}
+
+
+@segregated("devices.approve_series", cure="Somebody else has to approve it.")
+def series_is_approved_by_neither_author_nor_reviewer(order: Order) -> Parts:
+    """Who approves a series for a patient neither made nor reviewed any stage of it."""
+    stages = map(design_is_approved_by_neither_author_nor_reviewer, stages_of(order))
+    return {person: part for parts in stages for person, part in parts.items()}

@@ -133,7 +133,7 @@ class DesignInput(serializers.Serializer[Any]):
     values = ValuesField(required=False, default=dict)
 
 
-class ExportInput(serializers.Serializer[Any]):
+class DesignExportInput(serializers.Serializer[Any]):
     format = serializers.ChoiceField(choices=ExportFormat.choices)
     tolerance_mm = serializers.FloatField(required=False, default=0.0)
 
@@ -316,11 +316,11 @@ class DeviceViewSet(SeriesActions, FilesViewSet):
             DesignOutput(approve_model(device_id=self.key(), actor=self.actor, credentials=typed)).data
         )
 
-    @extend_schema(request=ExportInput, responses={202: DeviceDetail})
+    @extend_schema(request=DesignExportInput, responses={202: DeviceDetail})
     @action(detail=True, methods=["post"], url_path="export-design")
     def export_design(self, request: Request, code: str) -> Response:
         """Convert the current design. The answer comes before it is made; the file is then listed with the device's."""
-        request_export(device_id=self.key(), actor=self.actor, **given(ExportInput, request))
+        request_export(device_id=self.key(), actor=self.actor, **given(DesignExportInput, request))
         return Response(DeviceDetail(self.get_object()).data, status=202)
 
     @extend_schema(request=ReasonInput, responses=DeviceDetail)

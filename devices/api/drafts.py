@@ -26,7 +26,7 @@ from mes.api.base import NoInput, NumberViewSet, ValuesField, given
 from mes.models import Person
 
 
-class StepInput(serializers.Serializer[Any]):
+class DraftStepInput(serializers.Serializer[Any]):
     operation = serializers.CharField(max_length=40, help_text="One of `operations`")
     parameters = ValuesField(
         required=False, default=dict, help_text="By name; those that are left out take their defaults"
@@ -115,11 +115,11 @@ class DraftViewSet(NumberViewSet):
         """Every operation with its parameters. A master may leave fewer to people, within narrower limits."""
         return Response(OperationOutput([_told(kind) for kind in OPERATIONS.values()], many=True).data)
 
-    @extend_schema(request=StepInput, responses={202: DraftOutput})
+    @extend_schema(request=DraftStepInput, responses={202: DraftOutput})
     @action(detail=True, methods=["post"])
     def apply(self, request: Request, pk: str) -> Response:
         """Add a step at the end. Its mask is computed after the answer."""
-        draft = apply_step(draft_id=int(pk), actor=self.actor, **given(StepInput, request))
+        draft = apply_step(draft_id=int(pk), actor=self.actor, **given(DraftStepInput, request))
         return Response(DraftOutput(draft).data, status=202)
 
     @extend_schema(request=NoInput, responses=DraftOutput)

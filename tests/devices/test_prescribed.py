@@ -156,6 +156,7 @@ def test_the_gate_compares_the_stored_values_again() -> None:
     staff = Staff()
     device = ready(staff, DRILL)
     make_design(device, staff, measures={"minimum_wall_mm": 1.5, **lying(-40.0)})
-    results = {one.gate: one for one in check_transition(devices().get(pk=device.pk), "freeze_design")}
-    assert "The order prescribes drill diameter 2.4 mm" in results["G-DES-01"].reason
-    assert results["G-DES-01"].evidence["prescribed"] == {"tube_inner_diameter_mm": 2.4}
+    results = check_transition(devices().get(pk=device.pk), "freeze_design")
+    (blocked,) = (one for one in results if one.gate == "G-DES-01" and not one.passed)
+    assert "The order prescribes drill diameter 2.4 mm" in blocked.reason
+    assert blocked.evidence["prescribed"] == {"tube_inner_diameter_mm": 2.4}
