@@ -264,6 +264,20 @@ ARRIVAL_PAIRS: tuple[tuple[str, str], ...] = (
 )
 
 
+class UploadStage(models.TextChoices):
+    OPEN = "open", "Coming in"
+    TAKEN = "taken", "Taken in"
+    CANCELLED = "cancelled", "Given up by its sender"
+    ABANDONED = "abandoned", "Nobody went on with it"
+
+
+UPLOAD_PAIRS: tuple[tuple[str, str], ...] = (
+    ("open", "taken"),
+    ("open", "cancelled"),
+    ("open", "abandoned"),
+)
+
+
 class SegmentationStatus(models.TextChoices):
     RECORDED = "recorded", "Awaiting approval"
     APPROVED = "approved", "Approved"

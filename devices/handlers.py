@@ -23,6 +23,9 @@ from devices.events import (
     SegmentationRead,
     SegmentationRequested,
     StudyReceived,
+    UploadAbandoned,
+    UploadCancelled,
+    UploadTaken,
 )
 from devices.selectors.history import READING, SEGMENTING
 from devices.services.arrivals import record_left_behind, remove_arrival, settle_arrival
@@ -33,6 +36,7 @@ from devices.services.drafts import record_agreement, record_draft
 from devices.services.exporting import compute_export, record_export
 from devices.services.following import follow_devices
 from devices.services.generating import compute_design
+from devices.services.parcels import remove_upload, sweep_uploads
 from devices.services.reading import read_study
 from devices.services.segmentations import record_segmentation, start_segmentation_by_rule
 from devices.services.segmenting import compute_segmentation
@@ -80,9 +84,25 @@ def remove_discarded_arrival(recorded: Recorded[ArrivalDiscarded]) -> None:
     remove_arrival(recorded.event.arrival_id)
 
 
+@on(UploadTaken, id="devices.remove_taken_upload")
+def remove_taken_upload(recorded: Recorded[UploadTaken]) -> None:
+    remove_upload(recorded.event.upload_id)
+
+
+@on(UploadCancelled, id="devices.remove_cancelled_upload")
+def remove_cancelled_upload(recorded: Recorded[UploadCancelled]) -> None:
+    remove_upload(recorded.event.upload_id)
+
+
+@on(UploadAbandoned, id="devices.remove_abandoned_upload")
+def remove_abandoned_upload(recorded: Recorded[UploadAbandoned]) -> None:
+    remove_upload(recorded.event.upload_id)
+
+
 @every(timedelta(hours=1), id="devices.sweep_quarantine")
 def sweep_old_uploads(_: Recorded[SlotDue]) -> None:
     record_left_behind()
+    sweep_uploads()
     sweep_quarantine()
 
 

@@ -20,6 +20,7 @@ from devices.models import (
     Segmentation,
     SegmentationDraft,
     Study,
+    Upload,
 )
 from devices.selectors.plans import current_plan
 from devices.selectors.series import stages_of
@@ -118,7 +119,7 @@ allow("devices.cancel",                 "cancel a device",                      
 belongs_to_order(Order)
 belongs_to_order(Device, "order")
 belongs_to_order(Assignment, "order")
-for _made in (Study, Segmentation, SegmentationDraft, Plan, Design):
+for _made in (Study, Upload, Segmentation, SegmentationDraft, Plan, Design):
     belongs_to_order(_made, "device__order")
 belongs_to_everybody(DeviceMaster, DicomPeer, Material)
 belongs_to_plant(Arrival)

@@ -11,6 +11,7 @@ from devices.api.devices import DeviceViewSet
 from devices.api.dicomweb import StudiesView
 from devices.api.drafts import DraftViewSet
 from devices.api.orders import OrderViewSet
+from devices.api.parcels import UploadFinishView, UploadsView, UploadView
 from devices.api.patients import PatientViewSet
 
 api_router = SimpleRouter()
@@ -26,6 +27,9 @@ api_router.register("peers", PeerViewSet, basename="api-peer")
 
 urlpatterns = [
     path("api/", include(api_router.urls)),
+    path("api/uploads", UploadsView.as_view(), name="api-uploads"),
+    path("api/uploads/<uuid:uid>", UploadView.as_view(), name="api-upload"),
+    path("api/uploads/<uuid:uid>/finish", UploadFinishView.as_view(), name="api-upload-finish"),
     # DICOMweb knows no slash at the end of an address.
     path("api/dicom-web/studies", StudiesView.as_view(), name="api-dicom-web-studies"),
 ]

@@ -8,6 +8,10 @@ from devices.events.arrivals import (
     PeerRegistered,
     PeerRevoked,
     StudyArrived,
+    UploadAbandoned,
+    UploadBegun,
+    UploadCancelled,
+    UploadTaken,
 )
 from devices.events.definitions import (
     MasterDrafted,
@@ -145,4 +149,8 @@ __all__ = [
     "StudyArrived",
     "StudyReceived",
     "UnitsCounted",
+    "UploadAbandoned",
+    "UploadBegun",
+    "UploadCancelled",
+    "UploadTaken",
 ]

@@ -68,3 +68,37 @@ class ArrivalDiscarded(Event, name="devices.arrival_discarded"):
     """A person decided that nobody needs it; what lies in quarantine goes."""
 
     arrival_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadBegun(Event, name="devices.upload_begun", terminal=True):
+    """Files for a device come in part by part. How much of them is there, quarantine says."""
+
+    upload_id: int
+    device_id: int
+    files: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadTaken(Event, name="devices.upload_taken"):
+    """All of it came in, and went on to be read."""
+
+    upload_id: int
+    device_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadCancelled(Event, name="devices.upload_cancelled"):
+    """Its sender gave it up; what came of it goes."""
+
+    upload_id: int
+    device_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadAbandoned(Event, name="devices.upload_abandoned"):
+    """Nobody went on with it for two days; what came of it goes."""
+
+    upload_id: int
+    device_id: int

@@ -11,6 +11,7 @@ from devices.models.orders import Order
 from devices.models.plans import Plan
 from devices.models.segmentations import Segmentation
 from devices.models.studies import Study
+from devices.models.uploads import Upload
 
 __all__ = [
     "Arrival",
@@ -26,4 +27,5 @@ __all__ = [
     "Segmentation",
     "SegmentationDraft",
     "Study",
+    "Upload",
 ]

@@ -33,7 +33,8 @@ from mes.services.signatures import Credentials, sign
 
 CHUNK = 1 << 20
 MAX_FILES = 20_000
-RECEIVED = "received"
+RECEIVED, PARCELS = "received", "parcels"
+"""Folders of quarantine that others look after: `devices.services.arrivals` and `devices.services.parcels`."""
 SYSTEM = Actor.system("imaging")
 
 
@@ -303,7 +304,9 @@ def sweep_quarantine(*, older_than: timedelta = timedelta(days=1)) -> int:
     folder = Path(settings.QUARANTINE_DIR)
     found = list(folder.iterdir()) if folder.is_dir() else []
     left = [
-        path for path in found if path.name not in waiting | {RECEIVED} and path.lstat().st_mtime < before
+        path
+        for path in found
+        if path.name not in waiting | {RECEIVED, PARCELS} and path.lstat().st_mtime < before
     ]
     for path in left:
         _remove(path)

@@ -72,7 +72,7 @@ NAMED = {
     "legal-holds": "hold", "holds": "hold", "disposals": "disposal", "exports": "export", "signatures": "signature",
     "handwritten": "handwritten", "accounts": "account", "address": "contact", "passkeys": "passkey", "sessions": "session",
     "document-revisions": "revision-number", "curricula": "curriculum", "trainings": "key", "signing-enrolments": "enrolment",
-    "bindings": "identity", "arrivals": "arrival", "peers": "peer", "drafts": "draft",
+    "bindings": "identity", "arrivals": "arrival", "peers": "peer", "drafts": "draft", "uploads": "upload",
 }  # fmt: skip
 FIXED = {
     "layer": "1",

@@ -27,7 +27,7 @@ from fido2.webauthn import Aaguid, AttestedCredentialData
 
 from devices.choices import Door, DraftPurpose, Stage
 from devices.imaging.storage import save_mask, save_volume
-from devices.models import Arrival, Device, SegmentationDraft, Study
+from devices.models import Arrival, Device, SegmentationDraft, Study, Upload
 from devices.services.assignments import assign_person
 from devices.services.peers import register_peer
 from mes.choices import Meaning, Role
@@ -160,6 +160,7 @@ def make_story() -> Story:
     names |= _sources(makers)
     names |= _packed(makers, device)
     names |= _private(makers, askers, order.patient)
+    names |= _coming_in(askers[Role.IMG], device)
     names |= _made(makers, device)
     names |= _read_again(device, askers[Role.CLR])
     return Story(names, clients, _cookies(clients), _usernames(accounts), _statements(accounts))
@@ -332,6 +333,14 @@ def _arrived(makers: Staff) -> dict[str, str]:
         door=Door.DICOM, peer=peer, quarantine=uuid4(), files=1, size_bytes=1, unreadable=0
     )
     return {"peer": str(peer.pk), "arrival": arrival.code}
+
+
+def _coming_in(sender: Person, device: Device) -> dict[str, str]:
+    """An upload of one asker's own, of which nothing came yet."""
+    upload = Upload.objects.create(
+        device=device, sender=sender, quarantine=uuid4(), sizes=[1], files=1, size_bytes=1
+    )
+    return {"upload": str(upload.quarantine)}
 
 
 def _packed(makers: Staff, device: Device) -> dict[str, str]:

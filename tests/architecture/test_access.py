@@ -105,7 +105,7 @@ def _answer(story: Story, column: str, call: Call, address: str) -> tuple[int, b
         answer = client.get(address)
     else:
         kind = {"content_type": "application/json"} if address.startswith("/api/") else {}
-        answer = client.post(address, story.body(column, address), **kind)
+        answer = getattr(client, call.method.lower())(address, story.body(column, address), **kind)
     sent = b"".join(answer.streaming_content) if answer.streaming else answer.content
     return answer.status_code, sent + str(answer.headers.get("Location", "")).encode()
 
@@ -252,9 +252,11 @@ class _Samples(dict[str, str]):
             "handwritten", "identity", "person", "peer",
         ):  # fmt: skip
             return "1"
-        return {"container": "CX78KCDMJ2", "command": "00000000-0000-0000-0000-000000000000"}.get(
-            name, "D0000001"
-        )
+        return {
+            "container": "CX78KCDMJ2",
+            "command": "00000000-0000-0000-0000-000000000000",
+            "upload": "00000000-0000-0000-0000-000000000000",
+        }.get(name, "D0000001")
 
 
 STORY = re.compile(

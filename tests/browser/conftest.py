@@ -97,13 +97,19 @@ def site(committed_db: None) -> Iterator[str]:
 
 
 @pytest.fixture
-def open_as(site: str, chromium: Browser) -> Iterator[Open]:
+def tolerated() -> list[str]:
+    """What a console may complain about in this test, for the test itself brings it about."""
+    return []
+
+
+@pytest.fixture
+def open_as(site: str, chromium: Browser, tolerated: list[str]) -> Iterator[Open]:
     """A window of this person, signed in through the page. Whatever its console complains about fails the test."""
     complaints: list[str] = []
     contexts = []
 
     def complain(message: ConsoleMessage) -> None:
-        if message.type == "error" and EXPECTED not in message.text:
+        if message.type == "error" and not any(one in message.text for one in (EXPECTED, *tolerated)):
             complaints.append(message.text)
 
     def opened(who: Who, *, theme: Theme = "light", width: int = 1280) -> Page:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias
+from uuid import UUID
 
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
@@ -48,7 +49,7 @@ class Field:
 
     `fixed` is not asked: it is what the dialog was opened for, sent along so that a later one is not taken for it.
     `carried` is not asked either: a first dialog handed it on to this one. `offers` gives the choices where they depend
-    on what was carried.
+    on what was carried. `resumable`: files come in by parts beforehand, and the form only names them (`Resumed`).
     """
 
     name: str
@@ -61,6 +62,7 @@ class Field:
     limits: tuple[float | None, float | None] = (None, None)
     accept: str = ""
     maximum: int = 2000
+    resumable: bool = False
     offers: Callable[[Any, Mapping[str, str], Actor], Sequence[tuple[str, str]]] | None = None
 
     @property
@@ -70,6 +72,14 @@ class Field:
     @property
     def high(self) -> float | None:
         return self.limits[1]
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """Files that came in by parts already: the name of their upload, and the digest of what was sent."""
+
+    name: UUID
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -161,6 +171,8 @@ class _Reading:
             return asked.name in request.POST
         if asked.kind == "fixed":
             return asked.initial
+        if asked.resumable and request.POST.get(f"{asked.name}_upload"):
+            return self._resumed(asked, request)
         if asked.kind in ("file", "files"):
             return self._files(asked, request.FILES.getlist(asked.name))
         text = request.POST.get(asked.name, "").strip()
@@ -257,6 +269,14 @@ class _Reading:
             )
             return None
         return moment
+
+    def _resumed(self, asked: Field, request: HttpRequest) -> Resumed | None:
+        name, digest = (request.POST.get(f"{asked.name}_{part}", "") for part in ("upload", "digest"))
+        try:
+            return Resumed(UUID(name), digest[:64])
+        except ValueError:
+            self.faults.append(Reason(f"{asked.label}: there is no such upload.", "Send the files again."))
+            return None
 
     def _files(self, asked: Field, files: list[Upload]) -> list[Upload]:
         if not files and asked.required:

@@ -23,9 +23,10 @@ from devices.services.held import (
     series_of,
     shown_upload,
 )
+from devices.services.parcels import taken_upload
 from devices.services.studies import receive_study
 from mes.choices import Meaning
-from mes.dashboard.actions.base import Action, Doing, Field, Next, Upload, Values
+from mes.dashboard.actions.base import Action, Doing, Field, Next, Resumed, Upload, Values
 from mes.dashboard.actions.devices import at
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput
@@ -42,7 +43,7 @@ def _takes_images(device: Device) -> bool:
 
 def _study_fields(device: Device) -> tuple[Field, ...]:
     return (
-        Field("images", "DICOM series (zip, or all its files) or NIfTI", "files"),
+        Field("images", "DICOM series (zip, or all its files) or NIfTI", "files", resumable=True),
         Field(
             UNIDENTIFIED, "These images carry no identifiers: I will confirm by signature that they are this patient's", "check", False
         ),
@@ -62,6 +63,18 @@ def one_path(files: list[Upload]) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def _sent(doing: Doing) -> Iterator[Path]:
+    """What came with the form, or by parts before it."""
+    sent = doing.values["images"]
+    if not isinstance(sent, Resumed):
+        with one_path(sent) as upload:
+            yield upload
+        return
+    with taken_upload(sent.name, device_id=doing.subject.pk, digest=sent.digest, actor=doing.actor) as upload:
+        yield upload
+
+
 def _take(file: Upload, place: Path) -> None:
     if isinstance(file, TemporaryUploadedFile):
         shutil.move(file.temporary_file_path(), place)
@@ -73,7 +86,7 @@ def _take(file: Upload, place: Path) -> None:
 
 def _receive(doing: Doing) -> str | Next:
     vouched = bool(doing.values[UNIDENTIFIED])
-    with one_path(doing.values["images"]) as upload:
+    with _sent(doing) as upload:
         if _holds_several(upload):
             carried = {"upload": hold_upload(upload, doing.subject, doing.actor)}
             return Next("choose-series", carried | ({UNIDENTIFIED: "yes"} if vouched else {}))

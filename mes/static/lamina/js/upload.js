@@ -1,10 +1,25 @@
-// Forms with files: sent with progress, and answered with a page or with the reasons why not.
+// Forms with files: sent with progress, and answered with a page or with the reasons why not. Images come in by parts first.
+
+import { Stopped, Transfer } from "lamina/resumable.js";
 
 document.body.addEventListener("submit", (event) => {
   const form = event.target.closest("form[data-upload]");
   if (!form) return;
   event.preventDefault();
-  send(form);
+  const input = form.querySelector("input[data-resumable]");
+  if (input) sendByParts(form, input);
+  else send(form, new FormData(form));
+});
+
+// A folder is chosen by the same field: a browser offers files or folders, never both.
+document.body.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-folder-for]");
+  const input = button && document.getElementById(button.dataset.folderFor);
+  if (!input) return;
+  input.webkitdirectory = true;
+  input.addEventListener("change", () => (input.webkitdirectory = false), { once: true });
+  input.addEventListener("cancel", () => (input.webkitdirectory = false), { once: true });
+  input.click();
 });
 
 document.body.addEventListener("change", (event) => {
@@ -39,7 +54,42 @@ function summary(files) {
   return `${files.length} file${files.length === 1 ? "" : "s"}, ${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-function send(form) {
+// The files by parts, then the form without them: it names what was sent.
+async function sendByParts(form, input) {
+  const [bar, said, stop] = ["progress", "[data-progress-said]", "[data-stops]"].map((one) => form.querySelector(one));
+  const button = form.querySelector("button:not([type=button])");
+  const told = (done, text) => {
+    if (done !== null) bar.value = done;
+    said.textContent = text;
+  };
+  const token = form.querySelector("[name=csrfmiddlewaretoken]").value;
+  const transfer = new Transfer(input.dataset.resumable, [...input.files], token, told);
+  const stopped = () => transfer.stop();
+  stop.addEventListener("click", stopped, { once: true });
+  form.closest("dialog")?.addEventListener("close", () => transfer.pauseForNow(), { once: true });
+  button.disabled = true;
+  bar.hidden = stop.hidden = false;
+  bar.value = 0;
+  form.querySelector(".refusal-slot").replaceChildren();
+  try {
+    const sent = await transfer.run();
+    const fields = new FormData(form);
+    fields.delete(input.name);
+    fields.set(`${input.name}_upload`, sent.name);
+    fields.set(`${input.name}_digest`, sent.digest);
+    send(form, fields);
+  } catch (fault) {
+    await transfer.gone;
+    button.disabled = false;
+    bar.hidden = true;
+    told(null, fault instanceof Stopped ? "Stopped. Nothing was changed." : `${fault.message || "The connection broke."} Send it again: it goes on where it was.`);
+  } finally {
+    stop.removeEventListener("click", stopped);
+    stop.hidden = true;
+  }
+}
+
+function send(form, fields) {
   const slot = form.querySelector(".refusal-slot");
   const bar = form.querySelector("progress");
   const said = form.querySelector("[data-progress-said]");
@@ -79,5 +129,5 @@ function send(form) {
   bar.hidden = false;
   bar.value = 0;
   slot.replaceChildren();
-  request.send(new FormData(form));
+  request.send(fields);
 }
