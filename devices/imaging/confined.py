@@ -15,13 +15,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from threading import Timer
-from typing import IO, Any, Protocol, Self
+from typing import IO, Any, Protocol, Self, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers
 from devices.imaging.child import SERIES, VOLUME, Answer, Limits, unreadable
@@ -30,6 +30,7 @@ from devices.imaging.inbox import objects_of
 from devices.imaging.sorting import Sorted
 
 ROOT = Path(__file__).resolve().parents[2]
+T = TypeVar("T")
 LONGEST_ANSWER = 64 * 1024**2
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")
 """Of the environment: no address of a database, no secret."""
@@ -51,7 +52,17 @@ class Found:
     facts: dict[str, Any]
 
 
-# What a child says is taken for what it is declared to be, or not at all.
+@dataclass(frozen=True)
+class Said:
+    """One line of a child: an answer, or why there is none."""
+
+    answer: Answer = field(default_factory=dict)
+    refused: tuple[Finding, ...] = ()
+    failed: int = 0
+
+
+BESIDE = unreadable("it answered beside the question")
+SAID = TypeAdapter(Said)
 FOUND, GLANCE, DAY = TypeAdapter(Found), TypeAdapter(Glance), TypeAdapter[date | None](date | None)
 SORTED = TypeAdapter(list[Sorted])
 
@@ -130,13 +141,23 @@ class Child:
 
 def answered(line: str) -> Answer:
     """What an answer holds. Raises what it says was in the way."""
-    said = json.loads(line)
-    if "refused" in said:
-        raise ImagingRefused(Finding(**one) for one in said["refused"])
-    if "failed" in said:
-        raise OSError(said["failed"], os.strerror(said["failed"]))
-    answer: Answer = said["answer"]
-    return answer
+    try:
+        said = SAID.validate_json(line)
+    except ValidationError:
+        raise ImagingRefused([BESIDE]) from None
+    if said.refused:
+        raise ImagingRefused(said.refused)
+    if said.failed:
+        raise OSError(said.failed, os.strerror(said.failed))
+    return said.answer
+
+
+def _as(kind: TypeAdapter[T], said: object) -> T:
+    """What a child says is taken for what it is declared to be, or not at all: whatever it read may speak through it."""
+    try:
+        return kind.validate_python(said)
+    except ValidationError:
+        raise ImagingRefused([BESIDE]) from None
 
 
 def _close_unwritten(stream: IO[str] | None) -> None:
@@ -173,8 +194,9 @@ def reader(near: Path) -> Iterator[Asked]:
 def read(child: Asked, source: Path, series: str = "") -> Found:
     """Raises ImagingRefused with every finding. G-IMG-01."""
     said = child.ask({"ask": "read", "source": str(source), "series": series})
-    said["facts"]["acquired_on"] = DAY.validate_python(said["facts"]["acquired_on"])
-    return FOUND.validate_python(said)
+    found = _as(FOUND, said)
+    found.facts["acquired_on"] = _as(DAY, found.facts.get("acquired_on"))
+    return found
 
 
 def keep(child: Asked, folder: Path, *, key: bytes, identity: Mapping[str, str]) -> tuple[Answer, Path, Path]:
@@ -186,13 +208,17 @@ def keep(child: Asked, folder: Path, *, key: bytes, identity: Mapping[str, str])
 def glanced(source: Path) -> Glance:
     """`devices.imaging.glance.glance`, confined."""
     with reader(source.parent) as child:
-        return GLANCE.validate_python(child.ask({"ask": "glance", "source": str(source)}))
+        return _as(GLANCE, child.ask({"ask": "glance", "source": str(source)}))
 
 
 def sorted_objects(folder: Path) -> list[Sorted]:
     """`devices.imaging.sorting.sort_objects`, confined. Where the reader dies of one of them, none is readable."""
+    names = [path.name for path in objects_of(folder)]
     try:
         with reader(folder.parent) as child:
-            return SORTED.validate_python(child.ask({"ask": "sort", "folder": str(folder)})["objects"])
+            found = _as(SORTED, child.ask({"ask": "sort", "folder": str(folder)}).get("objects"))
     except ImagingRefused:
-        return [Sorted(path.name, readable=False) for path in objects_of(folder)]
+        found = []
+    # A name that is none of ours would lead out of the folder.
+    honest = sorted(one.name for one in found) == names
+    return found if honest else [Sorted(name, readable=False) for name in names]

@@ -6,7 +6,7 @@ import os
 import signal
 import struct
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ from pydicom.uid import JPEG2000Lossless
 
 from devices.imaging import confined
 from devices.imaging.base import ImagingRefused
-from devices.imaging.child import Limits, facts_of
+from devices.imaging.child import Answer, Limits, facts_of
 from devices.imaging.confined import TOO_LONG, keep, read
 from devices.imaging.glance import glance
 from devices.imaging.intake import read_images
 from devices.imaging.storage import load_volume
 from tests.devices.imaging.making import change, make_series, new_uid
 from tests.inprocess import Confined as Child
+from tests.inprocess import InProcess
 
 pytestmark = pytest.mark.requirement("G-IMG-01")
 MIB = 1024**2
@@ -102,6 +103,37 @@ def test_a_child_that_dies_is_a_refusal(series: Path, scratch: Path) -> None:
 
 def test_a_child_that_takes_too_long_is_ended(series: Path, scratch: Path) -> None:
     assert _refused(series, scratch, Limits(wall_s=0.05)) == (TOO_LONG.code,)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "no JSON",
+        "[]",
+        '{"answer": 1}',
+        '{"answer": {}}',
+        '{"answer": {"objects": [{"name": "../../a"}]}}',
+    ],
+)
+def test_a_child_that_answers_beside_the_question_is_a_refusal(
+    line: str, series: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it read may speak through it: a name of its own would lead out of the folder."""
+
+    class Turned(InProcess):
+        def ask(self, request: Mapping[str, Any]) -> Answer:
+            return confined.answered(line)
+
+    monkeypatch.setattr(confined, "Child", Turned)
+    with pytest.raises(ImagingRefused), confined.reader(series.parent) as child:
+        read(child, series)
+    with pytest.raises(ImagingRefused):
+        confined.glanced(series)
+    names = {path.name for path in series.iterdir()}
+    found = confined.sorted_objects(series)
+    assert {one.name for one in found} == names
+    assert not any(one.readable for one in found)
 
 
 def test_more_than_the_memory_of_one_upload_is_refused(tmp_path: Path, scratch: Path) -> None:
