@@ -175,12 +175,13 @@ def _end(upload_id: int, stage: UploadStage, actor: Actor) -> None:
         return
     upload.stage = stage
     upload.save(update_fields=["stage"])
-    event = {
-        UploadStage.TAKEN: UploadTaken,
-        UploadStage.CANCELLED: UploadCancelled,
-        UploadStage.ABANDONED: UploadAbandoned,
-    }[stage]
-    publish(upload, event(upload_id=upload.pk, device_id=upload.device_id), actor=actor)
+    about = {"upload_id": upload.pk, "device_id": upload.device_id}
+    events = {
+        UploadStage.TAKEN: UploadTaken(**about),
+        UploadStage.CANCELLED: UploadCancelled(**about),
+        UploadStage.ABANDONED: UploadAbandoned(**about),
+    }
+    publish(upload, events[stage], actor=actor)
 
 
 def remove_upload(upload_id: int) -> None:
