@@ -202,9 +202,9 @@ def test_every_row_lets_somebody_in() -> None:
 
 UNTOLD = frozenset({Role.PRE, Role.CLR})
 """They know the orders that they are named on, and nothing of the plant: what they are not told of is not there."""
-NARROWER = ("/act/emergency/", "/api/drafts/{draft}/")
+NARROWER = ("/act/emergency/", "/api/drafts/{draft}/", "/api/uploads/{upload}")
 """Everybody may have an emergency, or answer for somebody who had one; a certain one is its few people's alone, as a draft is
-its author's."""
+its author's and an upload by parts its sender's."""
 
 
 @pytest.mark.requirement("G-OPR-02")
