@@ -39,6 +39,7 @@ retained_for_good("devices.master", "R-830", "R-13485", because="devices were ma
 retained_for_good("devices.assignment", "R-AUD", because="it shows who could know of an order")
 retained_for_good("devices.arrival", "R-AUD", because="it shows who sent which images")
 retained_for_good("devices.dicom_peer", "R-AUD", because="images were taken from it")
+retained_for_good("devices.upload", "R-AUD", because="it shows who sent which images, and how that ended")
 retained_for_good("devices.material", "R-13485", because="devices were made of it")
 
 
