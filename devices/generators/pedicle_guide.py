@@ -189,7 +189,7 @@ def _wanted(checked: dict[str, Value]) -> Wanted:
         if abs(length - 1.0) > 1e-6:
             problems.append(Reason(f"The axis on the {side} is no unit vector.", "Plan it again.", RULE))
             continue
-        trajectories.append(Trajectory(side, np.array(parts[0]), axis, float(parts[2])))  # type: ignore[arg-type]
+        trajectories.append(Trajectory(side, np.array(parts[0]), axis, float(parts[2])))  # type: ignore[arg-type]  # check_values made it a number
     contacts = {
         place: np.array(checked[f"{place}_contact_mm"])
         for place in PLACES
@@ -232,7 +232,7 @@ def _saddle(surface: Surface, wanted: Wanted) -> Saddle:
     extent = float(np.linalg.norm(reach - contacts[0], axis=1).max()) + wanted["contact_radius_mm"] + REACH_MM
     first = tuple(float(part) for part in contacts[0])
     direction = tuple(float(part) for part in wanted.values["insertion_direction"])
-    site = find_site(surface, first, direction, extent, wanted["contact_depth_mm"] + extent)  # type: ignore[arg-type]
+    site = find_site(surface, first, direction, extent, wanted["contact_depth_mm"] + extent)  # type: ignore[arg-type]  # three components
     local = site.frame.to_local(contacts)
     start = local.copy()
     start[:, 2] = site.ceiling

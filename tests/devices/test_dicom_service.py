@@ -152,6 +152,16 @@ def _arrived(folder: Path) -> Arrival:
     return Arrival.objects.get()
 
 
+@pytest.mark.django_db
+def test_a_sender_is_its_title_at_its_address_and_known_once() -> None:
+    admin = make_person(Role.SYS).actor
+    for address in ("10.0.0.9", "10.0.0.10"):
+        register_peer(title="CT2", address=address, description="CT 2, radiology", actor=admin)
+    with pytest.raises(Conflict, match="registered already"):
+        register_peer(title="CT2", address="::ffff:10.0.0.9", description="again", actor=admin)
+    assert DicomPeer.objects.count() == 2
+
+
 def test_strangers_are_refused_before_they_say_anything(
     service: DicomService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

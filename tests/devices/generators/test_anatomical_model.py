@@ -43,9 +43,9 @@ def check_model(design: Design) -> None:
     assert len(pieces) == design.measures["parts"]
     assert min(piece.volume() for piece in pieces) > 0.0
     assert report.volume_ml == pytest.approx(design.measures["volume_ml"], rel=1e-3)
-    assert design.measures["minimum_wall_mm"] >= design.values["minimum_wall_mm"]  # type: ignore[operator]
+    assert design.measures["minimum_wall_mm"] >= design.values["minimum_wall_mm"]  # type: ignore[operator]  # a number
     if design.measures["cavities"]:
-        assert design.measures["hollow_wall_mm"] >= design.values["wall_mm"]  # type: ignore[operator]
+        assert design.measures["hollow_wall_mm"] >= design.values["wall_mm"]  # type: ignore[operator]  # a number
         assert design.measures["drains"] >= design.measures["cavities"]
 
 

@@ -107,13 +107,13 @@ def holds(volume: Volume, shape: Shape, centre: NDArray[np.float64], ml: float, 
 def check_sphere(protocol: dict[str, object], place: tuple[float, ...], radius: float) -> None:
     centre = np.array(place)
     shape = sphere(centre, radius)
-    holds(scan(shape, **protocol), shape, centre, 4 / 3 * np.pi * radius**3 / 1000, 0.0)  # type: ignore[arg-type]
+    holds(scan(shape, **protocol), shape, centre, 4 / 3 * np.pi * radius**3 / 1000, 0.0)  # type: ignore[arg-type]  # by name
 
 
 def check_cylinder(protocol: dict[str, object], place: tuple[float, ...], axis: tuple[float, ...]) -> None:
     centre, along = np.array(place), np.array(axis) / np.linalg.norm(axis)
     shape = cylinder(centre, along, 9.0, 11.0)
-    holds(scan(shape, **protocol), shape, centre, np.pi * 9.0**2 * 22.0 / 1000, 1.0)  # type: ignore[arg-type]
+    holds(scan(shape, **protocol), shape, centre, np.pi * 9.0**2 * 22.0 / 1000, 1.0)  # type: ignore[arg-type]  # by name
 
 
 @settings(max_examples=6)
