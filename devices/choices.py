@@ -313,7 +313,7 @@ class DesignStatus(models.TextChoices):
     FAILED = "failed", "Not made"
     GENERATED = "generated", "Awaiting review"
     REVIEWED = "reviewed", "Awaiting approval"
-    REJECTED = "rejected", "Rejected"
+    REJECTED = "rejected", "Changes requested"
     APPROVED = "approved", "Approved"
     VOIDED = "voided", "Voided"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,12 +12,14 @@ from django.urls import reverse
 from devices.choices import OrderStage, PlanStatus, Stage, StudyStatus
 from devices.models import Arrival, Design, Device, Order, Study
 from devices.selectors.arrivals import arrivals_waiting
+from devices.selectors.changes import changes_asked
 from devices.selectors.drafts import readings_of
 from devices.selectors.history import exports_of, refused_segmentation, segmentation_underway
 from devices.selectors.orders import approval_signatures, orders_at
 from devices.selectors.plans import current_plan, plan_kind_of
 from devices.selectors.series import is_designed, is_serial, stage_rows
 from devices.selectors.waiting import (
+    devices_awaiting_changes,
     devices_awaiting_design,
     devices_awaiting_design_review,
     devices_awaiting_images,
@@ -143,6 +146,7 @@ def design_panel(_: HttpRequest, device: Device) -> PanelContent | None:
         "compared": _compared(device.current_design),
         "envelope": device.master.design["envelope"],
         "exports": exports_of(device),
+        "asked": changes_asked(device),
     }
     return PanelContent("devices/panels/design.html", context)
 
@@ -228,6 +232,16 @@ def plans_to_read() -> QuerySet[Device]:
 @worklist("devices.request_design", "Request a design", Role.DSN, need_by="need_by")
 def designs_to_request() -> QuerySet[Device]:
     return devices_awaiting_design()
+
+
+def _asked_at(device: Device) -> datetime | None:
+    asked = getattr(device.current_design, "change_request", None)
+    return asked.asked_at if asked else None
+
+
+@worklist("devices.change_design", "Change the design as asked", Role.DSN, need_by="need_by", since=_asked_at)
+def designs_to_change() -> QuerySet[Device]:
+    return devices_awaiting_changes()
 
 
 @worklist("devices.review_design", "Review the design", Role.DSN, need_by="need_by")

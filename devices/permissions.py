@@ -10,6 +10,7 @@ from devices.choices import OrderStage
 from devices.models import (
     Arrival,
     Assignment,
+    ChangeRequest,
     Design,
     Device,
     DeviceMaster,
@@ -76,7 +77,7 @@ allow("devices.approve_plan",           "approve a clinical plan",              
 allow("devices.reject_plan",            "reject a clinical plan",               R.CLR, R.PRE, R.DSN)
 allow("devices.request_design",         "request a design",                     R.DSN)
 allow("devices.review_design",          "review a design",                      R.DSN, signed=True)
-allow("devices.reject_design",          "reject a design",                      R.DSN, R.PRE, R.CLR)
+allow("devices.reject_design",          "request changes of a design",          R.DSN, R.PRE, R.CLR)
 allow("devices.approve_design",         "approve a design for a patient",       R.PRE, signed=True)
 allow("devices.approve_model",          "approve the design of a model",        R.CLR, signed=True)
 allow("devices.export_design",          "export a design",                      R.DSN, R.CLR, R.PRE, R.IMG, R.BLD, R.QAR)
@@ -119,7 +120,7 @@ allow("devices.cancel",                 "cancel a device",                      
 belongs_to_order(Order)
 belongs_to_order(Device, "order")
 belongs_to_order(Assignment, "order")
-for _made in (Study, Upload, Segmentation, SegmentationDraft, Plan, Design):
+for _made in (Study, Upload, Segmentation, SegmentationDraft, Plan, Design, ChangeRequest):
     belongs_to_order(_made, "device__order")
 belongs_to_everybody(DeviceMaster, DicomPeer, Material)
 belongs_to_plant(Arrival)

@@ -30,7 +30,7 @@ ORDER_ENDED = frozenset({OrderStage.CLOSED, OrderStage.REJECTED, OrderStage.CANC
 IMPLANTED = frozenset({"tissue_bone_long_term"})
 """Contact categories of what stays in the body (ISO 10993-1: more than 30 days)."""
 
-for _table in ("devices_study", "devices_plan", "devices_design"):
+for _table in ("devices_study", "devices_plan", "devices_design", "devices_change_request"):
     kept_with("devices.device", _table, by="device_id")
 kept_with("devices.device", "devices_segmentation", by="device_id", files=("overlays",))
 kept_with("devices.device", "devices_segmentation_draft", by="device_id", files=("masks",))

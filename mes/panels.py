@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from django.db.models import BigIntegerField, CharField, DateField, F, QuerySet, Value
@@ -71,6 +71,7 @@ class Task:
     url: str
     roles: frozenset[Role]
     need_by: date | None = None
+    since: datetime | None = None
 
 
 PAGES = {
@@ -84,11 +85,16 @@ def page_of(row: Any) -> tuple[str, str]:
     return code, f"/{PAGES[code[0]]}/{code}/"
 
 
+def unknown(row: Any) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Worklist:
     """What waits for some roles at one step. Rows are counted and ordered by the database; only a page becomes tasks.
 
     `title`: the task in words, or how a row says it. `shown`: a row's code and page. `need_by`: where the date stands.
+    `since`: since when a row waits, where it says so.
     """
 
     id: str
@@ -98,10 +104,11 @@ class Worklist:
     need_by: str | Combinable
     shown: Callable[[Any], tuple[str, str]] = page_of
     own_company: bool = False
+    since: Callable[[Any], datetime | None] = unknown
 
     def task(self, row: Any, need_by: date | None) -> Task:
         title = self.title if isinstance(self.title, str) else self.title(row)
-        return Task(title, *self.shown(row), self.roles, need_by)
+        return Task(title, *self.shown(row), self.roles, need_by, self.since(row))
 
     def places(self, viewer: Viewer | None = None) -> QuerySet[Any]:
         """(worklist, key, date) of every row that the viewer may know: what the database needs to count and order them."""
@@ -131,13 +138,14 @@ def worklist(
     need_by: str | Combinable = NEVER,
     shown: Callable[[Any], tuple[str, str]] = page_of,
     own_company: bool = False,
+    since: Callable[[Any], datetime | None] = unknown,
 ) -> Callable[[Callable[[], QuerySet[Any]]], Callable[[], QuerySet[Any]]]:
     """Register a worklist ("package.step"): a function without arguments that gives the rows that wait.
 
     `own_company`: nothing of it waits for people of other companies."""
 
     def declare(rows: Callable[[], QuerySet[Any]]) -> Callable[[], QuerySet[Any]]:
-        WORKLISTS.add(id, Worklist(id, title, frozenset(roles), rows, need_by, shown, own_company))
+        WORKLISTS.add(id, Worklist(id, title, frozenset(roles), rows, need_by, shown, own_company, since))
         return rows
 
     return declare

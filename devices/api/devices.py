@@ -25,6 +25,7 @@ from devices.api.outputs import (
     SegmentationOutput,
     StudyOutput,
 )
+from devices.api.review import ReviewActions
 from devices.api.series import SeriesActions
 from devices.api.uploads import laid_down
 from devices.choices import DraftPurpose, ExportFormat
@@ -34,7 +35,6 @@ from devices.selectors.history import device_timeline
 from devices.services.designs import (
     approve_design,
     approve_model,
-    reject_design,
     request_design,
     review_design,
 )
@@ -138,7 +138,7 @@ class DesignExportInput(serializers.Serializer[Any]):
     tolerance_mm = serializers.FloatField(required=False, default=0.0)
 
 
-class DeviceViewSet(SeriesActions, FilesViewSet):
+class DeviceViewSet(SeriesActions, ReviewActions, FilesViewSet):
     """Devices, their images, segmentations and designs."""
 
     permits: ClassVar[Mapping[str, str]] = {
@@ -289,14 +289,6 @@ class DeviceViewSet(SeriesActions, FilesViewSet):
         typed = credentials_in(given(SigningInput, request))
         return Response(
             DesignOutput(review_design(device_id=self.key(), actor=self.actor, credentials=typed)).data
-        )
-
-    @extend_schema(request=ReasonInput, responses=DesignOutput)
-    @action(detail=True, methods=["post"], url_path="reject-design")
-    def reject_design(self, request: Request, code: str) -> Response:
-        reason = given(ReasonInput, request)["reason"]
-        return Response(
-            DesignOutput(reject_design(device_id=self.key(), actor=self.actor, reason=reason)).data
         )
 
     @extend_schema(request=SigningInput, responses=DesignOutput)

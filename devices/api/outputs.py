@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from devices.models import (
     Arrival,
+    ChangeRequest,
     Design,
     Device,
     DeviceMaster,
@@ -85,9 +86,19 @@ class SegmentationOutput(serializers.ModelSerializer[Segmentation]):
         read_only_fields = fields
 
 
+class ChangeRequestOutput(serializers.ModelSerializer[ChangeRequest]):
+    asked_by = serializers.StringRelatedField[Person]()
+
+    class Meta:
+        model = ChangeRequest
+        fields = ("asked_by", "asked_at", "comment", "places")
+        read_only_fields = fields
+
+
 class DesignOutput(serializers.ModelSerializer[Design]):
     author = serializers.StringRelatedField[Person]()
     reviewer = serializers.StringRelatedField[Person]()
+    change_request = ChangeRequestOutput(read_only=True)
 
     class Meta:
         model = Design
@@ -107,6 +118,7 @@ class DesignOutput(serializers.ModelSerializer[Design]):
             "reviewer",
             "requested_at",
             "mesh_id",
+            "change_request",
         )
         read_only_fields = fields
 

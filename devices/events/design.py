@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from devices.events.shapes import Gates, Reasons
+from devices.events.shapes import Gates, Places, Reasons
 from mes.eventlog.base import Event
 
 
@@ -52,10 +52,12 @@ class DesignReviewed(Event, name="devices.design_reviewed"):
 
 @dataclass(frozen=True, kw_only=True)
 class DesignRejected(Event, name="devices.design_rejected"):
-    """The design may not be used. The event's reason says what to change."""
+    """Changes of the design are asked for. The event's reason says what to change; `places`: where on it, LPS mm."""
 
     device_id: int
     design_id: int
+    change_request_id: int | None = None
+    places: Places = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from devices.models.arrivals import Arrival, DicomPeer
 from devices.models.assignments import Assignment
+from devices.models.changes import ChangeRequest
 from devices.models.designs import Design
 from devices.models.devices import Device
 from devices.models.drafts import DraftProgress, SegmentationDraft
@@ -16,6 +17,7 @@ from devices.models.uploads import Upload
 __all__ = [
     "Arrival",
     "Assignment",
+    "ChangeRequest",
     "Design",
     "Device",
     "DeviceMaster",

@@ -50,7 +50,7 @@ class Design(models.Model):
     measures = models.JSONField(default=dict)
     features = models.JSONField(default=list)
     warnings = models.JSONField(default=list)
-    reasons = models.JSONField(default=list, help_text="Why it was not made, was rejected or voided")
+    reasons = models.JSONField(default=list, help_text="Why it was not made, or was voided")
     reviewer = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
     review = models.ForeignKey(Signature, on_delete=models.PROTECT, related_name="+", null=True)
     approval = models.ForeignKey(Signature, on_delete=models.PROTECT, related_name="+", null=True)

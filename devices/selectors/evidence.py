@@ -1,4 +1,4 @@
-"""What a device stands on, under one digest: its studies, segmentations, plans and designs. Nothing here writes."""
+"""What a device stands on, under one digest: its studies, segmentations, plans, designs and the changes asked of them. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from itertools import islice
 from typing import Any
 
 from devices.choices import DesignStatus
-from devices.models import Design, Device, Plan, Segmentation, Study
+from devices.models import ChangeRequest, Design, Device, Plan, Segmentation, Study
 from mes.eventlog.base import digest_of
 from mes.tables import covered_by
 
-Evidence = type[Study] | type[Segmentation] | type[Plan] | type[Design]
+Evidence = type[Study] | type[Segmentation] | type[Plan] | type[Design] | type[ChangeRequest]
 
 OVER = (DesignStatus.FAILED, DesignStatus.REJECTED, DesignStatus.VOIDED)
 """Designs that nothing is made from."""
@@ -37,11 +37,12 @@ EVIDENCE: dict[Evidence, tuple[str, ...]] = {
     Plan: (
         "pk", "segmentation_id", "revision", "status", "kind", "content", "author_id", "reader_id", "approval_id", "reason",
     ),
+    ChangeRequest: ("pk", "design_id", "asked_by_id", "comment", "places"),
 }  # fmt: skip
 """What the device's `evidence_digest` covers. Only ever add to it together with a rewrite of the digests, or what is covered
 where it is there (`LATER`)."""
 
-LATER: dict[Evidence, tuple[str, ...]] = {Plan: (), Design: ("plan_id",)}
+LATER: dict[Evidence, tuple[str, ...]] = {Plan: (), Design: ("plan_id",), ChangeRequest: ()}
 """Covered where there is any: tables without a row, and columns of a row that are empty, change no digest of before."""
 
 EVIDENCE_BATCH = 500

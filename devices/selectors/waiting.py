@@ -51,9 +51,18 @@ def devices_awaiting_plan_approval() -> QuerySet[Device]:
 
 
 def devices_awaiting_design() -> QuerySet[Device]:
-    gone = [DesignStatus.FAILED, DesignStatus.REJECTED, DesignStatus.VOIDED]
-    missing = Q(current_design=None) | Q(current_design__status__in=gone)
-    return _on_approved_bone().filter(missing, ~ASKS_FOR_PLAN | Q(plan_status=PlanStatus.APPROVED))
+    gone = [DesignStatus.FAILED, DesignStatus.VOIDED]
+    return _designable().filter(Q(current_design=None) | Q(current_design__status__in=gone))
+
+
+def devices_awaiting_changes() -> QuerySet[Device]:
+    """Somebody asked for changes of the design, and no other was requested since."""
+    sent_back = _designable().filter(current_design__status=DesignStatus.REJECTED)
+    return sent_back.select_related("current_design__change_request")
+
+
+def _designable() -> QuerySet[Device]:
+    return _on_approved_bone().filter(~ASKS_FOR_PLAN | Q(plan_status=PlanStatus.APPROVED))
 
 
 def _on_approved_bone() -> QuerySet[Device]:

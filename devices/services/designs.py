@@ -11,7 +11,6 @@ from devices.events import (
     DesignApproved,
     DesignFailed,
     DesignGenerated,
-    DesignRejected,
     DesignRequested,
     DesignReviewed,
     Reasons,
@@ -26,6 +25,7 @@ from devices.generators.base import (
 )
 from devices.lifecycle import DEVICE
 from devices.models import Design, Device, DeviceMaster, Material, Plan, Segmentation
+from devices.selectors.changes import changes_before
 from devices.selectors.definitions import next_design_revision
 from devices.selectors.series import in_series, series_facts
 from devices.services.authors import author_of
@@ -216,6 +216,7 @@ def design_content(device: Device, design: Design) -> dict[str, Any]:
         "measures": design.measures,
         "warnings": design.warnings,
         **({"plan": plan_content(device, design.plan)} if design.plan else {}),
+        **({"changes_asked": asked} if (asked := changes_before(design)) else {}),
         **series_facts(device),
     }
 
@@ -262,7 +263,7 @@ def review_design(*, device_id: int, actor: Actor, credentials: Credentials) -> 
     device = locked_device(device_id)
     require(actor, "devices.review_design", device)
     refuse_held(device, "review_design")
-    design = _current(device, DesignStatus.GENERATED)
+    design = standing_design(device, DesignStatus.GENERATED)
     gates = ask_gates("device.review_design", device, actor=actor)
     refuse_blocked(gates)
     signature = sign(
@@ -291,22 +292,6 @@ def _refuse_single_stage(device: Device, credentials: Credentials) -> None:
             cure="Approve the series on the page of the order.",
             rule="G-DES-02",
         )
-
-
-@unit_of_work
-def reject_design(*, device_id: int, actor: Actor, reason: str) -> Design:
-    """Send the design back, before it is approved, saying what to change. Anyone who may review or approve it."""
-    device = locked_device(device_id)
-    require(actor, "devices.reject_design", device)
-    if not reason.strip():
-        raise InvalidInput("Say what to change.", rule="P11-10e")
-    design = _current(device, DesignStatus.GENERATED, DesignStatus.REVIEWED)
-    design.status = DesignStatus.REJECTED
-    design.reasons = [{"code": "rejected", "text": reason.strip(), "cure": "Request a new design."}]
-    design.save(update_fields=["status", "reasons"])
-    event = DesignRejected(device_id=device.pk, design_id=design.pk)
-    record_progress(device, event, actor=actor, reason=reason)
-    return design
 
 
 @unit_of_work
@@ -347,7 +332,7 @@ def _refuse_other_approver(device: Device, role: Role) -> None:
 
 
 def _approved(device: Device, actor: Actor, credentials: Credentials) -> Design:
-    design = _current(device, DesignStatus.REVIEWED)
+    design = standing_design(device, DesignStatus.REVIEWED)
     move = move_device(
         device,
         "freeze_design",
@@ -369,7 +354,8 @@ def _approved(device: Device, actor: Actor, credentials: Credentials) -> Design:
     return design
 
 
-def _current(device: Device, *statuses: DesignStatus) -> Design:
+def standing_design(device: Device, *statuses: DesignStatus) -> Design:
+    """The current design, where it is at one of these. Raises TransitionRefused."""
     design = device.current_design
     if design is None or design.status not in statuses:
         wanted = " or ".join(str(status.label).lower() for status in statuses)

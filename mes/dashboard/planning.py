@@ -79,7 +79,7 @@ def _drafted(request: HttpRequest, device: Device) -> HttpResponse:
 def _content(request: HttpRequest, device: Device) -> dict[str, Any]:
     """What the form says, as the kind of plan takes it. What cannot be read is left to it to refuse."""
     typed = request.POST
-    spinous, body = _numbers(typed.get("spinous", "")), _numbers(typed.get("body", ""))
+    spinous, body = numbers_in(typed.get("spinous", "")), numbers_in(typed.get("body", ""))
     sides = SIDES.get(device.order.side, ())
     contacts = {place: typed.get(f"{place}-contact", "") for place in (*sides, "spinous")}
     return {
@@ -91,7 +91,7 @@ def _content(request: HttpRequest, device: Device) -> dict[str, Any]:
         "body_mm": body,
         "sleeve": typed.get("sleeve", ""),
         "trajectories": [_trajectory(typed, side, spinous, body) for side in sides],
-        "contacts": {place: _numbers(text) for place, text in contacts.items() if text.strip()},
+        "contacts": {place: numbers_in(text) for place, text in contacts.items() if text.strip()},
     }
 
 
@@ -99,7 +99,7 @@ def _counted(typed: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     for number in range(MOST_ROWS):
         level, point = typed.get(f"count-{number}-level", ""), typed.get(f"count-{number}-point", "")
         if level or point.strip():
-            yield {"level": level, "point_mm": _numbers(point)}
+            yield {"level": level, "point_mm": numbers_in(point)}
 
 
 def _trajectory(
@@ -111,13 +111,13 @@ def _trajectory(
     placed = len(spinous) == len(body) == 3 and medial is not None and caudal is not None
     return {
         "side": side,
-        "entry_mm": _numbers(typed.get(f"{side}-entry", "")),
+        "entry_mm": numbers_in(typed.get(f"{side}-entry", "")),
         "axis": axis_at(spinous, body, side, medial or 0.0, caudal or 0.0) if placed else [],
         "depth_mm": depth,
     }
 
 
-def _numbers(text: str) -> list[float]:
+def numbers_in(text: str) -> list[float]:
     """The numbers of a point as it is typed, "12.5, -3, 80"; fewer where one of them is none."""
     found = [_number(part) for part in PART.split(text.strip())]
     return [number for number in found if number is not None]

@@ -44,6 +44,7 @@ from mes.dashboard.people import people, person_page, who_may, why_not
 from mes.dashboard.planning import plan_page
 from mes.dashboard.privacy import emergency_asked, emergency_page, erasure_page, privacy
 from mes.dashboard.provider import provider_callback, provider_start
+from mes.dashboard.reviewing import review_page
 from mes.dashboard.routes import digested, page, public
 from mes.dashboard.security import security, security_account, security_act
 from mes.dashboard.segmenting import device_mask, device_slice, segment_act, segment_draft, segment_page
@@ -95,6 +96,7 @@ urlpatterns = [
     page("devices/<str:code>/", device_page, "device"),
     page("devices/<str:code>/gates/", device_gates, "device-gates"),
     page("devices/<str:code>/plan/", plan_page, "device-plan"),
+    page("devices/<str:code>/review/", review_page, "device-review"),
     page("devices/<str:code>/history/", device_history, "device-history"),
     page("devices/<str:code>/files/<str:sha256>/", file_sent, "device-file", kind="device"),
     page("devices/<str:code>/segment/", segment_page, "segment"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
@@ -96,3 +98,9 @@ def become(page: Page, who: Who, path: str) -> None:
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("[data-menu]")).to_contain_text(who.username)
     page.goto(path)
+
+
+def photographed(page: Page, name: str) -> None:
+    """A picture for whoever looks, where LAMINA_TEST_PICTURES names a folder."""
+    if folder := os.environ.get("LAMINA_TEST_PICTURES"):
+        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True, caret="initial")

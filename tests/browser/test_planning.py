@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,7 +10,7 @@ from playwright.sync_api import Page, expect
 from devices.models import Plan
 from mes.choices import Role
 from tests.browser.conftest import Open, aside
-from tests.browser.steps import become, dialog, refused, seen_to_sign, sign, sound, told
+from tests.browser.steps import become, dialog, photographed, refused, seen_to_sign, sign, sound, told
 from tests.devices.makers import Staff, Who
 from tests.devices.planned import CONTENT, SLEEVE, make_ready
 
@@ -109,9 +107,3 @@ def approve(page: Page, staff: Staff) -> None:
     counted.select_option("L3")
     sign(page, staff[Role.CLR])
     told(page, "The plan is approved")
-
-
-def photographed(page: Page, name: str) -> None:
-    """A picture for whoever looks, where LAMINA_TEST_PICTURES names a folder."""
-    if folder := os.environ.get("LAMINA_TEST_PICTURES"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True, caret="initial")

@@ -22,7 +22,6 @@ from devices.services.designs import (
     approval_content,
     approve_design,
     record_design,
-    reject_design,
     request_design,
     review_design,
 )
@@ -213,18 +212,6 @@ def test_the_author_cannot_review() -> None:
         review_design(device_id=device.pk, actor=author.actor, credentials=author.typed())
     assert Design.objects.get().status == "generated"
     assert events("design_reviewed") == 0
-
-
-def test_a_rejected_design_goes_back_with_the_reason() -> None:
-    staff = Staff()
-    device = reviewed(staff)
-    with pytest.raises(InvalidInput):
-        reject_design(device_id=device.pk, actor=staff[Role.PRE].actor, reason="")
-    reject_design(device_id=device.pk, actor=staff[Role.PRE].actor, reason="Two more tubes, please")
-    assert Design.objects.get().reasons[0]["text"] == "Two more tubes, please"
-    assert Device.objects.get().phase == "design"
-    with pytest.raises(TransitionRefused, match="no design that is"):
-        approve(device, staff[Role.PRE])
 
 
 # --- the prescriber

@@ -20,7 +20,6 @@ from devices.services.designs import (
     approve_model,
     design_content,
     envelope_of,
-    reject_design,
     request_design,
     review_design,
 )
@@ -200,11 +199,6 @@ def _review_design(doing: Doing) -> str:
     return f"The design is reviewed and waits for a {doing.subject.master.approver.label.lower()}."
 
 
-def _reject_design(doing: Doing) -> str:
-    reject_design(device_id=doing.subject.pk, actor=doing.actor, reason=doing.reason)
-    return "The design is sent back."
-
-
 def _export_fields(_: Device) -> tuple[Field, ...]:
     return (
         Field("format", "Format", "select", choices=ExportFormat.choices),
@@ -316,10 +310,6 @@ DEVICE_ACTIONS = (
     Action(
         "review-design", "device", "Review the design", "Review the design", "devices.review_design", "writing-sign",
         _designed(DesignStatus.GENERATED), _review_design, meaning=Meaning.REVIEWED, content=_review_signs, main=True,
-    ),
-    Action(
-        "reject-design", "device", "Send the design back", "Send the design back", "devices.reject_design", "circle-x",
-        _designed(DesignStatus.GENERATED, DesignStatus.REVIEWED), _reject_design, fields=_because, danger=True,
     ),
     Action(
         "approve-design", "device", "Approve for my patient", "Approve this design for my patient", "devices.approve_design",

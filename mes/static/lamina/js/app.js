@@ -144,6 +144,7 @@ document.addEventListener("input", ({ target }) => {
 
 if (document.querySelector("[data-viewer]")) import("lamina/viewer.js");
 if (document.querySelector("[data-planner]")) import("lamina/planner.js");
+if (document.querySelector("[data-review]")) import("lamina/review.js");
 if (document.querySelector("[data-fleet]")) import("lamina/fleet.js");
 if (document.querySelector("[data-layers]")) import("lamina/layers.js");
 if (document.querySelector("[data-segment]")) import("lamina/segment.js");

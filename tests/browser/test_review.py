@@ -1,0 +1,60 @@
+"""A design review in a real browser: places marked on the shape, changes asked for, and what the next revision shows of them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from devices.models import ChangeRequest, Device
+from mes.choices import Role
+from tests.browser.conftest import Open, aside
+from tests.browser.steps import become, photographed, sound, told
+from tests.devices.makers import Staff, make_design, make_planned, make_segmentation, make_study
+
+pytestmark = [pytest.mark.browser, pytest.mark.requirement("G-DES-02")]
+POINT = re.compile(r"^-?\d+\.\d\d, -?\d+\.\d\d, -?\d+\.\d\d$")
+
+
+def designed(staff: Staff) -> Device:
+    device = make_planned(staff)
+    make_study(device, staff)
+    make_segmentation(device, staff)
+    make_design(device, staff)
+    return device
+
+
+def test_changes_are_asked_for_at_a_place_on_the_shape(open_as: Open) -> None:
+    staff = Staff()
+    device = aside(lambda: designed(staff))
+    page = open_as(staff[Role.PRE])
+    page.goto(f"/devices/{device.code}/review/")
+    expect(page.locator("[data-viewer-read]")).to_contain_text("triangles")
+    page.get_by_role("button", name="Mark places on the shape").click()
+    page.locator(".viewer-stage canvas").click()
+    expect(page.get_by_label("Place 1: x, y, z")).to_have_value(POINT)
+    page.get_by_label("Place 1: what is wrong").fill("Too thin here")
+    page.get_by_role("button", name="Type one").press("Enter")
+    page.get_by_label("Place 2: x, y, z").fill("1, 2")
+    page.get_by_label("What to change").fill("Two more tubes, please")
+    photographed(page, "review")
+    sound(page, [("light", 1280), ("dark", 390)])
+    photographed(page, "review-dark")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    send = page.get_by_role("button", name="Send revision 1 back")
+    send.click()
+    expect(page.locator(".refusal-slot .refusal")).to_contain_text("Place 2 is no point")
+    page.get_by_role("button", name="Remove place 2").click()
+    send.click()
+    told(page, "Revision 1 is sent back to its designer")
+    asked = ChangeRequest.objects.get()
+    assert [place["note"] for place in asked.places] == ["Too thin here"]
+    aside(lambda: make_design(device, staff, revision=2))
+    become(page, staff[Role.DSN], f"/devices/{device.code}/review/")
+    expect(page.get_by_text("Two more tubes, please")).to_be_visible()
+    page.get_by_role("button", name="Show place 1.1").press("Enter")
+    expect(page.locator("[data-viewer-read]")).to_contain_text(
+        f"Looking at {asked.places[0]['at_mm'][0]:.1f}"
+    )
+    photographed(page, "review-answered")
