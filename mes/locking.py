@@ -4,30 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 from django.db import connection
 from django.db.models import Model, QuerySet
 
+from mes.compiled import Compiled, by_key
+from mes.eventlog.statements import ask_prepared
 from mes.eventlog.unit import afterwards
 
 M = TypeVar("M", bound=Model)
 
 
-def locked_rows(rows: QuerySet[M], keys: Iterable[int]) -> list[M]:
+def locked_rows(rows: QuerySet[M] | Compiled[M], keys: Iterable[int]) -> list[M]:
     """The rows with these keys, locked in the order of their keys for this unit, with what `rows` joins to them.
 
     One statement that locks and joins would, after a wait, give the locked row as it is and the joined rows as they
     were before the wait. Here the join is a statement of its own, which sees what was committed meanwhile.
     """
     wanted = sorted(set(keys))
-    held = rows.model._default_manager.select_for_update().filter(pk__in=wanted).order_by("pk")
-    found = list(held.values_list("pk", flat=True))
-    return list(rows.filter(pk__in=found).order_by("pk"))
+    held = ask_prepared(_locking(rows.model), [wanted])
+    found = [key for (key,) in held]
+    return list(rows(keys=found) if isinstance(rows, Compiled) else rows.filter(pk__in=found).order_by("pk"))
 
 
-def locked_row(rows: QuerySet[M], key: int) -> M | None:
+def locked_one(model: type[M], key: int) -> M | None:
+    """The one row of a model with this key, locked for this unit. None where there is none."""
+    held = ask_prepared(_locking(model), [[key]])
+    return by_key(model, key) if held else None
+
+
+@cache
+def _locking(model: type[Model]) -> str:
+    table, key = map(connection.ops.quote_name, (model._meta.db_table, str(model._meta.pk.column)))
+    return f"SELECT {key} FROM {table} WHERE {key} = ANY(%s) ORDER BY {key} FOR UPDATE"  # noqa: S608 - our own names
+
+
+def locked_row(rows: QuerySet[M] | Compiled[M], key: int) -> M | None:
     """The one row with this key, as `locked_rows`. None where there is none."""
     return next(iter(locked_rows(rows, [key])), None)
 
@@ -60,6 +74,5 @@ def in_turn(about: str) -> Iterator[None]:
 
 
 def _advise(function: str, *about: str) -> None:
-    with connection.cursor() as cursor:
-        take = f"SELECT {function}(hashtextextended(name, 0)) FROM unnest(%s::text[]) AS name"  # noqa: S608 - our own names
-        cursor.execute(take, [list(about)])
+    take = f"SELECT {function}(hashtextextended(name, 0)) FROM unnest(%s::text[]) AS name"  # noqa: S608 - our own names
+    ask_prepared(take, [list(about)])

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
+from typing import Any
 
-from django.db.models import Exists, Model, OuterRef
+from django.db.models import BigIntegerField, Exists, Model, OuterRef, QuerySet
 
 from mes.choices import Role
+from mes.compiled import Compiled, Slot, by_key
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import in_unit, publish, running_unit
 from mes.exceptions import NotKnown, NotPermitted, Reason
@@ -182,10 +184,17 @@ def _said(reason: Reason) -> Reason:
 @once
 def _asking(person_id: int) -> tuple[Person | None, bool]:
     """The person who asks, and whether every account of theirs is closed."""
+    found: Any = _PERSON.first(person=person_id)
+    return found, found is not None and found.closed
+
+
+def _with_closed() -> QuerySet[Person]:
     accounts = Account.objects.filter(person=OuterRef("pk"))
     closed = Exists(accounts) & ~Exists(accounts.filter(is_active=True))
-    person = Person.objects.annotate(closed=closed).filter(pk=person_id).first()
-    return person, person is not None and person.closed
+    return Person.objects.annotate(closed=closed).filter(pk=Slot("person", BigIntegerField()))
+
+
+_PERSON = Compiled(_with_closed)
 
 
 def _barred(person: Person | None, closed: bool) -> tuple[Finding, ...]:
@@ -275,7 +284,7 @@ def whom(
     if Role.SEC in roles:
         fallback = "the security administrator"
     if isinstance(asking, Actor):
-        asking = Person.objects.filter(pk=asking.person_id or 0).first()
+        asking = by_key(Person, asking.person_id or 0)
     if asking is not None and asking.external:
         return fallback
     names = [str(person) for person in people_with(*roles).order_by("full_name")[:NAMES_SHOWN]]

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, Exists, Max, Model, OuterRef, Q, QuerySet
+from django.db.models import BigIntegerField, Count, DateTimeField, Exists, Max, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from mes.choices import Meaning, RightState, Role
+from mes.compiled import Compiled, Slot
 from mes.eventlog.base import Actor
 from mes.exceptions import Reason
 from mes.models import (
@@ -70,7 +71,7 @@ OPENS = {
 """Facts that change how an account is opened, as its owner reads them."""
 
 
-def standing(now: datetime | None = None) -> Q:
+def standing(now: datetime | Slot | None = None) -> Q:
     """Grants that count at a moment: approved by two who have not taken it back, begun, neither over nor revoked."""
     moment = now or timezone.now()
     still = Q(valid_until=None) | Q(valid_until__gt=moment)
@@ -87,7 +88,14 @@ def grants_of(person: Person, now: datetime | None = None) -> tuple[RoleGrant, .
 
 @once
 def _grants_of(person_id: int, now: datetime) -> tuple[RoleGrant, ...]:
-    return tuple(RoleGrant.objects.filter(standing(now), person_id=person_id))
+    return _GRANTS(person=person_id, now=now)
+
+
+_GRANTS = Compiled(
+    lambda: RoleGrant.objects.filter(
+        standing(Slot("now", DateTimeField())), person_id=Slot("person", BigIntegerField())
+    )
+)
 
 
 def confirmations(grants: Iterable[RoleGrant]) -> dict[int, datetime]:
@@ -243,8 +251,17 @@ def changes_of(account: Account, since: datetime) -> QuerySet[EventRecord]:
 
 def review_due(account: Account) -> datetime:
     """When an account is to be reviewed: 180 days after it was opened, or after its last review (ES-16)."""
-    last: datetime | None = account.reviews.aggregate(at=Max("reviewed_at"))["at"]
-    return (last or account.opened_at) + settings.CREDENTIAL_REVIEW
+    last = _LAST_REVIEW.first(account=account.pk)
+    return (last[0] if last else account.opened_at) + settings.CREDENTIAL_REVIEW
+
+
+_LAST_REVIEW = Compiled(
+    lambda: (
+        CredentialReview.objects.filter(account=Slot("account", BigIntegerField()))
+        .order_by("-reviewed_at")
+        .values_list("reviewed_at")[:1]
+    )
+)
 
 
 def reviews_due(within_days: int = 14) -> QuerySet[Account]:
@@ -280,12 +297,20 @@ def signing_right_of(person: Person) -> tuple[Reason, ...]:
 def _against_signing(person: Person) -> Iterator[Reason]:
     if not person.active:
         yield Reason("This person is not active.", SECURITY, "P11-10d")
-    right = SigningRight.objects.filter(person=person).first()
+    right = _RIGHT.first(person=person.pk)
     if right is not None and right.state == RightState.SUSPENDED:
         yield SUSPENDED[right.cause]
-    account = Account.objects.filter(enrolment__person=person, enrolment__closed=False).first()
+    account = _ENROLLED.first(person=person.pk)
     if account is not None:
         yield from _against_account(account)
+
+
+_RIGHT = Compiled(lambda: SigningRight.objects.filter(person=Slot("person", BigIntegerField())))
+_ENROLLED = Compiled(
+    lambda: Account.objects.filter(
+        enrolment__person=Slot("person", BigIntegerField()), enrolment__closed=False
+    ).order_by("pk")
+)
 
 
 def _against_account(account: Account) -> Iterator[Reason]:

@@ -19,8 +19,9 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
-from django.db.models import Model
+from django.db.models import BigIntegerField, Model, TextField
 
+from mes.compiled import Compiled, Slot, by_key
 from mes.eventlog.base import canonical, digest_of
 from mes.events import SigningKeyInForce
 from mes.models import EventRecord, Signature
@@ -120,13 +121,19 @@ def seal(row: Signature) -> None:
 
 def new_in_force(row: Signature) -> SigningKeyInForce | None:
     """What the log has to be told with a signature that was just written: that it is the first under its key."""
-    before = Signature.objects.exclude(pk=row.pk).order_by("-pk")
-    if (
-        before.values_list("key_id", flat=True).first() == row.key_id
-        or before.filter(key_id=row.key_id).exists()
-    ):
+    if _SEALED_WITH.first(key=row.key_id, but=row.pk) is not None:
         return None
     return SigningKeyInForce(key_id=row.key_id, public=_hex(signature_key().private.public_key()))
+
+
+_SEALED_WITH = Compiled(
+    lambda: (
+        Signature.objects.filter(key_id=Slot("key", TextField()))
+        .exclude(pk=Slot("but", BigIntegerField()))
+        .order_by("-pk")
+        .values_list("pk")[:1]
+    )
+)
 
 
 def _hex(public: Ed25519PublicKey) -> str:
@@ -190,7 +197,7 @@ def current_content(row: Signature) -> Mapping[str, Any] | None:
 def _signed_about(kind: str, key: str) -> Model | None:
     """The root's row. A page shows many signatures about the same one."""
     model = ROOTS[kind].model if kind in ROOTS else None
-    return model._default_manager.filter(pk=key).first() if model else None
+    return by_key(model, key) if model else None
 
 
 @covered_by("mes.signing_series")

@@ -21,8 +21,9 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from django.db.models import Model, QuerySet
+from django.db.models import BigIntegerField, Model, QuerySet
 
+from mes.compiled import AnyOf, Compiled, Slot
 from mes.eventlog.base import plain
 from mes.eventlog.unit import in_unit
 from mes.exceptions import Reason, Refused
@@ -98,7 +99,12 @@ def _is_taken_back(signature: Signature) -> bool:
         return is_withdrawn(signature)
     while_unchanged(_withdrawal_of(signature.pk))
     # Not what the row was read with: it may have been withdrawn while the lock was waited for.
-    return SignatureWithdrawal.objects.filter(withdrawn=signature).exists()
+    return _WITHDRAWAL.first(signature=signature.pk) is not None
+
+
+_WITHDRAWAL = Compiled(
+    lambda: SignatureWithdrawal.objects.filter(withdrawn=Slot("signature", BigIntegerField()))
+)
 
 
 def _withdrawal_of(signature: int) -> str:
@@ -178,12 +184,29 @@ def faults_about(
     table = TABLES[model._meta.db_table]
     signed = table.signed[field]
     reader = _Reader(field, signed.root or table.root, signed)
-    rows = model._default_manager.filter(**{f"{field}__isnull": False}).order_by()
-    if keys is not None:
-        rows = rows.filter(pk__in=keys)
-    for values in rows.values_list(*reader.columns).iterator(chunk_size=BATCH):
+    rows = (
+        _signed_rows(model, reader).iterator(chunk_size=BATCH)
+        if keys is None
+        else _signed_among(model, reader)(keys=list(keys))
+    )
+    for values in rows:
         if fault := reader.fault(values):
             yield values[0], fault
+
+
+def _signed_rows(model: type[Model], reader: _Reader) -> QuerySet[Any, tuple[Any, ...]]:
+    rows = model._default_manager.filter(**{f"{reader.field}__isnull": False}).order_by()
+    return rows.values_list(*reader.columns)
+
+
+_AMONG: dict[tuple[type[Model], str], Compiled[tuple[Any, ...]]] = {}
+
+
+def _signed_among(model: type[Model], reader: _Reader) -> Compiled[tuple[Any, ...]]:
+    """Of rows with some keys. A decision asks it for each signature that it rests on."""
+    among = AnyOf("keys", model._meta.pk)
+    question = Compiled(lambda: _signed_rows(model, reader).filter(pk=among))
+    return _AMONG.setdefault((model, reader.field), question)
 
 
 @checked("signature")

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import TextField
+
 from mes.choices import DocumentStage, TrainingResult
+from mes.compiled import Compiled, Slot
 from mes.events import InstructionsFollowed
 from mes.exceptions import Reason
 from mes.models import ControlledDocument, Curriculum, DocumentRevision, TrainingRecord
@@ -41,7 +44,10 @@ class Required:
 
 @once
 def _actions_that_ask() -> frozenset[str]:
-    return frozenset(Curriculum.objects.filter(dropped=False).values_list("action", flat=True))
+    return frozenset(action for (action,) in _ASKING())
+
+
+_ASKING = Compiled(lambda: Curriculum.objects.filter(dropped=False).values_list("action").distinct())
 
 
 def required_for(action: str, now: datetime) -> tuple[Required, ...]:
@@ -49,13 +55,16 @@ def required_for(action: str, now: datetime) -> tuple[Required, ...]:
     # Most actions ask for nothing, and a page asks about many.
     if is_reading() and action not in _actions_that_ask():
         return ()
-    documents = [
-        curriculum.document
-        for curriculum in Curriculum.objects.filter(action=action, dropped=False)
+    return required_of([curriculum.document for curriculum in _CURRICULUM(action=action)], now)
+
+
+_CURRICULUM = Compiled(
+    lambda: (
+        Curriculum.objects.filter(action=Slot("action", TextField()), dropped=False)
         .select_related("document")
         .order_by("document__number")
-    ]
-    return required_of(documents, now)
+    )
+)
 
 
 def required_by_action(now: datetime) -> dict[str, tuple[Required, ...]]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import islice
 from typing import Any
 
+from django.db.models import BigIntegerField
+
 from devices.choices import DesignStatus
 from devices.models import ChangeRequest, Design, Device, Plan, Segmentation, Study
+from mes.compiled import AnyOf, Compiled
 from mes.eventlog.base import digest_of
 from mes.tables import covered_by
 
@@ -72,12 +76,18 @@ def _evidence_digests(keys: Sequence[int]) -> dict[int, str]:
 
 def _rows_by_device(model: Evidence, keys: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
     found: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    rows = model._default_manager.filter(device__in=keys).order_by("pk")
-    late = LATER.get(model, ())
-    for row in rows.values("device_id", *EVIDENCE[model]):
-        told = {name: value for name, value in row.items() if value is not None or name not in late}
-        found[told.pop("device_id")].append(told)
+    late, names = LATER.get(model, ()), EVIDENCE[model]
+    for device, *values in _evidence_of(model)(keys=list(keys)):
+        row = zip(names, values, strict=True)
+        found[device].append({name: value for name, value in row if value is not None or name not in late})
     return found
+
+
+@cache
+def _evidence_of(model: Evidence) -> Compiled[tuple[Any, ...]]:
+    among = AnyOf("keys", BigIntegerField())
+    rows = model._default_manager.filter(device=among).order_by("pk")
+    return Compiled(lambda: rows.values_list("device_id", *EVIDENCE[model]))
 
 
 @covered_by("devices.device")

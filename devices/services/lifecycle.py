@@ -15,6 +15,7 @@ from devices.models import Device
 from devices.models.devices import COUNTS
 from devices.selectors.evidence import bone_of, evidence_digest
 from devices.selectors.progress import phase_of
+from mes.compiled import by_keys
 from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Refused, SignatureRefused, TransitionRefused
@@ -46,9 +47,8 @@ class Move:
         return self.signature
 
 
-def locked_device(device_id: int) -> Device:
-    """The device, its row locked for this unit. Raises InvalidInput where there is none."""
-    whole = Device.objects.select_related(
+_WHOLE = by_keys(
+    lambda: Device.objects.select_related(
         "order__patient",
         "master",
         "material",
@@ -56,7 +56,12 @@ def locked_device(device_id: int) -> Device:
         "current_segmentation",
         "current_design",
     )
-    device = locked_row(whole, device_id)
+)
+
+
+def locked_device(device_id: int) -> Device:
+    """The device, its row locked for this unit. Raises InvalidInput where there is none."""
+    device = locked_row(_WHOLE, device_id)
     if device is None:
         raise InvalidInput("There is no such device.", cure="Look at the list of devices.")
     return device

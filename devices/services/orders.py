@@ -27,6 +27,7 @@ from devices.selectors.evidence import evidence_digest
 from devices.services.authors import author_of
 from devices.services.prescribed import refuse_prescription, refuse_side
 from mes.choices import Meaning, Role
+from mes.compiled import by_keys
 from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Reason, TransitionRefused
@@ -368,9 +369,13 @@ def reject_order(*, order_id: int, actor: Actor, credentials: Credentials, reaso
     return order
 
 
+_WHOLE = by_keys(
+    lambda: Order.objects.select_related("patient", "prescriber", "master", "material", "prescription")
+)
+
+
 def locked_order(order_id: int) -> Order:
-    whole = Order.objects.select_related("patient", "prescriber", "master", "material", "prescription")
-    order = locked_row(whole, order_id)
+    order = locked_row(_WHOLE, order_id)
     if order is None:
         raise InvalidInput("There is no such order.", cure="Look at the list of orders.")
     return order

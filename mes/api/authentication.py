@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from django.contrib.auth.backends import BaseBackend
+from django.db.models import BigIntegerField
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from mes.compiled import Compiled, Slot
 from mes.models import Account
 from mes.services.tokens import account_of_token
+
+_ACCOUNT = Compiled(
+    lambda: Account.objects.filter(pk=Slot("key", BigIntegerField()), is_active=True).select_related("person")
+)
 
 
 class SessionBackend(BaseBackend):
     """Whose session it is, while account and person are active. It authenticates nobody: `check_secret` is the one door."""
 
     def get_user(self, user_id: int) -> Account | None:
-        account = Account.objects.filter(pk=user_id, is_active=True).select_related("person").first()
+        account = _ACCOUNT.first(key=user_id)
         return account if account and (account.person is None or account.person.active) else None
 
 

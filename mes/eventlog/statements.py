@@ -1,5 +1,5 @@
 """How the record's statements reach the server: those of every change prepared once per connection, and sent together
-where nothing lies between them; those of the checks as they are.
+where nothing lies between them; what nearly every click asks prepared likewise; those of the checks as they are.
 
 Django's cursor sends each statement as text, to be parsed and planned again, and waits for each answer. The record's own
 few statements are always the same, so they go through the driver's prepared statements, inside Django's transaction.
@@ -23,6 +23,8 @@ def run_prepared(*statements: Statement, commits: bool = False) -> list[list[tup
     Each sees what was committed when it began, not when the first did. `commits`: the transaction ends with them, one trip
     earlier than Django would end it; the commit that Django asks for afterwards finds nothing to do.
     """
+    if not connection.in_atomic_block:
+        raise RuntimeError("a statement of the record runs inside a transaction")
     if connection.queries_logged:
         connection.queries_log.extend({"sql": sql.strip(), "time": ""} for sql, _ in statements)
     with _driver() as driver:
@@ -36,6 +38,14 @@ def run_prepared(*statements: Statement, commits: bool = False) -> list[list[tup
                 if commits:
                     psycopg.Cursor(driver).execute("COMMIT")
         return [_rows_of(cursor) for cursor in cursors]
+
+
+def ask_prepared(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of one question that is asked often, inside a transaction or outside of any."""
+    if connection.queries_logged:
+        connection.queries_log.append({"sql": sql, "time": ""})
+    with _driver() as driver:
+        return _rows_of(psycopg.Cursor(driver).execute(sql, values, prepare=True))
 
 
 def rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -54,8 +64,6 @@ def _rows_of(cursor: psycopg.Cursor[Any]) -> list[tuple[Any, ...]]:
 @contextmanager
 def _driver() -> Iterator[psycopg.Connection[Any]]:
     """The connection under Django's, its errors told as Django's are."""
-    if not connection.in_atomic_block:
-        raise RuntimeError("a statement of the record runs inside a transaction")
     connection.ensure_connection()
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:

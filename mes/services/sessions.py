@@ -6,8 +6,10 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from django.conf import settings
+from django.db.models import UUIDField
 from django.utils import timezone
 
+from mes.compiled import Compiled, Slot
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import SessionEnded, SessionLocked, SessionsConcurrent, SessionUnlocked, SignedIn
@@ -49,7 +51,14 @@ def session_of(uid: str) -> BrowserSession | None:
         key = UUID(uid)
     except ValueError:
         return None
-    return BrowserSession.objects.filter(uid=key).select_related("activity", "account__person").first()
+    return _SESSION.first(uid=key)
+
+
+_SESSION = Compiled(
+    lambda: BrowserSession.objects.filter(uid=Slot("uid", UUIDField())).select_related(
+        "activity", "account__person"
+    )
+)
 
 
 @unit_of_work

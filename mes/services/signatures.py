@@ -12,12 +12,15 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from django.db import connection
-from django.db.models import Model
+from django.db.models import Model, TextField
+from django.db.models.functions import Lower
+from django.db.models.lookups import Exact
 from django.utils import timezone
 
 from mes import VERSION
 from mes.choices import Meaning
 from mes.clock import clock_faults
+from mes.compiled import Compiled, Slot
 from mes.eventlog.base import Actor, canonical, plain
 from mes.eventlog.unit import afterwards, publish, running_unit
 from mes.events import SignatureGiven
@@ -49,6 +52,7 @@ from mes.signing_seal import (
     seal,
     seal_is_signed,
 )
+from mes.text import username_read
 
 EXPLAINED = ("reason", "justification")
 
@@ -144,11 +148,14 @@ def _refuse_wrong_clock(now: datetime, credentials: Credentials) -> None:
 def _newest_sealed() -> datetime | None:
     """When the newest signature was given that this server sealed: a row of the future that was put in behind the
     services' back stops nobody from signing. `manage.py verify` names it."""
-    rows = Signature.objects.order_by("-pk")
-    newest = rows.first()
+    newest = _NEWEST.first()
     if newest is None or seal_is_signed(newest):
         return newest.signed_at if newest else None
+    rows = Signature.objects.order_by("-pk")
     return next((row.signed_at for row in rows.iterator(chunk_size=10) if seal_is_signed(row)), None)
+
+
+_NEWEST = Compiled(lambda: Signature.objects.order_by("-pk")[:1])
 
 
 def _refuse_unseen(content: Mapping[str, Any], credentials: Credentials) -> None:
@@ -243,11 +250,17 @@ def _refuse_missing(credentials: Credentials, series: SigningSeries | None) -> N
         )
 
 
+_NAMED = Compiled(
+    lambda: Account.objects.filter(
+        Exact(Lower("username"), Lower(Slot("username", TextField()))), is_active=True
+    ).select_related("person")
+)
+
+
 def _account(credentials: Credentials, series: SigningSeries | None) -> Account | None:
     if not credentials.username:
         return series.account if series else None
-    named = Account.objects.named(credentials.username).filter(is_active=True)
-    return named.select_related("person").first()
+    return _NAMED.first(username=username_read(credentials.username))
 
 
 def _owner(account: Account | None, actor: Actor) -> tuple[Account, Person]:
@@ -269,7 +282,7 @@ def _row(
     subject: Model, content: str, meaning: Meaning, signer: Signer, credentials: Credentials, now: datetime
 ) -> Signature:
     kind, key = stream_of(subject)
-    version = Stream.objects.filter(type=kind, id=key).values_list("version", flat=True).first()
+    version = _VERSION.first(type=kind, id=key)
     before = _last_of(kind, key)
     series, person = signer.series, signer.person
     return Signature(
@@ -277,7 +290,7 @@ def _row(
         seq=before.seq + 1 if before else 1,
         subject_type=kind,
         subject_id=key,
-        subject_version=version or 0,
+        subject_version=version[0] if version else 0,
         content=content,
         content_digest=hashlib.sha256(content.encode()).hexdigest(),
         canon_id=CANON,
@@ -319,7 +332,19 @@ def _last_of(kind: str, key: str) -> Signature | None:
     """The newest signature of a record. Who asks holds the place of the next one until the unit ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"signature {kind}/{key}"])
-    return Signature.objects.filter(subject_type=kind, subject_id=key).order_by("-seq").first()
+    return _LAST.first(type=kind, id=key)
+
+
+_VERSION = Compiled(
+    lambda: Stream.objects.filter(type=Slot("type", TextField()), id=Slot("id", TextField())).values_list(
+        "version"
+    )
+)
+_LAST = Compiled(
+    lambda: Signature.objects.filter(
+        subject_type=Slot("type", TextField()), subject_id=Slot("id", TextField())
+    ).order_by("-seq")[:1]
+)
 
 
 def _count(row: Signature, series: SigningSeries, actor: Actor) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from django.db.models import BigIntegerField, DateTimeField
+
 from mes.choices import Meaning, Role
+from mes.compiled import Compiled, Slot
 from mes.eventlog.unit import running_unit
 from mes.exceptions import NotPermitted, Reason, SignatureRefused
 from mes.models import Account, CertificationLetter, Person, SigningEnrolment, StatementAcceptance
@@ -24,7 +27,7 @@ def require_right(account: Account, meaning: Meaning, now: datetime) -> None:
 
 def missing_for(account: Account, now: datetime, *, accepting: bool = False) -> Iterator[Reason]:
     """What an account still needs before it may sign."""
-    enrolment = SigningEnrolment.objects.filter(account=account, closed=False).first()
+    enrolment = _ENROLMENT.first(account=account.pk)
     yield from _identity(account, enrolment)
     if enrolment is not None and not accepting and not accepted(enrolment, now):
         yield Reason(
@@ -60,8 +63,19 @@ def _identity(account: Account, enrolment: SigningEnrolment | None) -> Iterator[
 
 def accepted(enrolment: SigningEnrolment, now: datetime) -> bool:
     """Whether the statement in force was accepted within the last year (11.10(j))."""
-    newest = StatementAcceptance.objects.filter(enrolment=enrolment, version=STATEMENT_VERSION)
-    return newest.filter(accepted_at__gt=now - RENEWED).exists()
+    return _ACCEPTED.first(enrolment=enrolment.pk, since=now - RENEWED) is not None
+
+
+_ENROLMENT = Compiled(
+    lambda: SigningEnrolment.objects.filter(account=Slot("account", BigIntegerField()), closed=False)
+)
+_ACCEPTED = Compiled(
+    lambda: StatementAcceptance.objects.filter(
+        enrolment=Slot("enrolment", BigIntegerField()),
+        version=STATEMENT_VERSION,
+        accepted_at__gt=Slot("since", DateTimeField()),
+    ).values_list("pk")[:1]
+)
 
 
 def letter_stands() -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 from decimal import Decimal
 
-from django.db.models import Model
+from django.db.models import BigIntegerField, Model
 from django.utils import timezone
 
 from devices.models import Device
+from mes.compiled import Compiled, Slot
 from mes.eventlog.base import Actor
 from mes.lifecycle import Verdict, blocked, passed
 from mes.reading import once
@@ -17,7 +18,7 @@ from mes.standing import carries
 from printing.choices import (
     USABLE_LOTS,
 )
-from printing.models import Build, MaterialLot
+from printing.models import Build, BuildItem, MaterialLot
 
 DISPATCH, START, RESUME = "job.dispatch", "job.start", "job.resume"
 MARGIN = Decimal("1.10")
@@ -62,21 +63,29 @@ def allows_material(device: Device, material_id: int) -> bool:
     return device.material_id == material_id and device.material.code in device.master.materials
 
 
+POINTED = (
+    "master",
+    "order__patient",
+    "material",
+    "current_study",
+    "current_design__approval",
+    "current_design__segmentation",
+    "current_segmentation",
+    "current_segmentation__approval",
+)
+_ITEMS = Compiled(
+    lambda: (
+        BuildItem.objects.filter(build=Slot("build", BigIntegerField()))
+        .select_related(*(f"device__{name}" for name in POINTED))
+        .order_by("device_id")
+    )
+)
+
+
 @once
 def devices_on(build: Build) -> list[Device]:
     """The devices on a plate with what their gates look at: read once for all gates of a move."""
-    pointed = (
-        "master",
-        "order__patient",
-        "material",
-        "current_study",
-        "current_design__approval",
-        "current_design__segmentation",
-        "current_segmentation",
-        "current_segmentation__approval",
-    )
-    related = [f"device__{name}" for name in pointed]
-    return [item.device for item in build.items.select_related(*related).order_by("device_id")]
+    return [item.device for item in _ITEMS(build=build.pk)]
 
 
 def planned_end(build: Build) -> date:

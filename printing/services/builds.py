@@ -7,6 +7,7 @@ from typing import Any
 
 from devices.models import Device
 from mes.choices import Meaning
+from mes.compiled import by_keys
 from mes.eventlog.base import Actor, Event, digest_of
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput
@@ -75,12 +76,14 @@ def _approved(parameters: int, printer_kind: str) -> ParameterSet:
     return chosen
 
 
+_WHOLE = by_keys(lambda: Device.objects.select_related("order", "master", "material", "current_design"))
+
+
 def _locked_devices(device_ids: Sequence[int]) -> list[Device]:
     keys = sorted(set(device_ids))
     if not 1 <= len(keys) <= MOST_DEVICES or len(keys) != len(device_ids):
         raise InvalidInput(f"A build holds 1 to {MOST_DEVICES} different devices.", cure="Choose them again.")
-    whole = Device.objects.select_related("order", "master", "material", "current_design")
-    devices = locked_rows(whole, keys)
+    devices = locked_rows(_WHOLE, keys)
     if len(devices) != len(keys):
         raise InvalidInput("Not every device exists.", cure="Look at the list again.")
     return devices

@@ -9,6 +9,7 @@ from django.db.models import Model
 from mes.eventlog.base import Actor
 from mes.exceptions import NotPermitted, Refused
 from mes.lifecycle import Lifecycle
+from mes.locking import locked_one
 
 M = TypeVar("M", bound=Model)
 
@@ -22,7 +23,7 @@ def person_of(actor: Actor) -> int:
 
 def locked(model: type[M], key: int, *, what: str) -> M:
     """The row, locked for this unit. Raises Refused where there is none."""
-    row = model._default_manager.select_for_update(of=("self",)).filter(pk=key).first()
+    row = locked_one(model, key)
     if row is None:
         raise Refused(f"There is no {what} {key}.", cure="Look at the list again.")
     return row
