@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from devices.models import Design, Device, Segmentation, Study
 from devices.selectors.history import exports_of
+from devices.selectors.revisions import differences_of
 from mes.files import Named, files
 
 
@@ -36,3 +37,9 @@ def exported_files(device: Device) -> Iterator[Named]:
     for told in exports_of(device):
         name = f"{device.code}-design-{told['revision']}-{told['format'].replace('_', '-')}"
         yield told["file_sha256"], f"{name}-{told['tolerance_mm']:g}mm" if told["tolerance_mm"] else name
+
+
+@files("devices.differences", page="device", permission="devices.read_artefact")
+def difference_maps(device: Device) -> Iterator[Named]:
+    for (newer, older), told in differences_of(device).items():
+        yield told["map_sha256"], f"{device.code}-design-{newer}-against-{older}"

@@ -9,7 +9,9 @@ from typing import Any
 from devices.events import (
     ArrivalDiscarded,
     ArrivalTaken,
+    DesignComparisonRequested,
     DesignExportRequested,
+    DesignGenerated,
     DesignRejected,
     DesignRequested,
     DesignReviewed,
@@ -30,6 +32,7 @@ from devices.events import (
 from devices.selectors.history import READING, SEGMENTING
 from devices.services.arrivals import record_left_behind, remove_arrival, settle_arrival
 from devices.services.closing import start_clock_of_order, start_clocks_of_device
+from devices.services.comparing import compare_with_last, compute_difference, record_difference
 from devices.services.designs import record_design
 from devices.services.drafting import compare_readings, compute_draft
 from devices.services.drafts import record_agreement, record_draft
@@ -141,6 +144,18 @@ def compare_second_reading(recorded: Recorded[SegmentationRead]) -> Effect:
 def generate_requested_design(recorded: Recorded[DesignRequested]) -> Effect:
     design_id = recorded.event.design_id
     return partial(record_design, design_id=design_id, outcome=compute_design(design_id))
+
+
+@on(DesignGenerated, id="devices.compare_with_last")
+def compare_generated_design(recorded: Recorded[DesignGenerated]) -> None:
+    compare_with_last(device_id=recorded.event.device_id, design_id=recorded.event.design_id)
+
+
+@on(DesignComparisonRequested, id="devices.compare_designs", queue="imaging")
+def compare_two_designs(recorded: Recorded[DesignComparisonRequested]) -> Effect:
+    event = recorded.event
+    outcome = compute_difference(event.design_id, event.older_id)
+    return partial(record_difference, asked=event, outcome=outcome)
 
 
 @on(DesignExportRequested, id="devices.export_design", queue="imaging")

@@ -157,6 +157,8 @@ class DeviceViewSet(SeriesActions, ReviewActions, FilesViewSet):
         "reject_design": "devices.reject_design",
         "approve_design": "devices.approve_design",
         "approve_model": "devices.approve_model",
+        "compare_designs": "devices.compare_designs",
+        "differences": "devices.read_artefact",
         "export_design": "devices.export_design",
         "void_design": "devices.void_design",
         "hold": "devices.hold_device",

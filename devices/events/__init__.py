@@ -22,6 +22,8 @@ from devices.events.definitions import (
 )
 from devices.events.design import (
     DesignApproved,
+    DesignComparisonFailed,
+    DesignComparisonRequested,
     DesignExported,
     DesignExportFailed,
     DesignExportRequested,
@@ -30,6 +32,7 @@ from devices.events.design import (
     DesignRejected,
     DesignRequested,
     DesignReviewed,
+    DesignsCompared,
     DesignVoided,
 )
 from devices.events.devices import (
@@ -92,6 +95,8 @@ __all__ = [
     "ArrivalTaken",
     "AssignmentEnded",
     "DesignApproved",
+    "DesignComparisonFailed",
+    "DesignComparisonRequested",
     "DesignExportFailed",
     "DesignExportRequested",
     "DesignExported",
@@ -101,6 +106,7 @@ __all__ = [
     "DesignRequested",
     "DesignReviewed",
     "DesignVoided",
+    "DesignsCompared",
     "DeviceHeld",
     "DeviceHoldLifted",
     "DevicePlanned",

@@ -21,7 +21,7 @@ class DesignRequested(Event, name="devices.design_requested"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DesignGenerated(Event, name="devices.design_generated", terminal=True):
+class DesignGenerated(Event, name="devices.design_generated"):
     """A design was made and waits for a second engineer."""
 
     device_id: int
@@ -111,4 +111,40 @@ class DesignExportFailed(Event, name="devices.design_export_failed", terminal=Tr
     design_id: int
     revision: int
     format: str
+    reasons: Reasons
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignComparisonRequested(Event, name="devices.design_comparison_requested"):
+    """It is to be measured how a revision of a design differs from an older one."""
+
+    device_id: int
+    design_id: int
+    revision: int
+    older_id: int
+    older_revision: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignsCompared(Event, name="devices.designs_compared", terminal=True):
+    """A revision was measured against an older one. `figures`: the largest difference, where it is, and the scale of the map, mm."""
+
+    device_id: int
+    design_id: int
+    revision: int
+    older_id: int
+    older_revision: int
+    map_sha256: str
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignComparisonFailed(Event, name="devices.design_comparison_failed", terminal=True):
+    """Two revisions could not be measured against each other; the reasons say why."""
+
+    device_id: int
+    design_id: int
+    revision: int
+    older_id: int
+    older_revision: int
     reasons: Reasons

@@ -59,12 +59,14 @@ def gap_map(mesh: Mesh, minimum_mm: float = GAP_MM) -> Map:
     return _map(mesh, gap_at_vertices, minimum_mm)
 
 
+def divided(mesh: Mesh) -> Mesh:
+    """The same surface with its large triangles divided, so that a wide flat wall is looked at in its middle, too."""
+    if len(mesh.vertices) >= MOST_VERTICES / 8:
+        return mesh
+    fine = mesh_of(solid_of(mesh).refine_to_length(FINEST_EDGE_MM))
+    return fine if len(fine.vertices) <= MOST_VERTICES else mesh
+
+
 def _map(mesh: Mesh, measure: Callable[[Surface], NDArray[np.float64]], limit: float) -> Map:
-    """On a surface whose large triangles are divided, so that a wide flat wall is looked at in its middle, too."""
-    fine = (
-        mesh_of(solid_of(mesh).refine_to_length(FINEST_EDGE_MM))
-        if len(mesh.vertices) < MOST_VERTICES / 8
-        else mesh
-    )
-    chosen = fine if len(fine.vertices) <= MOST_VERTICES else mesh
+    chosen = divided(mesh)
     return Map(chosen, measure(Surface(chosen)), limit)

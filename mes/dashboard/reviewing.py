@@ -11,19 +11,21 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from devices.choices import DesignStatus, Stage
-from devices.models import Device
+from devices.models import Design, Device
 from devices.selectors.changes import changes_asked
+from devices.selectors.revisions import changed_values, differences_of, made_revisions
 from devices.services.changes import MOST_PLACES, request_changes
 from mes.api.actors import actor_of
 from mes.dashboard.actions import offered
 from mes.dashboard.devices import device_by
-from mes.dashboard.files import shapes_of
+from mes.dashboard.files import Shape, shapes_of
 from mes.dashboard.planning import numbers_in
 from mes.dashboard.routes import gone_to
 from mes.permissions import may, require
 
-DECIDED_BY = ("review-design", "approve-design", "approve-model")
-"""The signed acts that end a review."""
+OFFERED = ("review-design", "approve-design", "approve-model", "compare-designs")
+"""The signed acts that end a review, and what helps to decide."""
+SHOWN = ("design", "bone")
 AWAITING = (DesignStatus.GENERATED, DesignStatus.REVIEWED)
 
 
@@ -39,15 +41,47 @@ def review_page(request: HttpRequest, code: str) -> HttpResponse:
     if design is None or not design.mesh_id:
         return gone_to(request, reverse("device", args=[device.code]))
     awaits = design.status in AWAITING and device.stage == Stage.PLANNED and not device.held
+    compared = _compared(device, design, request.GET.get("against", ""))
     context = {
         "device": device,
         "design": design,
-        "shapes": [shape for shape in shapes_of(device) if shape.kind in ("design", "bone")],
+        "shapes": [shape for shape in shapes_of(device) if shape.kind in SHOWN] + compared.pop("shapes", []),
+        **compared,
         "asked": changes_asked(device),
         "may_ask": awaits and may(actor, "devices.reject_design", device),
-        "actions": [action for action in offered(request, "device", device) if action.id in DECIDED_BY],
+        "actions": [action for action in offered(request, "device", device) if action.id in OFFERED],
     }
     return render(request, "devices/review.html", context)
+
+
+def _compared(device: Device, design: Design, against: str) -> dict[str, Any]:
+    """The older revision that was chosen, or the one before: what differs in values, and the map where it was made."""
+    revisions = [one for one in made_revisions(device) if one.revision < design.revision]
+    if not revisions:
+        return {}
+    older = next((one for one in revisions if str(one.revision) == against), revisions[0])
+    told = differences_of(device).get((design.revision, older.revision))
+    maps = [_map(device, design, older, told)] if told else []
+    return {
+        "revisions": revisions,
+        "older": older,
+        "changed": changed_values(older, design),
+        "figures": told["figures"] if told else None,
+        "shapes": [*maps, _as_before(device, older)],
+    }
+
+
+def _map(device: Device, design: Design, older: Design, told: dict[str, Any]) -> Shape:
+    url = reverse("device-file", args=[device.code, told["map_sha256"]])
+    note = f"Revision {design.revision} against {older.revision}"
+    return Shape("difference", "Difference", url, "ply", note, told["figures"]["limit_mm"])
+
+
+def _as_before(device: Device, older: Design) -> Shape:
+    url = reverse("device-file", args=[device.code, older.mesh_id])
+    return Shape(
+        "design", f"Revision {older.revision}", url, "stl", f"As it was in revision {older.revision}"
+    )
 
 
 def _asked(request: HttpRequest, device: Device) -> HttpResponse:

@@ -24,6 +24,7 @@ from mes.dashboard.actions.planning import PLANNING_ACTIONS
 from mes.dashboard.actions.printing import PRINTING_ACTIONS
 from mes.dashboard.actions.privacy import PRIVACY_ACTIONS
 from mes.dashboard.actions.quality import QUALITY_ACTIONS
+from mes.dashboard.actions.reviewing import REVIEWING_ACTIONS
 from mes.dashboard.actions.series import SERIES_ACTIONS
 from mes.dashboard.actions.training import TRAINING_ACTIONS
 from mes.dashboard.actions.units import UNIT_ACTIONS
@@ -40,6 +41,7 @@ ACTIONS: dict[str, Action] = {
         *PLANNING_ACTIONS,
         *ARRIVAL_ACTIONS,
         *DEVICE_ACTIONS,
+        *REVIEWING_ACTIONS,
         *PRINTING_ACTIONS,
         *FINISHING_ACTIONS,
         *QUALITY_ACTIONS,

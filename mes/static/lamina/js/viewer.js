@@ -7,7 +7,7 @@ import { PLYLoader } from "three/addons/loaders/PLYLoader.js";
 import { STLLoader } from "three/addons/loaders/STLLoader.js";
 
 const SIDES = { front: [0, -1, 0], back: [0, 1, 0], left: [1, 0, 0], right: [-1, 0, 0], top: [0, 0, 1], below: [0, 0, -1] };
-const COLOURS = { bone: 0xe3d8c2, design: 0x6fb7c4, deviation: 0xffffff };
+const COLOURS = { bone: 0xe3d8c2, design: 0x6fb7c4, deviation: 0xffffff, difference: 0xffffff };
 
 class Viewer {
   constructor(figure) {
@@ -66,7 +66,7 @@ class Viewer {
   async show(button) {
     for (const other of this.figure.querySelectorAll("[data-shape]")) other.setAttribute("aria-pressed", String(other === button));
     const { shape, url, format, title } = button.dataset;
-    for (const legend of this.figure.querySelectorAll("[data-legend]")) legend.hidden = shape !== "deviation";
+    for (const legend of this.figure.querySelectorAll("[data-legend]")) legend.hidden = legend.dataset.legend !== shape;
     this.clearMarks();
     this.say("Loading…");
     this.wanted = url;
@@ -105,7 +105,7 @@ class Viewer {
     }
     geometry.computeVertexNormals();
     geometry.computeBoundingBox();
-    const coloured = shape === "deviation" && geometry.hasAttribute("color");
+    const coloured = geometry.hasAttribute("color");
     const material = new THREE.MeshStandardMaterial({
       color: COLOURS[shape] ?? 0xcccccc, vertexColors: coloured, roughness: 0.65, metalness: 0.02, side: THREE.DoubleSide, flatShading: !coloured && shape === "design",
     });
