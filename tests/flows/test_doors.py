@@ -23,10 +23,21 @@ from mes.models import Account, EventRecord
 from mes.permissions import ADMINISTRATION
 from printing.models import MaterialLot, ParameterSet
 from quality.models import Inspection
-from tests.devices.makers import PASSWORD, Staff, Who, make_device, make_material, make_person, make_planned
+from tests.devices.makers import (
+    CATALOGUE,
+    PASSWORD,
+    PEOPLE,
+    Staff,
+    Who,
+    make_device,
+    make_material,
+    make_person,
+    make_planned,
+)
 from tests.flows.routes import Route, every_route
 from tests.printing.makers import in_days
 from tests.quality.makers import make_gauge
+from tests.scenes import Scene, told
 
 pytestmark = pytest.mark.django_db
 PUBLIC = {
@@ -97,10 +108,19 @@ QUERIES = (
 NUL = "anything=%00"
 
 
+INSIDERS = Scene(
+    "insiders",
+    PEOPLE.make,
+    story=lambda: make_person(*(set(Role) - ADMINISTRATION)).username,
+    upon=CATALOGUE,
+    apart=True,
+)
+
+
 def everybody() -> APIClient:
     """One person with every role but administration, which is never the same person: no permission hides a fault."""
     client = APIClient()
-    client.force_login(Account.objects.get(username=make_person(*(set(Role) - ADMINISTRATION)).username))
+    client.force_login(Account.objects.get(username=told("insiders")))
     return client
 
 
