@@ -44,9 +44,9 @@ class Open(Protocol):
     def __call__(self, who: Who, *, theme: Theme = "light", width: int = 1280) -> Page: ...
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """Ends with its module: Playwright keeps an event loop in this thread, which no other test could bear."""
+    """Ends with this folder: Playwright keeps an event loop in this thread, which no other test could bear."""
     found = os.environ.get("LAMINA_TEST_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
     with sync_playwright() as playwright:
         try:
