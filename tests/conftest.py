@@ -41,7 +41,6 @@ DEFAULT = "test"
 ROUNDS = 1000
 LEFT_BEHIND = 2
 """Databases of tests that are over, not yet dropped."""
-GARBAGE = (5000, 20, 20)
 # How long an example takes to make says how busy the machine is, and nothing about what is tested.
 hypothesis_settings.register_profile("lamina", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("lamina")
@@ -64,7 +63,6 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
-        gc.set_threshold(*GARBAGE)
         gc.enable()
 
 

@@ -83,14 +83,18 @@ def _from_the_stations(part: Mesh, rng: np.random.Generator) -> NDArray[np.bool_
         sideways = np.cross(projector, rng.normal(size=3))
         camera = math.cos(math.radians(BESIDE_DEG)) * projector
         camera += math.sin(math.radians(BESIDE_DEG)) * sideways / np.linalg.norm(sideways)
-        found |= _sees(surface, centres, projector) & _sees(surface, centres, camera)
+        # What an earlier station saw is not looked for again, nor by the camera what the projector does not reach.
+        lit = _seen(surface, centres, np.flatnonzero(~found), projector)
+        found[_seen(surface, centres, lit, camera)] = True
     return found
 
 
-def _sees(surface: Surface, centres: NDArray[np.float64], towards: NDArray[np.float64]) -> NDArray[np.bool_]:
-    lit = surface.normals @ towards >= math.cos(math.radians(FLATTEST_DEG))
-    lit[lit] = np.isinf(surface.first_hits(centres[lit], towards))
-    return np.asarray(lit, dtype=np.bool_)
+def _seen(
+    surface: Surface, centres: NDArray[np.float64], among: NDArray[np.int64], towards: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Those of the faces `among` that nothing hides from there, and that are not seen too flatly."""
+    lit = among[surface.normals[among] @ towards >= math.cos(math.radians(FLATTEST_DEG))]
+    return np.asarray(lit[np.isinf(surface.first_hits(centres[lit], towards))], dtype=np.int64)
 
 
 def _shown(
