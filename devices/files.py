@@ -15,12 +15,14 @@ def image_files(device: Device) -> Iterator[Named]:
     for study in Study.objects.filter(device=device).order_by("pk"):
         yield study.series_id, f"{device.code}-series-{study.pk}"
         yield study.volume_id, f"{device.code}-volume-{study.pk}"
+        yield study.surface_id, f"{device.code}-scan-{study.pk}"
 
 
 @files("devices.segmentations", page="device", permission="devices.read_artefact")
 def segmentation_files(device: Device) -> Iterator[Named]:
     for segmentation in Segmentation.objects.filter(device=device).order_by("pk"):
         yield segmentation.mask_id, f"{device.code}-mask-{segmentation.pk}"
+        yield segmentation.labels_id, f"{device.code}-labels-{segmentation.pk}"
         yield segmentation.surface_id, f"{device.code}-bone-{segmentation.pk}"
         for plane, sha256 in sorted(segmentation.overlays.items()):
             yield sha256, f"{device.code}-{plane}-{segmentation.pk}"

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from devices.choices import OrderStage, PlanStatus, Stage, StudyStatus
-from devices.models import Arrival, Design, Device, Order, Study
+from devices.models import Arrival, Design, Device, Order, Segmentation, Study
 from devices.selectors.arrivals import arrivals_waiting
 from devices.selectors.changes import changes_asked
 from devices.selectors.drafts import readings_of
@@ -110,11 +110,18 @@ def segmentation_panel(_: HttpRequest, device: Device) -> PanelContent | None:
     context = {
         "device": device,
         "segmentation": device.current_segmentation,
+        "rims": _rims_of(device.current_segmentation),
         "readings": readings_of(device.current_segmentation) if device.current_segmentation else [],
         "refusals": refused_segmentation(device),
         "underway": device.stage == Stage.PLANNED and segmentation_underway(device) is not None,
     }
     return PanelContent("devices/panels/segmentation.html", context)
+
+
+def _rims_of(segmentation: Segmentation | None) -> dict[str, float]:
+    """Border and holes of an open scan, as its segmenter found them."""
+    steps = segmentation.steps if segmentation else []
+    return next((step["parameters"] for step in steps if step["name"] == "find_rims"), {})
 
 
 @panel("devices.plan", page="device", title="Clinical plan", order=25)

@@ -27,8 +27,9 @@ from devices.api.outputs import (
 )
 from devices.api.review import ReviewActions
 from devices.api.series import SeriesActions
-from devices.api.uploads import laid_down
+from devices.api.uploads import ConfirmInput, UploadInput, declared_in, laid_down
 from devices.choices import DraftPurpose, ExportFormat
+from devices.imaging.scans import Declared
 from devices.models import Device
 from devices.selectors.devices import devices
 from devices.selectors.history import device_timeline
@@ -40,7 +41,7 @@ from devices.services.designs import (
 )
 from devices.services.drafts import open_draft
 from devices.services.exporting import request_export
-from devices.services.held import confirm_upload, content_to_confirm, held_upload, hold_upload, shown_upload
+from devices.services.held import confirm_upload, content_to_confirm, hold_upload, shown_held
 from devices.services.holds import hold_device, resume_device
 from devices.services.lifecycle import check_transition
 from devices.services.plans import approve_plan, draft_plan, reject_plan
@@ -51,51 +52,10 @@ from devices.services.voiding import void_design
 from mes.api.base import LiftInput, ReasonInput, SigningInput, ValuesField, credentials_in, given
 from mes.api.files import FilesViewSet
 from mes.eventlog.base import plain
-from mes.exceptions import InvalidInput
 from mes.permissions import require
 from mes.services.signatures import content_digest
 
 TIMELINE_LIMIT = 500
-SIGNED_WITH = frozenset({"username", "password", "assertion", "digest", "meaning"})
-
-
-class UploadInput(serializers.Serializer[Any]):
-    files = serializers.ListField(child=serializers.FileField(), required=False)
-    link_confirmed = serializers.BooleanField(
-        required=False,
-        default=False,
-        help_text="The images carry no identifiers: they wait in quarantine until `confirm-images` signs for them",
-    )
-
-    series = serializers.CharField(
-        required=False,
-        default="",
-        max_length=64,
-        help_text="Which series, where the upload holds several: its key. Without one they are answered, to choose from",
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Nobody signs for images whose digest was not shown yet (ES-19)."""
-        if SIGNED_WITH & set(self.initial_data):
-            raise InvalidInput(
-                "Images are not signed for in the step that sends them.",
-                cure="Send them with link_confirmed alone, read the digest in the answer, and sign it at confirm-images.",
-                rule="ES-19",
-            )
-        return attrs
-
-
-class SeriesInput(serializers.Serializer[Any]):
-    upload = serializers.CharField(max_length=500, help_text="The token that `studies` answered")
-    series = serializers.CharField(
-        max_length=64, help_text="The key of one of the series that `studies` answered"
-    )
-
-
-class ConfirmInput(SigningInput):
-    upload = serializers.CharField(max_length=500, help_text="The token that `studies` answered")
-    digest = serializers.RegexField(r"^[0-9a-f]{64}$", help_text="The digest that `studies` answered")
-    series = serializers.CharField(required=False, default="", max_length=64, help_text="As for `studies`")
 
 
 class SegmentationInput(serializers.Serializer[Any]):
@@ -185,10 +145,14 @@ class DeviceViewSet(SeriesActions, ReviewActions, FilesViewSet):
         """Send in images: the files of a series, a zip, or one NIfTI. The answer comes before they are read.
 
         With `link_confirmed` it is what has to be signed at `confirm-images`, its digest, and the token of the upload. Of several
-        usable series it is the token and `series`, what each is: a person chooses one at `choose-series`.
+        usable series it is the token and `series`, what each is: a person chooses one at `choose-series`. A surface scan names nobody:
+        it is signed for like images without identifiers.
         """
         values = given(UploadInput, request)
+        declared = declared_in(values)
         with laid_down(request.FILES.getlist("files")) as upload:
+            if declared is not None:
+                return Response(self._held_for_signature(upload, declared), status=202)
             if values["link_confirmed"]:
                 return Response(self._held(upload), status=202)
             if not values["series"] and (offered := self.to_choose_from(upload)):
@@ -199,12 +163,15 @@ class DeviceViewSet(SeriesActions, ReviewActions, FilesViewSet):
         return Response(StudyOutput(study).data, status=202)
 
     def _held(self, upload: Path) -> dict[str, Any]:
-        device, offered = self.get_object(), self.to_choose_from(upload, hold=False)
-        token = hold_upload(upload, device, self.actor)
+        offered = self.to_choose_from(upload, hold=False)
+        return {**self._held_for_signature(upload), **offered}
+
+    def _held_for_signature(self, upload: Path, declared: Declared | None = None) -> dict[str, Any]:
+        device = self.get_object()
+        token = hold_upload(upload, device, self.actor, declared)
         content = content_to_confirm(token, device, self.actor)
-        seen = shown_upload(held_upload(token, device, self.actor))
         signed = {"content": plain(content), "digest": content_digest(content)}
-        return {"upload": token, "seen": seen, **offered, **signed}
+        return {"upload": token, "seen": shown_held(token, device, self.actor), **signed}
 
     @extend_schema(request=ConfirmInput, responses={202: StudyOutput})
     @action(detail=True, methods=["post"], url_path="confirm-images")

@@ -49,6 +49,8 @@ class StudyOutput(serializers.ModelSerializer[Study]):
             "source_digest",
             "series_id",
             "volume_id",
+            "declared",
+            "surface_id",
         )
         read_only_fields = fields
 
@@ -70,6 +72,7 @@ class SegmentationOutput(serializers.ModelSerializer[Segmentation]):
             "reviewer",
             "recorded_at",
             "mask_id",
+            "labels_id",
             "surface_id",
             "overlays",
             "volume_ml",

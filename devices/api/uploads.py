@@ -1,17 +1,24 @@
-"""Files of a request on their way to a service: under names of our own, in a folder that is gone afterwards."""
+"""Files of a request on their way to a service, under names of our own in a folder that is gone afterwards; and what is said of them."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
+from rest_framework import serializers
 
+from devices.imaging.scans import Declared
+from devices.mesh.scan import MM_PER_UNIT
+from mes.api.base import SigningInput
 from mes.exceptions import InvalidInput
+
+SIGNED_WITH = frozenset({"username", "password", "assertion", "digest", "meaning"})
 
 
 @contextmanager
@@ -33,3 +40,56 @@ def laid_down(files: Sequence[UploadedFile[bytes]]) -> Iterator[Path]:
             with path.open("wb") as target:
                 shutil.copyfileobj(file, target)
         yield paths[0] if len(paths) == 1 else folder
+
+
+class UploadInput(serializers.Serializer[Any]):
+    files = serializers.ListField(child=serializers.FileField(), required=False)
+    link_confirmed = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="The images carry no identifiers: they wait in quarantine until `confirm-images` signs for them",
+    )
+
+    series = serializers.CharField(
+        required=False,
+        default="",
+        max_length=64,
+        help_text="Which series, where the upload holds several: its key. Without one they are answered, to choose from",
+    )
+
+    unit = serializers.CharField(
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=4,
+        help_text=f"Of a surface scan that does not state its own: {', '.join(MM_PER_UNIT)}",
+    )
+    axes = serializers.CharField(
+        required=False,
+        default="",
+        max_length=3,
+        help_text="Of a surface scan, which makes it one: towards what x, y and z grow, such as LPS; `own` where nobody knows",
+    )
+    scanned_on = serializers.DateField(required=False, default=None, help_text="Of a surface scan: its day")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Nobody signs for images whose digest was not shown yet (ES-19)."""
+        if SIGNED_WITH & set(self.initial_data):
+            raise InvalidInput(
+                "Images are not signed for in the step that sends them.",
+                cure="Send them with link_confirmed alone, read the digest in the answer, and sign it at confirm-images.",
+                rule="ES-19",
+            )
+        return attrs
+
+
+class ConfirmInput(SigningInput):
+    upload = serializers.CharField(max_length=500, help_text="The token that `studies` answered")
+    digest = serializers.RegexField(r"^[0-9a-f]{64}$", help_text="The digest that `studies` answered")
+    series = serializers.CharField(required=False, default="", max_length=64, help_text="As for `studies`")
+
+
+def declared_in(values: Mapping[str, Any]) -> Declared | None:
+    """What was said of a surface scan; None for images, of which nothing of the kind is said."""
+    said = Declared(values["unit"], values["axes"], values["scanned_on"])
+    return said if said != Declared() else None

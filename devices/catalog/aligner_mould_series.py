@@ -52,13 +52,26 @@ INSPECTION: dict[str, Any] = {
     "maximum_mm": 0.3,
     "maximum_scale_error": 0.003,
 }
-SCAN: dict[str, Any] = {**SEGMENTATION, "limits": {**SEGMENTATION["limits"], "open": True}}
+SCAN: dict[str, Any] = {
+    **SEGMENTATION,
+    "limits": {**SEGMENTATION["limits"], "open": True},
+    "scan": {"segmenter": "surface_scan", "parameters": {"max_loose_share": 0.02}, "limits": {"open": True}},
+}
+ARCH: dict[str, Any] = {
+    "min_extent_mm": [15.0, 8.0, 4.0],
+    "max_extent_mm": [120.0, 100.0, 70.0],
+    "max_edge_mm": 0.6,
+    "patient_axes": False,
+}
+"""From a few front teeth to a whole arch with the palate. The labels of the teeth tell left from right, not the scanner's axes."""
 IMAGING: dict[str, Any] = {
     "max_slice_spacing_mm": 0.1,
     "max_slice_thickness_mm": 0.1,
     "max_pixel_spacing_mm": 0.1,
     "max_tilt_degrees": 0.5,
     "max_image_age_days": 90,
+    "sources": ["volume", "surface"],
+    "surface": ARCH,
 }
 
 MASTERS.add(

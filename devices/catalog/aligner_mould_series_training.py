@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devices.catalog.aligner_mould_series import DESIGN, SCAN
+from devices.catalog.aligner_mould_series import ARCH, DESIGN, SCAN
 from devices.catalog.base import MASTERS, MasterDefinition
 from devices.catalog.cranial_guide import INSPECTION
 from devices.catalog.cranial_guide_training import ROUTING
@@ -23,6 +23,8 @@ MASTERS.add(
             "max_pixel_spacing_mm": 2.0,
             "max_tilt_degrees": 1.0,
             "max_image_age_days": None,
+            "sources": ["volume", "surface"],
+            "surface": {**ARCH, "max_edge_mm": 2.0},
         },
         segmentation=SCAN,
         design=DESIGN,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from devices.choices import DesignStatus, Side
 from devices.generators.base import MIDLINE, within_envelope
 from devices.lifecycle import MAKING_STEPS, PASSED_BEFORE
-from devices.models import Device, Plan
+from devices.models import Device, Plan, Segmentation
 from devices.planning.trajectories import SIDES, Trajectories
 from devices.selectors.evidence import evidence_digest
 from devices.selectors.history import stages_since_frozen
 from devices.selectors.orders import expected_side
 from devices.selectors.plans import current_plan, plan_kind_of
 from devices.selectors.series import in_series, is_designed, series_facts, series_of
+from devices.selectors.sources import is_scan, segmentation_section
 from devices.services.designs import against_approval, design_content, envelope_of, thin_walls
 from devices.services.equivalence import has_bores, measured_on_file, part_faults
 from devices.services.laterality import side_faults
@@ -66,13 +68,19 @@ def _on_bone(device: Device, against: Reason | None) -> Verdict:
     return passed(signature=signed.pk, reviewer=signed.person_id, author=bone.author_id, **named)
 
 
+SCAN_KEPT_MM = 0.001
+"""What the measuring of distances is good for."""
+
+
 @gate("G-MSH-01", "device.approve_segmentation", FREEZE)
 def surface_faithful(device: Device, **_: Any) -> Verdict:
     """The bone surface is watertight, unless an open scan is what the master works on, and close to its mask."""
     segmentation = device.current_segmentation
     if segmentation is None:
         return blocked("There is no surface.", cure="Segment the images.")
-    limits = device.master.segmentation.get("limits", {})
+    limits = segmentation_section(device.master, segmentation.study).get("limits", {})
+    if is_scan(segmentation.study):
+        return _scan_faithful(segmentation, limits)
     drift = (
         abs(segmentation.surface_volume_ml / segmentation.volume_ml - 1) if segmentation.volume_ml else 1.0
     )
@@ -93,6 +101,27 @@ def surface_faithful(device: Device, **_: Any) -> Verdict:
         return blocked(
             f"The bone surface is outside its limits: {'; '.join(said)}.",
             cure="Reject the segmentation; have the master's surface parameters or limits revised.",
+            **evidence,
+        )
+    return passed(**evidence)
+
+
+def _scan_faithful(segmentation: Segmentation, limits: Mapping[str, Any]) -> Verdict:
+    """Nothing was filled or moved, so the surface has no distance to its scan; whether it may be open is the master's to say."""
+    evidence = {
+        "watertight": segmentation.watertight,
+        "distance_max_mm": segmentation.distance_max_mm,
+        "limits": limits,
+    }
+    said = []
+    if not segmentation.watertight and not limits.get("open", False):
+        said.append("it is not watertight")
+    if segmentation.distance_max_mm > SCAN_KEPT_MM:
+        said.append(f"it departs from the scan by up to {segmentation.distance_max_mm:.3f} mm")
+    if said:
+        return blocked(
+            f"The surface is outside its limits: {'; '.join(said)}.",
+            cure="Reject the segmentation; send in a scan of the whole anatomy.",
             **evidence,
         )
     return passed(**evidence)

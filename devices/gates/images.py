@@ -11,8 +11,11 @@ from django.utils import timezone
 from devices.choices import StudyStatus
 from devices.generators.base import GENERATORS
 from devices.imaging.calibration import is_original
+from devices.imaging.scans import OWN_AXES
+from devices.mesh.scan import MM_PER_UNIT
 from devices.models import Device, Study
 from devices.segmentation.base import TOOLS
+from devices.selectors.sources import SURFACE, is_scan, segmentation_section, sources_of
 from devices.services.studies import ImagesRead
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 
@@ -34,7 +37,7 @@ def patient_matches(device: Device, *, outcome: ImagesRead | None = None, **_: A
         )
     if match.holds:
         return passed(matched=list(match.matched))
-    if not match.present and outcome.volume_sha256:
+    if not match.present and outcome.stored:
         return passed(matched=[], linked_by="a person's signature")
     return blocked(
         "Fewer than two identifiers of the images could be compared with the patient.",
@@ -55,7 +58,7 @@ def _matched_before(device: Device) -> Verdict:
 @gate("G-IMG-03", "device.accept_images", "device.start_segmentation")
 def images_deidentified(device: Device, *, outcome: ImagesRead | None = None, **_: Any) -> Verdict:
     """What is stored for work is de-identified."""
-    if outcome is not None and outcome.volume_sha256 is None:
+    if outcome is not None and not outcome.stored:
         return not_applicable("Nothing of these images is stored.")
     study = device.current_study
     report = outcome.deidentification if outcome else study.deidentification if study else {}
@@ -71,6 +74,8 @@ def images_within_protocol(device: Device, **_: Any) -> Verdict:
     study = _accepted_study(device)
     if study is None:
         return blocked("No accepted images.", cure="Send in images.")
+    if is_scan(study):
+        return not_applicable("The case begins with a surface scan.")
     limits = device.master.imaging
     measured = _measured(study)
     evidence = {**measured, "limits": limits}
@@ -141,6 +146,73 @@ def _unfit_for_patients(study: Study) -> Iterator[str]:
         yield "they were compressed with loss, which changes values by up to hundreds of HU"
 
 
+@gate("G-IMG-01", "device.accept_images", "device.start_segmentation", FREEZE)
+def scan_within_protocol(
+    device: Device, *, study: Study | None = None, outcome: ImagesRead | None = None, **_: Any
+) -> Verdict:
+    """A surface scan is as large as the anatomy of the master, fine enough, and lies in the patient's axes where that matters."""
+    if not is_scan(study or device.current_study):
+        return not_applicable("The case does not begin with a surface scan.")
+    limits = device.master.imaging.get(SURFACE)
+    accepted = _accepted_study(device)
+    said = outcome.facts.get("acquisition") if outcome else accepted.acquisition if accepted else None
+    if not limits or SURFACE not in sources_of(device.master):
+        return blocked(f"{device.master} takes no surface scans.", cure="Order under a master that does.")
+    if not said:
+        return blocked("The scan was not measured.", cure="Send it in again.")
+    evidence = {name: said[name] for name in ("extent_mm", "edge_p95_mm", "unit", "axes", "triangles")}
+    faults = list(_scan_faults(said, limits))
+    if faults:
+        return blocked(
+            f"The scan is outside the protocol of {device.master}: {'; '.join(text for text, _ in faults)}.",
+            cure=" ".join(dict.fromkeys(cure for _, cure in faults)),
+            **evidence,
+            limits=limits,
+        )
+    return passed(**evidence, limits=limits)
+
+
+def _scan_faults(said: dict[str, Any], limits: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each with its cure. The sides are compared in the order of their lengths: a scan may lie as it likes."""
+    sides = sorted(said["extent_mm"], reverse=True)
+    if not _is_as_large(sides, limits):
+        shown, least, most = (
+            " × ".join(f"{mm:g}" for mm in one)
+            for one in (sides, limits["min_extent_mm"], limits["max_extent_mm"])
+        )
+        yield (
+            f"it is {shown} mm large, and the anatomy is {least} to {most} mm",
+            _cure_of_size(sides, said, limits),
+        )
+    if said["edge_p95_mm"] > limits["max_edge_mm"] + 1e-6:
+        yield (
+            f"its triangles are up to {said['edge_p95_mm']:.2f} mm wide, allowed are {limits['max_edge_mm']:g} mm",
+            "Export the scan at its full resolution.",
+        )
+    if said["axes"] == OWN_AXES and limits["patient_axes"]:
+        yield (
+            "nobody knows how it lies in the patient",
+            "Send it again with the axes of the program that exported it.",
+        )
+
+
+def _is_as_large(sides: list[float], limits: dict[str, Any]) -> bool:
+    ends = zip(limits["min_extent_mm"], sides, limits["max_extent_mm"], strict=True)
+    return all(low <= side <= high for low, side, high in ends)
+
+
+def _cure_of_size(sides: list[float], said: dict[str, Any], limits: dict[str, Any]) -> str:
+    """A size that another unit explains is told as such; a file that states its own is wrong in itself."""
+    fitting = [
+        unit
+        for unit, scale in MM_PER_UNIT.items()
+        if _is_as_large([side * scale / MM_PER_UNIT[said["unit"]] for side in sides], limits)
+    ]
+    if fitting:
+        return f"Taken as {' or '.join(fitting)} it would fit: find out in which unit it was exported, and send it again."
+    return "Check what was scanned, and the unit of the export; send in the scan of the anatomy alone."
+
+
 @gate("G-IMG-02", "device.start_segmentation", FREEZE)
 def images_recent(device: Device, **_: Any) -> Verdict:
     """The images will not be too old when the device is used."""
@@ -193,7 +265,8 @@ def tools_validated(device: Device, **_: Any) -> Verdict:
 
 def _tools(device: Device) -> dict[str, str]:
     """Each tool of the master, and each that was used already, with the worst status that it was seen with."""
-    segmenter, generator = device.master.segmentation["segmenter"], device.master.design["generator"]
+    section = segmentation_section(device.master, device.current_study)
+    segmenter, generator = section["segmenter"], device.master.design["generator"]
     found: list[tuple[str, str]] = [
         (f"{segmenter} {TOOLS[segmenter].version}", TOOLS[segmenter].validation_status),
         (f"{generator} {GENERATORS[generator].version}", GENERATORS[generator].validation_status),

@@ -20,18 +20,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from devices.imaging.base import Finding, ImagingRefused, ReadImages, Volume
+from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers, ReadImages, Volume
 from devices.imaging.deidentify import deidentify
 from devices.imaging.glance import glance
 from devices.imaging.inbox import objects_of
 from devices.imaging.intake import read_images
 from devices.imaging.naming import Named, names_person
+from devices.imaging.scans import ReadScan, declared_from_json, keep_surface, read_surface
 from devices.imaging.sorting import sort_objects
 from devices.imaging.storage import save_volume
 from mes import room
 
 PR_SET_PDEATHSIG = 1
-SERIES, VOLUME = "series", "volume.npz"
+SERIES, VOLUME, SURFACE = "series", "volume.npz", "surface.stl"
 Answer = dict[str, Any]
 
 
@@ -52,6 +53,7 @@ class Reader:
     def __init__(self) -> None:
         self._source = Path()
         self._images: ReadImages | None = None
+        self._scan: ReadScan | None = None
 
     def read(self, source: str, series: str) -> Answer:
         """Read an upload as a volume: whose it is, what was found, and the facts of the study."""
@@ -62,6 +64,21 @@ class Reader:
             "findings": [asdict(finding) for finding in images.findings],
             "facts": facts_of(images.volume),
         }
+
+    def scan(self, source: str, declared: dict[str, Any]) -> Answer:
+        """Read an upload as a surface scan: what was found, and the facts of the study. It never says whose it is."""
+        scan = self._scan = read_surface(Path(source), declared_from_json(declared))
+        return {
+            "identity": asdict(PatientIdentifiers()),
+            "findings": [asdict(finding) for finding in scan.findings],
+            "facts": scan.facts,
+        }
+
+    def keep_scan(self, folder: str) -> Answer:
+        """Write the surface that was read into a folder, and nothing else of its file."""
+        if self._scan is None:
+            raise ValueError("nothing was read yet")
+        return keep_surface(self._scan, Path(folder) / SURFACE)
 
     def keep(self, folder: str, key: str, identity: dict[str, str]) -> Answer:
         """Write what was read into a folder, without identity: the images, and the volume."""
@@ -86,6 +103,8 @@ class Reader:
     ASKED: ClassVar[dict[str, Callable[..., Answer]]] = {
         "read": read,
         "keep": keep,
+        "scan": scan,
+        "keep_scan": keep_scan,
         "glance": glance,
         "sort": sort,
     }

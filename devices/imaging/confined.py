@@ -24,9 +24,10 @@ from typing import IO, Any, Protocol, Self, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers
-from devices.imaging.child import SERIES, VOLUME, Answer, Limits, unreadable
+from devices.imaging.child import SERIES, SURFACE, VOLUME, Answer, Limits, unreadable
 from devices.imaging.glance import Glance
 from devices.imaging.inbox import objects_of
+from devices.imaging.scans import Declared, declared_as_json
 from devices.imaging.sorting import Sorted
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -193,10 +194,23 @@ def reader(near: Path) -> Iterator[Asked]:
 
 def read(child: Asked, source: Path, series: str = "") -> Found:
     """Raises ImagingRefused with every finding. G-IMG-01."""
-    said = child.ask({"ask": "read", "source": str(source), "series": series})
+    return _found(child.ask({"ask": "read", "source": str(source), "series": series}))
+
+
+def read_scan(child: Asked, source: Path, declared: Declared) -> Found:
+    """Raises ImagingRefused with every finding. G-IMG-01."""
+    return _found(child.ask({"ask": "scan", "source": str(source), "declared": declared_as_json(declared)}))
+
+
+def _found(said: Answer) -> Found:
     found = _as(FOUND, said)
     found.facts["acquired_on"] = _as(DAY, found.facts.get("acquired_on"))
     return found
+
+
+def keep_scan(child: Asked, folder: Path) -> tuple[Answer, Path]:
+    """Have the surface that was read written, and nothing else of its file. Returns the report and the surface (G-IMG-03)."""
+    return child.ask({"ask": "keep_scan", "folder": str(folder)}), folder / SURFACE
 
 
 def keep(child: Asked, folder: Path, *, key: bytes, identity: Mapping[str, str]) -> tuple[Answer, Path, Path]:

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from devices.imaging.base import Finding, ImagingRefused
+from devices.mesh.scan import is_3mf
 
 MAX_FILES = 5_000
 MAX_FILE_BYTES = 2 * 1024**3
@@ -83,7 +84,14 @@ def _paths(source: Path, scratch: Path) -> list[Path]:
         )
     with source.open("rb") as stream:
         magic = stream.read(4)
-    return _unzipped(source, scratch) if magic in ZIP_MAGIC else [source]
+    return _unzipped(source, scratch) if magic in ZIP_MAGIC and not is_3mf(source) else [source]
+
+
+@contextmanager
+def inflated_parts(package: Path) -> Iterator[list[Path]]:
+    """The parts of a package that is a zip, such as a 3MF, under the limits of every upload; gone afterwards."""
+    with TemporaryDirectory(prefix="lamina-parts-") as scratch:
+        yield _unzipped(package, Path(scratch))
 
 
 def _folder(source: Path) -> list[Path]:

@@ -23,7 +23,7 @@ from devices.mesh.ply import PlyRefused, numbers, read_ply
 from mes.exceptions import InvalidInput
 
 __all__ = [
-    "MeshRefused", "UnitGuess", "colour_scale", "plausible_units", "read_mesh", "weld", "write_deviation_ply", "write_ply",
+    "MeshRefused", "UnitGuess", "checked", "colour_scale", "plausible_units", "read_mesh", "weld", "write_deviation_ply", "write_ply",
     "write_stl",
 ]  # fmt: skip
 
@@ -85,7 +85,11 @@ def read_mesh(source: Path | str | bytes, *, name_hint: str | None = None) -> Me
     data = _content(source)
     if not data.strip(b"\0 \t\r\n"):
         raise MeshRefused("empty", "The file is empty.")
-    mesh = _parse(data, _suffix(name_hint))
+    return checked(_parse(data, _suffix(name_hint)))
+
+
+def checked(mesh: Mesh) -> Mesh:
+    """The surface of a file, its equal vertices welded. Raises MeshRefused where its numbers are none or nothing is left."""
     _check_numbers(mesh.vertices)
     welded = weld(mesh)
     if not len(welded.faces):

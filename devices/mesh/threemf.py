@@ -5,15 +5,18 @@ A 3MF says millimetres, where STL and PLY say nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 
 from devices.mesh.base import Mesh
+from devices.mesh.io import MeshRefused
 from mes.exceptions import InvalidInput
 from mes.lazy import lazily
 
@@ -23,6 +26,7 @@ LIB: Any = lazily("lib3mf") if find_spec("lib3mf") else None
 Colour = tuple[int, int, int]
 DECIMALS = 9
 BONE: Colour = (227, 218, 201)
+UNITS = {"MilliMeter": "mm", "CentiMeter": "cm", "Meter": "m", "Inch": "inch"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +69,85 @@ def read_3mf(data: bytes) -> tuple[Part, ...]:
     model.QueryReader("3mf").ReadFromBuffer(data)
     if model.GetUnit() != LIB.ModelUnit.MilliMeter:
         raise ValueError("the file is not in millimetres")
-    found, objects = [], model.GetMeshObjects()
+    return tuple(Part(body.GetName(), _mesh_of(body), _colour_of(model, body)) for body in _meshes(model))
+
+
+def read_merged(path: Path, maximum_triangles: int) -> tuple[Mesh, str, Counter[str]]:
+    """Everything that a 3MF builds as one surface in the file's own unit, each body in its place; the unit; and how much was left
+    out, by kind. Raises MeshRefused, No3MF.
+
+    Bodies may be built of bodies again and again: they are counted before they are laid out.
+    """
+    if LIB is None:
+        raise No3MF("This machine reads no 3MF: it has no lib3mf.", cure="Send STL, PLY or OBJ.")
+    model = LIB.get_wrapper().CreateModel()
+    try:
+        model.QueryReader("3mf").ReadFromFile(str(path))
+    except LIB.ELib3MFException:
+        # From None: the library's words may quote the file.
+        raise MeshRefused("bad_header", "The package is no 3MF that can be read.") from None
+    unit = UNITS.get(model.GetUnit().name, "")
+    if not unit:
+        raise MeshRefused(
+            "absurd_size", f"The file is in {model.GetUnit().name}, which no scan of a patient is in."
+        )
+    _refuse_too_many(model, maximum_triangles)
+    left_out = Counter(
+        {
+            "metadata": model.GetMetaDataGroup().GetMetaDataCount(),
+            "names": sum(1 for one in _objects(model) if one.GetName()),
+        }
+    )
+    bodies = [_mesh_of(body) for body in _meshes(model.MergeToModel())]
+    if not bodies:
+        raise MeshRefused("no_surface", "The file builds no triangle.")
+    starts = np.cumsum([0, *(len(body.vertices) for body in bodies[:-1])])
+    faces = np.concatenate([body.faces + start for body, start in zip(bodies, starts, strict=True)])
+    return Mesh(np.concatenate([body.vertices for body in bodies]), faces), unit, left_out
+
+
+def _refuse_too_many(model: Any, most: int) -> None:
+    counts: dict[int, int] = {}
+    total, items = 0, model.GetBuildItems()
+    while items.MoveNext():
+        total += _triangles(items.GetCurrent().GetObjectResource(), counts)
+        if total > most:
+            raise MeshRefused("too_many_triangles", f"The file builds more than {most:,} triangles.")
+
+
+def _triangles(body: Any, counts: dict[int, int]) -> int:
+    """Of an object with all that it is built of. counts: of those that were counted already."""
+    key = int(body.GetUniqueResourceID())
+    if key not in counts:
+        counts[key] = (
+            int(body.GetTriangleCount())
+            if body.IsMeshObject()
+            else sum(
+                _triangles(body.GetComponent(at).GetObjectResource(), counts)
+                for at in range(body.GetComponentCount())
+            )
+        )
+    return counts[key]
+
+
+def _objects(model: Any) -> Iterator[Any]:
+    objects = model.GetObjects()
     while objects.MoveNext():
-        body = objects.GetCurrentMeshObject()
-        vertices = np.array([list(one.Coordinates) for one in body.GetVertices()], dtype=np.float64)
-        faces = np.array([list(one.Indices) for one in body.GetTriangleIndices()], dtype=np.int32)
-        found.append(Part(body.GetName(), Mesh(vertices, faces), _colour_of(model, body)))
-    return tuple(found)
+        yield objects.GetCurrentObject()
+
+
+def _meshes(model: Any) -> Iterator[Any]:
+    bodies = model.GetMeshObjects()
+    while bodies.MoveNext():
+        yield bodies.GetCurrentMeshObject()
+
+
+def _mesh_of(body: Any) -> Mesh:
+    vertices = np.array([list(one.Coordinates) for one in body.GetVertices()], dtype=np.float64).reshape(
+        -1, 3
+    )
+    faces = np.array([list(one.Indices) for one in body.GetTriangleIndices()], dtype=np.int32).reshape(-1, 3)
+    return Mesh(vertices, faces)
 
 
 def _uuid(name: str) -> str:

@@ -62,8 +62,9 @@ class DeviceMaster(models.Model):
     """One revision of a device type.
 
     imaging {max_slice_spacing_mm, max_slice_thickness_mm, max_pixel_spacing_mm, max_tilt_degrees, max_image_age_days,
-    min_field_of_view_mm [across, down, along]};
-    segmentation {segmenter, parameters, surface};
+    min_field_of_view_mm [across, down, along], sources ["volume", "surface"], surface {min_extent_mm [longest, middle, shortest],
+    max_extent_mm, max_edge_mm, patient_axes}};
+    segmentation {segmenter, parameters, surface, limits, scan {segmenter, parameters, limits}};
     design {generator, defaults, envelope {name: [min, max]}, prescriber_approves, diagnostic_use}; materials [code]; routing [step]; inspection
     {tolerance_mm, minimum_share, maximum_p95_mm}; label {text, notice}; packaging {scheme, levels, shelf_life_days,
     use_by_precision}, or nothing where none is planned (`quality.catalog.packaging`).

@@ -30,12 +30,14 @@ from mes.tables import Signed, StageGuard, table
                 "volume_ml": "volume_ml",
                 "parameters": "parameters",
             },
+            later={"labels": "labels_id"},
         )
     },
 )
 class Segmentation(models.Model):
     """A mask and its surface mesh with the tool and parameters that made them. LPS mm, volumes in mL.
 
+    Of a surface scan there is no mask, and no volume where it is open; `labels` say which of its vertices is which tooth, where that is known.
     author: the person whose upload or retry started it; the reviewer is somebody else (G-SEG-01, G-SOD-01).
     overlays: {"axial": sha256, "coronal": sha256, "sagittal": sha256}.  steps: operations on the mesh, each with its
     measured deviation.  bounds_mm: [[x, y, z] low, [x, y, z] high] of the surface.
@@ -50,7 +52,8 @@ class Segmentation(models.Model):
     parameters = models.JSONField()
     author = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
     recorded_at = models.DateTimeField(db_default=Now())
-    mask = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+")
+    mask = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+", null=True)
+    labels = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+", null=True)
     surface = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+")
     overlays = models.JSONField(default=dict)
     volume_ml = models.FloatField()
@@ -58,7 +61,7 @@ class Segmentation(models.Model):
     components = models.IntegerField()
     triangles = models.IntegerField()
     watertight = models.BooleanField()
-    distance_mean_mm = models.FloatField(help_text="Mesh against the mask's surface")
+    distance_mean_mm = models.FloatField(help_text="Mesh against the mask's surface, or the scan's")
     distance_p95_mm = models.FloatField()
     distance_max_mm = models.FloatField()
     bounds_mm = models.JSONField()

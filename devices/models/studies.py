@@ -17,6 +17,8 @@ class Study(models.Model):
 
     findings: [{code, severity, message, cure}].  matched: names of the identifiers that agreed with the vault, never values
     (G-ORD-05).  spacing_mm: [column, row, slice].  series, volume: de-identified, in the artefact store.
+    declared: what the sender of a surface scan said of it {unit, axes, scanned_on}; null for images.  surface: the scan in mm, with
+    no volume beside it; how it came to lie as it does stands in `acquisition`.
     received_by: who sent them in; where a part of the system did, who wrote the order.
     """
 
@@ -45,6 +47,8 @@ class Study(models.Model):
     deidentification = models.JSONField(default=dict)
     series = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+", null=True)
     volume = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+", null=True)
+    declared = models.JSONField(null=True)
+    surface = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+", null=True)
 
     class Meta:
         db_table = "devices_study"
@@ -52,8 +56,10 @@ class Study(models.Model):
         constraints = [
             models.CheckConstraint(condition=models.Q(status__in=StudyStatus.values), name="study_status"),
             models.CheckConstraint(
-                condition=~models.Q(status="accepted") | models.Q(volume__isnull=False),
-                name="study_accepted_has_volume",
+                condition=~models.Q(status="accepted")
+                | models.Q(volume__isnull=False, surface__isnull=True, declared__isnull=True)
+                | models.Q(volume__isnull=True, surface__isnull=False, declared__isnull=False),
+                name="study_accepted_has_source",
             ),
         ]
 

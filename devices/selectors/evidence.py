@@ -25,13 +25,13 @@ EVIDENCE: dict[Evidence, tuple[str, ...]] = {
     Study: (
         "pk", "status", "quarantine", "link_confirmed", "received_by_id", "findings", "matched", "source_format",
         "modality", "acquired_on", "slices", "rows", "columns", "spacing_mm", "widest_slice_step_mm", "tilt_degrees",
-        "acquisition", "source_digest", "deidentification", "series_id", "volume_id",
+        "acquisition", "source_digest", "deidentification", "series_id", "volume_id", "declared", "surface_id",
     ),
     Segmentation: (
         "pk", "study_id", "status", "tool", "tool_version", "validation_status", "parameters", "author_id", "mask_id",
         "surface_id", "overlays", "volume_ml", "surface_volume_ml", "components", "triangles", "watertight",
         "distance_mean_mm", "distance_p95_mm", "distance_max_mm", "bounds_mm", "steps", "reviewer_id", "approval_id",
-        "reason",
+        "reason", "labels_id",
     ),
     Design: (
         "pk", "segmentation_id", "revision", "status", "generator", "generator_version", "validation_status", "values",
@@ -46,7 +46,9 @@ EVIDENCE: dict[Evidence, tuple[str, ...]] = {
 """What the device's `evidence_digest` covers. Only ever add to it together with a rewrite of the digests, or what is covered
 where it is there (`LATER`)."""
 
-LATER: dict[Evidence, tuple[str, ...]] = {Plan: (), Design: ("plan_id",), ChangeRequest: ()}
+LATER: dict[Evidence, tuple[str, ...]] = {
+    Study: ("declared", "surface_id"), Segmentation: ("labels_id",), Plan: (), Design: ("plan_id",), ChangeRequest: (),
+}  # fmt: skip
 """Covered where there is any: tables without a row, and columns of a row that are empty, change no digest of before."""
 
 EVIDENCE_BATCH = 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeGuard
 
 from django.db.models import Q
 from django.utils import timezone
@@ -32,7 +32,9 @@ from devices.models.masters import SPECIFICATION
 from devices.planning.base import PLAN_KINDS
 from devices.segmentation.base import SEGMENTERS
 from devices.segmentation.editing import editing_faults
+from devices.segmentation.scan import SCAN_SEGMENTERS
 from devices.selectors.definitions import as_facts, effective_material, next_master_revision
+from devices.selectors.sources import SOURCES, SURFACE, VOLUME
 from devices.services.authors import author_of
 from mes.choices import Meaning
 from mes.eventlog.base import Actor, plain
@@ -45,6 +47,8 @@ from mes.services.signatures import Credentials, sign
 from mes.standing import carries
 
 RESULTS_RULE = "G-MAT-03"
+TELLS_UNITS = 10.0
+"""Between two units that a scan may be in there is a factor of 10 or more, but for centimetres and inches."""
 MATERIAL_FACTS = ("code", "name", "process", "minimum_wall_mm", "density_g_per_ml", "contact_category")
 
 
@@ -244,6 +248,7 @@ def _refuse_unsound_master(definition: MasterDefinition) -> None:
         reasons.append(
             Reason("The master's sides are none.", f"Choose from: {', '.join(Side.values)}.", "G-LAT-01")
         )
+    reasons += _source_faults(definition)
     reasons += _plan_faults(definition)
     reasons += _limit_faults(definition)
     if not definition.materials:
@@ -253,6 +258,51 @@ def _refuse_unsound_master(definition: MasterDefinition) -> None:
         reasons.append(Reason("The regulatory pathway is missing.", "State it with its reason.", "G-ORD-03"))
     if reasons:
         raise InvalidInput(reasons)
+
+
+def _source_faults(definition: MasterDefinition) -> Iterator[Reason]:
+    """What a case may begin with; of surface scans, by which limits they are taken, and how they are segmented."""
+    takes = definition.imaging.get("sources", [VOLUME])
+    if not takes or not set(takes) <= set(SOURCES):
+        yield Reason("The sources of a case are none.", f"Choose from: {', '.join(SOURCES)}.", "G-IMG-01")
+    if SURFACE not in takes:
+        return
+    yield from _scan_limit_faults(definition.imaging.get(SURFACE, {}))
+    if definition.segmentation.get("scan", {}).get("segmenter") not in SCAN_SEGMENTERS:
+        known = ", ".join(SCAN_SEGMENTERS)
+        yield Reason("The segmenter of surface scans is unknown.", f"Known: {known}.", "G-SEG-01")
+    if not definition.design.get("plan") and list(definition.design.get("sides", Side.values)) != [Side.NONE]:
+        text = "A surface scan does not show the patient's middle, and no plan says which side is which."
+        yield Reason(text, "Name a plan; or let the master have no side.", "G-LAT-01")
+
+
+def _scan_limit_faults(limits: Mapping[str, Any]) -> Iterator[Reason]:
+    least, most = limits.get("min_extent_mm"), limits.get("max_extent_mm")
+    if not (_are_sides(least) and _are_sides(most) and all(a < b for a, b in zip(least, most, strict=True))):
+        yield Reason(
+            "The size of the anatomy is none.",
+            "Give min_extent_mm and max_extent_mm, three sides each, the longest first.",
+            "G-IMG-01",
+        )
+    elif most[0] >= TELLS_UNITS * least[0]:
+        yield Reason(
+            "The size of the anatomy does not tell millimetres from centimetres.",
+            f"Let the longest side vary by less than {TELLS_UNITS:g} times.",
+            "G-IMG-01",
+        )
+    edge = limits.get("max_edge_mm")
+    if not is_number(edge) or edge <= 0.0 or not isinstance(limits.get("patient_axes"), bool):
+        yield Reason(
+            "The limits of surface scans are incomplete.",
+            "Give max_edge_mm, and patient_axes: whether a scan has to say how it lies in the patient.",
+            "G-IMG-01",
+        )
+
+
+def _are_sides(value: object) -> TypeGuard[list[float]]:
+    given = list(value) if isinstance(value, list | tuple) else []
+    numbers = len(given) == 3 and all(is_number(side) and side > 0.0 for side in given)
+    return numbers and given == sorted(given, reverse=True)
 
 
 def _plan_faults(definition: MasterDefinition) -> Iterator[Reason]:

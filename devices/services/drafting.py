@@ -85,5 +85,7 @@ def compare_readings(draft_id: int) -> dict[str, float]:
     if draft.segmentation is None:
         raise AssertionError("a reading has a segmentation")
     volume = load_volume(intact_path(str(draft.study.volume_id)))
-    first, second = (load_mask(intact_path(name)) for name in (draft.segmentation.mask_id, draft.masks[-1]))
+    first, second = (
+        load_mask(intact_path(name)) for name in (str(draft.segmentation.mask_id), draft.masks[-1])
+    )
     return asdict(agreement(volume, first, second))

@@ -23,6 +23,7 @@ from devices.models import Device, Segmentation, SegmentationDraft
 from devices.segmentation.base import SegmentationRefused
 from devices.segmentation.editing import refuse_beyond
 from devices.segmentation.recipe import MOST_STEPS, read_step, recipe_digest, row_of
+from devices.selectors.sources import is_scan
 from devices.services.lifecycle import locked_device, record_progress
 from devices.services.segmentations import COUNTING, SYSTEM, segmentable, start_from_recipe
 from mes.eventlog.base import Actor, Event
@@ -64,6 +65,12 @@ def open_draft(
         return found
     read = _read_again(device, actor) if purpose == DraftPurpose.READING else None
     study = read.study if read else segmentable(device)
+    if is_scan(study):
+        raise TransitionRefused(
+            f"{device.code} begins with a surface scan, which has no slices to edit.",
+            cure="Send in another scan if this one is not good enough.",
+            rule="G-SEG-01",
+        )
     if not device.master.segmentation.get("editing"):
         raise TransitionRefused(
             f"The master of {device.code} leaves no operation to a person.",

@@ -15,6 +15,7 @@ from devices.mesh.check import MeshReport, check_mesh
 from devices.mesh.io import read_mesh, write_stl
 from devices.models import Design
 from devices.selectors.orders import expected_side
+from devices.selectors.sources import is_scan
 from devices.services.designs import DesignMade, NotDesigned, thin_walls
 from devices.services.equivalence import measured_back, part_faults
 from devices.services.laterality import side_faults, side_measures
@@ -30,11 +31,12 @@ def compute_design(design_id: int) -> DesignMade | NotDesigned:
     design = Design.objects.select_related(
         "segmentation__study", "device__material", "device__master", "device__order__master", "plan"
     ).get(pk=design_id)
+    study = design.segmentation.study
     asked = {name: value for name, value in design.values.items() if name != MIDLINE.name}
     try:
         bone = read_mesh(intact_path(design.segmentation.surface_id))
         # A plan says which side is which; without one it is judged in the images.
-        volume = None if design.plan else load_volume(intact_path(str(design.segmentation.study.volume_id)))
+        volume = None if design.plan or is_scan(study) else load_volume(intact_path(str(study.volume_id)))
         made = GENERATORS[design.generator].generate(bone, asked)
     except DesignRefused as refusal:
         return NotDesigned(_reasons(refusal.reasons))

@@ -13,14 +13,17 @@ from uuid import uuid4
 from django.core import signing
 
 from devices.imaging.base import ImagingRefused
-from devices.imaging.confined import glanced
+from devices.imaging.confined import glanced, read_scan, reader
 from devices.imaging.glance import Glance, Seen
+from devices.imaging.scans import OWN_AXES, Declared, declared_as_json, declared_from_json
 from devices.models import Device, Study
 from devices.services.studies import (
     link_content,
     quarantine_path,
     receive_study,
     refuse_out_of_time,
+    refuse_source,
+    refuse_undeclared,
     upload_digest,
 )
 from mes.eventlog.base import Actor
@@ -33,35 +36,43 @@ LONGEST_S = 12 * 60 * 60
 RULE = "G-ORD-05"
 
 
-def hold_upload(upload: Path, device: Device, actor: Actor) -> str:
+def hold_upload(upload: Path, device: Device, actor: Actor, declared: Declared | None = None) -> str:
     """Move an upload into quarantine until it is signed for. Returns its token. Raises InvalidInput where it is
     empty or cannot be opened, NotPermitted for who takes no images, TransitionRefused for a device that takes none now;
     then it stays where it is."""
     require(actor, "devices.receive_study", device)
     refuse_out_of_time(device)
+    refuse_undeclared(declared)
+    refuse_source(device, declared)
     upload_digest(upload)
-    _glance(upload)
+    seen_upload(upload, declared)
     name = f"held-{uuid4()}"
     quarantine_path(name).parent.mkdir(parents=True, exist_ok=True)
     shutil.move(upload, quarantine_path(name))
-    return signing.dumps([name, device.pk, actor.person_id], salt=SALT)
+    said = declared_as_json(declared) if declared else None
+    return signing.dumps([name, device.pk, actor.person_id, said], salt=SALT)
 
 
 def held_upload(token: str, device: Device, actor: Actor) -> Path:
     """Where it lies. Raises Conflict where it is gone, too old, of another device or of somebody else."""
+    return _held(token, device, actor)[0]
+
+
+def _held(token: str, device: Device, actor: Actor) -> tuple[Path, Declared | None]:
     try:
-        name, device_id, person_id = signing.loads(token, salt=SALT, max_age=LONGEST_S)
-    except signing.BadSignature:
+        name, device_id, person_id, said = signing.loads(token, salt=SALT, max_age=LONGEST_S)
+    except (signing.BadSignature, ValueError):
         raise _gone() from None
     place = quarantine_path(name)
     if (device_id, person_id) != (device.pk, actor.person_id) or not place.exists():
         raise _gone()
-    return place
+    return place, declared_from_json(said) if said else None
 
 
 def content_to_confirm(token: str, device: Device, actor: Actor) -> dict[str, Any]:
     """What is signed for the upload of a token. Raises Conflict like `held_upload`."""
-    return link_content(device, upload_digest(held_upload(token, device, actor)))
+    upload, declared = _held(token, device, actor)
+    return link_content(device, upload_digest(upload), declared)
 
 
 def choose_series(*, device: Device, token: str, series: str, actor: Actor) -> Study:
@@ -116,18 +127,50 @@ def confirm_upload(
 
     Raises Conflict like `held_upload`, and what `receive_study` raises; then it goes on waiting.
     """
+    upload, declared = _held(token, device, actor)
     return receive_study(
         device_id=device.pk,
-        upload=held_upload(token, device, actor),
+        upload=upload,
         actor=actor,
         link_confirmed=True,
         credentials=credentials,
         series=series,
+        declared=declared,
     )
 
 
 def _gone() -> Conflict:
     return Conflict("This upload no longer waits for a signature.", cure="Send the images again.", rule=RULE)
+
+
+def shown_held(token: str, device: Device, actor: Actor) -> dict[str, Any]:
+    """What is shown of the upload of a token. Raises Conflict like `held_upload`."""
+    upload, declared = _held(token, device, actor)
+    return seen_upload(upload, declared)
+
+
+def seen_upload(upload: Path, declared: Declared | None) -> dict[str, Any]:
+    """What images say of themselves, or what a scan is with what its sender said of it, in words. Raises InvalidInput where it cannot
+    be opened."""
+    return shown_scan(upload, declared) if declared else shown_upload(upload)
+
+
+def shown_scan(upload: Path, declared: Declared) -> dict[str, Any]:
+    """Read whole, as far as a person can tell by it that it is the scan they mean. Raises InvalidInput for one that cannot be read."""
+    try:
+        with reader(upload.parent) as child:
+            scan = read_scan(child, upload, declared).facts["acquisition"]
+    except ImagingRefused as refusal:
+        raise _unopened(refusal) from None
+    axes = "the scanner's own" if declared.axes == OWN_AXES else declared.axes
+    return {
+        "scan": f"{scan['source_format']}, {scan['triangles']:,} triangles, {'closed' if scan['watertight'] else 'open'}",
+        "size": f"{' × '.join(f'{mm:.1f}' for mm in scan['extent_mm'])} mm",
+        "unit": f"{scan['unit']}, as the {scan['unit_stated_by']} says",
+        "axes": axes,
+        "scanned_on": str(declared.scanned_on or "not said"),
+        "identifiers": "none: a scan is linked to its patient by signature",
+    }
 
 
 def shown_upload(upload: Path) -> dict[str, Any]:
@@ -157,5 +200,8 @@ def _glance(upload: Path) -> Glance:
     try:
         return glanced(upload)
     except ImagingRefused as refusal:
-        reasons = [Reason(one.message, one.cure, "G-IMG-01") for one in refusal.findings]
-        raise InvalidInput(reasons) from None
+        raise _unopened(refusal) from None
+
+
+def _unopened(refusal: ImagingRefused) -> InvalidInput:
+    return InvalidInput([Reason(one.message, one.cure, "G-IMG-01") for one in refusal.findings])

@@ -189,6 +189,7 @@ def move_content(device: Device, row: Transition, details: Mapping[str, Any] | N
             "volume": study.volume_id if study else None,
             "surface": bone.surface_id if bone else None,
             "design": design.mesh_id if design else None,
+            **({"scan": study.surface_id} if study and study.surface_id else {}),
         },
         "details": dict(details or {}),
     }

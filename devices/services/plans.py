@@ -15,6 +15,7 @@ from devices.imaging.storage import StoredFileRefused, load_geometry
 from devices.models import Device, Plan, Segmentation, Study
 from devices.planning.base import PLAN_KINDS, Ground, PlanKind, Points
 from devices.selectors.plans import OPEN, current_plan, next_plan_revision, plan_kind_of, possible_readers
+from devices.selectors.sources import is_scan
 from devices.services.authors import author_of
 from devices.services.lifecycle import locked_device, record_progress, refuse_held, refuse_made
 from devices.services.segmentations import against_segmentation
@@ -106,6 +107,12 @@ def _reader(device: Device, reader_id: int, author: int) -> int:
 
 def _inside(study: Study, points: Points) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which of the points the images hold, a voxel's half around the outermost centres included."""
+    if is_scan(study):
+        raise TransitionRefused(
+            "This kind of plan is read on images, and the case begins with a surface scan.",
+            cure="Send in images.",
+            rule=RULE,
+        )
     volume = _geometry(study)
     indices, last = volume.to_indices(points), np.array(volume.shape) - 0.5
     return np.asarray(((indices >= -0.5) & (indices <= last)).all(axis=1), dtype=np.bool_)

@@ -13,7 +13,8 @@ from django.utils import timezone
 from devices.events import Reasons
 from devices.imaging.base import Finding, ImagingRefused, refuse_on_error
 from devices.imaging.calibration import date_findings
-from devices.imaging.confined import Asked, Found, keep, read, reader
+from devices.imaging.confined import Asked, Found, keep, keep_scan, read, read_scan, reader
+from devices.imaging.scans import declared_from_json
 from devices.models import Study
 from devices.services.identity import IdentityMatch, compared
 from devices.services.studies import ImagesRead, quarantine_path
@@ -22,7 +23,7 @@ from mes.models import Patient
 from mes.services.artefacts import store_artefact
 from mes.services.patients import open_identity, pseudonym_key
 
-VOLUME_TYPE = "application/x-npz"
+VOLUME_TYPE, SURFACE_TYPE = "application/x-npz", "model/stl"
 SERIES_TYPES = {"DICOM": "application/zip", "NIfTI": "application/x-nifti"}
 UNREADABLE_IDENTITY = Finding(
     "identity_unreadable",
@@ -50,13 +51,19 @@ def read_study(study_id: int, series: str = "") -> ImagesRead:
         return ImagesRead(IdentityMatch(), refusals=_reasons([LOST]))
     try:
         with reader(source.parent) as child:
-            found = read(child, source, series)
+            found = _read(child, study, source, series)
             acquired_on = found.facts["acquired_on"]
             refuse_on_error([*found.findings, *date_findings(acquired_on, timezone.localdate())])
             return _stored(study, found, child, source)
     except ImagingRefused as refusal:
         facts = {"findings": [asdict(finding) for finding in refusal.findings]}
         return ImagesRead(IdentityMatch(), facts=facts, refusals=_reasons(refusal.findings))
+
+
+def _read(child: Asked, study: Study, source: Path, series: str) -> Found:
+    if study.declared is None:
+        return read(child, source, series)
+    return read_scan(child, source, declared_from_json(study.declared))
 
 
 def _stored(study: Study, found: Found, child: Asked, source: Path) -> ImagesRead:
@@ -72,6 +79,10 @@ def _stored(study: Study, found: Found, child: Asked, source: Path) -> ImagesRea
     if match.differing or not (match.holds or (study.link_confirmed and not match.present)):
         return ImagesRead(match, facts=facts)
     with tempfile.TemporaryDirectory(prefix=".reading-", dir=source.parent) as folder:
+        if study.declared is not None:
+            report, surface = keep_scan(child, Path(folder))
+            kept = store_artefact(surface, media_type=SURFACE_TYPE)
+            return ImagesRead(match, facts=facts, deidentification=report, surface_sha256=kept.sha256)
         report, series, volume = keep(child, Path(folder), key=_uid_key(patient), identity=asdict(identity))
         kept = store_artefact(series, media_type=SERIES_TYPES[found.facts["source_format"]])
         calibrated = store_artefact(volume, media_type=VOLUME_TYPE)

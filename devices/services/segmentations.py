@@ -24,6 +24,7 @@ from devices.selectors.history import (
     segmentation_recorded_since,
     segmentation_underway,
 )
+from devices.selectors.sources import is_scan
 from devices.services.lifecycle import CHANGEABLE, locked_device, record_progress, refuse_held, refuse_made
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning
@@ -71,7 +72,7 @@ def start_segmentation(
     refuse_held(device, "start_segmentation")
     gates = ask_gates("device.start_segmentation", device, actor=actor)
     refuse_blocked(gates)
-    chosen = chosen_parameters(device.master, parameters or {})
+    chosen = chosen_parameters(device.master, parameters or {}, study)
     _request(device, study, actor.person_id or study.received_by_id, gates, actor, chosen)
     return device
 
@@ -98,9 +99,11 @@ def start_from_recipe(
     _request(device, study, author, gates, actor, {"steps": steps, "mask_sha256": mask_sha256})
 
 
-def chosen_parameters(master: DeviceMaster, given: Mapping[str, Any]) -> dict[str, float]:
+def chosen_parameters(
+    master: DeviceMaster, given: Mapping[str, Any], study: Study | None = None
+) -> dict[str, float]:
     """The parameters that a person set, checked against the master's limits. Raises InvalidInput with every fault."""
-    envelope = master.segmentation.get("envelope", {})
+    envelope = {} if is_scan(study) else master.segmentation.get("envelope", {})
     standing = {**master.segmentation.get("parameters", {}), **given}
     faults = []
     for name, value in given.items():
@@ -228,7 +231,7 @@ def record_segmentation(
         device_id=device.pk,
         segmentation_id=segmentation.pk,
         author_id=author_id,
-        mask_sha256=segmentation.mask_id,
+        mask_sha256=segmentation.mask_id or "",
         surface_sha256=segmentation.surface_id,
         volume_ml=segmentation.volume_ml,
         watertight=segmentation.watertight,
@@ -253,10 +256,13 @@ def _unwanted(device: Device, study_id: int, request: int) -> str:
 
 def segmentation_content(device: Device, segmentation: Segmentation) -> dict[str, Any]:
     """What the approval of a segmentation signs: the files, the tool and what was measured."""
+    study = segmentation.study
+    scanned = {"scan": study.surface_id, "labels": segmentation.labels_id} if is_scan(study) else {}
     return {
+        **scanned,
         "record": "segmentation",
         "device": device.code,
-        "volume": segmentation.study.volume_id,
+        "volume": study.volume_id,
         "mask": segmentation.mask_id,
         "surface": segmentation.surface_id,
         "tool": f"{segmentation.tool} {segmentation.tool_version} ({segmentation.validation_status})",

@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 from devices.imaging.base import Volume
 from devices.imaging.render import Plane, slice_png
 from devices.imaging.storage import load_volume, save_mask
-from devices.mesh.io import write_stl
-from devices.mesh.surface import Smoothing, Surface, SurfaceRefused, surface_of_mask
+from devices.mesh.base import Mesh
+from devices.mesh.distance import Surface
+from devices.mesh.io import read_mesh, write_stl
+from devices.mesh.surface import Smoothing, SurfaceRefused, surface_of_mask
+from devices.mesh.surface import Surface as Isosurface
 from devices.models import Study
 from devices.segmentation.base import SEGMENTERS, SegmentationRefused
 from devices.segmentation.base import Segmentation as Segmented
+from devices.segmentation.scan import SCAN_SEGMENTERS, Scanned
+from devices.selectors.sources import is_scan, segmentation_section
 from devices.services.segmentations import NotSegmented, SegmentationMade
 from mes.eventlog.base import plain
 from mes.exceptions import Refused
@@ -34,6 +39,8 @@ def compute_segmentation(
 ) -> SegmentationMade | NotSegmented:
     """Run the segmenter that the device's master names on a study's volume, with the parameters that a person chose."""
     study = Study.objects.select_related("device__master").get(pk=study_id)
+    if is_scan(study):
+        return _of_scan(study)
     section, expected = _asked(study.device.master.segmentation, chosen or {})
     try:
         volume = load_volume(intact_path(str(study.volume_id)))
@@ -53,6 +60,44 @@ def compute_segmentation(
         # The stored volume is not what the record names (G-INT-01): nothing is computed from it.
         return NotSegmented([{"code": r.rule, "text": r.text, "cure": r.cure} for r in refusal.reasons])
     return SegmentationMade(_facts(volume, found, mask, surface, section))
+
+
+def _of_scan(study: Study) -> SegmentationMade | NotSegmented:
+    """The surface that is worked on, out of a stored scan. It has no mask."""
+    section = segmentation_section(study.device.master, study)
+    try:
+        scan = read_mesh(intact_path(str(study.surface_id)))
+        found = SCAN_SEGMENTERS[section["segmenter"]](scan, section["parameters"])
+    except SegmentationRefused as refusal:
+        return NotSegmented(
+            [{"code": "not_segmented", "text": text, "cure": refusal.cure} for text in refusal.reasons]
+        )
+    except Refused as refusal:
+        return NotSegmented([{"code": r.rule, "text": r.text, "cure": r.cure} for r in refusal.reasons])
+    return SegmentationMade(_facts_of_scan(scan, found))
+
+
+def _facts_of_scan(scan: Mesh, found: Scanned) -> dict[str, Any]:
+    data, report = write_stl(found.mesh), found.report
+    departure = Surface(scan).unsigned(read_mesh(data).vertices)
+    volume_ml = report.volume_ml if report.watertight else 0.0
+    return {
+        "tool": found.tool.name,
+        "tool_version": found.tool.version,
+        "validation_status": found.tool.validation_status,
+        "parameters": plain({"scan": found.parameters}),
+        "surface_id": store_artefact(data, media_type="model/stl").sha256,
+        "volume_ml": volume_ml,
+        "surface_volume_ml": volume_ml,
+        "components": found.pieces_found,
+        "triangles": report.triangles,
+        "watertight": report.watertight,
+        "distance_mean_mm": float(departure.mean()),
+        "distance_p95_mm": float(np.quantile(departure, 0.95)),
+        "distance_max_mm": float(departure.max()),
+        "bounds_mm": plain(report.bounds_mm),
+        "steps": plain([asdict(step) for step in found.steps]),
+    }
 
 
 def _asked(section: Mapping[str, Any], chosen: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
@@ -75,7 +120,7 @@ def _with_chosen(section: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[
     return {**section, "parameters": parameters, "surface": surface}
 
 
-def _surface(volume: Volume, mask: NDArray[np.uint8], section: Mapping[str, Any]) -> Surface:
+def _surface(volume: Volume, mask: NDArray[np.uint8], section: Mapping[str, Any]) -> Isosurface:
     smoothing = Smoothing(
         iterations=int(section.get("smoothing_iterations", 20)),
         pass_band=float(section.get("pass_band", 0.1)),
@@ -87,7 +132,7 @@ def _surface(volume: Volume, mask: NDArray[np.uint8], section: Mapping[str, Any]
 
 
 def _facts(
-    volume: Volume, found: Segmented, mask: str, surface: Surface, section: Mapping[str, Any]
+    volume: Volume, found: Segmented, mask: str, surface: Isosurface, section: Mapping[str, Any]
 ) -> dict[str, Any]:
     report, distance = surface.report, surface.distance
     return {

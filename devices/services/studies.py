@@ -17,14 +17,16 @@ from django.conf import settings
 
 from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
 from devices.events import ImagesAccepted, ImagesRefused, Reasons, StudyReceived
+from devices.imaging.scans import Declared, declared_as_json, declared_faults
 from devices.models import Device, Study
+from devices.selectors.sources import SOURCES, SURFACE, VOLUME, sources_of
 from devices.services.identity import IdentityMatch
 from devices.services.lifecycle import locked_device, record_progress, refuse_held, refuse_made
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import unit_of_work
-from mes.exceptions import Conflict, InvalidInput, TransitionRefused
+from mes.exceptions import Conflict, InvalidInput, Reason, TransitionRefused
 from mes.lifecycle import ask_gates
 from mes.models import Signature
 from mes.permissions import require
@@ -42,7 +44,7 @@ SYSTEM = Actor.system("imaging")
 class ImagesRead:
     """What reading an upload gave. Digests name files that are in the artefact store already.
 
-    facts: the study's columns.  deidentification: the report, {} where it was not run (G-IMG-03).
+    facts: the study's columns.  volume, surface: one of them, where anything is stored.  deidentification: the report, {} where it was not run (G-IMG-03).
     """
 
     match: IdentityMatch
@@ -50,7 +52,12 @@ class ImagesRead:
     deidentification: dict[str, Any] = field(default_factory=dict)
     series_sha256: str | None = None
     volume_sha256: str | None = None
+    surface_sha256: str | None = None
     refusals: Reasons = field(default_factory=list)
+
+    @property
+    def stored(self) -> bool:
+        return bool(self.volume_sha256 or self.surface_sha256)
 
 
 def received_folder() -> Path:
@@ -72,6 +79,7 @@ def receive_study(
     link_confirmed: bool = False,
     credentials: Credentials | None = None,
     series: str = "",
+    declared: Declared | None = None,
     then: Callable[[Study], None] | None = None,
 ) -> Study:
     """Take a file or folder of images for a device. It is moved away from `upload` into quarantine.
@@ -79,19 +87,30 @@ def receive_study(
     link_confirmed: the receiver vouches, by signature (VERIFIED) over the digest that was shown (ES-19), that images
     without identifiers are of this patient; see `devices.services.held`.
     series: the key of the one to use, where the upload holds several (`devices.imaging.series.series_key`).
+    declared: of a surface scan, what its sender says of it; without it the upload is read as images.
     then: what belongs to the same transaction.
-    Raises InvalidInput for an empty upload, TransitionRefused where the device takes no images; then `upload` stays.
+    Raises InvalidInput for an empty upload and a scan of which too little is said, TransitionRefused where the device takes no images; then `upload` stays.
     """
+    refuse_undeclared(declared)
     digest = upload_digest(upload)
     name = uuid4()
     place = quarantine_path(name)
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(upload, place)
     try:
-        return _record_received(device_id, name, digest, actor, link_confirmed, credentials, series, then)
+        return _record_received(
+            device_id, name, digest, actor, link_confirmed, credentials, series, declared, then
+        )
     except BaseException:
         shutil.move(place, upload)
         raise
+
+
+def refuse_undeclared(declared: Declared | None) -> None:
+    """Raises InvalidInput with everything that a sender has to say otherwise of a surface scan."""
+    faults = [Reason(text, cure, "G-IMG-01") for text, cure in declared_faults(declared)] if declared else []
+    if faults:
+        raise InvalidInput(faults)
 
 
 def upload_digest(upload: Path) -> str:
@@ -119,9 +138,11 @@ def _file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def link_content(device: Device, upload_digest: str) -> dict[str, Any]:
-    """What the receiver of images without identifiers signs."""
+def link_content(device: Device, upload_digest: str, declared: Declared | None = None) -> dict[str, Any]:
+    """What the receiver of images without identifiers signs; of a scan, also what they say of it."""
+    said = {"scan": declared_as_json(declared)} if declared else {}
     return {
+        **said,
         "record": "link of images to a patient",
         "device": device.code,
         "patient": device.order.patient.token,
@@ -138,12 +159,15 @@ def _record_received(
     link_confirmed: bool,
     credentials: Credentials | None,
     series: str,
+    declared: Declared | None,
     then: Callable[[Study], None] | None,
 ) -> Study:
     device = locked_device(device_id)
     require(actor, "devices.receive_study", device)
     refuse_out_of_time(device)
-    signature = _confirmation(device, digest, actor, credentials) if link_confirmed else None
+    refuse_source(device, declared)
+    content = link_content(device, digest, declared)
+    signature = _confirmation(device, content, actor, credentials) if link_confirmed else None
     study = Study.objects.create(
         device=device,
         quarantine=name,
@@ -151,6 +175,7 @@ def _record_received(
         # What no person sent in is answered for by whoever asked for the device.
         received_by_id=actor.person_id or device.order.created_by_id,
         source_digest=digest,
+        declared=declared_as_json(declared) if declared else None,
     )
     if device.current_study is None or device.current_study.status != StudyStatus.ACCEPTED:
         device.current_study = study
@@ -160,6 +185,7 @@ def _record_received(
         link_confirmed=link_confirmed,
         signature_id=signature.pk if signature else None,
         series=series,
+        declared=study.declared,
     )
     record_progress(device, event, "current_study", actor=actor)
     if then is not None:
@@ -183,7 +209,20 @@ def refuse_out_of_time(device: Device) -> None:
         raise Conflict("An upload for this device is still being read.", cure="Wait for its result.")
 
 
-def _confirmation(device: Device, digest: str, actor: Actor, credentials: Credentials | None) -> Signature:
+def refuse_source(device: Device, declared: Declared | None) -> None:
+    """Raises InvalidInput where the device's master does not take what is sent in."""
+    source, takes = SURFACE if declared else VOLUME, sources_of(device.master)
+    if source not in takes:
+        raise InvalidInput(
+            f"{device.master} does not take {SOURCES[source]}.",
+            cure=f"Send in {' or '.join(SOURCES[one] for one in takes)}, or order under a master that takes these.",
+            rule="G-IMG-01",
+        )
+
+
+def _confirmation(
+    device: Device, content: dict[str, Any], actor: Actor, credentials: Credentials | None
+) -> Signature:
     if credentials is None:
         raise InvalidInput(
             "Confirming that images are of this patient needs a signature.",
@@ -198,7 +237,7 @@ def _confirmation(device: Device, digest: str, actor: Actor, credentials: Creden
         )
     return sign(
         subject=device,
-        content=link_content(device, digest),
+        content=content,
         meaning=Meaning.VERIFIED,
         actor=actor,
         credentials=credentials,
@@ -230,12 +269,14 @@ def record_images(*, study_id: int, outcome: ImagesRead) -> Study:
         return study
     study.status = StudyStatus.ACCEPTED
     study.series_id, study.volume_id = outcome.series_sha256, outcome.volume_sha256
+    study.surface_id = outcome.surface_sha256
     study.save()
     _make_current(device, study)
     accepted = ImagesAccepted(
         device_id=device.pk,
         study_id=study.pk,
-        volume_sha256=str(outcome.volume_sha256),
+        volume_sha256=outcome.volume_sha256 or "",
+        surface_sha256=outcome.surface_sha256,
         series_sha256=outcome.series_sha256,
         gates=[result.as_payload() for result in gates],
     )

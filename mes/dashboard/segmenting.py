@@ -140,7 +140,7 @@ def _masks(device: Device, draft: SegmentationDraft | None) -> list[Shown]:
         else []
     )
     standing = device.current_segmentation
-    if isinstance(standing, Segmentation):
+    if isinstance(standing, Segmentation) and standing.mask_id:
         shown.append(Shown("The segmentation", _address("device-mask", device, standing.mask_id)))
         shown += [
             Shown(f"Read again by {reading.author}", _address("device-mask", device, reading.masks[-1]))

@@ -48,7 +48,7 @@ def record_items(device: Device) -> tuple[Item, ...]:
             "accepted images",
             study is not None and study.status == StudyStatus.ACCEPTED,
             "Send images.",
-            study.volume_id if study else None,
+            (study.volume_id or study.surface_id) if study else None,
         ),
         Item(
             "segmentation",

@@ -107,6 +107,8 @@ def imaging(study: Study | None) -> Section:
         Fact("source_digest", "Digest of what was sent", study.source_digest),
         Fact("volume_sha256", "Volume", study.volume_id),
         Fact("series_sha256", "De-identified series", study.series_id),
+        Fact("declared", "Said of the scan by its sender", study.declared),
+        Fact("scan_sha256", "Surface scan", study.surface_id),
     )
     rows = tuple(
         (row.get("severity"), row.get("code"), row.get("message"), row.get("cure")) for row in study.findings
@@ -129,6 +131,7 @@ def segmentation(found: Segmentation | None) -> Section:
         Fact("volume_ml", "Volume", found.volume_ml, "mL"),
         Fact("components", "Connected parts", found.components),
         Fact("mask_sha256", "Mask", found.mask_id),
+        Fact("labels_sha256", "Labels of its vertices", found.labels_id),
     )
     pictures = tuple(
         Picture(f"{plane.capitalize()} overlay", digest)

@@ -13,7 +13,10 @@ from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
 from devices.choices import Stage, StudyStatus
+from devices.imaging.scans import OWN_AXES, Declared, right_handed_axes
+from devices.mesh.scan import MM_PER_UNIT
 from devices.models import Device
+from devices.selectors.sources import SURFACE, VOLUME, sources_of
 from devices.services.held import (
     choose_series,
     confirm_upload,
@@ -21,7 +24,7 @@ from devices.services.held import (
     held_upload,
     hold_upload,
     series_of,
-    shown_upload,
+    shown_held,
 )
 from devices.services.parcels import taken_upload
 from devices.services.studies import receive_study
@@ -33,6 +36,10 @@ from mes.exceptions import InvalidInput
 
 UNIDENTIFIED = "unidentified"
 ARRIVED = "The images arrived and are being read."
+
+
+def _takes_volumes(device: Device) -> bool:
+    return VOLUME in sources_of(device.master) and _takes_images(device)
 
 
 def _takes_images(device: Device) -> bool:
@@ -132,7 +139,54 @@ def _link_signs(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
 
 
 def _link_facts(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
-    return shown_upload(held_upload(str(values["upload"]), device, actor))
+    return shown_held(str(values["upload"]), device, actor)
+
+
+def _takes_scans(device: Device) -> bool:
+    return SURFACE in sources_of(device.master) and _takes_images(device)
+
+
+def _scan_fields(device: Device) -> tuple[Field, ...]:
+    return (
+        Field("images", "Surface scan: STL, PLY, OBJ or 3MF", "files", resumable=True),
+        Field("unit", "Unit of the file", "select", False, offers=_units_offered),
+        Field("axes", "How its axes lie in the patient", "select", offers=_axes_offered),
+        Field("scanned_on", "Day of the scan", "date", False),
+    )
+
+
+def _units_offered(device: Device, carried: Mapping[str, str], actor: Actor) -> list[tuple[str, str]]:
+    return [("", "as the file says (3MF)"), *((unit, unit) for unit in MM_PER_UNIT)]
+
+
+def _axes_offered(device: Device, carried: Mapping[str, str], actor: Actor) -> list[tuple[str, str]]:
+    """Letters say towards what x, y and z grow: left or right, anterior or posterior, superior or inferior."""
+    own = (
+        [] if device.master.imaging[SURFACE]["patient_axes"] else [(OWN_AXES, "not known: the scanner's own")]
+    )
+    return [
+        *own,
+        *((word, NAMED_AXES.get(word, word)) for word in sorted(right_handed_axes(), key=_commonest)),
+    ]
+
+
+NAMED_AXES = {
+    "LPS": "LPS: left, back, head (DICOM)",
+    "RAS": "RAS: right, front, head",
+    "LSA": "LSA: left, head, front (y up)",
+}
+
+
+def _commonest(axes: str) -> tuple[bool, str]:
+    return axes not in NAMED_AXES, axes
+
+
+def _receive_scan(doing: Doing) -> Next:
+    declared = Declared(
+        str(doing.values["unit"] or ""), str(doing.values["axes"]), doing.values["scanned_on"] or None
+    )
+    with _sent(doing) as upload:
+        return Next("confirm-images", {"upload": hold_upload(upload, doing.subject, doing.actor, declared)})
 
 
 def _confirm_images(doing: Doing) -> str:
@@ -149,8 +203,13 @@ def _confirm_images(doing: Doing) -> str:
 IMAGE_ACTIONS = (
     Action(
         "receive-study", "device", "Send in images", "Send in images", "devices.receive_study", "upload",
-        _takes_images, _receive, fields=_study_fields, main=True,
+        _takes_volumes, _receive, fields=_study_fields, main=True,
         help="The images are checked, matched with the patient by two identifiers, and de-identified.",
+    ),
+    Action(
+        "receive-surface", "device", "Send in a scan", "Send in a surface scan", "devices.receive_study", "cube",
+        _takes_scans, _receive_scan, fields=_scan_fields,
+        help="The scan is checked; you see what it is, and sign that it is this patient's. Names and comments in it are not kept.",
     ),
     Action(
         "choose-series", "device", "Take this series", "Choose the series to use", "devices.receive_study", "stack-2",
