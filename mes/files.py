@@ -18,6 +18,7 @@ from typing import Any
 from django.db.models import Model
 from django.http import FileResponse, Http404
 
+from mes.compiled import by_key
 from mes.eventlog.base import Actor
 from mes.models import Artefact
 from mes.permissions import may, require
@@ -106,7 +107,7 @@ def files_of(page: str, subject: Any, actor: Actor) -> list[File]:
 def file_of(page: str, subject: Any, sha256: str, actor: Actor) -> File:
     """One of those files. Raises NotPermitted, and Http404 for a file of somebody else."""
     name = next((name for digest, name in _named(page, subject, actor) if digest == sha256), None)
-    artefact = Artefact.objects.filter(pk=sha256).first() if name else None
+    artefact = by_key(Artefact, sha256) if name else None
     if name is None or artefact is None:
         raise Http404
     return _file(artefact, name)

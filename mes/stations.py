@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mes.choices import StationStage
+from mes.compiled import by_key
 from mes.events import ActedAtStation
 from mes.exceptions import Reason
 from mes.models import Station, StationRule
@@ -16,7 +17,7 @@ RULE = "P11-10h"
 def station_here() -> Station | None:
     """The station that the running request comes from, revoked ones too; None at any other computer."""
     number = terminal().station
-    return Station.objects.filter(pk=number).first() if number else None
+    return by_key(Station, number) if number else None
 
 
 def place_reasons(action: str, title: str, station: Station | None) -> Iterator[Reason]:

@@ -6,6 +6,7 @@ from devices.events import AssignmentEnded, PersonAssigned
 from devices.models import Assignment
 from devices.services.orders import locked_order
 from mes.choices import Role
+from mes.compiled import by_key
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import Conflict, InvalidInput
@@ -39,7 +40,7 @@ def assign_person(*, order_id: int, person_id: int, role: Role, actor: Actor, re
 @unit_of_work
 def end_assignment(*, assignment_id: int, actor: Actor, reason: str) -> Assignment:
     """The person no longer knows the order by this."""
-    found = Assignment.objects.filter(pk=assignment_id).first()
+    found = by_key(Assignment, assignment_id)
     if found is None:
         raise InvalidInput("There is no such assignment.", cure="Look at the order again.")
     order = locked_order(found.order_id)

@@ -26,6 +26,7 @@ from devices.segmentation.recipe import MOST_STEPS, read_step, recipe_digest, ro
 from devices.selectors.sources import is_scan
 from devices.services.lifecycle import locked_device, record_progress
 from devices.services.segmentations import COUNTING, SYSTEM, segmentable, start_from_recipe
+from mes.compiled import by_key
 from mes.eventlog.base import Actor, Event
 from mes.eventlog.unit import unit_of_work
 from mes.exceptions import Conflict, InvalidInput, NotKnown, NotPermitted, Reason, TransitionRefused
@@ -185,7 +186,7 @@ def _change(
 def record_draft(*, draft_id: int, revision: int, outcome: DraftComputed | None) -> None:
     """Write the masks that were computed for a revision of a draft. Those of an older one, or of a draft that ended, or that were
     abandoned, count for nothing."""
-    draft = SegmentationDraft.objects.filter(pk=draft_id).first()
+    draft = by_key(SegmentationDraft, draft_id)
     if draft is None or outcome is None:
         return
     device = locked_device(draft.device_id)
@@ -277,7 +278,7 @@ def record_agreement(*, draft_id: int, measures: Mapping[str, float]) -> None:
 
 def _locked(draft_id: int, actor: Actor) -> tuple[Device, SegmentationDraft]:
     """The device and the draft, locked, for the draft's own author while it is open."""
-    found = SegmentationDraft.objects.filter(pk=draft_id).first()
+    found = by_key(SegmentationDraft, draft_id)
     if found is None:
         raise NotKnown("There is no such draft.", cure="Open the device's page again.")
     device = locked_device(found.device_id)

@@ -26,6 +26,7 @@ from devices.selectors.orders import order_id_of
 from devices.selectors.waiting import devices_awaiting_images
 from devices.services.held import told_apart
 from devices.services.studies import receive_study
+from mes.compiled import by_key
 from mes.eventlog.base import Actor
 from mes.eventlog.relay import deliver_here
 from mes.exceptions import Conflict, InvalidInput, Reason
@@ -57,7 +58,7 @@ def import_study(
 
 
 def _receivers(order: str, device: str) -> list[Device]:
-    row = Order.objects.filter(pk=order_id_of(order)).first()
+    row = by_key(Order, order_id_of(order))
     if row is None:
         raise InvalidInput(f"There is no order {order[:20]}.", cure="Look at the list of orders again.")
     if device:

@@ -14,6 +14,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from mes.api.actors import actor_of, series_of, viewer_behind
 from mes.api.parsers import TOO_DEEP, fault_in_text, fault_of, is_secret
+from mes.compiled import only
 from mes.eventlog.base import Actor
 from mes.scope import Viewer, visible
 from mes.services.signatures import Credentials
@@ -32,7 +33,7 @@ def number_in(code: str, letter: str) -> int:
 
 def row_of(queryset: Any, code: str, letter: str) -> Any:
     """The row of a public code. Raises Http404 where nobody has it, whatever else the request says."""
-    row = queryset.filter(pk=number_in(code, letter)).first()
+    row = only(queryset.filter(pk=number_in(code, letter)))
     if row is None:
         raise Http404
     return row

@@ -14,6 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
 from mes.api.actors import terminal_of
+from mes.compiled import by_key
 from mes.dashboard.sessions import browser_session, enter, leave
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput, NotPermitted, Refused, SignatureRefused
@@ -142,7 +143,7 @@ def passkey_challenge(request: HttpRequest) -> HttpResponse:
     purpose = request.GET.get("for", "sign-in")
     account = request.user if isinstance(request.user, Account) else None
     if purpose == "second":
-        account = Account.objects.filter(pk=request.session.get(HALF, (0,))[0]).first()
+        account = by_key(Account, request.session.get(HALF, (0,))[0])
         purpose = "sign-in"
     elif purpose not in ("sign-in", "signing", ENROL):
         raise InvalidInput("Nobody asks a passkey for this.", cure="Reload the page.")

@@ -9,6 +9,7 @@ from devices.choices import ArrivalStage
 from devices.models import Arrival, DicomPeer
 from devices.selectors.arrivals import arrivals
 from mes.api.actors import actor_of, viewer_behind
+from mes.compiled import only
 from mes.dashboard.actions import offered
 from mes.dashboard.find import number_of
 from mes.dashboard.records import told
@@ -41,8 +42,8 @@ def arrival_list(request: HttpRequest) -> HttpResponse:
 def arrival_page(request: HttpRequest, code: str) -> HttpResponse:
     """One study: how it came, how much of it there is, and why it was refused where it was."""
     require(actor_of(request), "devices.read_arrivals")
-    arrival: Arrival | None = (
-        visible(arrivals(), viewer_behind(request)).filter(pk=number_of(code, "A")).first()
+    arrival: Arrival | None = only(
+        visible(arrivals(), viewer_behind(request)).filter(pk=number_of(code, "A"))
     )
     if arrival is None:
         raise Http404

@@ -21,6 +21,7 @@ from devices.selectors.plans import current_plan, plan_kind_of
 from devices.selectors.progress import PhaseStep, phase_line, waits_for
 from devices.services.lifecycle import check_transition
 from mes.api.actors import actor_of, viewer_behind
+from mes.compiled import only
 from mes.dashboard.actions import offered
 from mes.dashboard.board import is_late
 from mes.dashboard.files import files_shown, shapes_of
@@ -86,7 +87,7 @@ class ShownPanel:
 
 
 def device_by(request: HttpRequest, code: str) -> Device:
-    found = visible(devices(), viewer_behind(request)).filter(pk=number_of(code, "D")).first()
+    found = only(visible(devices(), viewer_behind(request)).filter(pk=number_of(code, "D")))
     if found is None:
         raise Http404
     return found

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 
 from devices.models import Device, Order
 from mes.api.actors import actor_of
+from mes.compiled import by_key
 from mes.dashboard.devices import device_by
 from mes.dashboard.find import number_of
 from mes.dashboard.routes import gone_to, is_fragment
@@ -116,12 +117,12 @@ def _history(request: HttpRequest) -> dict[str, object]:
 
 def _who(export: Export) -> str:
     person_id = Actor.parse(export.requested_by).person_id
-    person = Person.objects.filter(pk=person_id).first() if person_id else None
+    person = by_key(Person, person_id) if person_id else None
     return str(person) if person else "the server's command line"
 
 
 def export_by(code: str) -> Export:
-    found = Export.objects.filter(pk=number_of(code, "X")).first()
+    found = by_key(Export, number_of(code, "X"))
     if found is None:
         raise Http404
     return found

@@ -12,6 +12,7 @@ from devices.models import Device
 from devices.selectors.devices import devices
 from devices.selectors.evidence import bone_of
 from mes.api.actors import actor_of, viewer_behind
+from mes.compiled import only
 from mes.dashboard.find import number_of
 from mes.exceptions import NotPermitted
 from mes.files import File, file_of, files_of, shown, taken
@@ -63,7 +64,7 @@ def files_shown(request: HttpRequest, page: str, subject: Any) -> list[Listed] |
 def file_sent(request: HttpRequest, code: str, sha256: str, kind: str) -> FileResponse:
     """A file of a device, build or lot, checked against its digest before it leaves (G-INT-01)."""
     letter, rows = SUBJECTS[kind]
-    subject = visible(rows(), viewer_behind(request)).filter(pk=number_of(code, letter)).first()
+    subject = only(visible(rows(), viewer_behind(request)).filter(pk=number_of(code, letter)))
     if subject is None:
         raise Http404
     actor = actor_of(request)

@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from mes.api.actors import viewer_behind
+from mes.compiled import only
 from mes.dashboard.actions import offered
 from mes.dashboard.devices import shown_panels
 from mes.dashboard.find import number_of
@@ -30,7 +31,7 @@ def fleet(request: HttpRequest) -> HttpResponse:
 
 
 def printer_page(request: HttpRequest, code: str) -> HttpResponse:
-    printer = printers(request).filter(pk=number_of(code, "M")).first()
+    printer = only(printers(request).filter(pk=number_of(code, "M")))
     if printer is None:
         raise Http404
     context = {
@@ -48,7 +49,7 @@ def printer_page(request: HttpRequest, code: str) -> HttpResponse:
 
 def printer_actions(request: HttpRequest, code: str) -> HttpResponse:
     """The buttons of a tile, asked again whenever its state changes."""
-    printer = printers(request).filter(pk=number_of(code, "M")).first()
+    printer = only(printers(request).filter(pk=number_of(code, "M")))
     if printer is None:
         raise Http404
     context = {"code": printer.code, "actions": offered(request, "printer", printer), "small": True}

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from mes.api.actors import actor_of, viewer_behind
+from mes.compiled import only
 from mes.dashboard.actions import offered
 from mes.dashboard.files import files_shown
 from mes.dashboard.find import CODE, number_of
@@ -57,7 +58,7 @@ def gauge_list(request: HttpRequest) -> HttpResponse:
 
 
 def gauge_by(request: HttpRequest, code: str) -> Gauge:
-    found: Gauge | None = visible(gauges(), viewer_behind(request)).filter(pk=number_of(code, "G")).first()
+    found: Gauge | None = only(visible(gauges(), viewer_behind(request)).filter(pk=number_of(code, "G")))
     if found is None:
         raise Http404
     return found

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from mes.api.actors import actor_of
 from mes.choices import HoldStage
+from mes.compiled import by_key
 from mes.dashboard.actions import offered
 from mes.dashboard.find import number_of
 from mes.dashboard.records import Subject, subject_of, told
@@ -71,7 +72,7 @@ def hold_page(request: HttpRequest, code: str) -> HttpResponse:
 
 def disposal_page(request: HttpRequest, code: str) -> HttpResponse:
     require(actor_of(request), "mes.read_retention")
-    disposal = Disposal.objects.filter(pk=number_of(code, "Z")).first()
+    disposal = by_key(Disposal, number_of(code, "Z"))
     if disposal is None:
         raise Http404
     context = {

@@ -13,6 +13,7 @@ from devices.selectors.orders import order_devices, orders
 from devices.selectors.progress import waits_for
 from devices.services.prescribed import bindings
 from mes.api.actors import actor_of, viewer_behind
+from mes.compiled import only
 from mes.dashboard.actions import offered
 from mes.dashboard.devices import shown_panels
 from mes.dashboard.find import CODE, number_of
@@ -29,7 +30,7 @@ ENDED = (OrderStage.CLOSED, OrderStage.REJECTED, OrderStage.CANCELLED, OrderStag
 
 
 def order_by(request: HttpRequest, code: str) -> Order:
-    found = visible(orders(), viewer_behind(request)).filter(pk=number_of(code, "O")).first()
+    found = only(visible(orders(), viewer_behind(request)).filter(pk=number_of(code, "O")))
     if found is None:
         raise Http404
     return found

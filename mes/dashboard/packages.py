@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from mes.api.actors import viewer_behind
+from mes.compiled import only
 from mes.dashboard.actions import offered
 from mes.dashboard.find import CODE, number_of
 from mes.dashboard.records import told
@@ -56,7 +57,7 @@ def package_list(request: HttpRequest) -> HttpResponse:
 
 
 def package_page(request: HttpRequest, code: str) -> HttpResponse:
-    found = visible(packages(), viewer_behind(request)).filter(pk=number_of(code, "K")).first()
+    found = only(visible(packages(), viewer_behind(request)).filter(pk=number_of(code, "K")))
     if found is None:
         raise Http404
     context = {

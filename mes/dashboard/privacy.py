@@ -15,6 +15,7 @@ from django.utils import timezone
 from devices.models import Order
 from mes.api.actors import actor_of, viewer_behind
 from mes.choices import ErasureStage
+from mes.compiled import only
 from mes.dashboard.acting import refuse_uninvolved
 from mes.dashboard.actions import offered
 from mes.dashboard.find import CODE, number_of
@@ -99,7 +100,7 @@ def _patient_about(about: str, viewer: Viewer) -> Patient:
 def emergency_page(request: HttpRequest, code: str) -> HttpResponse:
     actor = actor_of(request)
     accesses = EmergencyAccess.objects.select_related("person", "patient", "manager")
-    access = accesses.filter(pk=number_of(code, "E")).first()
+    access = only(accesses.filter(pk=number_of(code, "E")))
     if access is None:
         raise Http404
     refuse_uninvolved(access, actor)
@@ -129,7 +130,7 @@ def erasure_page(request: HttpRequest, code: str) -> HttpResponse:
             "Requests for erasure are not part of your work.", cure="Ask the privacy officer.", rule="P11-10d"
         )
     requests = ErasureRequest.objects.select_related("patient", "registered_by")
-    asked = requests.filter(pk=number_of(code, "R")).first()
+    asked = only(requests.filter(pk=number_of(code, "R")))
     if asked is None:
         raise Http404
     waiting = asked.stage == ErasureStage.REQUESTED

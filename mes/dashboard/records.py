@@ -10,6 +10,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from mes.compiled import by_key
 from mes.dashboard.changes import Changes, changes_of
 from mes.dashboard.naming import with_names
 from mes.dashboard.words import word_for
@@ -111,12 +112,12 @@ def named_stream(asked: str) -> tuple[str, str] | None:
 
 
 def _signed(key: int) -> tuple[str, str] | None:
-    row = Signature.objects.filter(pk=key).first()
+    row = by_key(Signature, key)
     return (row.subject_type, row.subject_id) if row else None
 
 
 def _trained(key: int) -> tuple[str, str] | None:
-    row = TrainingRecord.objects.filter(pk=key).first()
+    row = by_key(TrainingRecord, key)
     return ("mes.person", str(row.person_id)) if row else None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from django.db.models import Model
 
+from mes.compiled import by_key
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, stream_key, unit_of_work
 from mes.events import CopyTaken
@@ -24,7 +25,7 @@ def note_copy(
     asked: Mapping[str, str] | None = None,
 ) -> None:
     """On the stream of the person: what they took, its digest and size in bytes. Raises NotPermitted for a program."""
-    person = Person.objects.filter(pk=actor.person_id or 0).first()
+    person = by_key(Person, actor.person_id or 0)
     if person is None:
         raise NotPermitted("Only a person takes copies.", cure="Sign in and do it.", rule="P11-10g")
     about = "/".join(stream_key(subject)) if subject is not None else ""

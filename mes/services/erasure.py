@@ -11,6 +11,7 @@ from typing import Any, Literal
 from django.utils import timezone
 
 from mes.choices import ErasureStage, Meaning, Role
+from mes.compiled import by_key
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, running_unit, unit_of_work
 from mes.events import (
@@ -157,7 +158,7 @@ def _waiting(request_id: int) -> ErasureRequest:
 
 def _may_decide(actor: Actor, role: Role) -> None:
     require(actor, "mes.decide_erasure")
-    person = Person.objects.filter(pk=person_behind(actor)).first()
+    person = by_key(Person, person_behind(actor))
     if role not in APPROVALS or person is None or role not in roles_of(person):
         raise NotPermitted(
             f"You do not decide as {role.label}.",

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from mes.compiled import by_key
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import PatientLookedUp
@@ -29,7 +30,7 @@ def person_behind(actor: Actor) -> int:
 
 
 def _viewer(actor: Actor) -> Viewer:
-    return viewer_of(Person.objects.filter(pk=actor.person_id or 0).first())
+    return viewer_of(by_key(Person, actor.person_id or 0))
 
 
 def knows_patient(actor: Actor, patient: Patient) -> bool:

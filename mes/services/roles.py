@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from mes.choices import Meaning, Role
+from mes.compiled import by_key
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import RoleGranted, RoleProposed, RoleReviewed, RoleRevoked
@@ -188,7 +189,7 @@ def _lock(person: Person) -> Person:
 
 
 def _locked(grant_id: int) -> RoleGrant:
-    grant = RoleGrant.objects.filter(pk=grant_id).first()
+    grant = by_key(RoleGrant, grant_id)
     if grant is None:
         raise InvalidInput("There is no such grant.", cure="Look at the person's roles again.")
     _lock(grant.person)

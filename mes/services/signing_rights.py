@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.db.models import BigIntegerField, DateTimeField
+from django.db.models import BigIntegerField, DateTimeField, TextField
 
 from mes.choices import Meaning, Role
 from mes.compiled import Compiled, Slot
@@ -63,7 +63,7 @@ def _identity(account: Account, enrolment: SigningEnrolment | None) -> Iterator[
 
 def accepted(enrolment: SigningEnrolment, now: datetime) -> bool:
     """Whether the statement in force was accepted within the last year (11.10(j))."""
-    return _ACCEPTED.first(enrolment=enrolment.pk, since=now - RENEWED) is not None
+    return _ACCEPTED.first(enrolment=enrolment.pk, version=STATEMENT_VERSION, since=now - RENEWED) is not None
 
 
 _ENROLMENT = Compiled(
@@ -72,7 +72,7 @@ _ENROLMENT = Compiled(
 _ACCEPTED = Compiled(
     lambda: StatementAcceptance.objects.filter(
         enrolment=Slot("enrolment", BigIntegerField()),
-        version=STATEMENT_VERSION,
+        version=Slot("version", TextField()),
         accepted_at__gt=Slot("since", DateTimeField()),
     ).values_list("pk")[:1]
 )

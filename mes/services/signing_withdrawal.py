@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Model
 
 from mes.choices import Meaning
+from mes.compiled import by_key
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import SignatureWithdrawn
@@ -79,7 +80,7 @@ def withdraw_signature(
     *, signature_id: int, reason: str, actor: Actor, credentials: Credentials
 ) -> SignatureWithdrawal:
     """Withdraw one's own signature, or with the right to, somebody's. What stood on it is blocked by its gates."""
-    signature = Signature.objects.filter(pk=signature_id).first()
+    signature = by_key(Signature, signature_id)
     if signature is None:
         raise InvalidInput("There is no such signature.", cure="Look at the record again.")
     if signature.person_id != actor.person_id:

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from mes.choices import StationStage
+from mes.compiled import by_key
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.events import StationKeyRefused, StationRegistered, StationRevoked, StationRuleSet
@@ -104,7 +105,7 @@ def recognised_station(shown: str, terminal: Terminal) -> Station | None:
     number, _, key = shown.partition(".")
     if not (number.isascii() and number.isdigit() and len(number) <= 18):
         return None
-    station = Station.objects.filter(pk=int(number)).first()
+    station = by_key(Station, int(number))
     if station is None:
         return None
     digest = _digest(key)

@@ -8,6 +8,7 @@ from typing import Any
 from devices.lifecycle import MAKING_STEPS
 from devices.models import Device
 from devices.services.foundations import CURE, foundations_of_design
+from mes.compiled import by_key
 from mes.foundations import Foundation, standing_on
 from mes.lifecycle import Verdict, gate
 from printing.choices import BuildState
@@ -55,7 +56,7 @@ def foundations_of_print(device: Device) -> Iterator[Foundation]:
 
 def _of_machine(job: PrintJob) -> Iterator[Foundation]:
     """The qualification that the job was started on, with the steps that came before it."""
-    triple = QualifiedTriple.objects.filter(pk=job.machine["qualification"]).first()
+    triple = by_key(QualifiedTriple, job.machine["qualification"])
     yield Foundation(f"qualification of {job.printer.code}", triple.signature_id if triple else None)
     if triple is not None:
         for step, signature in qualification_signatures(job.printer, until=triple.signature_id).items():

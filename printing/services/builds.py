@@ -7,7 +7,7 @@ from typing import Any
 
 from devices.models import Device
 from mes.choices import Meaning
-from mes.compiled import by_keys
+from mes.compiled import by_key, by_keys
 from mes.eventlog.base import Actor, Event, digest_of
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput
@@ -66,7 +66,7 @@ def create_build(*, device_ids: Sequence[int], printer_kind: str, parameters: in
 
 
 def _approved(parameters: int, printer_kind: str) -> ParameterSet:
-    chosen = ParameterSet.objects.filter(pk=parameters).first()
+    chosen = by_key(ParameterSet, parameters)
     if chosen is None or chosen.printer_kind != printer_kind or chosen.state != ParametersState.APPROVED:
         raise InvalidInput(
             "This is not an approved parameter set for this kind of printer.",

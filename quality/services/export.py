@@ -14,6 +14,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from devices.models import Device, Order
+from mes.compiled import by_key
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import Conflict, InvalidInput, Reason, Refused
@@ -85,7 +86,7 @@ def _alone(kind: str, subject: str, actor: Actor) -> Alone | None:
 
 
 def _viewer(actor: Actor) -> Viewer:
-    return viewer_of(Person.objects.filter(pk=actor.person_id or 0).first())
+    return viewer_of(by_key(Person, actor.person_id or 0))
 
 
 def _key(code: str, letter: str, model: Any) -> int:

@@ -48,8 +48,8 @@ def test_several_tickers_take_a_slot_once(
     for thread in threads:
         thread.join(PATIENCE_S)
     assert len(taken) == 6
-    others = len(JOBS) - 1
-    assert sum(taken) == 1 + others
+    # A slot of another job may come due meanwhile.
+    assert sum(taken) == Slot.objects.count() >= len(JOBS)
     assert Slot.objects.filter(job=JOB).count() == 1
     drain()
     assert len(job) == 1

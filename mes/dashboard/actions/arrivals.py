@@ -11,6 +11,7 @@ from devices.selectors.waiting import devices_awaiting_images
 from devices.services.arrivals import attach_arrival, discard_arrival, folder_of
 from devices.services.held import series_of
 from devices.services.peers import register_peer, revoke_peer
+from mes.compiled import by_key
 from mes.dashboard.actions.base import Action, Doing, Done, Field, why
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput
@@ -26,7 +27,7 @@ def _waits(arrival: Arrival) -> bool:
 
 
 def _devices(_: Arrival, __: Mapping[str, str], actor: Actor) -> list[tuple[str, str]]:
-    viewer = viewer_of(Person.objects.filter(pk=actor.person_id or 0).first())
+    viewer = viewer_of(by_key(Person, actor.person_id or 0))
     rows = visible(devices_awaiting_images().select_related("order", "master"), viewer)
     return [(row.code, f"{row.code} {row.master.title}, {row.order.code}") for row in rows[:OFFERED]]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mes.choices import DocumentStage, Meaning, TrainingMethod, TrainingResult
+from mes.compiled import by_key
 from mes.dashboard.actions.base import Action, Doing, Done, Field, Next, Upload, Values, why
 from mes.dashboard.actions.people import start_of
 from mes.eventlog.base import Actor
@@ -131,14 +132,14 @@ def _training_fields(_: Any) -> tuple[Field, ...]:
 
 def _evidence(values: Values) -> Artefact | None:
     digest = str(values.get("evidence") or "")
-    found = Artefact.objects.filter(pk=digest).first() if digest else None
+    found = by_key(Artefact, digest) if digest else None
     if digest and found is None:
         raise InvalidInput("The evidence is not there.", cure="Attach it again.", rule="P11-10i")
     return found
 
 
 def _training_signs(row: DocumentRevision, values: Values, _: Actor) -> Mapping[str, Any]:
-    person = Person.objects.filter(pk=values.get("person") or 0).first()
+    person = by_key(Person, values.get("person") or 0)
     if person is None:
         return {}
     return training_content(

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from mes.compiled import by_key
 from mes.eventlog.base import Actor, plain
 from mes.exceptions import Refused
 from mes.models import Account, RestoreDrill
@@ -25,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--user", required=True, help="the user id of the person who signs")
 
     def handle(self, *, drill: int, user: str, **_: Any) -> None:
-        row = RestoreDrill.objects.filter(pk=drill).first()
+        row = by_key(RestoreDrill, drill)
         if row is None:
             raise CommandError(f"There is no drill {drill}.")
         content = drill_content(row)
