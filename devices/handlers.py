@@ -6,6 +6,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from django.utils import timezone
+
 from devices.events import (
     ArrivalDiscarded,
     ArrivalTaken,
@@ -41,6 +43,7 @@ from devices.services.following import follow_devices
 from devices.services.generating import compute_design
 from devices.services.parcels import remove_upload, sweep_uploads
 from devices.services.reading import read_study
+from devices.services.reminding import remind_of_decisions
 from devices.services.segmentations import record_segmentation, start_segmentation_by_rule
 from devices.services.segmenting import compute_segmentation
 from devices.services.series import void_rest_of_series
@@ -107,6 +110,11 @@ def sweep_old_uploads(_: Recorded[SlotDue]) -> None:
     record_left_behind()
     sweep_uploads()
     sweep_quarantine()
+
+
+@every(timedelta(days=1), id="devices.remind_of_decisions")
+def remind_of_waiting_decisions(_: Recorded[SlotDue]) -> None:
+    remind_of_decisions(now=timezone.now())
 
 
 @on(ImagesAccepted, id="devices.start_segmentation")

@@ -251,16 +251,29 @@ def designs_to_change() -> QuerySet[Device]:
     return devices_awaiting_changes()
 
 
-@worklist("devices.review_design", "Review the design", Role.DSN, need_by="need_by")
+def _waits_since(device: Device) -> datetime | None:
+    since: datetime | None = getattr(device, "waits_since", None)
+    return since
+
+
+@worklist("devices.review_design", "Review the design", Role.DSN, need_by="need_by", since=_waits_since)
 def designs_to_review() -> QuerySet[Device]:
     return devices_awaiting_design_review()
 
 
-@worklist("devices.approve_design", "Approve the design for the patient", Role.PRE, need_by="need_by")
+@worklist(
+    "devices.approve_design",
+    "Approve the design for the patient",
+    Role.PRE,
+    need_by="need_by",
+    since=_waits_since,
+)
 def designs_to_approve() -> QuerySet[Device]:
     return devices_awaiting_prescriber()
 
 
-@worklist("devices.approve_model", "Approve the model's design", Role.CLR, need_by="need_by")
+@worklist(
+    "devices.approve_model", "Approve the model's design", Role.CLR, need_by="need_by", since=_waits_since
+)
 def models_to_approve() -> QuerySet[Device]:
     return devices_awaiting_model_approval()

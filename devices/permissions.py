@@ -81,6 +81,7 @@ allow("devices.reject_design",          "request changes of a design",          
 allow("devices.approve_design",         "approve a design for a patient",       R.PRE, signed=True)
 allow("devices.approve_model",          "approve the design of a model",        R.CLR, signed=True)
 allow("devices.compare_designs",        "compare revisions of a design",        R.DSN, R.CLR, R.PRE, R.QAR, system=True)
+allow("devices.read_latency",           "read how long decisions on designs take", R.ORD, R.QAR, R.QAX, R.AUD)
 allow("devices.export_design",          "export a design",                      R.DSN, R.CLR, R.PRE, R.IMG, R.BLD, R.QAR)
 allow("devices.read_artefact",          "read the files of a device",           *[role for role in R if role not in (R.SEC, R.SYS)])
 allow("devices.read_history",           "read the history of a device",         *[role for role in R if role not in (R.SEC, R.SYS)])

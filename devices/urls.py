@@ -6,6 +6,7 @@ from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
 from devices.api.arrivals import ArrivalViewSet, PeerViewSet
+from devices.api.decisions import DecisionsView
 from devices.api.definitions import MasterViewSet, MaterialViewSet, StudyViewSet
 from devices.api.devices import DeviceViewSet
 from devices.api.dicomweb import StudiesView
@@ -27,6 +28,7 @@ api_router.register("peers", PeerViewSet, basename="api-peer")
 
 urlpatterns = [
     path("api/", include(api_router.urls)),
+    path("api/decisions/", DecisionsView.as_view(), name="api-decisions"),
     path("api/uploads", UploadsView.as_view(), name="api-uploads"),
     path("api/uploads/<uuid:uid>", UploadView.as_view(), name="api-upload"),
     path("api/uploads/<uuid:uid>/finish", UploadFinishView.as_view(), name="api-upload-finish"),

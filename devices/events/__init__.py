@@ -21,6 +21,7 @@ from devices.events.definitions import (
     MaterialSpecified,
 )
 from devices.events.design import (
+    DecisionOverdue,
     DesignApproved,
     DesignComparisonFailed,
     DesignComparisonRequested,
@@ -94,6 +95,7 @@ __all__ = [
     "ArrivalReturned",
     "ArrivalTaken",
     "AssignmentEnded",
+    "DecisionOverdue",
     "DesignApproved",
     "DesignComparisonFailed",
     "DesignComparisonRequested",

@@ -148,3 +148,13 @@ class DesignComparisonFailed(Event, name="devices.design_comparison_failed", ter
     older_id: int
     older_revision: int
     reasons: Reasons
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionOverdue(Event, name="devices.decision_overdue", terminal=True):
+    """A design waits for its review or its approval for too long; told once a day as long as that lasts."""
+
+    device_id: int
+    design_id: int
+    revision: int
+    days: int

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import CharField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Cast
 
 from devices.choices import (
     ROUTES,
@@ -14,7 +18,10 @@ from devices.choices import (
 )
 from devices.models import Device
 from devices.selectors.devices import devices
-from mes.models import DeliveryStatus
+from mes.models import DeliveryStatus, EventRecord
+
+OVERDUE = timedelta(days=2)
+"""How long a design may wait for a decision before somebody is reminded of it."""
 
 ASKS_FOR_PLAN = Q(master__design__has_key="plan")
 
@@ -70,19 +77,35 @@ def _on_approved_bone() -> QuerySet[Device]:
 
 
 def devices_awaiting_design_review() -> QuerySet[Device]:
-    return _planned().filter(current_design__status=DesignStatus.GENERATED)
+    return _waiting_since("devices.design_generated", DesignStatus.GENERATED)
 
 
 def devices_awaiting_prescriber() -> QuerySet[Device]:
-    return _reviewed().filter(BY_PRESCRIBER)
+    return devices_awaiting_approval().filter(BY_PRESCRIBER)
 
 
 def devices_awaiting_model_approval() -> QuerySet[Device]:
-    return _reviewed().exclude(BY_PRESCRIBER)
+    return devices_awaiting_approval().exclude(BY_PRESCRIBER)
 
 
-def _reviewed() -> QuerySet[Device]:
-    return _planned().filter(current_design__status=DesignStatus.REVIEWED)
+def devices_awaiting_approval() -> QuerySet[Device]:
+    """By whoever approves them."""
+    return _waiting_since("devices.design_reviewed", DesignStatus.REVIEWED)
+
+
+def _waiting_since(event: str, status: DesignStatus) -> QuerySet[Device]:
+    """With `waits_since`: when the design came to where it is, None where no event says so."""
+    stream = {"stream_type": "devices.device", "stream_id": Cast(OuterRef("pk"), CharField())}
+    came = EventRecord.objects.filter(type=event, **stream).order_by("-version").values("recorded_at")
+    return _planned().filter(current_design__status=status).annotate(waits_since=Subquery(came[:1]))
+
+
+def overdue_decisions(now: datetime) -> list[Any]:
+    """Devices whose design has waited for its review or its approval for longer than `OVERDUE`, with `waits_since`."""
+    waiting = (devices_awaiting_design_review(), devices_awaiting_approval())
+    late: dict[str, Any] = {"waits_since__lt": now - OVERDUE}
+    found = [device for rows in waiting for device in rows.filter(**late)]
+    return sorted(found, key=lambda device: device.pk)
 
 
 def _planned() -> QuerySet[Device]:

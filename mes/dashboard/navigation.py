@@ -45,6 +45,7 @@ ENTRIES = (
 MENU = (
     Entry("packages", "Packages", "package", "k"),
     Entry("arrivals", "Images received", "inbox", "", "devices.read_arrivals"),
+    Entry("decisions", "Decisions on designs", "hourglass", "", "devices.read_latency"),
     Entry("peers", "Senders of images", "plug-connected", "", "devices.read_peers"),
     Entry("exports", "Exports", "file-zip", "e", "quality.export_record"),
     Entry("gauges", "Gauges", "ruler-measure", "g", "quality.read_gauges"),

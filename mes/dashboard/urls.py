@@ -28,6 +28,7 @@ from mes.dashboard.arrivals import arrival_list, arrival_page, peers
 from mes.dashboard.audit import audit_review, audit_trail
 from mes.dashboard.board import board
 from mes.dashboard.builds import build_layer, build_list, build_page
+from mes.dashboard.decisions import decisions
 from mes.dashboard.devices import device_gates, device_history, device_page
 from mes.dashboard.exports import device_integrity, export_bundle, export_cancel, export_page, exports
 from mes.dashboard.files import file_sent
@@ -118,6 +119,7 @@ urlpatterns = [
     page("gauges/", gauge_list, "gauges"),
     page("gauges/<str:code>/", gauge_page, "gauge"),
     page("gauges/<str:code>/files/<str:sha256>/", file_sent, "gauge-file", kind="gauge"),
+    page("decisions/", decisions, "decisions"),
     page("arrivals/", arrival_list, "arrivals"),
     page("arrivals/<str:code>/", arrival_page, "arrival"),
     page("senders/", peers, "peers"),

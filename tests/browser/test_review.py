@@ -63,6 +63,10 @@ def test_changes_are_asked_for_at_a_place_on_the_shape(open_as: Open) -> None:
     asked = ChangeRequest.objects.get()
     assert [place["note"] for place in asked.places] == ["Too thin here"]
     aside(lambda: redesigned(device, staff))
+    become(page, staff[Role.QAR], "/decisions/")
+    expect(page.get_by_role("row").filter(has_text=device.code)).to_contain_text(str(Role.DSN.label))
+    photographed(page, "decisions")
+    sound(page, [("light", 1280), ("dark", 390)])
     become(page, staff[Role.DSN], f"/devices/{device.code}/review/")
     expect(page.get_by_text("Two more tubes, please")).to_be_visible()
     page.get_by_role("button", name="Show place 1.1").press("Enter")
