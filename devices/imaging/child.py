@@ -78,7 +78,9 @@ class Reader:
         """Write the surface that was read into a folder, and nothing else of its file."""
         if self._scan is None:
             raise ValueError("nothing was read yet")
-        return keep_surface(self._scan, Path(folder) / SURFACE)
+        labels = self._scan.labels
+        report = keep_surface(self._scan, Path(folder) / SURFACE)
+        return {"report": report, "labels": None if labels is None else labels.tolist()}
 
     def keep(self, folder: str, key: str, identity: dict[str, str]) -> Answer:
         """Write what was read into a folder, without identity: the images, and the volume."""

@@ -208,9 +208,19 @@ def _found(said: Answer) -> Found:
     return found
 
 
-def keep_scan(child: Asked, folder: Path) -> tuple[Answer, Path]:
-    """Have the surface that was read written, and nothing else of its file. Returns the report and the surface (G-IMG-03)."""
-    return child.ask({"ask": "keep_scan", "folder": str(folder)}), folder / SURFACE
+@dataclass(frozen=True)
+class KeptScan:
+    """report: of what was kept and left out.  labels: which vertex is which tooth, where that came with the scan."""
+
+    report: dict[str, Any]
+    labels: list[int] | None
+
+
+def keep_scan(child: Asked, folder: Path) -> tuple[KeptScan, Path]:
+    """Have the surface that was read written, and nothing else of its file (G-IMG-03)."""
+    return _as(
+        TypeAdapter(KeptScan), child.ask({"ask": "keep_scan", "folder": str(folder)})
+    ), folder / SURFACE
 
 
 def keep(child: Asked, folder: Path, *, key: bytes, identity: Mapping[str, str]) -> tuple[Answer, Path, Path]:

@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.imaging.base import Finding, ImagingRefused, refuse_on_error
+from devices.imaging.labels import read_labels
 from devices.imaging.sources import CHUNK_BYTES, SourceFile, inflated_parts, opened
 from devices.mesh.base import Mesh
 from devices.mesh.check import MeshReport, check_mesh
-from devices.mesh.io import MeshRefused, checked, write_stl
+from devices.mesh.io import MeshRefused, checked, places_in, write_stl
 from devices.mesh.rims import pieces_of
 from devices.mesh.scan import MM_PER_UNIT, Scan, is_3mf, read_scan, scan_format
 from devices.mesh.threemf import No3MF
@@ -54,12 +55,13 @@ class Declared:
 @dataclass(frozen=True, eq=False)
 class ReadScan:
     """mesh: mm, in the patient's LPS axes or in the scanner's own, as its file will have it.  facts: the columns of the study.
-    left_out: how much of the file was not kept, by kind."""
+    left_out: how much of the file was not kept, by kind.  labels: which vertex of the mesh is which tooth, where that came with it."""
 
     mesh: Mesh
     findings: tuple[Finding, ...]
     facts: dict[str, Any]
     left_out: Mapping[str, int]
+    labels: NDArray[np.int16] | None = None
 
 
 def right_handed_axes() -> tuple[str, ...]:
@@ -91,10 +93,11 @@ def read_surface(source: Path, declared: Declared) -> ReadScan:
     with opened(source) as files:
         file = _only(files)
         scan = _scanned(file)
+        labels = read_labels([one for one in files if one is not file], scan)
         refuse_on_error([*faults, *_unit_findings(scan, declared)])
         unit = scan.unit or declared.unit
         transform = _transform(unit, declared.axes)
-        mesh = _carried(scan.mesh, transform)
+        mesh, labels = _carried(scan.mesh, transform, labels)
         report, pieces = check_mesh(mesh), len(np.unique(pieces_of(mesh.faces)))
         acquisition = {
             "source_format": scan.format,
@@ -118,7 +121,7 @@ def read_surface(source: Path, declared: Declared) -> ReadScan:
             "acquired_on": declared.scanned_on,
             "acquisition": acquisition,
         }
-        return ReadScan(mesh, tuple(_said_of(report, pieces)), facts, scan.left_out)
+        return ReadScan(mesh, tuple(_said_of(report, pieces)), facts, scan.left_out, labels)
 
 
 def keep_surface(scan: ReadScan, target: Path) -> dict[str, Any]:
@@ -206,16 +209,28 @@ def _transform(unit: str, axes: str) -> NDArray[np.float64]:
     return transform
 
 
-def _carried(mesh: Mesh, transform: NDArray[np.float64]) -> Mesh:
+def _carried(
+    mesh: Mesh, transform: NDArray[np.float64], labels: NDArray[np.int16] | None
+) -> tuple[Mesh, NDArray[np.int16] | None]:
     """As a file of 32 bits will have it: what is measured is what is stored."""
     places = (mesh.vertices @ transform[:3, :3].T + transform[:3, 3]).astype(np.float32).astype(np.float64)
     try:
-        return checked(Mesh(places, mesh.faces))
+        carried = checked(Mesh(places, mesh.faces))
     except MeshRefused as refusal:
         reason = refusal.reasons[0]
         raise ImagingRefused(
             [Finding(refusal.problem, "error", reason.text, "Check the unit that was said.")]
         ) from None
+
+    return carried, None if labels is None else moved_labels(Mesh(places, mesh.faces), labels, carried)
+
+
+def moved_labels(mesh: Mesh, labels: NDArray[np.int16], other: Mesh) -> NDArray[np.int16]:
+    """The labels (n,) of a mesh on another one that is made of the same vertices, or of some of them."""
+    moved = np.zeros(len(other.vertices), dtype=np.int16)
+    at = places_in(other, mesh.vertices)
+    moved[at[at >= 0]] = labels[at >= 0]
+    return moved
 
 
 def _edge_lengths(mesh: Mesh) -> NDArray[np.float64]:

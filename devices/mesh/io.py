@@ -23,7 +23,7 @@ from devices.mesh.ply import PlyRefused, numbers, read_ply
 from mes.exceptions import InvalidInput
 
 __all__ = [
-    "MeshRefused", "UnitGuess", "checked", "colour_scale", "plausible_units", "read_mesh", "weld", "write_deviation_ply", "write_ply",
+    "MeshRefused", "UnitGuess", "checked", "colour_scale", "places_in", "plausible_units", "read_mesh", "weld", "write_deviation_ply", "write_ply",
     "write_stl",
 ]  # fmt: skip
 
@@ -150,15 +150,28 @@ def _ply_header(layout: list[tuple[str, str]], vertices: int, faces: int) -> byt
 
 def weld(mesh: Mesh) -> Mesh:
     """The same surface with bit-equal vertices made one, in order of first use, and collapsed faces dropped."""
-    used = mesh.vertices[mesh.faces.ravel()] + 0.0  # -0.0 and 0.0 are one place
-    keys = np.ascontiguousarray(used).view(np.dtype((np.void, 24))).ravel()
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    used = mesh.vertices[mesh.faces.ravel()] + 0.0
+    _, first, inverse = np.unique(_keys(used), return_index=True, return_inverse=True)
     order = np.argsort(first, kind="stable")
     rank = np.zeros(len(order), dtype=np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
     faces = rank[inverse.reshape(-1, 3)]
     distinct = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
     return Mesh(used[first[order]], faces[distinct])
+
+
+def places_in(mesh: Mesh, points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which vertex of a welded mesh lies at exactly each of the points (n, 3); -1 where none does."""
+    known, order = np.unique(_keys(mesh.vertices), return_index=True)
+    keys = _keys(points)
+    at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    return np.where(known[at] == keys, order[at], -1)
+
+
+def _keys(places: NDArray[np.float64]) -> NDArray[np.void]:
+    """Equal for places that are bit-equal."""
+    # -0.0 and 0.0 are one place.
+    return np.ascontiguousarray(places + 0.0).view(np.dtype((np.void, 24))).ravel()
 
 
 def plausible_units(mesh: Mesh, *, smallest_mm: float = 5.0, largest_mm: float = 2500.0) -> UnitGuess:

@@ -15,10 +15,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from devices.mesh.base import Mesh
 from devices.mesh.io import MAXIMUM_BYTES, MAXIMUM_TRIANGLES, STL_RECORD, MeshRefused, checked, read_mesh
 from devices.mesh.obj import STATEMENTS, read_obj
-from devices.mesh.ply import MAXIMUM_HEADER_BYTES, PlyRefused, header_texts
+from devices.mesh.ply import MAXIMUM_HEADER_BYTES, PlyRefused, header_texts, read_ply
 from devices.mesh.threemf import read_merged
 
 Format = Literal["STL", "PLY", "OBJ", "3MF"]
@@ -32,12 +35,13 @@ MM_PER_UNIT: Mapping[str, float] = MappingProxyType({"mm": 1.0, "cm": 10.0, "m":
 @dataclass(frozen=True, eq=False)
 class Scan:
     """mesh: welded, in the file's own unit and axes.  unit: as the file states it, "" where its format states none.
-    left_out: how much of what was not taken, by kind."""
+    left_out: how much of what was not taken, by kind.  places: the vertices (n, 3) as the file lists them."""
 
     mesh: Mesh
     format: Format
     unit: str
     left_out: Mapping[str, int]
+    places: NDArray[np.float64]
 
 
 def scan_format(path: Path) -> Format | None:
@@ -83,12 +87,17 @@ def read_scan(path: Path) -> Scan:
         raise MeshRefused("too_large", f"The file is above the limit of {MAXIMUM_BYTES:,} bytes.")
     if kind == "3MF":
         merged, unit, left_out = read_merged(path, MAXIMUM_TRIANGLES)
-        return Scan(checked(merged), kind, unit, left_out)
+        return Scan(checked(merged), kind, unit, left_out, merged.vertices)
     data = path.read_bytes()
     if kind == "OBJ":
         mesh, said = read_obj(data, MAXIMUM_TRIANGLES)
-        return Scan(checked(mesh), kind, "", said)
-    return Scan(read_mesh(data), kind, "", _left_out_of(kind, data))
+        return Scan(checked(mesh), kind, "", said, mesh.vertices)
+    if kind == "PLY":
+        mesh, texts = _read_ply(data)
+        return Scan(checked(mesh), kind, "", Counter({"comments and names": texts}), mesh.vertices)
+    # Of an ASCII STL, what follows `solid` is free text; of a binary one, the first 80 bytes.
+    mesh = read_mesh(data)
+    return Scan(mesh, kind, "", Counter({"header": 1}), mesh.vertices)
 
 
 def _no_scan(path: Path) -> MeshRefused:
@@ -102,11 +111,9 @@ def _no_scan(path: Path) -> MeshRefused:
     return MeshRefused("wrong_type", "The content is no STL, PLY, OBJ or 3MF.")
 
 
-def _left_out_of(kind: Format, data: bytes) -> Mapping[str, int]:
-    if kind == "PLY":
-        try:
-            return Counter({"comments and names": sum(1 for _ in header_texts(data[:MAXIMUM_HEADER_BYTES]))})
-        except PlyRefused as refusal:
-            raise MeshRefused(refusal.problem, str(refusal)) from refusal
-    # Of an ASCII STL, what follows `solid` is free text; of a binary one, the first 80 bytes.
-    return Counter({"header": 1})
+def _read_ply(data: bytes) -> tuple[Mesh, int]:
+    """Its surface, and how many free texts its header has."""
+    try:
+        return read_ply(data, MAXIMUM_TRIANGLES), sum(1 for _ in header_texts(data[:MAXIMUM_HEADER_BYTES]))
+    except PlyRefused as refusal:
+        raise MeshRefused(refusal.problem, str(refusal)) from refusal

@@ -32,11 +32,13 @@ class PlanRefused(InvalidInput):
 class Ground:
     """What a plan is held against.
 
-    side: as ordered.  inside: which of the points (n, 3), LPS mm, the images hold.
+    side: as ordered.  inside: which of the points (n, 3), LPS mm, the images hold.  teeth: which vertex of the surface is which tooth,
+    where that came with a scan: what a plan that says nothing of it takes.
     """
 
     side: str
     inside: Callable[[Points], NDArray[np.bool_]]
+    teeth: Mapping[str, Any] | None = None
 
 
 class PlanKind(Protocol):

@@ -19,7 +19,7 @@ class MarkedTeeth:
     def canonical(self, given: Mapping[str, Any], ground: Ground) -> dict[str, Any]:
         reading = Reading()
         reading.known("this plan", given, ("teeth",))
-        marks, _ = read_marks(reading, given.get("teeth"))
+        marks, _ = read_marks(reading, given.get("teeth", ground.teeth))
         return {"teeth": marks}
 
     def values(self, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ class ToothMovements:
     def canonical(self, given: Mapping[str, Any], ground: Ground) -> dict[str, Any]:
         reading = Reading()
         reading.known("this plan", given, ("teeth", "treatment"))
-        marks, teeth = read_marks(reading, given.get("teeth"))
+        marks, teeth = read_marks(reading, given.get("teeth", ground.teeth))
         treatment = given.get("treatment")
         plan = read_treatment(treatment if isinstance(treatment, Mapping) else {}, teeth)
         return {"teeth": marks, "treatment": plan.canonical()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -50,7 +51,7 @@ def draft_plan(*, device_id: int, content: Mapping[str, Any], reader_id: int, ac
     author = author_of(actor)
     reader = _reader(device, reader_id, author)
     canonical = kind_for(device).canonical(
-        content, Ground(device.order.side, partial(_inside, segmentation.study))
+        content, Ground(device.order.side, partial(_inside, segmentation.study), _teeth_of(segmentation))
     )
     _supersede(device, actor)
     plan = Plan.objects.create(
@@ -103,6 +104,14 @@ def _reader(device: Device, reader_id: int, author: int) -> int:
             rule="G-OPR-02",
         )
     return reader_id
+
+
+def _teeth_of(segmentation: Segmentation) -> dict[str, str] | None:
+    """The labels that were approved with the surface."""
+    if segmentation.labels_id is None:
+        return None
+    labels: dict[str, str] = json.loads(intact_path(segmentation.labels_id).read_bytes())
+    return labels
 
 
 def _inside(study: Study, points: Points) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -6,16 +6,22 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from cryptography.exceptions import InvalidTag
 from django.utils import timezone
 
 from devices.events import Reasons
+from devices.generators.dental.marks import packed_labels
 from devices.imaging.base import Finding, ImagingRefused, refuse_on_error
 from devices.imaging.calibration import date_findings
 from devices.imaging.confined import Asked, Found, keep, keep_scan, read, read_scan, reader
 from devices.imaging.scans import declared_from_json
+from devices.mesh.io import read_mesh
 from devices.models import Study
+from devices.planning.base import PlanRefused
+from devices.planning.marks import unpacked
 from devices.services.identity import IdentityMatch, compared
 from devices.services.studies import ImagesRead, quarantine_path
 from mes.exceptions import IdentityErased
@@ -36,6 +42,12 @@ ERASED = Finding(
     "error",
     "The patient's identity was erased, so the images cannot be compared with it. They are not kept.",
     "Make nothing of this device. For new work, register the patient anew and write a new order.",
+)
+UNKNOWN_TEETH = Finding(
+    "bad_labels",
+    "error",
+    "A label that came with the scan is no permanent tooth.",
+    "Name teeth by FDI numbers, 11 to 48, and the gum 0.",
 )
 LOST = Finding("upload_lost", "error", "The upload is no longer in quarantine.", "Send the images again.")
 
@@ -80,9 +92,7 @@ def _stored(study: Study, found: Found, child: Asked, source: Path) -> ImagesRea
         return ImagesRead(match, facts=facts)
     with tempfile.TemporaryDirectory(prefix=".reading-", dir=source.parent) as folder:
         if study.declared is not None:
-            report, surface = keep_scan(child, Path(folder))
-            kept = store_artefact(surface, media_type=SURFACE_TYPE)
-            return ImagesRead(match, facts=facts, deidentification=report, surface_sha256=kept.sha256)
+            return _stored_scan(child, Path(folder), match, facts)
         report, series, volume = keep(child, Path(folder), key=_uid_key(patient), identity=asdict(identity))
         kept = store_artefact(series, media_type=SERIES_TYPES[found.facts["source_format"]])
         calibrated = store_artefact(volume, media_type=VOLUME_TYPE)
@@ -93,6 +103,20 @@ def _stored(study: Study, found: Found, child: Asked, source: Path) -> ImagesRea
         series_sha256=kept.sha256,
         volume_sha256=calibrated.sha256,
     )
+
+
+def _stored_scan(child: Asked, folder: Path, match: IdentityMatch, facts: dict[str, Any]) -> ImagesRead:
+    """Labels stand in the facts in the form that a plan has them, for the surface as it is stored."""
+    scan, surface = keep_scan(child, folder)
+    if scan.labels is not None:
+        try:
+            teeth = packed_labels(read_mesh(surface), np.array(scan.labels, dtype=np.int16))
+            unpacked(teeth["labels"])
+        except PlanRefused:
+            return ImagesRead(match, facts=facts, refusals=_reasons([UNKNOWN_TEETH]))
+        facts = {**facts, "acquisition": {**facts["acquisition"], "teeth": teeth}}
+    kept = store_artefact(surface, media_type=SURFACE_TYPE)
+    return ImagesRead(match, facts=facts, deidentification=scan.report, surface_sha256=kept.sha256)
 
 
 def _uid_key(patient: Patient) -> bytes:

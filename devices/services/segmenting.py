@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.generators.dental.marks import packed_labels
 from devices.imaging.base import Volume
 from devices.imaging.render import Plane, slice_png
+from devices.imaging.scans import moved_labels
 from devices.imaging.storage import load_volume, save_mask
 from devices.mesh.base import Mesh
 from devices.mesh.distance import Surface
@@ -20,6 +23,7 @@ from devices.mesh.io import read_mesh, write_stl
 from devices.mesh.surface import Smoothing, SurfaceRefused, surface_of_mask
 from devices.mesh.surface import Surface as Isosurface
 from devices.models import Study
+from devices.planning.marks import GUM, unpacked
 from devices.segmentation.base import SEGMENTERS, SegmentationRefused
 from devices.segmentation.base import Segmentation as Segmented
 from devices.segmentation.scan import SCAN_SEGMENTERS, Scanned
@@ -74,7 +78,7 @@ def _of_scan(study: Study) -> SegmentationMade | NotSegmented:
         )
     except Refused as refusal:
         return NotSegmented([{"code": r.rule, "text": r.text, "cure": r.cure} for r in refusal.reasons])
-    return SegmentationMade(_facts_of_scan(scan, found))
+    return SegmentationMade(_facts_of_scan(scan, found) | _labelled(study, scan, found))
 
 
 def _facts_of_scan(scan: Mesh, found: Scanned) -> dict[str, Any]:
@@ -97,6 +101,21 @@ def _facts_of_scan(scan: Mesh, found: Scanned) -> dict[str, Any]:
         "distance_max_mm": float(departure.max()),
         "bounds_mm": plain(report.bounds_mm),
         "steps": plain([asdict(step) for step in found.steps]),
+    }
+
+
+def _labelled(study: Study, scan: Mesh, found: Scanned) -> dict[str, Any]:
+    """Which vertex of the surface is which tooth, in the form that a plan has it, where labels came with the scan."""
+    teeth = study.acquisition.get("teeth")
+    if teeth is None:
+        return {}
+    stored = read_mesh(write_stl(found.mesh))
+    labels = moved_labels(scan, unpacked(teeth["labels"]), stored)
+    packed = json.dumps(packed_labels(stored, labels), sort_keys=True).encode()
+    named = sorted({int(one) for one in np.unique(labels)} - {GUM})
+    return {
+        "labels_id": store_artefact(packed, media_type="application/json").sha256,
+        "parameters": plain({"scan": found.parameters, "teeth": named}),
     }
 
 

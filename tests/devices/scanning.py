@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 
+from devices.generators.dental.teeth import LabelledScan
 from devices.imaging.scans import Declared
 from devices.mesh.base import Mesh
 from devices.mesh.io import write_ply, write_stl
@@ -39,6 +41,7 @@ def obj(mesh: Mesh) -> bytes:
     return b"# " + NAMED + b"\nmtllib ../../etc/passwd\no " + NAMED + b"\n" + (vertices + faces).encode()
 
 
+@cache
 def files() -> dict[str, bytes]:
     """The arch in every format, each with a patient's name where the format has room for one."""
     mesh = arch()
@@ -51,6 +54,16 @@ def files() -> dict[str, bytes]:
         "OBJ": obj(mesh),
         "3MF": write_3mf([Part(NAMED.decode(), mesh)], title=NAMED.decode()),
     }
+
+
+def labelled(folder: Path, scan: LabelledScan) -> Path:
+    """A scan with the label of each vertex beside it, as segmenters of teeth export it; under the name of its patient."""
+    upload = folder / "Mustermann Erika"
+    upload.mkdir()
+    (upload / "lower.obj").write_bytes(obj(scan.mesh))
+    said = {"id_patient": NAMED.decode(), "jaw": "lower", "labels": scan.labels.tolist()}
+    (upload / "lower.json").write_text(json.dumps(said))
+    return upload
 
 
 def laid(folder: Path, data: bytes | None = None) -> Path:

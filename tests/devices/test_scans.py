@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from rest_framework.test import APIClient
 from devices.catalog.aligner_mould_series import ARCH, SCAN
 from devices.catalog.base import MASTERS
 from devices.choices import DraftPurpose, Side
+from devices.generators.dental.marks import packed_labels
 from devices.imaging.scans import Declared
 from devices.mesh.io import read_mesh, write_stl
 from devices.models import Device, Segmentation, Study
@@ -36,6 +38,7 @@ from mes.exceptions import InvalidInput, TransitionRefused
 from mes.lifecycle import ask_gates
 from mes.models import EventRecord, Signature
 from mes.services.artefacts import artefact_path
+from tests.devices.dental import scan
 from tests.devices.makers import (
     PASSWORD,
     Staff,
@@ -46,7 +49,7 @@ from tests.devices.makers import (
     make_planned,
     make_upload,
 )
-from tests.devices.scanning import MM, NAMED, arch, files, laid, vouching
+from tests.devices.scanning import MM, NAMED, arch, files, labelled, laid, vouching
 
 pytestmark = pytest.mark.django_db
 
@@ -286,3 +289,30 @@ def test_over_the_api_a_scan_waits_for_a_signature_over_what_was_shown(tmp_path:
     assert signed.json()["declared"] == {"unit": "mm", "axes": "own", "scanned_on": None}
     study = record_images(study_id=Study.objects.get().pk, outcome=read_study(Study.objects.get().pk))
     assert study.status == "accepted"
+
+
+# --- labels of teeth
+
+
+@pytest.mark.requirement("G-SEG-01")
+def test_labels_that_came_with_a_scan_are_approved_with_its_surface(tmp_path: Path) -> None:
+    staff = Staff()
+    device = dental(staff)
+    sent(device, staff, labelled(tmp_path, scan()[1]))
+    made = segmented(device)
+    assert made.parameters["teeth"] == [31, 32, 41, 42]
+    surface = read_mesh(artefact_path(made.surface_id))
+    kept = json.loads(artefact_path(str(made.labels_id)).read_bytes())
+    assert kept == packed_labels(surface, scan()[1].labels)
+    reviewer = staff[Role.CLR]
+    approved = approve_segmentation(device_id=device.pk, actor=reviewer.actor, credentials=reviewer.typed())
+    assert approved.approval is not None
+    assert json.loads(approved.approval.content)["labels"] == made.labels_id
+
+
+def test_a_label_of_no_permanent_tooth_refuses_the_scan(tmp_path: Path) -> None:
+    staff = Staff()
+    upload = labelled(tmp_path, replace(scan()[1], labels=np.full(len(scan()[1].labels), 19, dtype=np.int16)))
+    study = sent(dental(staff), staff, upload)
+    assert (study.status, study.surface_id) == ("refused", None)
+    assert study.findings[-1]["code"] == "bad_labels"

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from devices.choices import Side, Stage
-from devices.generators.dental.marks import packed_labels
-from devices.mesh.io import read_mesh
 from devices.models import Design, Device, Segmentation, Study
 from devices.selectors.series import stages_of
 from devices.services.designs import request_design, review_design
@@ -19,11 +17,10 @@ from devices.services.series import approve_series, series_content
 from devices.services.studies import receive_study
 from mes.choices import Role
 from mes.models import EventRecord
-from mes.services.artefacts import artefact_path
 from mes.services.signatures import content_digest
 from tests.devices.dental import scan
 from tests.devices.makers import IDENTITY, Staff, accepted, make_master, make_order, make_person
-from tests.devices.scanning import MM, laid, vouching
+from tests.devices.scanning import MM, labelled, vouching
 
 Drain = Callable[[], int]
 
@@ -31,7 +28,7 @@ Drain = Callable[[], int]
 def ordered(staff: Staff) -> list[Device]:
     master = make_master("aligner_mould_series_training")
     bite = [{"attribute": "bite", "value": "class I", "unit": ""}]
-    order = make_order(staff, master=master, side=Side.NONE, quantity=2, characteristics=bite)
+    order = make_order(staff, master=master, side=Side.NONE, quantity=1, characteristics=bite)
     return accepted(order, staff)
 
 
@@ -43,9 +40,8 @@ def test_from_an_intra_oral_scan_to_an_approved_series(drain: Drain, tmp_path: P
         staff[role] for role in (Role.IMG, Role.DSN, Role.CLR, Role.PRE)
     )
     devices = ordered(staff)
-    stored, labelled = scan()
     for device in devices:
-        upload = laid(tmp_path, stored)
+        upload = labelled(tmp_path, scan()[1])
         typed = vouching(device, imaging, upload, MM)
         receive_study(
             device_id=device.pk,
@@ -56,21 +52,18 @@ def test_from_an_intra_oral_scan_to_an_approved_series(drain: Drain, tmp_path: P
             declared=MM,
         )
     drain()
-    assert [study.status for study in Study.objects.all()] == ["accepted"] * 2
+    assert [study.status for study in Study.objects.all()] == ["accepted"]
     made = Segmentation.objects.filter(device=devices[0]).get()
     assert made.tool == "surface_scan"
-    surface = read_mesh(artefact_path(made.surface_id))
-    content = {
-        "teeth": packed_labels(surface, labelled.labels),
-        "treatment": {"movements": {"41": {"buccal_mm": 0.4}}},
-    }
+    assert made.parameters["teeth"] == [31, 32, 41, 42]
+    content = {"treatment": {"movements": {"41": {"buccal_mm": 0.2}}}}
     for device in devices:
         approve_segmentation(device_id=device.pk, actor=clinician.actor, credentials=clinician.typed())
         draft_plan(device_id=device.pk, content=content, reader_id=clinician.person.pk, actor=designer.actor)
         approve_plan(device_id=device.pk, counted="", actor=clinician.actor, credentials=clinician.typed())
         request_design(device_id=device.pk, values={}, actor=designer.actor)
     drain()
-    assert [design.status for design in Design.objects.all()] == ["generated"] * 2, [
+    assert [design.status for design in Design.objects.all()] == ["generated"], [
         design.reasons for design in Design.objects.all()
     ]
     second = make_person(Role.DSN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable
 from datetime import date
@@ -201,9 +202,67 @@ def test_a_scan_is_read_in_the_process_of_every_upload(tmp_path: Path) -> None:
     path = laid(tmp_path)
     with reader(tmp_path) as child:
         found = read_scan(child, path, MM)
-        report, surface = keep_scan(child, tmp_path)
+        kept, surface = keep_scan(child, tmp_path)
     assert (
         found.facts["acquisition"]["triangles"]
         == len(read_mesh(surface).faces)
-        == report["kept"]["triangles"]
+        == kept.report["kept"]["triangles"]
     )
+
+
+# --- labels
+
+
+def with_labels(folder: Path, labels: object, data: bytes | None = None) -> Path:
+    upload = folder / "up"
+    upload.mkdir(exist_ok=True)
+    (upload / "scan").write_bytes(obj(arch()) if data is None else data)
+    (upload / "labels").write_text(labels if isinstance(labels, str) else json.dumps({"labels": labels}))
+    return upload
+
+
+def test_labels_follow_their_vertices_through_units_and_axes(tmp_path: Path) -> None:
+    whole = arch()
+    left = whole.vertices[:, 0] > whole.vertices[:, 0].mean()
+    upload = with_labels(tmp_path, np.where(left, 31, 41).tolist())
+    scan = read_surface(upload, Declared("mm", "RAS"))
+    assert scan.labels is not None
+    right_of_old = -scan.mesh.vertices[:, 0] > whole.vertices[:, 0].mean()
+    assert np.array_equal(scan.labels, np.where(right_of_old, 31, 41))
+    assert read_surface(laid(tmp_path), MM).labels is None
+
+
+def test_a_place_that_is_labelled_twice_over_is_gum(tmp_path: Path) -> None:
+    soup = Mesh(
+        arch().vertices[arch().faces].reshape(-1, 3),
+        np.arange(arch().faces.size, dtype=np.int32).reshape(-1, 3),
+    )
+    given = np.full(len(soup.vertices), 41)
+    given[0] = 42
+    found = read_surface(with_labels(tmp_path, given.tolist(), obj(soup)), MM).labels
+    assert found is not None
+    assert (found == 0).sum() == 1
+    assert set(found.tolist()) == {0, 41}
+
+
+BAD_LABELS: dict[str, list[object] | str] = {
+    "two for each": [41, 0],
+    "no teeth": [99],
+    "words": ["41"],
+    "truth": [True],
+    "no JSON": "{Mustermann",
+    "another JSON": '{"jaw": "lower"}',
+    "nested without end": "{" + '"a":[' * 100_000,
+}
+
+
+@pytest.mark.parametrize("what", BAD_LABELS)
+def test_labels_that_belong_to_nothing_are_refused(what: str, tmp_path: Path) -> None:
+    labels = BAD_LABELS[what]
+    given = labels * len(arch().vertices) if isinstance(labels, list) else labels
+    assert refused(with_labels(tmp_path, given)) == ("bad_labels",)
+
+
+def test_labels_of_an_stl_are_refused_for_it_has_no_order(tmp_path: Path) -> None:
+    upload = with_labels(tmp_path, [0] * len(arch().vertices), write_stl(arch()))
+    assert refused(upload) == ("bad_labels",)
