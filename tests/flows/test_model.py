@@ -27,13 +27,12 @@ from mes.choices import Role
 from mes.exceptions import InvalidInput, NotPermitted, TransitionRefused
 from mes.services.artefacts import artefact_path
 from quality.models import Inspection, Report
-from quality.services import reports
 from quality.services.inspection import sign_inspection
 from quality.services.postprocessing import record_post_process_step
 from quality.services.release import release_device, review_record
 from quality.services.scans import receive_scan
 from tests.devices.makers import IDENTITY, Staff, make_master, make_person, make_planned, make_upload
-from tests.quality.makers import acting, make_printed, make_scan, make_staff, the_gauge, typed
+from tests.quality.makers import acting, leave_undrawn, make_printed, make_scan, make_staff, the_gauge, typed
 from tests.quality.test_packages import closed, labelled, packed
 
 Drain = Callable[[], int]
@@ -72,8 +71,7 @@ def designed(staff: Staff, tmp_path: Path, drain: Drain) -> Device:
 def test_a_model_is_made_without_a_prescribers_signature_over_its_shape(
     drain: Drain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The pages of a record take as long to draw as everything else here, and are looked at elsewhere.
-    monkeypatch.setattr(reports, "write_pdf", lambda _html, **_of: b"%PDF-1.7\n")
+    leave_undrawn(monkeypatch)
     staff = Staff()
     device = designed(staff, tmp_path, drain)
     assert waits_for(device) == "The clinical reviewer"

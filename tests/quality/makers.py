@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+import pytest
 from django.utils import timezone
 from numpy.typing import NDArray
 from PIL import Image
@@ -85,6 +86,7 @@ from printing.services.printers import approve_printer_step, qualify_printer, re
 from quality.catalog.plan import read_plan
 from quality.choices import AsFound, GaugeKind, GaugeStage
 from quality.models import Calibration, Gauge, Inspection
+from quality.services import reports
 from quality.services.gauges import (
     Certified,
     calibrate_gauge,
@@ -714,6 +716,16 @@ def _lot(staff: Staff, material: Material) -> tuple[MaterialLot, Container]:
     released = LotReleased(lot_id=lot.pk, signature_id=signature.pk, gates=[])
     publish(lot, released, actor=acting(staff[Role.QAR]))
     return lot, container
+
+
+# --- reports
+
+UNDRAWN = b"%PDF-1.7\n"
+
+
+def leave_undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report's pages take seconds to draw: whoever looks at none of them leaves them out."""
+    monkeypatch.setattr(reports, "write_pdf", lambda _html, **_of: UNDRAWN)
 
 
 # --- measuring equipment

@@ -355,10 +355,10 @@ def test_eight_hundred_fine_layers_take_seconds() -> None:
     assert len(mesh.faces) > 30_000
     start = time.perf_counter()
     plate = slice_plate(
-        [PlateItem("D-1", mesh, at(20.0, 20.0, 0.0))],
+        [PlateItem("D-1", mesh, at(2.0, 2.0, 0.0))],
         layer_height_mm=0.05,
         pixel_mm=0.05,
-        plate_size_mm=(130.0, 80.0, 160.0),
+        plate_size_mm=(65.0, 42.0, 160.0),
         exposure_s=2.5,
     )
     assert len(plate.layers) == 800

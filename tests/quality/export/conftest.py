@@ -19,11 +19,10 @@ from mes.eventlog.sealing import Sealer, load_key
 from mes.models import EventRecord, Person
 from mes.services.signing_handwritten import upload_handwritten, verify_handwritten
 from quality.services import bundle as bundles
-from quality.services import reports
 from quality.services.bundle import Bundle, bundle_of
 from quality.services.reports import render_production_record
 from tests.mes.logins import acting_as
-from tests.quality.makers import PEOPLE, Staff, acting, make_person, make_staff, typed
+from tests.quality.makers import PEOPLE, Staff, acting, leave_undrawn, make_person, make_staff, typed
 from tests.quality.test_release import REVIEWED, release, reviewed
 from tests.scenes import Scene, told
 from tests.servers import Cluster
@@ -58,7 +57,7 @@ def drawn() -> None:
 @pytest.fixture(autouse=True)
 def plain_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pages of a record are drawn for those who look at them, and for the archive that many tests read."""
-    if not {"drawn", "archive"} & set(request.fixturenames):
+    if not {"drawn", "archive", "own_archive"} & set(request.fixturenames):
         monkeypatch.setattr(bundles, "_pdf", _plain_pages)
 
 
@@ -86,7 +85,7 @@ def _released() -> int:
     release(staff, device)
     fact = EventRecord.objects.get(type="quality.device_released")
     with pytest.MonkeyPatch.context() as undrawn:
-        undrawn.setattr(reports, "write_pdf", lambda _html, **_of: b"%PDF-1.7\n")
+        leave_undrawn(undrawn)
         render_production_record(device.pk, last_pos=fact.pos)()
     _signed_by_hand(staff, device)
     return device.pk
@@ -132,9 +131,15 @@ def bundle(sealed: Device) -> Bundle:
 def archive(request: pytest.FixtureRequest, released: Device) -> bytes:
     """The bytes of a bundle, written once for every test that only reads it, with its signing key."""
     if not _archives:
-        bundle: Bundle = request.getfixturevalue("bundle")
-        _archives["zip"] = archive_of(bundle)
-        _archives["key"] = (django_settings.KEYS_DIR / "signing.key").read_bytes()
+        request.getfixturevalue("own_archive")
+    return _archives["zip"]
+
+
+@pytest.fixture
+def own_archive(bundle: Bundle) -> bytes:
+    """The bytes of this test's own bundle, which the later tests read too."""
+    _archives["zip"] = archive_of(bundle)
+    _archives["key"] = (django_settings.KEYS_DIR / "signing.key").read_bytes()
     return _archives["zip"]
 
 
