@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.contrib.auth.backends import BaseBackend
 from django.db.models import BigIntegerField
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -40,13 +39,3 @@ class TokenAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
-
-
-class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # drf_spectacular has no types
-    """How the schema describes a key. Found by drf_spectacular through its base class."""
-
-    target_class = TokenAuthentication
-    name = "key"
-
-    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "mes_…"}

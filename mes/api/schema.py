@@ -6,10 +6,13 @@ from functools import cache
 from typing import Any
 
 from django.http import HttpResponse
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+
+from mes.api.authentication import TokenAuthentication
 
 
 class SchemaView(SpectacularAPIView):
@@ -24,6 +27,16 @@ class SchemaView(SpectacularAPIView):
             content_type=f"{renderer.media_type}; charset={renderer.charset}",
             headers={"Content-Disposition": f'inline; filename="Lamina.{renderer.format}"'},
         )
+
+
+class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # drf_spectacular has no types
+    """How the schema describes a key. Found by drf_spectacular through its base class."""
+
+    target_class = TokenAuthentication
+    name = "key"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "mes_…"}
 
 
 @cache
