@@ -235,14 +235,17 @@ def give_own_keys(place: Path) -> Path:
 
 
 @pytest.mark.faults
-def test_killed_again_and_again_it_ends(fault_cluster: Cluster, settings: Any) -> None:
+@pytest.mark.parametrize("killed_at", [(10,), pytest.param((5, 20, 40), marks=pytest.mark.slow)])
+def test_killed_again_and_again_it_ends(
+    fault_cluster: Cluster, settings: Any, killed_at: tuple[int, ...]
+) -> None:
     """`kill -9` in the middle of the real command."""
     settings.KEYS_DIR = give_own_keys(fault_cluster.layout.root)
     patients = [make_patient(f"MRN {number}") for number in range(60)]
     command = [sys.executable, "manage.py", "rotate_vault_key", "--batch", "1", "--skip-checks"]
     environment = fault_cluster.environment()
     moved = 0
-    for target in (5, 20):
+    for target in killed_at:
         process = subprocess.Popen(command, cwd=BASE, env=environment, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + PATIENCE_S
         while moved < target and time.monotonic() < deadline and process.poll() is None:

@@ -361,6 +361,7 @@ while True:
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("kills", [1, pytest.param(6, marks=pytest.mark.slow)])
 def test_a_sealer_that_is_killed_at_any_moment_harms_nothing(
     committed_db: None,
     cluster: Cluster,
@@ -368,6 +369,7 @@ def test_a_sealer_that_is_killed_at_any_moment_harms_nothing(
     witness: Path,
     verdict: Callable[[], Verdict],
     seal: Callable[[], int],
+    kills: int,
 ) -> None:
     person, chance = make_person(), random.Random(7)  # noqa: S311 - repeatable on purpose
     environment = cluster.environment(connections.settings["default"]["NAME"])
@@ -376,7 +378,7 @@ def test_a_sealer_that_is_killed_at_any_moment_harms_nothing(
         "DJANGO_SETTINGS_MODULE": "mes.settings",
         "LAMINA_VAR": str(keys.parent),
     }
-    for _ in range(3):
+    for _ in range(kills):
         sealer = subprocess.Popen(
             [sys.executable, "-c", SEAL_FOR_EVER, str(keys), str(witness)],
             cwd=BASE,

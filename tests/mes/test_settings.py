@@ -25,11 +25,15 @@ from tests.servers import Cluster
 
 
 def _manage(var: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return _python(var, "manage.py", *arguments, **variables)
+
+
+def _python(var: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("LAMINA_", "DATABASE_"))
     }
     environment = inherited | {"LAMINA_VAR": str(var), "DJANGO_SETTINGS_MODULE": "mes.settings"} | variables
-    command = [sys.executable, "manage.py", *arguments]
+    command = [sys.executable, *arguments]
     return subprocess.run(
         command, cwd=servers.BASE, env=environment, capture_output=True, text=True, check=False
     )
@@ -102,7 +106,7 @@ def test_a_secret_that_others_can_read_stops_the_start(place: Path) -> None:
 
 def test_the_web_process_holds_no_other_role(tmp_path: Path) -> None:
     code = "from django.conf import settings; print(sorted(settings.DATABASES), settings.DATABASES['default']['USER'])"
-    ran = _manage(tmp_path / "var", "shell", "--no-imports", "-c", code, LAMINA_WEB="1")
+    ran = _python(tmp_path / "var", "-c", code, LAMINA_WEB="1")
     assert ran.stdout.strip() == "['default'] lamina_app"
 
 
