@@ -25,6 +25,7 @@ ROOMS: dict[str, str | None] = {
     "tests/devices/test_planned_designs.py": "planned_design",
     "tests/devices/test_plans.py": "to_plan",
     "tests/devices/test_prescribed.py": "catalogue",
+    "tests/devices/test_series.py": "series",
     "tests/flows/test_bad_values.py": "catalogue",
     "tests/flows/test_doors.py": "insiders",
     "tests/flows/test_plan_to_frozen_design.py": "to_plan",

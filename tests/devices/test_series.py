@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.template.loader import render_to_string
@@ -41,11 +39,6 @@ from tests.devices.makers import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def artefacts(tmp_path: Path, settings: Any) -> None:
-    settings.ARTEFACTS_DIR = tmp_path / "artefacts"
 
 
 def statuses(order: Order) -> list[tuple[str, str]]:
