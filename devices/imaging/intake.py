@@ -113,7 +113,14 @@ def _read_series(
     if not headers and not any(rejection.header for rejection in rejections):
         message = "The upload holds no readable DICOM or NIfTI image."
         raise ImagingRefused(
-            [Finding("no_images", "error", message, "Upload the series as the scanner exported it.")]
+            [
+                Finding(
+                    "no_images",
+                    "error",
+                    message,
+                    "Upload the series as the scanner exported it; of a surface scan, say how its axes lie.",
+                )
+            ]
         )
     # A localiser or a screenshot of somebody else in the folder is as alarming as a slice of somebody else.
     patient, said = identity(headers, (rejection.header for rejection in rejections if rejection.header))

@@ -11,7 +11,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -19,23 +21,76 @@ from devices.choices import StudyStatus
 from devices.imaging.base import ImagingRefused, RejectedFile
 from devices.imaging.confined import glanced
 from devices.imaging.glance import Glance
+from devices.imaging.scans import Declared
 from devices.models import Device, Order, Study
 from devices.selectors.devices import device_id_of, devices
 from devices.selectors.history import READING
 from devices.selectors.orders import order_id_of
 from devices.selectors.waiting import devices_awaiting_images
-from devices.services.held import told_apart
-from devices.services.studies import receive_study
+from devices.services.held import seen_upload, told_apart
+from devices.services.studies import (
+    link_content,
+    receive_study,
+    refuse_source,
+    refuse_undeclared,
+    upload_digest,
+)
 from mes.compiled import by_key
 from mes.eventlog.base import Actor
 from mes.eventlog.relay import deliver_here
 from mes.exceptions import Conflict, InvalidInput, Reason
-from mes.models import Delivery, DeliveryStatus
+from mes.models import Account, Delivery, DeliveryStatus
+from mes.services.signatures import Credentials, content_digest
+from mes.text import username_read
 
 CONSOLE = Actor.system("console")
 LONGEST_S = 3600.0
 LOOK_AGAIN_S = 0.5
 Told = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Vouching:
+    """A surface scan, and who signs that it is this patient's. secret: asks them for their password once they were told what they sign."""
+
+    declared: Declared
+    username: str
+    secret: Callable[[dict[str, Any]], str]
+
+
+def import_scan(*, source: Path, order: str, told: Told, by: Vouching, device: str = "") -> Iterator[Study]:
+    """Send a surface scan in for each device of an order that waits, signed for one by one, and wait until it is read.
+
+    Raises as `import_study` does, InvalidInput for a scan that cannot be read or of which too little is said, and SignatureRefused.
+    """
+    refuse_undeclared(by.declared)
+    for one in _receivers(order, device):
+        refuse_source(one, by.declared)
+        with _copied(source, told) as upload:
+            # Whoever types their password is not talked to meanwhile.
+            told("")
+            study = _signed_for(one, upload, by)
+        told(f"{one.code}: reading the scan")
+        yield _read(study)
+
+
+def _signed_for(device: Device, upload: Path, by: Vouching) -> Study:
+    content = link_content(device, upload_digest(upload), by.declared)
+    secret = by.secret({"device": device.code, **seen_upload(upload, by.declared)})
+    return receive_study(
+        device_id=device.pk,
+        upload=upload,
+        actor=_actor_named(by.username),
+        link_confirmed=True,
+        credentials=Credentials(by.username, secret, content_digest(content)),
+        declared=by.declared,
+    )
+
+
+def _actor_named(username: str) -> Actor:
+    """Nobody is told by this whether there is such an account: the signature is refused then."""
+    account = Account.objects.filter(username=username_read(username), is_active=True).first()
+    return Actor.person(account.person_id) if account and account.person_id else CONSOLE
 
 
 def import_study(

@@ -14,11 +14,14 @@ from django.core.management import call_command
 from devices.choices import StudyStatus
 from devices.management.commands import import_study as command
 from devices.models import Device, Study
+from mes.choices import Role
 from mes.eventlog import delivery
 from mes.exceptions import InvalidInput
 from mes.models import EventRecord
 from tests.devices.imaging.making import change, make_series, new_uid
-from tests.devices.makers import IDENTITY, Staff, make_planned
+from tests.devices.makers import IDENTITY, PASSWORD, Staff, make_planned
+from tests.devices.scanning import laid
+from tests.devices.test_scans import dental
 
 OF_PATIENT: dict[str, Any] = {"patient_id": IDENTITY.patient_id, "family_name": IDENTITY.family_name}
 
@@ -156,3 +159,26 @@ def test_a_reading_that_failed_for_good_is_not_waited_for(
     status, _, err = imported(tmp_path / "series", planned)
     assert (status, "were not read" in err) == (1, True)
     assert Study.objects.get().status == StudyStatus.RECEIVED
+
+
+@pytest.mark.requirement("G-ORD-05")
+def test_a_scan_is_shown_signed_for_and_read(
+    committed_db: None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ARTEFACTS_DIR, settings.QUARANTINE_DIR = tmp_path / "artefacts", tmp_path / "quarantine"
+    staff = Staff()
+    device, upload = dental(staff), laid(tmp_path)
+    said = ("--axes", "own", "--unit", "mm", "--user", staff[Role.IMG].username)
+    monkeypatch.setattr(command, "getpass", lambda prompt: "wrong")
+    assert imported(upload, device, *said)[0] == 1
+    assert not Study.objects.exists()
+    status, _, err = imported(upload, device, "--axes", "LAS", "--unit", "mm")
+    assert (status, "left-handed" in err) == (1, True)
+    monkeypatch.setattr(command, "getpass", lambda prompt: PASSWORD)
+    status, out, err = imported(upload, device, *said)
+    assert status == 0, err
+    assert "size: 44.8 × 21.6 × 12.0 mm" in out
+    assert "surface scan (STL), 6,186 triangles" in out
+    assert "Mustermann" not in out + err
+    assert Study.objects.get().received_by == staff[Role.IMG].person
+    assert upload.is_file()

@@ -2,6 +2,9 @@
 
 manage.py import_study FOLDER_OR_FILE --order O0000001
 manage.py import_study FOLDER_OR_FILE --order O0000001 --device D0000002 --series 4f1c0a8e2b77
+
+Or a surface scan (STL, PLY, OBJ, 3MF), which somebody signs for:
+manage.py import_study SCAN --order O0000001 --axes LPS --unit mm --user anna
 """
 
 from __future__ import annotations
@@ -9,6 +12,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from datetime import date
+from getpass import getpass
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,8 +21,9 @@ from django.core.management.base import BaseCommand, CommandParser, OutputWrappe
 
 from devices.choices import StudyStatus
 from devices.imaging.base import RejectedFile
+from devices.imaging.scans import Declared
 from devices.models import Study
-from devices.services.importing import import_study
+from devices.services.importing import Vouching, import_scan, import_study
 from mes.exceptions import Refused
 
 FILES_NAMED = 20
@@ -37,12 +43,30 @@ class Command(BaseCommand):
         )
         parser.add_argument("--series", default="", help="key of the series to use, where there are several")  # fmt: skip
 
-    def handle(self, *, source: Path, order: str, device: str, series: str, **_: Any) -> None:
+        parser.add_argument(
+            "--axes",
+            default="",
+            help="of a scan: towards what x, y and z grow, such as LPS; own where nobody knows",
+        )
+        parser.add_argument("--unit", default="", help="of a scan whose file states none: mm, cm, m or inch")
+        parser.add_argument("--scanned-on", type=date.fromisoformat, default=None, help="day of a scan")
+        parser.add_argument("--user", default="", help="user id of who signs that a scan is this patient's")
+
+    def handle(self, *, source: Path, order: str, device: str, series: str, **said: Any) -> None:
+        declared = Declared(said["unit"], said["axes"], said["scanned_on"])
         try:
             with Progress(self.stderr) as progress:
-                done = list(
-                    import_study(source=source, order=order, device=device, series=series, told=progress.told)
-                )
+                where: dict[str, Any] = {
+                    "source": source,
+                    "order": order,
+                    "device": device,
+                    "told": progress.told,
+                }
+                if declared == Declared():
+                    done = list(import_study(series=series, **where))
+                else:
+                    by = Vouching(declared, said["user"], self._secret)
+                    done = [(study, ()) for study in import_scan(by=by, **where)]
         except Refused as refusal:
             for reason in refusal.reasons:
                 self.stderr.write(str(reason))
@@ -51,6 +75,12 @@ class Command(BaseCommand):
             self._say(study, rejected)
         if any(study.status != StudyStatus.ACCEPTED for study, _ in done):
             sys.exit(1)
+
+    def _secret(self, seen: dict[str, Any]) -> str:
+        """What is signed is shown before the password is asked for."""
+        for name, value in seen.items():
+            self.stdout.write(f"{name.replace('_', ' ')}: {value}")
+        return getpass("Your password signs that this scan is of the order's patient: ")
 
     def _say(self, study: Study, rejected: tuple[RejectedFile, ...]) -> None:
         self.stdout.write(f"{study.device.code}: {study.get_status_display().lower()}")
@@ -61,6 +91,13 @@ class Command(BaseCommand):
 def _facts(study: Study) -> list[str]:
     if study.status != StudyStatus.ACCEPTED:
         return []
+    if study.declared is not None:
+        said = study.acquisition
+        size = " × ".join(f"{mm:.1f}" for mm in said["extent_mm"])
+        return [
+            f"surface scan ({study.source_format}), {said['triangles']:,} triangles, {size} mm, from {said['unit']} and axes {said['axes']}",
+            "of the patient by signature; nothing but vertices and triangles is kept",
+        ]
     spacing = " × ".join(f"{mm:.3f}" for mm in study.spacing_mm or ())
     matched = ", ".join(name.replace("_", " ") for name in study.matched)
     return [
@@ -105,4 +142,5 @@ class Progress:
     def _tell(self) -> None:
         begun = time.monotonic()
         while not self._over.wait(TELL_EVERY_S):
-            self._stream.write(f"{time.monotonic() - begun:.0f} s: {self._doing}")
+            if self._doing:
+                self._stream.write(f"{time.monotonic() - begun:.0f} s: {self._doing}")
