@@ -11,7 +11,15 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from django.db.models import Count
 
 from mes.eventlog import wake
-from mes.eventlog.delivery import LaneKey, Send, bring_back_lost, deliver_next, run_queued
+from mes.eventlog.delivery import (
+    TOGETHER,
+    LaneKey,
+    Send,
+    bring_back_lost,
+    deliver_next,
+    deliver_waiting,
+    run_queued,
+)
 from mes.eventlog.subscriptions import HANDLERS
 from mes.models import Delivery
 from mes.models.eventlog import OPEN_STATUSES
@@ -95,10 +103,10 @@ def deliver_here(lane: LaneKey) -> None:
 
 def _deliver_lane(lane: LaneKey, waiting: int, send: Send) -> int:
     """As many as were waiting, so that none is looked for in vain: what has come since is found in the next round."""
-    for made in range(waiting):
-        if not deliver_next(lane, send):
-            return made
-    return waiting
+    made = 0
+    while made < waiting and (more := deliver_waiting(lane, min(waiting - made, TOGETHER), send)):
+        made += more
+    return made
 
 
 def _is_queued(lane: LaneKey) -> bool:

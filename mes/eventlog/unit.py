@@ -150,8 +150,11 @@ def publish(
 
 
 @contextmanager
-def open_unit() -> Iterator[Unit]:
-    """Join the running unit (in a savepoint), or open one: a transaction that ends with the flush."""
+def open_unit(*, savepoint: bool = True) -> Iterator[Unit]:
+    """Join the running unit (in a savepoint), or open one: a transaction that ends with the flush.
+
+    Without a `savepoint`, a unit that fails inside a larger transaction takes all of that with it.
+    """
     outer = _unit.get()
     if outer is not None:
         with _joined(outer):
@@ -161,7 +164,7 @@ def open_unit() -> Iterator[Unit]:
     unit = Unit()
     own = not connection.in_atomic_block
     try:
-        with transaction.atomic():
+        with transaction.atomic(savepoint=savepoint):
             token = _unit.set(unit)
             try:
                 yield unit

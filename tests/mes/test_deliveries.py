@@ -14,7 +14,7 @@ from django.utils import timezone
 from mes.choices import Role
 from mes.eventlog import delivery, relay
 from mes.eventlog.base import Actor, Recorded
-from mes.eventlog.delivery import LaneKey, bring_back_lost, deliver_next, run_queued
+from mes.eventlog.delivery import LaneKey, bring_back_lost, deliver_next, deliver_waiting, run_queued
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import Conflict, InvalidInput, LeaseLost, NotPermitted, Refused
 from mes.models import Delivery, DeliveryStatus, EventRecord, Person
@@ -115,6 +115,50 @@ def test_a_quick_handler_has_its_effect_once() -> None:
         assert deliver_next(lane_of(person), nowhere)
         assert not deliver_next(lane_of(person), nowhere)
     assert (effects(), the_delivery().status) == (1, DeliveryStatus.DONE)
+
+
+def test_what_waits_in_a_lane_is_delivered_in_one_transaction_and_in_order(committed_db: None) -> None:
+    person, seen = make_person(), list[int]()
+
+    def note(happened: Recorded[Happened]) -> None:
+        seen.append(happened.version)
+        follow(happened)
+
+    with handling(note):
+        for _ in range(4):
+            happen(person)
+        assert deliver_waiting(lane_of(person), 3, nowhere) == 3
+        assert deliver_waiting(lane_of(person), 9, nowhere) == 1
+        assert deliver_waiting(lane_of(person), 9, nowhere) == 0
+    assert seen == sorted(seen)
+    assert (len(seen), effects()) == (4, 4)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM mes_inbox WHERE handler = 'test.react' GROUP BY xmin ORDER BY 1")
+        assert [count for (count,) in cursor.fetchall()] == [1, 3]
+
+
+def test_of_several_events_the_one_that_fails_fails_alone(three_attempts: None) -> None:
+    person, poison = make_person(), set[int]()
+
+    def react(happened: Recorded[Happened]) -> None:
+        follow(happened)
+        if happened.version in poison:
+            raise RuntimeError("Doe^Jane")
+
+    with handling(react):
+        for _ in range(4):
+            happen(person)
+        versions = sorted(Delivery.objects.filter(handler="test.react").values_list("version", flat=True))
+        poison.add(versions[2])
+        assert deliver_waiting(lane_of(person), 4, nowhere) == 2
+        told = Delivery.objects.filter(handler="test.react").order_by("version")
+        assert list(told.values_list("status", "attempts")) == [
+            ("done", 0), ("done", 0), ("pending", 1), ("pending", 0)
+        ]  # fmt: skip
+        assert effects() == 2
+        poison.clear()
+        assert deliver_waiting(lane_of(person), 4, nowhere) == 2
+    assert effects() == 4
 
 
 @pytest.mark.parametrize("queue", ["", "imaging"])
