@@ -39,11 +39,13 @@ def unpacked(text: str, *, most: int = 5_000_000) -> NDArray[np.int16]:
     try:
         inflate = zlib.decompressobj()
         runs = inflate.decompress(base64.b85decode(text), MOST_RUNS).decode("ascii")
+        if inflate.unconsumed_tail:
+            raise _unreadable()
         pairs = np.array([pair.split("*") for pair in runs.split(" ")], dtype=np.int64)
     except (ValueError, zlib.error) as fault:
         raise _unreadable() from fault
     known = pairs.ndim == 2 and pairs.shape[1] == 2 and np.isin(pairs[:, 0], [GUM, *FDI]).all()
-    if not known or (pairs[:, 1] < 1).any() or pairs[:, 1].sum() > most or inflate.unconsumed_tail:
+    if not known or (pairs[:, 1] < 1).any() or pairs[:, 1].sum() > most:
         raise _unreadable()
     return np.repeat(pairs[:, 0], pairs[:, 1]).astype(np.int16)
 

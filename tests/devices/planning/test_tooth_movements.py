@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from typing import Any
 
 import numpy as np
 import pytest
 
 from devices.planning.base import PLAN_KINDS, Ground, PlanRefused
-from devices.planning.marks import packed, unpacked
+from devices.planning.marks import MOST_RUNS, packed, unpacked
 
 GROUND = Ground("none", lambda points: np.ones(len(points), dtype=np.bool_))
 CENTRES = {str(tooth): [float(tooth), 0.0, 0.0] for tooth in (42, 41, 31)}
@@ -58,5 +60,7 @@ def test_labels_that_swell_are_not_read_to_their_end() -> None:
     assert (unpacked(packed(labels)) == labels).all()
     with pytest.raises(PlanRefused):
         unpacked(packed(labels), most=len(labels) - 1)
+    # What is read of it ends with a whole run: it could be taken for all of it.
+    runs = b"41*11" + b" 41*1" * (2 * MOST_RUNS // 5)
     with pytest.raises(PlanRefused):
-        unpacked(packed(np.tile(np.array([0, 41], dtype=np.int16), 1_200_000)))
+        unpacked(base64.b85encode(zlib.compress(runs)).decode())
