@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.test import RequestFactory
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import exceptions as drf
 
+from mes.api.authentication import TokenAuthentication
 from mes.api.errors import CURES, TOO_MUCH, handle
 from mes.api.failures import bad_request
 from mes.api.parsers import (
@@ -94,6 +96,12 @@ def test_no_list_and_no_detail_ignores_a_filter() -> None:
     answers = {path: http.get(f"{path}?nobody=1").status_code for path in plain}
     assert {path for path, status in answers.items() if status == 200} == set()
     assert sum(status == 400 for status in answers.values()) > 15
+
+
+def test_the_schema_describes_the_key_that_opens_the_api() -> None:
+    assert every_route()
+    scheme: Any = OpenApiAuthenticationExtension.get_match(TokenAuthentication)
+    assert scheme.get_security_definition(None)["scheme"] == "bearer"
 
 
 def test_what_cannot_be_trusted_is_a_refusal_and_a_fault_is_none() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,23 +134,34 @@ def test_a_guide_on_a_rough_skull_is_closed_open_and_free(
     assert off_the_way(design, skull) == 0
 
 
-@settings(
-    max_examples=6,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(
-    azimuth=st.floats(-math.pi, math.pi),
-    elevation=st.floats(-1.2, 1.2),
-    clearance=st.floats(0.1, 0.6),
-    thickness=st.floats(2.0, 5.0),
-    extent=st.floats(12.0, 16.0),
-    inner=st.floats(1.0, 4.0),
-    wall=st.floats(0.5, 1.2),
-    count=st.integers(1, 3),
-    angle=st.floats(-180.0, 180.0),
-)
-def test_any_guide_it_makes_keeps_its_promises(
+ANY = {
+    "azimuth": st.floats(-math.pi, math.pi),
+    "elevation": st.floats(-1.2, 1.2),
+    "clearance": st.floats(0.1, 0.6),
+    "thickness": st.floats(2.0, 5.0),
+    "extent": st.floats(12.0, 16.0),
+    "inner": st.floats(1.0, 4.0),
+    "wall": st.floats(0.5, 1.2),
+    "count": st.integers(1, 3),
+    "angle": st.floats(-180.0, 180.0),
+}
+SLOW_TO_MAKE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=SLOW_TO_MAKE)
+@given(**ANY)
+def test_any_guide_it_makes_keeps_its_promises(bone: Mesh, **values: Any) -> None:
+    keeps_its_promises(bone, **values)
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW_TO_MAKE)
+@given(**ANY)
+def test_each_of_a_hundred_guides_keeps_its_promises(bone: Mesh, **values: Any) -> None:
+    keeps_its_promises(bone, **values)
+
+
+def keeps_its_promises(
     bone: Mesh,
     azimuth: float,
     elevation: float,
