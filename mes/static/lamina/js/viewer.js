@@ -19,6 +19,7 @@ class Viewer {
     this.measuring = false;
     figure.addEventListener("click", (event) => this.tool(event.target.closest("[data-do]")));
     figure.addEventListener("input", (event) => this.stageOf(event.target));
+    figure.addEventListener("input", (event) => event.target.closest("[data-section]") && this.section());
     this.begin();
   }
 
@@ -38,6 +39,7 @@ class Viewer {
     canvas.setAttribute("role", "img");
     this.stage.prepend(canvas);
     this.renderer = new THREE.WebGLRenderer({ canvas, context, antialias: true, alpha: true });
+    this.renderer.localClippingEnabled = true;
     this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
     this.scene = new THREE.Scene();
     this.camera = new THREE.PerspectiveCamera(35, 1, 0.1, 5000);
@@ -116,8 +118,28 @@ class Viewer {
     const words = `${size.x.toFixed(1)} × ${size.y.toFixed(1)} × ${size.z.toFixed(1)} mm, ${triangles.toLocaleString("en")} triangles`;
     this.read.textContent = words;
     this.renderer.domElement.setAttribute("aria-label", `${title}: ${words}. Drag or use the arrow keys to move.`);
+    this.section();
+    this.read.textContent = words;
     this.look("front");
     this.tell("shown");
+  }
+
+  // Cut off what lies beyond a plane, so that one sees into the shape; the plane stands where the slider is, in mm.
+  section() {
+    const group = this.figure.querySelector("[data-section]");
+    if (!group || !this.mesh) return;
+    const axis = group.querySelector("select").value, slider = group.querySelector("input");
+    slider.hidden = !axis;
+    this.cut = null;
+    if (axis) {
+      const { min, max } = this.mesh.geometry.boundingBox;
+      const place = min[axis] + (Number(slider.value) / Number(slider.max)) * (max[axis] - min[axis]);
+      this.cut = new THREE.Plane(new THREE.Vector3(...["x", "y", "z"].map((one) => (one === axis ? -1 : 0))), place);
+      slider.setAttribute("aria-valuetext", `${axis} = ${place.toFixed(1)} mm`);
+      this.read.textContent = `Section at ${axis} = ${place.toFixed(1)} mm`;
+    }
+    this.mesh.material.clippingPlanes = this.cut && [this.cut];
+    this.draw();
   }
 
   look(side) {
@@ -189,7 +211,8 @@ class Viewer {
     const at = new THREE.Vector2(((event.clientX - box.left) / box.width) * 2 - 1, 1 - ((event.clientY - box.top) / box.height) * 2);
     const ray = new THREE.Raycaster();
     ray.setFromCamera(at, this.camera);
-    return ray.intersectObject(this.mesh)[0]?.point;
+    const seen = (hit) => !this.cut || this.cut.distanceToPoint(hit.point) >= 0;
+    return ray.intersectObject(this.mesh).find(seen)?.point;
   }
 
   mark(point) {
