@@ -46,21 +46,19 @@ class Open(Protocol):
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """Ends with this folder: Playwright keeps an event loop in this thread, which no other test could bear."""
+    """Ends with this folder: Playwright keeps an event loop in this thread, which no other test could bear.
+
+    Django would take that for an asynchronous caller, also between two tests, where the next one's database is set.
+    """
     found = os.environ.get("LAMINA_TEST_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    with sync_playwright() as playwright:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         try:
             browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
         except Exception as failure:  # noqa: BLE001 - Playwright raises its own base class for a missing browser
             pytest.skip(f"no Chromium: {str(failure).splitlines()[0]}")
         yield browser
         browser.close()
-
-
-@pytest.fixture(autouse=True)
-def _beside_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Playwright keeps an event loop in this thread, which Django would take for an asynchronous caller."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 
 T = TypeVar("T")
