@@ -69,6 +69,7 @@ def test_changes_are_asked_for_at_a_place_on_the_shape(open_as: Open) -> None:
     sound(page, [("light", 1280), ("dark", 390)])
     become(page, staff[Role.DSN], f"/devices/{device.code}/review/")
     expect(page.get_by_text("Two more tubes, please")).to_be_visible()
+    expect(page.locator("[data-viewer-read]")).to_contain_text("triangles")
     page.get_by_role("button", name="Show place 1.1").press("Enter")
     expect(page.locator("[data-viewer-read]")).to_contain_text(
         f"Looking at {asked.places[0]['at_mm'][0]:.1f}"
