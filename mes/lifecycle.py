@@ -16,7 +16,7 @@ from django.db import transaction
 from mes.choices import Meaning
 from mes.eventlog.base import canonical
 from mes.exceptions import Reason, Refused, TransitionRefused, described
-from mes.reading import one_reading
+from mes.reading import one_reading, reading
 from mes.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -151,19 +151,21 @@ def gate(id: str, *transitions: str) -> Callable[[Callable[..., Verdict]], Calla
 def ask_gates(transition: str, subject: Any, **context: Any) -> tuple[GateResult, ...]:
     """Ask every gate of a transition, as of one moment: a gate looks and changes nothing. Never raises for a gate that
     fails: it blocks."""
-    with one_reading():
-        return tuple(
-            _ask(gate, subject, context) for gate in GATES.values() if transition in gate.transitions
-        )
+    gates = [gate for gate in GATES.values() if transition in gate.transitions]
+    try:
+        # Mostly every gate answers: one savepoint is enough for them all.
+        with one_reading(), transaction.atomic():
+            return tuple(_result(gate, _verdict(gate, subject, context)) for gate in gates)
+    except Exception:  # noqa: BLE001 - whichever gate it was is found, told and logged below
+        # Afresh, and each for itself: what one raises neither answers for another nor leaves anything behind.
+        with reading():
+            return tuple(_ask(gate, subject, context) for gate in gates)
 
 
 def _ask(gate: Gate, subject: Any, context: Mapping[str, Any]) -> GateResult:
     try:
         with transaction.atomic():
-            verdict = gate.check(subject, **context)
-        if not isinstance(verdict, Verdict):
-            raise TypeError(f"{gate.id} answered {type(verdict).__name__}, not a verdict")
-        canonical(verdict.evidence)
+            verdict = _verdict(gate, subject, context)
     except Refused as refusal:
         verdict = _refusal(refusal)
     except Exception as failure:  # noqa: BLE001 - fails closed: whatever went wrong is a refusal (K-14)
@@ -172,6 +174,18 @@ def _ask(gate: Gate, subject: Any, context: Mapping[str, Any]) -> GateResult:
             f"could not be evaluated ({type(failure).__name__})",
             cure="Ask the system's operator: the log of this moment names the cause.",
         )
+    return _result(gate, verdict)
+
+
+def _verdict(gate: Gate, subject: Any, context: Mapping[str, Any]) -> Verdict:
+    verdict = gate.check(subject, **context)
+    if not isinstance(verdict, Verdict):
+        raise TypeError(f"{gate.id} answered {type(verdict).__name__}, not a verdict")
+    canonical(verdict.evidence)
+    return verdict
+
+
+def _result(gate: Gate, verdict: Verdict) -> GateResult:
     return GateResult(gate.id, gate.title, verdict.outcome, verdict.reason, verdict.cure, verdict.evidence)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -110,6 +111,42 @@ def test_every_gate_is_asked_and_all_reasons_come_at_once(gates: None) -> None:
     refuse_blocked(
         result for result in ask_gates("thing.make", object(), plan="P1") if result.gate != "G-TST-01"
     )
+
+
+@pytest.mark.django_db
+@pytest.mark.requirement("K-14")
+def test_gates_that_answer_share_a_savepoint_and_one_that_fails_spoils_no_other_s_answer(
+    gates: None, django_assert_num_queries: Any
+) -> None:
+    seen: list[int] = []
+
+    @gate("G-TST-01", "thing.make", "thing.ship")
+    def before(thing: object, **_: object) -> Verdict:
+        return passed(people=Person.objects.count())
+
+    @gate("G-TST-02", "thing.ship")
+    def broken(thing: object, **_: object) -> Verdict:
+        seen.append(make_person().pk)
+        raise KeyError("nothing")
+
+    @gate("G-TST-03", "thing.make", "thing.ship")
+    def after(thing: object, **_: object) -> Verdict:
+        return passed(people=Person.objects.count())
+
+    with django_assert_num_queries(4) as asked:
+        assert [result.outcome for result in ask_gates("thing.make", object())] == ["pass", "pass"]
+    assert [one["sql"].split()[0] for one in asked.captured_queries] == [
+        "SAVEPOINT",
+        "SELECT",
+        "SELECT",
+        "RELEASE",
+    ]
+    people = Person.objects.count()
+    first, failed, last = ask_gates("thing.ship", object())
+    assert (first.outcome, failed.outcome, last.outcome) == ("pass", "block", "pass")
+    assert first.evidence == last.evidence == {"people": people}
+    assert seen
+    assert not Person.objects.filter(pk__in=seen).exists()
 
 
 @pytest.mark.django_db

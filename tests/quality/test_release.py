@@ -23,7 +23,7 @@ from mes.choices import Meaning, Role
 from mes.eventlog.delivery import recorded
 from mes.eventlog.unit import open_unit, publish, unit_of_work
 from mes.exceptions import NotPermitted, Refused, SignatureRefused, TransitionRefused
-from mes.lifecycle import Gate, GateResult, ask_gates
+from mes.lifecycle import Gate, Verdict, ask_gates
 from mes.models import EventRecord, Signature
 from mes.selectors import events_of
 from mes.services.artefacts import artefact_path
@@ -147,13 +147,13 @@ def test_the_answers_that_a_releaser_signs_are_those_that_the_move_stands_on(
 ) -> None:
     """Asked again a moment later, a gate could answer otherwise than what is signed."""
     device, asked = reviewed(staff), Counter[str]()
-    ask = lifecycle._ask
+    ask = lifecycle._verdict
 
-    def counted(gate: Gate, subject: object, context: Mapping[str, object]) -> GateResult:
+    def counted(gate: Gate, subject: object, context: Mapping[str, object]) -> Verdict:
         asked[gate.check.__name__] += "device.release" in gate.transitions
         return ask(gate, subject, context)
 
-    monkeypatch.setattr(lifecycle, "_ask", counted)
+    monkeypatch.setattr(lifecycle, "_verdict", counted)
     decision = release(staff, device)
     assert asked.total() == len(decision.checklist)
     moved = events_of(device).filter(type="devices.device_stage_changed").latest("pos")
