@@ -105,7 +105,11 @@ def test_a_secret_that_others_can_read_stops_the_start(place: Path) -> None:
 
 
 def test_the_web_process_holds_no_other_role(tmp_path: Path) -> None:
-    code = "from django.conf import settings; print(sorted(settings.DATABASES), settings.DATABASES['default']['USER'])"
+    """Nor does an app open one when it starts."""
+    code = (
+        "import django; django.setup(); from django.conf import settings; "
+        "print(sorted(settings.DATABASES), settings.DATABASES['default']['USER'])"
+    )
     ran = _python(tmp_path / "var", "-c", code, LAMINA_WEB="1")
     assert ran.stdout.strip() == "['default'] lamina_app"
 
