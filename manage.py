@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The one entry point: `manage.py help` lists what there is."""
 
-import gc
 import os
 import sys
 
@@ -11,8 +10,6 @@ from django.core.management import execute_from_command_line
 from mes.embedded.layout import EXIT_CONFIGURATION, exit_status, refused_write
 
 if __name__ == "__main__":
-    # What is imported stays until the end: looking through it for garbage takes a sixth of every start.
-    gc.set_threshold(50_000, 20, 20)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mes.settings")
     try:
         execute_from_command_line(sys.argv)
