@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -55,6 +57,9 @@ from mes.signing_seal import (
 from mes.text import username_read
 
 EXPLAINED = ("reason", "justification")
+
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass
@@ -185,7 +190,7 @@ def _refuse_alone(
     subject: Model, content: Mapping[str, Any], meaning: Meaning, together: Together | None
 ) -> None:
     """Releases, design approvals and dispositions are decided one at a time (ES-05); what is one whole is one of them."""
-    if together is None or (together.whole and together.whole in canonical(content)):
+    if together is None or _is_of(together.whole, content):
         return
     if meaning in NEVER_TOGETHER or stream_of(subject)[0] in DECIDED_ALONE:
         raise SignatureRefused(
@@ -193,6 +198,11 @@ def _refuse_alone(
             cure="Open it and sign it there.",
             rule="ES-05",
         )
+
+
+def _is_of(whole: str, content: Mapping[str, Any]) -> bool:
+    """Whether a content carries the digest of the whole that it is decided with: a value by itself, and no part of one."""
+    return bool(DIGEST.fullmatch(whole)) and json.dumps(whole) in canonical(content)
 
 
 def _signer(actor: Actor, credentials: Credentials, meaning: Meaning, now: datetime) -> Signer:

@@ -19,7 +19,7 @@ from mes.eventlog.unit import open_unit, unit_of_work
 from mes.exceptions import Conflict, ContentChanged, InvalidInput, NotPermitted, Refused, SignatureRefused
 from mes.models import Account, EventRecord, HandwrittenSignature, Person, Signature
 from mes.services.artefacts import artefact_path
-from mes.services.signatures import Credentials, content_digest, sign
+from mes.services.signatures import Credentials, Together, content_digest, sign
 from mes.services.signing_batch import Deed, sign_together
 from mes.services.signing_handwritten import upload_handwritten, verify_handwritten
 from mes.services.signing_policy import DECIDED_ALONE
@@ -112,6 +112,39 @@ def test_dispositions_are_decided_alone(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(DECIDED_ALONE, "_things", {"mes.person": "for this test"})
     with pytest.raises(SignatureRefused, match="ES-05"):
         sign_together(deeds=deeds(people, actor), meaning=Meaning.VERIFIED, credentials=typed)
+
+
+@pytest.mark.requirement("ES-05")
+@pytest.mark.parametrize(
+    ("whole", "said", "is_one"),
+    [
+        ("ab" * 32, {"series": "ab" * 32}, True),
+        ("ab" * 32, {"plan": {"stages": ["ab" * 32]}}, True),
+        ("ab" * 32, {"series": "cd" * 32}, False),
+        ("ab" * 32, {"series": "ab" * 33}, False),
+        ("ab" * 32, {"ab" * 31: "the rest"}, False),
+        ("a", {"series": "a"}, False),
+        ("", {}, False),
+    ],
+)
+def test_one_whole_is_one_decision(whole: str, said: dict[str, object], is_one: bool) -> None:
+    """Where decisions are made one at a time, several records are signed by one act only if each names the same whole."""
+    actor, typed = make_signer(Role.QAX)
+    together = Together(Meaning.DESIGN_APPROVED, whole=whole)
+
+    @unit_of_work
+    def decide(person: Person) -> Signature:
+        content, given = content_of(person) | said, replace(typed, together=together)
+        return sign(
+            subject=person, content=content, meaning=Meaning.DESIGN_APPROVED, actor=actor, credentials=given
+        )
+
+    people = [make_person() for _ in range(2)]
+    if is_one:
+        assert len({decide(person).batch for person in people}) == 1
+    else:
+        with pytest.raises(SignatureRefused, match="ES-05"):
+            decide(people[0])
 
 
 @pytest.mark.requirement("ES-05")
