@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Model
@@ -31,10 +32,23 @@ from mes.dashboard.actions.units import UNIT_ACTIONS
 from mes.dashboard.navigation import roles_behind
 from mes.eventlog.base import Actor
 from mes.permissions import PERMISSIONS, Decision, can
+from mes.registry import RegistrationError
 
-ACTIONS: dict[str, Action] = {
-    action.id: action
-    for action in (
+
+def by_name(actions: Iterable[Action]) -> dict[str, Action]:
+    """In the order of the pages. Raises RegistrationError where two claim one name: the first would silently be none."""
+    found: dict[str, Action] = {}
+    for action in actions:
+        if action.id in found:
+            raise RegistrationError(
+                f"action '{action.id}' is declared twice: {found[action.id]} and {action}"
+            )
+        found[action.id] = action
+    return found
+
+
+ACTIONS = by_name(
+    (
         *ORDER_ACTIONS,
         *SERIES_ACTIONS,
         *IMAGE_ACTIONS,
@@ -54,7 +68,7 @@ ACTIONS: dict[str, Action] = {
         *PEOPLE_ACTIONS,
         *TRAINING_ACTIONS,
     )
-}
+)
 
 
 def permitted(action: Action, roles: frozenset[Role]) -> bool:

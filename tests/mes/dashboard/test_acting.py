@@ -15,10 +15,11 @@ from devices.choices import OrderStage
 from devices.models import Device, Order
 from devices.services.orders import prescription_content
 from mes.choices import Role
-from mes.dashboard.actions import ACTIONS
+from mes.dashboard.actions import ACTIONS, by_name
 from mes.dashboard.actions.base import Field
 from mes.dashboard.naming import with_names
 from mes.models import EventRecord, Signature
+from mes.registry import RegistrationError
 from mes.services.signatures import content_digest
 from printing.models import MaterialLot
 from tests.devices.makers import (
@@ -238,3 +239,9 @@ def test_keys_are_shown_as_names_and_codes_wherever_they_stand(db: None) -> None
         {"items": [{"device": "D0000012", "design": 3}], "devices": ["D0000001", "D0000002"], "author_id": None, "held": True},
         {"person_id": "person 999999", "device": "D0000005", "device_id": True},
     ]  # fmt: skip
+
+
+def test_two_actions_of_one_name_refuse_to_start() -> None:
+    one = ACTIONS["reject-order"]
+    with pytest.raises(RegistrationError, match="'reject-order' is declared twice"):
+        by_name([one, ACTIONS["submit-order"], one])
