@@ -47,6 +47,7 @@ DESIGN: dict[str, Any] = {
     },
     "limits": {
         "bone_margin_mm": [0.0, None],
+        "clearance_lack_mm": [None, 0.05],
         "contact_area_mm2": [80.0, None],
         "seat_support_mm": [0.0, None],
         "seat_uniqueness": [0.02, None],

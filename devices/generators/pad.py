@@ -23,7 +23,6 @@ from devices.generators.shell import (
     surface_between,
 )
 from devices.generators.site import Site
-from devices.mesh.base import Mesh
 from devices.mesh.distance import Surface
 from devices.mesh.solid import mesh_of, solid_of
 
@@ -128,20 +127,31 @@ def foot_of(grid: Grid, free: Field, tube: Tube) -> tuple[Field, float]:
 
 def without_thin_parts(grid: Grid, field: Field, radius: float) -> tuple[Manifold, tuple[str, ...]]:
     """A morphological opening with a ball: what no ball of `radius` fits into goes, and everything else stays."""
-    whole = _body(surface_between(grid, field))
+    opened, whole_mm3 = opening(grid, field, radius)
+    solid = body_of(grid, opened)
+    return solid, loss_warning(solid, whole_mm3)
+
+
+def opening(grid: Grid, field: Field, radius: float) -> tuple[Field, float]:
+    """The field of `without_thin_parts`, and the volume (mm³) of the body before anything was taken away."""
+    whole = body_of(grid, field)
     depth_in = distance_around(grid, Surface(mesh_of(whole)), field > 0.0)
     depth_in = np.where(field > 0.0, depth_in, np.maximum(-depth_in, OUTSIDE))
-    core = _body(surface_between(grid, depth_in, radius))
+    core = body_of(grid, depth_in, radius)
     reach = distance_around(grid, Surface(mesh_of(core)), field > 0.0)
     grown = np.where(depth_in > radius, radius + reach, np.maximum(radius - reach, OUTSIDE))
-    opened = _body(surface_between(grid, np.minimum(grown, field)))
-    lost = 1.0 - opened.volume() / whole.volume()
+    return np.minimum(grown, field), whole.volume()
+
+
+def loss_warning(solid: Manifold, whole_mm3: float) -> tuple[str, ...]:
+    lost = 1.0 - solid.volume() / whole_mm3
     text = f"{lost:.0%} of the part was too thin to build, or loose, and was left out."
-    return opened, (text,) if lost > NOTABLE_LOSS else ()
+    return (text,) if lost > NOTABLE_LOSS else ()
 
 
-def _body(mesh: Mesh) -> Manifold:
+def body_of(grid: Grid, field: Field, level: float = 0.0) -> Manifold:
     """The largest piece, without what floats beside it and without voids inside it."""
+    mesh = surface_between(grid, field, level)
     pieces = solid_of(mesh).decompose() if len(mesh.faces) else []
     if not pieces:
         raise DesignRefused(

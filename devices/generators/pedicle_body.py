@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from manifold3d import Manifold, OpType
-from numpy.typing import NDArray
 
 from devices.generators.base import DesignRefused
 from devices.generators.lettering import lettering
+from devices.generators.openings import Opening
 from devices.generators.pad import Tube
 from devices.generators.saddle import Body, Saddle
 from devices.generators.shell import Frame
@@ -29,40 +29,54 @@ AROUND = 1.0 / math.cos(math.pi / SEGMENTS)
 @dataclass(frozen=True, eq=False)
 class Parts:
     """What the solid is put together from, mm. seat_from_mm: height above the entry at which the sleeve stands.  passage_mm: the
-    diameter of the hole below it.  openings: (n, 3) on the bone, LPS, where it has a window and a pin.  window_mm, pin_mm: diameters, 0 for none."""
+    diameter of the hole below it."""
 
     saddle: Saddle
     tubes: tuple[Tube, ...]
     body: Body
     seat_from_mm: float
     passage_mm: float
-    openings: NDArray[np.float64]
-    window_mm: float
-    pin_mm: float
 
 
-def built(parts: Parts) -> Manifold:
-    """Body, plate and tubes as one, with everything that is cut from it but the letters."""
-    starts = parts.body.tube_starts
-    walls = [
-        _along(tube, tube.outer_radius, start, tube.height)
-        for tube, start in zip(parts.tubes, starts, strict=True)
-    ]
-    whole = Manifold.batch_boolean([parts.body.solid, *walls], OpType.Add)
-    cut = Manifold.batch_boolean([*_bores(parts), *_openings(parts)], OpType.Add)
-    return _one_piece((whole - cut).simplify(SIMPLIFY_MM))
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """A plate over the middle of the guide and the letters cut into it, read from behind the patient with the head up."""
+
+    plate: Manifold
+    groove: Manifold
 
 
-def marked(plain: Manifold, parts: Parts, text: str, height_mm: float) -> Manifold:
-    """The guide with a plate over its middle that bears the text, read from behind the patient with the head up."""
+def mark_on(parts: Parts, text: str, height_mm: float) -> Mark:
     letters = lettering(text, height_mm)
     frame = _reading_frame(parts)
     width, height = letters.width_mm + 2.0 * PLATE_MARGIN_MM, letters.height_mm + 2.0 * PLATE_MARGIN_MM
     thick = parts.saddle.thickness_mm
     plate = Manifold.cube((width, height, thick), True).translate((0.0, 0.0, PLATE_SINK_MM - thick / 2.0))
     groove = letters.outline.extrude(2.0 * MARK_DEPTH_MM).translate((0.0, 0.0, PLATE_SINK_MM - MARK_DEPTH_MM))
-    cut = Manifold.batch_boolean([*_bores(parts), *_openings(parts), _placed(groove, frame)], OpType.Add)
-    return _one_piece((plain + _placed(plate, frame) - cut).simplify(SIMPLIFY_MM))
+    return Mark(_placed(plate, frame), _placed(groove, frame))
+
+
+def built(parts: Parts, mark: Mark) -> Manifold:
+    """Body, plate and tubes as one, with the bores."""
+    starts = parts.body.tube_starts
+    walls = [
+        _along(tube, tube.outer_radius, start, tube.height)
+        for tube, start in zip(parts.tubes, starts, strict=True)
+    ]
+    whole = Manifold.batch_boolean([parts.body.solid, mark.plate, *walls], OpType.Add)
+    return _one_piece((whole - Manifold.batch_boolean(_bores(parts), OpType.Add)).simplify(SIMPLIFY_MM))
+
+
+def opened(solid: Manifold, openings: Sequence[Opening], frame: Frame) -> Manifold:
+    """The guide with its windows and pins."""
+    if not openings:
+        return solid
+    cut = Manifold.batch_boolean([_placed(_bar(one), frame) for one in openings], OpType.Add)
+    return _one_piece((solid - cut).simplify(SIMPLIFY_MM))
+
+
+def engraved(plain: Manifold, mark: Mark) -> Manifold:
+    return _one_piece((plain - mark.groove).simplify(SIMPLIFY_MM))
 
 
 def _reading_frame(parts: Parts) -> Frame:
@@ -92,33 +106,10 @@ def _bores(parts: Parts) -> list[Manifold]:
     return [*seats, *passages]
 
 
-def _openings(parts: Parts) -> list[Manifold]:
-    """A window through each contact on a lamina, where the tubes do not hide it, and a pin beside it, along the insertion."""
-    saddle = parts.saddle
-    frame = saddle.site.frame
-    feet = frame.to_local(np.array([tube.position for tube in parts.tubes]))
-    beside = (parts.window_mm + parts.pin_mm) / 2.0 + saddle.minimum_wall_mm
-    found = []
-    for contact in frame.to_local(parts.openings):
-        x, y, z = _clear_of(contact, feet, parts)
-        top = z + saddle.relief_mm + saddle.thickness_mm + saddle.contact_radius_mm
-        low = min(saddle.floor_mm, z) - 1.0
-        for diameter, away in ((parts.window_mm, 0.0), (parts.pin_mm, beside)):
-            if diameter > 0.0:
-                round_bar = Manifold.cylinder(top - low, diameter / 2.0, diameter / 2.0, SEGMENTS)
-                found.append(_placed(round_bar.translate((x, y + away, low)), frame))
-    return found
-
-
-def _clear_of(contact: NDArray[np.float64], feet: NDArray[np.float64], parts: Parts) -> NDArray[np.float64]:
-    """A contact's middle, moved straight away from the nearest tube until a window is seen beside the tube's foot."""
-    near = min(range(len(feet)), key=lambda number: float(np.linalg.norm(feet[number, :2] - contact[:2])))
-    away = contact[:2] - feet[near, :2]
-    distance = max(float(np.linalg.norm(away)), 1e-6)
-    needed = parts.tubes[near].outer_radius + parts.window_mm / 2.0 + parts.saddle.minimum_wall_mm
-    moved = contact.copy()
-    moved[:2] += away / distance * max(needed - distance, 0.0)
-    return moved
+def _bar(one: Opening) -> Manifold:
+    radius = one.diameter_mm / 2.0
+    x, y = one.middle
+    return Manifold.cylinder(one.top_mm - one.low_mm, radius, radius, SEGMENTS).translate((x, y, one.low_mm))
 
 
 def _along(tube: Tube, radius: float, start: float, end: float) -> Manifold:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from manifold3d import Manifold
 from numpy.typing import NDArray
 
 from devices.generators.base import (
@@ -25,8 +24,9 @@ from devices.generators.base import (
     Value,
     check_values,
 )
+from devices.generators.openings import Ground, placed_openings
 from devices.generators.pad import Tube
-from devices.generators.pedicle_body import Parts, built, marked
+from devices.generators.pedicle_body import Parts, built, engraved, mark_on, opened
 from devices.generators.pedicle_checks import Trajectory, bone_margins, refuse_contradictions
 from devices.generators.saddle import Saddle, saddle_body
 from devices.generators.seat import score_seat
@@ -46,6 +46,8 @@ FURTHEST_MM = 3000.0
 REACH_MM = 12.0
 CLEARANCE_SAMPLES = 30_000
 CONTACT_BAND_MM = 0.25
+CLEARANCE_LACK_MM = 0.05
+"""How much nearer to the bone than its clearance the finished guide may come anywhere."""
 FACING = -0.2
 DRILL_PLAY_MM = 0.4
 """How much wider the passage below the sleeve is than the sleeve: the drill touches metal alone."""
@@ -131,7 +133,7 @@ class PedicleGuide:
     """The generator; see `PARAMETERS` for what it takes."""
 
     id = "pedicle_guide"
-    version = "1"
+    version = "2"
     title = "Pedicle drill guide"
     parameters: tuple[Parameter, ...] = PARAMETERS
     validation_status: ValidationStatus = "research_only"
@@ -159,13 +161,9 @@ class PedicleGuide:
             body=body,
             seat_from_mm=wanted["sleeve_stand_mm"],
             passage_mm=wanted.passage_mm,
-            openings=saddle.contacts[[place in SIDES for place in wanted.contacts]],
-            window_mm=wanted["window_diameter_mm"],
-            pin_mm=wanted["pin_diameter_mm"],
         )
-        plain, parts, warnings = _windowed(parts, wanted["minimum_wall_mm"])
-        mesh = mesh_of(marked(plain, parts, _mark(wanted), wanted["mark_height_mm"]))
-        measures = {**_measured(mesh, mesh_of(plain), saddle, wanted), **margins}
+        plain, mesh, warnings = _finished(parts, wanted)
+        measures = {**_measured(mesh, plain, saddle, wanted), **margins}
         features = tuple(_feature(one, wanted) for one in wanted.trajectories)
         return Design(mesh, checked, measures, features, (*body.warnings, *warnings))
 
@@ -259,15 +257,22 @@ def _saddle(surface: Surface, wanted: Wanted) -> Saddle:
     )
 
 
-def _windowed(parts: Parts, least_mm: float) -> tuple[Manifold, Parts, tuple[str, ...]]:
-    """The guide before it is marked; without windows, and a warning that says so, where they would leave too thin a wall. A pin
-    that is asked for is never left out."""
-    plain = built(parts)
-    if parts.pin_mm or not parts.window_mm or measure_wall(Surface(mesh_of(plain))).minimum_mm >= least_mm:
-        return plain, parts, ()
-    closed = replace(parts, window_mm=0.0)
-    text = f"The windows were left out: beside them the wall would be thinner than {least_mm:g} mm."
-    return built(closed), closed, (text,)
+def _finished(parts: Parts, wanted: Wanted) -> tuple[Mesh, Mesh, list[str]]:
+    """The guide before and after it is engraved, and what was left out of it."""
+    mark = mark_on(parts, _mark(wanted), wanted["mark_height_mm"])
+    solid = built(parts, mark)
+    saddle = parts.saddle
+    contacts = {
+        place: contact
+        for place, contact in zip(wanted.contacts, saddle.contacts, strict=True)
+        if place in SIDES
+    }
+    ground = Ground(saddle, parts.tubes, Surface(mesh_of(solid)))
+    openings, warnings = placed_openings(
+        ground, contacts, wanted["window_diameter_mm"], wanted["pin_diameter_mm"]
+    )
+    plain = opened(solid, openings, saddle.site.frame)
+    return mesh_of(plain), mesh_of(engraved(plain, mark)), warnings
 
 
 def _mark(wanted: Wanted) -> str:
@@ -292,9 +297,14 @@ def _measured(mesh: Mesh, plain: Mesh, saddle: Saddle, wanted: Wanted) -> dict[s
             )
         )
     clearance, contact, normals = _contact(guide, saddle)
-    if clearance <= 0.0:
+    lack = saddle.clearance_mm - clearance
+    if lack > CLEARANCE_LACK_MM:
         problems.append(
-            Reason("The guide would cut into the bone.", "Turn the insertion, or raise the clearance.", RULE)
+            Reason(
+                f"The guide comes within {clearance:.2f} mm of the bone; its clearance is {saddle.clearance_mm:.2f} mm.",
+                "Make it finer, raise the clearance, or turn the insertion.",
+                RULE,
+            )
         )
     if len(contact) < 50:
         problems.append(
@@ -317,6 +327,7 @@ def _measured(mesh: Mesh, plain: Mesh, saddle: Saddle, wanted: Wanted) -> dict[s
         "minimum_wall_mm": wall.minimum_mm,
         "wall_p01_mm": wall.p01_mm,
         "bone_clearance_minimum_mm": clearance,
+        "clearance_lack_mm": max(lack, 0.0),
         "seat_uniqueness": seat.uniqueness,
         "seat_support_mm": seat.support_mm,
         "seat_reach_mm": seat.radius_mm,
@@ -328,9 +339,7 @@ def _contact(guide: Surface, saddle: Saddle) -> tuple[float, NDArray[np.float64]
     """The least gap to the bone, negative where bone bars the way out; and points and normals of the guide where it rests."""
     points, faces = sample_surface(guide.mesh, CLEARANCE_SAMPLES, np.random.default_rng(0))
     outward = saddle.site.frame.axes[2]
-    distance = saddle.site.near.unsigned(points)
-    barred = np.isfinite(saddle.site.near.first_hits(points, outward))
-    distance = np.where(barred, -distance, distance)
+    distance = saddle.distance(points)
     local = saddle.site.frame.to_local(points)
     resting = (guide.normals[faces] @ outward < FACING) & (saddle.within_contact(local) <= 0.0)
     resting &= distance < saddle.clearance_mm + CONTACT_BAND_MM

@@ -15,13 +15,19 @@ import numpy as np
 from manifold3d import Manifold
 from numpy.typing import NDArray
 
-from devices.generators.pad import MAXIMUM_SAMPLES, Tube, foot_of, without_thin_parts
-from devices.generators.shell import Field, Grid, box_grid, free_way
+from devices.generators.pad import MAXIMUM_SAMPLES, Tube, body_of, foot_of, loss_warning, opening
+from devices.generators.shell import Field, Grid, box_grid, free_way, surface_between
 from devices.generators.site import Site
+from devices.mesh.base import Mesh
 from devices.mesh.solid import mesh_of
 
 WALL_MARGIN = 1.1
+COARSENESS = 0.15
+"""The share of the spacing by which a wall may come out thinner than the ball that fits into it."""
 TOP_MM = 1.0
+PASSES = 6
+SAFETY = 0.03
+"""The share of the spacing by which the body keeps further off the bone where it was corrected: it is looked at in places."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +52,20 @@ class Saddle:
         outside = np.minimum.reduce(away) - self.contact_radius_mm
         return np.asarray(np.maximum(outside, 0.0), dtype=np.float64)
 
+    def standoff(self, local: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The least distance (...) mm from the bone that local points (..., 3) keep."""
+        return self.clearance_mm + np.minimum(self.within_contact(local), self.relief_mm - self.clearance_mm)
+
+    def lack(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """By how much LPS points (n, 3) come nearer to the bone than they may (n,) mm; negative where they keep off."""
+        return self.standoff(self.site.frame.to_local(points)) - self.distance(points)
+
+    def distance(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """From LPS points (n, 3) to the bone (n,) mm; negative where it lies in their way out."""
+        distance = self.site.near.unsigned(points)
+        barred = np.isfinite(self.site.near.first_hits(points, self.site.frame.axes[2]))
+        return np.where(barred, -distance, distance)
+
 
 @dataclass(frozen=True, eq=False)
 class Body:
@@ -64,8 +84,7 @@ def saddle_body(saddle: Saddle, tubes: Sequence[Tube]) -> Body:
     grid = _grid(saddle, tubes)
     way = free_way(grid, saddle.site.near, saddle.site.ceiling)
     local = grid.local_points.reshape(*grid.shape, 3)
-    rise = saddle.relief_mm - saddle.clearance_mm
-    standoff = saddle.clearance_mm + np.minimum(saddle.within_contact(local), rise)
+    standoff = saddle.standoff(local)
     free = way - standoff
     above_floor = local[..., 2] - saddle.floor_mm
     band = np.minimum(free, standoff + saddle.thickness_mm - way)
@@ -75,10 +94,40 @@ def saddle_body(saddle: Saddle, tubes: Sequence[Tube]) -> Body:
         foot, start = foot_of(grid, free, tube)
         field = np.maximum(field, np.minimum(foot, above_floor))
         starts.append(start)
-    solid, warnings = without_thin_parts(grid, field, WALL_MARGIN * saddle.minimum_wall_mm / 2.0)
+    radius = WALL_MARGIN * saddle.minimum_wall_mm / 2.0 + COARSENESS * grid.spacing
+    opened, whole_mm3 = opening(grid, _kept_off(grid, saddle, field), radius)
+    solid = body_of(grid, _kept_off(grid, saddle, opened))
     corners = mesh_of(solid).vertices
     lowest = tuple(min(0.0, float(tube.frame.to_local(corners)[:, 2].min())) for tube in tubes)
-    return Body(solid, tuple(starts), lowest, _top(saddle, tubes, corners), warnings)
+    return Body(solid, tuple(starts), lowest, _top(saddle, tubes, corners), loss_warning(solid, whole_mm3))
+
+
+def _kept_off(grid: Grid, saddle: Saddle, field: Field) -> Field:
+    """The body's field, lowered until the surface between its samples, too, keeps off the bone.
+
+    Between samples the field is taken as straight and the bone is not: on ridges and in creases the surface would come nearer to the
+    bone than asked for, by as much as a third of the spacing. Where it does, the samples around are lowered by what lacks.
+    """
+    for _ in range(PASSES):
+        points = _looked_at(saddle, surface_between(grid, field), grid.spacing)
+        lack = saddle.lack(points) + SAFETY * grid.spacing
+        lacking = lack > SAFETY * grid.spacing / 2.0
+        if not lacking.any():
+            break
+        cells = ((grid.frame.to_local(points[lacking]) - grid.corner) / grid.spacing).astype(np.int64)
+        lowered = np.zeros(grid.shape)
+        for corner in np.ndindex(2, 2, 2):
+            np.maximum.at(lowered, tuple((cells + corner).T), lack[lacking])
+        field = field - lowered
+    return field
+
+
+def _looked_at(saddle: Saddle, mesh: Mesh, spacing: float) -> NDArray[np.float64]:
+    """Where a surface may come too near to the bone: corners, middles of edges and middles (n, 3) of those faces that are anywhere near it."""
+    near = saddle.lack(mesh.vertices) > -spacing
+    corners = mesh.vertices[mesh.faces[near[mesh.faces].any(axis=1)]]
+    middles = (corners + np.roll(corners, 1, axis=1)) / 2.0
+    return np.concatenate([corners, middles, corners.mean(axis=1, keepdims=True)], axis=1).reshape(-1, 3)
 
 
 def _outline(saddle: Saddle, tubes: Sequence[Tube], local: NDArray[np.float64]) -> Field:

@@ -60,17 +60,19 @@ def measure_bore(
     Heights are counted against the axis given: out of the bone where that points into it.
     """
     walls = _Walls.of(mesh)
-    at, along, radius = point.astype(np.float64), axis.astype(np.float64), diameter_mm / 2.0
+    at, along, sought = point.astype(np.float64), axis.astype(np.float64), diameter_mm / 2.0
+    radius = sought
     reach = SHIFT_MM
     used = np.zeros(0, dtype=np.int64)
     for _ in range(ROUNDS):
-        used = walls.around(at, along, radius, reach)
+        # Always the radius sought: a longer bore on the same axis draws the first fit to its own, but not its middle.
+        used = walls.around(at, along, sought, reach)
         if len(used) < LEAST_FACES:
             return None
         along = walls.direction(used, along)
         at, radius = walls.circle(used, point, along)
         reach = BAND_MM
-    if abs(radius - diameter_mm / 2.0) > BAND_MM or not walls.all_round(used, at, along):
+    if abs(radius - sought) > BAND_MM or not walls.all_round(used, at, along):
         return None
     heights = -(mesh.vertices[np.unique(mesh.faces[used])] - point) @ along
     x, y, z = (float(part) for part in at)

@@ -55,6 +55,17 @@ def test_a_blind_bore_is_as_long_as_it_is() -> None:
     assert found.length_mm == pytest.approx(8.0, abs=1e-3)
 
 
+def test_a_longer_bore_on_the_same_axis_does_not_hide_it() -> None:
+    """A seat for a sleeve above a passage three times as long."""
+    passage = Manifold.cylinder(40.0, 1.55, 1.55, SEGMENTS).translate((0.0, 0.0, -35.0))
+    seat = Manifold.cylinder(10.0, 2.3, 2.3, SEGMENTS).translate((0.0, 0.0, 2.0))
+    part = Manifold.cube((20.0, 20.0, 40.0), True).translate((0.0, 0.0, -10.0)) - passage - seat
+    found = measure_bore(mesh_of(part), np.zeros(3), DOWN, 4.6)
+    assert found is not None
+    assert found.ends_mm == pytest.approx((2.0, 10.0), abs=1e-3)
+    assert found.diameter_mm == pytest.approx(4.6, abs=0.005)
+
+
 def test_half_a_bore_is_none() -> None:
     assert measure_bore(block(wedge=True), np.zeros(3), DOWN, 4.6) is None
     pin = mesh_of(Manifold.cylinder(20.0, 2.3, 2.3, SEGMENTS))
