@@ -25,6 +25,7 @@ from devices.services.generating import compute_design
 from devices.services.series import approve_series, series_content, void_rest_of_series
 from devices.services.voiding import void_design
 from mes.choices import Role
+from mes.dashboard.actions import ACTIONS
 from mes.exceptions import ContentChanged, InvalidInput, NotPermitted, TransitionRefused
 from mes.panels import PanelContent, panels_of
 from mes.services.artefacts import artefact_path
@@ -71,6 +72,8 @@ def test_a_stage_is_not_approved_by_itself() -> None:
     staff = Staff()
     order = reviewed(staff)
     prescriber, device = staff[Role.PRE], stages_of(order)[0]
+    assert not ACTIONS["approve-design"].applies(device)
+    assert ACTIONS["approve-series"].applies(order)
     with pytest.raises(TransitionRefused, match="one of a series"):
         approve_design(device_id=device.pk, actor=prescriber.actor, credentials=prescriber.typed())
     assert statuses(order) == [(Stage.PLANNED, DesignStatus.REVIEWED)] * 2

@@ -14,6 +14,7 @@ from devices.models import Device
 from devices.selectors.devices import FINAL_STAGES
 from devices.selectors.history import segmentation_underway
 from devices.selectors.plans import current_plan, plan_kind_of
+from devices.selectors.series import in_series
 from devices.services.designs import (
     approval_content,
     approve_design,
@@ -61,9 +62,9 @@ def _designable(device: Device) -> bool:
 
 
 def _awaits(approver: Role) -> Callable[[Device], bool]:
-    """Whether a reviewed design waits for somebody of this role."""
+    """Whether a reviewed design waits for somebody of this role; a stage of a series waits for the decision about all of them."""
     reviewed = _designed(DesignStatus.REVIEWED)
-    return lambda device: reviewed(device) and device.master.approver == approver
+    return lambda device: reviewed(device) and device.master.approver == approver and not in_series(device)
 
 
 def _needs_segmentation(device: Device) -> bool:
