@@ -24,7 +24,10 @@ from devices.events import (
     OrderClosed,
     OrderRejected,
     SegmentationDraftChanged,
+    SegmentationFailed,
+    SegmentationIgnored,
     SegmentationRead,
+    SegmentationRecorded,
     SegmentationRequested,
     StudyReceived,
     UploadAbandoned,
@@ -39,6 +42,7 @@ from devices.services.designs import record_design
 from devices.services.drafting import compare_readings, compute_draft
 from devices.services.drafts import record_agreement, record_draft
 from devices.services.exporting import compute_export, record_export
+from devices.services.external import discard_sent_segmentations
 from devices.services.following import follow_devices
 from devices.services.generating import compute_design
 from devices.services.parcels import remove_upload, sweep_uploads
@@ -133,6 +137,21 @@ def segment_study(recorded: Recorded[SegmentationRequested]) -> Effect:
         request=recorded.version,
         outcome=compute_segmentation(event.study_id, event.parameters),
     )
+
+
+@on(SegmentationRecorded, id="devices.discard_recorded_segmentation")
+def discard_recorded_segmentation(recorded: Recorded[SegmentationRecorded]) -> None:
+    discard_sent_segmentations(recorded.event.device_id)
+
+
+@on(SegmentationFailed, id="devices.discard_failed_segmentation")
+def discard_failed_segmentation(recorded: Recorded[SegmentationFailed]) -> None:
+    discard_sent_segmentations(recorded.event.device_id)
+
+
+@on(SegmentationIgnored, id="devices.discard_ignored_segmentation")
+def discard_ignored_segmentation(recorded: Recorded[SegmentationIgnored]) -> None:
+    discard_sent_segmentations(recorded.event.device_id)
 
 
 @on(SegmentationDraftChanged, id="devices.compute_draft", queue="imaging")

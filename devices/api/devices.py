@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices.api.drafts import DraftOutput
+from devices.api.external import ExternalSegmentationActions
 from devices.api.outputs import (
     DesignOutput,
     DeviceDetail,
@@ -98,7 +99,7 @@ class DesignExportInput(serializers.Serializer[Any]):
     tolerance_mm = serializers.FloatField(required=False, default=0.0)
 
 
-class DeviceViewSet(SeriesActions, ReviewActions, FilesViewSet):
+class DeviceViewSet(SeriesActions, ExternalSegmentationActions, ReviewActions, FilesViewSet):
     """Devices, their images, segmentations and designs."""
 
     permits: ClassVar[Mapping[str, str]] = {
@@ -106,6 +107,8 @@ class DeviceViewSet(SeriesActions, ReviewActions, FilesViewSet):
         "choose_series": "devices.receive_study",
         "confirm_images": "devices.receive_study",
         "start_segmentation": "devices.start_segmentation",
+        "external_segmentation": "devices.start_segmentation",
+        "choose_segments": "devices.start_segmentation",
         "open_draft": "devices.edit_segmentation",
         "approve_segmentation": "devices.approve_segmentation",
         "reject_segmentation": "devices.reject_segmentation",

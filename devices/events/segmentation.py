@@ -12,7 +12,7 @@ from mes.eventlog.base import Event
 @dataclass(frozen=True, kw_only=True)
 class SegmentationRequested(Event, name="devices.segmentation_requested"):
     """Every gate passed: the segmentation may be computed. `parameters` are those that a person set; the rest is the
-    master's."""
+    master's. For a segmentation that another program made, `external` names the upload in quarantine and what was chosen of it."""
 
     device_id: int
     study_id: int
@@ -31,7 +31,7 @@ class SegmentationRefused(Event, name="devices.segmentation_refused", terminal=T
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentationRecorded(Event, name="devices.segmentation_recorded", terminal=True):
+class SegmentationRecorded(Event, name="devices.segmentation_recorded"):
     """A mask and its surface were made and wait for a clinical reviewer."""
 
     device_id: int
@@ -44,7 +44,7 @@ class SegmentationRecorded(Event, name="devices.segmentation_recorded", terminal
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentationFailed(Event, name="devices.segmentation_failed", terminal=True):
+class SegmentationFailed(Event, name="devices.segmentation_failed"):
     """No mask or surface could be made; the reasons say why."""
 
     device_id: int
@@ -53,7 +53,7 @@ class SegmentationFailed(Event, name="devices.segmentation_failed", terminal=Tru
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentationIgnored(Event, name="devices.segmentation_ignored", terminal=True):
+class SegmentationIgnored(Event, name="devices.segmentation_ignored"):
     """A result came that nothing waits for: a late one, or one that was delivered again. `request` is the version of the
     event that asked for it; the event's reason says why it does not count."""
 

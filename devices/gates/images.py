@@ -247,9 +247,9 @@ def _accepted_study(device: Device) -> Study | None:
 
 
 @gate("G-SW-01", "device.start_segmentation", FREEZE)
-def tools_validated(device: Device, **_: Any) -> Verdict:
+def tools_validated(device: Device, *, segmenter: str = "", **_: Any) -> Verdict:
     """The tools that touch the geometry are validated for the intended use."""
-    used = _tools(device)
+    used = _tools(device, segmenter)
     if not device.master.needs_validated_tools:
         return passed(intended_use=device.master.intended_use, tools=used)
     lacking = sorted(name for name, status in used.items() if status not in ("cleared", "validated_in_house"))
@@ -263,10 +263,10 @@ def tools_validated(device: Device, **_: Any) -> Verdict:
     return passed(intended_use=device.master.intended_use, tools=used)
 
 
-def _tools(device: Device) -> dict[str, str]:
-    """Each tool of the master, and each that was used already, with the worst status that it was seen with."""
+def _tools(device: Device, asked: str = "") -> dict[str, str]:
+    """Each tool of the master, or the segmenter that is asked for instead of its own, and each that was used already, with the worst status that it was seen with."""
     section = segmentation_section(device.master, device.current_study)
-    segmenter, generator = section["segmenter"], device.master.design["generator"]
+    segmenter, generator = asked or section["segmenter"], device.master.design["generator"]
     found: list[tuple[str, str]] = [
         (f"{segmenter} {TOOLS[segmenter].version}", TOOLS[segmenter].validation_status),
         (f"{generator} {GENERATORS[generator].version}", GENERATORS[generator].validation_status),

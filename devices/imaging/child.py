@@ -21,18 +21,20 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers, ReadImages, Volume
-from devices.imaging.deidentify import deidentify
+from devices.imaging.deidentify import deidentify, mapped_uid
 from devices.imaging.glance import glance
 from devices.imaging.inbox import objects_of
 from devices.imaging.intake import read_images
+from devices.imaging.labelled import Choice, Origin
 from devices.imaging.naming import Named, names_person
 from devices.imaging.scans import ReadScan, declared_from_json, keep_surface, read_surface
+from devices.imaging.segments import fit, list_segments, origin_of_series
 from devices.imaging.sorting import sort_objects
-from devices.imaging.storage import save_volume
+from devices.imaging.storage import load_geometry, save_mask, save_volume
 from mes import room
 
 PR_SET_PDEATHSIG = 1
-SERIES, VOLUME, SURFACE = "series", "volume.npz", "surface.stl"
+SERIES, VOLUME, SURFACE, MASK = "series", "volume.npz", "surface.stl", "mask.npz"
 Answer = dict[str, Any]
 
 
@@ -96,6 +98,41 @@ class Reader:
         save_volume(self._images.volume, Path(folder) / VOLUME)
         return asdict(report)
 
+    def segments(self, source: str) -> Answer:
+        """Which segments an upload has, and whose it says that it is."""
+        found = list_segments(Path(source))
+        return {
+            "identity": asdict(found.identity),
+            "format": found.format,
+            "kind": found.kind,
+            "segments": [asdict(one) for one in found.segments],
+            "maker": found.maker,
+        }
+
+    def fit(
+        self,
+        source: str,
+        folder: str,
+        volume: str,
+        shape: list[int],
+        series: str,
+        choice: dict[str, Any],
+        key: str,
+        identity: dict[str, str],
+    ) -> Answer:
+        """Write the chosen segments into a folder as a mask of a stored volume, and say where they come from."""
+        k, j, i = shape
+        fitted = fit(
+            Path(source),
+            Choice(tuple(choice["segments"]), choice["threshold"], choice["resample"]),
+            load_geometry(Path(volume), (k, j, i)),
+            origin=origin_of_series(Path(series)) if series else Origin(),
+            mapped=partial(mapped_uid, bytes.fromhex(key)),
+            names=partial(names_person, Named(**identity)),
+        )
+        save_mask(fitted.mask, Path(folder) / MASK)
+        return fitted.said
+
     def glance(self, source: str) -> Answer:
         return asdict(glance(Path(source)))
 
@@ -107,6 +144,8 @@ class Reader:
         "keep": keep,
         "scan": scan,
         "keep_scan": keep_scan,
+        "segments": segments,
+        "fit": fit,
         "glance": glance,
         "sort": sort,
     }

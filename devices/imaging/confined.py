@@ -24,9 +24,10 @@ from typing import IO, Any, Protocol, Self, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers
-from devices.imaging.child import SERIES, SURFACE, VOLUME, Answer, Limits, unreadable
+from devices.imaging.child import MASK, SERIES, SURFACE, VOLUME, Answer, Limits, unreadable
 from devices.imaging.glance import Glance
 from devices.imaging.inbox import objects_of
+from devices.imaging.labelled import Choice, Segment
 from devices.imaging.scans import Declared, declared_as_json
 from devices.imaging.sorting import Sorted
 
@@ -227,6 +228,49 @@ def keep(child: Asked, folder: Path, *, key: bytes, identity: Mapping[str, str])
     """Have what was read written without identity. Returns the report, the images and the volume (G-IMG-03)."""
     report = child.ask({"ask": "keep", "folder": str(folder), "key": key.hex(), "identity": dict(identity)})
     return report, folder / SERIES, folder / VOLUME
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What a segmentation of somebody else says of itself (`devices.imaging.labelled.Listing`)."""
+
+    identity: PatientIdentifiers
+    format: str
+    kind: str
+    segments: tuple[Segment, ...]
+    maker: dict[str, str]
+
+
+def segments(child: Asked, source: Path) -> Segmented:
+    """Raises ImagingRefused with every finding."""
+    return _as(TypeAdapter(Segmented), child.ask({"ask": "segments", "source": str(source)}))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A study as it is stored: where its volume and its series lie. series: None where it is no DICOM."""
+
+    volume: Path
+    shape: tuple[int, int, int]
+    series: Path | None
+
+
+def fit(
+    child: Asked,
+    source: Path,
+    folder: Path,
+    choice: Choice,
+    study: Stored,
+    *,
+    key: bytes,
+    identity: Mapping[str, str],
+) -> tuple[Answer, Path]:
+    """Have the chosen segments written as a mask of a study. Returns what is kept of where they come from, and the mask."""
+    said = child.ask({
+        "ask": "fit", "source": str(source), "folder": str(folder), "volume": str(study.volume), "shape": study.shape,
+        "series": str(study.series or ""), "choice": asdict(choice), "key": key.hex(), "identity": dict(identity),
+    })  # fmt: skip
+    return said, folder / MASK
 
 
 def glanced(source: Path) -> Glance:

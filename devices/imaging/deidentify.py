@@ -157,7 +157,7 @@ def _write_series(
 
 
 def _clean_file(file: SourceFile, key: bytes, names: Callable[[str], bool], tallies: Tallies) -> bytes:
-    header = read_header(file, whole=True)
+    header = read_header(file, None)
     if not isinstance(header, DicomHeader):
         raise _changed(1)
     with quiet():

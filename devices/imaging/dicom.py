@@ -132,10 +132,10 @@ def _is_left_of_dicom(file: SourceFile) -> bool:
     return bool(begun or (INSIDE.search(head) and b"\0" in head))
 
 
-def read_header(file: SourceFile, *, whole: bool = False) -> Header | Rejection:
+def read_header(file: SourceFile, keywords: list[str] | None = ASKED) -> Header | Rejection:
     """The header of a DICOM file, or why it cannot be a slice. Never raises on bad content.
 
-    whole: with every attribute, and not those alone that reading a volume asks for.
+    keywords: of the attributes that are decoded; None for all.
     """
     if not is_dicom(file):
         if _is_left_of_dicom(file):
@@ -143,7 +143,7 @@ def read_header(file: SourceFile, *, whole: bool = False) -> Header | Rejection:
         return reject(file, "not_dicom", "is not a DICOM file")
     try:
         with quiet():
-            return _read(file, None if whole else ASKED)
+            return _read(file, keywords)
     except DICOM.UNREADABLE as error:
         return reject(file, "malformed", f"its DICOM header cannot be read ({type(error).__name__})")
 
@@ -159,7 +159,7 @@ def _read(file: SourceFile, keywords: list[str] | None) -> Header | Rejection:
         pixels_at = stream.tell()
     drop_unreadable(dataset)
     header = _header(file, dataset, pixels_at)
-    reason = _unfit(header) or _short(header, file.path.stat().st_size - pixels_at)
+    reason = _unfit(header) or cut_short(header, file.path.stat().st_size - pixels_at)
     return reject(file, *reason, header) if reason else header
 
 
@@ -245,7 +245,7 @@ def _unfit_pixels(dataset: Dataset) -> tuple[str, str] | None:
     return None
 
 
-def _short(header: Header, left: int) -> tuple[str, str] | None:
+def cut_short(header: Header, left: int) -> tuple[str, str] | None:
     dataset = header.dataset
     if dataset.file_meta.TransferSyntaxUID.is_compressed:
         return None if left > 0 else ("truncated", "holds no pixel data")

@@ -75,8 +75,8 @@ def _error(code: str, message: str, cure: str = "Export the image again from its
     return ImagingRefused([Finding(code, "error", message, cure)])
 
 
-def read_nifti(file: SourceFile) -> ReadImages:
-    """One 3-D NIfTI image as a volume. Raises ImagingRefused."""
+def placed_image(file: SourceFile) -> tuple[Any, NDArray[np.float64], list[Finding]]:
+    """A 3-D NIfTI image that is whole, the 4 x 4 affine from its (i, j, k) to LPS mm, and what was found. Raises ImagingRefused."""
     data = read_inflated(file.path)
     header = _stored_header(data)
     refuse_on_error([*_scale_findings(header), *_layout_findings(header, data)])
@@ -87,6 +87,12 @@ def read_nifti(file: SourceFile) -> ReadImages:
     geometry, more = _placed(image)
     findings += more
     refuse_on_error(findings)
+    return image, geometry, findings
+
+
+def read_nifti(file: SourceFile) -> ReadImages:
+    """One 3-D NIfTI image as a volume. Raises ImagingRefused."""
+    image, geometry, findings = placed_image(file)
     slices = int(image.header.get_data_shape()[2])
     refuse_on_error(too_thin(slices, float(np.linalg.norm(geometry[:3, 2])) * (slices - 1)))
     voxels = _values(image)
@@ -245,7 +251,8 @@ def _spacing_findings(affine: NDArray[np.float64]) -> list[Finding]:
     return [Finding("gantry_tilt", "warning", message, "Check that the protocol allows a tilted gantry.")]
 
 
-def _values(image: Any) -> Voxels:
+def numbers_of(image: Any) -> NDArray[Any]:
+    """Its values, shape (i, j, k). Raises ImagingRefused where they end early, or are no numbers."""
     try:
         scaled = np.asanyarray(image.dataobj)
     except (*UNREADABLE, nib.filebasedimages.ImageFileError):
@@ -254,6 +261,12 @@ def _values(image: Any) -> Voxels:
     low, high = float(scaled.min()), float(scaled.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise _error("not_finite", "The image holds values that are not numbers (NaN or infinite).")
+    return np.asarray(scaled)
+
+
+def _values(image: Any) -> Voxels:
+    scaled = numbers_of(image)
+    low, high = float(scaled.min()), float(scaled.max())
     refuse_on_error(value_findings(low, high) or hounsfield_findings(scaled))
     voxels = np.ascontiguousarray(scaled.transpose(2, 1, 0))
     return _narrowed(voxels, high)

@@ -26,6 +26,7 @@ from pydicom.uid import (
     LegacyConvertedEnhancedMRImageStorage,
     MediaStorageDirectoryStorage,
     MRImageStorage,
+    SegmentationStorage,
     generate_uid,
 )
 from pydicom.valuerep import PersonName
@@ -43,6 +44,7 @@ __all__ = [
     "MediaStorageDirectoryStorage",
     "MultiValue",
     "PersonName",
+    "SegmentationStorage",
     "Sequence",
     "dcmread",
     "generate_uid",

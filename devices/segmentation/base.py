@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from devices.imaging.base import Volume
 from mes.registry import Registry
 
+LISTED_COMPONENTS = 10
 ValidationStatus = Literal["cleared", "validated_in_house", "research_only"]
 
 

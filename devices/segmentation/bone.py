@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from devices.imaging.base import Volume, Voxels
 from devices.segmentation.base import (
+    LISTED_COMPONENTS,
     SEGMENTERS,
     TOOLS,
     Segmentation,
@@ -29,7 +30,6 @@ from mes.lazy import lazily
 TOOL = TOOLS.add("bone_threshold", ToolIdentity("bone_threshold", "1.0", "research_only"))
 HU_LIMITS = (-1024.0, 32_767.0)
 MINIMUM_ML_LIMITS = (0.0, 10_000.0)
-LISTED_COMPONENTS = 10
 Indices = NDArray[np.int64]
 INT16 = np.iinfo(np.int16)
 ITK: Any = lazily("SimpleITK")

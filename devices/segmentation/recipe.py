@@ -22,11 +22,10 @@ from devices.segmentation.base import (
     SegmentationRefused,
     ToolIdentity,
     known_only,
-    volume_ml,
 )
-from devices.segmentation.bone import LISTED_COMPONENTS, MINIMUM_ML_LIMITS
+from devices.segmentation.bone import MINIMUM_ML_LIMITS
 from devices.segmentation.operations.base import Operation, made
-from devices.segmentation.space import Mask, component_ml, labelled
+from devices.segmentation.space import Mask, measured
 
 TOOL = TOOLS.add("recipe", ToolIdentity("recipe", "1.0", "research_only"))
 MOST_STEPS = 200
@@ -120,14 +119,12 @@ def segment(volume: Volume, parameters: Mapping[str, Any]) -> Segmentation:
     typed = Recipe(given.get("steps", ()), given.get("minimum_ml", 0.1))
     operations = read_steps(typed.steps)
     mask = applied(volume, operations)
-    result = volume_ml(volume, mask)
-    if result < typed.minimum_ml or not mask.any():
-        raise SegmentationRefused(
-            f"the recipe leaves only {result:.3f} mL, the minimum is {typed.minimum_ml:g} mL",
-            cure="Look at its steps one after the other.",
-        )
-    labels, count = labelled(mask)
-    listed = sorted(component_ml(volume, labels, count)[1:], reverse=True)[:LISTED_COMPONENTS]
     rows = [row_of(operation) for operation in operations]
     said = {"steps": rows, "minimum_ml": typed.minimum_ml, "recipe_sha256": recipe_digest(rows)}
-    return Segmentation(mask, said, result, count, tuple(float(ml) for ml in listed), TOOL)
+    found = measured(volume, mask, said, TOOL)
+    if found.volume_ml < typed.minimum_ml or not mask.any():
+        raise SegmentationRefused(
+            f"the recipe leaves only {found.volume_ml:.3f} mL, the minimum is {typed.minimum_ml:g} mL",
+            cure="Look at its steps one after the other.",
+        )
+    return found

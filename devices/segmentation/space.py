@@ -6,7 +6,7 @@ tilted gantry is followed to the nearest pixel. Nothing is resampled. All of it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.imaging.base import Volume
+from devices.segmentation.base import LISTED_COMPONENTS, Segmentation, ToolIdentity, volume_ml
 from mes.lazy import lazily
 
 Mask = NDArray[np.uint8]
@@ -222,6 +223,15 @@ def component_ml(volume: Volume, labels: NDArray[np.uint32], count: int) -> NDAr
     for flat, height in zip(labels, volume.slice_heights_mm, strict=True):
         totals += np.bincount(flat.ravel(), minlength=count + 1) * height
     return totals * volume.spacing_ij[0] * volume.spacing_ij[1] / 1000
+
+
+def measured(volume: Volume, mask: Mask, parameters: Mapping[str, Any], tool: ToolIdentity) -> Segmentation:
+    """A mask as a segmentation: its volume and its components, the largest first."""
+    labels, count = labelled(mask)
+    listed = sorted(component_ml(volume, labels, count)[1:], reverse=True)[:LISTED_COMPONENTS]
+    return Segmentation(
+        mask, parameters, volume_ml(volume, mask), count, tuple(float(ml) for ml in listed), tool
+    )
 
 
 def voxel_at(volume: Volume, point_mm: tuple[float, float, float]) -> tuple[int, int, int] | None:

@@ -66,6 +66,26 @@ def segmentation_underway(device: Device) -> Delivery | None:
     return Delivery.objects.filter(event=asked, handler=SEGMENTING, status__in=AT_WORK).first()
 
 
+def sent_segmentations(device: Device) -> list[str]:
+    """Names in quarantine of the segmentations of other programs that were sent in for a device and are not being read."""
+    asked = events_of(device).filter(type="devices.segmentation_requested", payload__contains='"external"')
+    return sorted(_uploads(asked.exclude(pk__in=_being_segmented())))
+
+
+def segmentations_waiting() -> set[str]:
+    """The same of all devices, where they are still to be read."""
+    return _uploads(EventRecord.objects.filter(pk__in=_being_segmented()))
+
+
+def _being_segmented() -> QuerySet[Delivery, Any]:
+    return Delivery.objects.filter(handler=SEGMENTING, status__in=AT_WORK).values("event")
+
+
+def _uploads(requests: QuerySet[EventRecord]) -> set[str]:
+    said = [json.loads(payload)["parameters"] for payload in requests.values_list("payload", flat=True)]
+    return {one["external"]["upload"] for one in said if "external" in one}
+
+
 def given_up_before(delivery: Delivery) -> Delivery | None:
     """The delivery that was given up and that this one waits behind, for one lane is worked off in order."""
     lane = Delivery.objects.filter(

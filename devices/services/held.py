@@ -46,10 +46,14 @@ def hold_upload(upload: Path, device: Device, actor: Actor, declared: Declared |
     refuse_source(device, declared)
     upload_digest(upload)
     seen_upload(upload, declared)
+    return into_quarantine(upload, device, actor, declared_as_json(declared) if declared else None)
+
+
+def into_quarantine(upload: Path, device: Device, actor: Actor, said: dict[str, Any] | None = None) -> str:
+    """Move an upload to where it waits for whoever sent it. Returns its token."""
     name = f"held-{uuid4()}"
     quarantine_path(name).parent.mkdir(parents=True, exist_ok=True)
     shutil.move(upload, quarantine_path(name))
-    said = declared_as_json(declared) if declared else None
     return signing.dumps([name, device.pk, actor.person_id, said], salt=SALT)
 
 

@@ -93,7 +93,7 @@ def _stored(study: Study, found: Found, child: Asked, source: Path) -> ImagesRea
     with tempfile.TemporaryDirectory(prefix=".reading-", dir=source.parent) as folder:
         if study.declared is not None:
             return _stored_scan(child, Path(folder), match, facts)
-        report, series, volume = keep(child, Path(folder), key=_uid_key(patient), identity=asdict(identity))
+        report, series, volume = keep(child, Path(folder), key=uid_key(patient), identity=asdict(identity))
         kept = store_artefact(series, media_type=SERIES_TYPES[found.facts["source_format"]])
         calibrated = store_artefact(volume, media_type=VOLUME_TYPE)
     return ImagesRead(
@@ -119,7 +119,7 @@ def _stored_scan(child: Asked, folder: Path, match: IdentityMatch, facts: dict[s
     return ImagesRead(match, facts=facts, deidentification=scan.report, surface_sha256=kept.sha256)
 
 
-def _uid_key(patient: Patient) -> bytes:
+def uid_key(patient: Patient) -> bytes:
     """One key for each patient: their images keep fitting together, and only the vault's holder can go back."""
     return pseudonym_key(patient, "uids of images")
 

@@ -69,12 +69,20 @@ def start_segmentation(
     device = locked_device(device_id)
     require(actor, "devices.start_segmentation", device)
     study = segmentable(device)
-    refuse_held(device, "start_segmentation")
-    gates = ask_gates("device.start_segmentation", device, actor=actor)
-    refuse_blocked(gates)
     chosen = chosen_parameters(device.master, parameters or {}, study)
-    _request(device, study, actor.person_id or study.received_by_id, gates, actor, chosen)
+    request_segmentation(device, study, actor.person_id or study.received_by_id, actor, chosen)
     return device
+
+
+def request_segmentation(
+    device: Device, study: Study, author_id: int, actor: Actor, parameters: Mapping[str, Any], **about: Any
+) -> None:
+    """Ask for a segmentation of the images of a locked device, `segmentable` ones, where every gate passes. about: what the gates look at
+    beside it."""
+    refuse_held(device, "start_segmentation")
+    gates = ask_gates("device.start_segmentation", device, actor=actor, **about)
+    refuse_blocked(gates)
+    _request(device, study, author_id, gates, actor, parameters)
 
 
 def start_from_recipe(
@@ -92,11 +100,8 @@ def start_from_recipe(
             cure="Discard it; begin anew on these images.",
             rule="G-SEG-01",
         )
-    refuse_held(device, "start_segmentation")
-    gates = ask_gates("device.start_segmentation", device, actor=actor)
-    refuse_blocked(gates)
     author = actor.person_id or study.received_by_id
-    _request(device, study, author, gates, actor, {"steps": steps, "mask_sha256": mask_sha256})
+    request_segmentation(device, study, author, actor, {"steps": steps, "mask_sha256": mask_sha256})
 
 
 def chosen_parameters(

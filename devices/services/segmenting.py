@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.generators.dental.marks import packed_labels
-from devices.imaging.base import Volume
+from devices.imaging.base import ImagingRefused, Volume
 from devices.imaging.render import Plane, slice_png
 from devices.imaging.scans import moved_labels
 from devices.imaging.storage import load_volume, save_mask
@@ -26,15 +26,16 @@ from devices.models import Study
 from devices.planning.marks import GUM, unpacked
 from devices.segmentation.base import SEGMENTERS, SegmentationRefused
 from devices.segmentation.base import Segmentation as Segmented
+from devices.segmentation.external import NAME as EXTERNAL
 from devices.segmentation.scan import SCAN_SEGMENTERS, Scanned
 from devices.selectors.sources import is_scan, segmentation_section
+from devices.services.fitting import MINIMUM_ML, fitted
 from devices.services.segmentations import NotSegmented, SegmentationMade
 from mes.eventlog.base import plain
 from mes.exceptions import Refused
 from mes.services.artefacts import intact_path, store_artefact
 
 BONE_WINDOW_HU, BONE_LEVEL_HU = 2000.0, 400.0
-MINIMUM_ML = 0.1
 AXES: dict[Plane, int] = {"axial": 0, "coronal": 1, "sagittal": 2}
 
 
@@ -42,13 +43,13 @@ def compute_segmentation(
     study_id: int, chosen: Mapping[str, Any] | None = None
 ) -> SegmentationMade | NotSegmented:
     """Run the segmenter that the device's master names on a study's volume, with the parameters that a person chose."""
-    study = Study.objects.select_related("device__master").get(pk=study_id)
+    study = Study.objects.select_related("device__master", "device__order__patient").get(pk=study_id)
     if is_scan(study):
         return _of_scan(study)
     section, expected = _asked(study.device.master.segmentation, chosen or {})
     try:
         volume = load_volume(intact_path(str(study.volume_id)))
-        found = SEGMENTERS[section["segmenter"]](volume, section["parameters"])
+        found = _found(study, volume, section, chosen or {})
         mask = stored_mask(found.mask)
         if expected not in ("", mask):
             raise SegmentationRefused(
@@ -63,7 +64,18 @@ def compute_segmentation(
     except Refused as refusal:
         # The stored volume is not what the record names (G-INT-01): nothing is computed from it.
         return NotSegmented([{"code": r.rule, "text": r.text, "cure": r.cure} for r in refusal.reasons])
+    except ImagingRefused as refusal:
+        return NotSegmented(
+            [{"code": one.code, "text": one.message, "cure": one.cure} for one in refusal.findings]
+        )
     return SegmentationMade(_facts(volume, found, mask, surface, section))
+
+
+def _found(study: Study, volume: Volume, section: Mapping[str, Any], chosen: Mapping[str, Any]) -> Segmented:
+    """By the section's segmenter, or out of a file of another program."""
+    if EXTERNAL in chosen:
+        return fitted(study, volume, chosen[EXTERNAL], section)
+    return SEGMENTERS[section["segmenter"]](volume, section["parameters"])
 
 
 def _of_scan(study: Study) -> SegmentationMade | NotSegmented:
@@ -121,11 +133,13 @@ def _labelled(study: Study, scan: Mesh, found: Scanned) -> dict[str, Any]:
 
 def _asked(section: Mapping[str, Any], chosen: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """The section that is run, and the digest of the mask that has to come out; "" where any may."""
+    # The edge of a mask that people or other programs shaped is the mask's own, and no isosurface of the image.
+    surface = {**section.get("surface", {}), "level_hu": None}
+    if EXTERNAL in chosen:
+        return {**section, "surface": surface}, ""
     if "steps" not in chosen:
         return _with_chosen(section, chosen), ""
     least = section["parameters"].get("minimum_ml", MINIMUM_ML)
-    # The edge of a mask that people shaped is the mask's own, and no isosurface of the image.
-    surface = {**section.get("surface", {}), "level_hu": None}
     recipe = {"steps": chosen["steps"], "minimum_ml": least}
     made = {**section, "segmenter": "recipe", "parameters": recipe, "surface": surface}
     return made, str(chosen.get("mask_sha256", ""))

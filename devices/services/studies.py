@@ -19,6 +19,7 @@ from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
 from devices.events import ImagesAccepted, ImagesRefused, Reasons, StudyReceived
 from devices.imaging.scans import Declared, declared_as_json, declared_faults
 from devices.models import Device, Study
+from devices.selectors.history import segmentations_waiting
 from devices.selectors.sources import SOURCES, SURFACE, VOLUME, sources_of
 from devices.services.identity import IdentityMatch
 from devices.services.lifecycle import locked_device, record_progress, refuse_held, refuse_made
@@ -325,10 +326,11 @@ def discard_upload(study_id: int) -> None:
     study = Study.objects.get(pk=study_id)
     if study.status == StudyStatus.RECEIVED:
         raise TransitionRefused("This upload was not read yet.", rule="G-IMG-03")
-    _remove(quarantine_path(study.quarantine))
+    remove(quarantine_path(study.quarantine))
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or folder; nothing where it is gone."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     elif path.exists() or path.is_symlink():
@@ -341,6 +343,7 @@ def sweep_quarantine(*, older_than: timedelta = timedelta(days=1)) -> int:
         str(name)
         for name in Study.objects.filter(status=StudyStatus.RECEIVED).values_list("quarantine", flat=True)
     }
+    waiting |= segmentations_waiting()
     before = time.time() - older_than.total_seconds()
     folder = Path(settings.QUARANTINE_DIR)
     found = list(folder.iterdir()) if folder.is_dir() else []
@@ -350,5 +353,5 @@ def sweep_quarantine(*, older_than: timedelta = timedelta(days=1)) -> int:
         if path.name not in waiting | {RECEIVED, PARCELS} and path.lstat().st_mtime < before
     ]
     for path in left:
-        _remove(path)
+        remove(path)
     return len(left)

@@ -26,6 +26,7 @@ Kind = Literal[
     "text",
     "area",
     "select",
+    "several",
     "number",
     "slider",
     "whole",
@@ -47,6 +48,7 @@ LARGEST = Decimal("1e15")
 class Field:
     """One thing that an action asks. `limits`: smallest and largest number, None where there is none; a `slider` has both.
 
+    `several` is any number of the choices, and its value a list.
     `fixed` is not asked: it is what the dialog was opened for, sent along so that a later one is not taken for it.
     `carried` is not asked either: a first dialog handed it on to this one. `offers` gives the choices where they depend
     on what was carried. `resumable`: files come in by parts beforehand, and the form only names them (`Resumed`).
@@ -171,6 +173,8 @@ class _Reading:
             return asked.name in request.POST
         if asked.kind == "fixed":
             return asked.initial
+        if asked.kind == "several":
+            return self._several(asked, request.POST.getlist(asked.name))
         if asked.resumable and request.POST.get(f"{asked.name}_upload"):
             return self._resumed(asked, request)
         if asked.kind in ("file", "files"):
@@ -210,6 +214,11 @@ class _Reading:
                 Reason(f"{asked.label}: this is none of the choices.", "Choose one of the list.")
             )
         return text
+
+    def _several(self, asked: Field, chosen: list[str]) -> list[str]:
+        if asked.required and not chosen:
+            self.faults.append(Reason(f"{asked.label} is missing.", "Choose at least one."))
+        return [self._choice(asked, one) for one in dict.fromkeys(chosen)]
 
     def _number(self, asked: Field, text: str) -> float | None:
         number = self._decimal(asked, text)

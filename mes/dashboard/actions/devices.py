@@ -67,7 +67,7 @@ def _awaits(approver: Role) -> Callable[[Device], bool]:
     return lambda device: reviewed(device) and device.master.approver == approver and not in_series(device)
 
 
-def _needs_segmentation(device: Device) -> bool:
+def needs_segmentation(device: Device) -> bool:
     ready = device.current_study is not None and device.current_study.status == StudyStatus.ACCEPTED
     missing = (
         device.current_segmentation is None
@@ -291,7 +291,7 @@ def _approval_signs(device: Device, values: Values, actor: Actor) -> dict[str, A
 DEVICE_ACTIONS = (
     Action(
         "start-segmentation", "device", "Segment", "Segment the images again", "devices.start_segmentation", "bone",
-        _needs_segmentation, _segment, fields=_window_fields,
+        needs_segmentation, _segment, fields=_window_fields,
         help="Bone is what lies within the window. Lower its lower end where thin bone is missing, raise it where soft tissue is in.",
     ),
     Action(
