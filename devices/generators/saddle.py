@@ -82,13 +82,15 @@ class Body:
 def saddle_body(saddle: Saddle, tubes: Sequence[Tube]) -> Body:
     """The body with the feet of its tubes. Raises DesignRefused where the bone gives it no hold."""
     grid = _grid(saddle, tubes)
-    way = free_way(grid, saddle.site.near, saddle.site.ceiling)
     local = grid.local_points.reshape(*grid.shape, 3)
-    standoff = saddle.standoff(local)
+    columns = local[:, :, :1]
+    standoff, outline = saddle.standoff(columns), _outline(saddle, tubes, columns)
+    over = (outline > -2.0 * grid.spacing) | _under_tubes(saddle, tubes, columns, 2.0 * grid.spacing)
+    way = free_way(grid, saddle.site.near, saddle.site.ceiling, over[..., 0])
     free = way - standoff
     above_floor = local[..., 2] - saddle.floor_mm
     band = np.minimum(free, standoff + saddle.thickness_mm - way)
-    field = np.minimum(np.minimum(band, _outline(saddle, tubes, local)), above_floor)
+    field = np.minimum(np.minimum(band, outline), above_floor)
     starts = []
     for tube in tubes:
         foot, start = foot_of(grid, free, tube)
@@ -109,8 +111,8 @@ def _kept_off(grid: Grid, saddle: Saddle, field: Field) -> Field:
     bone than asked for, by as much as a third of the spacing. Where it does, the samples around are lowered by what lacks.
     """
     for _ in range(PASSES):
-        points = _looked_at(saddle, surface_between(grid, field), grid.spacing)
-        lack = saddle.lack(points) + SAFETY * grid.spacing
+        points, lack = _lack_on(saddle, surface_between(grid, field), grid.spacing)
+        lack += SAFETY * grid.spacing
         lacking = lack > SAFETY * grid.spacing / 2.0
         if not lacking.any():
             break
@@ -122,12 +124,14 @@ def _kept_off(grid: Grid, saddle: Saddle, field: Field) -> Field:
     return field
 
 
-def _looked_at(saddle: Saddle, mesh: Mesh, spacing: float) -> NDArray[np.float64]:
-    """Where a surface may come too near to the bone: corners, middles of edges and middles (n, 3) of those faces that are anywhere near it."""
-    near = saddle.lack(mesh.vertices) > -spacing
-    corners = mesh.vertices[mesh.faces[near[mesh.faces].any(axis=1)]]
-    middles = (corners + np.roll(corners, 1, axis=1)) / 2.0
-    return np.concatenate([corners, middles, corners.mean(axis=1, keepdims=True)], axis=1).reshape(-1, 3)
+def _lack_on(saddle: Saddle, mesh: Mesh, spacing: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where a surface is looked at (n, 3), and what lacks there (n,): its corners, and the middles of the edges and faces anywhere near the bone."""
+    at_corners = saddle.lack(mesh.vertices)
+    faces = mesh.faces[(at_corners > -spacing)[mesh.faces].any(axis=1)]
+    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    once = ends[ends[:, 0] < ends[:, 1]]
+    middles = np.concatenate([mesh.vertices[corners].mean(axis=1) for corners in (once, faces)])
+    return np.concatenate([mesh.vertices, middles]), np.concatenate([at_corners, saddle.lack(middles)])
 
 
 def _outline(saddle: Saddle, tubes: Sequence[Tube], local: NDArray[np.float64]) -> Field:
@@ -139,6 +143,20 @@ def _outline(saddle: Saddle, tubes: Sequence[Tube], local: NDArray[np.float64]) 
     feet = np.stack([path[0], path[-1]])
     widest = max(tube.outer_radius for tube in tubes)
     return np.maximum(inside, widest - _away_from(feet, local))
+
+
+def _under_tubes(
+    saddle: Saddle, tubes: Sequence[Tube], columns: NDArray[np.float64], margin: float
+) -> NDArray[np.bool_]:
+    """Which columns hold some of a tube, from the floor of the body to its rim, or lie within the margin of it."""
+    found = []
+    for tube in tubes:
+        low, high = saddle.site.frame.to_local(
+            np.stack([tube.position, tube.position - tube.height * tube.axis])
+        )
+        bottom = low + (high - low) * min((saddle.floor_mm - low[2]) / (high[2] - low[2]), 0.0)
+        found.append(_from_segment(bottom, high, columns) <= tube.outer_radius + margin)
+    return np.asarray(np.logical_or.reduce(found), dtype=np.bool_)
 
 
 def _path(saddle: Saddle, tubes: Sequence[Tube]) -> NDArray[np.float64]:

@@ -85,10 +85,11 @@ def box_grid(frame: Frame, low: NDArray[np.float64], high: NDArray[np.float64], 
     return Grid(frame, low - spacing, (nu, nv, nw), spacing)
 
 
-def free_way(grid: Grid, bone: Surface, ceiling: float) -> Field:
+def free_way(grid: Grid, bone: Surface, ceiling: float, over: NDArray[np.bool_] | None = None) -> Field:
     """How near the bone ever comes to each sample (nu, nv, nw) on its straight way out, mm; negative where it is barred.
 
-    ceiling: local height from which the way is looked at, above everything.
+    ceiling: local height from which the way is looked at, above everything.  over: the columns (nu, nv) that are asked about, all by
+    default; no bone is near the others.
     """
     columns = grid.local_points.reshape(*grid.shape, 3)[:, :, 0].reshape(-1, 3).copy()
     columns[:, 2] = ceiling
@@ -99,6 +100,9 @@ def free_way(grid: Grid, bone: Surface, ceiling: float) -> Field:
     # Further below the first hit only the sign is ever looked at.
     signed = np.where(np.isfinite(above), np.minimum(above, 0.0), 0.0)
     seen = above > -2.0 * grid.spacing
+    if over is not None:
+        seen &= over[..., None]
+        signed[~over] = np.inf
     distance = bone.unsigned(grid.points[seen.ravel()])
     signed[seen] = np.where(above[seen] < 0.0, -distance, distance)
     return np.minimum.accumulate(signed[..., ::-1], axis=2)[..., ::-1]
