@@ -133,7 +133,7 @@ class PedicleGuide:
     """The generator; see `PARAMETERS` for what it takes."""
 
     id = "pedicle_guide"
-    version = "2"
+    version = "3"
     title = "Pedicle drill guide"
     parameters: tuple[Parameter, ...] = PARAMETERS
     validation_status: ValidationStatus = "research_only"

@@ -22,7 +22,7 @@ from devices.mesh.base import Mesh
 from devices.mesh.solid import mesh_of
 
 WALL_MARGIN = 1.1
-COARSENESS = 0.15
+COARSENESS = 0.25
 """The share of the spacing by which a wall may come out thinner than the ball that fits into it."""
 TOP_MM = 1.0
 PASSES = 6
