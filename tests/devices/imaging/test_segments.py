@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK
+from pydicom import dcmread
 
 from devices.imaging.base import ImagingRefused, Volume
 from devices.imaging.labelled import Choice, Origin
@@ -193,6 +195,32 @@ def test_what_is_no_segmentation_is_refused(tmp_path: Path, volume: Volume) -> N
     assert refused(lambda: list_segments(tmp_path / "b.nii")) == "no_labels"
     write_map(tmp_path / "c.nii", volume, np.zeros(volume.shape, np.int16))
     assert refused(lambda: list_segments(tmp_path / "c.nii")) == "bad_segments"
+
+
+def test_a_liver_from_another_program_is_the_label_image_that_it_was_written_from(
+    real_data: Callable[[str], Path],
+) -> None:
+    """Made by dcmqi; three slices are too few for a study, so their grid is laid down here."""
+    folder = real_data("dcmqi-seg/segmentations/24x38x3")
+    slices = sorted(
+        (dcmread(path, stop_before_pixels=True) for path in (folder / "image").iterdir()),
+        key=lambda one: float(one.ImagePositionPatient[2]),
+    )
+    first = slices[0]
+    between_rows, between_columns = (float(mm) for mm in first.PixelSpacing)
+    volume = Volume(
+        np.zeros((len(slices), first.Rows, first.Columns), np.int16),
+        np.array([one.ImagePositionPatient for one in slices], dtype=np.float64),
+        np.array(first.ImageOrientationPatient[:3], dtype=np.float64),
+        np.array(first.ImageOrientationPatient[3:], dtype=np.float64),
+        (between_columns, between_rows),
+    )
+    ours = Origin(first.FrameOfReferenceUID, first.StudyInstanceUID, first.SeriesInstanceUID)
+    found = fitted(folder / "seg" / "label.seg", volume, origin=ours)
+    label: Any = SimpleITK.ReadImage(str(folder / "nrrd" / "label.nrrd"))
+    assert np.array_equal(found.mask, SimpleITK.GetArrayFromImage(label) > 0)
+    assert (found.said["frame_of_reference"], found.said["series"]) == ("same", "same")
+    assert found.said["segments"][0]["label"] == "Liver"
 
 
 def test_a_segment_that_is_not_there_or_has_no_voxel_is_refused(tmp_path: Path, volume: Volume) -> None:
