@@ -113,7 +113,7 @@ def write_map(
     path: Path, volume: Volume, labels: NDArray[Any], *, affine: NDArray[Any] | None = None
 ) -> Path:
     """A NIfTI label map; labels: shape (k, j, i)."""
-    image: Any = nib.Nifti1Image(labels.transpose(2, 1, 0), affine_ras(volume) if affine is None else affine)  # type: ignore[no-untyped-call]
+    image: Any = nib.Nifti1Image(labels.transpose(2, 1, 0), affine_ras(volume) if affine is None else affine)  # type: ignore[no-untyped-call]  # nibabel has no types
     image.header.set_xyzt_units("mm")
     nib.save(image, path)
     return path

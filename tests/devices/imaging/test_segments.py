@@ -230,4 +230,4 @@ def test_a_segment_that_is_not_there_or_has_no_voxel_is_refused(tmp_path: Path, 
         (Choice(()), "no_such_segment"),
         (Choice((2,)), "empty_segment"),
     ):
-        assert refused(lambda choice=choice: fitted(sent, volume, choice)) == code  # type: ignore[misc]
+        assert refused(lambda choice=choice: fitted(sent, volume, choice)) == code  # type: ignore[misc]  # a default binds it
