@@ -168,8 +168,11 @@ def may_know(viewer: Viewer, thing: Model) -> bool:
 def known_people(people: QuerySet[Person], viewer: Viewer) -> QuerySet[Person]:
     """Of some people, those whose names and roles a viewer may know: everybody's for who knows every order, or gives
     roles; for others, of other companies too, only themselves."""
-    everybody = viewer.every_order or R.SEC in viewer.roles
-    return people if everybody else people.filter(pk=viewer.person_id or 0)
+    return people if knows_everybody(viewer) else people.filter(pk=viewer.person_id or 0)
+
+
+def knows_everybody(viewer: Viewer) -> bool:
+    return viewer.every_order or R.SEC in viewer.roles
 
 
 def may_know_record(viewer: Viewer, root: str, key: str) -> bool:

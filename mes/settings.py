@@ -117,6 +117,8 @@ DELIVERY_RETRY_FIRST = timedelta(seconds=1)
 DELIVERY_ATTEMPTS = 12
 SEAL_EVERY = timedelta(seconds=10)
 SEAL_EVENTS = 1000
+# How long the oldest event may wait for its seal before nothing more is signed: a backup makes seals wait meanwhile.
+SEALS_OVERDUE = timedelta(hours=1)
 # How often somebody has to have done what keeps the record safe; the page of safekeeping says what is overdue.
 BACKUP_EVERY = timedelta(days=1, hours=12)
 DRILL_EVERY = timedelta(days=30)

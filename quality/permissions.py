@@ -134,9 +134,13 @@ def finding_is_decided_by_another(found: Nonconformance) -> Parts:
     return {person: did for person, did in said.items() if person is not None}
 
 
-@segregated("quality.void_nonconformance", cure="Somebody from quality who did not make the device decides.")
-def finding_is_voided_by_no_maker(found: Nonconformance) -> Parts:
-    """Who printed or post-processed a device does not void what was found about it."""
+@segregated(
+    "quality.dispose_nonconformance",
+    "quality.void_nonconformance",
+    cure="Somebody from quality who did not make the device decides.",
+)
+def finding_is_decided_by_no_maker(found: Nonconformance) -> Parts:
+    """Who printed or post-processed a device neither approves a disposition of it nor voids what was found about it."""
     return dict.fromkeys(makers_of(found.device), "took part in making this device")
 
 

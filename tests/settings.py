@@ -24,6 +24,8 @@ for name in [
     del os.environ[name]
 os.environ["LAMINA_VAR"] = str(claim_place())
 
+from datetime import timedelta
+
 from mes.settings import *
 from mes.settings import INSTALLED_APPS
 
@@ -31,3 +33,5 @@ from mes.settings import INSTALLED_APPS
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 INSTALLED_APPS = [app for app in INSTALLED_APPS if app != "whitenoise.runserver_nostatic"]
 WHITENOISE_AUTOREFRESH = True
+# Most tests run without a sealer, on a database whose first events may be days old. Those about it set their own.
+SEALS_OVERDUE = timedelta(days=3650)

@@ -19,6 +19,7 @@ from mes.api.actors import actor_of, viewer_behind
 from mes.choices import Role
 from mes.dashboard.actions import offered
 from mes.dashboard.find import KINDS, number_of
+from mes.dashboard.training import evidence_opens
 from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput
 from mes.models import Person, RoleGrant
@@ -120,6 +121,7 @@ def person_page(request: HttpRequest, number: int) -> HttpResponse:
             "revision__document", "trainer", "signature__withdrawal"
         ).order_by("-pk")[:50],
         "manager": manager_of(person),
+        "evidence_opens": evidence_opens(actor, viewer_behind(request)),
         "actions": offered(request, "person", person),
     }
     return render(request, "mes/person.html", context)

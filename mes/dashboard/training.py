@@ -16,10 +16,11 @@ from django.utils import timezone
 from mes.api.actors import actor_of, viewer_behind
 from mes.choices import DocumentStage
 from mes.dashboard.actions import offered
+from mes.eventlog.base import Actor
 from mes.files import File, taken
 from mes.models import ControlledDocument, Curriculum, DocumentRevision, Person, TrainingRecord
-from mes.permissions import PERMISSIONS, Permission, require
-from mes.scope import known_people
+from mes.permissions import PERMISSIONS, Permission, may, require
+from mes.scope import Viewer, known_people, knows_everybody
 from mes.selectors import people_with, roles_of_people
 from mes.training import Required, counts, required_of, revision_in_force
 
@@ -28,6 +29,7 @@ PER_PAGE = 100
 DOCUMENTS_SHOWN = 60
 TRAINED = ("trained", "grace")
 ENDINGS = {"application/pdf": "pdf", "text/plain": "txt"}
+EVIDENCE = "mes.read_training"
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,7 @@ def document_page(request: HttpRequest, number: str) -> HttpResponse:
         ],
         "actions": offered(request, "document", document),
         "known": set(known.values_list("pk", flat=True)),
+        "evidence_opens": evidence_opens(actor_of(request), viewer_behind(request)),
         "more": max(0, trainings.count() - PEOPLE_SHOWN),
         "trainings": trainings.select_related(
             "person", "trainer", "revision", "signature__withdrawal"
@@ -266,3 +269,21 @@ def document_file(request: HttpRequest, number: str, revision: str) -> FileRespo
     name = f"{number}-rev-{revision}-{word}.{ending}"
     file = File(name, row.file_id, row.file.size, row.file.media_type)
     return taken(file, subject=row, actor=actor_of(request))
+
+
+def evidence_opens(actor: Actor, viewer: Viewer) -> bool:
+    """Whether somebody reads the evidence of trainings: a signed list names all who were there (P11-10d)."""
+    return knows_everybody(viewer) and may(actor, EVIDENCE)
+
+
+def training_evidence(request: HttpRequest, number: int) -> FileResponse:
+    """The signed list or certificate of a training, checked against its digest (G-INT-01)."""
+    require(actor_of(request), EVIDENCE)
+    rows = TrainingRecord.objects.select_related("person", "evidence", "revision__document")
+    row = get_object_or_404(rows, pk=number, evidence__isnull=False)
+    if row.evidence is None or not evidence_opens(actor_of(request), viewer_behind(request)):
+        raise Http404
+    ending = ENDINGS.get(row.evidence.media_type, "bin")
+    name = f"{row.revision.document.number}-rev-{row.revision.revision}-training-{row.pk}.{ending}"
+    file = File(name, row.evidence.pk, row.evidence.size, row.evidence.media_type)
+    return taken(file, subject=row.person, actor=actor_of(request))

@@ -61,7 +61,14 @@ from mes.dashboard.signatures import (
 from mes.dashboard.signing import end_my_series, enrol_signer, my_signature, signers
 from mes.dashboard.stations import station_revoke, station_rule, stations
 from mes.dashboard.together import together
-from mes.dashboard.training import curricula, document_file, document_page, documents, skills
+from mes.dashboard.training import (
+    curricula,
+    document_file,
+    document_page,
+    documents,
+    skills,
+    training_evidence,
+)
 from mes.dashboard.work import my_work, my_work_count
 
 urlpatterns = [
@@ -152,6 +159,7 @@ urlpatterns = [
     page("training/needed/", curricula, "curricula"),
     page("training/<str:number>/", document_page, "document"),
     page("training/<str:number>/<str:revision>/", document_file, "document-file"),
+    page("trainings/<int:number>/evidence/", training_evidence, "training-evidence"),
     page("retention/", retention, "retention"),
     page("legal-holds/<str:code>/", hold_page, "hold"),
     page("disposals/<str:code>/", disposal_page, "disposal"),

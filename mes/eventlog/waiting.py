@@ -1,19 +1,24 @@
-"""How long events wait for their seal, and who keeps the sealer from it."""
+"""How long events wait for their seal, who keeps the sealer from it, and when nothing more is signed because of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import connection
 
+from mes.exceptions import Reason
+
 LATE = timedelta(minutes=1)
-"""Six rounds of the sealer. A backup of a large record takes longer, and is said to make seals wait."""
+"""Six rounds of the sealer. A backup of a large record takes longer, and is said to make seals wait. Health says
+so; signing goes on until `SEALS_OVERDUE`."""
+RULE = "G-INT-01"
 
 OLDEST = """
     WITH last AS (
         SELECT e.epoch, e.tx, e.pos FROM mes_leaf l JOIN mes_event e ON e.pos = l.event_id ORDER BY l.index DESC LIMIT 1)
-    SELECT e.pos, extract(epoch FROM statement_timestamp() - e.recorded_at)::float FROM mes_event e
+    SELECT e.pos, extract(epoch FROM statement_timestamp() - e.recorded_at)::float AS seconds FROM mes_event e
     WHERE (e.epoch, e.tx, e.pos) > (
         coalesce((SELECT epoch FROM last), 0), coalesce((SELECT tx FROM last), 0), coalesce((SELECT pos FROM last), 0))
     ORDER BY e.epoch, e.tx, e.pos LIMIT 1
@@ -30,6 +35,8 @@ REFUSING = """
     SELECT 1 FROM pg_stat_activity a JOIN pg_database d ON d.oid = a.datid
     WHERE d.datname = current_database() AND a.usename = 'lamina_sealer' AND a.application_name = %s LIMIT 1
 """
+# Both in one question: every signature asks it.
+AT_FAULT = f"SELECT EXISTS ({REFUSING}), (SELECT seconds FROM ({OLDEST}) AS oldest)"  # noqa: S608 - constants
 
 
 @dataclass(frozen=True)
@@ -64,3 +71,29 @@ def is_refused() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(REFUSING, [REFUSES])
         return cursor.fetchone() is not None
+
+
+def seal_faults() -> list[Reason]:
+    """Why nothing can be signed now: the sealer says that the record contradicts its seals or the witness, or has sealed
+    nothing for longer than `SEALS_OVERDUE`, so that nobody knows what it would say (K-14)."""
+    with connection.cursor() as cursor:
+        cursor.execute(AT_FAULT, [REFUSES])
+        refuses, seconds = cursor.fetchone()
+    found = []
+    if refuses:
+        found.append(
+            Reason(
+                "The record contradicts its seals or the witness: nothing is sealed, and nothing is signed.",
+                "The administrator runs `manage.py verify` and puts right what it names; signing goes on with the next seal.",
+                RULE,
+            )
+        )
+    if seconds is not None and seconds > settings.SEALS_OVERDUE.total_seconds():
+        found.append(
+            Reason(
+                f"Nothing was sealed for {seconds / 60:.0f} minutes: whether the record is intact is not known.",
+                "The administrator starts the sealer, or ends what it waits for; signing goes on with the next seal.",
+                RULE,
+            )
+        )
+    return found

@@ -25,6 +25,7 @@ from mes.clock import clock_faults
 from mes.compiled import Compiled, Slot
 from mes.eventlog.base import Actor, canonical, plain
 from mes.eventlog.unit import afterwards, publish, running_unit
+from mes.eventlog.waiting import seal_faults
 from mes.events import SignatureGiven
 from mes.exceptions import ContentChanged, ContentUnseen, SignatureRefused
 from mes.models import Account, Person, Signature, SigningSeries, Stream
@@ -118,13 +119,14 @@ def sign(
     """Sign `content` about a root. Part of the calling service's unit: the signature stands with its change, or not at all.
 
     Raises NotPermitted where nobody confirmed in time the role that is signed with (G-OPR-02), SignatureRefused where the components are wrong or belong to somebody else (ES-01 to ES-03, ES-12), the
-    account has no right to sign (ES-13), the clock is wrong (G-CLK-01) or the meaning is another one (ES-06),
+    account has no right to sign (ES-13), the clock is wrong (G-CLK-01), the seals are (G-INT-01) or the meaning is another one (ES-06),
     ContentUnseen, before any secret is looked at, where no digest says what was shown, and ContentChanged where the
     content is no longer that one (ES-19).
     """
     running_unit("A signature was made")
     now = timezone.now()
     _refuse_wrong_clock(now, credentials)
+    _refuse_unsealed(credentials.together)
     _refuse_unseen(content, credentials)
     _refuse_alone(subject, content, meaning, credentials.together)
     signer = _signer(actor, credentials, meaning, now)
@@ -147,6 +149,12 @@ def _refuse_wrong_clock(now: datetime, credentials: Credentials) -> None:
         if credentials.series:
             over = partial(end_series, account_id=credentials.series.account_id, because="clock fault")
             afterwards("A series ended", over)
+        raise SignatureRefused(faults)
+
+
+def _refuse_unsealed(together: Together | None) -> None:
+    """Nothing is signed over a record that the sealer will not sign (K-14). Asked once for what is signed together."""
+    if (together is None or together.signer is None) and (faults := seal_faults()):
         raise SignatureRefused(faults)
 
 

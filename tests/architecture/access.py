@@ -71,7 +71,7 @@ NAMED = {
     "packages": "package", "emergencies": "emergency", "erasures": "erasure", "gauges": "gauge", "stations": "station",
     "legal-holds": "hold", "holds": "hold", "disposals": "disposal", "exports": "export", "signatures": "signature",
     "handwritten": "handwritten", "accounts": "account", "address": "contact", "passkeys": "passkey", "sessions": "session",
-    "document-revisions": "revision-number", "curricula": "curriculum", "trainings": "key", "signing-enrolments": "enrolment",
+    "document-revisions": "revision-number", "curricula": "curriculum", "trainings": "training", "signing-enrolments": "enrolment",
     "bindings": "identity", "arrivals": "arrival", "peers": "peer", "drafts": "draft", "uploads": "upload",
 }  # fmt: skip
 FIXED = {

@@ -58,7 +58,13 @@ from mes.services.signing_enrolment import statement_content
 from mes.services.signing_handwritten import upload_handwritten
 from mes.services.stations import register_station
 from mes.services.tokens import issue_token
-from mes.services.training import approve_document, draft_document, require_training
+from mes.services.training import (
+    approve_document,
+    draft_document,
+    keep_evidence,
+    record_training,
+    require_training,
+)
 from printing.choices import CommandKind
 from printing.models import Build, BuildItem, Container, MaterialLot, PrinterCommand
 from printing.slicing.buildfile import mask_name
@@ -376,6 +382,14 @@ def _people(makers: Staff, person: Person) -> dict[str, str]:
         number="WI-1", title="x", revision="A", file=b"x", media_type="text/plain", actor=acting(writer)
     )
     approve_document(revision_id=row.pk, actor=acting(approver), credentials=typed(approver))
+    kept = keep_evidence(file=b"Signed: all", media_type="text/plain", actor=acting(writer))
+    trained = record_training(
+        person_id=person.pk,
+        revision_id=row.pk,
+        evidence=kept,
+        actor=acting(writer),
+        credentials=typed(writer),
+    )
     # An action that nobody at a door performs, so that nobody is refused for want of training.
     asked = require_training(
         action="mes.carry_out_disposal", document_id=row.document_id, actor=acting(approver), reason="x"
@@ -388,6 +402,7 @@ def _people(makers: Staff, person: Person) -> dict[str, str]:
         "document": "WI-1",
         "revision": "WI-1:A",
         "revision-number": str(row.pk),
+        "training": str(trained.pk),
         "curriculum": str(asked.pk),
         "drill": str(record_drill(of=DRILL).pk),
     }

@@ -258,6 +258,17 @@ def test_an_action_asks_for_a_document_and_asks_no_longer(staff: Staff, as_: Vis
     assert as_(staff[Role.OPR]).get("/act/document/WI-12/require-training/").status_code == 403
 
 
+def assert_evidence_is_taken(client: Client, by: Who, record: TrainingRecord) -> None:
+    """The file itself, as an attachment, and who took it."""
+    address, digest = f"/trainings/{record.pk}/evidence/", str(record.evidence_id)
+    answer = client.get(address)
+    assert hashlib.sha256(b"".join(answer)).hexdigest() == digest
+    assert answer["Content-Disposition"] == f'attachment; filename="WI-12-rev-A-training-{record.pk}.pdf"'
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    copies = EventRecord.objects.filter(type="mes.copy_taken", payload__contains=digest)
+    assert [one.actor for one in copies] == [str(by.actor)]
+
+
 @pytest.mark.requirement("P11-10i")
 @pytest.mark.requirement("ES-19")
 def test_a_training_is_recorded_with_its_evidence_over_what_is_shown(staff: Staff, as_: Visit) -> None:
@@ -288,6 +299,10 @@ def test_a_training_is_recorded_with_its_evidence_over_what_is_shown(staff: Staf
     assert record.signature.content_digest == digest
     for page in ("/training/WI-12/", f"/people/{learner.person.pk}/"):
         assert f"SHA-256 {carried}" in opened(client, page)
+        assert f'href="/trainings/{record.pk}/evidence/"' in opened(client, page)
+    assert_evidence_is_taken(client, quality, record)
+    # A list names everybody who was there: nothing for who knows some people alone.
+    assert as_(staff[Role.PRE]).get(f"/trainings/{record.pk}/evidence/").status_code == 404
     answer = client.get("/training/WI-12/A/")
     assert hashlib.sha256(b"".join(answer)).hexdigest() == row.file_id
     copies = EventRecord.objects.filter(type="mes.copy_taken", payload__contains=row.file_id)
