@@ -109,6 +109,7 @@ class DeviceViewSet(SeriesActions, ExternalSegmentationActions, ReviewActions, F
         "start_segmentation": "devices.start_segmentation",
         "external_segmentation": "devices.start_segmentation",
         "choose_segments": "devices.start_segmentation",
+        "link_segmentation": "devices.start_segmentation",
         "open_draft": "devices.edit_segmentation",
         "approve_segmentation": "devices.approve_segmentation",
         "reject_segmentation": "devices.reject_segmentation",

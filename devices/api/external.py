@@ -14,11 +14,14 @@ from rest_framework.response import Response
 
 from devices.api.outputs import DeviceDetail
 from devices.api.uploads import laid_down
-from devices.imaging.confined import Segmented
 from devices.imaging.labelled import Choice
-from devices.services.external import hold_segmentation, segments_of, start_from_file
-from mes.api.base import given
+from devices.models import Device
+from devices.services.external import hold_segmentation, link_to_sign, segments_of, start_from_file
+from devices.services.identity import names_somebody
+from mes.api.base import SigningInput, credentials_in, given
 from mes.api.files import FilesViewSet
+from mes.eventlog.base import plain
+from mes.services.signatures import Credentials, content_digest
 
 
 class SegmentationFileInput(serializers.Serializer[Any]):
@@ -43,6 +46,11 @@ class SegmentationFileOutput(serializers.Serializer[Any]):
     kind = serializers.CharField(help_text="binary, fractional or labels")
     segments = SegmentOutput(many=True)
     maker = serializers.DictField(child=serializers.CharField())
+    names_patient = serializers.BooleanField(
+        help_text="Whether it carries patient identifiers; one without is signed for at `link-segmentation`"
+    )
+    content = serializers.DictField(required=False, help_text="Of one without: what has to be signed")
+    digest = serializers.CharField(required=False, help_text="Of one without: the digest of that content")
 
 
 class ChooseSegmentsInput(serializers.Serializer[Any]):
@@ -67,6 +75,12 @@ class ChooseSegmentsInput(serializers.Serializer[Any]):
     )
 
 
+class LinkSegmentationInput(ChooseSegmentsInput, SigningInput):
+    digest = serializers.RegexField(
+        r"^[0-9a-f]{64}$", help_text="The digest that `external-segmentation` answered"
+    )
+
+
 class ExternalSegmentationActions(FilesViewSet):
     """What devices do with segmentations that other programs made."""
 
@@ -80,18 +94,39 @@ class ExternalSegmentationActions(FilesViewSet):
         device = self.get_object()
         with laid_down(request.FILES.getlist("files")) as upload:
             token = hold_segmentation(upload, device, self.actor)
-        return Response(_offered(token, segments_of(token, device, self.actor)), status=202)
+        return Response(self._offered(token, device), status=202)
 
     @extend_schema(request=ChooseSegmentsInput, responses={202: DeviceDetail})
     @action(detail=True, methods=["post"], url_path="choose-segments")
     def choose_segments(self, request: Request, code: str) -> Response:
-        """Make the segmentation of the chosen segments of what `external-segmentation` took. The answer comes before it is made."""
-        values = given(ChooseSegmentsInput, request)
-        choice = Choice(tuple(values["segments"]), values["threshold"], values["resample"])
-        start_from_file(device=self.get_object(), token=values["upload"], choice=choice, actor=self.actor)
+        """Make the segmentation of the chosen segments of what `external-segmentation` took, which names its patient. One that waits for
+        its approval is set aside. The answer comes before the new one is made."""
+        return self._started(given(ChooseSegmentsInput, request))
+
+    @extend_schema(request=LinkSegmentationInput, responses={202: DeviceDetail})
+    @action(detail=True, methods=["post"], url_path="link-segmentation")
+    def link_segmentation(self, request: Request, code: str) -> Response:
+        """The same for a file without patient identifiers: sign that it is this patient's, as `external-segmentation` answered it."""
+        values = given(LinkSegmentationInput, request)
+        return self._started(values, credentials_in(values))
+
+    def _started(self, values: dict[str, Any], credentials: Credentials | None = None) -> Response:
+        start_from_file(
+            device=self.get_object(),
+            token=values["upload"],
+            choice=Choice(tuple(values["segments"]), values["threshold"], values["resample"]),
+            actor=self.actor,
+            credentials=credentials,
+        )
         return Response(DeviceDetail(self.get_object()).data, status=202)
 
+    def _offered(self, token: str, device: Device) -> dict[str, Any]:
+        found = segments_of(token, device, self.actor)
+        said = {name: value for name, value in asdict(found).items() if name != "identity"}
+        names_patient = names_somebody(found.identity)
+        link = {} if names_patient else _to_sign(link_to_sign(token, device, self.actor))
+        return SegmentationFileOutput({"upload": token, "names_patient": names_patient, **said, **link}).data
 
-def _offered(token: str, found: Segmented) -> dict[str, Any]:
-    said = {name: value for name, value in asdict(found).items() if name != "identity"}
-    return SegmentationFileOutput({"upload": token, **said}).data
+
+def _to_sign(content: dict[str, Any]) -> dict[str, Any]:
+    return {"content": plain(content), "digest": content_digest(content)}

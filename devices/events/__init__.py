@@ -86,6 +86,7 @@ from devices.events.segmentation import (
     SegmentationRefused,
     SegmentationRejected,
     SegmentationRequested,
+    SegmentationSetAside,
 )
 from devices.events.shapes import Gates, Reasons
 
@@ -154,6 +155,7 @@ __all__ = [
     "SegmentationRefused",
     "SegmentationRejected",
     "SegmentationRequested",
+    "SegmentationSetAside",
     "StudyArrived",
     "StudyReceived",
     "UnitsCounted",

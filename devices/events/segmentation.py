@@ -12,7 +12,8 @@ from mes.eventlog.base import Event
 @dataclass(frozen=True, kw_only=True)
 class SegmentationRequested(Event, name="devices.segmentation_requested"):
     """Every gate passed: the segmentation may be computed. `parameters` are those that a person set; the rest is the
-    master's. For a segmentation that another program made, `external` names the upload in quarantine and what was chosen of it."""
+    master's. For a segmentation that another program made, `external` names the upload in quarantine, what was chosen of it and, of a
+    file that names no patient, the signature that links it."""
 
     device_id: int
     study_id: int
@@ -70,6 +71,14 @@ class SegmentationApproved(Event, name="devices.segmentation_approved", terminal
     segmentation_id: int
     signature_id: int
     gates: Gates
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationSetAside(Event, name="devices.segmentation_set_aside", terminal=True):
+    """It was not approved yet, and another one was asked for in its place. The event's reason says which."""
+
+    device_id: int
+    segmentation_id: int
 
 
 @dataclass(frozen=True, kw_only=True)

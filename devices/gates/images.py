@@ -15,7 +15,9 @@ from devices.imaging.scans import OWN_AXES
 from devices.mesh.scan import MM_PER_UNIT
 from devices.models import Device, Study
 from devices.segmentation.base import TOOLS
+from devices.segmentation.external import NAME as EXTERNAL
 from devices.selectors.sources import SURFACE, is_scan, segmentation_section, sources_of
+from devices.services.linking import against_link
 from devices.services.studies import ImagesRead
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 
@@ -44,6 +46,18 @@ def patient_matches(device: Device, *, outcome: ImagesRead | None = None, **_: A
         cure="Send images that carry them; if they carry none, confirm by signature whose they are.",
         matched=list(match.matched),
     )
+
+
+@gate("G-ORD-05", "device.approve_segmentation", FREEZE)
+def segmentation_matches(device: Device, **_: Any) -> Verdict:
+    """A segmentation that another program made names the order's patient by two identifiers, or a signature links it."""
+    segmentation = device.current_segmentation
+    if segmentation is None or segmentation.tool != EXTERNAL:
+        return not_applicable("The segmentation was made here, from the patient's own images.")
+    said = segmentation.parameters["mask"]
+    if against := against_link(segmentation):
+        return blocked(against.text, cure=against.cure, **said)
+    return passed(matched=said["matched"], link=said.get("link"))
 
 
 def _matched_before(device: Device) -> Verdict:

@@ -29,7 +29,9 @@ from devices.imaging.series import decimal, identity, text
 from devices.imaging.sources import SourceFile
 
 FORMAT = "DICOM SEG"
-BINARY, FRACTIONAL = "BINARY", "FRACTIONAL"
+BINARY, FRACTIONAL, LABELMAP = "BINARY", "FRACTIONAL", "LABELMAP"
+KINDS = {BINARY: "binary", FRACTIONAL: "fractional", LABELMAP: "labels"}
+BITS = {BINARY: (1,), FRACTIONAL: (8,), LABELMAP: (8, 16)}
 MAX_FRAMES = 50_000
 MAX_SEGMENTS = 1_000
 AGAIN = "Export the segmentation again from its source."
@@ -38,7 +40,7 @@ LISTED = [
     "Modality", "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "ImageType", "BurnedInAnnotation",
     "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "SegmentationType", "MaximumFractionalValue",
     "SegmentSequence", "ReferencedSeriesSequence", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
-    "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue",
 ]  # fmt: skip
 PLACED = [*LISTED, "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"]
 """What lists thousands of frames is decoded only where their voxels are wanted."""
@@ -46,7 +48,7 @@ PLACED = [*LISTED, "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSe
 
 def is_segmentation(header: Header | Rejection) -> bool:
     known = header.header if isinstance(header, Rejection) else header
-    return known is not None and known.sop_class == DICOM.SegmentationStorage
+    return known is not None and known.sop_class in DICOM.SEGMENTATION_CLASSES
 
 
 def header_of(file: SourceFile, keywords: list[str]) -> Header:
@@ -78,8 +80,7 @@ def _refuse_unfit(header: Header) -> None:
         raise refused(
             "absurd_size", message, f"At most {MAX_FRAMES} frames of {MAX_ROWS} are accepted. Crop it."
         )
-    bits = 1 if _kind(header) == BINARY else 8
-    if _kind(header) not in (BINARY, FRACTIONAL) or int(dataset.get("BitsAllocated") or 0) != bits:
+    if int(dataset.get("BitsAllocated") or 0) not in BITS.get(_kind(header), ()):
         message = f"The segmentation is of the type {_kind(header) or 'unknown'}, which is not read."
         raise refused("unknown_kind", message, "Export it as a binary segmentation.")
     if short := cut_short(header, header.file.path.stat().st_size - header.pixels_at):
@@ -101,8 +102,8 @@ def listed(file: SourceFile) -> Listing:
     }  # fmt: skip
     return Listing(
         FORMAT,
-        _kind(header).lower(),
-        _segments(dataset),
+        KINDS[_kind(header)],
+        _segments(header),
         maker,
         identity([header], [])[0],
         origin_of(dataset),
@@ -124,7 +125,9 @@ def origin_of(dataset: Any) -> Origin:
     )
 
 
-def _segments(dataset: Any) -> tuple[Segment, ...]:
+def _segments(header: Header) -> tuple[Segment, ...]:
+    """Of a label map the background may be listed too (C.8.20.2.3.2); it is no segment that could be chosen."""
+    background = _background(header)
     try:
         found = tuple(
             Segment(
@@ -133,7 +136,8 @@ def _segments(dataset: Any) -> tuple[Segment, ...]:
                 code_of(item.get("SegmentAlgorithmType") or ""),
                 text(item.get("SegmentAlgorithmName")) or "",
             )
-            for item in dataset.get("SegmentSequence") or ()
+            for item in header.dataset.get("SegmentSequence") or ()
+            if background is None or int(item.SegmentNumber) != background
         )
     except DICOM.UNREADABLE:
         raise refused("bad_segments", "A segment of the file has no number.", AGAIN) from None
@@ -144,13 +148,19 @@ def _segments(dataset: Any) -> tuple[Segment, ...]:
     return found
 
 
+def _background(header: Header) -> int | None:
+    """The value of a label map's voxels that are in no segment; None for what is no label map."""
+    return int(header.dataset.get("PixelPaddingValue") or 0) if _kind(header) == LABELMAP else None
+
+
 def stack_of(file: SourceFile, choice: Choice) -> Stack:
     """The voxels of the chosen segments as one. Raises ImagingRefused."""
     header = header_of(file, PLACED)
     every = frames_of(header)
     if isinstance(every, Rejection):
         raise refused(every.file.code, f"The segmentation cannot be placed: {every.file.reason}.", AGAIN)
-    frames = [frame for frame in every if _segment_of(frame) in choice.segments]
+    labels = _kind(header) == LABELMAP
+    frames = [frame for frame in every if labels or _segment_of(frame) in choice.segments]
     if not frames:
         raise refused("empty_segment", "The segments that were chosen have no voxel.", "Choose others.")
     _refuse_turned(frames)
@@ -217,6 +227,14 @@ def _decoder(header: Header, choice: Choice) -> Any:
     whole = load_pixels(header)
     if _kind(header) == BINARY:
         return lambda index: _bits(whole, index)
+    if _kind(header) == LABELMAP:
+        return lambda index: np.isin(_decoded(whole, index), choice.segments).astype(np.uint8)
+    least = _least(header, choice)
+    return lambda index: (_decoded(whole, index) >= least).astype(np.uint8)
+
+
+def _least(header: Header, choice: Choice) -> float:
+    """From which stored value on a voxel of a fractional segmentation is inside."""
     most = decimal(header.dataset.get("MaximumFractionalValue"))
     if not most or most <= 0.0 or choice.threshold is None:
         raise refused(
@@ -224,16 +242,15 @@ def _decoder(header: Header, choice: Choice) -> Any:
             "The segmentation holds fractions, and it is not said from which one on a voxel is inside.",
             "State a threshold above 0 and up to 1, or export a binary segmentation.",
         )
-    least = choice.threshold * most
+    return choice.threshold * most
 
-    def inside(index: int) -> NDArray[np.uint8]:
-        try:
-            with quiet():
-                return np.asarray(DICOM.pixel_array(whole, index=index) >= least).astype(np.uint8)
-        except DICOM.UNREADABLE:
-            raise refused("undecodable", "The pixels of the segmentation cannot be decoded.", AGAIN) from None
 
-    return inside
+def _decoded(whole: Any, index: int) -> NDArray[Any]:
+    try:
+        with quiet():
+            return np.asarray(DICOM.pixel_array(whole, index=index))
+    except DICOM.UNREADABLE:
+        raise refused("undecodable", "The pixels of the segmentation cannot be decoded.", AGAIN) from None
 
 
 def _bits(whole: Any, index: int) -> NDArray[np.uint8]:

@@ -33,6 +33,7 @@ from pydicom.valuerep import PersonName
 
 __all__ = [
     "IMAGE_CLASSES",
+    "SEGMENTATION_CLASSES",
     "UID",
     "UNREADABLE",
     "CTImageStorage",
@@ -44,7 +45,6 @@ __all__ = [
     "MediaStorageDirectoryStorage",
     "MultiValue",
     "PersonName",
-    "SegmentationStorage",
     "Sequence",
     "dcmread",
     "generate_uid",
@@ -61,6 +61,8 @@ UNREADABLE = (
     InvalidDicomError, BytesLengthException, ValueError, KeyError, AttributeError, TypeError, NotImplementedError,
     EOFError, OSError, IndexError, OverflowError, RecursionError, MemoryError, RuntimeError, struct.error, zlib.error,
 )  # fmt: skip
+SEGMENTATION_CLASSES = (SegmentationStorage, UID("1.2.840.10008.5.1.4.1.1.66.7"))
+"""The second is Label Map Segmentation Storage (Supplement 243), to which pydicom gives no name yet."""
 IMAGE_CLASSES: dict[str, str] = {
     CTImageStorage: "CT",
     EnhancedCTImageStorage: "CT",

@@ -21,13 +21,16 @@ from devices.selectors.sources import is_scan
 from devices.services.authors import author_of
 from devices.services.fitting import DIFFERS, identity_of, matched
 from devices.services.held import held_upload, into_quarantine
+from devices.services.identity import names_somebody
 from devices.services.lifecycle import locked_device
-from devices.services.segmentations import request_segmentation, segmentable
+from devices.services.linking import LinkNeeded, link_of_segmentation, sign_link
+from devices.services.segmentations import request_segmentation, segmentable, set_aside
 from devices.services.studies import quarantine_path, remove, upload_digest
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import unit_of_work
-from mes.exceptions import InvalidInput, Reason, TransitionRefused
+from mes.exceptions import Conflict, InvalidInput, Reason, TransitionRefused
 from mes.permissions import require
+from mes.services.signatures import Credentials
 
 START = "devices.start_segmentation"
 RULE = "G-SEG-01"
@@ -41,7 +44,8 @@ def _may_be_segmented(device_id: int, actor: Actor) -> None:
 
 
 def _voxels_of(device: Device) -> Study:
-    study = segmentable(device)
+    """The images of a locked device. A segmentation of them that is not approved yet is in nobody's way: it is set aside for another."""
+    study = segmentable(device, unapproved_stands=False)
     if is_scan(study):
         raise TransitionRefused(
             f"{device.code} begins with a surface scan, which has no voxels that could be labelled.",
@@ -76,35 +80,59 @@ def told_segment(segment: Segment) -> str:
     return ", ".join(part for part in (named, by, counted) if part)
 
 
-def start_from_file(*, device: Device, token: str, choice: Choice, actor: Actor) -> Device:
-    """Ask for the segmentation that the chosen segments of a held file are. The person becomes its author.
+def link_to_sign(token: str, device: Device, actor: Actor) -> dict[str, Any]:
+    """What is signed for a held file that names no patient. Raises Conflict like `segments_of`, and where there are no images any more."""
+    study = device.current_study
+    if study is None:
+        raise Conflict(f"{device.code} has no images.", cure="Send in images first.", rule="G-IMG-01")
+    return link_of_segmentation(device, study, upload_digest(held_upload(token, device, actor)))
 
-    Raises InvalidInput with every fault of the choice, TransitionRefused with every gate that blocks, Conflict like `segments_of`; then
-    the file goes on waiting.
+
+def start_from_file(
+    *, device: Device, token: str, choice: Choice, actor: Actor, credentials: Credentials | None = None
+) -> Device:
+    """Ask for the segmentation that the chosen segments of a held file are. The person becomes its author. One that is not approved yet
+    is set aside.
+
+    credentials: of the person who says by signature whose a file is that names no patient; otherwise nothing is signed.
+    Raises InvalidInput with every fault of the choice, LinkNeeded where such a file comes without credentials, TransitionRefused with
+    every gate that blocks, Conflict like `segments_of`; then the file goes on waiting.
     """
     held = held_upload(token, device, actor)
-    if faults := _faults(_read(held, device), choice):
+    found = _read(held, device)
+    if faults := _faults(found, choice):
         raise InvalidInput(faults)
+    named = names_somebody(found.identity)
+    if not named and credentials is None:
+        raise LinkNeeded
+    digest = upload_digest(held)
     name = f"segmentation-{uuid4()}"
     shutil.move(held, quarantine_path(name))
     try:
-        return _request(device.pk, name, choice, actor)
+        return _request(device.pk, name, choice, actor, "" if named else digest, credentials)
     except BaseException:
         shutil.move(quarantine_path(name), held)
         raise
 
 
 @unit_of_work
-def _request(device_id: int, name: str, choice: Choice, actor: Actor) -> Device:
+def _request(
+    device_id: int, name: str, choice: Choice, actor: Actor, unnamed: str, credentials: Credentials | None
+) -> Device:
+    """unnamed: the digest of a file that names no patient; "" where it names one."""
     device = locked_device(device_id)
     require(actor, START, device)
     study = _voxels_of(device)
+    set_aside(device, actor, reason="A segmentation of another program was chosen in its place.")
     asked: dict[str, Any] = {
         "upload": name,
         "segments": sorted(set(choice.segments)),
         "threshold": choice.threshold,
         "resample": choice.resample,
     }
+    if unnamed:
+        signature = sign_link(device, study, unnamed, actor, credentials)
+        asked["link"] = {"signature": signature.pk, "upload": unnamed}
     request_segmentation(device, study, author_of(actor), actor, {NAME: asked}, segmenter=NAME)
     return device
 

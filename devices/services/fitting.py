@@ -18,8 +18,9 @@ from devices.models import Study
 from devices.segmentation.base import Segmentation as Segmented
 from devices.segmentation.external import segmentation_of
 from devices.services.identity import IdentityMatch, compared
+from devices.services.linking import UNLINKED, is_linked
 from devices.services.reading import ERASED, LOST, UNREADABLE_IDENTITY, uid_key
-from devices.services.studies import quarantine_path
+from devices.services.studies import quarantine_path, upload_digest
 from mes.exceptions import IdentityErased
 from mes.models import Patient
 from mes.services.artefacts import intact_path
@@ -32,7 +33,7 @@ DIFFERS = "G-ORD-05"
 def fitted(study: Study, volume: Volume, asked: Mapping[str, Any], section: Mapping[str, Any]) -> Segmented:
     """The segments that a person chose of an upload, as a segmentation of the study's volume.
 
-    asked: the name of the upload, and the choice. Raises ImagingRefused, SegmentationRefused. G-ORD-05, G-SEG-01.
+    asked: the name of the upload, the choice, and the link of a file that names no patient. Raises ImagingRefused, SegmentationRefused. G-ORD-05, G-SEG-01.
     """
     source = quarantine_path(asked["upload"])
     if not source.exists():
@@ -45,6 +46,7 @@ def fitted(study: Study, volume: Volume, asked: Mapping[str, Any], section: Mapp
     ):
         identity = identity_of(patient)
         match = matched(identity, segments(child, source).identity)
+        link = None if match.present else _link(study, source, asked)
         said, path = fit(
             child, source, Path(folder), choice, _stored(study, volume), key=uid_key(patient), identity=asdict(identity)
         )  # fmt: skip
@@ -52,8 +54,16 @@ def fitted(study: Study, volume: Volume, asked: Mapping[str, Any], section: Mapp
     if mask.shape != volume.shape:
         raise ImagingRefused([BESIDE])
     least = section["parameters"].get("minimum_ml", MINIMUM_ML)
-    evidence = {**said, "matched": list(match.matched)}
+    evidence = {**said, "matched": list(match.matched), **({"link": link} if link else {})}
     return segmentation_of(volume, mask, evidence, minimum_ml=least)
+
+
+def _link(study: Study, source: Path, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The signed link of a file that names no patient. Raises ImagingRefused where there is none that stands, over this very file."""
+    link: Mapping[str, Any] | None = asked.get("link")
+    if link is None or link["upload"] != upload_digest(source) or not is_linked(study, link):
+        raise ImagingRefused([UNLINKED])
+    return link
 
 
 def _stored(study: Study, volume: Volume) -> Stored:
@@ -72,8 +82,8 @@ def identity_of(patient: Patient) -> Identity:
 
 
 def matched(identity: Identity, stated: PatientIdentifiers) -> IdentityMatch:
-    """A file that names somebody has to name the patient, by two identifiers. One that names nobody says so on the record: its grid is
-    that of the patient's own images, on which a reviewer sees it. Raises ImagingRefused."""
+    """A file that names somebody has to name the patient, by two identifiers; of one that names nobody a person signs whose it is
+    (`devices.services.linking`). Raises ImagingRefused."""
     match = compared(identity, stated)
     if match.present and not match.holds:
         how = (

@@ -34,8 +34,12 @@ def compared(identity: Identity, images: PatientIdentifiers) -> IdentityMatch:
     both = {name: pair for name, pair in pairs.items() if all(pair)}
     matched = tuple(name for name, (ours, theirs) in both.items() if ours == theirs)
     differing = tuple(name for name, (ours, theirs) in both.items() if ours != theirs)
-    present = any(theirs for _, theirs in pairs.values())
-    return IdentityMatch(matched, differing, present)
+    return IdentityMatch(matched, differing, names_somebody(images))
+
+
+def names_somebody(images: PatientIdentifiers) -> bool:
+    """Whether there is anything at all that could be compared."""
+    return any(normal(name, getattr(images, name)) for name in COMPARED)
 
 
 def _pair(name: str, ours: object, theirs: object) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from devices.events import (
     SegmentationRefused,
     SegmentationRejected,
     SegmentationRequested,
+    SegmentationSetAside,
 )
 from devices.models import Device, DeviceMaster, Segmentation, Study
 from devices.selectors.history import (
@@ -146,8 +147,11 @@ def start_segmentation_by_rule(*, device_id: int, study_id: int) -> None:
     _request(device, study, study.received_by_id, gates, SYSTEM)
 
 
-def segmentable(device: Device) -> Study:
-    """The images of a locked device that may be segmented now. Raises TransitionRefused, Conflict."""
+def segmentable(device: Device, *, unapproved_stands: bool = True) -> Study:
+    """The images of a locked device that may be segmented now. Raises TransitionRefused, Conflict.
+
+    unapproved_stands: whether a segmentation that still waits for its approval is in the way; else it is to be `set_aside`.
+    """
     refuse_made(device, "it stands on the segmentation that it has")
     if device.stage != Stage.PLANNED:
         raise TransitionRefused(
@@ -160,7 +164,8 @@ def segmentable(device: Device) -> Study:
         raise TransitionRefused(
             f"{device.code} has no accepted images to segment.", cure="Send in images first.", rule="G-IMG-01"
         )
-    if _counting(device) is not None:
+    standing = _counting(device)
+    if standing is not None and (unapproved_stands or standing.status == SegmentationStatus.APPROVED):
         raise TransitionRefused(
             f"{device.code} has a segmentation already.",
             cure="Reject it first, with the reason.",
@@ -168,6 +173,18 @@ def segmentable(device: Device) -> Study:
         )
     _refuse_second(device)
     return study
+
+
+def set_aside(device: Device, actor: Actor, *, reason: str) -> None:
+    """Part of a unit that asks for another segmentation of a locked device: the one that waits for its approval waits no longer."""
+    standing = _counting(device)
+    if standing is None:
+        return
+    standing.status = SegmentationStatus.SUPERSEDED
+    standing.save(update_fields=["status"])
+    device.current_segmentation = None
+    event = SegmentationSetAside(device_id=device.pk, segmentation_id=standing.pk)
+    record_progress(device, event, "current_segmentation", actor=actor, reason=reason)
 
 
 def _counting(device: Device) -> Segmentation | None:

@@ -109,6 +109,34 @@ def write_seg(
     return path
 
 
+def write_label_seg(
+    path: Path, volume: Volume, labels: NDArray[Any], *, background: int = 0, **values: Any
+) -> Path:
+    """A DICOM Segmentation object of the type LABELMAP (Supplement 243): one frame a slice, each voxel the number of its segment.
+
+    labels: uint8 or uint16. The background is listed as a segment too, as some writers do.
+    """
+    numbers = sorted({background, *np.unique(labels).tolist()})
+    bits = labels.dtype.itemsize * 8
+    said: dict[str, Any] = {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.7",
+        "SegmentationType": "LABELMAP",
+        "BitsAllocated": bits,
+        "BitsStored": bits,
+        "HighBit": bits - 1,
+        "PixelPaddingValue": background,
+        "SegmentSequence": Sequence([_segment(number, f"label {number}") for number in numbers]),
+        "PerFrameFunctionalGroupsSequence": Sequence(
+            [
+                _item(PlanePositionSequence=_sequence(ImagePositionPatient=_decimals(position)))
+                for position in volume.positions
+            ]
+        ),
+        "PixelData": labels.tobytes() + b"\0" * (labels.nbytes % 2),
+    }
+    return write_seg(path, volume, {1: np.ones(volume.shape, np.uint8)}, **(said | values))
+
+
 def write_map(
     path: Path, volume: Volume, labels: NDArray[Any], *, affine: NDArray[Any] | None = None
 ) -> Path:

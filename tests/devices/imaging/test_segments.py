@@ -16,7 +16,7 @@ from devices.imaging.base import ImagingRefused, Volume
 from devices.imaging.labelled import Choice, Origin
 from devices.imaging.nifti import affine_ras
 from devices.imaging.segments import Fitted, fit, list_segments
-from tests.devices.imaging.labelling import LABELS, NAMED, block, write_map, write_seg
+from tests.devices.imaging.labelling import LABELS, NAMED, block, write_label_seg, write_map, write_seg
 from tests.devices.imaging.making import make_series, make_volume
 
 pytestmark = pytest.mark.requirement("G-SEG-01")
@@ -105,6 +105,22 @@ def test_a_label_map_gives_its_voxels_back_whichever_way_it_is_stored(tmp_path: 
     assert not again.said["resampled"]
 
 
+@pytest.mark.parametrize(("kind", "background"), [(np.uint8, 0), (np.uint16, 300)])
+def test_a_dicom_label_map_gives_its_voxels_back(
+    tmp_path: Path, volume: Volume, kind: type[np.unsignedinteger[Any]], background: int
+) -> None:
+    mask, other = block(volume), block(volume, at=3)
+    labels = np.full(volume.shape, background, kind)
+    labels[mask == 1], labels[other == 1] = 4, 9
+    sent = write_label_seg(tmp_path / "a", volume, labels, background=background)
+    found = list_segments(sent)
+    assert found.kind == "labels"
+    assert [(one.number, one.label) for one in found.segments] == [(4, "label 4"), (9, "label 9")]
+    for chosen in ((4,), (9,), (4, 9)):
+        assert np.array_equal(fitted(sent, volume, Choice(chosen)).mask, np.isin(labels, chosen))
+    assert refused(lambda: fitted(sent, volume, Choice((background or 1,)))) == "no_such_segment"
+
+
 def test_another_grid_is_refused_or_sampled_at_the_nearest_where_that_was_said(
     tmp_path: Path, volume: Volume
 ) -> None:
@@ -157,6 +173,7 @@ def test_a_crop_of_the_grid_is_the_same_grid(tmp_path: Path, volume: Volume) -> 
         ({"PixelData": b"\1\0"}, "truncated"),
         ({"SegmentSequence": None}, "bad_segments"),
         ({"SegmentationType": "LABELMAP"}, "unknown_kind"),
+        ({"SegmentationType": "HEATMAP"}, "unknown_kind"),
         ({"PerFrameFunctionalGroupsSequence": None}, "no_geometry"),
     ],
 )

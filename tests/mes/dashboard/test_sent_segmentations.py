@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -13,10 +14,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from mes.choices import Role
-from mes.models import EventRecord
-from tests.devices.imaging.labelling import block, write_seg
+from mes.models import EventRecord, Signature
+from tests.devices.imaging.labelling import block, write_map, write_seg
 from tests.devices.imaging.making import make_volume
-from tests.devices.makers import Staff, make_planned, make_study
+from tests.devices.makers import PASSWORD, Staff, make_planned, make_study
 from tests.mes.dashboard.conftest import Visit
 
 HTMX = {"HX-Request": "true"}
@@ -66,3 +67,33 @@ def test_its_segments_are_shown_and_several_of_them_chosen(staff: Staff, as_: Vi
     asked = json.loads(EventRecord.objects.get(type="devices.segmentation_requested").payload)
     assert asked["parameters"]["external"]["segments"] == [1, 2]
     assert asked["author_id"] == who.person.pk
+
+
+@pytest.mark.requirement("G-ORD-05")
+def test_one_that_names_nobody_is_signed_for_in_a_step_of_its_own(
+    staff: Staff, as_: Visit, tmp_path: Path
+) -> None:
+    device, who = make_planned(staff), staff[Role.SEG]
+    make_study(device, staff)
+    volume = make_volume()
+    sent = write_map(tmp_path / "a.nii.gz", volume, block(volume).astype(np.int16) * 3)
+    client, where = as_(who), f"/act/device/{device.code}"
+    files = {"segmentation": SimpleUploadedFile("Mustermann^Erika.nii.gz", sent.read_bytes())}
+    address = client.post(f"{where}/receive-segmentation/", files, headers=HTMX)["Lamina-Dialog"]
+    token = unquote(address.partition("upload=")[2])
+    said = {"upload": token, "segments": ["3"], "resample": "on"}
+    answer = client.post(f"{where}/choose-segments/", said, headers=HTMX)
+    assert answer.status_code == 204, answer.content.decode()
+    asked = client.get(answer["Lamina-Dialog"], headers=HTMX)
+    page = html.unescape(asked.content.decode())
+    assert asked.status_code == 200, page
+    assert "none: whose it is, your signature says" in page
+    carried = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page))
+    typed = {**carried, "username": who.username, "password": PASSWORD}
+    garbled = client.post(f"{where}/link-segmentation/", {**typed, "segments": "3;4"}, headers=HTMX)
+    assert (garbled.status_code, "Choose the segments again" in garbled.content.decode()) == (422, True)
+    assert not EventRecord.objects.filter(type="devices.segmentation_requested").exists()
+    assert client.post(f"{where}/link-segmentation/", typed, headers=HTMX).status_code == 204
+    said = json.loads(EventRecord.objects.get(type="devices.segmentation_requested").payload)["parameters"]
+    assert (said["external"]["segments"], said["external"]["resample"]) == ([3], True)
+    assert said["external"]["link"]["signature"] == Signature.objects.get(meaning="verified").pk

@@ -11,6 +11,14 @@ body.addEventListener("htmx:after:swap", (event) => {
   if (target?.classList?.contains("refusal-slot")) refused(target);
 });
 
+// An answer may ask for the rest: another dialog takes the place of the one that was answered.
+export const askNext = (address) => htmx.ajax("GET", address, { target: "#dialog-body", swap: "innerHTML" });
+
+body.addEventListener("htmx:after:request", (event) => {
+  const next = event.detail?.ctx?.response?.headers.get("Lamina-Dialog");
+  if (next) askNext(next);
+});
+
 // A scanner types and presses Enter at once: what it types belongs into the first field, in place of what stands
 // there, and never on the close button.
 const FIELDS = "input:not([type=hidden], [type=radio], :disabled), textarea:not(:disabled), select:not(:disabled)";

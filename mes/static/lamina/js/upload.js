@@ -1,5 +1,6 @@
 // Forms with files: sent with progress, and answered with a page or with the reasons why not. Images come in by parts first.
 
+import { askNext } from "lamina/app.js";
 import { Stopped, Transfer } from "lamina/resumable.js";
 
 document.body.addEventListener("submit", (event) => {
@@ -116,7 +117,7 @@ function send(form, fields) {
     end("");
     const dialog = request.getResponseHeader("Lamina-Dialog");
     if (dialog) {
-      htmx.ajax("GET", dialog, { target: "#dialog-body", swap: "innerHTML" });
+      askNext(dialog);
       return;
     }
     if (request.status >= 400 && request.status < 500) slot.innerHTML = request.responseText;
