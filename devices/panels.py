@@ -21,12 +21,13 @@ from devices.selectors.series import is_designed, is_serial, stage_rows
 from devices.selectors.waiting import (
     devices_awaiting_changes,
     devices_awaiting_design,
-    devices_awaiting_design_review,
     devices_awaiting_images,
     devices_awaiting_model_approval,
+    devices_awaiting_physicist,
     devices_awaiting_plan,
     devices_awaiting_plan_approval,
     devices_awaiting_prescriber,
+    devices_awaiting_second_engineer,
     devices_awaiting_segmentation,
     devices_awaiting_segmentation_approval,
 )
@@ -258,7 +259,14 @@ def _waits_since(device: Device) -> datetime | None:
 
 @worklist("devices.review_design", "Review the design", Role.DSN, need_by="need_by", since=_waits_since)
 def designs_to_review() -> QuerySet[Device]:
-    return devices_awaiting_design_review()
+    return devices_awaiting_second_engineer()
+
+
+@worklist(
+    "devices.check_design", "Check the design's dose side", Role.PHY, need_by="need_by", since=_waits_since
+)
+def designs_to_check() -> QuerySet[Device]:
+    return devices_awaiting_physicist()
 
 
 @worklist(

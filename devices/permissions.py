@@ -77,10 +77,11 @@ allow("devices.approve_plan",           "approve a clinical plan",              
 allow("devices.reject_plan",            "reject a clinical plan",               R.CLR, R.PRE, R.DSN)
 allow("devices.request_design",         "request a design",                     R.DSN)
 allow("devices.review_design",          "review a design",                      R.DSN, signed=True)
-allow("devices.reject_design",          "request changes of a design",          R.DSN, R.PRE, R.CLR)
+allow("devices.check_design",           "review a design as medical physicist", R.PHY, signed=True)
+allow("devices.reject_design",          "request changes of a design",          R.DSN, R.PRE, R.CLR, R.PHY)
 allow("devices.approve_design",         "approve a design for a patient",       R.PRE, signed=True)
 allow("devices.approve_model",          "approve the design of a model",        R.CLR, signed=True)
-allow("devices.compare_designs",        "compare revisions of a design",        R.DSN, R.CLR, R.PRE, R.QAR, system=True)
+allow("devices.compare_designs",        "compare revisions of a design",        R.DSN, R.CLR, R.PRE, R.PHY, R.QAR, system=True)
 allow("devices.read_latency",           "read how long decisions on designs take", R.ORD, R.QAR, R.QAX, R.AUD)
 allow("devices.export_design",          "export a design",                      R.DSN, R.CLR, R.PRE, R.IMG, R.BLD, R.QAR)
 allow("devices.read_artefact",          "read the files of a device",           *[role for role in R if role not in (R.SEC, R.SYS)])
@@ -232,6 +233,12 @@ def plan_is_approved_by_another(device: Device) -> Parts:
 @segregated("devices.review_design", cure="A second design engineer decides on it.")
 def design_is_reviewed_by_a_second_engineer(device: Device) -> Parts:
     """The second engineer neither made the design nor prescribed the device."""
+    return {**_prescribers(device.order), **_designers(device)}
+
+
+@segregated("devices.check_design", cure="Another medical physicist decides on it.")
+def design_is_checked_by_another(device: Device) -> Parts:
+    """The physicist neither made the design nor prescribed the device."""
     return {**_prescribers(device.order), **_designers(device)}
 
 

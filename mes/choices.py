@@ -14,6 +14,7 @@ class Role(models.TextChoices):
     IMG = "IMG", "Imaging technologist"
     SEG = "SEG", "Segmentation engineer"
     DSN = "DSN", "Design engineer"
+    PHY = "PHY", "Medical physicist"
     BLD = "BLD", "Build programmer"
     MAT = "MAT", "Material controller"
     OPR = "OPR", "Machine operator"

@@ -28,6 +28,7 @@ EVERY_ORDER = frozenset({
     R.ORD,  # takes every order in, and answers for its way
     R.RA,  # decides on the pathway of every order
     R.IMG, R.SEG, R.DSN, R.BLD,  # work the pool of images, bones, designs and plates; external ones see only their own
+    R.PHY,  # checks the dose side of whatever design a radiotherapy master names them for
     R.MAT, R.OPR, R.PST, R.INS, R.LBL,  # whoever stands at the machine makes whatever lies on it
     R.QCM, R.QAR, R.QAX,  # nonconformance, review and release
     R.CAL,  # a machine out of calibration reaches back over every order

@@ -22,7 +22,7 @@ class DesignRequested(Event, name="devices.design_requested"):
 
 @dataclass(frozen=True, kw_only=True)
 class DesignGenerated(Event, name="devices.design_generated"):
-    """A design was made and waits for a second engineer."""
+    """A design was made and waits for its review."""
 
     device_id: int
     design_id: int
@@ -42,7 +42,7 @@ class DesignFailed(Event, name="devices.design_failed", terminal=True):
 
 @dataclass(frozen=True, kw_only=True)
 class DesignReviewed(Event, name="devices.design_reviewed"):
-    """A second engineer signed the design; it waits for the prescriber."""
+    """A second engineer, or the physicist whom the master names, signed the design; it waits for its approval."""
 
     device_id: int
     design_id: int

@@ -24,6 +24,7 @@ from devices.services.plans import against_plan
 from devices.services.prescribed import departures, prescribed_values
 from devices.services.segmentations import against_bone_of_design, against_segmentation
 from devices.services.tolerances import outside_limits
+from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.exceptions import Reason
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
@@ -226,15 +227,24 @@ def part_as_planned(device: Device, **_: Any) -> Verdict:
 
 @gate("G-SIG-01", FREEZE)
 def design_reviewed(device: Device, **_: Any) -> Verdict:
-    """A second engineer signed the design as it is (G-SOD-01)."""
-    design = device.current_design
+    """A second engineer, or the medical physicist whom the master names, signed the design as it is (G-SOD-01)."""
+    design, wanted = device.current_design, device.master.reviewer
+    who = "second engineer" if wanted == Role.DSN else wanted.label.lower()
+    cure = f"Another {wanted.label.lower()} reviews it."
     if design is None or design.status != DesignStatus.REVIEWED or design.review is None:
-        return blocked("No second engineer reviewed the design.", cure="Another design engineer reviews it.")
+        return blocked(f"No {who} reviewed the design.", cure=cure)
     if not stands_for(design.review, design_content(device, design)):
         return blocked("The review is not over the design as it is.", cure="Review the design again.")
     if design.review.person_id == design.author_id:
-        return blocked("The author reviewed their own design.", cure="Another design engineer reviews it.")
-    return passed(signature=design.review.pk, reviewer=design.review.person_id, author=design.author_id)
+        return blocked("The author reviewed their own design.", cure=cure)
+    if wanted.value not in design.review.roles.split():
+        return blocked(f"Who reviewed the design was no {wanted.label.lower()}.", cure=cure)
+    return passed(
+        signature=design.review.pk,
+        reviewer=design.review.person_id,
+        reviewed_as=wanted.value,
+        author=design.author_id,
+    )
 
 
 @gate("G-DES-02", *MAKING_STEPS)

@@ -65,7 +65,7 @@ class DeviceMaster(models.Model):
     min_field_of_view_mm [across, down, along], sources ["volume", "surface"], surface {min_extent_mm [longest, middle, shortest],
     max_extent_mm, max_edge_mm, patient_axes}};
     segmentation {segmenter, parameters, surface, limits, scan {segmenter, parameters, limits}};
-    design {generator, defaults, envelope {name: [min, max]}, prescriber_approves, diagnostic_use}; materials [code]; routing [step]; inspection
+    design {generator, defaults, envelope {name: [min, max]}, reviewer, prescriber_approves, diagnostic_use}; materials [code]; routing [step]; inspection
     {tolerance_mm, minimum_share, maximum_p95_mm}; label {text, notice}; packaging {scheme, levels, shelf_life_days,
     use_by_precision}, or nothing where none is planned (`quality.catalog.packaging`).
     """
@@ -133,6 +133,11 @@ class DeviceMaster(models.Model):
     def prescriber_approves(self) -> bool:
         """Whether the prescriber signs the design, or a clinical reviewer does (G-DES-02)."""
         return self.route.prescriber_approves or bool(self.design.get("prescriber_approves"))
+
+    @property
+    def reviewer(self) -> Role:
+        """Who signs the design first: a second design engineer, or whom the master names instead (G-SIG-01)."""
+        return Role(self.design.get("reviewer", Role.DSN))
 
     @property
     def approver(self) -> Role:

@@ -127,7 +127,7 @@ def open_waits(viewer: Viewer) -> list[OpenWait]:
 
 def _open(step: str, device: Any) -> OpenWait:
     by_name = step == APPROVAL and device.master.approver == Role.PRE
-    role = Role.DSN.label if step == REVIEW else device.master.approver.label
+    role = device.master.reviewer.label if step == REVIEW else device.master.approver.label
     since: datetime | None = device.waits_since
     overdue = since is not None and since < timezone.now() - OVERDUE
     return OpenWait(device, step, str(device.order.prescriber) if by_name else str(role), since, overdue)

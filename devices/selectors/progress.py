@@ -14,6 +14,7 @@ from devices.choices import (
     StudyStatus,
 )
 from devices.models import Device
+from mes.choices import Role
 from mes.models import DeliveryStatus
 
 
@@ -104,9 +105,13 @@ def _planned_waits_for(device: Device) -> str:
         return "A design engineer"
     return {
         DesignStatus.REQUESTED: "The design being made",
-        DesignStatus.GENERATED: "A second design engineer",
+        DesignStatus.GENERATED: _reviewer(device.master.reviewer),
         DesignStatus.REVIEWED: f"The {device.master.approver.label.lower()}",
     }.get(DesignStatus(design.status), "A design engineer")
+
+
+def _reviewer(role: Role) -> str:
+    return "A second design engineer" if role == Role.DSN else f"A {role.label.lower()}"
 
 
 def _plan_of(device: Device) -> str:

@@ -18,6 +18,7 @@ from devices.choices import (
 )
 from devices.models import Device
 from devices.selectors.devices import devices
+from mes.choices import Role
 from mes.models import DeliveryStatus, EventRecord
 
 OVERDUE = timedelta(days=2)
@@ -29,6 +30,9 @@ BY_PRESCRIBER = Q(
     master__intended_use__in=[use for use, route in ROUTES.items() if route.prescriber_approves]
 ) | Q(master__design__contains={"prescriber_approves": True})
 """As `DeviceMaster.prescriber_approves`."""
+
+BY_PHYSICIST = Q(master__design__contains={"reviewer": Role.PHY.value})
+"""As `DeviceMaster.reviewer`."""
 
 
 def devices_awaiting_images() -> QuerySet[Device]:
@@ -78,6 +82,14 @@ def _on_approved_bone() -> QuerySet[Device]:
 
 def devices_awaiting_design_review() -> QuerySet[Device]:
     return _waiting_since("devices.design_generated", DesignStatus.GENERATED)
+
+
+def devices_awaiting_second_engineer() -> QuerySet[Device]:
+    return devices_awaiting_design_review().exclude(BY_PHYSICIST)
+
+
+def devices_awaiting_physicist() -> QuerySet[Device]:
+    return devices_awaiting_design_review().filter(BY_PHYSICIST)
 
 
 def devices_awaiting_prescriber() -> QuerySet[Device]:

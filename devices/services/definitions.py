@@ -36,7 +36,7 @@ from devices.segmentation.scan import SCAN_SEGMENTERS
 from devices.selectors.definitions import as_facts, effective_material, next_master_revision
 from devices.selectors.sources import SOURCES, SURFACE, VOLUME
 from devices.services.authors import author_of
-from mes.choices import Meaning
+from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor, plain
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, Reason, TransitionRefused
@@ -47,6 +47,8 @@ from mes.services.signatures import Credentials, sign
 from mes.standing import carries
 
 RESULTS_RULE = "G-MAT-03"
+REVIEWERS = (Role.DSN, Role.PHY)
+"""Who may be named to review the designs of a master. Each has a service of its own (`devices.services.designs`)."""
 TELLS_UNITS = 10.0
 """Between two units that a scan may be in there is a factor of 10 or more, but for centimetres and inches."""
 MATERIAL_FACTS = ("code", "name", "process", "minimum_wall_mm", "density_g_per_ml", "contact_category")
@@ -247,6 +249,11 @@ def _refuse_unsound_master(definition: MasterDefinition) -> None:
     if not sides or not set(sides) <= set(Side.values):
         reasons.append(
             Reason("The master's sides are none.", f"Choose from: {', '.join(Side.values)}.", "G-LAT-01")
+        )
+    if definition.design.get("reviewer", Role.DSN) not in REVIEWERS:
+        known = ", ".join(f"{role.value} ({role.label.lower()})" for role in REVIEWERS)
+        reasons.append(
+            Reason("The master names nobody who reviews designs.", f"Choose from: {known}.", "G-SIG-01")
         )
     reasons += _source_faults(definition)
     reasons += _plan_faults(definition)

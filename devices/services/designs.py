@@ -1,4 +1,4 @@
-"""Designs: requested with checked values, generated, reviewed by a second engineer, approved by the prescriber or, for a model, by a clinical reviewer."""
+"""Designs: requested with checked values, generated, reviewed by a second engineer or a physicist, approved by the prescriber or, for a model, by a clinical reviewer."""
 
 from __future__ import annotations
 
@@ -258,11 +258,31 @@ def against_approval(device: Device) -> Reason | None:
 def review_design(*, device_id: int, actor: Actor, credentials: Credentials) -> Design:
     """A second engineer signs the design (REVIEWED). Not its author (G-SOD-01).
 
-    Raises TransitionRefused where the design is made from another bone than the approved one (G-SEG-01).
+    Raises TransitionRefused where the design is made from another bone than the approved one (G-SEG-01), or where its master names
+    another reviewer (G-SIG-01).
     """
     device = locked_device(device_id)
     require(actor, "devices.review_design", device)
+    return _reviewed(device, Role.DSN, actor, credentials)
+
+
+@unit_of_work
+def check_design(*, device_id: int, actor: Actor, credentials: Credentials) -> Design:
+    """As `review_design`, by a medical physicist, for a master that names one: a bolus is a matter of dose."""
+    device = locked_device(device_id)
+    require(actor, "devices.check_design", device)
+    return _reviewed(device, Role.PHY, actor, credentials)
+
+
+def _reviewed(device: Device, role: Role, actor: Actor, credentials: Credentials) -> Design:
     refuse_held(device, "review_design")
+    wanted = device.master.reviewer
+    if wanted != role:
+        raise TransitionRefused(
+            f"Designs of {device.master} are not reviewed by a {role.label.lower()}.",
+            cure=f"A {wanted.label.lower()} reviews them.",
+            rule="G-SIG-01",
+        )
     design = standing_design(device, DesignStatus.GENERATED)
     gates = ask_gates("device.review_design", device, actor=actor)
     refuse_blocked(gates)

@@ -43,6 +43,7 @@ SIGNED_VERBS: dict[str, Callable[[Device], dict[str, Any]]] = {
     "approve-segmentation": _segmentation,
     "approve-plan": _plan,
     "review-design": _review,
+    "check-design": _review,
     "approve-design": _approval,
 }
 

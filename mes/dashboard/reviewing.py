@@ -23,7 +23,7 @@ from mes.dashboard.planning import numbers_in
 from mes.dashboard.routes import gone_to
 from mes.permissions import may, require
 
-OFFERED = ("review-design", "approve-design", "approve-model", "compare-designs")
+OFFERED = ("review-design", "check-design", "approve-design", "approve-model", "compare-designs")
 """The signed acts that end a review, and what helps to decide."""
 SHOWN = ("design", "bone")
 AWAITING = (DesignStatus.GENERATED, DesignStatus.REVIEWED)

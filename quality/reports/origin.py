@@ -171,7 +171,7 @@ def design(made: Design | None) -> Section:
         Fact("generator", "Generator", f"{made.generator} {made.generator_version}"),
         Fact("validation", "Validation of the tool", made.validation_status.replace("_", " ")),
         Fact("author", "Author", str(made.author)),
-        Fact("reviewer", "Second engineer", str(made.reviewer) if made.reviewer else None),
+        Fact("reviewer", "Reviewer", str(made.reviewer) if made.reviewer else None),
         Fact("mesh_sha256", "Approved surface", made.mesh_id),
         Fact(
             "approved",

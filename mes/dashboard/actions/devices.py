@@ -19,6 +19,7 @@ from devices.services.designs import (
     approval_content,
     approve_design,
     approve_model,
+    check_design,
     design_content,
     envelope_of,
     request_design,
@@ -59,6 +60,11 @@ def _designable(device: Device) -> bool:
     plan = current_plan(device) if plan_kind_of(device.master) else None
     ready = not plan_kind_of(device.master) or (plan is not None and plan.status == PlanStatus.APPROVED)
     return ready and _segmented(SegmentationStatus.APPROVED)(device)
+
+
+def _awaits_review(reviewer: Role) -> Callable[[Device], bool]:
+    generated = _designed(DesignStatus.GENERATED)
+    return lambda device: generated(device) and device.master.reviewer == reviewer
 
 
 def _awaits(approver: Role) -> Callable[[Device], bool]:
@@ -200,6 +206,11 @@ def _review_design(doing: Doing) -> str:
     return f"The design is reviewed and waits for a {doing.subject.master.approver.label.lower()}."
 
 
+def _check_design(doing: Doing) -> str:
+    check_design(device_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials)
+    return f"The design is checked and waits for a {doing.subject.master.approver.label.lower()}."
+
+
 def _export_fields(_: Device) -> tuple[Field, ...]:
     return (
         Field("format", "Format", "select", choices=ExportFormat.choices),
@@ -310,7 +321,12 @@ DEVICE_ACTIONS = (
     ),
     Action(
         "review-design", "device", "Review the design", "Review the design", "devices.review_design", "writing-sign",
-        _designed(DesignStatus.GENERATED), _review_design, meaning=Meaning.REVIEWED, content=_review_signs, main=True,
+        _awaits_review(Role.DSN), _review_design, meaning=Meaning.REVIEWED, content=_review_signs, main=True,
+    ),
+    Action(
+        "check-design", "device", "Check the design", "Check this design as its medical physicist", "devices.check_design",
+        "writing-sign", _awaits_review(Role.PHY), _check_design, meaning=Meaning.REVIEWED, content=_review_signs, main=True,
+        help="Thickness, fit to the skin, material and density: what the dose rests on.",
     ),
     Action(
         "approve-design", "device", "Approve for my patient", "Approve this design for my patient", "devices.approve_design",
