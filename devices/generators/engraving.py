@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,15 +58,23 @@ def engraved(
     wall_mm: float,
     place: Triple | None = None,
     spared: Sequence[Frame] = (),
+    on: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]] | None = None,
+    follows: bool = False,
 ) -> tuple[Manifold, Mark]:
     """The solid with the text cut `depth_mm` deep, and where.
 
     place: LPS mm, moved to the nearest point of the surface; None takes the flattest place found, off the `spared` planes,
-    where parts meet. Below the letters `wall_mm` stay. Raises DesignRefused where the text does not fit.
+    where parts meet. on: which of some points (n, 3) with outward normals (n, 3) may carry it, all by default. follows: the part is a
+    wall that bends with its surface, so that what the surface rises and falls is no less wall. Below the letters `wall_mm` stay.
+    Raises DesignRefused where the text does not fit.
     """
     letters = lettering(text, height_mm)
     surface = Surface(mesh_of(solid))
-    mark = _flattest(surface, letters, depth_mm, wall_mm, _starts(surface, place, spared))
+    starts = _starts(surface, place, spared)
+    if on is not None:
+        held = on(*starts)
+        starts = starts[0][held], starts[1][held]
+    mark = _flattest(surface, letters, depth_mm, wall_mm, starts, follows=follows)
     if mark is None:
         where = "anywhere on the part" if place is None else "at the place that was picked"
         raise DesignRefused(
@@ -108,6 +116,8 @@ def _flattest(
     depth: float,
     wall: float,
     starts: tuple[NDArray[np.float64], NDArray[np.float64]],
+    *,
+    follows: bool,
 ) -> Mark | None:
     half = np.array([letters.width_mm, letters.height_mm]) / 2.0 + MARGIN_MM
     limit = RELIEF_SHARE * float(half[0])
@@ -119,7 +129,11 @@ def _flattest(
             if not frame or not seen:
                 continue
             relief = float(np.abs(seen[0]).max())
-            needed = float(np.ptp(seen[0])) + BELOW * depth + wall
+            needed = (
+                (0.0 if follows else float(np.ptp(seen[0])))
+                + BELOW * depth
+                + wall / (SLOPE if follows else 1.0)
+            )
             if (best is None or relief < best.relief) and _thick_enough(
                 surface, frame, half, seen[0], needed
             ):

@@ -1,0 +1,86 @@
+"""Analytic body surfaces as an optical scanner has them: open, seen from outside, LPS mm. Each has an equation that a part on it can be held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.mesh.base import Mesh
+
+Plane = NDArray[np.float64]
+
+
+def sheet(rows: int, columns: int, at: Callable[[Plane, Plane], Plane], *, closed: bool = False) -> Mesh:
+    """A surface over the unit square: `at` gives the places (…, 3) of u and v. closed: v goes round, and meets itself."""
+    u, v = np.meshgrid(
+        np.linspace(0.0, 1.0, rows), np.linspace(0.0, 1.0, columns, endpoint=not closed), indexing="ij"
+    )
+    i, j = (one.ravel() for one in np.mgrid[: rows - 1, : columns if closed else columns - 1])
+    beside = (j + 1) % columns
+    a, b, c, d = i * columns + j, (i + 1) * columns + j, (i + 1) * columns + beside, i * columns + beside
+    faces = np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
+    return Mesh(at(u, v).reshape(-1, 3), faces.astype(np.int32))
+
+
+def cap(radius_mm: float = 80.0, reach_mm: float = 55.0, step_mm: float = 2.0) -> Mesh:
+    """A part of a ball about the origin, its top at +z, over a square of twice `reach_mm`."""
+    count = int(2.0 * reach_mm / step_mm) + 1
+
+    def at(u: Plane, v: Plane) -> Plane:
+        x, y = (2.0 * u - 1.0) * reach_mm, (2.0 * v - 1.0) * reach_mm
+        return np.stack([x, y, np.sqrt(radius_mm**2 - x * x - y * y)], axis=-1)
+
+    return sheet(count, count, at)
+
+
+def limb(radius_mm: float = 40.0, length_mm: float = 200.0, step_mm: float = 3.0) -> Mesh:
+    """A round limb along z about the origin, open at both ends."""
+    around, along = int(2.0 * np.pi * radius_mm / step_mm), int(length_mm / step_mm) + 1
+
+    def at(u: Plane, v: Plane) -> Plane:
+        turn = -2.0 * np.pi * v
+        return np.stack([radius_mm * np.cos(turn), radius_mm * np.sin(turn), (u - 0.5) * length_mm], axis=-1)
+
+    return sheet(along, around, at, closed=True)
+
+
+LANDMARKS = {
+    "right_eye_mm": (-32.0, 30.0),
+    "left_eye_mm": (32.0, 30.0),
+    "nose_mm": (0.0, 0.0),
+    "mouth_mm": (0.0, -32.0),
+}
+"""Where they lie on the face, seen from the front: to the patient's left, and up."""
+
+
+def face_depth(x: Plane, z: Plane) -> Plane:
+    """How far the face stands forward at a place seen from the front: an ellipsoid with nose, brows, lips, and hollows for the eyes."""
+
+    def bump(height: float, at: tuple[float, float], wide: float, tall: float) -> Plane:
+        return height * np.exp(-(((x - at[0]) / wide) ** 2) - ((z - at[1]) / tall) ** 2)
+
+    head = 95.0 * np.sqrt(np.clip(1.0 - (x / 95.0) ** 2 - ((z - 5.0) / 135.0) ** 2, 0.05, None))
+    nose = bump(22.0, (0.0, 0.0), 11.0, 14.0) + bump(10.0, (0.0, 18.0), 9.0, 14.0)
+    eyes = bump(-7.0, (-32.0, 30.0), 16.0, 10.0) + bump(-7.0, (32.0, 30.0), 16.0, 10.0)
+    return np.asarray(
+        head + nose + eyes + bump(4.0, (0.0, -32.0), 22.0, 7.0) + bump(6.0, (0.0, -62.0), 20.0, 14.0)
+    )
+
+
+def face(step_mm: float = 2.0) -> Mesh:
+    """A face in LPS: its front towards -y, its left towards +x, up +z."""
+    wide, tall = 86.0, 100.0
+    rows, columns = int(2.0 * wide / step_mm) + 1, int(2.0 * tall / step_mm) + 1
+
+    def at(u: Plane, v: Plane) -> Plane:
+        x, z = (2.0 * u - 1.0) * wide, (2.0 * v - 1.0) * tall
+        return np.stack([x, -face_depth(x, z), z], axis=-1)
+
+    return sheet(rows, columns, at)
+
+
+def on_face(place: tuple[float, float]) -> tuple[float, float, float]:
+    x, z = place
+    return x, -float(face_depth(np.array(x), np.array(z))), z
