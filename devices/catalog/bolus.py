@@ -34,7 +34,13 @@ DESIGN: dict[str, Any] = {
     "generator": "bolus",
     "reviewer": "PHY",
     "sides": ["none"],
-    "defaults": {"thickness_mm": 5.0, "clearance_mm": 0.0, "edge_mm": 2.0, "radius_mm": 40.0},
+    "defaults": {
+        "thickness_mm": 5.0,
+        "clearance_mm": 0.0,
+        "edge_mm": 2.0,
+        "radius_mm": 40.0,
+        "minimum_wall_mm": 1.2,
+    },
     "envelope": {
         "thickness_mm": [3.0, 30.0],
         "clearance_mm": [0.0, 1.0],

@@ -1,0 +1,173 @@
+"""The orthosis around an analytic limb: one thickness at one distance, open or in halves, with its holes and slots; or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from devices.generators import limb_orthosis as module
+from devices.generators.base import Design
+from devices.generators.limb_orthosis import LimbOrthosis
+from devices.mesh.base import Mesh
+from devices.mesh.distance import Surface, sample_surface
+from devices.mesh.io import write_stl
+from mes.exceptions import InvalidInput
+from tests.devices.generators.attempts import made_or_refused, sound
+from tests.devices.generators.bodies import limb
+
+ORTHOSIS = LimbOrthosis()
+RADIUS = 35.0
+ENDS: dict[str, Any] = {
+    "proximal_mm": (RADIUS, 0.0, 48.0),
+    "distal_mm": (RADIUS, 0.0, -48.0),
+    "straps": 2,
+    "strap_mm": 18.0,
+    "letters_mm": 4.0,
+    "case_code": "D12",
+}
+
+
+@pytest.fixture(scope="module")
+def arm() -> Mesh:
+    return limb(RADIUS, 130.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse() -> Iterator[None]:
+    """Fewer samples than a part is made with: the wall keeps its thickness all the same."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "SPACING_MM", 2.2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def shell(arm: Mesh) -> Design:
+    return ORTHOSIS.generate(arm, ENDS)
+
+
+@pytest.mark.requirement("G-DES-01")
+def test_a_shell_has_one_thickness_at_one_distance_from_the_limb(shell: Design) -> None:
+    """Against the equation of the limb, whose scan is up to 0.03 mm inside it."""
+    assert sound(shell)
+    points, faces = sample_surface(shell.mesh, 8000, np.random.default_rng(3))
+    away = np.hypot(points[:, 0], points[:, 1])
+    outward = (Surface(shell.mesh).normals[faces][:, :2] * points[:, :2]).sum(axis=1) / away
+    inner, outer = away[outward < -0.995], away[outward > 0.995]
+    assert np.quantile(np.abs(inner - (RADIUS + 3.0)), 0.99) < 0.12
+    # Floors of letters lie 0.4 mm deeper.
+    assert np.quantile(np.abs(outer[outer > RADIUS + 5.7] - (RADIUS + 6.0)), 0.97) < 0.12
+
+
+def test_a_shell_is_open_behind_and_ends_where_it_was_picked(shell: Design) -> None:
+    behind = np.abs(np.rad2deg(np.arctan2(shell.mesh.vertices[:, 1], shell.mesh.vertices[:, 0]))).max()
+    assert behind == pytest.approx(115.0, abs=2.0)
+    assert shell.mesh.vertices[:, 2].max() == pytest.approx(48.0, abs=0.6)
+    assert shell.measures["length_mm"] == pytest.approx(96.0, abs=0.5)
+
+
+def test_every_hole_goes_through(shell: Design) -> None:
+    """As many handles as it has holes and slots, and light through each slot."""
+    mesh = shell.mesh
+    holes = 1 - (len(mesh.vertices) - len(mesh.faces) // 2) // 2
+    assert holes >= 4 + 6
+    across = np.deg2rad(np.arange(80.0, 112.0, 0.5))
+    for side in (-1.0, 1.0):
+        looks = np.column_stack([np.cos(side * across), np.sin(side * across), np.zeros_like(across)])
+        starts = looks * 1.0 + np.array([0.0, 0.0, -24.0])
+        met = np.isfinite(Surface(mesh).first_hits(starts, looks))
+        open_run = np.flatnonzero(~met)
+        assert len(open_run) > 4, "the slot"
+        assert met[: open_run.min()].any(), "and something beside it"
+
+
+def test_trims_lean_as_planes_do(arm: Mesh) -> None:
+    leaning = ORTHOSIS.generate(arm, {**ENDS, "proximal_lean_deg": 20.0, "hole_mm": 0.0, "straps": 0})
+    rim = leaning.mesh.vertices
+    front = rim[np.abs(np.arctan2(rim[:, 1], rim[:, 0])) < 0.05][:, 2].max()
+    aside = rim[np.abs(np.arctan2(rim[:, 1], rim[:, 0]) - np.pi / 2.0) < 0.05][:, 2].max()
+    assert front - aside == pytest.approx(RADIUS * np.tan(np.deg2rad(20.0)), abs=0.7)
+
+
+@pytest.mark.requirement("G-MSH-01")
+def test_two_halves_are_two_closed_pieces(arm: Mesh) -> None:
+    halves = ORTHOSIS.generate(arm, {**ENDS, "halves": 1, "gap_mm": 12.0, "hole_mm": 0.0})
+    assert sound(halves)
+    apart = np.abs(halves.mesh.vertices[:, 0]).min()
+    assert 2.0 * apart == pytest.approx(12.0, rel=0.2)
+    assert write_stl(ORTHOSIS.generate(arm, halves.values).mesh) == write_stl(halves.mesh)
+
+
+def test_a_crooked_pick_still_finds_the_axis(arm: Mesh) -> None:
+    """Picks 20 mm beside each other around the limb: the shell follows the limb and not the line between them."""
+    turned = {"proximal_mm": (RADIUS * np.cos(0.3), RADIUS * np.sin(0.3), 48.0)}
+    found = ORTHOSIS.generate(arm, {**ENDS, **turned, "hole_mm": 0.0, "straps": 0})
+    assert found.measures["limb_radius_mm"] == pytest.approx(RADIUS, abs=0.1)
+    assert found.measures["fit_error_p99_mm"] < 0.15
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"proximal_mm": (RADIUS, 0.0, -20.0)}, "nearer to each other"),
+        ({"proximal_mm": (RADIUS, 0.0, 64.9)}, "scan ends"),
+        ({"distal_mm": (300.0, 0.0, 0.0)}, "from the scan"),
+        ({"thickness_mm": 1.5}, "cannot keep"),
+        ({"edge_mm": 2.0}, "Edges rounded"),
+        ({"hole_mm": 18.0, "hole_pitch_mm": 20.0}, "too little between"),
+        ({"straps": 5, "strap_mm": 40.0}, "come nearer"),
+        ({"proximal_lean_deg": 30.0, "distal_lean_deg": 30.0, "cover_deg": 330.0}, "trims"),
+        ({"letters_mm": 12.0, "case_code": "D0000042D0000042"}, "does not fit"),
+    ],
+    ids=lambda one: str(one)[:40],
+)
+@pytest.mark.requirement("G-DES-01")
+def test_a_shell_that_cannot_be_made_is_refused(arm: Mesh, changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said) as refusal:
+        ORTHOSIS.generate(arm, {**ENDS, **changed})
+    assert all(reason.cure for reason in refusal.value.reasons)
+
+
+def test_what_is_no_limb_is_refused(arm: Mesh) -> None:
+    flat = Mesh(arm.vertices * np.array([1.0, 0.2, 1.0]), arm.faces)
+    with pytest.raises(InvalidInput, match="as a limb does"):
+        ORTHOSIS.generate(flat, ENDS)
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("G-DES-01")
+@settings(max_examples=200, deadline=None)
+@given(
+    values=st.fixed_dictionaries(
+        {
+            "proximal_mm": st.tuples(st.floats(-0.6, 0.6), st.floats(10.0, 55.0)).map(
+                lambda at: (RADIUS * float(np.cos(at[0])), RADIUS * float(np.sin(at[0])), at[1])
+            ),
+            "thickness_mm": st.floats(1.5, 8.0),
+            "clearance_mm": st.floats(0.0, 10.0),
+            "halves": st.integers(0, 1),
+            "cover_deg": st.floats(100.0, 340.0),
+            "gap_mm": st.floats(3.0, 40.0),
+            "proximal_lean_deg": st.floats(-30.0, 30.0),
+            "distal_lean_deg": st.floats(-30.0, 30.0),
+            "corner_mm": st.floats(3.0, 25.0),
+            "hole_mm": st.sampled_from([0.0, 4.0, 8.0, 14.0]),
+            "hole_pitch_mm": st.floats(14.0, 60.0),
+            "straps": st.integers(0, 3),
+            "strap_mm": st.floats(10.0, 30.0),
+            "edge_mm": st.floats(0.5, 3.0),
+            "minimum_wall_mm": st.floats(0.4, 3.0),
+            "relief_1_mm": st.tuples(st.floats(-3.0, 3.0), st.floats(-40.0, 40.0)).map(
+                lambda at: (RADIUS * float(np.cos(at[0])), RADIUS * float(np.sin(at[0])), at[1])
+            ),
+            "relief_height_mm": st.floats(0.5, 6.0),
+            "relief_radius_mm": st.floats(4.0, 40.0),
+        }
+    )
+)
+def test_any_values_give_a_closed_shell_or_a_refusal(arm: Mesh, values: dict[str, Any]) -> None:
+    made_or_refused(ORTHOSIS, arm, {**ENDS, **values})
