@@ -114,7 +114,7 @@ def test_the_approval_of_a_material_covers_what_it_requires() -> None:
 
 def test_an_unknown_code_names_what_the_catalog_has() -> None:
     author = make_person(Role.DSN)
-    with pytest.raises(InvalidInput, match="anatomical_model, .*cranial_guide, cranial_guide_training"):
+    with pytest.raises(InvalidInput, match=r"anatomical_model, .*cranial_guide, cranial_guide_training"):
         draft_master(definition="cranial_gide", actor=author.actor)
 
 
