@@ -12,11 +12,14 @@ from typing import Literal, Protocol, TypeVar
 
 import pytest
 import uvicorn
+from django.conf import settings
 from django.db import connections
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from mes.asgi import application
-from tests.devices.makers import PASSWORD, Who
+from mes.models import Account
+from tests.devices.makers import Who
 from tests.patience import PATIENCE_S
 from tests.printing.conftest import fleet, machines
 
@@ -77,8 +80,31 @@ def aside(work: Callable[[], T]) -> T:
         return pool.submit(done).result()
 
 
+def come_in(context: BrowserContext, who: Who, site: str) -> None:
+    """Sign somebody in as the page for it would, without loading pages for it (`steps.sign_in` does that)."""
+
+    def entered() -> str:
+        client = Client()
+        client.force_login(Account.objects.get(username=who.username))
+        return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+    context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": aside(entered), "url": site}])
+
+
 @pytest.fixture
-def site(committed_db: None) -> Iterator[str]:
+def pooled(committed_db: None) -> Iterator[None]:
+    """Connections are kept and lent out, as by the web process: a new one for each request would plan every question anew."""
+    default = connections.settings["default"]
+    connections.close_all()
+    default["OPTIONS"] |= {"pool": {"min_size": 1, "max_size": 8, "timeout": PATIENCE_S}}
+    yield
+    connections.close_all()
+    connections["default"].close_pool()  # type: ignore[attr-defined]
+    del default["OPTIONS"]["pool"]
+
+
+@pytest.fixture
+def site(pooled: None) -> Iterator[str]:
     """The whole site, pages and sockets, on a port of its own. Its database is this test's clone."""
     config = uvicorn.Config(application, port=0, lifespan="off", log_level="error", access_log=False)
     server = uvicorn.Server(config)
@@ -102,7 +128,7 @@ def tolerated() -> list[str]:
 
 @pytest.fixture
 def open_as(site: str, chromium: Browser, tolerated: list[str]) -> Iterator[Open]:
-    """A window of this person, signed in through the page. Whatever its console complains about fails the test."""
+    """An empty window of this person, signed in. Whatever its console complains about fails the test."""
     complaints: list[str] = []
     contexts = []
 
@@ -120,13 +146,8 @@ def open_as(site: str, chromium: Browser, tolerated: list[str]) -> Iterator[Open
         contexts.append(context)
         context.on("console", complain)
         context.on("weberror", lambda error: complaints.append(str(error.error)))
-        page = context.new_page()
-        page.goto("/sign-in/")
-        page.get_by_label("User id").fill(who.username)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(f"{site}/")
-        return page
+        come_in(context, who, site)
+        return context.new_page()
 
     yield opened
     for context in contexts:

@@ -6,10 +6,11 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Theme
+from tests.browser.conftest import Theme, come_in
 from tests.devices.makers import PASSWORD, Who
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -89,15 +90,25 @@ def seen_to_sign(page: Page, *words: str) -> None:
     expect(page.locator("#signed input[name=digest]")).to_have_value(DIGEST)
 
 
-def become(page: Page, who: Who, path: str) -> None:
-    """Sign out through the menu, sign in as somebody else, go to a page."""
-    page.locator("[data-menu] summary").click()
-    page.get_by_role("button", name="Sign out").click()
-    page.get_by_label("User id").fill(who.username)
+def sign_in(page: Page, who: Who) -> None:
+    """Through the page for it, which the window shows."""
+    page.get_by_label("User id").first.fill(who.username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("[data-menu]")).to_contain_text(who.username)
+
+
+def sign_out(page: Page) -> None:
+    page.locator("[data-menu] summary").click()
+    page.get_by_role("button", name="Sign out").click()
+
+
+def become(page: Page, who: Who, path: str) -> None:
+    """Another person goes on in this window, on another page."""
+    place = urlsplit(page.url)
+    come_in(page.context, who, f"{place.scheme}://{place.netloc}")
     page.goto(path)
+    expect(page.locator("[data-menu]")).to_contain_text(who.username)
 
 
 def photographed(page: Page, name: str) -> None:

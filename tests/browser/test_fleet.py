@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import threading
+
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from mes.choices import Role
 from printing.choices import Run
@@ -36,12 +39,17 @@ def test_a_tile_follows_its_printer_until_the_plate_is_clear(open_as: Open) -> N
 
 
 def test_a_silent_server_makes_the_screen_look_old(open_as: Open) -> None:
-    floor = aside(Floor)
+    floor, silent = aside(Floor), threading.Event()
     page = open_as(floor.staff[Role.OPR])
+
+    def between(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        server.on_message(lambda said: None if silent.is_set() else socket.send(said))
+
+    page.route_web_socket(re.compile("/ws/"), between)
     page.goto("/fleet/")
     expect(page.locator("#live")).to_contain_text("Live")
-    page.evaluate("() => { WebSocket.prototype.send = () => {}; }")
-    page.context.set_offline(True)
+    silent.set()
     expect(page.locator("#fleet")).to_have_class("fleet is-stale", timeout=15_000)
     expect(page.locator("#live")).to_have_attribute("data-live", "stale")
 

@@ -20,7 +20,18 @@ from mes.demo.scan import simulate_scan
 from printing.models import Build, Container, MaterialLot, ParameterSet, Printer
 from quality.models import PostProcessStep
 from tests.browser.conftest import Open, aside
-from tests.browser.steps import become, confirm, dialog, fill, refused, seen_to_sign, sign, told
+from tests.browser.steps import (
+    become,
+    confirm,
+    dialog,
+    fill,
+    refused,
+    seen_to_sign,
+    sign,
+    sign_in,
+    sign_out,
+    told,
+)
 from tests.devices.makers import Staff, freeze_design_of, make_person, make_planned
 from tests.flows.story import PATIENT
 from tests.printing.conftest import Running
@@ -87,7 +98,9 @@ def slice_build(page: Page, shop: Shop, drain: Callable[[], int]) -> None:
     build = Build.objects.get()
     page.reload()
     expect(page.locator("img.mask")).to_be_visible()
-    become(page, shop.verifier, f"/builds/{build.code}/")
+    sign_out(page)
+    sign_in(page, shop.verifier)
+    page.goto(f"/builds/{build.code}/")
     dialog(page, "Verify")
     seen_to_sign(page, shop.device.code, build.plate_digest[:12])
     sign(page, shop.verifier)

@@ -62,6 +62,7 @@ def test_nothing_in_the_top_bar_covers_another(open_as: Open) -> None:
 
 def test_on_a_phone_the_navigation_opens_over_the_page_and_closes_again(open_as: Open) -> None:
     page = open_as(make_person(*(set(Role) - ADMINISTRATION)), width=390)
+    page.goto("/")
     button = page.locator(".nav-fold > summary")
     links = page.get_by_role("navigation", name="Main").get_by_role("link")
     expect(button).to_have_accessible_name("Main menu")
@@ -83,6 +84,7 @@ def test_on_a_phone_the_navigation_opens_over_the_page_and_closes_again(open_as:
 
 def test_what_is_seldom_opened_stands_in_the_menu_of_the_person(open_as: Open) -> None:
     page = open_as(make_person(*(set(Role) - ADMINISTRATION)))
+    page.goto("/")
     page.locator(".menu > summary").click()
     links = page.locator(".menu-list").get_by_role("link")
     for width in (1280, 390):
@@ -103,6 +105,7 @@ def test_the_keyboard_is_enough(open_as: Open) -> None:
     staff = Staff()
     device = make_device("design_frozen", staff)
     page = open_as(staff[Role.ORD])
+    page.goto("/")
     page.keyboard.press("Tab")
     expect(page.get_by_text("Skip to the content")).to_be_focused()
     page.keyboard.press("/")
@@ -121,6 +124,7 @@ def test_the_keyboard_is_enough(open_as: Open) -> None:
 
 def test_a_chosen_theme_stays(open_as: Open) -> None:
     page = open_as(make_person(Role.ORD))
+    page.goto("/")
     page.locator("[data-menu] summary").click()
     page.get_by_role("button", name="Dark").click()
     page.reload()
@@ -131,6 +135,7 @@ def test_on_a_phone_a_task_is_opened_without_sliding(open_as: Open) -> None:
     staff = Staff()
     make_device("planned", staff)
     page = open_as(staff[Role.IMG], width=390)
+    page.goto("/")
     page.get_by_role("link", name="Send in images").click()
     expect(page.get_by_role("link", name="Open D").first).to_be_in_viewport(ratio=1)
 

@@ -12,7 +12,7 @@ from mes.choices import PasskeyState, Role
 from mes.models import Account, Passkey, Signature
 from mes.standing import stands_for
 from tests.browser.conftest import Open
-from tests.browser.steps import faults_of
+from tests.browser.steps import faults_of, sign_in, sign_out
 from tests.devices.makers import PASSWORD, Who, make_person
 
 pytestmark = pytest.mark.browser
@@ -48,9 +48,7 @@ def keyed(open_as: Open, who: Who, site: str) -> tuple[Page, Any, str]:
     made = cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
     page.authenticator = made["authenticatorId"]  # type: ignore[attr-defined]
     page.goto(f"{local}/sign-in/")
-    page.get_by_label("User id").first.fill(who.username)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in(page, who)
     page.goto(f"{local}/account/")
     page.get_by_label("Name of the device").fill("Work laptop")
     page.get_by_label("Your password, to enrol it").fill(PASSWORD)
@@ -66,11 +64,6 @@ def keyed(open_as: Open, who: Who, site: str) -> tuple[Page, Any, str]:
 def to_statement(page: Page, local: str) -> None:
     page.goto(f"{local}/my-signature/")
     page.get_by_text("Sign it again").click()
-
-
-def sign_out(page: Page) -> None:
-    page.locator("[data-menu] summary").click()
-    page.get_by_role("button", name="Sign out").click()
 
 
 def test_a_passkey_comes_in_without_user_id_or_password(keyed: tuple[Page, Any, str], who: Who) -> None:

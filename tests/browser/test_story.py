@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from devices.models import Device, Order
 from mes.choices import Role
 from tests.browser.conftest import Open
-from tests.browser.steps import confirm, dialog, sign, told
+from tests.browser.steps import confirm, dialog, sign, sign_in, sign_out, told
 from tests.devices.makers import (
     GUIDE_VALUES,
     IDENTITY,
@@ -50,6 +50,9 @@ def test_from_the_order_to_the_frozen_design(open_as: Open, drain: Callable[[], 
     make_master()
     prescribing = staff[Role.PRE]
     coordinator = open_as(staff[Role.ORD])
+    coordinator.goto("/")
+    sign_out(coordinator)
+    sign_in(coordinator, staff[Role.ORD])
     write_order(coordinator, staff)
     order = Order.objects.get()
     assert IDENTITY.family_name not in coordinator.content()

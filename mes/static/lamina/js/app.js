@@ -150,7 +150,15 @@ document.addEventListener("input", ({ target }) => {
   }
 });
 
-if (document.querySelector("[data-viewer]")) import("lamina/viewer.js");
+// Three dimensions weigh more than all the rest of a page: they are loaded when somebody comes near them.
+const near = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    near.unobserve(target);
+    import("lamina/viewer.js").then(({ Viewer }) => new Viewer(target));
+  }
+}, { rootMargin: "200px" });
+for (const figure of document.querySelectorAll("[data-viewer]")) near.observe(figure);
 if (document.querySelector("[data-planner]")) import("lamina/planner.js");
 if (document.querySelector("[data-review]")) import("lamina/review.js");
 if (document.querySelector("[data-fleet]")) import("lamina/fleet.js");

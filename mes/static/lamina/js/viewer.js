@@ -9,7 +9,7 @@ import { STLLoader } from "three/addons/loaders/STLLoader.js";
 const SIDES = { front: [0, -1, 0], back: [0, 1, 0], left: [1, 0, 0], right: [-1, 0, 0], top: [0, 0, 1], below: [0, 0, -1] };
 const COLOURS = { bone: 0xe3d8c2, design: 0x6fb7c4, deviation: 0xffffff, difference: 0xffffff };
 
-class Viewer {
+export class Viewer {
   constructor(figure) {
     this.figure = figure;
     this.stage = figure.querySelector(".viewer-stage");
@@ -235,12 +235,3 @@ class Viewer {
     this.read.textContent = `Distance: ${from.distanceTo(to).toFixed(2)} mm, straight`;
   }
 }
-
-const seen = new IntersectionObserver((entries) => {
-  for (const entry of entries) {
-    if (!entry.isIntersecting) continue;
-    seen.unobserve(entry.target);
-    new Viewer(entry.target);
-  }
-}, { rootMargin: "200px" });
-for (const figure of document.querySelectorAll("[data-viewer]")) seen.observe(figure);
