@@ -24,7 +24,7 @@ LIMB: dict[str, Any] = {
 IMAGING: dict[str, Any] = {**FACE_IMAGING, "surface": LIMB}
 DESIGN: dict[str, Any] = {
     "generator": "limb_orthosis",
-    "sides": ["none"],
+    "sides": ["left", "right"],
     "defaults": {"thickness_mm": 3.5, "clearance_mm": 3.0, "edge_mm": 1.5},
     "envelope": {
         "thickness_mm": [2.5, 6.0],

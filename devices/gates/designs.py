@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from devices.choices import DesignStatus, Side
-from devices.generators.base import MIDLINE, within_envelope
+from devices.generators.base import LEFTWARD, MIDLINE, within_envelope
 from devices.lifecycle import MAKING_STEPS, PASSED_BEFORE
-from devices.models import Device, Plan, Segmentation
+from devices.models import Design, Device, Plan, Segmentation
 from devices.planning.trajectories import SIDES, Trajectories
 from devices.selectors.evidence import evidence_digest
 from devices.selectors.history import stages_since_frozen
@@ -18,7 +18,7 @@ from devices.selectors.series import in_series, is_designed, series_facts, serie
 from devices.selectors.sources import is_scan, segmentation_section
 from devices.services.designs import against_approval, design_content, envelope_of, thin_walls
 from devices.services.equivalence import has_bores, measured_on_file, part_faults
-from devices.services.laterality import side_faults
+from devices.services.laterality import picked_side_faults, side_faults
 from devices.services.planned import against_plan_of_design
 from devices.services.plans import against_plan
 from devices.services.prescribed import departures, prescribed_values
@@ -284,6 +284,8 @@ def side_consistent(device: Device, **_: Any) -> Verdict:
     design = device.current_design
     if design is None:
         return blocked("The side of the design is not known.", cure="Request a design.")
+    if is_scan(design.segmentation.study):
+        return _picked_side(wanted, design)
     given = design.values.get(MIDLINE.name)
     faults = side_faults(wanted, design.measures, given is not None)
     measured = {name: round(design.measures[name], 2) for name in SIDE_EVIDENCE if name in design.measures}
@@ -300,6 +302,19 @@ def side_consistent(device: Device, **_: Any) -> Verdict:
         return blocked(
             "The patient's middle was given by the author, and nobody confirmed it.",
             cure="Another design engineer reviews the design.",
+            **evidence,
+        )
+    return passed(**evidence)
+
+
+def _picked_side(wanted: str, design: Design) -> Verdict:
+    """A scan knows no patient's middle: the side is that of the picks on it, which reviewer and approver sign among the values."""
+    faults = picked_side_faults(wanted, design.measures)
+    evidence = {"ordered": wanted, LEFTWARD: design.measures.get(LEFTWARD)}
+    if faults:
+        return blocked(
+            " ".join(fault.text for fault in faults),
+            cure=" ".join(fault.cure for fault in faults),
             **evidence,
         )
     return passed(**evidence)

@@ -72,6 +72,15 @@ STAGES = Parameter("stages", "", "Stages", "integer", 1, 60, None, "How many dev
 """For a generator that makes one of a series. The record gives both, so that no stage is made twice or left out."""
 
 
+TOWARDS_MIDDLE = Parameter(
+    "towards_middle_mm", "mm", "Towards the patient's middle", "vector", -3000.0, 3000.0, None,
+    "On the scan, on the side that faces the body's midline: of an eye towards the nose, of a limb its inner side, the palm turned forwards.",
+)  # fmt: skip
+"""For a generator that tells left from right on a scan, which knows no patient's middle. It gives the measure `LEFTWARD` (G-LAT-01)."""
+LEFTWARD = "leftward"
+"""1 where the picks are those of the patient's left, -1 of the right: on a mirrored scan the right picks give the wrong side."""
+
+
 @dataclass(frozen=True)
 class GuideTube:
     """A guide tube as built, patient coordinates LPS mm.

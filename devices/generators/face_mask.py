@@ -98,10 +98,10 @@ class FaceMask:
         _refuse_contradictions(number)
         skin = Skin(bone)
         face = _face(skin, checked)
+        clearance = relieved(skin, checked, number["clearance_mm"])
         outline = Outline(Seen(face.frame), _area(face, number))
         off = face.frame.axes[2]
         within_scan(skin, outline, off)
-        clearance = relieved(skin, checked, number["clearance_mm"])
         thickness, edge = number["thickness_mm"], number["edge_mm"]
         fields = sampled(
             skin,

@@ -1,6 +1,7 @@
 """A shell around a limb: open along one side, or in two halves; with clearance for a padding, trimmed ends, ventilation and strap slots.
 
 The limb's axis goes through the middle of its sections between two places that are picked on the skin, along the middle of the shell.
+Picks on its front and on its inner side tell the left limb from the right, also on a mirrored scan (G-LAT-01).
 Research-only: no validation of this generator exists (G-SW-01).
 """
 
@@ -16,6 +17,8 @@ import numpy as np
 from devices.generators.base import (
     CASE_CODE,
     GENERATORS,
+    LEFTWARD,
+    TOWARDS_MIDDLE,
     Design,
     DesignRefused,
     Parameter,
@@ -25,6 +28,7 @@ from devices.generators.base import (
 )
 from devices.generators.conformal import RULE, Points, Skin, one_piece, sampled, wall
 from devices.generators.conformal_checks import Asked, Code, finished, within_scan
+from devices.generators.handed import leftward
 from devices.generators.outline import Outline, Unrolled, at_most, cut, ellipse, slot, softened
 from devices.generators.pad import WALL_MARGIN
 from devices.generators.relief import PARAMETERS as RELIEF
@@ -45,6 +49,11 @@ PARAMETERS = (
         "distal_mm", "mm", "Lower end", "vector", -3000.0, 3000.0, None,
         "On the skin, in the middle of the shell, at its end towards the hand or foot.",
     ),
+    Parameter(
+        "front_mm", "mm", "Front of the limb", "vector", -3000.0, 3000.0, None,
+        "On the skin, on the side that faces forwards when the patient stands with the palms turned forwards.",
+    ),
+    TOWARDS_MIDDLE,
     Parameter("thickness_mm", "mm", "Thickness", "number", 1.5, 8.0, 3.0, "Everywhere.", prescribed_as=("shell thickness", "thickness")),
     Parameter("clearance_mm", "mm", "Clearance to the skin", "number", 0.0, 10.0, 3.0, "For a padding.", prescribed_as=("padding", "padding thickness")),
     Parameter("halves", "", "Two halves", "integer", 0, 1, 0, "0: one open shell. 1: two halves, held together by straps."),
@@ -91,11 +100,12 @@ class LimbOrthosis:
         _refuse_contradictions(number)
         skin = Skin(bone)
         limb = _limb(skin, checked)
+        side = _leftward(skin, limb, checked)
+        clearance = relieved(skin, checked, number["clearance_mm"])
         code = Code(str(checked["case_code"]), number["letters_mm"], ENGRAVED_MM)
         outlines = _outlines(limb, number | {"code_width_mm": code.width_mm})
         outline = at_most(outlines)
         within_scan(skin, outline)
-        clearance = relieved(skin, checked, number["clearance_mm"])
         thickness, edge = number["thickness_mm"], number["edge_mm"]
         fields = sampled(
             skin,
@@ -109,7 +119,7 @@ class LimbOrthosis:
         asked = Asked(skin, clearance, outline, thickness, edge_mm=edge)
         code = replace(code, place=_outside(skin, limb, number))
         mesh, measures = finished(one_piece(body, len(outlines)), asked, number["minimum_wall_mm"], code)
-        measures |= {"length_mm": limb.length_mm, "limb_radius_mm": limb.radius_mm}
+        measures |= {"length_mm": limb.length_mm, "limb_radius_mm": limb.radius_mm, LEFTWARD: side}
         return Design(mesh, checked, measures, ())
 
 
@@ -174,6 +184,14 @@ def _limb(skin: Skin, checked: Mapping[str, Any]) -> _Limb:
             rule=RULE,
         )
     return _Limb(frame, low, high, float(np.quantile(radii, 0.02)), float(radii.mean()))
+
+
+def _leftward(skin: Skin, limb: _Limb, checked: Mapping[str, Any]) -> float:
+    """From the axis to the front and to the inner side; the limb's upper end is up."""
+    picks = (("front_mm", "front of the limb"), (TOWARDS_MIDDLE.name, "inner side of the limb"))
+    local = [limb.frame.to_local(skin.place(checked[name], what)[None])[0] for name, what in picks]
+    front, inner = ((one * np.array([1.0, 1.0, 0.0])) @ limb.frame.axes for one in local)
+    return leftward(front, limb.frame.axes[2], inner)
 
 
 def _axis(vertices: Points, upper: Points, lower: Points) -> tuple[Points, Points]:

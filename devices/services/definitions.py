@@ -26,7 +26,7 @@ from devices.events import (
     MaterialDrafted,
     MaterialSpecified,
 )
-from devices.generators.base import GENERATORS
+from devices.generators.base import GENERATORS, TOWARDS_MIDDLE
 from devices.models import DeviceMaster, Material
 from devices.models.masters import SPECIFICATION
 from devices.planning.base import PLAN_KINDS
@@ -278,9 +278,20 @@ def _source_faults(definition: MasterDefinition) -> Iterator[Reason]:
     if definition.segmentation.get("scan", {}).get("segmenter") not in SCAN_SEGMENTERS:
         known = ", ".join(SCAN_SEGMENTERS)
         yield Reason("The segmenter of surface scans is unknown.", f"Known: {known}.", "G-SEG-01")
-    if not definition.design.get("plan") and list(definition.design.get("sides", Side.values)) != [Side.NONE]:
-        text = "A surface scan does not show the patient's middle, and no plan says which side is which."
-        yield Reason(text, "Name a plan; or let the master have no side.", "G-LAT-01")
+    sides, generator = (
+        definition.design.get("sides", Side.values),
+        GENERATORS.get(definition.design.get("generator", "")),
+    )
+    told = definition.design.get("plan") or (
+        generator and TOWARDS_MIDDLE in generator.parameters and set(sides) <= {Side.LEFT, Side.RIGHT}
+    )
+    if not told and list(sides) != [Side.NONE]:
+        text = "A surface scan does not show the patient's middle, and neither plan nor picks say which side is which."
+        yield Reason(
+            text,
+            "Name a plan, or a generator that tells left from right; or let the master have no side.",
+            "G-LAT-01",
+        )
 
 
 def _scan_limit_faults(limits: Mapping[str, Any]) -> Iterator[Reason]:

@@ -18,7 +18,7 @@ from devices.selectors.orders import expected_side
 from devices.selectors.sources import is_scan
 from devices.services.designs import DesignMade, NotDesigned, thin_walls
 from devices.services.equivalence import measured_back, part_faults
-from devices.services.laterality import side_faults, side_measures
+from devices.services.laterality import picked_side_faults, side_faults, side_measures
 from devices.services.prescribed import unbound
 from devices.services.tolerances import error_measures, outside_limits
 from mes.eventlog.base import plain
@@ -53,7 +53,7 @@ def compute_design(design_id: int) -> DesignMade | NotDesigned:
         *_unsound(report),
         *thin_walls(measures, design.device.material),
         *outside_limits(design.device.master, measures),
-        *_misplaced(design, placed),
+        *_misplaced(design, placed, made),
     ]
     if problems:
         return NotDesigned(_reasons(problems))
@@ -94,10 +94,12 @@ def _given_middle(x_mm: float) -> str:
     )
 
 
-def _misplaced(design: Design, placed: dict[str, float]) -> list[Reason]:
+def _misplaced(design: Design, placed: dict[str, float], made: Generated) -> list[Reason]:
     if design.plan is not None:
         return part_faults(design.plan, placed)
     wanted = expected_side(design.device.order)
+    if wanted and is_scan(design.segmentation.study):
+        return picked_side_faults(wanted, made.measures)
     return side_faults(wanted, placed, MIDLINE.name in design.values) if wanted else []
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.generators.base import MIDLINE
+from devices.generators.base import LEFTWARD, MIDLINE
 from devices.imaging.base import Volume
 from devices.mesh.base import Mesh
 from devices.mesh.midline import Midplane, mirror_plane
@@ -108,6 +108,17 @@ def side_faults(wanted: str, measures: Mapping[str, Any], given: bool) -> list[R
         text = f"The patient's middle that was given lies {apart:.1f} mm from the bone's plane of symmetry."
         return [Reason(text, "Pick the middle again on the images, or leave it to the symmetry.", RULE)]
     return _wrong_side(wanted, measures)
+
+
+def picked_side_faults(wanted: str, measures: Mapping[str, Any]) -> list[Reason]:
+    """As `side_faults`, of a part on a scan: its side is what the picks on the scan say."""
+    if LEFTWARD not in measures:
+        return [Reason("The side of the design is not known.", "Request a design.", RULE)]
+    found = "left" if measures[LEFTWARD] > 0.0 else "right"
+    if found == wanted:
+        return []
+    text = f"The picks are those of the patient's {found}; the order is for the {wanted}."
+    return [Reason(text, "Check side and picks; a scan that is mirrored is exported again.", RULE)]
 
 
 def _unsound_middle(measures: Mapping[str, Any]) -> list[str]:

@@ -246,7 +246,7 @@ def freeze_design_of(device: Device, staff: Staff, mesh: Mesh | None = None) -> 
 
 
 def make_study(device: Device, staff: Staff, **fields: Any) -> Study:
-    """An accepted study whose volume is a stand-in file."""
+    """An accepted study whose volume is a stand-in file; of a scan, with what was `declared` of it, its surface is one."""
     values: dict[str, Any] = {
         "quarantine": uuid4(),
         "received_by": staff[Role.IMG].person,
@@ -267,7 +267,9 @@ def make_study(device: Device, staff: Staff, **fields: Any) -> Study:
         "deidentification": {"files": 40, "sha256": "0" * 64},
     } | fields
     study = Study.objects.create(device=device, **values)
-    study.status, study.volume = StudyStatus.ACCEPTED, make_artefact(f"volume {study.pk}")
+    kept = "volume" if study.declared is None else "surface"
+    setattr(study, kept, make_artefact(f"{kept} {study.pk}"))
+    study.status = StudyStatus.ACCEPTED
     study.save()
     device.current_study = study
     _refreshed(device)

@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from hypothesis import event
+from hypothesis import strategies as st
+
 from devices.generators.base import Design, DesignGenerator
+from devices.generators.pad import WALL_MARGIN
 from devices.mesh.base import Mesh
 from devices.mesh.check import check_mesh
 from devices.mesh.io import read_mesh, write_stl
 from mes.exceptions import InvalidInput, Reason
 
 STATED_MM = 0.15
+SHARE = st.floats(0.0, 1.0)
+
+
+def between(low: float, high: float, share: float) -> float:
+    return low + share * (high - low)
+
+
+def agreeing(
+    thickness: tuple[float, float], edge: float, wall: float, both: bool = True
+) -> st.SearchStrategy[dict[str, float]]:
+    """A thickness with a rounding, at least `edge`, and a minimum wall, at least `wall`, that it can have: random values of each are
+    mostly refused before anything is made. both: whether both edges are rounded."""
+
+    def values(thick: float, rounding: float, least: float) -> dict[str, float]:
+        minimum = between(wall, max(wall, thick / WALL_MARGIN - 0.01), least)
+        most = thick / 2.0 if both else thick - minimum
+        return {
+            "thickness_mm": thick,
+            "edge_mm": between(min(edge, most), most, rounding),
+            "minimum_wall_mm": minimum,
+        }
+
+    return st.builds(values, st.floats(*thickness), SHARE, SHARE)
 
 
 def sound(design: Design) -> bool:
@@ -19,6 +47,7 @@ def sound(design: Design) -> bool:
 
 def made_or_refused(generator: DesignGenerator, scan: Mesh, values: dict[str, Any]) -> None:
     design, refusal = _attempt(generator, scan, values)
+    event("made" if design else "refused: " + re.sub(r"[\d.]+", "n", refusal[0].text)[:60])
     if design is None:
         assert refusal
         assert all(reason.text and reason.cure for reason in refusal)

