@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.imaging.base import RejectedFile, are_unit_and_square
+from devices.imaging.elements import Elements
 from devices.imaging.sources import SourceFile
 from mes.lazy import lazily
 
@@ -37,6 +38,11 @@ NO_PREAMBLE = re.compile(rb"DICM|[\x02\x08]\0[\0-\x70]\0(?:[A-Z]{2}|[\0-\xff]{2}
 INSIDE = re.compile(rb"1\.2\.840\.10008\.|UI[\2-\x40]\0[12]\.[0-9.]+", re.DOTALL)
 """An identifier, of DICOM's own root or announced as one."""
 HEAD_BYTES = 4096
+BEGINNING_BYTES = 32 * 1024
+"""Of a file with one slice the header is shorter."""
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+PIXEL_DATA = {"little": b"\xe0\x7f\x10\x00", "big": b"\x7f\xe0\x00\x10"}
+"""The tag (7FE0,0010), in either order of bytes."""
 CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 IDENTIFIER = re.compile(r"[0-9.]{0,64}")
 IDENTIFIERS = (
@@ -132,10 +138,13 @@ def _is_left_of_dicom(file: SourceFile) -> bool:
     return bool(begun or (INSIDE.search(head) and b"\0" in head))
 
 
-def read_header(file: SourceFile, keywords: list[str] | None = ASKED) -> Header | Rejection:
+def read_header(
+    file: SourceFile, keywords: list[str] | None = ASKED, elements: Elements | None = None
+) -> Header | Rejection:
     """The header of a DICOM file, or why it cannot be a slice. Never raises on bad content.
 
-    keywords: of the attributes that are decoded; None for all.
+    keywords: of the attributes that are decoded; None for all.  elements: those of other files of the upload. What is read with them
+    shares its elements with these, and is not to be changed.
     """
     if not is_dicom(file):
         if _is_left_of_dicom(file):
@@ -143,37 +152,52 @@ def read_header(file: SourceFile, keywords: list[str] | None = ASKED) -> Header 
         return reject(file, "not_dicom", "is not a DICOM file")
     try:
         with quiet():
-            return _read(file, keywords)
+            return _read(file, keywords, elements or Elements())
     except DICOM.UNREADABLE as error:
         return reject(file, "malformed", f"its DICOM header cannot be read ({type(error).__name__})")
 
 
-def _read(file: SourceFile, keywords: list[str] | None) -> Header | Rejection:
-    with file.path.open("rb") as stream:
-        if (
-            DICOM.read_file_meta_info(file.path).get("TransferSyntaxUID")
-            == DICOM.DeflatedExplicitVRLittleEndian
-        ):
-            return reject(file, "deflated", "is in the deflated transfer syntax, which is not accepted")
-        dataset: Dataset = DICOM.dcmread(stream, stop_before_pixels=True, specific_tags=keywords)
-        pixels_at = stream.tell()
-    drop_unreadable(dataset)
-    header = _header(file, dataset, pixels_at)
+def _read(file: SourceFile, keywords: list[str] | None, elements: Elements) -> Header | Rejection:
+    parsed = _parsed_beginning(file, keywords) or _parsed(file, keywords)
+    if parsed is None:
+        return reject(file, "deflated", "is in the deflated transfer syntax, which is not accepted")
+    dataset, pixels_at = parsed
+    header = _header(file, elements.decoded(dataset), pixels_at)
     reason = _unfit(header) or cut_short(header, file.path.stat().st_size - pixels_at)
     return reject(file, *reason, header) if reason else header
 
 
-def drop_unreadable(dataset: Dataset) -> None:
-    """pydicom decodes when asked: ask once, here, and leave out what has no decodable value."""
-    for tag in list(dataset.keys()):
-        try:
-            element = dataset[tag]
-        except DICOM.UNREADABLE:
-            del dataset[tag]
-            continue
-        if element.VR == "SQ":
-            for item in element.value:
-                drop_unreadable(item)
+def _parsed_beginning(file: SourceFile, keywords: list[str] | None) -> tuple[Dataset, int] | None:
+    """The data set up to its pixels, and where they begin, from one short read; None where that does not reach as far. What the parser
+    sees names no deflated transfer syntax, so that nothing is inflated."""
+    with file.path.open("rb") as stream:
+        beginning = stream.read(BEGINNING_BYTES)
+    if DEFLATED in beginning:
+        return None
+    with suppress(*DICOM.UNREADABLE), BytesIO(beginning) as stream:
+        dataset = DICOM.dcmread(stream, stop_before_pixels=True, specific_tags=_tags(keywords))
+        pixels_at = stream.tell()
+        if beginning[pixels_at : pixels_at + 4] in PIXEL_DATA.values():
+            return dataset, pixels_at
+    return None
+
+
+def _parsed(file: SourceFile, keywords: list[str] | None) -> tuple[Dataset, int] | None:
+    """The same of any header; None for a deflated one, which could inflate to anything."""
+    if DICOM.read_file_meta_info(file.path).get("TransferSyntaxUID") == DICOM.DeflatedExplicitVRLittleEndian:
+        return None
+    with file.path.open("rb") as stream:
+        return DICOM.dcmread(stream, stop_before_pixels=True, specific_tags=_tags(keywords)), stream.tell()
+
+
+def _tags(keywords: list[str] | None) -> list[Any] | None:
+    """pydicom looks each keyword up for each file."""
+    return None if keywords is None else _known_tags(tuple(keywords))
+
+
+@cache
+def _known_tags(keywords: tuple[str, ...]) -> list[Any]:
+    return [DICOM.Tag(keyword) for keyword in keywords]
 
 
 def _header(file: SourceFile, dataset: Dataset, pixels_at: int) -> Header:
@@ -327,9 +351,9 @@ def _misplaced(frame: Frame) -> str:
 
 def sorted_out(files: Iterable[SourceFile]) -> tuple[list[Header], list[Frame], list[Rejection]]:
     """Which files are slices, those slices, and why each of the others is none."""
-    headers, frames, rejections = [], [], []
+    headers, frames, rejections, elements = [], [], [], Elements()
     for file in files:
-        read = read_header(file)
+        read = read_header(file, elements=elements)
         if isinstance(read, Rejection):
             rejections.append(read)
             continue

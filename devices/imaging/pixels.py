@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from io import RawIOBase
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from devices.imaging.base import AIR_HU, Finding, ImagingRefused, Voxels, refuse_on_error
 from devices.imaging.calibration import value_findings
-from devices.imaging.dicom import DICOM, Frame, Header, frame_count, load_pixels, quiet
+from devices.imaging.dicom import DICOM, PIXEL_DATA, Frame, Header, frame_count, load_pixels, quiet
 from mes.lazy import lazily
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ LOWEST_HU = -1024
 PADDING_BELOW_HU = -200
 Stored = NDArray[np.integer[Any]]
 Rescaled = NDArray[np.int16] | NDArray[np.int32] | NDArray[np.float32]
-PIXEL_DATA = {"little": b"\xe0\x7f\x10\x00", "big": b"\x7f\xe0\x00\x10"}
-"""The tag (7FE0,0010), in either order of bytes."""
 UNDEFINED_LENGTH = 0xFFFFFFFF
 INT16, INT32 = np.iinfo(np.int16), np.iinfo(np.int32)
 LOSSY_SYNTAXES = frozenset({
@@ -53,28 +52,48 @@ def pixels_of(header: Header) -> Stored:
                 values = _decoded(load_pixels(header))
     except DICOM.UNREADABLE as error:
         raise Undecodable(type(error).__name__) from error
-    expected = (frame_count(header.dataset), int(header.dataset.Rows), int(header.dataset.Columns))
+    expected = _shape(header)
     if values.size != np.prod(expected):
         raise Undecodable("the decoded image has another size than its header states")
     return values.reshape(expected)
 
 
-def _uncompressed(header: Header) -> Stored | None:
+def _shape(header: Header) -> tuple[int, int, int]:
+    return frame_count(header.dataset), int(header.dataset.Rows), int(header.dataset.Columns)
+
+
+def _uncompressed(header: Header, into: NDArray[np.int16] | None = None) -> Stored | None:
     """Straight from where the file has them: to parse it a second time would take longer than all the rest. None where a decoder
-    has to look, or an element of another kind or size stands there than the header announces."""
+    has to look, or an element of another kind or size stands there than the header announces.
+
+    into: the memory to put 16-bit values in, of their number.
+    """
     dataset, syntax = header.dataset, header.dataset.file_meta.TransferSyntaxUID
     if syntax.is_compressed:
         return None
     order: Literal["little", "big"] = "little" if syntax.is_little_endian else "big"
     kind, width = "i" if int(dataset.PixelRepresentation) else "u", int(dataset.BitsAllocated) // 8
     count = frame_count(dataset) * int(dataset.Rows) * int(dataset.Columns)
-    with header.file.path.open("rb") as stream:
+    with header.file.path.open("rb", buffering=0) as stream:
         stream.seek(header.pixels_at)
         head = stream.read(8 if syntax.is_implicit_VR else 12)
         length = int.from_bytes(head[-4:], order)
         if head[:4] != PIXEL_DATA[order] or not count * width <= length < UNDEFINED_LENGTH:
             return None
-        return np.fromfile(stream, dtype=f"{'<' if order == 'little' else '>'}{kind}{width}", count=count)
+        of_kind = np.dtype(f"{'<' if order == 'little' else '>'}{kind}{width}")
+        stored = np.zeros(count, of_kind) if into is None else into.view(of_kind).reshape(-1)
+        return stored if _filled(stored, stream) else None
+
+
+def _filled(stored: Stored, stream: RawIOBase) -> bool:
+    """Whether a file holds as much as it was to give."""
+    rest = memoryview(stored.view(np.uint8).data)
+    while rest:
+        count = stream.readinto(rest)
+        if not count:
+            return False
+        rest = rest[count:]
+    return True
 
 
 def _decoded(dataset: Dataset) -> Stored:
@@ -111,16 +130,42 @@ def hounsfield(frames: list[Frame]) -> tuple[Voxels, list[Finding]]:
     shape = (len(frames), int(dataset.Rows), int(dataset.Columns))
     whole = all(float(f.slope or 1).is_integer() and float(f.intercept or 0).is_integer() for f in frames)
     voxels: Any = np.zeros(shape, dtype=np.int16 if whole else np.float32)
-    tally: Counter[str] = Counter()
     opened: tuple[str, Stored] | None = None
+    tally: Counter[str] = Counter()
     for slot, frame in enumerate(frames):
-        if opened is None or opened[0] != frame.header.file.digest:
-            opened = (frame.header.file.digest, _open(frame))
         try:
+            if voxels.dtype == np.int16 and _put_in_place(frame, voxels[slot], tally):
+                continue
+            if opened is None or opened[0] != frame.header.file.digest:
+                opened = (frame.header.file.digest, _open(frame))
             voxels = _written(voxels, slot, _slice_hu(frame, opened[1][frame.index], tally))
         except DICOM.UNREADABLE:
             raise _undecodable(frame, "damaged") from None
     return voxels, _said(tally, voxels)
+
+
+def _put_in_place(frame: Frame, place: NDArray[np.int16], tally: Counter[str]) -> bool:
+    """Read plain pixels straight into their place. False for what is not plain: a decoder has to look at it, or its values in HU do not
+    fit where they are stored."""
+    header = frame.header
+    plain = (
+        frame_count(header.dataset) == 1
+        and int(header.dataset.BitsAllocated) == 16
+        and frame.slope in (None, 1.0)
+    )
+    stored = _uncompressed(header, place) if plain and _is_little_endian(header) else None
+    if stored is None:
+        return False
+    counted: Counter[str] = Counter()
+    values = _slice_hu(frame, stored.reshape(place.shape), counted)
+    if not np.may_share_memory(values, place):
+        return False
+    tally.update(counted)
+    return True
+
+
+def _is_little_endian(header: Header) -> bool:
+    return bool(header.dataset.file_meta.TransferSyntaxUID.is_little_endian)
 
 
 def _written(voxels: Voxels, slot: int, values: Rescaled) -> Voxels:
@@ -177,13 +222,13 @@ def _slice_hu(frame: Frame, stored: Stored, tally: Counter[str]) -> Rescaled:
 
 
 def _rescaled(stored: Stored, slope: float, intercept: float, bounds: tuple[float, float]) -> Rescaled:
-    """Whole numbers stay whole. bounds: the smallest and the largest of the result."""
+    """Whole numbers stay whole, and where they were stored if they fit there. bounds: the smallest and the largest of the result."""
     if not (slope.is_integer() and intercept.is_integer() and max(map(abs, bounds)) < INT32.max):
         return (stored.astype(np.float64) * slope + intercept).astype(np.float32)
     if slope == 1.0 and stored.dtype.itemsize == 2 and stored.dtype.isnative and _fits(*bounds, intercept):
         # Modulo 2^16 a sum that fits comes out right, whether what is stored has a sign or not.
-        whole: NDArray[np.int16] = stored.view(np.int16) + np.int16(intercept)
-        return whole
+        whole = stored.view(np.int16)
+        return np.add(whole, np.int16(intercept), out=whole if whole.flags.writeable else None)
     return stored.astype(np.int32) * int(slope) + int(intercept)
 
 
