@@ -165,6 +165,7 @@ def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float
             limits=(low, high),
         )
         return
+    is_place = parameter.unit == "mm" and parameter.default is None
     parts = list(value) if value is not None else [None, None, None]
     for axis, part in zip("xyz", parts, strict=True):
         hint = parameter.help if axis == "x" else ""
@@ -176,6 +177,7 @@ def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float
             hint,
             part,
             limits=(low, high),
+            picks=parameter.name if is_place and axis == "x" else "",
         )
 
 

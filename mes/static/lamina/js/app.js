@@ -25,7 +25,11 @@ const FIELDS = "input:not([type=hidden], [type=radio], :disabled), textarea:not(
 const FIRST = ["[autofocus]", `:is(${FIELDS}):not([hidden] *)`, ".dialog-foot button", ".dialog-head h2"];
 
 function openDialog(which) {
-  if (!which.open) which.showModal();
+  // Places are picked on the shape beside the dialog: the page has to stay in reach.
+  if (which.querySelector("[data-pick]") && document.querySelector("[data-viewer]")) {
+    which.show();
+    import("lamina/picking.js").then(({ offer }) => offer());
+  } else if (!which.open) which.showModal();
   const first = FIRST.map((selector) => which.querySelector(selector)).find((found) => found);
   if (first?.matches("h2")) first.tabIndex = -1;
   first?.focus();
@@ -52,6 +56,7 @@ body.addEventListener("click", (event) => {
 });
 
 body.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && dialog?.open && !dialog.matches(":modal")) dialog.close();
   if (event.key !== "Escape" || dialog?.open) return;
   for (const menu of document.querySelectorAll(OPEN_MENUS)) {
     menu.open = false;

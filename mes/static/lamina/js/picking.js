@@ -1,0 +1,49 @@
+// Places for a dialog, picked on the shape of the page: the dialog stands beside it, a button asks, and a click fills x, y and z.
+
+const dialog = document.getElementById("dialog");
+const figure = document.querySelector("[data-viewer]");
+const said = figure.querySelector("[data-viewer-read]");
+let asking = null;
+
+function ask(button) {
+  asking = button === asking ? null : button;
+  for (const other of dialog.querySelectorAll("[data-pick]")) other.setAttribute("aria-pressed", String(other === asking));
+  figure.toggleAttribute("data-picking", Boolean(asking));
+  if (!asking) return;
+  // What is picked lies on the anatomy, whatever is looked at.
+  figure.querySelector("[data-shape=bone][aria-pressed=false]")?.click();
+  // A narrow window has the dialog below the shape.
+  figure.scrollIntoView({ block: window.innerWidth > 800 ? "center" : "start" });
+  say();
+}
+
+function say() {
+  if (asking) said.textContent = `Click the shape: ${asking.textContent.trim().replace(/^Pick /, "").replace(/ x \(mm\)$/, "")}`;
+}
+
+function take(point) {
+  const form = asking?.closest("form");
+  if (!form) return;
+  "xyz".split("").forEach((axis, place) => {
+    const field = form.elements.namedItem(`${asking.dataset.pick}.${axis}`);
+    field.value = point[place].toFixed(2);
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  const button = asking;
+  ask(button);
+  said.textContent = `Picked: ${point.map((value) => value.toFixed(2)).join(", ")} mm`;
+  button.focus();
+}
+
+dialog.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-pick]");
+  if (button) ask(button);
+});
+dialog.addEventListener("close", () => asking && ask(asking));
+// A shape that has just been loaded says how large it is: what is asked matters more.
+figure.addEventListener("viewer:shown", say);
+figure.addEventListener("viewer:picked", (event) => take(event.detail));
+
+export function offer() {
+  for (const button of dialog.querySelectorAll("[data-pick]")) button.hidden = false;
+}
