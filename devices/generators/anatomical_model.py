@@ -13,7 +13,6 @@ import numpy as np
 from manifold3d import Manifold
 
 from devices.generators.base import (
-    CASE_CODE,
     GENERATORS,
     Design,
     DesignRefused,
@@ -22,7 +21,7 @@ from devices.generators.base import (
     check_values,
 )
 from devices.generators.cuts import Pins, cut_apart, plane_of
-from devices.generators.engraving import Mark, engraved
+from devices.generators.engraving import LETTERS, Mark, engraved
 from devices.generators.hollow import Drains, Hollow, hollowed
 from devices.generators.parts import Kept, body_of, printable, set_apart, without_crumbs
 from devices.generators.shell import Frame
@@ -83,13 +82,7 @@ PARAMETERS = (
     ),
     Parameter("base_gap_mm", "mm", "Height above the base", "number", 2.0, 40.0, 10.0, "Of the model's lowest point."),
     Parameter("post_diameter_mm", "mm", "Diameter of the posts", "number", 3.0, 20.0, 6.0, "Three of them carry the model."),
-    Parameter("letter_height_mm", "mm", "Height of the letters", "number", 3.0, 15.0, 5.0, "Of the case code on each part."),
-    Parameter("letter_depth_mm", "mm", "Depth of the letters", "number", 0.3, 2.0, 0.6, "Below the surface."),
-    Parameter(
-        "letter_place_mm", "mm", "Place of the code", "vector", -3000.0, 3000.0, None,
-        "On the surface of the largest part, LPS; left out, the flattest place found.", optional=True,
-    ),
-    CASE_CODE,
+    *LETTERS,
 )  # fmt: skip
 
 

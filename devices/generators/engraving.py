@@ -9,7 +9,7 @@ import numpy as np
 from manifold3d import Manifold
 from numpy.typing import NDArray
 
-from devices.generators.base import DesignRefused
+from devices.generators.base import CASE_CODE, DesignRefused, Parameter
 from devices.generators.lettering import Lettering, lettering
 from devices.generators.shell import Frame, frame_on
 from devices.mesh.distance import Surface, sample_surface
@@ -18,7 +18,8 @@ from mes.exceptions import Reason
 
 Triple = tuple[float, float, float]
 
-CANDIDATES = 150
+CANDIDATES = (150, 600)
+"""How many places are looked at; the more only where none of the fewer would do: a thin or narrow part has few."""
 PROBE_MM = 1.5
 MARGIN_MM = 1.0
 RELIEF_SHARE = 0.35
@@ -29,6 +30,17 @@ STEEP = 0.7
 BELOW = 1.2
 ON_PLANE_MM = 0.05
 TURNS_DEG = (0.0, 90.0, 45.0, -45.0)
+
+LETTERS = (
+    Parameter("letter_height_mm", "mm", "Height of the letters", "number", 3.0, 15.0, 5.0, "Of the case code on each part."),
+    Parameter("letter_depth_mm", "mm", "Depth of the letters", "number", 0.3, 2.0, 0.6, "Below the surface."),
+    Parameter(
+        "letter_place_mm", "mm", "Place of the code", "vector", -3000.0, 3000.0, None,
+        "On the surface of the largest part, LPS; left out, the flattest place found.", optional=True,
+    ),
+    CASE_CODE,
+)  # fmt: skip
+"""What a generator takes that engraves the device's own code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +82,15 @@ def engraved(
     """
     letters = lettering(text, height_mm)
     surface = Surface(mesh_of(solid))
-    starts = _starts(surface, place, spared)
-    if on is not None:
-        held = on(*starts)
-        starts = starts[0][held], starts[1][held]
-    mark = _flattest(surface, letters, depth_mm, wall_mm, starts, follows=follows)
+    mark = None
+    for count in CANDIDATES:
+        starts = _starts(surface, place, spared, count)
+        if on is not None:
+            held = on(*starts)
+            starts = starts[0][held], starts[1][held]
+        mark = _flattest(surface, letters, depth_mm, wall_mm, starts, follows=follows)
+        if mark or place is not None:
+            break
     if mark is None:
         where = "anywhere on the part" if place is None else "at the place that was picked"
         raise DesignRefused(
@@ -90,11 +106,11 @@ def engraved(
 
 
 def _starts(
-    surface: Surface, place: Triple | None, spared: Sequence[Frame]
+    surface: Surface, place: Triple | None, spared: Sequence[Frame], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Points (n, 3) where the code may stand, and the outward normals there."""
     if place is None:
-        points, faces = sample_surface(surface.mesh, CANDIDATES, np.random.default_rng(0))
+        points, faces = sample_surface(surface.mesh, count, np.random.default_rng(0))
         free = np.ones(len(points), dtype=np.bool_)
         for plane in spared:
             free &= np.abs(plane.to_local(points)[:, 2]) > ON_PLANE_MM

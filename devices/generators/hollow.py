@@ -63,7 +63,7 @@ class Hollow:
 def hollowed(part: Manifold, wall_mm: float, drains: Drains) -> Hollow:
     """The part with a cavity wherever the wall leaves room for one of some size. Raises DesignRefused."""
     surface = Surface(mesh_of(part))
-    field, grid = _depths(surface, wall_mm)
+    field, grid = depths(surface, wall_mm)
     cavities, wall = _cavities(surface, grid, field, wall_mm)
     if not cavities:
         return Hollow(part, 0, 0, np.inf, 0.0)
@@ -81,10 +81,14 @@ def hollowed(part: Manifold, wall_mm: float, drains: Drains) -> Hollow:
     )
 
 
-def _depths(surface: Surface, wall: float) -> tuple[Field, Grid]:
-    """How deep each sample lies in the part, mm, negative outside; exact where the wall ends, about right elsewhere."""
-    low, high = surface.mesh.vertices.min(axis=0), surface.mesh.vertices.max(axis=0)
-    spacing = float(np.clip(wall / 4.0, FINEST_MM, COARSEST_MM))
+def depths(surface: Surface, level: float) -> tuple[Field, Grid]:
+    """How deep each sample lies in the part, mm, negative outside; exact near the `level`, about right elsewhere.
+
+    The samples reach as far beyond the part as a level below 0 lies outside it.
+    """
+    beyond = max(0.0, -level)
+    low, high = surface.mesh.vertices.min(axis=0) - beyond, surface.mesh.vertices.max(axis=0) + beyond
+    spacing = float(np.clip(abs(level) / 4.0, FINEST_MM, COARSEST_MM))
     spacing = max(spacing, float(np.cbrt(np.prod(high - low) / MAXIMUM_SAMPLES)))
     grid = box_grid(UPRIGHT, low, high, spacing)
     inside = _inside(surface.mesh, grid)
@@ -92,10 +96,10 @@ def _depths(surface: Surface, wall: float) -> tuple[Field, Grid]:
         SITK.GetImageFromArray(inside), insideIsPositive=True, squaredDistance=False, useImageSpacing=False
     )
     depth = SITK.GetArrayFromImage(rough).transpose(2, 1, 0).astype(np.float64) * spacing
-    near = (np.abs(depth - wall) < BAND * spacing) & (depth > 0.0)
+    near = (np.abs(depth - level) < BAND * spacing) & (depth * level > 0.0)
     index = np.argwhere(near)
     if len(index):
-        depth[near] = surface.unsigned(grid.corner + spacing * index)
+        depth[near] = np.sign(level) * surface.unsigned(grid.corner + spacing * index)
     return depth, grid
 
 

@@ -88,10 +88,15 @@ def printable(solid: Manifold) -> Mesh:
     """The mesh as it survives a file of float32 numbers: closed and manifold there too. Raises DesignRefused."""
     for tolerance in SIMPLIFY_MM:
         mesh = mesh_of(solid.simplify(tolerance))
-        if len(mesh.faces) and check_mesh(read_mesh(write_stl(mesh))).sound:
+        if survives(mesh):
             return mesh
     raise DesignRefused(
         "The model's surface does not stay closed when it is written to a file.",
         cure="Change the cuts, the drains or the place of the code a little.",
         rule="G-MSH-01",
     )
+
+
+def survives(mesh: Mesh) -> bool:
+    """Whether the mesh is closed and manifold when it is read back from a file."""
+    return bool(len(mesh.faces)) and check_mesh(read_mesh(write_stl(mesh))).sound

@@ -54,9 +54,9 @@ def find_site(
             rule="G-DES-01",
         )
     outward = (
-        -_given_direction(direction)
+        -given_direction(direction)
         if any(direction)
-        else _outward_normal(bone, found.points[0], int(found.faces[0]), extent_mm)
+        else outward_normal(bone, found.points[0], int(found.faces[0]), extent_mm)
     )
     frame = frame_on(found.points[0], outward)
     near = Surface(_around(bone.mesh, frame, extent_mm + CROP_MARGIN_MM, -depth_mm - CROP_MARGIN_MM))
@@ -73,7 +73,7 @@ def tube_places(
 
     Raises DesignRefused for an axis too steep to the insertion, or one that misses the bone.
     """
-    into = _given_direction(axis) if any(axis) else site.inward
+    into = given_direction(axis) if any(axis) else site.inward
     tilt = math.degrees(math.acos(float(np.clip(into @ site.inward, -1.0, 1.0))))
     if tilt > STEEPEST_TUBE_DEG:
         raise DesignRefused(
@@ -95,7 +95,7 @@ def tube_places(
     return [middles[i] + (reach[i] - back) * into for i in range(count)], into
 
 
-def _given_direction(direction: Triple) -> NDArray[np.float64]:
+def given_direction(direction: Triple) -> NDArray[np.float64]:
     """A direction that is already of unit length stays as it is, so stored values make the same guide again."""
     vector = np.array(direction)
     length = float(np.linalg.norm(vector))
@@ -104,7 +104,7 @@ def _given_direction(direction: Triple) -> NDArray[np.float64]:
     return vector if abs(length - 1.0) < 1e-8 else unit_vector(vector)
 
 
-def _outward_normal(
+def outward_normal(
     bone: Surface, place: NDArray[np.float64], face: int, extent_mm: float
 ) -> NDArray[np.float64]:
     """The mean normal of the faces around that look the same way as the one at the landmark."""
