@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from django.apps import AppConfig
 
 from mes.registry import discover
@@ -21,7 +23,11 @@ class LaminaPackage(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        gc.disable()
         discover(self.name, *DISCOVERED)
+        # What stands now is never garbage, and is shared by the processes that this one may fork.
+        gc.freeze()
+        gc.enable()
 
 
 class MesConfig(LaminaPackage):

@@ -180,10 +180,10 @@ class _Fresh:
 
 
 @pytest.fixture(autouse=True)
-def files_of_the_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the scene's story stored, as the test's own to harm."""
+def files_of_the_scene(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the scene's story stored, as the test's own to harm. Only then a folder is made for it."""
     if stored := scenes.files():
-        monkeypatch.setattr(settings, "ARTEFACTS_DIR", tmp_path / "stored")
+        monkeypatch.setattr(settings, "ARTEFACTS_DIR", request.getfixturevalue("tmp_path") / "stored")
         shutil.copytree(stored, settings.ARTEFACTS_DIR)
 
 
