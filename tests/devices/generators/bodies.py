@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.mesh.base import Mesh
-from devices.mesh.rims import submesh
+from devices.mesh.rims import capped, length_mm, rims, submesh
 
 Plane = NDArray[np.float64]
 
@@ -45,6 +46,26 @@ def limb(radius_mm: float = 40.0, length_mm: float = 200.0, step_mm: float = 3.0
         return np.stack([radius_mm * np.cos(turn), radius_mm * np.sin(turn), (u - 0.5) * length_mm], axis=-1)
 
     return sheet(along, around, at, closed=True)
+
+
+def wart(bulb_mm: float = 5.0, neck_mm: float = 3.0, reach_mm: float = 34.0) -> Mesh:
+    """A bulb on a neck that is narrower, on a slightly domed skin about the z axis: it overhangs all round."""
+    low = -np.arccos(neck_mm / bulb_mm)
+    turn = np.linspace(low, np.pi / 2.0, 16)
+    bulb = np.column_stack([bulb_mm * np.cos(turn), bulb_mm * (np.sin(turn) - np.sin(low)) + 1.0])
+    ground = np.linspace(reach_mm, neck_mm, 18)
+    profile = np.concatenate([np.column_stack([ground, -(ground**2) / 400.0]), bulb])[::-1]
+
+    def at(u: Plane, v: Plane) -> Plane:
+        place = u * (len(profile) - 1)
+        across, up = (np.interp(place, np.arange(len(profile)), column) for column in profile.T)
+        turn = 2.0 * np.pi * v
+        return np.stack(
+            [np.maximum(across, 1e-3) * np.cos(turn), np.maximum(across, 1e-3) * np.sin(turn), up], axis=-1
+        )
+
+    open_above = sheet(len(profile), 64, at, closed=True)
+    return capped(open_above, min(rims(open_above.faces), key=partial(length_mm, open_above)))
 
 
 SCLERA_MM, CORNEA_MM, LIMBUS_MM = 12.0, 7.8, 5.75

@@ -21,7 +21,7 @@ from devices.mesh.distance import Surface
 from devices.mesh.io import write_stl
 from mes.exceptions import InvalidInput
 from tests.devices.generators.attempts import agreeing, made_or_refused, sound
-from tests.devices.generators.bodies import LANDMARKS, cap, face, on_face
+from tests.devices.generators.bodies import LANDMARKS, cap, face, on_face, wart
 
 BOLUS, MASK = Bolus(), FaceMask()
 RADIUS = 60.0
@@ -128,6 +128,26 @@ def test_a_region_is_what_was_marked(skin: Mesh) -> None:
     assert square.mesh.vertices[:, 1].max() == pytest.approx(14.0, abs=2.5)
 
 
+def test_a_bolus_comes_off_over_an_overhang_and_says_what_gap_it_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Lifted along the beam's way it meets no skin at any height; under the bulb it leaves free what bars the way."""
+    monkeypatch.setattr(bolus_module, "SPACING_MM", 0.9)
+    skin = wart()
+    top = float(skin.vertices[:, 2].max())
+    over = BOLUS.generate(
+        skin, {**REGION, "centre_mm": (0.0, 0.0, top), "direction": (0.0, 0.0, -1.0), "radius_mm": 24.0}
+    )
+    assert sound(over)
+    surface, bulb = Surface(over.mesh), skin.vertices[skin.vertices[:, 2] > 1.5]
+    for lift in (0.0, 1.0, 3.0, 6.0, 12.0):
+        assert surface.signed(bulb - np.array([0.0, 0.0, lift])).min() > -0.15, (
+            f"it catches {lift} mm on its way"
+        )
+    assert 1.0 < over.measures["gap_filled_maximum_mm"] < 4.0
+    assert any("air gap" in warning for warning in over.warnings)
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -205,7 +225,7 @@ def test_a_mask_leaves_eyes_nose_mouth_and_straps_open(mask: Design) -> None:
         ({"right_eye_mm": MARKS["left_eye_mm"], "left_eye_mm": MARKS["right_eye_mm"]}, "swapped"),
         ({"left_eye_mm": on_face((-2.0, 30.0))}, "too near"),
         ({"mouth_mm": on_face((0.0, 8.0))}, "not below"),
-        ({"eye_width_mm": 60.0}, "nearer to each other"),
+        ({"eye_width_mm": 61.0, "straps_per_side": 0}, "nearer to each other"),
         ({"width_mm": 190.0}, "scan ends"),
         ({"thickness_mm": 1.5, "minimum_wall_mm": 1.4}, "cannot keep"),
         ({"edge_mm": 2.0}, "Edges rounded"),
