@@ -538,6 +538,14 @@ def test_images_without_a_series_identifier_are_named(tmp_path: Path) -> None:
     assert "no_series_uid" in codes(read_images(tmp_path / "s"))
 
 
+@pytest.mark.parametrize("slices_with_air", [0, 1])
+def test_a_scan_without_any_air_is_named(tmp_path: Path, slices_with_air: int) -> None:
+    volume = make_volume()
+    volume.voxels[: len(volume.voxels) - slices_with_air] = 40
+    make_series(tmp_path / "s", volume)
+    assert ("no_air" in codes(read_images(tmp_path / "s"))) is not bool(slices_with_air)
+
+
 def test_values_that_are_said_to_be_no_hounsfield_units_are_named(tmp_path: Path) -> None:
     for path in make_series(tmp_path / "s"):
         change(path, RescaleType="US")
