@@ -58,7 +58,10 @@ MIDLINE = Parameter(
     "Only where the bone does not show it: x of the midsagittal plane, LPS, picked on the images. The reviewer confirms it.",
     optional=True,
 )  # fmt: skip
-"""A value of every design that is no generator's: by it the side is judged where the bone cannot tell (G-LAT-01)."""
+"""A value of every design, few generators': by it the side is judged where the bone cannot tell (G-LAT-01)."""
+
+MIRRORED = "mirror"
+"""The name of the value by which a generator mirrors what it is given: 1 where it does. Exports say so (G-LAT-01)."""
 
 CASE_CODE = Parameter(
     "case_code", "", "Case code", "text", 1, 24, None, "What is engraved: the device's own code, never the patient's name or number.",
@@ -125,8 +128,8 @@ GENERATORS: Registry[DesignGenerator] = Registry("design generator")
 def design_parameters(generator: DesignGenerator) -> tuple[Parameter, ...]:
     """Everything that a design with this generator is made with: the generator's parameters, and the patient's middle where no
     plan says which side is which."""
-    planned = any(parameter.planned for parameter in generator.parameters)
-    return generator.parameters if planned else (*generator.parameters, MIDLINE)
+    known = MIDLINE in generator.parameters or any(parameter.planned for parameter in generator.parameters)
+    return generator.parameters if known else (*generator.parameters, MIDLINE)
 
 
 def check_values(parameters: tuple[Parameter, ...], values: Mapping[str, object]) -> dict[str, Value]:

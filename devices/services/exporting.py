@@ -13,6 +13,7 @@ from typing import Any
 
 from devices.choices import DesignStatus, ExportFormat
 from devices.events import DesignExported, DesignExportFailed, DesignExportRequested, Reasons
+from devices.generators.base import MIRRORED
 from devices.imaging.encapsulated import Described, Images, encapsulate, images_in
 from devices.mesh.base import Mesh
 from devices.mesh.convert import MAXIMUM_TOLERANCE_MM, Converted, NotConverted, converted
@@ -180,6 +181,6 @@ def _described(design: Design) -> Described:
         made_at=design.requested_at,
         software=f"Lamina, {design.generator} {design.generator_version}",
         modified=True,
-        mirrored=False,
+        mirrored=bool(design.values.get(MIRRORED)),
         recognisable=device.master.field == "cranial",
     )

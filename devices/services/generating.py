@@ -32,12 +32,16 @@ def compute_design(design_id: int) -> DesignMade | NotDesigned:
         "segmentation__study", "device__material", "device__master", "device__order__master", "plan"
     ).get(pk=design_id)
     study = design.segmentation.study
-    asked = {name: value for name, value in design.values.items() if name != MIDLINE.name}
+    generator = GENERATORS[design.generator]
+    taken = {parameter.name for parameter in generator.parameters}
+    asked = {
+        name: value for name, value in design.values.items() if name != MIDLINE.name or MIDLINE.name in taken
+    }
     try:
         bone = read_mesh(intact_path(design.segmentation.surface_id))
         # A plan says which side is which; without one it is judged in the images.
         volume = None if design.plan or is_scan(study) else load_volume(intact_path(str(study.volume_id)))
-        made = GENERATORS[design.generator].generate(bone, asked)
+        made = generator.generate(bone, asked)
     except DesignRefused as refusal:
         return NotDesigned(_reasons(refusal.reasons))
     except Refused as refusal:

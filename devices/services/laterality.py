@@ -16,16 +16,12 @@ from numpy.typing import NDArray
 from devices.generators.base import LEFTWARD, MIDLINE
 from devices.imaging.base import Volume
 from devices.mesh.base import Mesh
-from devices.mesh.midline import Midplane, mirror_plane
+from devices.mesh.midline import LEAST_MATCHED, Midplane, given_plane, mirror_plane
 from mes.exceptions import Reason
 
 RULE = "G-LAT-01"
 CUT_MM = 1.0
-LEAST_MATCHED = 0.85
-"""A whole skull lies within 4 mm of its own mirror image for 0.95 and more; one that lost a quarter, for less than 0.8."""
 DEAD_BAND_MM = 2.0
-GIVEN_UNCERTAINTY_MM = 2.0
-"""What a person picks on slices of usual spacing."""
 GIVEN_AGREES_MM = 10.0
 MEASURES = frozenset({
     "lateral_offset_mm", "lateral_low_mm", "lateral_high_mm", "midline_uncertainty_mm", "midline_matched_share",
@@ -54,11 +50,6 @@ def side_measures(design: Mesh, bone: Mesh, volume: Volume, values: Mapping[str,
         "bone_to_left_edge_mm": left,
         "bone_to_right_edge_mm": right,
     }
-
-
-def given_plane(x_mm: float) -> Midplane:
-    """The sagittal plane that a person picked."""
-    return Midplane(np.array([1.0, 0.0, 0.0]), x_mm, 1.0, GIVEN_UNCERTAINTY_MM)
 
 
 def _inside(volume: Volume, middle: Midplane, design: Mesh) -> float:
