@@ -92,7 +92,7 @@ def engraved(
         if mark or place is not None:
             break
     if mark is None:
-        where = "anywhere on the part" if place is None else "at the place that was picked"
+        where = "anywhere on the part" if place is None else "at its place"
         raise DesignRefused(
             [
                 Reason(

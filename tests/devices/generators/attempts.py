@@ -30,8 +30,8 @@ def agreeing(
     mostly refused before anything is made. both: whether both edges are rounded."""
 
     def values(thick: float, rounding: float, least: float) -> dict[str, float]:
-        minimum = between(wall, max(wall, thick / WALL_MARGIN - 0.01), least)
-        most = thick / 2.0 if both else thick - minimum
+        minimum = between(wall, max(wall, min(4.0, thick / WALL_MARGIN - 0.01)), least)
+        most = thick / 2.0 if both else min(20.0, thick - minimum)
         return {
             "thickness_mm": thick,
             "edge_mm": between(min(edge, most), most, rounding),
