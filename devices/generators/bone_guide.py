@@ -215,13 +215,14 @@ def _drilled(pad: Pad, tubes: Sequence[Tube]) -> Manifold:
         for tube, start in zip(tubes, pad.tube_starts, strict=True)
     ]
     body = Manifold.batch_boolean([pad.solid, *walls], OpType.Add)
-    # The bore's polygon stands outside its circle: a drill of the nominal diameter passes.
-    # And it ends just outside the pad: each face of a long one is held against every face of the pad.
-    bores = [
-        _cylinder(tube, tube.inner_radius / math.cos(math.pi / SEGMENTS), low - 1.0, tube.height + 1.0)
-        for tube, low in zip(tubes, pad.lowest, strict=True)
-    ]
+    # A bore ends just outside the pad: each face of a long one is held against every face of the pad.
+    bores = [bore_of(tube, low - 1.0, tube.height + 1.0) for tube, low in zip(tubes, pad.lowest, strict=True)]
     return _one_piece((body - Manifold.batch_boolean(bores, OpType.Add)).simplify(SIMPLIFY_MM))
+
+
+def bore_of(tube: Tube, start: float, end: float) -> Manifold:
+    """What a tube's bore takes away. Its polygon stands outside its circle: a drill of the nominal diameter passes."""
+    return _cylinder(tube, tube.inner_radius / math.cos(math.pi / SEGMENTS), start, end)
 
 
 def _cylinder(tube: Tube, radius: float, start: float, end: float) -> Manifold:

@@ -89,6 +89,7 @@ def test_what_is_no_anatomy_is_said(model: Design) -> None:
     assert model.warnings[0].startswith("The wall is no anatomy")
 
 
+@pytest.mark.slow
 def test_stored_values_make_the_same_bytes(lumen: Mesh, model: Design) -> None:
     assert write_stl(MODEL.generate(lumen, model.values).mesh) == write_stl(model.mesh)
 
