@@ -188,7 +188,7 @@ def test_any_values_make_a_closed_model_or_a_reason(lumen: Mesh, values: dict[st
 def test_two_hundred_sets_of_values_make_closed_models_or_reasons(lumen: Mesh) -> None:
     outcomes: list[bool] = []
 
-    @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(values=IN_ENVELOPE)
     def every(values: dict[str, Any]) -> None:
         outcomes.append(holds_or_says_why(lumen, values))
