@@ -82,4 +82,4 @@ def until(holds: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
     while not holds():
         if time.monotonic() > ends:
             raise AssertionError(f"did not hold within {seconds} s")
-        time.sleep(0.02)
+        time.sleep(0.05)
