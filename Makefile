@@ -7,7 +7,7 @@ RUN := .venv/bin/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check lint types imports format bench validation lock soak clean setup setup-test
+.PHONY: help demo run test check lint types imports format styles bench validation lock soak clean setup setup-test
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ validation: setup-test ## Run every test and write the evidence: traceability ma
 
 soak: setup-test ## The long tests: faults for minutes, big data sets
 	@$(RUN) -m pytest -m slow $(ARGS)
+
+styles: setup-test ## Cut the styles of Tabler down to what the pages use
+	@node deploy/styles.mjs > var/tabler.css && mv var/tabler.css mes/static/lamina/css/tabler.css
 
 lock: setup-test ## Resolve requirements*.in and package.json again, with hashes
 	@$(RUN) deploy/setup.py lock

@@ -199,7 +199,6 @@ WHITENOISE_USE_FINDERS = True
 NODE_MODULES = BASE_DIR / "node_modules"
 FRONT_END = {
     "vendor/htmx": NODE_MODULES / "htmx.org" / "dist",
-    "vendor/tabler": NODE_MODULES / "@tabler" / "core" / "dist",
     "vendor/three": NODE_MODULES / "three" / "build",
     "vendor/three-addons": NODE_MODULES / "three" / "examples" / "jsm",
     "vendor/inter": NODE_MODULES / "@fontsource-variable" / "inter" / "files",
