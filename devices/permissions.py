@@ -64,7 +64,7 @@ allow("devices.approve_series",         "approve a series for a patient",       
 
 allow("devices.assign_person",          "assign somebody to an order",          R.ORD, R.RA, R.QAR)
 allow("devices.receive_study",          "send in images",                       R.IMG, R.ORD, system=True)
-allow("devices.register_peer",          "register a sender of images",          R.SYS)
+allow("devices.register_peer",          "register a sender of images",          R.SYS, secret=True)
 allow("devices.read_peers",             "read who may send images",             R.SYS, R.SEC, R.IMG, R.ORD, R.QAR, R.AUD)
 allow("devices.read_arrivals",          "read which images came in",            R.IMG, R.ORD, R.QAR, R.AUD)
 allow("devices.discard_arrival",        "discard images that came in",          R.IMG, R.ORD)

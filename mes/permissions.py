@@ -19,7 +19,7 @@ from mes.choices import Role
 from mes.compiled import Compiled, Slot, by_key
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import in_unit, publish, running_unit
-from mes.exceptions import NotKnown, NotPermitted, Reason
+from mes.exceptions import NotKnown, NotPermitted, Reason, SignatureRefused
 from mes.models import Account, Person, RoleGrant, Station
 from mes.reading import once, present
 from mes.registry import Registry
@@ -28,6 +28,7 @@ from mes.segregation import segregation_reasons
 from mes.selectors import confirmations, grants_of, is_overdue, people_with
 from mes.stations import acted_at, place_reasons, station_here
 from mes.tables import TABLES
+from mes.terminals import secret_is_missing
 from mes.training import NOTHING_ASKED, Competence, competence, followed
 
 ADMINISTRATION = frozenset({Role.SEC, Role.SYS})
@@ -42,6 +43,7 @@ class Permission:
 
     `at_station`: it is done on the shop floor, and its record names the station it was done at (11.10(h)).
     `every_order`: its doors name orders whoever they belong to, so it is not for people of other companies (11.10(d)).
+    `secret`: it changes who may do what, so every request for it carries the own secret again (ES-01, P11-200a).
     `own_company`: it reaches patients beyond the orders that somebody is named on, or decides about who may sign and sign in
     here, so it is not for them either.
     """
@@ -54,6 +56,7 @@ class Permission:
     every_order: bool = False
     own_company: bool = False
     at_station: bool = False
+    secret: bool = False
 
 
 PERMISSIONS: Registry[Permission] = Registry("permission")
@@ -61,7 +64,7 @@ PERMISSIONS: Registry[Permission] = Registry("permission")
 
 def allow(action: str, title: str, *roles: Role, **marks: bool) -> None:
     """Declare an action ("package.verb_noun"), who may do it, and its marks: `system`, `signed`, `every_order`,
-    `own_company`, `at_station`. Called in the packages' `permissions` modules."""
+    `own_company`, `at_station`, `secret`. Called in the packages' `permissions` modules."""
     PERMISSIONS.add(action, Permission(action, title, frozenset(roles), **marks))
 
 
@@ -101,6 +104,11 @@ class Decision:
         return tuple(finding() for finding in self.findings)
 
 
+SECRET_AGAIN = Reason(
+    "This changes who may do what, or what opens an account: your secret is asked for again.",
+    "Send your password, or the answer of a passkey or of your identity provider, with it.",
+    "ES-01",
+)
 UNKNOWN = Reason(
     "There is no such thing, or it is not yours to know.",
     "Look at your list again, or ask an order coordinator to assign you to the order.",
@@ -148,7 +156,8 @@ def require(actor: Actor, action: str, subject: Model | None = None) -> Decision
 
     Where the action asks for documents, the revisions in force that the person was trained on become a fact on the
     subject's stream, in the same unit: a step shows what held then, not what holds today (P11-10k).
-    Raises NotKnown where the person may not know the subject, NotPermitted for every other reason.
+    Raises NotKnown where the person may not know the subject, SignatureRefused where a request comes without the secret that the
+    action asks for, NotPermitted for every other reason.
     """
     decision = can(actor, action, subject)
     if decision.hidden:
@@ -156,6 +165,8 @@ def require(actor: Actor, action: str, subject: Model | None = None) -> Decision
     if not decision.allowed:
         raise NotPermitted(decision.reasons)
     if in_unit() and actor.person_id is not None:
+        if PERMISSIONS[action].secret and secret_is_missing():
+            raise SignatureRefused(SECRET_AGAIN)
         running_unit(action).asked.add((actor.person_id, action))
     if subject is not None and in_unit() and _is_root(subject):
         if decision.competence.records:

@@ -48,7 +48,14 @@ belongs_to_everybody(
 belongs_to_everybody(LegalHold, Disposal, EmergencyAccess, ErasureRequest, names_orders=True)
 
 R = Role
-allow("mes.manage_people", "manage people, accounts and roles", R.SEC, system=True, own_company=True)
+allow(
+    "mes.manage_people",
+    "manage people, accounts and roles",
+    R.SEC,
+    system=True,
+    own_company=True,
+    secret=True,
+)
 allow("mes.propose_role", "propose a role", R.SEC, signed=True, own_company=True)
 allow("mes.approve_role", "approve a role", R.SEC, R.QAR, signed=True, own_company=True)
 allow("mes.review_role", "review who holds which role", R.SEC, R.QAR, signed=True, own_company=True)
@@ -59,8 +66,8 @@ allow("mes.approve_document", "approve a controlled document", R.QAR, R.QAX, sig
 allow("mes.withdraw_document", "withdraw a controlled document", R.QAR, R.QAX, signed=True)
 allow("mes.set_curriculum", "decide which training an action needs", R.QAR)
 allow("mes.record_training", "record a training", R.QAR, R.QCM, signed=True)
-allow("mes.issue_token", "make keys for programs", R.SEC, system=True, own_company=True)
-allow("mes.register_station", "register and revoke stations", R.SEC, R.SYS)
+allow("mes.issue_token", "make keys for programs", R.SEC, system=True, own_company=True, secret=True)
+allow("mes.register_station", "register and revoke stations", R.SEC, R.SYS, secret=True)
 allow("mes.set_station_rule", "decide what takes a registered station", R.QAR)
 allow("mes.read_stations", "see the stations", R.SEC, R.SYS, *PRODUCTION, R.AUD)
 allow("mes.register_patient", "register a patient", R.ORD, R.PRE, own_company=True)
@@ -77,13 +84,13 @@ allow(
 )
 allow("mes.read_views", "see who looked at a patient's identity", R.PRV, R.AUD)
 allow("mes.read_privacy", "see what waits for a decision on privacy", R.PRV, R.QAR, R.AUD, every_order=True)
-allow("mes.name_manager", "say who answers for a person", R.SEC, R.PRV, own_company=True)
+allow("mes.name_manager", "say who answers for a person", R.SEC, R.PRV, own_company=True, secret=True)
 allow("mes.request_erasure", "register a request for erasure", R.PRV, R.ORD, every_order=True)
 allow("mes.decide_erasure", "decide about a request for erasure", R.PRV, R.QAR, signed=True, every_order=True)
 allow("mes.operate_deliveries", "operate the event deliveries", R.SYS)
 allow("mes.read_audit_trail", "read the audit trail", R.AUD, R.QAR, R.QAX, R.RA, R.SEC)
 allow("mes.review_audit_trail", "review the audit trail", R.AUD, R.QAR, R.QAX, signed=True, every_order=True)
-allow("mes.enrol_signers", "proof who signs", R.SEC, R.RA, system=True, own_company=True)
+allow("mes.enrol_signers", "proof who signs", R.SEC, R.RA, system=True, own_company=True, secret=True)
 allow("mes.record_certification_letter", "record the letter to the FDA", R.RA, system=True, own_company=True)
 allow("mes.withdraw_signature", "withdraw a signature of somebody else", R.QAX, R.RA)
 allow("mes.upload_handwritten", "upload what was signed by hand", R.ORD, R.QAR, R.RA, every_order=True)
@@ -94,6 +101,7 @@ allow(
     R.SEC,
     system=True,
     own_company=True,
+    secret=True,
 )
 allow(
     "mes.confirm_identity",
@@ -103,6 +111,7 @@ allow(
     R.SYS,
     system=True,
     own_company=True,
+    secret=True,
 )
 allow(
     "mes.review_credentials",
@@ -111,6 +120,7 @@ allow(
     R.QAR,
     system=True,
     own_company=True,
+    secret=True,
 )
 
 allow("mes.read_retention", "see how long records are kept", R.REC, R.RA, R.QAR, R.QAX, R.AUD, R.PRV, every_order=True)  # fmt: skip

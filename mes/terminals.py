@@ -68,3 +68,35 @@ def at_terminal(place: Terminal) -> Iterator[None]:
         yield
     finally:
         _terminal.reset(token)
+
+
+@dataclass
+class _Door:
+    """A request that came in. proved: its person gave the own secret with it."""
+
+    proved: bool = False
+
+
+_door: ContextVar[_Door | None] = ContextVar("lamina_door", default=None)
+
+
+@contextmanager
+def at_door() -> Iterator[None]:
+    """What a request does. Whatever runs without one (the console, a handler) was let in another way."""
+    token = _door.set(_Door())
+    try:
+        yield
+    finally:
+        _door.reset(token)
+
+
+def secret_was_given() -> None:
+    """The own secret came with the running request, and is right."""
+    if (door := _door.get()) is not None:
+        door.proved = True
+
+
+def secret_is_missing() -> bool:
+    """Whether a request runs that nobody's secret came with."""
+    door = _door.get()
+    return door is not None and not door.proved

@@ -35,7 +35,7 @@ allow("printing.load_container",        "load material on a printer",           
 allow("printing.define_parameters",     "define a parameter set",                  R.BLD)
 allow("printing.approve_parameters",    "approve a parameter set",                 R.QCM, R.QAR, signed=True)
 allow("printing.retire_parameters",     "retire a parameter set",                  R.QCM, R.QAR)
-allow("printing.register_printer",      "register a printer",                      R.CAL, R.SYS)
+allow("printing.register_printer",      "register a printer",                      R.CAL, R.SYS, secret=True)
 allow("printing.qualify_printer",       "approve a printer's qualification",       R.QAR, R.QCM, signed=True)
 allow("printing.calibrate_printer",     "record a calibration",                    R.CAL)
 allow("printing.suspend_printer",       "suspend a printer",                       R.QAR, R.QCM, R.CAL)

@@ -18,11 +18,12 @@ from devices.selectors.arrivals import arrivals
 from devices.selectors.devices import devices
 from devices.services.arrivals import attach_arrival, discard_arrival
 from devices.services.peers import register_peer, revoke_peer
-from mes.api.base import CodeViewSet, NumberViewSet, ReasonInput, given, row_of
+from mes.api.base import CodeViewSet, NumberViewSet, ReasonInput, SecretReasonInput, given, row_of
+from mes.api.secrets import SecretInput
 from mes.scope import visible
 
 
-class PeerInput(serializers.Serializer[Any]):
+class PeerInput(SecretInput):
     title = serializers.CharField(max_length=16, help_text="Its calling application entity title")
     address = serializers.CharField(max_length=45, help_text="Its IPv4 or IPv6 address")
     description = serializers.CharField(max_length=80, help_text="What it is, and where")
@@ -56,11 +57,11 @@ class PeerViewSet(NumberViewSet):
         peer = register_peer(**given(PeerInput, request), actor=self.actor)
         return Response(PeerOutput(peer).data, status=201)
 
-    @extend_schema(request=ReasonInput, responses=PeerOutput)
+    @extend_schema(request=SecretReasonInput, responses=PeerOutput)
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, pk: str) -> Response:
         """Nothing is taken from it any more."""
-        reason = given(ReasonInput, request)["reason"]
+        reason = given(SecretReasonInput, request)["reason"]
         return Response(PeerOutput(revoke_peer(peer_id=int(pk), reason=reason, actor=self.actor)).data)
 
 

@@ -14,6 +14,8 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from mes.api.actors import actor_of, series_of, viewer_behind
 from mes.api.parsers import TOO_DEEP, fault_in_text, fault_of, is_secret
+from mes.api.permits import asks_secret
+from mes.api.secrets import OF_SECRET, SecretInput, secret_sent
 from mes.compiled import only
 from mes.eventlog.base import Actor
 from mes.scope import Viewer, visible
@@ -49,6 +51,8 @@ class Acting(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Who may, then whether everything in the address is known: a filter that nothing reads would leave out nothing."""
         super().initial(request, *args, **kwargs)
+        if asks_secret(request, self):
+            secret_sent(request)
         if request.method in ("GET", "HEAD"):
             self._refuse_unknown(request)
 
@@ -164,6 +168,10 @@ class ReasonInput(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=2000)
 
 
+class SecretReasonInput(ReasonInput, SecretInput):
+    pass
+
+
 class LiftInput(ReasonInput):
     hold = serializers.IntegerField(min_value=1, max_value=10**6, required=False, help_text="Id of the hold")
 
@@ -173,11 +181,13 @@ class SignedReasonInput(SigningInput):
 
 
 def given(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The request's body, in shape. Raises DRF's ValidationError (400)."""
+    """The request's body, in shape; a secret that was asked for again is no part of it. Raises DRF's ValidationError (400)."""
     _refuse_unseen(request)
     parsed = serializer(data=request.data)
     parsed.is_valid(raise_exception=True)
     values = dict(parsed.validated_data)
+    if issubclass(serializer, SecretInput):
+        values = {name: value for name, value in values.items() if name not in OF_SECRET}
     return values | {"series": series_of(request)} if issubclass(serializer, SigningInput) else values
 
 

@@ -15,8 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from mes.api.base import Acting, ReasonInput, given
-from mes.api.secrets import SecretInput, secret_again
+from mes.api.base import Acting, SecretReasonInput, given
 from mes.models import Account, FederatedIdentity
 from mes.permissions import may
 from mes.services.binding import confirm_binding, propose_binding, unbind_identity
@@ -24,11 +23,7 @@ from mes.services.binding import confirm_binding, propose_binding, unbind_identi
 DECIDES = ("mes.guard_accounts", "mes.confirm_identity")
 
 
-class BindingConfirmInput(ReasonInput, SecretInput):
-    pass
-
-
-class BindingInput(ReasonInput, SecretInput):
+class BindingInput(SecretReasonInput):
     account_id = serializers.IntegerField(min_value=1)
     issuer = serializers.CharField(max_length=255)
     subject = serializers.CharField(max_length=255)
@@ -64,22 +59,20 @@ class BindingViewSet(Acting, ListModelMixin, GenericViewSet[FederatedIdentity]):
     def create(self, request: Request) -> Response:
         values: dict[str, Any] = given(BindingInput, request)
         account = get_object_or_404(Account, pk=values.pop("account_id"), person__isnull=False)
-        secret_again(request, {name: values.pop(name) for name in ("password", "assertion")})
         made = propose_binding(account=account, actor=self.actor, **values)
         return Response(BindingOutput(made).data, status=201)
 
-    @extend_schema(request=BindingConfirmInput, responses=BindingOutput)
+    @extend_schema(request=SecretReasonInput, responses=BindingOutput)
     @action(detail=True, methods=["post"])
     def confirm(self, request: Request, pk: str) -> Response:
-        found, values = self.get_object(), given(BindingConfirmInput, request)
-        secret_again(request, values)
-        bound = confirm_binding(identity_id=found.pk, actor=self.actor, reason=values["reason"])
+        found, reason = self.get_object(), given(SecretReasonInput, request)["reason"]
+        bound = confirm_binding(identity_id=found.pk, actor=self.actor, reason=reason)
         return Response(BindingOutput(bound).data)
 
-    @extend_schema(request=ReasonInput, responses=BindingOutput)
+    @extend_schema(request=SecretReasonInput, responses=BindingOutput)
     @action(detail=True, methods=["post"])
     def unbind(self, request: Request, pk: str) -> Response:
         found = self.get_object()
-        unbind_identity(identity=found, actor=self.actor, reason=given(ReasonInput, request)["reason"])
+        unbind_identity(identity=found, actor=self.actor, reason=given(SecretReasonInput, request)["reason"])
         found.refresh_from_db()
         return Response(BindingOutput(found).data)

@@ -17,8 +17,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from mes.api.base import Acting, NoInput, ReasonInput, given
-from mes.api.secrets import SecretInput, secret_again
+from mes.api.base import Acting, NoInput, SecretReasonInput, given
+from mes.api.secrets import SecretInput, secret_sent
 from mes.models import AccessToken, Account, Person
 from mes.scope import known_people
 from mes.selectors import roles_of
@@ -37,14 +37,14 @@ class PersonOutput(serializers.ModelSerializer[Person]):
         return sorted(roles_of(person))
 
 
-class PersonInput(serializers.Serializer[Any]):
+class PersonInput(SecretInput):
     full_name = serializers.CharField(max_length=200)
     credentials = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
     timezone = serializers.CharField(max_length=50, required=False, default="UTC", help_text="IANA zone")
     external = serializers.BooleanField(required=False, default=False)
 
 
-class AccountInput(serializers.Serializer[Any]):
+class AccountInput(SecretInput):
     username = serializers.CharField(max_length=150)
 
 
@@ -84,10 +84,10 @@ class PersonViewSet(Acting, ListModelMixin, GenericViewSet[Person]):
         account = open_account(username=username, password="", person=person, actor=self.actor)
         return Response(AccountOutput(account).data, status=201)
 
-    @extend_schema(request=ReasonInput, responses=PersonOutput)
+    @extend_schema(request=SecretReasonInput, responses=PersonOutput)
     @action(detail=True, methods=["post"])
     def deactivate(self, request: Request, pk: str) -> Response:
-        reason = given(ReasonInput, request)["reason"]
+        reason = given(SecretReasonInput, request)["reason"]
         person = deactivate_person(person_id=self.get_object().pk, actor=self.actor, reason=reason)
         return Response(PersonOutput(person).data)
 
@@ -129,7 +129,7 @@ class KeyViewSet(Acting, ListModelMixin, GenericViewSet[AccessToken]):
     @extend_schema(request=KeyInput, responses={201: NewKeyOutput})
     def create(self, request: Request) -> Response:
         values = given(KeyInput, request)
-        secret_again(request, values)
+        secret_sent(request)
         key = issue_token(
             account=self.account,
             name=values["name"],

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 
 from mes.api.actors import actor_of
 from mes.exceptions import NotPermitted
-from mes.permissions import can
+from mes.permissions import PERMISSIONS, can
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -26,7 +26,7 @@ class Permitted(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not request.user.is_authenticated:
             return False
-        verb = getattr(view, "action", None) or str(request.method).lower()
+        verb = _verb_of(request, view)
         if request.method == "OPTIONS":
             return True
         if getattr(view, "action", verb) is None:
@@ -39,3 +39,15 @@ class Permitted(BasePermission):
         if not decision.allowed:
             raise NotPermitted(decision.reasons)
         return True
+
+
+def asks_secret(request: Request, view: APIView) -> bool:
+    """Whether what a request changes is an action that asks for the own secret again."""
+    if request.method in SAFE_METHODS:
+        return False
+    action = getattr(view, "permits", {}).get(_verb_of(request, view))
+    return action is not None and PERMISSIONS[action].secret
+
+
+def _verb_of(request: Request, view: APIView) -> str:
+    return getattr(view, "action", None) or str(request.method).lower()

@@ -23,12 +23,14 @@ from mes.api.base import (
     Acting,
     NoInput,
     ReasonInput,
+    SecretReasonInput,
     SignedReasonInput,
     SigningInput,
     credentials_in,
     given,
 )
 from mes.api.parsers import ShallowJSONParser
+from mes.api.secrets import SecretInput
 from mes.api.training import ToSignOutput, to_sign
 from mes.choices import Meaning
 from mes.exceptions import InvalidInput
@@ -141,7 +143,7 @@ class EnrolmentOutput(serializers.ModelSerializer[SigningEnrolment]):
         read_only_fields = fields
 
 
-class ProofInput(serializers.Serializer[Any]):
+class ProofInput(SecretInput):
     account_id = serializers.IntegerField(min_value=1)
     document = serializers.CharField(max_length=80, help_text="Its kind, never its number")
     method = serializers.CharField(max_length=80)
@@ -184,16 +186,16 @@ class EnrolmentViewSet(Acting, GenericViewSet[SigningEnrolment]):
         row = prove_identity(**given(ProofInput, request), actor=self.actor)
         return Response(EnrolmentOutput(row).data, status=201)
 
-    @extend_schema(request=NoInput, responses=EnrolmentOutput)
+    @extend_schema(request=SecretInput, responses=EnrolmentOutput)
     @action(detail=True, methods=["post"])
     def confirm(self, request: Request, pk: str) -> Response:
         row = confirm_identity(enrolment_id=self.get_object().pk, actor=self.actor)
         return Response(EnrolmentOutput(row).data)
 
-    @extend_schema(request=ReasonInput, responses=EnrolmentOutput)
+    @extend_schema(request=SecretReasonInput, responses=EnrolmentOutput)
     @action(detail=True, methods=["post"])
     def close(self, request: Request, pk: str) -> Response:
-        reason = given(ReasonInput, request)["reason"]
+        reason = given(SecretReasonInput, request)["reason"]
         close_enrolment(enrolment_id=self.get_object().pk, actor=self.actor, reason=reason)
         return Response(EnrolmentOutput(self.get_object()).data)
 

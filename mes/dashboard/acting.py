@@ -16,6 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from mes.api.actors import actor_of, viewer_behind
+from mes.api.secrets import secret_again
 from mes.choices import Role
 from mes.dashboard.actions import ACTIONS, decision_on, permitted
 from mes.dashboard.actions.base import Action, Doing, Done, Field, Next, read_values
@@ -86,7 +87,7 @@ def refuse_unpermitted(request: HttpRequest, action: Action, subject: Model | No
         raise NotPermitted(reasons)
 
 
-@sensitive_post_parameters("password")
+@sensitive_post_parameters("password", "assertion")
 def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
     """GET shows the dialog, POST does it. A refusal comes back as its reasons, and the dialog stays as it was."""
     action, subject = _asked(request, page, code, name)
@@ -97,6 +98,8 @@ def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
             return redirect(page_of(page, code, subject))
         return render(request, "mes/parts/act.html", _context(request, action, subject, code, fields))
     typed = typed_credentials(request)
+    if action.asks_secret:
+        secret_again(request, request.POST)
     doing = Doing(subject, read_values(fields, request), actor_of(request), typed)
     done = action.do(doing)
     if isinstance(done, Next):

@@ -104,7 +104,6 @@ def security_account(request: HttpRequest, number: int) -> HttpResponse:
     person = account.person
     context = {
         "may": security_verbs(request),
-        "secret": WITH_SECRET,
         "account": account,
         "person": person,
         "locked": is_locked(account),
@@ -278,23 +277,16 @@ VERBS: dict[str, tuple[str, Verb]] = {
 }
 
 
-WITH_SECRET = frozenset(
-    {"bind", "confirm-bind", "name-contact", "confirm-contact", "approve-reset", "revoke-passkey"}
-)
-"""What opens an account to somebody, or closes it: who decides it gives the own secret with it (ES-14, P11-200a3)."""
-
-
 @require_POST
 @sensitive_post_parameters("password", "assertion")
 def security_act(request: HttpRequest, number: int, verb: str) -> HttpResponse:
-    """One decision about one account; the service it calls asks who may."""
+    """One decision about one account, with the own secret (ES-14, P11-200a3); the service it calls asks who may."""
     _refuse_others(request)
     if verb not in VERBS:
         raise Http404
     account = get_object_or_404(Account.objects.select_related("person"), pk=number, person__isnull=False)
     told, act = VERBS[verb]
-    if verb in WITH_SECRET:
-        secret_again(request, request.POST)
+    secret_again(request, request.POST)
     act(account, actor_of(request), request.POST)
     messages.success(request, told)
     return redirect("security-account", number=number)

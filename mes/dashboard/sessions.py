@@ -29,7 +29,7 @@ from mes.services.sessions import (
     session_of,
 )
 from mes.services.signing_series import end_series, session_opened
-from mes.terminals import at_terminal
+from mes.terminals import at_door, at_terminal
 
 KEPT = "lamina_session"
 # What a locked session, or one that owes a new password, may still reach.
@@ -51,7 +51,7 @@ class SessionGuard:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         place = terminal_of(request)
         station = station_of(request, place)
-        with at_terminal(replace(place, station=station.pk if station else 0)):
+        with at_door(), at_terminal(replace(place, station=station.pk if station else 0)):
             answer = self._guarded(request)
             if answer is None:
                 with reading():

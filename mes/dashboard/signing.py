@@ -14,6 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from mes.api.actors import actor_of, series_of
+from mes.api.secrets import secret_for
 from mes.choices import Meaning
 from mes.dashboard.naming import with_names
 from mes.dashboard.routes import gone_to
@@ -147,11 +148,14 @@ def _names(enrolments: Any) -> dict[str, str]:
 
 
 @require_POST
+@sensitive_post_parameters("password", "assertion")
 def enrol_signer(request: HttpRequest, step: str) -> HttpResponse:
-    """One step of an enrolment: prove, confirm, close; or the letter."""
+    """One step of an enrolment: prove, confirm, close, each with the own secret; or the letter."""
     steps = {"prove": _prove, "confirm": _confirm, "close": _close, "letter": _letter}
     if step not in steps:
         raise Http404
+    if step != "letter":
+        secret_for(request, "mes.enrol_signers")
     messages.success(request, steps[step](request))
     return gone_to(request, reverse("signers"))
 

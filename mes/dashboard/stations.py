@@ -6,9 +6,11 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from mes.api.actors import actor_of
+from mes.api.secrets import secret_for
 from mes.dashboard.find import number_of
 from mes.dashboard.routes import gone_to
 from mes.dashboard.stationkeys import keep_key
@@ -21,6 +23,7 @@ from mes.stations import station_here
 PER_PAGE = 200
 
 
+@sensitive_post_parameters("password", "assertion")
 def stations(request: HttpRequest) -> HttpResponse:
     """Every station, the form that makes this computer one, and the setting."""
     actor = actor_of(request)
@@ -45,6 +48,7 @@ def stations(request: HttpRequest) -> HttpResponse:
 
 def _registered(request: HttpRequest, actor: Actor) -> HttpResponse:
     """The key goes into this browser's cookie, and nowhere else."""
+    secret_for(request, "mes.register_station")
     station, key = register_station(
         name=request.POST.get("name", ""),
         location=request.POST.get("location", ""),
@@ -58,7 +62,9 @@ def _registered(request: HttpRequest, actor: Actor) -> HttpResponse:
 
 
 @require_POST
+@sensitive_post_parameters("password", "assertion")
 def station_revoke(request: HttpRequest, code: str) -> HttpResponse:
+    secret_for(request, "mes.register_station")
     station = revoke_station(
         station_id=number_of(code, "T"), reason=request.POST.get("reason", "")[:500], actor=actor_of(request)
     )

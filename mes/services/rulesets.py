@@ -40,7 +40,11 @@ def rules_in_force() -> dict[str, Any]:
         },
         "moves": {name: table.stage.pairs for name, table in TABLES.items() if table.stage},
         "permissions": {
-            action: {"roles": sorted(permission.roles), "system": permission.system}
+            action: {
+                "roles": sorted(permission.roles),
+                "secret": permission.secret,
+                "system": permission.system,
+            }
             for action, permission in PERMISSIONS.items()
         },
     }

@@ -23,6 +23,7 @@ from mes.api.base import (
     given,
     row_of,
 )
+from mes.api.secrets import SecretInput
 from printing.api.outputs import ContainerOutput, ParametersOutput, PrinterOutput
 from printing.models import ParameterSet, Printer
 from printing.selectors.builds import parameter_sets
@@ -77,7 +78,7 @@ class ParametersViewSet(CodeViewSet):
         return Response(ParametersOutput(self.get_object()).data)
 
 
-class PrinterInput(serializers.Serializer[Any]):
+class PrinterInput(SecretInput):
     name = serializers.CharField(max_length=60)
     kind = serializers.CharField(max_length=60)
     serial = serializers.CharField(max_length=60)

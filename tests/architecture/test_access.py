@@ -20,7 +20,8 @@ from pytest_django.plugin import DjangoDbBlocker
 from mes.choices import Role
 from mes.dashboard import sessions
 from mes.dashboard.actions import ACTIONS
-from mes.permissions import PERMISSIONS, Permission
+from mes.dashboard.letters import DECISIONS
+from mes.permissions import ADMINISTRATION, PERMISSIONS, Permission
 from printing.consumers import _stands
 from tests.architecture import access
 from tests.architecture.access import Call, every_call
@@ -98,14 +99,17 @@ def _named(permission: Permission, column: str) -> bool:
     return column[-3:] in permission.roles and not apart
 
 
-def _answer(story: Story, column: str, call: Call, address: str) -> tuple[int, bytes]:
-    """The status, and everything that the answer says."""
+def _answer(
+    story: Story, column: str, call: Call, address: str, *, without: tuple[str, ...] = ()
+) -> tuple[int, bytes]:
+    """The status, and everything that the answer says. without: what is left out of what would be sent."""
     client: Any = story.clients[column]
     if call.method == "GET":
         answer = client.get(address)
     else:
         kind = {"content_type": "application/json"} if address.startswith("/api/") else {}
-        answer = getattr(client, call.method.lower())(address, story.body(column, address), **kind)
+        body = {name: value for name, value in story.body(column, address).items() if name not in without}
+        answer = getattr(client, call.method.lower())(address, body, **kind)
     sent = b"".join(answer.streaming_content) if answer.streaming else answer.content
     return answer.status_code, sent + str(answer.headers.get("Location", "")).encode()
 
@@ -142,6 +146,58 @@ def test_the_doors_are_as_their_rows_say(story: Story, part: int) -> None:
 
 def _doors() -> list[Call]:
     return [call for call in every_call() if call.method != "MAY"]
+
+
+WITHOUT_SECRET = {
+    "mes.end_emergency": "everybody ends the own access: it takes, and gives nothing",
+    "mes.operate_deliveries": "changes nothing of who may do what: it repeats a reaction, or skips one with a reason",
+    "printing.simulate_fault": "of simulated printers alone",
+}
+"""What administrators do without their secret being asked for again, and why."""
+
+
+@pytest.mark.requirement("P11-200a")
+@pytest.mark.requirement("ES-01")
+def test_what_an_administrator_changes_is_signed_or_asks_for_the_secret_again() -> None:
+    """A new action of theirs cannot forget it: it is declared so, only reads, or stands above with its reason."""
+    theirs = [one for one in PERMISSIONS.values() if one.roles & ADMINISTRATION]
+    reads = re.compile(r"\w+\.(read|view|find)_")
+    unasked = {one.action for one in theirs if not (one.signed or one.secret or reads.match(one.action))}
+    assert unasked == set(WITHOUT_SECRET)
+
+
+OPEN_DOORS = {f"POST /deliveries/{{delivery}}/{decision}/" for decision in DECISIONS}
+"""The doors of what stands above."""
+
+
+@pytest.mark.requirement("P11-200a")
+def test_no_door_changes_anything_for_an_administrator_without_the_secret(story: Story) -> None:
+    """Every door that is an administrator's and not an operator's, whatever its view looks at."""
+    _, rows = access.read()
+    told = [(call, rows[str(call)]) for call in _doors() if call.method not in ("GET", "SOCKET")]
+    let_in = {
+        str(call)
+        for call, row in told
+        for column in (Role.SEC.value, Role.SYS.value)
+        if row[COLUMNS.index(column)] == "+" and row[COLUMNS.index(Role.OPR.value)] != "+"
+        if not _is_signed(call) and _comes_in_unproven(story, column, call)
+    }
+    assert let_in == OPEN_DOORS
+
+
+def _is_signed(call: Call) -> bool:
+    """What is signed has its own two components, and what is only shown before changes nothing."""
+    parts = call.template.strip("/").split("/")
+    return parts[0] == "act" and ACTIONS[parts[3]].meaning is not None
+
+
+def _comes_in_unproven(story: Story, column: str, call: Call) -> bool:
+    story.clients[column].cookies = SimpleCookie(dict(story.cookies[column]))
+    with transaction.atomic():
+        address = call.template.format_map(story.names)
+        status, _ = _answer(story, column, call, address, without=("password", "assertion"))
+        transaction.set_rollback(True)
+    return status not in (401, 403)
 
 
 @pytest.mark.requirement("P11-10g")

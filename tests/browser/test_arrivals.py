@@ -12,7 +12,7 @@ from devices.models import Arrival
 from mes.choices import Role
 from tests.browser.conftest import Open
 from tests.browser.steps import dialog, sound, told
-from tests.devices.makers import Staff, make_planned
+from tests.devices.makers import PASSWORD, Staff, make_planned
 from tests.mes.dashboard.test_arrivals import arrived
 
 pytestmark = [pytest.mark.browser, pytest.mark.requirement("G-ORD-05")]
@@ -45,6 +45,7 @@ def test_the_administrator_registers_a_sender(open_as: Open) -> None:
     page.get_by_label("Application entity title").fill("CT2")
     page.get_by_label("Address").fill("10.0.0.7")
     page.get_by_label("What it is, and where").fill("CT 2, radiology")
+    page.get_by_label("Your password").fill(PASSWORD)
     page.locator("#dialog .dialog-foot button:not([type=button])").click()
     expect(page.locator("table")).to_contain_text("10.0.0.7")
     sound(page, [("light", 1280), ("dark", 390)])

@@ -174,6 +174,7 @@ def equip(told: Told) -> None:
         "driver": "simulated",
         "connection": {"speed": 2000.0},
         "firmware": "sim-1.0",
+        "password": PASSWORD,
     }
     told.printer = told[Role.CAL].post("printers/", printer, 201)["code"]
     for step in ("installation", "operation"):

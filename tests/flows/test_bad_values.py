@@ -15,6 +15,7 @@ from mes.choices import Role
 from mes.models import Account, EventRecord, Patient
 from printing.models import Consumption, MaterialLot, ParameterSet, Printer
 from tests.devices.makers import (
+    PASSWORD,
     TRAINING,
     Staff,
     Who,
@@ -39,7 +40,7 @@ LOT: dict[str, Any] = {
     "certificate": [{"characteristic": "viscosity", "value": 900, "unit": "mPa s", "minimum": 800}],
 }
 RESULT = LOT["certificate"][0]
-PRINTER = {"name": "Printer 1", "kind": KIND, "serial": "SN1", "driver": "simulated"}
+PRINTER = {"name": "Printer 1", "kind": KIND, "serial": "SN1", "driver": "simulated", "password": PASSWORD}
 PATIENT = {"patient_id": "P-1", "family_name": "Okafor", "given_name": "Ada", "birth_date": "1960-02-29"}
 DOORS: dict[str, tuple[Role, str, dict[str, Any], str]] = {
     "expiry ahead": (Role.MAT, "lots/", LOT | {"expires_on": "9999-12-31"}, "expiry date"),

@@ -190,6 +190,9 @@ def test_keys_change_daily_and_a_copy_is_told(administrator: Actor) -> None:
     assert facts("station_key_refused") == 1
 
 
+SECRET: dict[str, str | list[str]] = {"password": PASSWORD}
+
+
 def browser(person: Person) -> Client:
     client = Client()
     account = person.accounts.first() or make_account(person)
@@ -202,7 +205,7 @@ def test_the_page_makes_this_browser_a_station_and_names_it() -> None:
     boss = browser(make_person(Role.SYS))
     assert "No station yet" in boss.get("/stations/").content.decode()
     form = {"name": "Bench", "location": "Room 2", "action": [ACTION]}
-    assert boss.post("/stations/", form).status_code == 303
+    assert boss.post("/stations/", form | SECRET).status_code == 303
     cookie = boss.cookies[NAME]
     assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
     station = Station.objects.get()
@@ -219,7 +222,7 @@ def test_the_page_makes_this_browser_a_station_and_names_it() -> None:
 
 def test_a_browser_gets_its_new_key_by_itself(administrator: Actor) -> None:
     boss = browser(make_person(Role.SYS))
-    boss.post("/stations/", {"name": "Bench", "location": "Room 2", "action": [ACTION]})
+    boss.post("/stations/", {"name": "Bench", "location": "Room 2", "action": [ACTION]} | SECRET)
     old = boss.cookies[NAME].value
     Station.objects.update(rotated_at=timezone.now() - timedelta(days=1, minutes=1))
     boss.get("/stations/")
@@ -231,11 +234,15 @@ def test_the_page_refuses_and_revokes() -> None:
     boss, worker = browser(make_person(Role.SYS)), browser(make_person(Role.PST))
     form = {"name": "Bench", "location": "Room 2", "action": [ACTION]}
     assert worker.post("/stations/", form).status_code == 403
-    assert boss.post("/stations/", {}).status_code == 422
-    boss.post("/stations/", form)
+    assert boss.post("/stations/", SECRET).status_code == 422
+    assert boss.post("/stations/", form).status_code == 403
+    assert not Station.objects.exists()
+    boss.post("/stations/", form | SECRET)
     station = Station.objects.get()
-    assert boss.post(f"/stations/{station.code}/revoke/", {"reason": " "}).status_code == 422
-    assert boss.post(f"/stations/{station.code}/revoke/", {"reason": "Sold"}).status_code == 303
+    revoke = f"/stations/{station.code}/revoke/"
+    assert boss.post(revoke, {"reason": " "} | SECRET).status_code == 422
+    assert boss.post(revoke, {"reason": "Sold"}).status_code == 403
+    assert boss.post(revoke, {"reason": "Sold"} | SECRET).status_code == 303
     shown = boss.get("/stations/").content.decode()
     assert "Sold" in shown
     assert "revoked" in shown

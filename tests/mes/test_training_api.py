@@ -124,18 +124,20 @@ def test_a_signature_is_withdrawn_by_its_owner_alone(staff: Staff) -> None:
 def test_a_signer_is_enrolled_by_two_people_and_the_letter_is_recorded(staff: Staff) -> None:
     account = make_account(make_plain_person(Role.OPR), signs=False)
     first, second = Client(staff[Role.SEC]), Client(staff[Role.RA])
-    proof = {"account_id": account.pk, "document": "passport", "method": "in person"}
+    secret = {"password": PASSWORD}
+    proof = {"account_id": account.pk, "document": "passport", "method": "in person"} | secret
     Client(staff[Role.OPR]).post("signing-enrolments/", proof, 403)
     made = first.post("signing-enrolments/", proof, 201)
-    first.post(f"signing-enrolments/{made['id']}/confirm/", {}, 403)
-    second.post(f"signing-enrolments/{made['id']}/confirm/", {})
+    first.post(f"signing-enrolments/{made['id']}/confirm/", secret, 403)
+    second.post(f"signing-enrolments/{made['id']}/confirm/", {}, 403)
+    second.post(f"signing-enrolments/{made['id']}/confirm/", secret)
     assert SigningEnrolment.objects.get(account=account).confirmed_at is not None
     before = CertificationLetter.objects.count()
     letter = {"sha256": "a" * 64, "sent_on": "2026-01-05", "signatory": "Q. Lead"}
     first.post("signing-enrolments/letter/", letter, 403)
     second.post("signing-enrolments/letter/", letter, 201)
     assert CertificationLetter.objects.count() == before + 1
-    first.post(f"signing-enrolments/{made['id']}/close/", {"reason": "left"})
+    first.post(f"signing-enrolments/{made['id']}/close/", {"reason": "left"} | secret)
     assert SigningEnrolment.objects.get(account=account).closed
 
 

@@ -127,7 +127,7 @@ def test_bad_input_is_a_clear_error() -> None:
     who = staff[Role.MAT]
     assert post(who, "lots", material="x").status_code == 400
     printer = {"name": "Aurora", "kind": "LCD 120", "serial": "X9", "driver": "simulated"}
-    slow = post(staff[Role.CAL], "printers", **printer, connection={"speed": -1})
+    slow = post(staff[Role.CAL], "printers", **printer, password=PASSWORD, connection={"speed": -1})
     assert slow.status_code == 422
     assert slow.json()["reasons"][0]["text"] == "The option speed cannot be that."
     assert not Printer.objects.exists()

@@ -17,6 +17,7 @@ from django.utils import timezone
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, InvalidInput, Reason
+from mes.permissions import PERMISSIONS
 from mes.services.signatures import Credentials
 from mes.text import text_fault
 
@@ -157,6 +158,11 @@ class Action:
         if self.meaning is None or self.content is None:
             raise LookupError(f"{self.id} is not signed")
         return self.meaning, self.content
+
+    @property
+    def asks_secret(self) -> bool:
+        """Whether the dialog asks for the own secret, as its action says."""
+        return PERMISSIONS[self.permission.partition(":")[0]].secret
 
 
 def why(label: str = "Reason", *, required: bool = True, hint: str = "It stays in the audit trail.") -> Field:

@@ -14,7 +14,7 @@ from devices.models import Arrival, DicomPeer
 from devices.services.arrivals import begin_arrival, record_arrival
 from devices.services.studies import received_folder
 from mes.choices import Role
-from tests.devices.makers import Staff, make_planned, make_upload
+from tests.devices.makers import PASSWORD, Staff, make_planned, make_upload
 from tests.mes.dashboard.conftest import Visit
 
 HTMX = {"HX-Request": "true"}
@@ -73,10 +73,13 @@ def test_an_administrator_says_who_may_send(staff: Staff, as_: Visit) -> None:
     client = as_(staff[Role.SYS])
     assert "No sender yet" in client.get("/senders/").content.decode()
     typed = {"title": "CT2", "address": "10.0.0.7", "description": "CT 2, radiology"}
-    assert client.post("/act/peers/new/register-peer/", typed, headers=HTMX).status_code == 204
+    register, secret = "/act/peers/new/register-peer/", {"password": PASSWORD}
+    assert client.post(register, typed, headers=HTMX).status_code == 403
+    assert not DicomPeer.objects.exists()
+    assert client.post(register, typed | secret, headers=HTMX).status_code == 204
     peer = DicomPeer.objects.get()
     assert "10.0.0.7" in client.get("/senders/").content.decode()
     revoke = f"/act/peer/{peer.pk}/revoke-peer/"
     assert as_(staff[Role.IMG]).post(revoke, {"reason": "x"}, headers=HTMX).status_code == 403
-    assert client.post(revoke, {"reason": "sold"}, headers=HTMX)["HX-Redirect"] == "/senders/"
+    assert client.post(revoke, {"reason": "sold"} | secret, headers=HTMX)["HX-Redirect"] == "/senders/"
     assert DicomPeer.objects.get().stage == PeerStage.REVOKED

@@ -30,6 +30,7 @@ from tests.mes.dashboard.conftest import Visit
 
 pytestmark = pytest.mark.django_db
 ACTION = "quality.record_post_process_step"
+SECRET = {"password": PASSWORD}
 
 
 def opened(client: Client, url: str) -> str:
@@ -147,8 +148,11 @@ def test_a_role_is_revoked_with_a_reason(staff: Staff, as_: Visit) -> None:
     client, holder = as_(staff[Role.SEC]), make_person(Role.INS).person
     grant = holder.role_grants.get()
     url = f"/act/grant/{grant.pk}/revoke-role/"
-    assert client.post(url, {"reason": " "}).status_code == 422
-    assert client.post(url, {"reason": "Left the room"}).status_code == 303
+    assert client.post(url, {"reason": " "} | SECRET).status_code == 422
+    assert client.post(url, {"reason": "Left the room"}).status_code == 403
+    grant.refresh_from_db()
+    assert not grant.revoked
+    assert client.post(url, {"reason": "Left the room"} | SECRET).status_code == 303
     grant.refresh_from_db()
     assert grant.revoked
     assert as_(staff[Role.OPR]).get(url).status_code == 403
@@ -165,9 +169,9 @@ def test_a_manager_is_named_on_the_page_of_a_person(staff: Staff, as_: Visit) ->
     url = f"/act/person/{person.pk}/name-manager/"
     page = opened(client, url)
     assert f'<option value="{person.pk}"' not in page
-    assert client.post(url, {"manager": ""}).status_code == 422
-    assert client.post(url, {"manager": str(person.pk)}).status_code == 422
-    assert client.post(url, {"manager": str(manager.pk)}).status_code == 303
+    assert client.post(url, {"manager": ""} | SECRET).status_code == 422
+    assert client.post(url, {"manager": str(person.pk)} | SECRET).status_code == 422
+    assert client.post(url, {"manager": str(manager.pk)} | SECRET).status_code == 303
     assert ReportingLine.objects.get(ended=False).manager == manager
     assert f"Answers to {manager}" in opened(client, f"/people/{person.pk}/")
     assert as_(staff[Role.OPR]).get(url).status_code == 403

@@ -35,6 +35,7 @@ from tests.mes.makers import SYSTEM, make_account, make_person
 from tests.printing.makers import make_build, make_parameters
 
 HTMX = {"HX-Request": "true"}
+SECRET = {"password": PASSWORD}
 
 
 @pytest.fixture
@@ -140,9 +141,9 @@ def test_a_newcomer_is_told_what_is_missing_and_accepts_the_statement(staff: Sta
     assert "was not proofed" in page
     first, second = (sign_in(who) for who in guards)
     assert "not proofed" in text_of(first.get("/signers/"))
-    seen = {"number": str(account.pk), "document": "passport", "method": "in person"}
+    seen = {"number": str(account.pk), "document": "passport", "method": "in person"} | SECRET
     assert first.post("/signers/prove/", seen, headers=HTMX).status_code == 204
-    number = {"number": str(account.enrolment.pk)}
+    number = {"number": str(account.enrolment.pk)} | SECRET
     refused = first.post("/signers/confirm/", number, headers=HTMX)
     assert (refused.status_code, "ES-13" in text_of(refused)) == (403, True)
     assert second.post("/signers/confirm/", number, headers=HTMX).status_code == 204
@@ -166,8 +167,9 @@ def test_the_pages_of_signers_are_for_those_who_proof(staff: Staff, as_: Visit) 
     assert client.post("/signers/prove/", {"number": "1", "document": "x", "method": "y"}).status_code == 403
     security = as_(staff[Role.SEC])
     assert security.post("/signers/nothing/").status_code == 404
-    assert security.post("/signers/confirm/", {"number": "x"}).status_code == 422
-    assert security.post("/signers/confirm/", {"number": "99999"}).status_code == 422
+    assert security.post("/signers/confirm/", {"number": "x"}).status_code == 403
+    assert security.post("/signers/confirm/", {"number": "x"} | SECRET).status_code == 422
+    assert security.post("/signers/confirm/", {"number": "99999"} | SECRET).status_code == 422
 
 
 @pytest.mark.requirement("P11-100c")

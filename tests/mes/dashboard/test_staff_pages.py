@@ -9,10 +9,11 @@ import pytest
 from django.test import Client
 
 from mes.choices import Role
-from mes.exceptions import InvalidInput
+from mes.exceptions import InvalidInput, SignatureRefused
 from mes.models import Account, Person
 from mes.services.people import register_person
 from mes.services.tokens import account_of_token, issue_token
+from mes.terminals import at_door, secret_was_given
 from tests.devices.makers import PASSWORD, Staff, make_person
 from tests.mes.dashboard.conftest import Visit
 from tests.mes.makers import SYSTEM
@@ -23,7 +24,9 @@ TYPED = {
     "credentials": "MD",
     "timezone": "Europe/Ljubljana",
     "external": "on",
+    "password": PASSWORD,
 }
+SECRET = {"password": PASSWORD}
 
 
 def send(client: Client, path: str, body: dict[str, Any]) -> Any:
@@ -45,10 +48,10 @@ def test_security_registers_somebody_of_another_company_and_opens_the_account(se
     answer = security.post("/act/people/new/register-person/", TYPED)
     assert (answer.status_code, answer["Location"]) == (303, f"/people/{ana().pk}/")
     assert (ana().external, ana().credentials, ana().timezone) == (True, "MD", "Europe/Ljubljana")
-    assert security.post(f"/act/person/{ana().pk}/open-account/", {"user": "ana"}).status_code == 303
+    assert security.post(f"/act/person/{ana().pk}/open-account/", {"user": "ana"} | SECRET).status_code == 303
     account = Account.objects.get(username="ana")
     assert (account.person, account.has_usable_password(), account.is_service) == (ana(), False, False)
-    again = security.post(f"/act/person/{ana().pk}/open-account/", {"user": "ANA"})
+    again = security.post(f"/act/person/{ana().pk}/open-account/", {"user": "ANA"} | SECRET)
     assert (again.status_code, "K-04" in again.content.decode()) == (422, True)
 
 
@@ -58,9 +61,9 @@ def test_who_is_deactivated_has_no_session_and_no_key_left(security: Client, as_
     theirs, account = as_(who), Account.objects.get(username=who.username)
     key = issue_token(account=account, name="x", valid_for=timedelta(days=1), actor=who.actor)
     path = f"/act/person/{who.person.pk}/deactivate-person/"
-    assert security.post(path, {"reason": ""}).status_code == 422
+    assert security.post(path, {"reason": ""} | SECRET).status_code == 422
     assert theirs.get("/my-work/").status_code == 200
-    assert security.post(path, {"reason": "Left the house"}).status_code == 303
+    assert security.post(path, {"reason": "Left the house"} | SECRET).status_code == 303
     assert theirs.get("/my-work/").status_code == 302
     assert account_of_token(key) is None
     assert not account.tokens.filter(revoked=False).exists()
@@ -71,9 +74,9 @@ def test_who_is_deactivated_has_no_session_and_no_key_left(security: Client, as_
 @pytest.mark.requirement("P11-200a3")
 def test_nobody_does_it_for_themselves(staff: Staff, security: Client) -> None:
     own = staff[Role.SEC].person.pk
-    assert security.post(f"/act/person/{own}/deactivate-person/", {"reason": "x"}).status_code == 403
-    assert security.post(f"/act/person/{own}/open-account/", {"user": "second"}).status_code == 403
-    assert send(security, f"people/{own}/open-account/", {"username": "second"}).status_code == 403
+    assert security.post(f"/act/person/{own}/deactivate-person/", {"reason": "x"} | SECRET).status_code == 403
+    assert security.post(f"/act/person/{own}/open-account/", {"user": "second"} | SECRET).status_code == 403
+    assert send(security, f"people/{own}/open-account/", {"username": "second"} | SECRET).status_code == 403
     assert not Account.objects.filter(username="second").exists()
     assert Person.objects.get(pk=own).active
 
@@ -84,25 +87,63 @@ def test_others_than_security_do_not(staff: Staff, as_: Visit, role: Role) -> No
     client, somebody = as_(staff[role]), staff[Role.OPR].person.pk
     answers = [
         client.post("/act/people/new/register-person/", TYPED),
-        client.post(f"/act/person/{somebody}/open-account/", {"user": "ana"}),
-        client.post(f"/act/person/{somebody}/deactivate-person/", {"reason": "x"}),
+        client.post(f"/act/person/{somebody}/open-account/", {"user": "ana"} | SECRET),
+        client.post(f"/act/person/{somebody}/deactivate-person/", {"reason": "x"} | SECRET),
         send(client, "people/", TYPED | {"external": True}),
-        send(client, f"people/{somebody}/open-account/", {"username": "ana"}),
-        send(client, f"people/{somebody}/deactivate/", {"reason": "x"}),
+        send(client, f"people/{somebody}/open-account/", {"username": "ana"} | SECRET),
+        send(client, f"people/{somebody}/deactivate/", {"reason": "x"} | SECRET),
     ]
     assert [answer.status_code for answer in answers] == [403] * len(answers)
     assert not Person.objects.filter(full_name="Ana Novak").exists()
     assert not Account.objects.filter(username="ana").exists()
 
 
+@pytest.mark.requirement("P11-200a")
+def test_a_session_alone_registers_opens_and_ends_nothing(security: Client, staff: Staff) -> None:
+    """Whoever found an administrator's browser open has no password; a wrong one counts as at signing."""
+    somebody, without = staff[Role.OPR].person, {n: v for n, v in TYPED.items() if n != "password"}
+    answers = [
+        security.post("/act/people/new/register-person/", without),
+        security.post(f"/act/person/{somebody.pk}/open-account/", {"user": "ana"}),
+        security.post(f"/act/person/{somebody.pk}/deactivate-person/", {"reason": "x"}),
+        send(security, "people/", without | {"external": True}),
+        send(security, f"people/{somebody.pk}/deactivate/", {"reason": "x", "password": "wrong"}),
+    ]
+    assert [answer.status_code for answer in answers] == [403] * len(answers)
+    assert all("ES-01" in answer.content.decode() for answer in answers)
+    somebody.refresh_from_db()
+    assert somebody.active
+    assert not Person.objects.filter(full_name="Ana Novak").exists()
+    assert not Account.objects.filter(username="ana").exists()
+
+
+@pytest.mark.requirement("P11-200a")
+def test_a_door_that_forgets_to_ask_stays_shut(staff: Staff) -> None:
+    """The service itself asks whether the request that it serves came with the secret; without a request there is none."""
+    actor = staff[Role.SEC].actor
+
+    def register(name: str) -> Person:
+        return register_person(full_name=name, actor=actor)
+
+    with at_door():
+        with pytest.raises(SignatureRefused, match="secret is asked for again"):
+            register("Ana Novak")
+        secret_was_given()
+        assert register("Bor Novak").pk
+    with at_door(), pytest.raises(SignatureRefused):
+        register("Ana Novak")
+    assert register("Cene Novak").pk
+    assert not Person.objects.filter(full_name="Ana Novak").exists()
+
+
 def test_the_api_does_what_the_page_does(security: Client) -> None:
     made = send(security, "people/", TYPED | {"external": True})
     assert (made.status_code, made.json()["full_name"], ana().external) == (201, "Ana Novak", True)
-    opened = send(security, f"people/{ana().pk}/open-account/", {"username": "ana"})
+    opened = send(security, f"people/{ana().pk}/open-account/", {"username": "ana"} | SECRET)
     assert (opened.status_code, opened.json()["username"]) == (201, "ana")
-    ended = send(security, f"people/{ana().pk}/deactivate/", {"reason": "Left"})
+    ended = send(security, f"people/{ana().pk}/deactivate/", {"reason": "Left"} | SECRET)
     assert (ended.status_code, ana().active) == (200, False)
-    assert send(security, f"people/{ana().pk}/open-account/", {"username": "b"}).status_code == 404
+    assert send(security, f"people/{ana().pk}/open-account/", {"username": "b"} | SECRET).status_code == 404
 
 
 @pytest.mark.requirement("ES-14")
