@@ -57,7 +57,9 @@ def test_a_mirrored_bone_lies_on_the_ordered_side_and_is_exported_as_mirrored(
     drain()
     refused = Design.objects.get()
     assert refused.status == "failed", refused.status
-    assert any("The order is for the right side" in reason["text"] for reason in refused.reasons), refused.reasons
+    assert any("The order is for the right side" in reason["text"] for reason in refused.reasons), (
+        refused.reasons
+    )
     request_design(device_id=device.pk, values={**asked, "mirror": 1}, actor=designer.actor)
     drain()
     design = Design.objects.latest("pk")
