@@ -58,7 +58,7 @@ ROUTING: tuple[dict[str, Any], ...] = (
         "limits": {"duration_min": [30.0, 60.0], "temperature_c": [55.0, 65.0]},
     },
     {
-        "step": "wash",
+        "step": "rinse",
         "title": "Wash again, to draw monomer out",
         "limits": {"duration_min": [3.0, 10.0], "concentration_percent": [90.0, 100.0]},
     },

@@ -1,14 +1,15 @@
-"""What every conformal part has to be for whatever values it is asked with: made and sound as a file, or refused with reason and cure."""
+"""What every part has to be for whatever values it is asked with: made and sound as a file, or refused with reason and cure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
-from hypothesis import event
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from devices.generators.base import Design, DesignGenerator
+from devices.generators.base import Design, DesignGenerator, DesignRefused
 from devices.generators.pad import WALL_MARGIN
 from devices.mesh.base import Mesh
 from devices.mesh.check import check_mesh
@@ -39,6 +40,35 @@ def agreeing(
         }
 
     return st.builds(values, st.floats(*thickness), SHARE, SHARE)
+
+
+def holds_or_says_why(make: Callable[[], Design], check: Callable[[Design], None]) -> bool:
+    """Whether it was made, and then keeps what it promises; else each reason has its cure."""
+    reasons: tuple[Reason, ...] = ()
+    try:
+        check(make())
+    except DesignRefused as refusal:
+        reasons = tuple(refusal.reasons)
+        if not reasons:
+            raise
+    assert all(reason.text and reason.cure for reason in reasons)
+    return not reasons
+
+
+def two_hundred(
+    values: st.SearchStrategy[dict[str, Any]], attempt: Callable[[dict[str, Any]], bool], *, least: int
+) -> None:
+    """Ask with so many sets of values; at least `least` have to be made, or the test says little."""
+    outcomes: list[bool] = []
+
+    @settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(asked=values)
+    def every(asked: dict[str, Any]) -> None:
+        outcomes.append(attempt(asked))
+
+    every()
+    assert len(outcomes) >= 200
+    assert sum(outcomes) >= least
 
 
 def sound(design: Design) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from devices.mesh.distance import Surface, sample_surface
 from devices.mesh.io import read_mesh, write_stl
 from devices.mesh.solid import mesh_of, solid_of
 from tests.devices.generators.anatomy import CENTRE, vertebra
+from tests.devices.generators.attempts import holds_or_says_why, two_hundred
 
 MODEL = AnatomicalModel()
 CODE = "D0000815"
@@ -232,37 +234,18 @@ IN_ENVELOPE = st.fixed_dictionaries(
 ).flatmap(lambda values: cuts().map(lambda planes: {**values, **planes}))
 
 
-def holds_or_says_why(bone: Mesh, values: dict[str, Any]) -> bool:
-    refusal = None
-    try:
-        design = MODEL.generate(bone, {"case_code": CODE, **values})
-    except DesignRefused as said:
-        refusal = said
-    if refusal is None:
-        check_model(design)
-        return True
-    assert refusal.reasons
-    assert all(reason.text and reason.cure for reason in refusal.reasons)
-    return False
+def attempt(bone: Mesh, values: dict[str, Any]) -> bool:
+    return holds_or_says_why(lambda: MODEL.generate(bone, {"case_code": CODE, **values}), check_model)
 
 
 @pytest.mark.requirement("G-DES-01")
 @settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(values=IN_ENVELOPE)
 def test_any_values_make_a_closed_model_or_a_reason(bone: Mesh, values: dict[str, Any]) -> None:
-    holds_or_says_why(bone, values)
+    attempt(bone, values)
 
 
 @pytest.mark.slow
 @pytest.mark.requirement("G-DES-01")
 def test_two_hundred_sets_of_values_make_closed_models_or_reasons(bone: Mesh) -> None:
-    outcomes: list[bool] = []
-
-    @settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    @given(values=IN_ENVELOPE)
-    def every(values: dict[str, Any]) -> None:
-        outcomes.append(holds_or_says_why(bone, values))
-
-    every()
-    assert len(outcomes) >= 200
-    assert sum(outcomes) >= 30, "too few of the sets made a model for the test to say much"
+    two_hundred(IN_ENVELOPE, partial(attempt, bone), least=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from devices.mesh.check import check_mesh
 from devices.mesh.distance import Surface
 from devices.mesh.io import read_mesh, write_stl
 from devices.mesh.solid import mesh_of
+from tests.devices.generators.attempts import holds_or_says_why, two_hundred
 
 MODEL = BoneModel()
 MIDDLE_MM = 7.0
@@ -132,37 +134,18 @@ def remade(bone: Mesh, values: dict[str, Any]) -> Design:
     return MODEL.generate(bone, {**VALUES, **values})
 
 
-def holds_or_says_why(bone: Mesh, values: dict[str, Any]) -> bool:
-    refusal = None
-    try:
-        design = remade(bone, values)
-    except DesignRefused as said:
-        refusal = said
-    if refusal is None:
-        check_model(design)
-        return True
-    assert refusal.reasons
-    assert all(reason.text and reason.cure for reason in refusal.reasons)
-    return False
+def attempt(bone: Mesh, values: dict[str, Any]) -> bool:
+    return holds_or_says_why(lambda: remade(bone, values), check_model)
 
 
 @pytest.mark.requirement("G-DES-01")
 @settings(max_examples=1, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(values=IN_ENVELOPE)
 def test_any_values_make_a_closed_model_or_a_reason(left: Mesh, values: dict[str, Any]) -> None:
-    holds_or_says_why(left, values)
+    attempt(left, values)
 
 
 @pytest.mark.slow
 @pytest.mark.requirement("G-DES-01")
 def test_two_hundred_sets_of_values_make_closed_models_or_reasons(left: Mesh) -> None:
-    outcomes: list[bool] = []
-
-    @settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    @given(values=IN_ENVELOPE)
-    def every(values: dict[str, Any]) -> None:
-        outcomes.append(holds_or_says_why(left, values))
-
-    every()
-    assert len(outcomes) >= 200
-    assert sum(outcomes) >= 60, "too few of the sets made a model for the test to say much"
+    two_hundred(IN_ENVELOPE, partial(attempt, left), least=60)

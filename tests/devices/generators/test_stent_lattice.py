@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from devices.mesh.base import Mesh
 from devices.mesh.check import check_mesh
 from devices.mesh.io import read_mesh, write_stl
 from devices.mesh.solid import solid_of
+from tests.devices.generators.attempts import holds_or_says_why, two_hundred
 from tests.devices.generators.vessels import CENTRE, Vessel
 
 STENT = StentLattice()
@@ -128,37 +130,18 @@ def remade(lumen: Mesh, values: dict[str, Any]) -> Design:
     return STENT.generate(lumen, {**VALUES, **values})
 
 
-def holds_or_says_why(lumen: Mesh, values: dict[str, Any]) -> bool:
-    refusal = None
-    try:
-        design = remade(lumen, values)
-    except DesignRefused as said:
-        refusal = said
-    if refusal is None:
-        check_stent(design)
-        return True
-    assert refusal.reasons
-    assert all(reason.text and reason.cure for reason in refusal.reasons)
-    return False
+def attempt(lumen: Mesh, values: dict[str, Any]) -> bool:
+    return holds_or_says_why(lambda: remade(lumen, values), check_stent)
 
 
 @pytest.mark.requirement("G-DES-01")
 @settings(max_examples=1, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(values=IN_ENVELOPE)
 def test_any_values_make_a_closed_lattice_or_a_reason(lumen: Mesh, values: dict[str, Any]) -> None:
-    holds_or_says_why(lumen, values)
+    attempt(lumen, values)
 
 
 @pytest.mark.slow
 @pytest.mark.requirement("G-DES-01")
 def test_two_hundred_sets_of_values_make_closed_lattices_or_reasons(lumen: Mesh) -> None:
-    outcomes: list[bool] = []
-
-    @settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    @given(values=IN_ENVELOPE)
-    def every(values: dict[str, Any]) -> None:
-        outcomes.append(holds_or_says_why(lumen, values))
-
-    every()
-    assert len(outcomes) >= 200
-    assert sum(outcomes) >= 60, "too few of the sets made a lattice for the test to say much"
+    two_hundred(IN_ENVELOPE, partial(attempt, lumen), least=60)
