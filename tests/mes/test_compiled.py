@@ -9,7 +9,7 @@ from django.db.models import BigIntegerField, CharField, Count, JSONField, Value
 from django.db.models.sql.compiler import SQLCompiler
 
 from mes.choices import Role
-from mes.compiled import AnyOf, Compiled, Slot, by_key
+from mes.compiled import LARGEST, AnyOf, Compiled, Slot, by_key, only
 from mes.models import Account, Person, RoleGrant
 from tests.mes.makers import make_person
 
@@ -73,3 +73,15 @@ def test_a_row_by_its_key_however_the_key_is_written(db: None) -> None:
     assert by_key(Person, 0) is by_key(Person, 2**63) is by_key(Person, -(2**64)) is None
     with pytest.raises(ValueError, match="expected a number"):
         by_key(Person, "nobody")
+
+
+def test_a_key_that_the_server_cannot_hold_is_nobodys(db: None) -> None:
+    assert [by_key(Person, key) for key in (LARGEST, LARGEST + 1, -LARGEST - 1, str(10**40))] == [None] * 4
+
+
+def test_the_only_row_is_found_without_an_order(db: None, django_assert_num_queries: Any) -> None:
+    person = make_person(Role.ORD)
+    with django_assert_num_queries(1) as asked:
+        assert only(Person.objects.filter(pk=person.pk).order_by("full_name")) == person
+    assert "ORDER BY" not in asked[0]["sql"]
+    assert only(Person.objects.filter(pk=0)) is None

@@ -161,6 +161,17 @@ def test_of_several_events_the_one_that_fails_fails_alone(three_attempts: None) 
     assert effects() == 4
 
 
+def test_what_a_worker_computes_is_lent_one_by_one(sent: Sent, send: Callable[[str, int, str], None]) -> None:
+    """However many wait: the relay computes nothing, and the lane goes on when the first has come back."""
+    person, computed = make_person(), list[int]()
+    with handling(lambda happened: lambda: computed.append(happened.version), queue="imaging"):
+        for _ in range(3):
+            happen(person)
+        assert deliver_waiting(lane_of(person), 4, send) == 0
+        assert deliver_waiting(lane_of(person), 4, send) == 0
+    assert (len(sent), computed) == (1, [])
+
+
 @pytest.mark.parametrize("queue", ["", "imaging"])
 def test_a_delivery_set_back_by_hand_does_not_have_its_effect_again(
     queue: str, sent: Sent, send: Callable[[str, int, str], None]
