@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from quality.export import verify_record
 from quality.export.archive import member, stated, write_archive
 from quality.export.verify_record import Check
+from tests.quality.export.conftest import carrying
 
 
 def findings(archive: bytes, *trusted: str) -> list[str]:
@@ -46,6 +47,15 @@ def forged(archive: bytes, key: bytes, changes: Mapping[str, bytes | None], **ma
     target = io.BytesIO()
     write_archive(target, [*members, member("manifest.json", text), member("manifest.sig", signature)])
     return target.getvalue()
+
+
+def by_a_forger(archive: bytes, changes: Mapping[str, bytes | None]) -> bytes:
+    """Likewise, by somebody who has no key of the manufacturer's: the manifest is signed with one made for it."""
+    mine = Ed25519PrivateKey.generate()
+    raw = mine.public_key().public_bytes_raw()
+    name = verify_record.key_id(raw)
+    changes = {**changes, f"keys/signing-{name}.pub": raw.hex().encode() + b"\n"}
+    return forged(archive, mine.private_bytes_raw(), changes, key_id=name)
 
 
 def flipped(archive: bytes, at: int, bit: int = 0) -> bytes:
@@ -252,15 +262,7 @@ def test_a_forged_bundle_is_named_even_with_the_server_s_own_key(
 
 @pytest.mark.requirement("P11-10a")
 def test_another_key_s_bundle_is_known_by_the_fingerprint_alone(archive: bytes, signing_key: bytes) -> None:
-    mine = Ed25519PrivateKey.generate()
-    raw = mine.public_key().public_bytes_raw()
-    name = verify_record.key_id(raw)
-    bundle = forged(
-        archive,
-        mine.private_bytes_raw(),
-        {f"keys/signing-{name}.pub": raw.hex().encode() + b"\n"},
-        key_id=name,
-    )
+    bundle = by_a_forger(archive, {})
     assert findings(bundle) == []
     known = Ed25519PrivateKey.from_private_bytes(signing_key).public_key().public_bytes_raw().hex()
     assert "by somebody else" in findings(bundle, known)[0]
@@ -400,16 +402,8 @@ def test_pages_by_somebody_else_are_of_an_unknown_maker(
     archive: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing but the manifest's signature vouches for the pages of the PDF, and the output says so, whoever signed."""
-    mine, files = Ed25519PrivateKey.generate(), contents(archive)
-    raw, text = mine.public_key().public_bytes_raw(), files["record.json"]
-    name, digest = verify_record.key_id(raw), hashlib.sha256(text).hexdigest().encode()
-    streams = (text, b"<?xpacket begin=''?>" + digest)
-    pdf = b"%PDF-1.7\nother pages\n" + b"".join(
-        b"stream\n" + zlib.compress(one) + b"\nendstream\n" for one in streams
-    )
-    changes = {"record.pdf": pdf, f"keys/signing-{name}.pub": raw.hex().encode() + b"\n"}
-    path = tmp_path / "DHR_x.zip"
-    path.write_bytes(forged(archive, mine.private_bytes_raw(), changes, key_id=name))
+    files, path = contents(archive), tmp_path / "DHR_x.zip"
+    path.write_bytes(by_a_forger(archive, {"record.pdf": carrying(files["record.json"])}))
     assert verify_record.main([str(path)]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[-1].startswith("CONSISTENT: DHR_x.zip, 0 findings, of an UNKNOWN MAKER")
@@ -417,6 +411,53 @@ def test_pages_by_somebody_else_are_of_an_unknown_maker(
     fingerprint = hashlib.sha256((files[first_of(files, "keys/signing-")]).strip()).hexdigest()
     assert verify_record.main([str(path), "--fingerprint", fingerprint]) == 1
     assert capsys.readouterr().out.splitlines()[-1].startswith("ALTERED")
+
+
+def release_pdf(files: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """The SHA-256 of the PDF of the release, as its sealed event states it, and another of its size to put in its place."""
+    events = json.loads(files["record.json"])["events"]
+    (rendered,) = [event for event in events if event["type"] == "quality.production_record_rendered"]
+    digest = json.loads(rendered["payload"])["pdf_sha256"]
+    return digest, b"%PDF_" + files[f"artefacts/{digest}"][5:]
+
+
+def under_its_name(files: dict[str, bytes]) -> dict[str, bytes | None]:
+    digest, other = release_pdf(files)
+    return {f"artefacts/{digest}": other}
+
+
+def under_a_new_name(files: dict[str, bytes]) -> dict[str, bytes | None]:
+    """With every document that lists it made to fit."""
+    digest, other = release_pdf(files)
+    record, name = json.loads(files["record.json"]), hashlib.sha256(other).hexdigest()
+    (line,) = [item for item in record["artefacts"] if item["sha256"] == digest]
+    line["sha256"] = name
+    text = verify_record.canonical(record)
+    changed = {f"artefacts/{name}": other, "record.json": text, "record.pdf": carrying(text)}
+    return {**changed, f"artefacts/{digest}": None}
+
+
+@pytest.mark.requirement("P11-10a")
+@pytest.mark.requirement("P11-10b")
+@pytest.mark.parametrize(
+    ("forge", "named"),
+    [
+        (under_its_name, "not what its name says"),
+        (under_a_new_name, "(quality.production_record_rendered)"),
+    ],
+)
+def test_a_changed_pdf_of_the_release_is_named_whoever_signed_the_manifest(
+    archive: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], forge: Forge, named: str
+) -> None:
+    """A forger leaves every seal as it is and signs with a key of their own; the sealed event states the PDF all the same."""
+    files, path = contents(archive), tmp_path / "DHR_x.zip"
+    path.write_bytes(by_a_forger(archive, forge(files)))
+    assert verify_record.main([str(path)]) == 1
+    said = capsys.readouterr().out.splitlines()
+    (found,) = [line for line in said if line.startswith("BAD ")]
+    assert named in found
+    assert release_pdf(files)[0] in found
+    assert said[-1].startswith("ALTERED")
 
 
 EVIL = "x\nVALID: DHR_x.zip, 0 findings\x1b[8m\r\u202e\u2028\u0085\x00\ud800"
