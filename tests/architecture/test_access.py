@@ -156,7 +156,7 @@ WITHOUT_SECRET = {
 """What administrators do without their secret being asked for again, and why."""
 
 
-@pytest.mark.requirement("P11-200a")
+@pytest.mark.requirement("P11-10g")
 @pytest.mark.requirement("ES-01")
 def test_what_an_administrator_changes_is_signed_or_asks_for_the_secret_again() -> None:
     """A new action of theirs cannot forget it: it is declared so, only reads, or stands above with its reason."""
@@ -170,7 +170,7 @@ OPEN_DOORS = {f"POST /deliveries/{{delivery}}/{decision}/" for decision in DECIS
 """The doors of what stands above."""
 
 
-@pytest.mark.requirement("P11-200a")
+@pytest.mark.requirement("P11-10g")
 def test_no_door_changes_anything_for_an_administrator_without_the_secret(story: Story) -> None:
     """Every door that is an administrator's and not an operator's, whatever its view looks at."""
     _, rows = access.read()

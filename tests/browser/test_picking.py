@@ -73,5 +73,5 @@ def leave_and_return(page: Page) -> None:
     page.locator("#dialog [data-pick=corner_1_mm]").click()
     page.keyboard.press("Escape")
     expect(page.locator("#dialog")).not_to_be_visible()
-    assert page.locator("[data-viewer][data-picking]").count() == 0
+    expect(page.locator("[data-viewer][data-picking]")).to_have_count(0)
     dialog(page, "Make a design")

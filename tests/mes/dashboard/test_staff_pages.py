@@ -98,7 +98,7 @@ def test_others_than_security_do_not(staff: Staff, as_: Visit, role: Role) -> No
     assert not Account.objects.filter(username="ana").exists()
 
 
-@pytest.mark.requirement("P11-200a")
+@pytest.mark.requirement("P11-10g")
 def test_a_session_alone_registers_opens_and_ends_nothing(security: Client, staff: Staff) -> None:
     """Whoever found an administrator's browser open has no password; a wrong one counts as at signing."""
     somebody, without = staff[Role.OPR].person, {n: v for n, v in TYPED.items() if n != "password"}
@@ -117,7 +117,7 @@ def test_a_session_alone_registers_opens_and_ends_nothing(security: Client, staf
     assert not Account.objects.filter(username="ana").exists()
 
 
-@pytest.mark.requirement("P11-200a")
+@pytest.mark.requirement("P11-10g")
 def test_a_door_that_forgets_to_ask_stays_shut(staff: Staff) -> None:
     """The service itself asks whether the request that it serves came with the secret; without a request there is none."""
     actor = staff[Role.SEC].actor
