@@ -58,7 +58,7 @@ def verdict(device: Device) -> Any:
 @pytest.mark.django_db
 @pytest.mark.requirement("G-LAT-01")
 def test_the_picks_on_a_scan_have_to_be_those_of_the_ordered_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scleral_shell, "SPACING_MM", 0.55)
+    monkeypatch.setattr(scleral_shell, "SPACING_MM", 0.8)
     staff = Staff()
     device = ready(staff, Side.LEFT)
     outcome = designed(device, staff, NOSE_OF_RIGHT)
