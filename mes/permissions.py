@@ -43,7 +43,7 @@ class Permission:
 
     `at_station`: it is done on the shop floor, and its record names the station it was done at (11.10(h)).
     `every_order`: its doors name orders whoever they belong to, so it is not for people of other companies (11.10(d)).
-    `secret`: it changes who may do what, so every request for it carries the own secret again (ES-01, P11-200a).
+    `secret`: it changes who may do what, so every request for it carries the own secret again (ES-01, P11-10g).
     `own_company`: it reaches patients beyond the orders that somebody is named on, or decides about who may sign and sign in
     here, so it is not for them either.
     """

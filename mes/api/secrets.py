@@ -1,6 +1,6 @@
 """The secret of who is signed in already, asked for again by the very request that changes who may do what.
 
-A session alone proves that somebody signed in once on some browser; its cookie may be somebody else's by now (ES-01, P11-200a).
+A session alone proves that somebody signed in once on some browser; its cookie may be somebody else's by now (ES-01, P11-200a1).
 """
 
 from __future__ import annotations

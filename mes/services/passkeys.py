@@ -149,7 +149,7 @@ def end_passkey(*, passkey_id: int, state: PasskeyState, actor: Actor, reason: s
 
 def refuse_new_passkey(passkey: Passkey, terminal: Terminal) -> None:
     """A passkey signs from the first sign-in after its enrolment on, never in a session that is older than itself: who
-    took over an open session gets no second component out of it (ES-01, P11-200a). Raises SignatureRefused."""
+    took over an open session gets no second component out of it (ES-01, P11-200a1). Raises SignatureRefused."""
     session = BrowserSession.objects.filter(activity__key_digest=terminal.session_key_digest, ended_at=None)
     started = session.filter(account_id=passkey.account_id).values_list("started_at", flat=True).last()
     if started is None or started <= passkey.issued_at:

@@ -99,7 +99,7 @@ def pooled(committed_db: None) -> Iterator[None]:
     default["OPTIONS"] |= {"pool": {"min_size": 1, "max_size": 8, "timeout": PATIENCE_S}}
     yield
     connections.close_all()
-    connections["default"].close_pool()  # type: ignore[attr-defined]
+    connections["default"].close_pool()  # type: ignore[attr-defined]  # PostgreSQL's has it
     del default["OPTIONS"]["pool"]
 
 
