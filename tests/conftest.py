@@ -215,13 +215,6 @@ def _point_at(**where: str) -> None:
     connections.settings["default"].update(where)
 
 
-@pytest.fixture(scope="module")
-def empty_record(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """What a whole module tells begins with an empty record, and not with the scene of the test that ran before it."""
-    with django_db_blocker.unblock():
-        _point_at(NAME=DEFAULT)
-
-
 @pytest.fixture
 def committed_db(transactional_db: None) -> None:
     """Commits are real: the test runs on a clone of its own."""

@@ -17,6 +17,8 @@ from mes.choices import Role
 
 SCENES: dict[str, Scene] = {}
 ROOMS: dict[str, str | None] = {
+    "tests/architecture/test_access.py": "doors",
+    "tests/architecture/test_links.py": "doors",
     "tests/devices/": "planned",
     "tests/devices/test_api.py": "devices",
     "tests/devices/test_definitions.py": "devices",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from http.cookies import SimpleCookie
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -86,6 +87,7 @@ from tests.quality.makers import (
     the_gauge,
     typed,
 )
+from tests.scenes import Scene
 
 STRANGERS = ("other-PRE", "other-CLR", "external-DSN", "external-QAR", "no-role", "program")
 COLUMNS = [*(role.value for role in Role), *STRANGERS]
@@ -117,7 +119,6 @@ class Story:
     """
 
     names: Mapping[str, str]
-    clients: Mapping[str, Client]
     cookies: Mapping[str, Mapping[str, str]]
     usernames: Mapping[str, str]
     statements: Mapping[str, str]
@@ -126,6 +127,12 @@ class Story:
     def telling(self) -> tuple[bytes, ...]:
         """What only the order's own pages say."""
         return tuple(self.names[name].encode() for name in ("device", "order", "serial", "build", "job"))
+
+    def client(self, column: str) -> Client:
+        """A browser in which this person is signed in, and in which nothing happened since."""
+        found = Client(raise_request_exception=False)
+        found.cookies = SimpleCookie(dict(self.cookies[column]))
+        return found
 
     def body(self, column: str, address: str) -> dict[str, str]:
         """What is sent with a POST: the column's own credentials, and enough that only rights and states refuse it."""
@@ -154,7 +161,7 @@ def make_story() -> Story:
         }
     )
     accounts = {column: _account(column, askers) for column in COLUMNS}
-    clients = {column: _signed_in(account) for column, account in accounts.items()}
+    cookies = {column: _signed_in(account) for column, account in accounts.items()}
     names = _people(makers, askers[Role.OPR]) | _own(makers, askers[Role.OPR])
     device = make_built_device(makers, stage=Stage.AWAITING_INSPECTION, packaging=PACKAGING)
     order, prescriber = device.order, acting(makers[Role.ORD])
@@ -169,14 +176,7 @@ def make_story() -> Story:
     names |= _coming_in(askers[Role.IMG], device)
     names |= _made(makers, device)
     names |= _read_again(device, askers[Role.CLR])
-    return Story(names, clients, _cookies(clients), _usernames(accounts), _statements(accounts))
-
-
-def _cookies(clients: Mapping[str, Client]) -> dict[str, dict[str, str]]:
-    return {
-        column: {name: morsel.value for name, morsel in client.cookies.items()}
-        for column, client in clients.items()
-    }
+    return Story(names, cookies, _usernames(accounts), _statements(accounts))
 
 
 def _usernames(accounts: Mapping[str, Account]) -> dict[str, str]:
@@ -452,7 +452,11 @@ def _account(column: str, askers: Staff) -> Account:
     return account
 
 
-def _signed_in(account: Account) -> Client:
-    client = Client(raise_request_exception=False)
+def _signed_in(account: Account) -> dict[str, str]:
+    """The cookies of a browser in which somebody came in."""
+    client = Client()
     client.force_login(account)
-    return client
+    return {name: morsel.value for name, morsel in client.cookies.items()}
+
+
+Scene("doors", make=make_person, roles=(), story=make_story)

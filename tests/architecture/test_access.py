@@ -5,27 +5,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from datetime import timedelta
-from http.cookies import SimpleCookie
 from typing import Any
 from zlib import crc32
 
 import pytest
 from django.core.management import get_commands
 from django.db import transaction
-from django.test import override_settings
 from django.urls import resolve
-from pytest_django.plugin import DjangoDbBlocker
 
 from mes.choices import Role
-from mes.dashboard import sessions
 from mes.dashboard.actions import ACTIONS
 from mes.dashboard.letters import DECISIONS
 from mes.permissions import ADMINISTRATION, PERMISSIONS, Permission
 from printing.consumers import _stands
 from tests.architecture import access
 from tests.architecture.access import Call, every_call
-from tests.architecture.access_story import COLUMNS, STRANGERS, Story, make_story
+from tests.architecture.access_story import COLUMNS, STRANGERS, Story
 
 PARTS = 4
 FILES = (
@@ -51,32 +46,12 @@ CONSOLE = {
 """Commands act as the machine's own account, never as a person: whoever may start one holds the machine already."""
 
 
-@pytest.fixture(scope="module")
-def story(empty_record: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Story]:
-    """Told once for all tests here, in a transaction that is never committed; every call takes back what it did.
-
-    That somebody was there is taken back too: no session may grow idle while the matrix is asked, nor be noted again by
-    every call of somebody whose last one was half a minute ago.
-    """
-    with (
-        override_settings(IDLE=timedelta(days=1)),
-        pytest.MonkeyPatch.context() as unnoted,
-        django_db_blocker.unblock(),
-        transaction.atomic(),
-    ):
-        unnoted.setattr(sessions, "NOTE_EVERY", timedelta(days=1))
-        yield make_story()
-        transaction.set_rollback(True)
-
-
 def _outcome(story: Story, column: str, call: Call) -> str:
     """What one person gets at one door. A refusal by state or input (409, 422 …) stands behind the door: it counts as in."""
     if call.method == "MAY":
         return "+" if _named(PERMISSIONS[call.template], column) else "-"
-    client = story.clients[column]
-    client.cookies = SimpleCookie(dict(story.cookies[column]))
     if call.method == "SOCKET":
-        return "+" if _stands(str(client.session.session_key)) else "-"
+        return "+" if _stands(str(story.client(column).session.session_key)) else "-"
     address = call.template.format_map(story.names)
     with transaction.atomic():
         status, told = _answer(story, column, call, address)
@@ -103,7 +78,7 @@ def _answer(
     story: Story, column: str, call: Call, address: str, *, without: tuple[str, ...] = ()
 ) -> tuple[int, bytes]:
     """The status, and everything that the answer says. without: what is left out of what would be sent."""
-    client: Any = story.clients[column]
+    client: Any = story.client(column)
     if call.method == "GET":
         answer = client.get(address)
     else:
@@ -192,7 +167,6 @@ def _is_signed(call: Call) -> bool:
 
 
 def _comes_in_unproven(story: Story, column: str, call: Call) -> bool:
-    story.clients[column].cookies = SimpleCookie(dict(story.cookies[column]))
     with transaction.atomic():
         address = call.template.format_map(story.names)
         status, _ = _answer(story, column, call, address, without=("password", "assertion"))
