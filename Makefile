@@ -5,6 +5,8 @@ PORT ?= 8000
 ARGS ?=
 RUN := .venv/bin/python
 export PORT
+# Where the environment forbids bytecode, each of the many processes would compile all of Lamina for itself.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check lint types imports format styles bench validation lock soak clean setup setup-test
