@@ -125,7 +125,9 @@ belongs_to_order(Device, "order")
 belongs_to_order(Assignment, "order")
 for _made in (Study, Upload, Segmentation, SegmentationDraft, Plan, Design, ChangeRequest):
     belongs_to_order(_made, "device__order")
-belongs_to_everybody(DeviceMaster, DicomPeer, Material)
+# Definitions are what a part is made by, for whoever makes it; which machines of a hospital send here is this company's.
+belongs_to_everybody(DeviceMaster, Material, outsiders=True)
+belongs_to_everybody(DicomPeer)
 belongs_to_plant(Arrival)
 belongs_to_everybody(Patient, names_orders=True)
 

@@ -29,21 +29,12 @@ from mes.permissions import PRODUCTION, allow
 from mes.scope import belongs_to_everybody
 from mes.segregation import Parts, segregated
 
-belongs_to_everybody(
-    TrainingRecord,
-    Person,
-    Account,
-    RoleGrant,
-    ControlledDocument,
-    DocumentRevision,
-    Curriculum,
-    AuditReview,
-    ReportingLine,
-    RestoreDrill,
-    Station,
-    StationRule,
-    VaultRotation,
-)
+# What somebody of another company works by; of people, what is said of themselves.
+belongs_to_everybody(ControlledDocument, DocumentRevision, Curriculum, outsiders=True)
+belongs_to_everybody(Person, own="pk")
+belongs_to_everybody(Account, RoleGrant, ReportingLine, TrainingRecord, own="person")
+belongs_to_everybody(AuditReview, own="reviewer")
+belongs_to_everybody(RestoreDrill, Station, StationRule, VaultRotation)
 # Their pages ask for a right, or for a part in them; a code says nothing of a patient.
 belongs_to_everybody(LegalHold, Disposal, EmergencyAccess, ErasureRequest, names_orders=True)
 
@@ -133,9 +124,24 @@ allow("mes.approve_disposal", "approve the disposal of a record as the second pe
 allow("mes.stop_disposal", "stop a disposal", Role.REC, Role.QAR, every_order=True)
 allow("mes.carry_out_disposal", "destroy what two people signed for", system=True)
 allow(
-    "mes.read_safekeeping", "see backups, drills and checks", Role.SYS, Role.REC, Role.QAR, Role.AUD, Role.SEC
+    "mes.read_safekeeping",
+    "see backups, drills and checks",
+    Role.SYS,
+    Role.REC,
+    Role.QAR,
+    Role.AUD,
+    Role.SEC,
+    own_company=True,
 )
-allow("mes.confirm_drill", "confirm a restore drill", Role.SYS, Role.REC, Role.QAR, signed=True)
+allow(
+    "mes.confirm_drill",
+    "confirm a restore drill",
+    Role.SYS,
+    Role.REC,
+    Role.QAR,
+    signed=True,
+    own_company=True,
+)
 allow("mes.keep_safe", "record backups, drills and checks", system=True)
 
 

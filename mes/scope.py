@@ -70,11 +70,22 @@ def viewer_of(person: Person | None, now: datetime | None = None) -> Viewer:
 class Belonging:
     """What a table belongs to. kind: "order" (by `path` from its rows to their orders), "everybody", or
     "plant" (printers, material, parameter sets), which whoever knows every order knows too. `names_orders`: what happens
-    to its rows tells of orders, so its events are for those who know every order."""
+    to its rows tells of orders, so its events are for those who know every order.
+
+    Everybody is everybody of this company. `outsiders`: people of other companies may read it too. `own`: they may read the
+    rows that are theirs, by the lookup from a row to its person. Without either: none (ADR 26)."""
 
     kind: str
     path: str = ""
     names_orders: bool = False
+    outsiders: bool = False
+    own: str = ""
+
+    def is_open_to(self, viewer: Viewer) -> bool:
+        """Whether every row, and what happens to it, is a viewer's to read without a reason of its own."""
+        if self.kind != "everybody" or self.names_orders:
+            return False
+        return self.outsiders or not viewer.external
 
 
 BELONGINGS: Registry[Belonging] = Registry("belonging")
@@ -125,21 +136,26 @@ def belongs_to_plant(*models: type[Model]) -> None:
         BELONGINGS.add(model._meta.db_table, Belonging("plant"))
 
 
-def belongs_to_everybody(*models: type[Model], names_orders: bool = False) -> None:
-    """Definitions, documents and people: known to whoever is signed in. Requests that name orders say so."""
+def belongs_to_everybody(
+    *models: type[Model], names_orders: bool = False, outsiders: bool = False, own: str = ""
+) -> None:
+    """Definitions, documents and people: known to whoever is signed in and of this company. Requests that name orders say
+    so, and so does what people of other companies may read: all of it (`outsiders`), or their own rows (`own`)."""
     for model in models:
-        BELONGINGS.add(model._meta.db_table, Belonging("everybody", names_orders=names_orders))
+        found = Belonging("everybody", names_orders=names_orders, outsiders=outsiders, own=own)
+        BELONGINGS.add(model._meta.db_table, found)
 
 
 def visible(rows: QuerySet[M], viewer: Viewer) -> QuerySet[M]:
     """The rows that the viewer may know. Raises RegistrationError for a table that nobody declared (K-14).
 
     A row of several orders, such as a build, is known to whoever may know all of them. Requests that name orders are in
-    no list of somebody of another company; one by one, their pages ask for a right, or for a part in them.
+    no list of somebody of another company, nor is what was not declared to be theirs or open to them; one by one, the pages
+    of requests ask for a right, or for a part in them.
     """
     belonging = BELONGINGS[rows.model._meta.db_table]
-    if belonging.names_orders and viewer.external:
-        return rows.none()
+    if viewer.external and belonging.kind == "everybody" and not belonging.is_open_to(viewer):
+        return rows.filter(**{belonging.own: viewer.person_id}) if belonging.own else rows.none()
     if belonging.kind == "everybody" or viewer.every_order:
         return rows
     if belonging.kind == "plant" or viewer.person_id is None:
@@ -168,12 +184,12 @@ def may_know(viewer: Viewer, thing: Model) -> bool:
 
 def known_people(people: QuerySet[Person], viewer: Viewer) -> QuerySet[Person]:
     """Of some people, those whose names and roles a viewer may know: everybody's for who knows every order, or gives
-    roles; for others, of other companies too, only themselves."""
+    roles; for others, and for whoever is of another company, only themselves."""
     return people if knows_everybody(viewer) else people.filter(pk=viewer.person_id or 0)
 
 
 def knows_everybody(viewer: Viewer) -> bool:
-    return viewer.every_order or R.SEC in viewer.roles
+    return viewer.every_order or (R.SEC in viewer.roles and not viewer.external)
 
 
 def may_know_record(viewer: Viewer, root: str, key: str) -> bool:
@@ -200,16 +216,17 @@ def orders_of(thing: Model) -> frozenset[int]:
 
 def visible_events(events: QuerySet[EventRecord], viewer: Viewer) -> QuerySet[EventRecord]:
     """The events about what the viewer may know: those of a hidden root are left out, and those that name orders or
-    patients on somebody's own stream, such as a copy that was taken or a patient that was looked up."""
+    patients on somebody's own stream, such as a copy that was taken or a patient that was looked up. Who acted in an event
+    that is shown is named, whoever reads it (21 CFR 11.10(e))."""
     if viewer.every_order:
         return events
     telling = [name for name, kind in EVENT_TYPES.items() if kind.names_orders]
-    open_ones = [root for root in ROOTS if _belonging_of(root) == Belonging("everybody")]
+    belongings = {root: _belonging_of(root) for root in ROOTS}
+    open_ones = [root for root, belonging in belongings.items() if belonging.is_open_to(viewer)]
     shown = Q(stream_type__in=open_ones)
-    for root in ROOTS:
-        if _belonging_of(root).kind == "everybody":
-            continue
-        shown |= Q(stream_type=root, stream_id__in=visible_ids(root, viewer))
+    for root, belonging in belongings.items():
+        if root not in open_ones and not belonging.names_orders:
+            shown |= Q(stream_type=root, stream_id__in=visible_ids(root, viewer))
     return events.filter(shown).exclude(type__in=telling)
 
 

@@ -13,12 +13,23 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from devices.services.assignments import assign_person
 from mes.choices import Role
 from mes.dashboard import audit
 from mes.eventlog.subscriptions import SlotDue
 from mes.eventlog.unit import open_unit, publish
-from mes.models import EventRecord, PatientIdentity, Person, Schedule, Signature
+from mes.models import (
+    EventRecord,
+    PatientIdentity,
+    Person,
+    ReportingLine,
+    Schedule,
+    Signature,
+    VaultRotation,
+)
+from mes.scope import BELONGINGS, Viewer
 from mes.services.looking import note_search
+from mes.tables import ROOTS
 from tests.devices.makers import Staff, make_planned
 from tests.mes.dashboard.conftest import Visit
 from tests.mes.events import Happened
@@ -148,3 +159,57 @@ def test_no_identity_of_a_patient_is_shown_with_the_changes(staff: Staff, audito
     assert "patient identity" in html
     assert identity.patient_id_index not in html
     assert hashlib.sha256(identity.patient_id_index.encode()).hexdigest() not in html
+
+
+def _sheet(client: Client, query: str = "") -> list[dict[str, str]]:
+    answer: Any = client.get(f"/audit-trail/?as=csv{query}")
+    return list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+
+
+@pytest.mark.requirement("P11-10d")
+@pytest.mark.requirement("P11-10e")
+def test_an_auditor_of_another_company_reads_what_became_of_their_order_and_of_themselves(
+    staff: Staff, auditor: Client
+) -> None:
+    """And of nobody else, of no key, backup or session, on the page and in the sheet alike; who acted is named."""
+    order, outsider = make_planned(staff).order, staff[Role.AUD].person
+    assign_person(order_id=order.pk, person_id=outsider.pk, role=Role.AUD, actor=staff[Role.ORD].actor)
+    Person.objects.filter(pk=outsider.pk).update(external=True)
+    with open_unit():
+        turned = VaultRotation.objects.create(purpose="wrap", new_key_id="0" * 8)
+        publish(turned, Happened(), actor=SYSTEM)
+        line = ReportingLine.objects.create(person=staff[Role.ORD].person, manager=staff[Role.SEC].person)
+        publish(line, Happened(), actor=SYSTEM)
+    rows = _sheet(auditor, "&ticks=on")
+    (written,) = [row for row in rows if row["action"] == "devices.order_submitted"]
+    assert written["name"] == staff[Role.PRE].person.full_name
+    events = EventRecord.objects.filter(pos__in=[row["position"] for row in rows])
+    streams = set(events.values_list("stream_type", "stream_id").distinct())
+    assert ("devices.order", str(order.pk)) in streams
+    assert {stream for stream in streams if stream[0].startswith("mes.")} == {
+        ("mes.person", str(outsider.pk)),
+        *(("mes.account", str(key)) for key in outsider.accounts.values_list("pk", flat=True)),
+        *(("mes.role_grant", str(key)) for key in outsider.role_grants.values_list("pk", flat=True)),
+    }
+    assert positions(auditor.get("/audit-trail/?ticks=on").content.decode()) == [
+        int(row["position"]) for row in rows[: audit.PER_PAGE]
+    ]
+    assert (
+        positions(auditor.get(f"/audit-trail/?record=person/{staff[Role.SEC].person.pk}").content.decode())
+        == []
+    )
+    assert auditor.get("/safekeeping/").status_code == 403
+
+
+@pytest.mark.requirement("P11-10d")
+def test_what_people_of_other_companies_read_in_whole_is_listed_here() -> None:
+    """What belongs to everybody is this company's until it is declared otherwise."""
+    outside = Viewer(1, frozenset(Role), external=True)
+    by_table = {table.name: root for root, table in ROOTS.items()}
+    assert {by_table[name] for name, one in BELONGINGS.items() if one.is_open_to(outside) and name in by_table} == {
+        "mes.document", "mes.document_revision", "mes.curriculum", "devices.master", "devices.material",
+    }  # fmt: skip
+    inside = Viewer(1, frozenset())
+    assert {"mes_person", "mes_vault_rotation"} < {
+        name for name, one in BELONGINGS.items() if one.is_open_to(inside)
+    }
