@@ -17,6 +17,7 @@ import argparse
 import csv
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
@@ -51,8 +52,11 @@ LEAF = (
 EMPTY_ROOT = hashlib.sha256().hexdigest()
 LONGEST_TEXT, LONGEST_LINE = 80, 400
 FAULTS = (
-    ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError, struct.error, zlib.error
+    ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError, MemoryError, struct.error,
+    zlib.error,
 )  # fmt: skip
+MOST_NAMED = 20
+"""Versions of one stream that are named one by one; a forger may state that there are any number."""
 
 
 # --- what is printed
@@ -270,41 +274,45 @@ def _entry(file: BinaryIO, head: bytes, at: int, length: int) -> tuple[str, Entr
 
 
 class Check:
-    """One run over one bundle. `bad` collects what is wrong; `said` what a reader should know besides."""
+    """One run over one bundle. `said` collects what a reader should know besides what is wrong."""
 
     def __init__(self, file: BinaryIO, trusted: Sequence[str] = ()) -> None:
         self.file, self.trusted = file, [text.strip().lower() for text in trusted]
-        self.bad: list[str] = []
         self.said: list[str] = []
         self.entries: dict[str, Entry] = {}
         self.digests: dict[str, str] = {}
         self.texts: dict[str, bytes] = {}
 
     def run(self) -> list[str]:
+        return list(self.found())
+
+    def found(self) -> Iterator[str]:
+        """What is wrong, as it is found: a bundle that exhausts the machine takes back nothing of what was said before."""
         length = self.file.seek(0, os.SEEK_END)
         try:
             self.entries = entries_of(self.file, length)
         except Unreadable as reason:
-            return [str(reason)]
+            yield str(reason)
+            return
         for name, entry in self.entries.items():
-            self._read(name, entry)
-        self.bad += self.findings(
+            yield from self._read(name, entry)
+        yield from self._each(
             self.manifest, self.artefacts, self.events, self.streams, self.rows, self.seals, self.signatures, self.papers,
             self.documents,
         )  # fmt: skip
-        return self.bad
 
     def findings(self, *checks: Callable[[], Iterator[str]]) -> list[str]:
         """What some checks find; one that cannot even read its part says that."""
-        found: list[str] = []
+        return list(self._each(*checks))
+
+    def _each(self, *checks: Callable[[], Iterator[str]]) -> Iterator[str]:
         for check in checks:
             try:
-                found.extend(check())
+                yield from check()
             except FAULTS as fault:
-                found.append(f"{check.__name__}: cannot be read ({type(fault).__name__}: {str(fault)[:120]})")
-        return found
+                yield f"{check.__name__}: cannot be read ({type(fault).__name__}: {str(fault)[:120]})"
 
-    def _read(self, name: str, entry: Entry) -> None:
+    def _read(self, name: str, entry: Entry) -> Iterator[str]:
         """Hash an entry; keep what is no artefact."""
         digest, crc, left = hashlib.sha256(), 0, entry.size
         kept: list[bytes] = []
@@ -319,7 +327,7 @@ class Check:
         if keep:
             self.texts[name] = b"".join(kept)
         if crc != entry.crc:
-            self.bad.append(f"{name}: its content is not that of the checksum in the zip header")
+            yield f"{name}: its content is not that of the checksum in the zip header"
 
     def json(self, name: str) -> Any:
         if name not in self.texts:
@@ -463,10 +471,7 @@ class Check:
             name = f"{stream['type']}/{stream['id']}"
             versions = sorted(told.pop((stream["type"], stream["id"]), []))
             stated = stream["versions"] if stream["part"] == "extract" else range(1, stream["last"] + 1)
-            for version in sorted(set(stated) ^ set(versions)):
-                yield f"record.json: {name}@{version} is {'missing' if version in stated else 'one too many'}"
-            if len(versions) != len(set(versions)):
-                yield f"record.json: {name} has a version twice"
+            yield from version_faults(f"record.json: {name}", stated, versions)
         for kind, key in sorted(told):
             yield f"record.json: events of {kind}/{key}, which the record does not list"
 
@@ -624,6 +629,21 @@ class Check:
             yield "record.pdf: does not name the SHA-256 of record.json"
 
 
+def version_faults(name: str, stated: Sequence[int], versions: Sequence[int]) -> Iterator[str]:
+    """Of a stream that states versions, and has others. What it states is never laid out: it may be any number."""
+    there, said = set(versions), stated if isinstance(stated, range) else set(stated)
+    missing = (version for version in stated if version not in there)
+    for version in itertools.islice(missing, MOST_NAMED):
+        yield f"{name}@{version} is missing"
+    if next(missing, None) is not None:
+        yield f"{name}: more versions that it states are missing"
+    for version in sorted(there):
+        if version not in said:
+            yield f"{name}@{version} is one too many"
+    if len(versions) != len(there):
+        yield f"{name} has a version twice"
+
+
 # What the server's seal on a signature covers, and what its binding does.
 BOUND = ("uid", "seq", "subject_type", "subject_id", "subject_version", "content_digest")
 SEALED = (
@@ -697,9 +717,10 @@ def paper_faults(
 
 def unpacked(pdf: bytes, most: int) -> Iterator[bytes]:
     """The compressed streams of a PDF, up to `most` bytes of each."""
+    whole = memoryview(pdf)
     for found in re.finditer(rb"stream\r?\n", pdf):
         try:
-            yield zlib.decompressobj().decompress(pdf[found.end() : found.end() + most + CHUNK], most)
+            yield zlib.decompressobj().decompress(whole[found.end() : found.end() + most + CHUNK], most)
         except zlib.error:
             continue
 
@@ -720,17 +741,20 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     )
     parser.add_argument("--fingerprint", action="append", default=[], help="the SHA-256 of that key")
     asked = parser.parse_args(arguments)
+    bad = 0
     try:
         trusted = [*map(given_key, asked.key), *asked.fingerprint]
         with open(asked.file, "rb") as file:
             check = Check(file, trusted)
-            bad = check.run()
-    except (OSError, ValueError) as failure:
-        tell(f"UNVERIFIABLE: {failure}")
+            for finding in check.found():
+                bad += 1
+                tell(f"BAD {finding}")
+    except (OSError, ValueError, MemoryError) as failure:
+        tell(f"UNVERIFIABLE: {str(failure) or 'this machine has too little memory for it'}")
         return 1
-    for line in (*check.said, *(f"BAD {finding}" for finding in bad)):
+    for line in check.said:
         tell(line)
-    tell(verdict(os.path.basename(asked.file), len(bad), known=bool(trusted)))
+    tell(verdict(os.path.basename(asked.file), bad, known=bool(trusted)))
     return 1 if bad else 0
 
 

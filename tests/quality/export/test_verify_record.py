@@ -14,7 +14,7 @@ import sys
 import venv
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +154,12 @@ def without_scan(files: dict[str, bytes]) -> dict[str, bytes | None]:
     return {"record.json": verify_record.canonical(record), f"artefacts/{digest}": None}
 
 
+def many_versions(record: dict[str, Any]) -> None:
+    """One stream states more versions than any machine lays out in its memory."""
+    stream = next(one for one in record["streams"] if one["part"] != "extract")
+    stream["last"] = 10**30
+
+
 FORGERIES: dict[str, tuple[Forge, str]] = {
     "an event's payload": (edited("record.json", lambda r: r["events"][3].update(payload="{}")), "its columns do not give"),
     "an event's actor": (edited("record.json", lambda r: r["events"][3].update(actor="person:1")), "its columns do not give"),
@@ -163,6 +169,7 @@ FORGERIES: dict[str, tuple[Forge, str]] = {
     ),
     "an event more": (edited("record.json", lambda r: r["events"][0].update(extra=1)), "other columns"),
     "an event gone": (edited("record.json", lambda r: r["events"].pop(5)), "is missing"),
+    "more versions than memory holds": (edited("record.json", many_versions), "more versions that it states are missing"),
     "two versions swapped": (edited("record.json", swap_versions), "its columns do not give"),
     "a stream gone": (edited("record.json", lambda r: r["streams"].pop()), "which the record does not list"),
     "a row": (
@@ -515,3 +522,27 @@ def test_the_layout_is_that_of_other_programs(archive: bytes) -> None:
         assert {entry.date_time for entry in file.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert {entry.compress_type for entry in file.infolist()} == {zipfile.ZIP_STORED}
     assert struct.calcsize("<4s5H3I2H") == 30
+
+
+@pytest.mark.requirement("P11-10a")
+@pytest.mark.parametrize("check", ["streams", "found"])
+def test_a_bundle_that_exhausts_the_memory_is_named_and_takes_nothing_back(
+    archive: bytes,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    check: str,
+) -> None:
+    """In one check, or outside of every check: what was found before has been said."""
+
+    def exhausted(_: Check) -> Iterator[str]:
+        yield "record.json: found before"
+        raise MemoryError
+
+    path = tmp_path / "DHR_x.zip"
+    path.write_bytes(archive)
+    monkeypatch.setattr(Check, check, exhausted)
+    assert verify_record.main([str(path)]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert "BAD record.json: found before" in said
+    assert said[-1].startswith("ALTERED: " if check == "streams" else "UNVERIFIABLE: ")
