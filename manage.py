@@ -7,13 +7,17 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from mes.embedded.keyfiles import only_reads
 from mes.embedded.layout import EXIT_CONFIGURATION, exit_status, refused_write
+from mes.embedded.unverifiable import unverifiable
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mes.settings")
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as fault:
+        if only_reads():
+            sys.exit(unverifiable(str(fault)))
         sys.stderr.write(f"Lamina is not configured as it must be. {fault}\n")
         sys.exit(EXIT_CONFIGURATION)
     except OSError as fault:

@@ -10,7 +10,7 @@ from csp.constants import NONCE, NONE, SELF
 
 from mes.embedded.connect import django_database
 from mes.embedded.environment import BASE_DIR, identity_provider, read_environment
-from mes.embedded.keyfiles import read_or_create
+from mes.embedded.keyfiles import only_reads, read_or_create
 from mes.embedded.layout import Layout
 from mes.embedded.roles import Role, address
 from mes.embedded.valkey import Valkey, celery_url
@@ -23,7 +23,8 @@ gc.set_threshold(5000, 20, 20)
 
 ENVIRONMENT = read_environment()
 LAYOUT = Layout(ENVIRONMENT.var.resolve())
-LAYOUT.create()
+if not only_reads():
+    LAYOUT.create()
 
 VAR_DIR = LAYOUT.root
 KEYS_DIR = LAYOUT.keys

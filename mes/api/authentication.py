@@ -25,14 +25,20 @@ class SessionBackend(BaseBackend):
         return account if account and (account.person is None or account.person.active) else None
 
 
+def key_in(request: Request) -> str | None:
+    """The key that a request sends; None where it sends none."""
+    scheme, _, text = get_authorization_header(request).decode("latin-1").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else None
+
+
 class TokenAuthentication(BaseAuthentication):
     """A key in the header wins over a cookie; a wrong one is refused, never ignored."""
 
     def authenticate(self, request: Request) -> tuple[Account, None] | None:
-        scheme, _, text = get_authorization_header(request).decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer":
+        text = key_in(request)
+        if text is None:
             return None
-        account = account_of_token(text.strip())
+        account = account_of_token(text)
         if account is None:
             raise AuthenticationFailed("This key does not open anything.")
         return account, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -17,8 +17,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from mes.api.authentication import key_in
 from mes.api.base import Acting, NoInput, SecretReasonInput, given
 from mes.api.secrets import SecretInput, secret_sent
+from mes.exceptions import NotPermitted
 from mes.models import AccessToken, Account, Person
 from mes.scope import known_people
 from mes.selectors import roles_of
@@ -122,6 +124,18 @@ class KeyViewSet(Acting, ListModelMixin, GenericViewSet[AccessToken]):
     @property
     def account(self) -> Account:
         return cast(Account, self.request.user)
+
+    def permission_denied(
+        self, request: Request, message: str | None = None, code: str | None = None
+    ) -> NoReturn:
+        """Who sent a key is told that it opens nothing here, and not that nobody signed in."""
+        if key_in(request) is not None:
+            raise NotPermitted(
+                "A key makes, lists and revokes no keys.",
+                cure="Sign in with a browser, and send no key.",
+                rule="P11-10d",
+            )
+        super().permission_denied(request, message, code)
 
     def get_queryset(self) -> QuerySet[AccessToken]:
         return AccessToken.objects.filter(account=self.account).order_by("-pk")

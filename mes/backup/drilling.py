@@ -28,6 +28,7 @@ from mes.embedded.environment import BASE_DIR
 from mes.embedded.layout import Layout
 from mes.embedded.postgres import Postgres
 from mes.embedded.roles import SUPERUSER
+from mes.embedded.unverifiable import RESULT
 from mes.eventlog.witness import Told, Witness
 
 START_TIMEOUT = 120.0
@@ -150,6 +151,8 @@ def _verified(var: Path) -> str:
         return f"verify did not finish: {ran.stderr.strip()[-500:]}"
     if verdict["result"] == "VALID" and ran.returncode == 0:
         return ""
+    if verdict["result"] == RESULT:
+        return f"verify cannot read it: {verdict['reason']}"
     bad = verdict["first_bad"]
     return f"verify says {verdict['result']}: {bad['what']} at {bad['where']}"
 

@@ -75,6 +75,11 @@ def _refuse_entangled(layout: Layout, out: Path, keys: Path | None) -> None:
         raise BackupFailed(
             f"{out} lies inside of {layout.root}. Name a folder elsewhere, best on another machine's disk."
         )
+    if keys is not None and keys.resolve().is_relative_to(layout.root.resolve()):
+        raise BackupFailed(
+            f"{keys} lies inside of {layout.root}: copies there would outlive every rotation, beside the keys in use. "
+            "Name a folder elsewhere, best where only you come."
+        )
     if keys is not None and (
         keys.resolve().is_relative_to(out.resolve()) or out.resolve().is_relative_to(keys.resolve())
     ):

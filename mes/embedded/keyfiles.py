@@ -3,6 +3,7 @@
 import os
 import secrets
 import stat
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +20,19 @@ def new_password() -> str:
     return secrets.token_urlsafe(32)
 
 
+def only_reads() -> bool:
+    """Whether this process is a command that makes nothing: a check leaves no key and no folder where there was none."""
+    return Path(sys.argv[0]).name == "manage.py" and sys.argv[1:2] == ["verify"]
+
+
 def read_or_create(path: Path, make: Callable[[], str] = new_password) -> str:
-    """The secret in `path`, made on first use. Two processes that come at once agree on one."""
+    """The secret in `path`, made on first use. Two processes that come at once agree on one.
+
+    Where nothing may be made, one that is missing opens nothing, and is kept nowhere.
+    """
     if not path.exists():
+        if only_reads():
+            return make()
         _create(path, make())
     _refuse_unless_private(path)
     secret = path.read_text(encoding="utf-8").strip()

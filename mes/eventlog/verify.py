@@ -1,6 +1,6 @@
 """Recompute everything and name the first bad position.
 
-What is checked, in this order: each leaf against its event, in settled order, and the tiles that leaves keep; each
+What is checked, in this order: the server's own keys, with which the rest is checked; each leaf against its event, in settled order, and the tiles that leaves keep; each
 seal's root, signature, consistency proof and the seal it follows; events before the last sealed one that have no leaf, and those whose transaction has
 not begun;
 the witness against the seals, both ways (a truncated tail, an old backup put back, a shortened witness); the versions of every
@@ -79,9 +79,11 @@ def verify(
     # Before the snapshot: a seal is told after its commit, so what is heard by now must stand in it.
     heard = told.size() if told else 0
     disposed: set[str] = set()
+    # A key that was altered would make a liar of everything that was signed with it.
+    bad = first_bad(("keys", check_declared("keys")))
     with _one_snapshot():
         events, sealed = EventRecord.objects.count(), Leaf.objects.count()
-        bad = first_bad(
+        bad = bad or first_bad(
             ("log", check_leaves(keys)),
             *([("witness", check_witness(told, heard))] if told else ()),
             ("event", check_ahead()),

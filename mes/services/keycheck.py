@@ -8,8 +8,8 @@ from cryptography.exceptions import InvalidTag
 from django.conf import settings
 from django.db.models import QuerySet
 
-from mes.models import PatientIdentity
-from mes.serverkeys import faults_in
+from mes.models import PatientIdentity, Signature
+from mes.serverkeys import faults_in, public_halves
 from mes.services.vaultkeys import TABLE, refuse_lost_keys
 from mes.tables import checked
 from mes.vault import RING_FILES, KeyFault, Vault, place
@@ -19,8 +19,13 @@ BATCH = 2000
 
 @checked("keys")
 def server_keys_at_fault() -> Iterator[str]:
-    """Private halves that lead to no public half, and public halves that are not what their names say."""
+    """Private halves that lead to no public half, public halves that are not what their names say, and those of signatures
+    that are not here at all."""
     yield from faults_in(settings.KEYS_DIR)
+    here = public_halves(settings.KEYS_DIR, "signing").keys()
+    for key in Signature.objects.values_list("key_id", flat=True).distinct().order_by("key_id"):
+        if key and key not in here:
+            yield f"signing-{key}.pub is missing, and signatures were sealed with its key"
 
 
 @checked("vault")

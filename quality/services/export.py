@@ -310,6 +310,7 @@ def export_to_folder(
     """
     require(actor, "quality.export_record")
     subject = subject.strip().upper()
+    _refuse_no_folder(folder)
     written = _all_stored(kind, subject, actor, reason, wait_s)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".incoming-") as name:
@@ -319,6 +320,13 @@ def export_to_folder(
         record_export(kind=kind, subject=subject, written=written, actor=actor, reason=reason)
         Path(name, VERIFIER).rename(folder / VERIFIER)
         return [Path(name, one.bundle.name).rename(folder / one.bundle.name) for one in written]
+
+
+def _refuse_no_folder(folder: Path) -> None:
+    """Before anything is written: what is there already has to be a folder."""
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise InvalidInput(f"{there} is no folder.", cure="Name a folder, or a new one.", rule="P11-10b")
 
 
 def _all_stored(kind: ExportKind, subject: str, actor: Actor, reason: str, wait_s: float) -> list[Stored]:

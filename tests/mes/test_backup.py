@@ -227,6 +227,26 @@ def test_a_copy_among_what_is_copied_is_refused(site: Site, tmp_path: Path, of: 
     assert not out.exists()
 
 
+@pytest.mark.requirement("K-13")
+@pytest.mark.parametrize("below", [".", "keys", "keys/copies"])
+def test_copies_of_keys_do_not_lie_in_the_place_that_they_open(
+    site: Site, tmp_path: Path, below: str
+) -> None:
+    """They would outlive every rotation and erasure beside the keys in use."""
+    before = sorted(site.layout.keys.iterdir())
+    with pytest.raises(BackupFailed, match="inside of"):
+        site.back_up(tmp_path / "out", keys=site.layout.root / below)
+    assert sorted(site.layout.keys.iterdir()) == before
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("keep", [0, -1])
+def test_how_many_to_keep_is_refused_before_anything_is_copied(tmp_path: Path, keep: int) -> None:
+    with pytest.raises(CommandError, match="at least one backup"):
+        call_command("backup", out=tmp_path / "out", keep=keep)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.faults
 def test_a_killed_backup_counts_for_nothing(site: Site, tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -117,11 +117,22 @@ def test_a_key_that_was_taken_away_is_followed_by_a_new_one_and_the_old_still_ve
 
 @pytest.mark.django_db
 def test_verify_makes_no_public_half(used_keys: Path) -> None:
-    for path in used_keys.glob("signing-*.pub"):
-        path.unlink()
+    (path,) = used_keys.glob("signing-*.pub")
+    path.unlink()
+    (used_keys / "signing.key").unlink()
     bad = found()
     assert bad is not None
+    assert (bad["what"], bad["where"].split()[0]) == ("keys", path.name)
     assert not list(used_keys.glob("signing-*.pub"))
+
+
+@pytest.mark.django_db
+def test_an_altered_public_half_is_named_and_not_what_was_signed_with_it(used_keys: Path) -> None:
+    (path,) = used_keys.glob("signing-*.pub")
+    flip(path)
+    bad = found()
+    assert bad is not None
+    assert (bad["what"], bad["where"].split()[0]) == ("keys", path.name)
 
 
 @pytest.mark.django_db

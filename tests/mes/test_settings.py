@@ -1,6 +1,7 @@
 """Settings fail closed: what is wrong stops the start, is named, and shows no value."""
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -13,13 +14,15 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
-from django.db import connections
+from django.db import OperationalError, connections
 
 from mes import checks
 from mes.embedded.connect import open_role
 from mes.embedded.environment import read_environment
+from mes.embedded.keyfiles import read_or_create
 from mes.embedded.layout import Layout, UnusablePlace, exit_status, refused_write
 from mes.embedded.roles import DatabaseNotNamed, Role, address
+from mes.management.commands import verify as verifying
 from tests import servers
 from tests.servers import Cluster
 
@@ -167,7 +170,7 @@ def test_half_of_a_server_of_your_own_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_a_place_that_cannot_hold_the_data_is_one_line_with_its_cure(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_text("a file")
-    ran = _manage(taken, "verify")
+    ran = _manage(taken, "check")
     assert ran.returncode == 78
     assert len(ran.stderr.splitlines()) == 1
     assert f"{taken} cannot hold the data" in ran.stderr
@@ -211,3 +214,31 @@ def test_a_first_start_without_room_is_refused_and_a_later_one_is_not(
         layout.require_room()
     layout.postgres.mkdir()
     layout.require_room()
+
+
+def test_a_check_of_a_place_that_is_none_says_so_and_makes_nothing_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["manage.py", "verify", "--json"])
+    assert read_or_create(tmp_path / "keys" / "secret_key")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(verifying, "verify", _unreachable)
+    with pytest.raises(SystemExit) as ended:
+        call_command("verify", "--json")
+    assert ended.value.code == 1
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (said["result"], said["first_bad"]) == ("UNVERIFIABLE", None)
+    assert "no such server" in said["reason"]
+
+
+def _unreachable(**_: object) -> None:
+    raise OperationalError("no such server")
+
+
+@pytest.mark.slow
+def test_verify_of_a_mistyped_place_ends_in_its_line_and_leaves_no_folder(tmp_path: Path) -> None:
+    for variables in ({}, {"LAMINA_WEB": "perhaps"}):
+        ran = _manage(tmp_path / "none", "verify", "--json", **variables)
+        assert (ran.returncode, ran.stderr) == (1, "")
+        assert json.loads(ran.stdout.splitlines()[-1])["result"] == "UNVERIFIABLE"
+        assert list(tmp_path.iterdir()) == []

@@ -41,6 +41,8 @@ class Command(BaseCommand):
         parser.add_argument("--list", action="store_true", help="only say which backups there are")
 
     def handle(self, *, out: Path, keys: Path | None, keep: int | None, list: bool, **_: Any) -> None:
+        if keep is not None and keep < 1:
+            raise CommandError("Keep at least one backup: --keep takes 1 or more.")
         try:
             if list:
                 return self._list(out)

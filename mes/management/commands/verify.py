@@ -1,4 +1,5 @@
-"""Check the whole record and name the first bad position. Exit status 0 where it is VALID, 1 where it is ALTERED."""
+"""Check the whole record and name the first bad position. Exit status 0 where it is VALID, 1 where it is ALTERED, or
+UNVERIFIABLE because there is none to be read. Nothing is made or written."""
 
 from __future__ import annotations
 
@@ -7,22 +8,33 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import Error
 
+from mes.embedded.unverifiable import unverifiable
 from mes.eventlog.sealing import public_keys
 from mes.eventlog.verify import verify
 from mes.services.artefacts import store
 
+CURE = "Is LAMINA_VAR the right place, and does its database run (`manage.py up`)?"
+
 
 class Command(BaseCommand):
     help = __doc__
+    # The others ask for folders of a place that runs.
+    requires_system_checks = ("environment",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        verdict = verify(
-            keys=public_keys(settings.KEYS_DIR), witness=settings.WITNESS_DIR / "seals.jsonl", files=store()
-        )
+        try:
+            verdict = verify(
+                keys=public_keys(settings.KEYS_DIR),
+                witness=settings.WITNESS_DIR / "seals.jsonl",
+                files=store(),
+            )
+        except Error as failure:
+            sys.exit(unverifiable(f"The record in {settings.VAR_DIR} cannot be read: {failure} {CURE}"))
         self.stdout.write(
             f"{verdict.result}: {verdict.events} events, {verdict.sealed} sealed, {verdict.per_second} per second"
         )

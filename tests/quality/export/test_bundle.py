@@ -359,6 +359,10 @@ def test_the_command_writes_into_a_folder_and_says_why_not(
         call_command("export_record", released.code, "--out", str(out))
     assert ended.value.code == 1
     assert "P11-10b: UNSEALED" in capsys.readouterr().err
+    (tmp_path / "a file").touch()
+    with pytest.raises(SystemExit):
+        call_command("export_record", released.code, "--out", str(tmp_path / "a file" / "below"))
+    assert "a file is no folder" in capsys.readouterr().err
     seal(cluster, tmp_path)
     call_command("export_record", "--order", released.order.code, "--out", str(out))
     path = out / f"DHR_{released.serial}.zip"
