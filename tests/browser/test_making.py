@@ -28,8 +28,6 @@ from tests.browser.steps import (
     refused,
     seen_to_sign,
     sign,
-    sign_in,
-    sign_out,
     told,
 )
 from tests.devices.makers import Staff, freeze_design_of, make_person, make_planned
@@ -98,9 +96,7 @@ def slice_build(page: Page, shop: Shop, drain: Callable[[], int]) -> None:
     build = Build.objects.get()
     page.reload()
     expect(page.locator("img.mask")).to_be_visible()
-    sign_out(page)
-    sign_in(page, shop.verifier)
-    page.goto(f"/builds/{build.code}/")
+    become(page, shop.verifier, f"/builds/{build.code}/")
     dialog(page, "Verify")
     seen_to_sign(page, shop.device.code, build.plate_digest[:12])
     sign(page, shop.verifier)

@@ -14,13 +14,12 @@ from playwright.sync_api import Page, expect
 from devices.models import Device, Order
 from mes.choices import Role
 from tests.browser.conftest import Open
-from tests.browser.steps import confirm, dialog, sign, sign_in, sign_out, told
+from tests.browser.steps import become, confirm, dialog, sign, sign_in, sign_out, told
 from tests.devices.makers import (
     GUIDE_VALUES,
     IDENTITY,
     Staff,
     make_master,
-    make_person,
     make_upload,
 )
 
@@ -46,90 +45,92 @@ def write_order(page: Page, staff: Staff) -> None:
 
 
 def test_from_the_order_to_the_frozen_design(open_as: Open, drain: Callable[[], int], tmp_path: Path) -> None:
-    staff = Staff()
+    staff, second = Staff(), Staff()
     make_master()
-    prescribing = staff[Role.PRE]
-    coordinator = open_as(staff[Role.ORD])
-    coordinator.goto("/")
-    sign_out(coordinator)
-    sign_in(coordinator, staff[Role.ORD])
-    write_order(coordinator, staff)
+    page = open_as(staff[Role.ORD])
+    page.goto("/")
+    sign_out(page)
+    sign_in(page, staff[Role.ORD])
+    write_order(page, staff)
     order = Order.objects.get()
-    assert IDENTITY.family_name not in coordinator.content()
+    assert IDENTITY.family_name not in page.content()
+    accept_order(page, staff, second, f"/orders/{order.code}/")
 
-    prescriber = open_as(prescribing)
-    prescriber.goto(f"/orders/{order.code}/")
-    dialog(prescriber, "Prescribe")
-    expect(prescriber.locator("#dialog")).to_contain_text("I prescribe this device")
-    sign(prescriber, staff[Role.PRE], password="not the password at all")
-    expect(prescriber.locator("#dialog .refusal")).to_contain_text("ES-01")
-    expect(prescriber.get_by_label("Password")).to_have_value("")
-    sign(prescriber, staff[Role.PRE])
-    told(prescriber, "Prescribed")
-
-    second = make_person(Role.ORD)
-    approver = open_as(second)
-    approver.goto(f"/orders/{order.code}/")
-    dialog(approver, "Start the review")
-    confirm(approver)
-    told(approver, "The review has begun")
-    dialog(approver, "Approve as order coordinator")
-    sign(approver, second)
-    told(approver, "the second approval is still needed")
-    affairs = open_as(staff[Role.RA])
-    affairs.goto(f"/orders/{order.code}/")
-    dialog(affairs, "Approve as regulatory affairs")
-    sign(affairs, staff[Role.RA])
-    told(affairs, "its devices are planned")
-
-    device = Device.objects.get()
-    images = open_as(staff[Role.IMG])
-    images.goto(f"/devices/{device.code}/")
-    expect(images.get_by_text("TRAINING · NOT FOR CLINICAL USE")).to_be_visible()
-    dialog(images, "Send in images")
-    images.locator("input[type=file]").set_input_files(sorted(make_upload(tmp_path / "series").iterdir()))
-    expect(images.locator("[data-files-said]")).to_contain_text("49 files")
-    confirm(images)
-    told(images, "The images arrived")
+    device = f"/devices/{Device.objects.get().code}/"
+    send_images(page, staff, device, tmp_path)
     drain()
+    assign_reviewer(page, staff, f"/orders/{order.code}/")
+    become(page, staff[Role.CLR], device)
+    expect(page.locator("[data-viewer] canvas")).to_be_visible()
+    expect(page.locator("[data-viewer-read]")).to_contain_text("triangles")
+    dialog(page, "Approve the segmentation")
+    sign(page, staff[Role.CLR])
+    told(page, "The segmentation is approved")
 
-    chosen = f"{staff[Role.CLR].person.pk}:CLR"
-    coordinator.goto(f"/orders/{order.code}/")
-    dialog(coordinator, "Assign somebody")
-    coordinator.locator("#dialog [name=person]").select_option(chosen)
-    confirm(coordinator)
-    told(coordinator, "may know the order now")
-
-    reviewer = open_as(staff[Role.CLR])
-    reviewer.goto(f"/devices/{device.code}/")
-    expect(reviewer.locator("[data-viewer] canvas")).to_be_visible()
-    expect(reviewer.locator("[data-viewer-read]")).to_contain_text("triangles")
-    dialog(reviewer, "Approve the segmentation")
-    sign(reviewer, staff[Role.CLR])
-    told(reviewer, "The segmentation is approved")
-
-    engineer = open_as(staff[Role.DSN])
-    engineer.goto(f"/devices/{device.code}/")
-    dialog(engineer, "Make a design")
-    fill_design(engineer)
-    confirm(engineer)
-    told(engineer, "Design 1 is being made")
+    become(page, staff[Role.DSN], device)
+    dialog(page, "Make a design")
+    fill_design(page)
+    confirm(page)
+    told(page, "Design 1 is being made")
     drain()
-
-    second = make_person(Role.DSN)
-    other = open_as(second)
-    other.goto(f"/devices/{device.code}/")
-    dialog(other, "Review the design")
-    sign(other, second)
-    told(other, "The design is reviewed")
-
-    prescriber.goto(f"/devices/{device.code}/")
-    expect(prescriber.locator(".nav-count")).to_have_text("1")
-    dialog(prescriber, "Approve for my patient")
-    expect(prescriber.locator("#dialog")).to_contain_text("I approve this design for my patient")
-    sign(prescriber, staff[Role.PRE])
-    told(prescriber, "approved and frozen")
+    freeze_design(page, staff, second, device)
     assert Device.objects.get().stage == "design_frozen"
+
+
+def accept_order(page: Page, staff: Staff, second: Staff, order: str) -> None:
+    """Prescribed, then approved by two."""
+    become(page, staff[Role.PRE], order)
+    dialog(page, "Prescribe")
+    expect(page.locator("#dialog")).to_contain_text("I prescribe this device")
+    sign(page, staff[Role.PRE], password="not the password at all")
+    expect(page.locator("#dialog .refusal")).to_contain_text("ES-01")
+    expect(page.get_by_label("Password")).to_have_value("")
+    sign(page, staff[Role.PRE])
+    told(page, "Prescribed")
+
+    become(page, second[Role.ORD], order)
+    dialog(page, "Start the review")
+    confirm(page)
+    told(page, "The review has begun")
+    dialog(page, "Approve as order coordinator")
+    sign(page, second[Role.ORD])
+    told(page, "the second approval is still needed")
+    become(page, staff[Role.RA], order)
+    dialog(page, "Approve as regulatory affairs")
+    sign(page, staff[Role.RA])
+    told(page, "its devices are planned")
+
+
+def send_images(page: Page, staff: Staff, device: str, folder: Path) -> None:
+    become(page, staff[Role.IMG], device)
+    expect(page.get_by_text("TRAINING · NOT FOR CLINICAL USE")).to_be_visible()
+    dialog(page, "Send in images")
+    page.locator("input[type=file]").set_input_files(sorted(make_upload(folder / "series").iterdir()))
+    expect(page.locator("[data-files-said]")).to_contain_text("49 files")
+    confirm(page)
+    told(page, "The images arrived")
+
+
+def assign_reviewer(page: Page, staff: Staff, order: str) -> None:
+    become(page, staff[Role.ORD], order)
+    dialog(page, "Assign somebody")
+    page.locator("#dialog [name=person]").select_option(f"{staff[Role.CLR].person.pk}:CLR")
+    confirm(page)
+    told(page, "may know the order now")
+
+
+def freeze_design(page: Page, staff: Staff, second: Staff, device: str) -> None:
+    """Reviewed by a second engineer, then approved by the prescriber."""
+    become(page, second[Role.DSN], device)
+    dialog(page, "Review the design")
+    sign(page, second[Role.DSN])
+    told(page, "The design is reviewed")
+    become(page, staff[Role.PRE], device)
+    expect(page.locator(".nav-count")).to_have_text("1")
+    dialog(page, "Approve for my patient")
+    expect(page.locator("#dialog")).to_contain_text("I approve this design for my patient")
+    sign(page, staff[Role.PRE])
+    told(page, "approved and frozen")
 
 
 def fill_design(page: Page) -> None:
