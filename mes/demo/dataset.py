@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -29,7 +30,7 @@ from devices.imaging.base import AIR_HU, Acquisition, Volume
 from devices.imaging.intake import read_images
 from devices.imaging.nifti import write_nifti
 
-PACKAGE = "dicom2stl==0.5.0"
+FETCH = ("download", "dicom2stl==0.5.0", "--no-deps", "--no-binary", ":all:", "--quiet")
 ARCHIVE_SHA256 = "fb214135f811315203829abbc579cfdb8108d6af4fe49bd513620f4a4fae023d"
 MEMBER = "examples/Data/ct_head.nii.gz"
 MEMBER_SHA256 = "f47d7dabbe05af8703b559284833d31936d9969e452a0e22d77dae9a8e3f6331"
@@ -92,39 +93,28 @@ def _sha256(path: Path) -> str:
 
 
 def _downloaded(folder: Path) -> Path:
-    reason = "pip is not installed"
-    for pip in _pips():
-        command = [
-            *pip,
-            "download",
-            PACKAGE,
-            "--no-deps",
-            "--no-binary",
-            ":all:",
-            "--dest",
-            str(folder),
-            "--quiet",
-        ]
-        try:
-            done = _ran(command)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            reason = f"pip did not finish ({type(error).__name__})"
-            continue
-        found = sorted(folder.glob("dicom2stl-*.tar.gz"))
-        if found:
-            return found[0]
-        reason = f"pip could not fetch it (exit status {done.returncode})"
-    raise DatasetUnavailable(reason)
+    try:
+        done = _ran([*_pip(), *FETCH, "--dest", str(folder)])
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DatasetUnavailable(f"pip did not finish ({type(error).__name__})") from error
+    found = sorted(folder.glob("dicom2stl-*.tar.gz"))
+    if not found:
+        raise DatasetUnavailable(f"pip could not fetch it (exit status {done.returncode})")
+    return found[0]
 
 
 def _ran(command: list[str]) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, capture_output=True, timeout=DOWNLOAD_SECONDS, check=False)  # noqa: S603 - our own words
 
 
-def _pips() -> list[list[str]]:
-    """This environment's pip, then the one on the path: a virtual environment made by other tools has none."""
+def _pip() -> list[str]:
+    """This environment's pip, else the one on the path: a virtual environment made by other tools has none."""
+    if find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
     found = shutil.which("pip3") or shutil.which("pip")
-    return [[sys.executable, "-m", "pip"], *([[found]] if found else [])]
+    if found is None:
+        raise DatasetUnavailable("pip is not installed")
+    return [found]
 
 
 def _extracted(archive: Path, folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tarfile
 from datetime import date
 from pathlib import Path
@@ -78,7 +79,8 @@ def test_a_checked_image_is_cached_and_not_fetched_again(
 def test_without_a_registry_the_phantom_takes_its_place_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dataset, "_pips", list)
+    monkeypatch.setattr(dataset, "find_spec", lambda _name: None)
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
     said: list[str] = []
     images = demo_images(tmp_path, said.append)
     assert images.origin == "phantom"
@@ -86,11 +88,17 @@ def test_without_a_registry_the_phantom_takes_its_place_and_says_so(
     assert images.notice in said
 
 
+@pytest.mark.parametrize(
+    ("pip", "said"),
+    [("/nowhere/pip", "pip did not finish"), ("/bin/false", r"pip could not fetch it \(exit")],
+)
 def test_a_failing_pip_is_a_reason_and_not_a_traceback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pip: str, said: str
 ) -> None:
-    monkeypatch.setattr(dataset, "_pips", lambda: [["false"], ["/nowhere/pip"]])
-    with pytest.raises(DatasetUnavailable, match="pip did not finish"):
+    """Here the one on the path: the environment has none of its own."""
+    monkeypatch.setattr(dataset, "find_spec", lambda _name: None)
+    monkeypatch.setattr(shutil, "which", lambda _name: pip)
+    with pytest.raises(DatasetUnavailable, match=said):
         head_ct(tmp_path, _say_nothing)
 
 
