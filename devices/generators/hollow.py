@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from devices.generators.base import DesignRefused
 from devices.generators.shell import Field, Frame, Grid, box_grid, frame_on, surface_between
 from devices.mesh.base import Mesh
-from devices.mesh.distance import Surface
+from devices.mesh.distance import Surface, middles_of
 from devices.mesh.solid import mesh_of, solid_of
 from mes.exceptions import Reason
 from mes.lazy import lazily
@@ -160,10 +160,7 @@ def _borders(grid: Grid, depth: Field, level: float) -> list[Mesh]:
 
 
 def _least_distance(surface: Surface, cavity: Mesh) -> float:
-    corners = cavity.vertices[cavity.faces]
-    edges = (corners + np.roll(corners, 1, axis=1)).reshape(-1, 3) / 2.0
-    points = np.concatenate([cavity.vertices, edges, corners.mean(axis=1)])
-    return float(surface.unsigned(points).min())
+    return float(surface.unsigned(np.concatenate([cavity.vertices, middles_of(cavity)])).min())
 
 
 def _drain(surface: Surface, cavity: Manifold, drains: Drains) -> list[Manifold]:

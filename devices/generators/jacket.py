@@ -16,7 +16,7 @@ from devices.generators.base import DesignRefused
 from devices.generators.hollow import DISTANCE_ERROR_MM, depths
 from devices.generators.shell import Field, Grid, surface_between
 from devices.mesh.base import Mesh
-from devices.mesh.distance import Surface
+from devices.mesh.distance import Surface, middles_of
 from devices.mesh.solid import mesh_of, solid_of
 
 TRIES = 4
@@ -63,6 +63,4 @@ def _filled(grid: Grid, field: Field, level: float) -> Manifold:
 
 def _walls(lumen: Surface, outside: Mesh) -> NDArray[np.float64]:
     """The distances (n,) mm from the outside to the lumen: at its corners, and in the middles of edges and faces."""
-    corners = outside.vertices[outside.faces]
-    edges = (corners + np.roll(corners, 1, axis=1)).reshape(-1, 3) / 2.0
-    return lumen.unsigned(np.concatenate([outside.vertices, edges, corners.mean(axis=1)]))
+    return lumen.unsigned(np.concatenate([outside.vertices, middles_of(outside)]))

@@ -19,6 +19,7 @@ from devices.generators.pad import MAXIMUM_SAMPLES, Tube, body_of, foot_of, loss
 from devices.generators.shell import Field, Grid, box_grid, free_way, surface_between
 from devices.generators.site import Site
 from devices.mesh.base import Mesh
+from devices.mesh.distance import middles_of
 from devices.mesh.solid import mesh_of
 
 WALL_MARGIN = 1.1
@@ -128,9 +129,7 @@ def _lack_on(saddle: Saddle, mesh: Mesh, spacing: float) -> tuple[NDArray[np.flo
     """Where a surface is looked at (n, 3), and what lacks there (n,): its corners, and the middles of the edges and faces anywhere near the bone."""
     at_corners = saddle.lack(mesh.vertices)
     faces = mesh.faces[(at_corners > -spacing)[mesh.faces].any(axis=1)]
-    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    once = ends[ends[:, 0] < ends[:, 1]]
-    middles = np.concatenate([mesh.vertices[corners].mean(axis=1) for corners in (once, faces)])
+    middles = middles_of(Mesh(mesh.vertices, faces))
     return np.concatenate([mesh.vertices, middles]), np.concatenate([at_corners, saddle.lack(middles)])
 
 

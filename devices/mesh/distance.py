@@ -132,6 +132,13 @@ def vertex_areas(mesh: Mesh) -> NDArray[np.float64]:
     return np.asarray(sums, dtype=np.float64)
 
 
+def middles_of(mesh: Mesh) -> NDArray[np.float64]:
+    """The middles (n, 3) mm of the edges and of the faces. Of an edge that two faces share there is one."""
+    ends = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
+    once = ends[ends[:, 0] < ends[:, 1]]
+    return np.concatenate([mesh.vertices[corners].mean(axis=1) for corners in (once, mesh.faces)])
+
+
 def sample_surface(
     mesh: Mesh, count: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

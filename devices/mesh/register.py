@@ -22,8 +22,9 @@ o3d: Any = lazily("open3d")
 
 COARSE_POINTS = 2_000
 FINE_POINTS = 20_000
-# (reach as a part of the diagonal, points, starts that are kept): of many starts, most are told from few points.
-ROUNDS = ((1 / 5, 500, 10), (1 / 20, COARSE_POINTS, 3))
+# (reach as a part of the diagonal, points of the scan, every how many-th of the nominal's, starts that are kept): what is
+# drawn from afar is told from few points, and against points that lie far closer together than the reach.
+ROUNDS = ((1 / 5, 250, 4, 10), (1 / 10, 500, 2, 5), (1 / 20, COARSE_POINTS, 1, 3))
 ROUND_STEPS = 15
 # (most steps, shortest step in mm worth another): to choose between poses, and to keep one. Below 0.02 um it is noise.
 ROUGHLY = (12, 1e-2)
@@ -124,17 +125,18 @@ def _finalists(
     starts: list[NDArray[np.float64]],
     diagonal: float,
 ) -> list[NDArray[np.float64]]:
-    """The best few starts, drawn closer in two rounds with a shorter reach each."""
+    """The best few starts, drawn closer in rounds with a shorter reach each."""
     pipeline = o3d.pipelines.registration
     poses = starts
-    for part, count, kept in ROUNDS:
+    for part, count, every, kept in ROUNDS:
         reach, points = diagonal * part, coarse[:count]
+        target = cloud.uniform_down_sample(every)
         source = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(points))
         estimation = pipeline.TransformationEstimationPointToPlane(pipeline.TukeyLoss(k=reach / 2.0))
         criteria = pipeline.ICPConvergenceCriteria(max_iteration=ROUND_STEPS)
         drawn = [
             np.array(
-                pipeline.registration_icp(source, cloud, reach, pose, estimation, criteria).transformation
+                pipeline.registration_icp(source, target, reach, pose, estimation, criteria).transformation
             )
             for pose in poses
         ]

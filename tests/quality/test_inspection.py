@@ -121,7 +121,9 @@ def with_a_tube(device: Device) -> Manifold:
     return solid
 
 
-@pytest.mark.parametrize(("lost_mm", "passes"), [(0.0, True), (2.0, False), (7.0, False)])
+@pytest.mark.parametrize(("lost_mm", "passes"), [
+    (0.0, True), (2.0, False), pytest.param(7.0, False, marks=pytest.mark.slow),
+])  # fmt: skip
 def test_a_part_with_its_tube_broken_off_fails_by_name(
     staff: Staff, device: Device, lost_mm: float, passes: bool
 ) -> None:

@@ -239,7 +239,7 @@ def attempt(bone: Mesh, values: dict[str, Any]) -> bool:
 
 
 @pytest.mark.requirement("G-DES-01")
-@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(values=IN_ENVELOPE)
 def test_any_values_make_a_closed_model_or_a_reason(bone: Mesh, values: dict[str, Any]) -> None:
     attempt(bone, values)

@@ -148,7 +148,7 @@ ANY = {
 SLOW_TO_MAKE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=SLOW_TO_MAKE)
+@settings(max_examples=2, deadline=None, suppress_health_check=SLOW_TO_MAKE)
 @given(**ANY)
 def test_any_guide_it_makes_keeps_its_promises(bone: Mesh, **values: Any) -> None:
     keeps_its_promises(bone, **values)
@@ -192,13 +192,14 @@ def keeps_its_promises(
 
 def test_tilted_shifted_tubes_stand_where_they_were_asked(bone: Mesh) -> None:
     landmark = on_ellipsoid(-1.5, 0.9)
-    inward = np.array(GUIDE.generate(bone, {"landmark_mm": landmark}).values["insertion_direction"])
+    inward = -Surface(bone).closest(np.array([landmark])).normals[0]
     side = np.cross(inward, [1.0, 0.0, 0.0])
     tilted = inward * math.cos(0.35) + side / np.linalg.norm(side) * math.sin(0.35)
     design = GUIDE.generate(
         bone,
         {
             "landmark_mm": landmark,
+            "extent_mm": 13.0,
             "tube_count": 1,
             "tube_axis": list(tilted),
             "tube_shift_mm": [4.0, 0.0, 0.0],
@@ -211,7 +212,7 @@ def test_tilted_shifted_tubes_stand_where_they_were_asked(bone: Mesh) -> None:
 
 def test_the_same_values_make_the_same_bytes_and_stored_ones_too(skull: Mesh) -> None:
     landmark = on_skull(skull, (-0.3, -0.6, 0.8))
-    values = {"landmark_mm": landmark, "tube_row_angle_deg": 33.0, "extent_mm": 13.0}
+    values = {"landmark_mm": landmark, "tube_row_angle_deg": 33.0, "tube_spacing_mm": 8.0, "extent_mm": 9.0}
     first = GUIDE.generate(skull, values)
     digests = {
         hashlib.sha256(write_stl(design.mesh)).hexdigest()

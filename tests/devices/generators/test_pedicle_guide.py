@@ -212,7 +212,7 @@ ANY = {
 
 
 @given(**ANY)
-@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_a_few_values_in_the_envelope_give_a_sound_guide_or_a_reason(
     chosen: dict[str, float], tilt: float, lift: float
 ) -> None:
