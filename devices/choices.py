@@ -264,6 +264,11 @@ ARRIVAL_PAIRS: tuple[tuple[str, str], ...] = (
 )
 
 
+class UploadPurpose(models.TextChoices):
+    IMAGES = "images", "Images or a surface scan"
+    DESIGN = "design", "A part that was drawn in another program"
+
+
 class UploadStage(models.TextChoices):
     OPEN = "open", "Coming in"
     TAKEN = "taken", "Taken in"

@@ -32,6 +32,7 @@ def segmentation_files(device: Device) -> Iterator[Named]:
 def design_files(device: Device) -> Iterator[Named]:
     for design in Design.objects.filter(device=device).order_by("pk"):
         yield design.mesh_id, f"{device.code}-design-{design.revision}"
+        yield design.source_id, f"{device.code}-design-{design.revision}-as-sent"
 
 
 @files("devices.exports", page="device", permission="devices.read_artefact")

@@ -13,6 +13,7 @@ from devices.events import (
     ArrivalTaken,
     DesignComparisonRequested,
     DesignExportRequested,
+    DesignFailed,
     DesignGenerated,
     DesignRejected,
     DesignRequested,
@@ -43,6 +44,7 @@ from devices.services.drafting import compare_readings, compute_draft
 from devices.services.drafts import record_agreement, record_draft
 from devices.services.exporting import compute_export, record_export
 from devices.services.external import discard_sent_segmentations
+from devices.services.external_designs import discard_part
 from devices.services.following import follow_devices
 from devices.services.generating import compute_design
 from devices.services.parcels import remove_upload, sweep_uploads
@@ -171,6 +173,21 @@ def compare_second_reading(recorded: Recorded[SegmentationRead]) -> Effect:
 def generate_requested_design(recorded: Recorded[DesignRequested]) -> Effect:
     design_id = recorded.event.design_id
     return partial(record_design, design_id=design_id, outcome=compute_design(design_id))
+
+
+@on(DesignGenerated, id="devices.discard_generated_part")
+def discard_generated_part(recorded: Recorded[DesignGenerated]) -> None:
+    discard_part(recorded.event.design_id)
+
+
+@on(DesignFailed, id="devices.discard_failed_part")
+def discard_failed_part(recorded: Recorded[DesignFailed]) -> None:
+    discard_part(recorded.event.design_id)
+
+
+@on(DesignVoided, id="devices.discard_voided_part")
+def discard_voided_part(recorded: Recorded[DesignVoided]) -> None:
+    discard_part(recorded.event.design_id)
 
 
 @on(DesignGenerated, id="devices.compare_with_last")

@@ -64,6 +64,7 @@ allow("devices.approve_series",         "approve a series for a patient",       
 
 allow("devices.assign_person",          "assign somebody to an order",          R.ORD, R.RA, R.QAR)
 allow("devices.receive_study",          "send in images",                       R.IMG, R.ORD, system=True)
+allow("devices.send_files",             "send files by parts",                  R.IMG, R.ORD, R.DSN)
 allow("devices.register_peer",          "register a sender of images",          R.SYS, secret=True)
 allow("devices.read_peers",             "read who may send images",             R.SYS, R.SEC, R.IMG, R.ORD, R.QAR, R.AUD)
 allow("devices.read_arrivals",          "read which images came in",            R.IMG, R.ORD, R.QAR, R.AUD)

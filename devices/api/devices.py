@@ -18,6 +18,7 @@ from rest_framework.response import Response
 
 from devices.api.drafts import DraftOutput
 from devices.api.external import ExternalSegmentationActions
+from devices.api.external_designs import ExternalDesignActions
 from devices.api.outputs import (
     DesignOutput,
     DeviceDetail,
@@ -100,7 +101,9 @@ class DesignExportInput(serializers.Serializer[Any]):
     tolerance_mm = serializers.FloatField(required=False, default=0.0)
 
 
-class DeviceViewSet(SeriesActions, ExternalSegmentationActions, ReviewActions, FilesViewSet):
+class DeviceViewSet(
+    SeriesActions, ExternalSegmentationActions, ExternalDesignActions, ReviewActions, FilesViewSet
+):
     """Devices, their images, segmentations and designs."""
 
     permits: ClassVar[Mapping[str, str]] = {
@@ -118,6 +121,8 @@ class DeviceViewSet(SeriesActions, ExternalSegmentationActions, ReviewActions, F
         "approve_plan": "devices.approve_plan",
         "reject_plan": "devices.reject_plan",
         "request_design": "devices.request_design",
+        "external_design": "devices.request_design",
+        "request_external_design": "devices.request_design",
         "review_design": "devices.review_design",
         "check_design": "devices.check_design",
         "reject_design": "devices.reject_design",

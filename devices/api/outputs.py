@@ -121,6 +121,8 @@ class DesignOutput(serializers.ModelSerializer[Design]):
             "reviewer",
             "requested_at",
             "mesh_id",
+            "origin",
+            "source_id",
             "change_request",
         )
         read_only_fields = fields

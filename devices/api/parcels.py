@@ -21,6 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices.api.outputs import StudyOutput
+from devices.choices import UploadPurpose
 from devices.imaging import parcels
 from devices.models import Upload
 from devices.selectors.devices import devices
@@ -40,6 +41,7 @@ from mes.scope import visible
 
 PART_TYPE = "application/offset+octet-stream"
 LARGEST_PART = 2 * parcels.PIECE_BYTES
+SEND = "devices.send_files"
 OFFSET, CHECKSUM = "Upload-Offset", "Upload-Checksum"
 
 
@@ -49,6 +51,12 @@ class UploadBeginInput(serializers.Serializer[Any]):
         child=serializers.IntegerField(min_value=0),
         max_length=5000,
         help_text="Bytes of each file, in the order in which they are sent",
+    )
+    purpose = serializers.ChoiceField(
+        choices=UploadPurpose.choices,
+        required=False,
+        default=UploadPurpose.IMAGES,
+        help_text="A part that was drawn in another program is taken at `external-design` of its device; images are finished here",
     )
 
 
@@ -94,13 +102,15 @@ class PartParser(BaseParser):
 class UploadsView(Acting):
     """`POST`: begin an upload for a device."""
 
-    permits: ClassVar[Mapping[str, str]] = {"post": "devices.receive_study"}
+    permits: ClassVar[Mapping[str, str]] = {"post": SEND}
 
     @extend_schema(operation_id="upload_begin", request=UploadBeginInput, responses={201: UploadOutput})
     def post(self, request: Request) -> Response:
         values = given(UploadBeginInput, request)
         device = row_of(visible(devices(), self.viewer), values["device"], "D")
-        upload = begin_upload(device_id=device.pk, sizes=values["sizes"], actor=self.actor)
+        upload = begin_upload(
+            device_id=device.pk, actor=self.actor, sizes=values["sizes"], purpose=values["purpose"]
+        )
         return Response(UploadOutput(upload).data, status=201)
 
 
@@ -108,10 +118,10 @@ class UploadView(Acting):
     """One upload of one's own. `GET` or `HEAD`: how much of it is there. `PATCH`: the next part. `DELETE`: give it up."""
 
     permits: ClassVar[Mapping[str, str]] = {
-        "get": "devices.receive_study",
-        "head": "devices.receive_study",
-        "patch": "devices.receive_study",
-        "delete": "devices.receive_study",
+        "get": SEND,
+        "head": SEND,
+        "patch": SEND,
+        "delete": SEND,
     }
     parser_classes = (PartParser,)
 

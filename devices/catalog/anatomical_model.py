@@ -32,6 +32,14 @@ DESIGN: dict[str, Any] = {
         "letter_height_mm": [3.0, 12.0],
         "letter_depth_mm": [0.4, 1.5],
     },
+    "external_cad": {
+        "limits": {
+            "solids": [1, 12],
+            "longest_mm": [10.0, 550.0],
+            "on_anatomy_share": [0.3, None],
+            "beyond_anatomy_mm": [None, 60.0],
+        },
+    },
 }
 INSPECTION: dict[str, Any] = {
     "tolerance_mm": 0.5,

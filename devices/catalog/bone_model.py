@@ -21,6 +21,7 @@ DESIGN: dict[str, Any] = {
     "defaults": {"minimum_part_ml": 1.0},
     "envelope": {"letter_height_mm": [3.0, 12.0], "letter_depth_mm": [0.4, 1.5]},
     "limits": {"deviation_p95_mm": [None, 0.3]},
+    "external_cad": {"limits": {"solids": [1, 1], "longest_mm": [10.0, 550.0]}},
 }
 
 MASTERS.add(

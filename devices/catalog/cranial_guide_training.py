@@ -25,6 +25,18 @@ ROUTING: tuple[dict[str, Any], ...] = (
     },
 )
 
+EXTERNAL_CAD: dict[str, Any] = {
+    "values": ["tube_count", "tube_inner_diameter_mm", "tube_outer_diameter_mm", "tube_height_mm"],
+    "bores": 4,
+    "limits": {
+        "solids": [1, 1],
+        "longest_mm": [15.0, 120.0],
+        "nearest_to_anatomy_mm": [None, 0.6],
+        "inside_anatomy_mm": [None, 0.05],
+    },
+}
+"""A guide that was drawn in another program: one piece on the bone and not in it, its bores where its designer says."""
+
 MASTERS.add(
     "cranial_guide_training",
     MasterDefinition(
@@ -42,7 +54,7 @@ MASTERS.add(
             "max_image_age_days": None,
         },
         segmentation=SEGMENTATION,
-        design=DESIGN,
+        design={**DESIGN, "external_cad": EXTERNAL_CAD},
         materials=("resin-guide-01",),
         process="vat_photopolymerisation",
         routing=ROUTING,

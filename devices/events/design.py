@@ -11,13 +11,14 @@ from mes.eventlog.base import Event
 
 @dataclass(frozen=True, kw_only=True)
 class DesignRequested(Event, name="devices.design_requested"):
-    """A design with these values is to be made."""
+    """A design with these values is to be made; `origin`: of one that was drawn in another program, which and what its file is."""
 
     device_id: int
     design_id: int
     revision: int
     values: dict[str, Any]
     gates: Gates
+    origin: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class DesignGenerated(Event, name="devices.design_generated"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DesignFailed(Event, name="devices.design_failed", terminal=True):
+class DesignFailed(Event, name="devices.design_failed"):
     """No design could be made from these values; the reasons say why."""
 
     device_id: int

@@ -11,12 +11,13 @@ from devices.lifecycle import MAKING_STEPS, PASSED_BEFORE
 from devices.models import Design, Device, Plan, Segmentation
 from devices.planning.trajectories import SIDES, Trajectories
 from devices.selectors.evidence import evidence_digest
+from devices.selectors.external import envelope_of, is_external, limits_of
 from devices.selectors.history import stages_since_frozen
 from devices.selectors.orders import expected_side
 from devices.selectors.plans import current_plan, plan_kind_of
 from devices.selectors.series import in_series, is_designed, series_facts, series_of
 from devices.selectors.sources import is_scan, segmentation_section
-from devices.services.designs import against_approval, design_content, envelope_of, thin_walls
+from devices.services.designs import against_approval, design_content, thin_walls
 from devices.services.equivalence import has_bores, measured_on_file, part_faults
 from devices.services.laterality import picked_side_faults, side_faults
 from devices.services.planned import against_plan_of_design
@@ -137,15 +138,18 @@ def design_within_envelope(device: Device, **_: Any) -> Verdict:
     values = {
         name: tuple(value) if isinstance(value, list) else value for name, value in design.values.items()
     }
+    external = is_external(design)
+    envelope = envelope_of(device.master, external=external)
     reasons = [
-        *within_envelope(values, envelope_of(device.master)),
+        *within_envelope(values, envelope),
         *thin_walls(design.measures, device.material),
-        *outside_limits(device.master, design.measures),
+        *outside_limits(device.master, design.measures, external=external),
         *departures(device.order, values),
     ]
     evidence = {
         "measures": design.measures,
-        "envelope": device.master.design.get("envelope", {}),
+        "envelope": {name: list(limits) for name, limits in envelope.items()},
+        **({"limits": limits_of(device.master, external=True)} if external else {}),
         "prescribed": prescribed_values(device.order),
     }
     if reasons:

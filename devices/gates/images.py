@@ -16,6 +16,7 @@ from devices.mesh.scan import MM_PER_UNIT
 from devices.models import Device, Study
 from devices.segmentation.base import TOOLS
 from devices.segmentation.external import NAME as EXTERNAL
+from devices.selectors.external import is_external
 from devices.selectors.sources import SURFACE, is_scan, segmentation_section, sources_of
 from devices.services.linking import against_link
 from devices.services.studies import ImagesRead
@@ -283,10 +284,13 @@ def _tools(device: Device, asked: str = "") -> dict[str, str]:
     segmenter, generator = asked or section["segmenter"], device.master.design["generator"]
     found: list[tuple[str, str]] = [
         (f"{segmenter} {TOOLS[segmenter].version}", TOOLS[segmenter].validation_status),
-        (f"{generator} {GENERATORS[generator].version}", GENERATORS[generator].validation_status),
     ]
+    if not is_external(device.current_design):
+        found.append(
+            (f"{generator} {GENERATORS[generator].version}", GENERATORS[generator].validation_status)
+        )
     if (made := device.current_segmentation) is not None:
         found.append((f"{made.tool} {made.tool_version}", made.validation_status))
     if (drawn := device.current_design) is not None:
-        found.append((f"{drawn.generator} {drawn.generator_version}", drawn.validation_status))
+        found.append((" ".join(drawn.tool), drawn.validation_status))
     return dict(sorted(found, key=lambda tool: tool[1] == RESEARCH_ONLY))

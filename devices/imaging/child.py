@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 
 from devices.imaging.base import Finding, ImagingRefused, PatientIdentifiers, ReadImages, Volume
 from devices.imaging.deidentify import deidentify, mapped_uid
+from devices.imaging.drawn import read_part
 from devices.imaging.glance import glance
 from devices.imaging.inbox import objects_of
 from devices.imaging.intake import read_images
@@ -69,7 +70,15 @@ class Reader:
 
     def scan(self, source: str, declared: dict[str, Any]) -> Answer:
         """Read an upload as a surface scan: what was found, and the facts of the study. It never says whose it is."""
-        scan = self._scan = read_surface(Path(source), declared_from_json(declared))
+        return self._surface(read_surface(Path(source), declared_from_json(declared)))
+
+    def part(self, source: str, declared: dict[str, Any], identity: dict[str, str]) -> Answer:
+        """Read an upload as a part that was drawn elsewhere, as `scan` reads one; whom it names is looked for in it."""
+        named = partial(names_person, Named(**identity))
+        return self._surface(read_part(Path(source), declared_from_json(declared), named))
+
+    def _surface(self, scan: ReadScan) -> Answer:
+        self._scan = scan
         return {
             "identity": asdict(PatientIdentifiers()),
             "findings": [asdict(finding) for finding in scan.findings],
@@ -143,6 +152,7 @@ class Reader:
         "read": read,
         "keep": keep,
         "scan": scan,
+        "part": part,
         "keep_scan": keep_scan,
         "segments": segments,
         "fit": fit,

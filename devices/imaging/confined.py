@@ -203,6 +203,12 @@ def read_scan(child: Asked, source: Path, declared: Declared) -> Found:
     return _found(child.ask({"ask": "scan", "source": str(source), "declared": declared_as_json(declared)}))
 
 
+def read_part(child: Asked, source: Path, declared: Declared, identity: Mapping[str, str]) -> Found:
+    """Raises ImagingRefused with every finding, and where a text in the file names the patient. G-IMG-03."""
+    said = {"declared": declared_as_json(declared), "identity": dict(identity)}
+    return _found(child.ask({"ask": "part", "source": str(source), **said}))
+
+
 def _found(said: Answer) -> Found:
     found = _as(FOUND, said)
     found.facts["acquired_on"] = _as(DAY, found.facts.get("acquired_on"))

@@ -93,6 +93,15 @@ class Surface:
         counts = self._scene.count_intersections(self._rays(origins, directions)).numpy()
         return np.asarray(counts, dtype=np.int64)
 
+    def every_face(
+        self, origins: NDArray[np.float64], directions: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Every face that a ray meets within the length of its direction: the rays (k,) and the faces (k,), pair by pair."""
+        found = self._scene.list_intersections(self._rays(origins, directions))
+        near = found["t_hit"].numpy() <= 1.0
+        rays, faces = (found[name].numpy()[near].astype(np.int64) for name in ("ray_ids", "primitive_ids"))
+        return rays, faces
+
     def _cast(self, origins: NDArray[np.float64], directions: NDArray[np.float64]) -> Any:
         return self._scene.cast_rays(self._rays(origins, directions))
 

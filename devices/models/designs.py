@@ -31,7 +31,8 @@ DESIGN = {"revision": "revision", "mesh": "mesh_id", "values": "values", "measur
 class Design(models.Model):
     """One revision of a device's design.
 
-    plan: what it was made from, where its master asks for one.  values: what the generator was given, canonical.  measures: measured on the mesh, the unit in each name.  review and
+    plan: what it was made from, where its master asks for one.  origin: of one that was drawn in another program, what its designer
+    says of it and what its file is; null for a generated one.  source: that file as it was sent.  values: what the generator was given, canonical.  measures: measured on the mesh, the unit in each name.  review and
     approval: signatures over the digest of the mesh and everything it stands for (G-DES-02).
     """
 
@@ -45,6 +46,10 @@ class Design(models.Model):
     validation_status = models.CharField(max_length=20)
     values = models.JSONField()
     author = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    origin = models.JSONField(
+        null=True, help_text="tool, tool_version, unit, axes, sha256, and what reading its file showed"
+    )
+    source = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+", null=True)
     requested_at = models.DateTimeField(db_default=Now())
     mesh = models.ForeignKey(Artefact, on_delete=models.PROTECT, related_name="+", null=True)
     measures = models.JSONField(default=dict)
@@ -66,6 +71,12 @@ class Design(models.Model):
                 name="design_made_has_mesh",
             ),
             models.CheckConstraint(
+                condition=~models.Q(status__in=["generated", "reviewed", "approved"])
+                | models.Q(origin__isnull=True, source__isnull=True)
+                | models.Q(origin__isnull=False, source__isnull=False),
+                name="design_drawn_has_source",
+            ),
+            models.CheckConstraint(
                 condition=~models.Q(status="approved")
                 | models.Q(review__isnull=False, approval__isnull=False),
                 name="design_approved_is_signed",
@@ -74,3 +85,10 @@ class Design(models.Model):
 
     def __str__(self) -> str:
         return f"design {self.revision} of {self.device_id}"
+
+    @property
+    def tool(self) -> tuple[str, str]:
+        """What gave it its shape, by name and version: its generator, or the program that its designer says."""
+        if self.origin is None:
+            return self.generator, self.generator_version
+        return str(self.origin["tool"]), str(self.origin["tool_version"])

@@ -65,7 +65,9 @@ class DeviceMaster(models.Model):
     min_field_of_view_mm [across, down, along], sources ["volume", "surface"], surface {min_extent_mm [longest, middle, shortest],
     max_extent_mm, max_edge_mm, patient_axes}};
     segmentation {segmenter, parameters, surface, limits, scan {segmenter, parameters, limits}};
-    design {generator, defaults, envelope {name: [min, max]}, reviewer, prescriber_approves, diagnostic_use}; materials [code]; routing [step]; inspection
+    design {generator, defaults, envelope {name: [min, max]}, limits {measure: [min, max]}, reviewer, prescriber_approves, diagnostic_use,
+    external_cad {values [name], bores, limits {measure: [min, max]}, validated {program and version: status}}, without which no part
+    that was drawn in another program is admitted}; materials [code]; routing [step]; inspection
     {tolerance_mm, minimum_share, maximum_p95_mm}; label {text, notice}; packaging {scheme, levels, shelf_life_days,
     use_by_precision}, or nothing where none is planned (`quality.catalog.packaging`).
     """

@@ -36,7 +36,7 @@ EVIDENCE: dict[Evidence, tuple[str, ...]] = {
     Design: (
         "pk", "segmentation_id", "revision", "status", "generator", "generator_version", "validation_status", "values",
         "author_id", "mesh_id", "measures", "features", "warnings", "reasons", "reviewer_id", "review_id",
-        "approval_id", "plan_id",
+        "approval_id", "plan_id", "origin", "source_id",
     ),
     Plan: (
         "pk", "segmentation_id", "revision", "status", "kind", "content", "author_id", "reader_id", "approval_id", "reason",
@@ -47,7 +47,7 @@ EVIDENCE: dict[Evidence, tuple[str, ...]] = {
 where it is there (`LATER`)."""
 
 LATER: dict[Evidence, tuple[str, ...]] = {
-    Study: ("declared", "surface_id"), Segmentation: ("labels_id",), Plan: (), Design: ("plan_id",), ChangeRequest: (),
+    Study: ("declared", "surface_id"), Segmentation: ("labels_id",), Plan: (), Design: ("plan_id", "origin", "source_id"), ChangeRequest: (),
 }  # fmt: skip
 """Covered where there is any: tables without a row, and columns of a row that are empty, change no digest of before."""
 

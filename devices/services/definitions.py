@@ -34,7 +34,9 @@ from devices.segmentation.base import SEGMENTERS
 from devices.segmentation.editing import editing_faults
 from devices.segmentation.scan import SCAN_SEGMENTERS
 from devices.selectors.definitions import as_facts, effective_material, next_master_revision
+from devices.selectors.external import all_limits
 from devices.selectors.sources import SOURCES, SURFACE, VOLUME
+from devices.services.admitting import external_faults
 from devices.services.authors import author_of
 from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor, plain
@@ -258,6 +260,7 @@ def _refuse_unsound_master(definition: MasterDefinition) -> None:
     reasons += _source_faults(definition)
     reasons += _plan_faults(definition)
     reasons += _limit_faults(definition)
+    reasons += external_faults(definition)
     if not definition.materials:
         reasons.append(Reason("A master names at least one material."))
     reasons += _unsaid(definition)
@@ -341,7 +344,7 @@ def _plan_faults(definition: MasterDefinition) -> Iterator[Reason]:
 
 
 def _limit_faults(definition: MasterDefinition) -> Iterator[Reason]:
-    for name, ends in definition.design.get("limits", {}).items():
+    for name, ends in all_limits(definition.design).items():
         given = [end for end in ends if end is not None]
         if len(ends) != 2 or not given or not all(is_number(end) for end in given) or given != sorted(given):
             yield Reason(

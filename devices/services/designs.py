@@ -24,9 +24,10 @@ from devices.generators.base import (
     within_envelope,
 )
 from devices.lifecycle import DEVICE
-from devices.models import Design, Device, DeviceMaster, Material, Plan, Segmentation
+from devices.models import Design, Device, Material, Plan, Segmentation
 from devices.selectors.changes import changes_before
 from devices.selectors.definitions import next_design_revision
+from devices.selectors.external import envelope_of
 from devices.selectors.series import in_series, series_facts
 from devices.services.authors import author_of
 from devices.services.lifecycle import (
@@ -46,7 +47,7 @@ from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor, plain
 from mes.eventlog.unit import unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Reason, TransitionRefused
-from mes.lifecycle import ask_gates, refuse_blocked
+from mes.lifecycle import GateResult, ask_gates, refuse_blocked
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
 from mes.standing import is_withdrawn, stands, stands_for
@@ -79,25 +80,40 @@ def request_design(*, device_id: int, values: Mapping[str, Any], actor: Actor) -
     """
     device = locked_device(device_id)
     require(actor, "devices.request_design", device)
-    refuse_held(device, "request_design")
-    segmentation = _designable(device)
-    gates = ask_gates("device.request_design", device, actor=actor)
-    refuse_blocked(gates)
+    gates = ask_designable(device, actor)
     generator = GENERATORS[device.master.design["generator"]]
     plan = approved_plan(device)
-    checked = checked_values(generator, device, values, plan)
+    return begin_design(
+        device,
+        gates,
+        actor,
+        plan=plan,
+        generator=generator.id,
+        generator_version=generator.version,
+        validation_status=generator.validation_status,
+        values=plain(checked_values(generator, device, values, plan)),
+    )
+
+
+def ask_designable(device: Device, actor: Actor) -> tuple[GateResult, ...]:
+    """The gates of `device.request_design`, all passed. Raises TransitionRefused where no design may be asked for now."""
+    refuse_held(device, "request_design")
+    _designable(device)
+    gates = ask_gates("device.request_design", device, actor=actor)
+    refuse_blocked(gates)
+    return gates
+
+
+def begin_design(device: Device, gates: tuple[GateResult, ...], actor: Actor, **facts: Any) -> Design:
+    """Write the next revision down as requested, on the approved segmentation of a locked device. What stands so far is voided."""
     if device.current_design is not None:
         void_design_work(device, device.current_design, actor=actor, reason="A new design was requested.")
     design = Design.objects.create(
         device=device,
-        segmentation=segmentation,
-        plan=plan,
+        segmentation=_designable(device),
         revision=next_design_revision(device),
-        generator=generator.id,
-        generator_version=generator.version,
-        validation_status=generator.validation_status,
-        values=plain(checked),
         author_id=author_of(actor),
+        **facts,
     )
     device.current_design = design
     event = DesignRequested(
@@ -106,6 +122,7 @@ def request_design(*, device_id: int, values: Mapping[str, Any], actor: Actor) -
         revision=design.revision,
         values=design.values,
         gates=[result.as_payload() for result in gates],
+        origin=design.origin,
     )
     record_progress(device, event, "current_design", actor=actor)
     return design
@@ -148,10 +165,6 @@ def checked_values(
     if problems:
         raise InvalidInput(problems)
     return values
-
-
-def envelope_of(master: DeviceMaster) -> dict[str, tuple[float, float]]:
-    return {name: (low, high) for name, (low, high) in master.design.get("envelope", {}).items()}
 
 
 def thin_walls(values: Mapping[str, Any], material: Material) -> tuple[Reason, ...]:
@@ -211,7 +224,8 @@ def design_content(device: Device, design: Design) -> dict[str, Any]:
         "revision": design.revision,
         "mesh": design.mesh_id,
         "bone": design.segmentation.surface_id,
-        "generator": f"{design.generator} {design.generator_version} ({design.validation_status})",
+        "generator": f"{' '.join(design.tool)} ({design.validation_status})",
+        **({"external_cad": design.origin, "source": design.source_id} if design.origin else {}),
         "values": design.values,
         "measures": design.measures,
         "warnings": design.warnings,

@@ -179,7 +179,7 @@ def _described(design: Design) -> Described:
         device_code=device.code,
         revision=design.revision,
         made_at=design.requested_at,
-        software=f"Lamina, {design.generator} {design.generator_version}",
+        software=f"Lamina, {' '.join(design.tool)}",
         modified=True,
         mirrored=bool(design.values.get(MIRRORED)),
         recognisable=device.master.field == "cranial",

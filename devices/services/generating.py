@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from devices.events import Reasons
-from devices.generators.base import GENERATORS, MIDLINE, DesignRefused
+from devices.generators.base import GENERATORS, MIDLINE
 from devices.generators.base import Design as Generated
 from devices.imaging.base import Volume
 from devices.imaging.storage import load_volume
@@ -14,9 +14,11 @@ from devices.mesh.base import Mesh
 from devices.mesh.check import MeshReport, check_mesh
 from devices.mesh.io import read_mesh, write_stl
 from devices.models import Design
+from devices.selectors.external import is_external
 from devices.selectors.orders import expected_side
 from devices.selectors.sources import is_scan
 from devices.services.designs import DesignMade, NotDesigned, thin_walls
+from devices.services.drawn import read_drawn, store_drawn
 from devices.services.equivalence import measured_back, part_faults
 from devices.services.laterality import picked_side_faults, side_faults, side_measures
 from devices.services.prescribed import unbound
@@ -27,26 +29,23 @@ from mes.services.artefacts import intact_path, store_artefact
 
 
 def compute_design(design_id: int) -> DesignMade | NotDesigned:
-    """Run the design's generator on its bone surface. What is measured is the file as it is stored."""
+    """Run the design's generator on its bone surface, or read the part that was drawn for it. What is measured is the file as it is stored."""
     design = Design.objects.select_related(
         "segmentation__study", "device__material", "device__master", "device__order__master", "plan"
     ).get(pk=design_id)
-    study = design.segmentation.study
-    generator = GENERATORS[design.generator]
-    taken = {parameter.name for parameter in generator.parameters}
-    asked = {
-        name: value for name, value in design.values.items() if name != MIDLINE.name or MIDLINE.name in taken
-    }
     try:
-        bone = read_mesh(intact_path(design.segmentation.surface_id))
-        # A plan says which side is which; without one it is judged in the images.
-        volume = None if design.plan or is_scan(study) else load_volume(intact_path(str(study.volume_id)))
-        made = generator.generate(bone, asked)
-    except DesignRefused as refusal:
-        return NotDesigned(_reasons(refusal.reasons))
+        return _computed(design)
     except Refused as refusal:
-        # The stored bone is not what the record names (G-INT-01): nothing is computed from it.
+        # No design from these values; or what it is made from is not what the record names (G-INT-01), and nothing is computed from it.
         return NotDesigned(_reasons(refusal.reasons))
+
+
+def _computed(design: Design) -> DesignMade | NotDesigned:
+    bone = read_mesh(intact_path(design.segmentation.surface_id))
+    # A plan says which side is which; without one it is judged in the images.
+    study, external = design.segmentation.study, is_external(design)
+    volume = None if design.plan or is_scan(study) else load_volume(intact_path(str(study.volume_id)))
+    made = read_drawn(design, bone) if external else _generated(design, bone)
     stl = write_stl(made.mesh)
     solid = read_mesh(stl)
     report = check_mesh(solid)
@@ -56,13 +55,23 @@ def compute_design(design_id: int) -> DesignMade | NotDesigned:
     problems = [
         *_unsound(report),
         *thin_walls(measures, design.device.material),
-        *outside_limits(design.device.master, measures),
+        *outside_limits(design.device.master, measures, external=external),
         *_misplaced(design, placed, made),
     ]
     if problems:
         return NotDesigned(_reasons(problems))
+    source = {"source_id": store_drawn(design)} if external else {}
     mesh = store_artefact(stl, media_type="model/stl")
-    return DesignMade({"mesh_id": mesh.sha256, **_facts(made, report, measures, design)})
+    return DesignMade({"mesh_id": mesh.sha256, **source, **_facts(made, report, measures, design)})
+
+
+def _generated(design: Design, bone: Mesh) -> Generated:
+    generator = GENERATORS[design.generator]
+    taken = {parameter.name for parameter in generator.parameters}
+    asked = {
+        name: value for name, value in design.values.items() if name != MIDLINE.name or MIDLINE.name in taken
+    }
+    return generator.generate(bone, asked)
 
 
 def _placed(design: Design, solid: Mesh, bone: Mesh, volume: Volume | None) -> dict[str, float]:
@@ -80,6 +89,7 @@ def _facts(made: Generated, report: MeshReport, measures: dict[str, float], desi
         "mesh_volume_ml": report.volume_ml,
     }
     return {
+        "origin": design.origin,
         "values": plain({**made.values, **given}),
         "measures": {name: float(value) for name, value in measured.items()},
         "features": plain([asdict(feature) for feature in made.features]),

@@ -49,12 +49,15 @@ def hold_upload(upload: Path, device: Device, actor: Actor, declared: Declared |
     return into_quarantine(upload, device, actor, declared_as_json(declared) if declared else None)
 
 
-def into_quarantine(upload: Path, device: Device, actor: Actor, said: dict[str, Any] | None = None) -> str:
-    """Move an upload to where it waits for whoever sent it. Returns its token."""
+def into_quarantine(
+    upload: Path, device: Device, actor: Actor, said: dict[str, Any] | None = None, *, kind: str = SALT
+) -> str:
+    """Move an upload to where it waits for whoever sent it. kind: what it was taken for; no token of it serves for anything else.
+    Returns its token."""
     name = f"held-{uuid4()}"
     quarantine_path(name).parent.mkdir(parents=True, exist_ok=True)
     shutil.move(upload, quarantine_path(name))
-    return signing.dumps([name, device.pk, actor.person_id, said], salt=SALT)
+    return signing.dumps([name, device.pk, actor.person_id, said], salt=kind)
 
 
 def held_upload(token: str, device: Device, actor: Actor) -> Path:
@@ -63,14 +66,22 @@ def held_upload(token: str, device: Device, actor: Actor) -> Path:
 
 
 def _held(token: str, device: Device, actor: Actor) -> tuple[Path, Declared | None]:
+    place, said = held_with(token, device, actor)
+    return place, declared_from_json(said) if said else None
+
+
+def held_with(
+    token: str, device: Device, actor: Actor, *, kind: str = SALT
+) -> tuple[Path, dict[str, Any] | None]:
+    """Where an upload of this kind lies, and what was said of it. Raises Conflict like `held_upload`."""
     try:
-        name, device_id, person_id, said = signing.loads(token, salt=SALT, max_age=LONGEST_S)
+        name, device_id, person_id, said = signing.loads(token, salt=kind, max_age=LONGEST_S)
     except (signing.BadSignature, ValueError):
         raise _gone() from None
     place = quarantine_path(name)
     if (device_id, person_id) != (device.pk, actor.person_id) or not place.exists():
         raise _gone()
-    return place, declared_from_json(said) if said else None
+    return place, said
 
 
 def content_to_confirm(token: str, device: Device, actor: Actor) -> dict[str, Any]:
@@ -144,7 +155,7 @@ def confirm_upload(
 
 
 def _gone() -> Conflict:
-    return Conflict("This upload no longer waits for a signature.", cure="Send the images again.", rule=RULE)
+    return Conflict("This upload no longer waits to be taken.", cure="Send the files again.", rule=RULE)
 
 
 def shown_held(token: str, device: Device, actor: Actor) -> dict[str, Any]:

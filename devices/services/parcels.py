@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 
-from devices.choices import UploadStage
+from devices.choices import UploadPurpose, UploadStage
 from devices.events import UploadAbandoned, UploadBegun, UploadCancelled, UploadTaken
 from devices.imaging.parcels import (
     alone_with,
@@ -28,6 +28,7 @@ from devices.imaging.parcels import (
 from devices.imaging.sources import MAX_FILES, MAX_TOTAL_BYTES
 from devices.models import Upload
 from devices.services.authors import author_of
+from devices.services.external_designs import ask_drawable
 from devices.services.lifecycle import locked_device
 from devices.services.studies import PARCELS, refuse_out_of_time
 from mes import room
@@ -60,12 +61,17 @@ def folder_of(upload: Upload) -> Path:
 
 
 @unit_of_work
-def begin_upload(*, device_id: int, sizes: Sequence[int], actor: Actor) -> Upload:
-    """Make room for files whose sizes are known. Raises InvalidInput for too many or too large ones, Conflict for too many
-    uploads at once, and what a device that takes no images raises."""
+def begin_upload(
+    *, device_id: int, sizes: Sequence[int], actor: Actor, purpose: str = UploadPurpose.IMAGES
+) -> Upload:
+    """Make room for files whose sizes are known: images, or a part that was drawn in another program. Raises InvalidInput for too many or too large ones, Conflict for too many
+    uploads at once, and what a device that takes none of them now raises."""
     device = locked_device(device_id)
-    require(actor, "devices.receive_study", device)
-    refuse_out_of_time(device)
+    if purpose == UploadPurpose.DESIGN:
+        ask_drawable(device, actor)
+    else:
+        require(actor, "devices.receive_study", device)
+        refuse_out_of_time(device)
     if not (
         0 < len(sizes) <= MAX_FILES and all(size >= 0 for size in sizes) and 0 < sum(sizes) <= MAX_TOTAL_BYTES
     ):

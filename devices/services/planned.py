@@ -62,7 +62,7 @@ def against_plan_of_design(device: Device, design: Design | None) -> Reason | No
         return Reason(
             "The design was made from another plan, or from none.", "Request a design from the plan.", RULE
         )
-    wanted = plain(values_of_plan(plan, GENERATORS[design.generator]))
+    wanted = plain(values_of_plan(plan, GENERATORS[device.master.design["generator"]]))
     apart = sorted(name for name, value in wanted.items() if design.values.get(name) != value)
     if apart:
         text = f"The design departs from the plan in: {', '.join(apart)}."

@@ -19,6 +19,7 @@ from devices.choices import DesignStatus, SegmentationStatus, Stage, StudyStatus
 from devices.events import ImagesAccepted, ImagesRefused, Reasons, StudyReceived
 from devices.imaging.scans import Declared, declared_as_json, declared_faults
 from devices.models import Device, Study
+from devices.selectors.external import parts_waiting
 from devices.selectors.history import segmentations_waiting
 from devices.selectors.sources import SOURCES, SURFACE, VOLUME, sources_of
 from devices.services.identity import IdentityMatch
@@ -343,7 +344,7 @@ def sweep_quarantine(*, older_than: timedelta = timedelta(days=1)) -> int:
         str(name)
         for name in Study.objects.filter(status=StudyStatus.RECEIVED).values_list("quarantine", flat=True)
     }
-    waiting |= segmentations_waiting()
+    waiting |= segmentations_waiting() | parts_waiting()
     before = time.time() - older_than.total_seconds()
     folder = Path(settings.QUARANTINE_DIR)
     found = list(folder.iterdir()) if folder.is_dir() else []

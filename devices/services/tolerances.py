@@ -7,16 +7,19 @@ from typing import Any
 
 from devices.generators.budget import Budget, of_play, of_seat
 from devices.models import Design, DeviceMaster
+from devices.selectors.external import limits_of
 from mes.exceptions import Reason
 
 RULE = "G-DES-01"
 
 
-def outside_limits(master: DeviceMaster, measures: Mapping[str, Any]) -> tuple[Reason, ...]:
+def outside_limits(
+    master: DeviceMaster, measures: Mapping[str, Any], *, external: bool = False
+) -> tuple[Reason, ...]:
     """Every measure outside the master's `limits`, {name: [minimum, maximum]}, an end left open as null. One that was not taken
-    is outside."""
+    is outside. external: of a part that was drawn in another program, which has limits of its own besides."""
     found = []
-    for name, (low, high) in sorted(master.design.get("limits", {}).items()):
+    for name, (low, high) in sorted(limits_of(master, external=external).items()):
         value = measures.get(name)
         if value is None or (low is not None and value < low) or (high is not None and value > high):
             said = "was not measured" if value is None else f"is {value:.3g}"

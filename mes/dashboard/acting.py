@@ -148,16 +148,18 @@ def _meaning(request: HttpRequest, action: Action, asked: frozenset[str]) -> dic
 def signed_context(
     request: HttpRequest, action: Action, subject: Model | None, values: dict[str, Any]
 ) -> dict[str, Any]:
-    """What the signer sees: the content itself, its digest, the meaning, and the server's clock in the signer's zone."""
-    if action.content is None:
-        return {}
+    """What is shown beside the fields; and of what is signed the content itself, its digest, the meaning, and the server's clock in the
+    signer's zone."""
     actor = actor_of(request)
+    facts = action.facts(subject, values, actor) if action.facts else {}
+    if action.content is None:
+        return {"facts": facts}
     content = action.content(subject, values, actor)
     account = request.user
     person = account.person if isinstance(account, Account) else None
     return {
         "signs": True,
-        "facts": action.facts(subject, values, actor) if action.facts else {},
+        "facts": facts,
         **shown_content(content),
         "now": timezone.now(),
         "zone": person.timezone if person else "UTC",

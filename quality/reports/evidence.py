@@ -129,7 +129,7 @@ def tools_of(device: Device) -> list[dict[str, Any]]:
     if segmentation := bone_of(device):
         found.append(_tool(segmentation.tool, segmentation.tool_version, segmentation.validation_status))
     if design := device.current_design:
-        found.append(_tool(design.generator, design.generator_version, design.validation_status))
+        found.append(_tool(*design.tool, design.validation_status))
     found += [
         _tool(build.prepared_with, "", "research_only") for build in builds_of(device) if build.prepared_with
     ]

@@ -168,7 +168,7 @@ def design(made: Design | None) -> Section:
         Fact("revision", "Revision", made.revision),
         Fact("made_from", "Made from segmentation", made.segmentation_id),
         Fact("status", "Status", made.get_status_display()),
-        Fact("generator", "Generator", f"{made.generator} {made.generator_version}"),
+        *_made_by(made),
         Fact("validation", "Validation of the tool", made.validation_status.replace("_", " ")),
         Fact("author", "Author", str(made.author)),
         Fact("reviewer", "Reviewer", str(made.reviewer) if made.reviewer else None),
@@ -186,6 +186,27 @@ def design(made: Design | None) -> Section:
         _features(made.features),
     )
     return Section("F", "Design", facts=facts, grids=grids)
+
+
+def _made_by(made: Design) -> tuple[Fact, ...]:
+    """Its generator; or the program that drew it as its designer states it, and the file that they sent."""
+    if made.origin is None:
+        return (Fact("generator", "Generator", " ".join(made.tool)),)
+    origin = made.origin
+    return (
+        Fact("origin", "Origin", "external CAD"),
+        Fact("drawn_with", "Drawn with, as its designer states", " ".join(made.tool)),
+        Fact("source_format", "Format of its file", origin.get("source_format")),
+        Fact("source_sha256", "File as it was sent", made.source_id or origin["sha256"]),
+        Fact("unit", "Unit of the file", origin["unit"] or None),
+        Fact("unit_stated_by", "Unit stated by", _sender(origin.get("unit_stated_by"))),
+        Fact("axes", "Axes of the file", origin["axes"]),
+        Fact("transform", "From the file to LPS mm", origin.get("transform")),
+    )
+
+
+def _sender(stated_by: str | None) -> str | None:
+    return "designer" if stated_by == "sender" else stated_by
 
 
 def _measures(measured: dict[str, Any]) -> dict[str, Any]:

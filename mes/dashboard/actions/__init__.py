@@ -14,6 +14,7 @@ from mes.dashboard.actions.arrivals import ARRIVAL_ACTIONS
 from mes.dashboard.actions.audit import AUDIT_ACTIONS
 from mes.dashboard.actions.base import Action
 from mes.dashboard.actions.devices import DEVICE_ACTIONS
+from mes.dashboard.actions.drawn import DRAWN_ACTIONS
 from mes.dashboard.actions.external import EXTERNAL_ACTIONS
 from mes.dashboard.actions.finishing import FINISHING_ACTIONS
 from mes.dashboard.actions.gauges import GAUGE_ACTIONS
@@ -57,6 +58,7 @@ ACTIONS = by_name(
         *ARRIVAL_ACTIONS,
         *DEVICE_ACTIONS,
         *EXTERNAL_ACTIONS,
+        *DRAWN_ACTIONS,
         *REVIEWING_ACTIONS,
         *PRINTING_ACTIONS,
         *FINISHING_ACTIONS,

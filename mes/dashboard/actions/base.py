@@ -52,7 +52,7 @@ class Field:
     `several` is any number of the choices, and its value a list.
     `fixed` is not asked: it is what the dialog was opened for, sent along so that a later one is not taken for it.
     `carried` is not asked either: a first dialog handed it on to this one. `offers` gives the choices where they depend
-    on what was carried. `picks`: a place on the shape of the page, whose x this is: it may be picked there. `resumable`: files come in by parts beforehand, and the form only names them (`Resumed`).
+    on what was carried. `picks`: a place on the shape of the page, whose x this is: it may be picked there. `resumable`: files come in by parts beforehand, for a `purpose`, and the form only names them (`Resumed`).
     """
 
     name: str
@@ -66,6 +66,7 @@ class Field:
     accept: str = ""
     maximum: int = 2000
     resumable: bool = False
+    purpose: str = "images"
     picks: str = ""
     offers: Callable[[Any, Mapping[str, str], Actor], Sequence[tuple[str, str]]] | None = None
 

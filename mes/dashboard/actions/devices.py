@@ -12,6 +12,7 @@ from devices.lifecycle import DEVICE
 from devices.mesh.convert import MAXIMUM_TOLERANCE_MM
 from devices.models import Device
 from devices.selectors.devices import FINAL_STAGES
+from devices.selectors.external import envelope_of
 from devices.selectors.history import segmentation_underway
 from devices.selectors.plans import current_plan, plan_kind_of
 from devices.selectors.series import in_series
@@ -21,7 +22,6 @@ from devices.services.designs import (
     approve_model,
     check_design,
     design_content,
-    envelope_of,
     request_design,
     review_design,
 )
@@ -56,7 +56,7 @@ def _designed(*statuses: DesignStatus) -> Callable[[Device], bool]:
     return lambda device: at(Stage.PLANNED)(device) and device.current_design is not None and device.current_design.status in statuses  # fmt: skip
 
 
-def _designable(device: Device) -> bool:
+def designable(device: Device) -> bool:
     plan = current_plan(device) if plan_kind_of(device.master) else None
     ready = not plan_kind_of(device.master) or (plan is not None and plan.status == PlanStatus.APPROVED)
     return ready and _segmented(SegmentationStatus.APPROVED)(device)
@@ -134,7 +134,7 @@ def design_fields(device: Device) -> tuple[Field, ...]:
         field
         for parameter in map(_as_prescribed(prescribed), typed_parameters(design_parameters(generator)))
         if parameter.kind != "text"
-        for field in _fields_of(parameter, start.get(parameter.name, parameter.default), envelope)
+        for field in fields_of(parameter, start.get(parameter.name, parameter.default), envelope)
     )
 
 
@@ -150,7 +150,8 @@ def _as_prescribed(prescribed: Values) -> Callable[[Parameter], Parameter]:
     return told
 
 
-def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float, float]]) -> Iterator[Field]:
+def fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float, float]]) -> Iterator[Field]:
+    """What is asked for a parameter: a field, or one for each part of a vector."""
     low, high = envelope.get(parameter.name, (parameter.minimum, parameter.maximum))
     required = parameter.default is None and not parameter.optional
     unit = f" ({parameter.unit})" if parameter.unit else ""
@@ -182,9 +183,15 @@ def _fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float
 
 
 def design_values(device: Device, typed: Values) -> dict[str, Any]:
-    """What was typed, as the generator takes it: vectors together again, what was left empty left out."""
+    """What was typed, as the generator of the device takes it."""
+    generator = GENERATORS[device.master.design["generator"]]
+    return values_of(typed_parameters(design_parameters(generator)), typed)
+
+
+def values_of(parameters: tuple[Parameter, ...], typed: Values) -> dict[str, Any]:
+    """What was typed, by parameter: vectors together again, what was left empty left out."""
     values: dict[str, Any] = {}
-    for parameter in typed_parameters(design_parameters(GENERATORS[device.master.design["generator"]])):
+    for parameter in parameters:
         if parameter.kind == "vector":
             parts = [typed.get(f"{parameter.name}.{axis}") for axis in "xyz"]
             if None not in parts:
@@ -318,7 +325,7 @@ DEVICE_ACTIONS = (
     ),
     Action(
         "request-design", "device", "Make a design", "Make a design", "devices.request_design", "ruler-measure",
-        _designable, _request_design, fields=design_fields, main=True,
+        designable, _request_design, fields=design_fields, main=True,
         help="The limits are those of the device master. What stands so far is voided.",
     ),
     Action(

@@ -71,9 +71,9 @@ def one_path(files: list[Upload]) -> Iterator[Path]:
 
 
 @contextmanager
-def _sent(doing: Doing) -> Iterator[Path]:
+def sent_files(doing: Doing, name: str = "images") -> Iterator[Path]:
     """What came with the form, or by parts before it."""
-    sent = doing.values["images"]
+    sent = doing.values[name]
     if not isinstance(sent, Resumed):
         with one_path(sent) as upload:
             yield upload
@@ -93,7 +93,7 @@ def _take(file: Upload, place: Path) -> None:
 
 def _receive(doing: Doing) -> str | Next:
     vouched = bool(doing.values[UNIDENTIFIED])
-    with _sent(doing) as upload:
+    with sent_files(doing) as upload:
         if _holds_several(upload):
             carried = {"upload": hold_upload(upload, doing.subject, doing.actor)}
             return Next("choose-series", carried | ({UNIDENTIFIED: "yes"} if vouched else {}))
@@ -149,21 +149,20 @@ def _takes_scans(device: Device) -> bool:
 def _scan_fields(device: Device) -> tuple[Field, ...]:
     return (
         Field("images", "Surface scan: STL, PLY, OBJ or 3MF", "files", resumable=True),
-        Field("unit", "Unit of the file", "select", False, offers=_units_offered),
-        Field("axes", "How its axes lie in the patient", "select", offers=_axes_offered),
+        Field("unit", "Unit of the file", "select", False, offers=units_offered),
+        Field("axes", "How its axes lie in the patient", "select", offers=axes_offered),
         Field("scanned_on", "Day of the scan", "date", False),
     )
 
 
-def _units_offered(device: Device, carried: Mapping[str, str], actor: Actor) -> list[tuple[str, str]]:
+def units_offered(device: Device, carried: Mapping[str, str], actor: Actor) -> list[tuple[str, str]]:
     return [("", "as the file says (3MF)"), *((unit, unit) for unit in MM_PER_UNIT)]
 
 
-def _axes_offered(device: Device, carried: Mapping[str, str], actor: Actor) -> list[tuple[str, str]]:
+def axes_offered(device: Device, carried: Mapping[str, str], actor: Actor) -> list[tuple[str, str]]:
     """Letters say towards what x, y and z grow: left or right, anterior or posterior, superior or inferior."""
-    own = (
-        [] if device.master.imaging[SURFACE]["patient_axes"] else [(OWN_AXES, "not known: the scanner's own")]
-    )
+    free = not device.master.imaging.get(SURFACE, {}).get("patient_axes", True)
+    own = [(OWN_AXES, "not known: the scanner's own")] if free else []
     return [
         *own,
         *((word, NAMED_AXES.get(word, word)) for word in sorted(right_handed_axes(), key=_commonest)),
@@ -185,7 +184,7 @@ def _receive_scan(doing: Doing) -> Next:
     declared = Declared(
         str(doing.values["unit"] or ""), str(doing.values["axes"]), doing.values["scanned_on"] or None
     )
-    with _sent(doing) as upload:
+    with sent_files(doing) as upload:
         return Next("confirm-images", {"upload": hold_upload(upload, doing.subject, doing.actor, declared)})
 
 

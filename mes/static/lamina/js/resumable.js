@@ -48,8 +48,8 @@ async function sha256(buffer) {
 
 export class Transfer {
   // told(done, text): a share from 0 to 1, and what to say.
-  constructor(device, files, token, told) {
-    Object.assign(this, { device, files, token, told, address: "", size: files.reduce((sum, file) => sum + file.size, 0) });
+  constructor(device, purpose, files, token, told) {
+    Object.assign(this, { device, purpose, files, token, told, address: "", size: files.reduce((sum, file) => sum + file.size, 0) });
     this.stopping = new AbortController();
   }
 
@@ -66,7 +66,7 @@ export class Transfer {
 
   // Everything is there: its name, and the digest of what was sent.
   async run() {
-    this.key = await key(this.device, this.files);
+    this.key = await key(`${this.device}:${this.purpose}`, this.files);
     let offset = await this.patiently(() => this.found());
     while (offset < this.size) offset = await this.patiently(() => this.part(offset));
     this.told(1, "Sent. Lamina is taking it in…");
@@ -114,7 +114,7 @@ export class Transfer {
       if (answer.ok) return this.goOn(await answer.json());
       localStorage.removeItem(this.key);
     }
-    const body = JSON.stringify({ device: this.device, sizes: this.files.map((file) => file.size) });
+    const body = JSON.stringify({ device: this.device, purpose: this.purpose, sizes: this.files.map((file) => file.size) });
     const answer = await this.ask("/api/uploads", {
       method: "POST", headers: this.headers({ "Content-Type": "application/json" }), body,
     });

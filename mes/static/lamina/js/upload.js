@@ -64,7 +64,7 @@ async function sendByParts(form, input) {
     said.textContent = text;
   };
   const token = form.querySelector("[name=csrfmiddlewaretoken]").value;
-  const transfer = new Transfer(input.dataset.resumable, [...input.files], token, told);
+  const transfer = new Transfer(input.dataset.resumable, input.dataset.purpose, [...input.files], token, told);
   const stopped = () => transfer.stop();
   stop.addEventListener("click", stopped, { once: true });
   form.closest("dialog")?.addEventListener("close", () => transfer.pauseForNow(), { once: true });

@@ -1,0 +1,99 @@
+"""What is measured of a part that somebody drew, and what makes it none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from devices.generators.base import Design, DesignRefused
+from devices.generators.external import MEASURED, read_back
+from devices.mesh.base import Mesh
+from tests.devices.drawing import HEIGHT_MM, INNER_MM, ball, guide, joined, stated
+from tests.devices.makers import make_block
+
+pytestmark = pytest.mark.requirement("G-DES-01")
+BLOCK = make_block((20.0, 15.0, 5.0))
+
+
+def read(part: Mesh, values: Mapping[str, Any] | None = None) -> Design:
+    return read_back(part, ball(), values or {}, least_mm=1.0)
+
+
+def faults(part: Mesh, values: Mapping[str, Any] | None = None) -> str:
+    with pytest.raises(DesignRefused) as refused:
+        read(part, values)
+    return " ".join(f"{one.rule} {one.text}" for one in refused.value.reasons)
+
+
+@pytest.mark.requirement("G-BLD-01")
+def test_a_guide_is_measured_to_what_was_drawn() -> None:
+    design = read(guide(), stated())
+    found = design.measures
+    assert found.keys() >= MEASURED
+    assert (found["solids"], found["inside_anatomy_mm"]) == (1.0, 0.0)
+    assert 0.25 < found["nearest_to_anatomy_mm"] <= 0.3
+    # The tube's wall, half of 6 mm less 2.4 mm, between polygons of 96 sides.
+    assert found["minimum_wall_mm"] == pytest.approx(1.8, abs=0.01)
+    assert max(value for name, value in found.items() if name.startswith("bore_1_")) < 1e-4
+    (tube,) = design.features
+    assert (tube.inner_diameter_mm, tube.height_mm) == (INNER_MM, HEIGHT_MM)
+
+
+@pytest.mark.requirement("G-BLD-01")
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"tube_inner_diameter_mm": 2.5}, "diameter error of 0.100"),
+        ({"tube_height_mm": 11.5}, "height error of 0.500"),
+        ({"bore_1_entry_mm": (-25.0, 0.0, 30.64)}, "shift of 0.5"),
+        ({"bore_1_axis": (0.65, 0.0, -0.76)}, "tilt of 0.5"),
+        ({"bore_1_axis": (0.0, 0.0, -1.0)}, "No bore of 2.4 mm is found"),
+        ({"tube_count": 2}, "the place of 1"),
+        ({"bore_1_axis": None}, "no entry or no axis"),
+        ({"bore_1_entry_mm": None}, "no entry or no axis"),
+        ({"bore_1_axis": (0.0, 0.0, 0.0)}, "no entry or no axis"),
+    ],
+)
+def test_a_bore_that_is_not_as_stated_is_refused(changed: Mapping[str, Any], said: str) -> None:
+    assert said in faults(guide(), {name: one for name, one in stated(**changed).items() if one is not None})
+
+
+@pytest.mark.requirement("G-MSH-01")
+def test_what_is_no_closed_solid_is_refused_with_its_reason_and_nothing_is_mended() -> None:
+    inside_out = Mesh(BLOCK.vertices, BLOCK.faces[:, ::-1])
+    inner = make_block((4.0, 3.0, 2.0))
+    void = joined(BLOCK, Mesh(inner.vertices, inner.faces[:, ::-1]))
+    across = joined(BLOCK, make_block((4.0, 4.0, 20.0)))
+    crumbs = joined(*(make_block((1.0, 1.0, 1.0), (3.0 * n, 0.0, 0.0)) for n in range(65)))
+    twice = Mesh(BLOCK.vertices, np.concatenate([BLOCK.faces, BLOCK.faces]))
+    assert "open edges" in faults(Mesh(BLOCK.vertices, BLOCK.faces[:-1]))
+    assert "do not all look outwards" in faults(inside_out)
+    assert "edges of more than two faces" in faults(twice)
+    assert "1 closed void" in faults(void)
+    assert "within another" in faults(joined(BLOCK, inner))
+    assert "passes through itself" in faults(across)
+    assert "65 pieces" in faults(crumbs)
+    assert read(joined(BLOCK, make_block((4.0, 4.0, 4.0), (20.0, 0.0, 0.0)))).measures["solids"] == 2.0
+
+
+def test_a_part_says_how_it_lies_to_the_anatomy() -> None:
+    """In another unit it lies elsewhere or reaches into the anatomy; in other axes beside it."""
+    inch, mirrored = (read(Mesh(guide().vertices * one, faces)).measures for one, faces in (
+        (25.4, guide().faces), (np.array([-1.0, 1.0, 1.0]), guide().faces[:, ::-1]),
+    ))  # fmt: skip
+    assert inch["longest_mm"] == pytest.approx(18.0 * 25.4, abs=0.1)
+    assert inch["nearest_to_anatomy_mm"] > 900.0
+    assert mirrored["nearest_to_anatomy_mm"] < 0.31
+    deep = read(make_block((10.0, 10.0, 10.0), (0.0, 0.0, 38.0))).measures
+    assert deep["inside_anatomy_mm"] == pytest.approx(7.0, abs=0.1)
+    opened = Mesh(ball().vertices, ball().faces[:-1])
+    assert "inside_anatomy_mm" not in read_back(BLOCK, opened, {}, least_mm=1.0).measures
+
+
+def test_a_model_of_the_anatomy_lies_on_it() -> None:
+    same = read(ball()).measures
+    assert (same["on_anatomy_share"], same["beyond_anatomy_mm"]) == (1.0, 0.0)
+    assert same["deviation_max_mm"] < 1e-3
