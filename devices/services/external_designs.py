@@ -103,8 +103,13 @@ def _refuse_declared(declared: Declared, device: Device) -> None:
         )
 
 
+class NoPart(InvalidInput):
+    """A file that is no part, and never will be: every reason with its cure."""
+
+
 def look_into(upload: Path, device: Device, drawn: Drawn) -> Found:
-    """Read a part in a process of its own. Raises InvalidInput with every reason why it is none, or names the patient."""
+    """Read a part in a process of its own. Raises NoPart for a file that is none or names the patient, InvalidInput for a program's name
+    that does."""
     try:
         identity = identity_of(device.order.patient)
         if names_person(identity, f"{drawn.tool} {drawn.tool_version}"):
@@ -114,7 +119,7 @@ def look_into(upload: Path, device: Device, drawn: Drawn) -> Found:
         with reader(upload.parent) as child:
             return read_part(child, upload, drawn.declared, asdict(identity))
     except ImagingRefused as refusal:
-        raise InvalidInput([Reason(one.message, one.cure, RULE) for one in refusal.findings]) from None
+        raise NoPart([Reason(one.message, one.cure, RULE) for one in refusal.findings]) from None
 
 
 def shown_part(token: str, device: Device, actor: Actor) -> dict[str, Any]:

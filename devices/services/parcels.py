@@ -28,7 +28,7 @@ from devices.imaging.parcels import (
 from devices.imaging.sources import MAX_FILES, MAX_TOTAL_BYTES
 from devices.models import Upload
 from devices.services.authors import author_of
-from devices.services.external_designs import ask_drawable
+from devices.services.external_designs import NoPart, ask_drawable
 from devices.services.lifecycle import locked_device
 from devices.services.studies import PARCELS, refuse_out_of_time
 from mes import room
@@ -163,7 +163,12 @@ def taken_upload(name: UUID | str, *, device_id: int, digest: str, actor: Actor)
                 rule=RULE,
             )
         path = unpacked(place, upload.sizes)
-        yield path
+        try:
+            yield path
+        except NoPart:
+            # What will never be taken must not stand in the way of another one.
+            _end(upload.pk, UploadStage.CANCELLED, actor)
+            raise
     if not path.exists():
         _end(upload.pk, UploadStage.TAKEN, actor)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rest_framework.test import APIClient
 
 from devices.catalog.base import MASTERS
 from devices.imaging.scans import Declared
@@ -20,7 +21,7 @@ from devices.imaging.storage import save_volume
 from devices.mesh.base import Mesh
 from devices.mesh.io import read_mesh, write_ply, write_stl
 from devices.mesh.threemf import Part, write_3mf
-from devices.models import Design, Device, DeviceMaster
+from devices.models import Design, Device, DeviceMaster, Upload
 from devices.selectors.external import parts_waiting, validation_of
 from devices.services.definitions import draft_master
 from devices.services.designs import (
@@ -40,11 +41,11 @@ from devices.services.external_designs import (
 )
 from devices.services.generating import compute_design
 from devices.services.held import held_upload
-from devices.services.parcels import begin_upload
+from devices.services.parcels import begin_upload, taken_upload, write_part
 from devices.services.studies import quarantine_path, sweep_quarantine
 from mes.choices import Role
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Refused, TransitionRefused
-from mes.models import Artefact, EventRecord
+from mes.models import Account, Artefact, EventRecord
 from mes.services.artefacts import artefact_path, store_artefact
 from quality.reports.evidence import tools_of
 from quality.reports.origin import design as design_section
@@ -290,6 +291,49 @@ def test_a_master_admits_a_drawn_part_only_where_everything_it_asks_for_can_be_s
     with pytest.raises(InvalidInput) as refusal:
         draft_master(definition=budget, actor=Staff()[Role.DSN].actor)
     assert len(refusal.value.reasons) == 2
+
+
+def test_a_part_is_sent_by_parts_stated_and_asked_for_over_http(tmp_path: Path) -> None:
+    staff, data = Staff(), write_stl(guide())
+    device, client = ready(staff, tmp_path), APIClient()
+    client.force_authenticate(Account.objects.get(username=staff[Role.DSN].username))
+    url = f"/api/devices/{device.code}"
+    asked = {"device": device.code, "sizes": [len(data)], "purpose": "design"}
+    assert client.post("/api/uploads", {**asked, "purpose": "images"}, format="json").status_code == 403
+    begun = client.post("/api/uploads", asked, format="json").json()
+    part = f"/api/uploads/{begun['upload']}"
+    octets = "application/offset+octet-stream"
+    assert client.patch(part, data, content_type=octets, headers={"Upload-Offset": "0"}).status_code == 204
+    said = {"sent": begun["upload"], "tool": "FreeCAD", "tool_version": "1.0.2", "unit": "mm", "axes": "LPS"}
+    refusal = client.post(f"{url}/external-design/", {**said, "axes": "own"}, format="multipart")
+    assert (refusal.status_code, refusal.json()["reasons"][0]["rule"]) == (422, "G-LAT-01")
+    answer = client.post(f"{url}/external-design/", said, format="multipart")
+    assert answer.status_code == 202, answer.content
+    assert answer.json()["seen"]["size"] == "17.4 × 18.0 × 17.5 mm"
+    needed = {one["name"]: one["limits"] for one in answer.json()["asked"] if one["needed"]}
+    assert needed["tube_inner_diameter_mm"] == [1.0, 6.0]
+    values = {"upload": answer.json()["upload"], "values": stated()}
+    made_ = client.post(f"{url}/request-external-design/", values, format="json")
+    assert (made_.status_code, made_.json()["origin"]["tool"]) == (202, "FreeCAD")
+    assert Upload.objects.get().stage == "taken"
+    assert compute_design(Design.objects.get().pk).__class__ is DesignMade
+    again = client.post(f"{url}/request-external-design/", values, format="json")
+    assert (again.status_code, Design.objects.count()) == (409, 1)
+
+
+def test_an_upload_that_is_no_part_is_given_up_and_one_that_is_misspoken_waits(tmp_path: Path) -> None:
+    staff = Staff()
+    device, actor = ready(staff, tmp_path), staff[Role.DSN].actor
+    for data, given, stage in (
+        (write_stl(guide())[:-50], DRAWN, "cancelled"),
+        (write_stl(guide()), replace(DRAWN, tool=" "), "open"),
+    ):
+        upload = begin_upload(device_id=device.pk, sizes=[len(data)], actor=actor, purpose="design")
+        write_part(upload, offset=0, part=data)
+        with pytest.raises(InvalidInput), taken_upload(upload.quarantine, device_id=device.pk, digest="", actor=actor) as path:  # fmt: skip
+            hold_part(path, device, actor, given)
+        assert Upload.objects.get(pk=upload.pk).stage == stage
+    assert not Design.objects.exists()
 
 
 def test_a_program_is_research_only_unless_the_master_names_its_version() -> None:

@@ -24,9 +24,18 @@ body.addEventListener("htmx:after:request", (event) => {
 const FIELDS = "input:not([type=hidden], [type=radio], :disabled), textarea:not(:disabled), select:not(:disabled)";
 const FIRST = ["[autofocus]", `:is(${FIELDS}):not([hidden] *)`, ".dialog-foot button", ".dialog-head h2"];
 
-function openDialog(which) {
+// A modal dialog that stood before the page gives way to one that stands beside it, with what it shows by now.
+const noLongerModal = (which) => new Promise((resolve) => {
+  const place = document.getElementById("dialog-body");
+  const shown = [...place.childNodes];
+  which.addEventListener("close", () => resolve(place.replaceChildren(...shown)), { once: true });
+  which.close();
+});
+
+async function openDialog(which) {
   // Places are picked on the shape beside the dialog: the page has to stay in reach.
   if (which.querySelector("[data-pick]") && document.querySelector("[data-viewer]")) {
+    if (which.matches(":modal")) await noLongerModal(which);
     which.show();
     import("lamina/picking.js").then(({ offer }) => offer());
   } else if (!which.open) which.showModal();
