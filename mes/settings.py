@@ -277,6 +277,8 @@ SPECTACULAR_SETTINGS = {
                 "SegmentationStatus",
                 "DesignStatus",
                 "DefinitionStatus",
+                "DraftPurpose",
+                "UploadPurpose",
             ),
             "printing": (
                 "Precision",

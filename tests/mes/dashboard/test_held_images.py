@@ -130,7 +130,7 @@ def test_a_held_upload_is_nobody_elses_and_of_no_other_device(
     bare = client.get(f"/act/device/{device.code}/confirm-images/", headers=HTMX)
     for answer in (coordinator, stranger, elsewhere, forged, bare):
         assert answer.status_code == 409
-        assert "Send the images again." in answer.content.decode()
+        assert "Send the files again." in answer.content.decode()
 
 
 def test_an_upload_without_a_file_that_can_be_opened_is_refused_and_not_kept(
