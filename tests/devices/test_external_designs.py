@@ -16,6 +16,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from devices.catalog.base import MASTERS
+from devices.generators.external import read_back
 from devices.imaging.scans import Declared
 from devices.imaging.storage import save_volume
 from devices.mesh.base import Mesh
@@ -344,11 +345,25 @@ def test_a_program_is_research_only_unless_the_master_names_its_version() -> Non
 
 
 @pytest.mark.requirement("G-INT-01")
-def test_a_part_that_changed_in_quarantine_or_is_gone_makes_no_design(tmp_path: Path) -> None:
+def test_a_part_that_changed_in_quarantine_or_is_gone_makes_no_design(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is read, and between its reading and its keeping."""
     staff = Staff()
     design = drawn(ready(staff, tmp_path), staff, tmp_path, guide())
     place = quarantine_path((design.origin or {})["upload"])
-    place.write_bytes(b"another header".ljust(80) + place.read_bytes()[80:])
+    whole, kept = place.read_bytes(), Artefact.objects.count()
+    other = b"another header".ljust(80) + whole[80:]
+    place.write_bytes(other)
+    assert "G-INT-01 The part is not the file that was sent in" in refused(design)
+    assert Artefact.objects.count() == kept
+    place.write_bytes(whole)
+
+    def measured_while_it_changes(*part: Any, **about: Any) -> Any:
+        place.write_bytes(other)
+        return read_back(*part, **about)
+
+    monkeypatch.setattr("devices.services.drawn.read_back", measured_while_it_changes)
     assert "G-INT-01 The part is not the file that was sent in" in refused(design)
     place.unlink()
     assert "no longer in quarantine" in refused(design)

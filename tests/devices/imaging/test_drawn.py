@@ -21,7 +21,7 @@ from tests.devices.scanning import NAMED, ascii_stl, obj
 
 pytestmark = pytest.mark.requirement("G-IMG-03")
 ERIKA = partial(names_person, Named("LM-0815", "Mustermann", "Erika", "1964-08-12"))
-LANG = partial(names_person, Named("4711", "Lang", "Mesh", "1970-01-01"))
+LANG = partial(names_person, Named("4711", "Lang", "Millimeter", "1970-01-01"))
 MM = Declared("mm", "LPS")
 
 
