@@ -7,7 +7,7 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from mes.eventlog.waiting import is_refused, oldest_waiting
+from mes.eventlog.waiting import oldest_waiting, refusal
 
 
 @require_safe
@@ -15,7 +15,7 @@ def health(request: HttpRequest) -> JsonResponse:
     """200 when both answer, else 503 with the word `down` beside the one that does not. Names no version, no address.
 
     `seals` is `late` where an event has waited longer than a minute for its seal, and `refused` as soon as the sealer finds
-    that the record contradicts its seals or the witness: both are for people to look at, and no reason to take this process
+    that the record contradicts its seals or the witness, or that its key is lost: both are for people to look at, and no reason to take this process
     out of service.
     """
     found = {"database": _database_answers(), "broker": _broker_answers()}
@@ -28,7 +28,7 @@ def health(request: HttpRequest) -> JsonResponse:
 
 def _seals() -> str:
     try:
-        if is_refused():
+        if refusal():
             return "refused"
         waiting = oldest_waiting()
     except DatabaseError:

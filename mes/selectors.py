@@ -219,9 +219,7 @@ def session_stands(uid: str, account: Account) -> bool:
     except ValueError:
         return False
     since = timezone.now() - settings.IDLE
-    return (
-        open_sessions(account).filter(uid=key, activity__locked_at=None, activity__seen_at__gt=since).exists()
-    )
+    return open_sessions(account).filter(uid=key, locked_at=None, activity__seen_at__gt=since).exists()
 
 
 def contact_of(person: Person) -> Contact | None:

@@ -161,7 +161,7 @@ def passkey_challenge(request: HttpRequest) -> HttpResponse:
 def locked(request: HttpRequest) -> HttpResponse:
     """A locked session opens with the secret of its owner, under a new key: a series of signatures does not go on."""
     session = browser_session(request)
-    if session is None or session.activity.locked_at is None:
+    if session is None or session.locked_at is None:
         return redirect(_next(request))
     refused = False
     if request.method == "POST":

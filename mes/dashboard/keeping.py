@@ -16,6 +16,7 @@ from mes.compiled import by_key
 from mes.dashboard.actions import offered
 from mes.dashboard.find import number_of
 from mes.dashboard.records import Subject, subject_of, told
+from mes.eventlog.waiting import refusal
 from mes.models import Backup, Disposal, IntegrityCheck, LegalHold, RestoreDrill, RetentionClock
 from mes.permissions import require
 from mes.selectors import events_of, signatures_of
@@ -113,6 +114,7 @@ def safekeeping(request: HttpRequest) -> HttpResponse:
         "backup_due": _older(backup.taken_at if backup else None, settings.BACKUP_EVERY),
         "check_due": _older(check.done_at if check else None, settings.CHECK_EVERY * 2),
         "drill_days": settings.DRILL_EVERY.days,
+        "refusal": refusal(),
     }
     return render(request, "mes/safekeeping.html", context)
 

@@ -46,14 +46,15 @@ from mes.eventlog.merkle import (
     verify_inclusion,
 )
 from mes.eventlog.tiles import StoredTree
-from mes.eventlog.waiting import REFUSES, oldest_waiting, open_transactions
+from mes.eventlog.waiting import oldest_waiting, open_transactions
 from mes.eventlog.witness import Witness, WitnessAhead
 from mes.models import EventRecord, Leaf, Seal
 from mes.serverkeys import SealKey, key_id, own_key, public_halves
+from mes.vault import KeyFault
 
 __all__ = [
     "LEAF_FIELDS", "NotProvable", "Proof", "RecordAltered", "SealKey", "Sealer", "follows", "key_id", "leaf_content",
-    "load_key", "proof_of", "proofs_of", "public_keys", "run", "seal_digest", "seal_is_signed", "seal_text",
+    "load_key", "proof_of", "proofs_of", "public_keys", "record_key", "run", "seal_digest", "seal_is_signed", "seal_text",
 ]  # fmt: skip
 
 BATCH = 5000
@@ -85,6 +86,28 @@ class NotProvable(LookupError):
 def load_key(folder: Path) -> SealKey:
     """The seal key, made on the first day. Raises KeyFault where its file is damaged."""
     return own_key(folder, "seal")
+
+
+def record_key(folder: Path, *, renew: bool = False) -> SealKey:
+    """The key that seals this record. One that is lost is not made anew by itself: whoever took it away could have the
+    record sealed by another without anybody hearing of it. `renew`: somebody decided that there is to be another.
+
+    Raises KeyFault, which is a refusal to seal until a sealer seals.
+    """
+    newest, here = _newest(), (folder / "seal.key").exists()
+    try:
+        if newest is not None and not here and not renew:
+            raise KeyFault(
+                f"seal.key is missing, and the record has seals made with key {newest.key_id}. Put it back from the backup of "
+                "the keys; where it is lost for good, `manage.py seal --new-key` makes another."
+            )
+        if here and renew:
+            raise KeyFault("seal.key is here: move it where it is kept before another is made.")
+        return load_key(folder)
+    except KeyFault as fault:
+        if not renew:
+            _refuse(str(fault))
+        raise
 
 
 def public_keys(folder: Path) -> dict[str, Ed25519PublicKey]:
@@ -231,6 +254,10 @@ class Sealer:
         try:
             while added := self._round():
                 total += added
+        except (RecordAltered, WitnessAhead) as contradiction:
+            self._tree = None
+            _refuse(str(contradiction))
+            raise
         except BaseException:
             self._tree = None
             raise
@@ -238,16 +265,22 @@ class Sealer:
 
     def _round(self) -> int:
         with transaction.atomic():
-            if not _has_turn():
+            refused = _turn()
+            if refused is None:
                 log.warning("the sealer waits: another sealer, or a backup, has its turn")
                 return 0
             newest = _newest()
             # Before the next one, and under the lock: the newest seal is the only one that may be untold.
             self.witness.catch_up(newest)
+            if refused:
+                # Read anew: what was remembered from before may hide what another sealer found.
+                self._tree = None
             tree = self._tree_under(newest)
             added = self._give_leaves(tree)
             if added:
                 seal = self._sign(tree, newest)
+            if refused:
+                _write_refusal("")
         if added:
             self.witness.tell(seal)
         return added
@@ -298,11 +331,23 @@ class Sealer:
         return seal
 
 
-def _has_turn() -> bool:
-    """Locks the row of `SealTurn` until the transaction ends, if nobody else has it."""
+def _turn() -> str | None:
+    """Locks the row of `SealTurn` until the transaction ends, if nobody else has it. Returns the refusal that stands there."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM mes_seal_turn FOR UPDATE SKIP LOCKED")
-        return cursor.fetchone() is not None
+        cursor.execute("SELECT refusal FROM mes_seal_turn FOR UPDATE SKIP LOCKED")
+        found = cursor.fetchone()
+    return None if found is None else str(found[0])
+
+
+def _refuse(why: str) -> None:
+    """Nothing is signed from now on, whatever becomes of this sealer, until one seals (`mes.eventlog.waiting`)."""
+    with _outlived():
+        _write_refusal(why)
+
+
+def _write_refusal(why: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE mes_seal_turn SET refusal = %s WHERE refusal <> %s", [why, why])
 
 
 def _newest() -> Seal | None:
@@ -351,7 +396,6 @@ def run(sealer: Sealer, stop: threading.Event) -> None:
             if time.monotonic() >= due or _waiting() >= settings.SEAL_EVENTS:
                 due = time.monotonic() + settings.SEAL_EVERY.total_seconds()
                 sealer.seal_once()
-                _call_itself("")
                 _say_if_late()
     sealer.seal_once()
 
@@ -376,14 +420,6 @@ def _outlived() -> Iterator[None]:
         close_old_connections()
     except (RecordAltered, WitnessAhead) as contradiction:
         log.error("the sealer seals nothing: %s", contradiction)
-        _call_itself(REFUSES)
-
-
-def _call_itself(name: str) -> None:
-    """What the sealer's session is called, for as long as it lasts: the sealer writes leaves and seals, and nothing else that
-    others could read."""
-    with _outlived(), connection.cursor() as cursor:
-        cursor.execute("SET application_name = %s", [name])
 
 
 def _waiting() -> int:

@@ -39,7 +39,7 @@ from mes.eventlog.rowcheck import (
     check_origins,
     check_rows,
 )
-from mes.eventlog.waiting import oldest_waiting
+from mes.eventlog.waiting import oldest_waiting, refusal
 from mes.eventlog.witness import Witness
 from mes.models import EventRecord, Leaf
 
@@ -52,6 +52,7 @@ class Verdict:
 
     `disposed`: files that certificates of destruction explain. `late`: the first event that has waited for its seal longer than
     a sealer that works lets it, and for how many seconds; a site that stood still has one as well, so it makes nothing altered.
+    `refusal`: why the sealer seals nothing, as it said last.
     """
 
     result: str
@@ -62,6 +63,7 @@ class Verdict:
     first_bad: dict[str, Any] | None
     disposed: int = 0
     late: dict[str, Any] | None = None
+    refusal: str = ""
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -102,7 +104,7 @@ def verify(
         )
         if files:
             bad = bad or first_bad(("certificate of destruction", _explained(disposed)))
-        waiting = oldest_waiting()
+        waiting, refused = oldest_waiting(), refusal()
     # Outside the snapshot: keys may change meanwhile; hashing every file takes long, and a file never changes.
     bad = bad or first_bad(("keys", check_declared()), ("file", check_files(files, disposed)))
     return Verdict(
@@ -114,6 +116,7 @@ def verify(
         first_bad=asdict(bad) if bad else None,
         disposed=len(disposed),
         late=asdict(waiting) if waiting and waiting.is_late else None,
+        refusal=refused,
     )
 
 

@@ -29,14 +29,9 @@ HOLDERS = """
     LEFT JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'transactionid' AND l.granted AND l.pid <> pg_backend_pid() ORDER BY 1 LIMIT 5
 """
-REFUSES = "lamina: nothing is sealed"
-"""What a sealer calls its session while it refuses: the record contradicts the seals, or the witness."""
-REFUSING = """
-    SELECT 1 FROM pg_stat_activity a JOIN pg_database d ON d.oid = a.datid
-    WHERE d.datname = current_database() AND a.usename = 'lamina_sealer' AND a.application_name = %s LIMIT 1
-"""
+REFUSAL = "SELECT coalesce(max(refusal), '') FROM mes_seal_turn"
 # Both in one question: every signature asks it.
-AT_FAULT = f"SELECT EXISTS ({REFUSING}), (SELECT seconds FROM ({OLDEST}) AS oldest)"  # noqa: S608 - constants
+AT_FAULT = f"SELECT ({REFUSAL}), (SELECT seconds FROM ({OLDEST}) AS oldest)"  # noqa: S608 - constants
 
 
 @dataclass(frozen=True)
@@ -66,24 +61,24 @@ def open_transactions() -> list[str]:
         return [holder for (holder,) in cursor.fetchall()]
 
 
-def is_refused() -> bool:
-    """Whether a sealer is at work and refuses to seal."""
+def refusal() -> str:
+    """Why the sealer refuses to seal; empty where it does not. One that was killed since then has taken nothing back."""
     with connection.cursor() as cursor:
-        cursor.execute(REFUSING, [REFUSES])
-        return cursor.fetchone() is not None
+        cursor.execute(REFUSAL)
+        return str(cursor.fetchone()[0])
 
 
 def seal_faults() -> list[Reason]:
-    """Why nothing can be signed now: the sealer says that the record contradicts its seals or the witness, or has sealed
-    nothing for longer than `SEALS_OVERDUE`, so that nobody knows what it would say (K-14)."""
+    """Why nothing can be signed now: the sealer says that the record contradicts its seals or the witness, or that its key
+    is lost, or has sealed nothing for longer than `SEALS_OVERDUE`, so that nobody knows what it would say (K-14)."""
     with connection.cursor() as cursor:
-        cursor.execute(AT_FAULT, [REFUSES])
-        refuses, seconds = cursor.fetchone()
+        cursor.execute(AT_FAULT)
+        refused, seconds = cursor.fetchone()
     found = []
-    if refuses:
+    if refused:
         found.append(
             Reason(
-                "The record contradicts its seals or the witness: nothing is sealed, and nothing is signed.",
+                f"Nothing is sealed, and nothing is signed: {refused}",
                 "The administrator runs `manage.py verify` and puts right what it names; signing goes on with the next seal.",
                 RULE,
             )

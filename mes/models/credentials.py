@@ -202,10 +202,16 @@ class Reset(models.Model):
 @table(
     "working",
     root="mes.session",
-    digest={1: ("account_id", "started_at", "method", "ended_at", "ended_by")},
+    digest={
+        1: ("account_id", "started_at", "method", "ended_at", "ended_by"),
+        2: ("account_id", "started_at", "method", "ended_at", "ended_by", "locked_at"),
+    },
 )
 class BrowserSession(models.Model):
-    """A signed-in browser. `uid` is in the session's own data; the session's key is nowhere in the record."""
+    """A signed-in browser. `uid` is in the session's own data; the session's key is nowhere in the record.
+
+    `locked_at` is part of the record: what opens a session again without its secret and its event is named by `verify`.
+    """
 
     uid = models.UUIDField(unique=True)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="browser_sessions")
@@ -215,6 +221,7 @@ class BrowserSession(models.Model):
     started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=30, blank=True)
+    locked_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "mes_session"
@@ -228,14 +235,13 @@ class BrowserSession(models.Model):
 
 @table("session")
 class SessionActivity(models.Model):
-    """When a session was last used, and since when it is locked. Holds nothing of the record."""
+    """When a session was last used, and under which key. Holds nothing of the record."""
 
     session = models.OneToOneField(
         BrowserSession, on_delete=models.PROTECT, related_name="activity", primary_key=True
     )
     key_digest = models.CharField(max_length=64, db_index=True)
     seen_at = models.DateTimeField()
-    locked_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "mes_session_activity"

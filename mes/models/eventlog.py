@@ -262,9 +262,13 @@ class Seal(models.Model):
 @table("fixed")
 class SealTurn(models.Model):
     """One row. Who locks it seals, or copies the database while nobody does; a lock that any login may take (an advisory
-    one) would let a reader stop the seals."""
+    one) would let a reader stop the seals.
+
+    `refusal`: why the sealer seals nothing, as it said last. It outlives the sealer, and only one that could seal clears it.
+    """
 
     id = models.IntegerField(primary_key=True)
+    refusal = models.TextField(default="", db_default="")
 
     class Meta:
         db_table = "mes_seal_turn"

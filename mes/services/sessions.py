@@ -70,15 +70,14 @@ def note_activity(*, session: BrowserSession, terminal: Terminal) -> None:
 
 
 def is_idle(session: BrowserSession) -> bool:
-    activity = session.activity
     idle: timedelta = settings.IDLE
-    return activity.locked_at is not None or timezone.now() - activity.seen_at > idle
+    return session.locked_at is not None or timezone.now() - session.activity.seen_at > idle
 
 
 @unit_of_work
 def lock_session(*, session: BrowserSession) -> None:
     """Nothing but the secret opens it again. Safe to repeat."""
-    changed = SessionActivity.objects.filter(session=session, locked_at=None).update(locked_at=timezone.now())
+    changed = BrowserSession.objects.filter(pk=session.pk, locked_at=None).update(locked_at=timezone.now())
     if changed:
         said = SessionLocked(account_id=session.account_id, session_id=session.pk)
         publish(session, said, actor=actor_of(session.account))
@@ -86,9 +85,8 @@ def lock_session(*, session: BrowserSession) -> None:
 
 @unit_of_work
 def unlock_session(*, session: BrowserSession, method: str, terminal: Terminal) -> None:
-    SessionActivity.objects.filter(session=session).update(
-        locked_at=None, seen_at=timezone.now(), key_digest=terminal.session_key_digest
-    )
+    BrowserSession.objects.filter(pk=session.pk).update(locked_at=None)
+    note_activity(session=session, terminal=terminal)
     said = SessionUnlocked(account_id=session.account_id, session_id=session.pk, method=method)
     publish(session, said, actor=actor_of(session.account))
 

@@ -13,9 +13,11 @@ import devices.lifecycle
 import printing.lifecycle
 import quality.lifecycle
 from mes.columnguards import another_moment, columns_of
+from mes.eventlog.rowcheck import QUIET
 from mes.guards import ROLES, column_grants_of, grants_of
 from mes.lifecycle import Lifecycle
 from mes.tables import ROOTS, TABLES
+from tests.servers import BASE
 
 OF_THE_LOG = {
     "mes_stream", "mes_event", "mes_lane", "mes_delivery", "mes_inbox", "mes_schedule", "mes_slot", "mes_leaf", "mes_seal",
@@ -241,3 +243,18 @@ def test_roots_digest_fields_that_exist() -> None:
                 name,
                 schema,
             )
+
+
+def test_what_verify_does_not_compare_is_listed_for_operators() -> None:
+    """Whatever has no history, holds nothing of the record, or stands beside it, with every column of that."""
+    text = (BASE / "docs" / "operators.md").read_text()
+    listed = text[text.index("Not compared, because") : text.index("An event that is not sealed yet")]
+    own = {name: one for name, one in TABLES.items() if one.model is not None}
+    bare = {
+        name
+        for name, one in own.items()
+        if one.kind == "session" or (one.no_history and name not in OF_THE_LOG)
+    }
+    beside = {column for one in own.values() for column in one.beside}
+    quiet = {ROOTS[root].name for root in QUIET}
+    assert {name for name in bare | beside | quiet if f"`{name}`" not in listed} == set()

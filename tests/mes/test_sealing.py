@@ -8,13 +8,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.core.management import call_command
-from django.db import connections
+from django.db import ProgrammingError, connections
 from django.test import Client
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -24,15 +25,17 @@ from mes.embedded.roles import SUPERUSER, Role
 from mes.eventlog import sealing
 from mes.eventlog import witness as witnessing
 from mes.eventlog.base import canonical
-from mes.eventlog.sealing import LEAF_FIELDS, Sealer, leaf_content, load_key, public_keys
+from mes.eventlog.sealing import LEAF_FIELDS, Sealer, leaf_content, load_key, public_keys, record_key
 from mes.eventlog.unit import open_unit, publish
 from mes.eventlog.verify import Verdict, verify
-from mes.eventlog.waiting import REFUSES, is_refused
+from mes.eventlog.waiting import refusal, seal_faults
 from mes.eventlog.witness import WitnessAhead
 from mes.guards import CURRENT_EPOCH, OPEN_EPOCH
 from mes.models import Epoch, EventRecord, Leaf, Person, Seal
+from mes.vault import KeyFault, key_in
 from tests.mes.events import Happened
-from tests.mes.logins import acting_as, refusal, refusals, tamper
+from tests.mes.logins import acting_as, refusals, tamper
+from tests.mes.logins import refusal as refused_as
 from tests.mes.makers import SYSTEM, make_person
 from tests.patience import PATIENCE_S
 from tests.servers import BASE, Cluster
@@ -181,28 +184,65 @@ def test_what_may_yet_write_is_waited_for_beside_what_only_reads(
 
 
 def test_a_sealer_that_refuses_is_told_by_health_at_once(
-    seal: Callable[[], int], cluster: Cluster, witness: Path, client: Client
+    seal: Callable[[], int], witness: Path, client: Client, verdict: Callable[[], Verdict]
 ) -> None:
-    """An old backup was put back: the witness knows a later seal. Nothing waits for long yet."""
+    """An old backup was put back: the witness knows a later seal. Nothing waits for long yet, and the sealer is killed then."""
     happen(make_person())
     assert seal() == 2
     assert client.get("/healthz").json()["seals"] == "up"
+    whole = witness.read_bytes()
+    with witness.open("ab") as file:
+        file.write(whole.replace(b'"tree_size": 2', b'"tree_size": 3'))
+    with pytest.raises(WitnessAhead):
+        seal()
+    connections.close_all()
+    answer = client.get("/healthz")
+    assert (answer.json()["seals"], answer.status_code) == ("refused", 200)
+    assert refusal() in json.dumps(asdict(verdict()))
+    witness.write_bytes(whole)
+    assert client.get("/healthz").json()["seals"] == "refused", "until a sealer could seal"
+    assert seal() == 0
+    assert (client.get("/healthz").json()["seals"], refusal()) == ("up", "")
+
+
+def test_no_other_role_says_or_takes_back_that_the_sealer_refuses(
+    committed_db: None, cluster: Cluster
+) -> None:
+    for login in (Role.APP.login, Role.AUDITOR.login):
+        with acting_as(cluster, login), pytest.raises(ProgrammingError, match="permission denied"):
+            sealing._write_refusal("made up")
+
+
+@pytest.mark.requirement("K-05")
+def test_a_lost_seal_key_is_not_replaced_by_itself(
+    seal: Callable[[], int], cluster: Cluster, keys: Path, verdict: Callable[[], Verdict]
+) -> None:
+    """Whoever took it away would have the record sealed with another from then on; nothing is signed meanwhile."""
+    happen(make_person())
     with acting_as(cluster, Role.SEALER.login):
-        with sealing._outlived():
-            raise WitnessAhead("The witness knows a seal")
-        with connections["default"].cursor() as cursor:
-            cursor.execute("SHOW application_name")
-            assert cursor.fetchone() == (REFUSES,)
-        assert is_refused()
-        sealing._call_itself("")
-        assert not is_refused()
-    with cluster.connect(Role.SEALER.login, connections.settings["default"]["NAME"]) as sealer:
-        sealer.execute("SELECT set_config('application_name', %s, false)", [REFUSES])
-        answer = client.get("/healthz")
-        assert (answer.json()["seals"], answer.status_code) == ("refused", 200)
-    with cluster.connect(Role.AUDITOR.login, connections.settings["default"]["NAME"]) as other:
-        other.execute("SELECT set_config('application_name', %s, false)", [REFUSES])
-        assert client.get("/healthz").json()["seals"] == "up"
+        first = record_key(keys).id
+    assert seal() == 2
+    kept = (keys / "seal.key").read_bytes()
+    (keys / "seal.key").unlink()
+    with (
+        acting_as(cluster, Role.SEALER.login),
+        pytest.raises(KeyFault, match="is missing, and the record has seals"),
+    ):
+        record_key(keys)
+    assert not (keys / "seal.key").exists()
+    assert f"made with key {first}" in verdict().refusal
+    assert "seal.key is missing" in seal_faults()[0].text
+    key_in(keys / "seal.key", lambda: bytes.fromhex(kept.decode()))
+    with acting_as(cluster, Role.SEALER.login):
+        assert record_key(keys).id == first
+        with pytest.raises(KeyFault, match="is here"):
+            record_key(keys, renew=True)
+        (keys / "seal.key").unlink()
+        second = record_key(keys, renew=True).id
+    happen(make_person())
+    assert seal() == 2
+    assert (verdict().result, verdict().refusal, seal_faults()) == ("VALID", "", [])
+    assert first != second == Seal.objects.latest("tree_size").key_id
 
 
 def test_a_sealer_that_has_to_wait_says_so(
@@ -507,7 +547,7 @@ def test_the_sealer_reads_the_log_and_adds_leaves_and_seals_alone(
         "INSERT INTO mes_leaf (index, event_id, hash) VALUES (-1, -1, '')",
         "DELETE FROM mes_seal",
     ):
-        assert refusal(cluster, Role.APP.login, statement) == "42501"
+        assert refused_as(cluster, Role.APP.login, statement) == "42501"
 
 
 def test_after_a_logical_restore_a_new_epoch_goes_on(

@@ -13,6 +13,9 @@ from django.utils.module_loading import import_string
 
 from mes.choices import Role
 from mes.dashboard.sessions import KEPT
+from mes.eventlog.findings import first_bad
+from mes.eventlog.historycheck import check_history
+from mes.eventlog.rowcheck import check_rows
 from mes.models import Account, BrowserSession, EventRecord
 from mes.selectors import session_stands
 from mes.services.sessions import end_session
@@ -100,6 +103,25 @@ def test_a_session_is_locked_on_demand(account: Account) -> None:
     assert client.get("/orders/").status_code == 302
     session = BrowserSession.objects.get()
     assert not session_stands(str(session.uid), account)
+
+
+@pytest.mark.requirement("P11-10d")
+@pytest.mark.requirement("P11-10e")
+def test_a_lock_that_was_opened_behind_the_services_is_named(committed_db: None, account: Account) -> None:
+    """With the application's own rights: by its row, and once it was put back, by its history."""
+    come_in(account).post("/lock/")
+    assert first_bad(("row", check_rows()), ("history", check_history())) is None
+    session = BrowserSession.objects.filter(locked_at__isnull=False)
+    (row,) = session
+    session.update(locked_at=None)
+    found = [first_bad(("row", check_rows()))]
+    BrowserSession.objects.filter(pk=row.pk).update(locked_at=row.locked_at)
+    assert first_bad(("row", check_rows())) is None
+    found.append(first_bad(("history", check_history())))
+    assert [(bad.what, str(row.pk) in bad.where) for bad in found if bad] == [
+        ("row", True),
+        ("history", True),
+    ]
 
 
 @pytest.mark.requirement("P11-200a2")

@@ -16,7 +16,7 @@ from mes.embedded.roles import Role as Login
 from mes.eventlog.base import Actor
 from mes.eventlog.sealing import Sealer, load_key
 from mes.eventlog.unit import open_unit
-from mes.eventlog.waiting import LATE, REFUSES, oldest_waiting
+from mes.eventlog.waiting import LATE, oldest_waiting
 from mes.exceptions import SignatureRefused
 from mes.models import EventRecord, Signature
 from mes.services import signatures
@@ -50,13 +50,16 @@ def refused(actor: Actor, credentials: Credentials) -> str:
     return reason.text
 
 
-def test_nothing_is_signed_while_the_sealer_refuses(committed_db: None, cluster: Cluster) -> None:
+def test_nothing_is_signed_once_the_sealer_refused(
+    committed_db: None, cluster: Cluster, tmp_path: Path
+) -> None:
     actor, typed = make_signer(Role.QAX)
     with cluster.connect(Login.SEALER.login, connections.settings["default"]["NAME"]) as sealer:
-        sealer.execute("SELECT set_config('application_name', %s, false)", [REFUSES])
-        assert "contradicts its seals" in refused(actor, typed)
-        sealer.execute("SELECT set_config('application_name', '', false)")
-        assert signed(actor, typed).pk
+        sealer.execute("UPDATE mes_seal_turn SET refusal = 'The leaves do not lead to their seal.'")
+    assert "nothing is signed: The leaves do not lead" in refused(actor, typed), "though no sealer is at work"
+    with acting_as(cluster, Login.SEALER.login):
+        Sealer(load_key(tmp_path / "keys"), tmp_path / "seals.jsonl").seal_once()
+    assert signed(actor, typed).pk
 
 
 def test_nothing_is_signed_once_seals_are_overdue(

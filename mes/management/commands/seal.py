@@ -16,9 +16,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="seal what is settled now, then exit")
+        parser.add_argument(
+            "--new-key",
+            action="store_true",
+            help="make another seal key, where the old one is lost or has been moved away; then exit",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        sealer = sealing.Sealer(sealing.load_key(settings.KEYS_DIR), settings.WITNESS_DIR / "seals.jsonl")
+        key = sealing.record_key(settings.KEYS_DIR, renew=options["new_key"])
+        if options["new_key"]:
+            self.stdout.write(f"seal: key {key.id} seals from now on. Copy {settings.KEYS_DIR} anew.")
+            return
+        sealer = sealing.Sealer(key, settings.WITNESS_DIR / "seals.jsonl")
         if options["once"]:
             self.stdout.write(f"seal: {sealer.seal_once()} new leaves")
             return

@@ -46,6 +46,8 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"late: the event at {verdict.late['pos']} has waited for its seal for {verdict.late['seconds']:.0f} s"
             )
+        if verdict.refusal:
+            self.stdout.write(f"the sealer seals nothing: {verdict.refusal}")
         if verdict.first_bad:
             self.stdout.write(f"first bad: {verdict.first_bad['what']} at {verdict.first_bad['where']}")
         if options["json"]:
