@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ Triple = tuple[float, float, float]
 
 CANDIDATES = (150, 600)
 """How many places are looked at; the more only where none of the fewer would do: a thin or narrow part has few."""
+AT_ONCE = 50
+"""Places that are looked at together: enough that the rays of all of them are one question, few enough for any letters."""
 PROBE_MM = 1.5
 MARGIN_MM = 1.0
 RELIEF_SHARE = 0.35
@@ -136,33 +138,39 @@ def _flattest(
     follows: bool,
 ) -> Mark | None:
     half = np.array([letters.width_mm, letters.height_mm]) / 2.0 + MARGIN_MM
-    limit = RELIEF_SHARE * float(half[0])
     best: Mark | None = None
-    for point, normal in zip(*starts, strict=True):
-        for turn in TURNS_DEG:
-            frame = _levelled(surface, _turned(frame_on(point, normal), turn), half, limit, turn)
-            seen = frame and _relief(surface, frame, half, limit)
-            if not frame or not seen:
-                continue
-            relief = float(np.abs(seen[0]).max())
-            needed = (
-                (0.0 if follows else float(np.ptp(seen[0])))
-                + BELOW * depth
-                + wall / (SLOPE if follows else 1.0)
-            )
-            if (best is None or relief < best.relief) and _thick_enough(
-                surface, frame, half, seen[0], needed
-            ):
-                best = Mark(frame, float(half[0]), float(half[1]), relief, depth)
+    for frame, heights in _level_places(surface, half, RELIEF_SHARE * float(half[0]), starts):
+        relief = float(np.abs(heights).max())
+        needed = (
+            (0.0 if follows else float(np.ptp(heights))) + BELOW * depth + wall / (SLOPE if follows else 1.0)
+        )
+        if (best is None or relief < best.relief) and _thick_enough(surface, frame, half, heights, needed):
+            best = Mark(frame, float(half[0]), float(half[1]), relief, depth)
     return best
 
 
-def _levelled(
-    surface: Surface, frame: Frame, half: NDArray[np.float64], limit: float, turn: float
-) -> Frame | None:
-    """The frame along the mean normal of all that the code covers: a single face looks its own way."""
-    seen = _relief(surface, frame, half, 2.0 * limit, level=False)
-    return _turned(frame_on(frame.origin, seen[1]), turn) if seen else None
+def _level_places(
+    surface: Surface,
+    half: NDArray[np.float64],
+    limit: float,
+    starts: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> Iterator[tuple[Frame, NDArray[np.float64]]]:
+    """The frames in which the code may stand, each along the mean normal of all that it covers, for a single face looks its own
+    way; and the surface's heights over each. Some places at a time."""
+    for first in range(0, len(starts[0]), AT_ONCE):
+        some = zip(*(each[first : first + AT_ONCE] for each in starts), strict=True)
+        turned = [
+            (turn, _turned(frame_on(point, normal), turn)) for point, normal in some for turn in TURNS_DEG
+        ]
+        seen = _reliefs(surface, [frame for _, frame in turned], half, 2.0 * limit, level=False)
+        levelled = [
+            _turned(frame_on(frame.origin, found[1]), turn)
+            for (turn, frame), found in zip(turned, seen, strict=True)
+            if found
+        ]
+        for frame, found in zip(levelled, _reliefs(surface, levelled, half, limit), strict=True):
+            if found:
+                yield frame, found[0]
 
 
 def _turned(frame: Frame, degrees: float) -> Frame:
@@ -173,35 +181,48 @@ def _turned(frame: Frame, degrees: float) -> Frame:
     return Frame(frame.origin, np.stack([across, along, w]))
 
 
-def _probes(frame: Frame, half: NDArray[np.float64], height: float) -> NDArray[np.float64]:
-    """A grid of points over the code's rectangle at a local height, LPS mm."""
+def _rectangle(half: NDArray[np.float64], height: float) -> NDArray[np.float64]:
+    """A grid of points (n, 3) over the code's rectangle at a local height, mm."""
     axes = [np.linspace(-side, side, int(np.ceil(2.0 * side / PROBE_MM)) + 1) for side in half]
     across, along = np.meshgrid(*axes, indexing="ij")
-    local = np.stack([across.ravel(), along.ravel(), np.full(across.size, height)], axis=1)
-    return frame.to_patient(local)
+    return np.stack([across.ravel(), along.ravel(), np.full(across.size, height)], axis=1)
 
 
-def _relief(
-    surface: Surface, frame: Frame, half: NDArray[np.float64], limit: float, *, level: bool = True
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """The surface's heights over the rectangle and its mean normal; None where it is missing, too uneven or, to be `level`,
-    too steep or covered."""
+def _reliefs(
+    surface: Surface,
+    frames: Sequence[Frame],
+    half: NDArray[np.float64],
+    limit: float,
+    *,
+    level: bool = True,
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]] | None]:
+    """The surface's heights over the rectangle in each frame and its mean normal; None where it is missing, too uneven or, to be
+    `level`, too steep or covered."""
+    if not frames:
+        return []
     above = 4.0 * limit
-    reach, normals = surface.first_faces(_probes(frame, half, above), -frame.axes[2])
-    heights = above - reach
-    if not np.isfinite(reach).all() or np.abs(heights).max() > limit:
-        return None
-    if level and (normals @ frame.axes[2]).min() < SLOPE:
-        return None
-    mean = normals.mean(axis=0)
-    return heights, mean / np.linalg.norm(mean)
+    probes = _rectangle(half, above)
+    reach, normals = surface.first_faces(
+        np.concatenate([frame.to_patient(probes) for frame in frames]),
+        np.repeat([-frame.axes[2] for frame in frames], len(probes), axis=0),
+    )
+    heights = above - reach.reshape(len(frames), -1)
+    normals = normals.reshape(len(frames), -1, 3)
+    fit = np.abs(heights).max(axis=1) <= limit
+    if level:
+        fit &= np.einsum("fpi,fi->fp", normals, [frame.axes[2] for frame in frames]).min(axis=1) >= SLOPE
+    means = normals.mean(axis=1)
+    return [
+        (heights[one], means[one] / np.linalg.norm(means[one])) if fit[one] else None
+        for one in range(len(frames))
+    ]
 
 
 def _thick_enough(
     surface: Surface, frame: Frame, half: NDArray[np.float64], heights: NDArray[np.float64], needed: float
 ) -> bool:
     """Whether straight below the whole rectangle there is as much material as the letters and a wall need."""
-    starts = _probes(frame, half, 0.0) + (heights - 0.01)[:, None] * frame.axes[2]
+    starts = frame.to_patient(_rectangle(half, 0.0)) + (heights - 0.01)[:, None] * frame.axes[2]
     return bool((surface.first_hits(starts, -frame.axes[2]) >= needed).all())
 
 
