@@ -31,7 +31,6 @@ from devices.services.lifecycle import count_units
 from devices.services.orders import approve_order, create_order, start_order_review, submit_order
 from devices.services.segmentations import segmentation_content
 from mes.choices import Meaning, Role
-from mes.demo.dataset import write_dicom_series
 from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.models import Artefact, Patient, Person
@@ -39,6 +38,7 @@ from mes.services.artefacts import store_artefact
 from mes.services.patients import Identity, register_patient
 from mes.services.people import grant_role, open_account, register_person
 from mes.services.signatures import Credentials, sign
+from tests.devices.imaging.making import lay_series
 from tests.mes.makers import enrol
 from tests.scenes import Scene, given, take
 
@@ -407,7 +407,7 @@ def make_upload(
         "birth_date": date.fromisoformat(IDENTITY.birth_date),
         "acquired_on": timezone.localdate() - timedelta(days=3),
     } | patient
-    files = write_dicom_series(volume or small_skull(), folder, **values)
+    files = lay_series(folder, volume or small_skull(), **values)
     if without is not None:
         files[without].unlink()
     return folder

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,26 @@ def make_volume(
     )
 
 
+USUAL = make_volume()
+
+
+def lay_series(folder: Path, volume: Volume, **values: Any) -> list[Path]:
+    """A DICOM series in a folder; the files in slice order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [(folder / name, content) for name, content in _written(volume, tuple(values.items()))]
+    for path, content in files:
+        path.write_bytes(content)
+    return [path for path, _ in files]
+
+
+@lru_cache(8)
+def _written(volume: Volume, values: tuple[tuple[str, Any], ...]) -> list[tuple[str, bytes]]:
+    """The files of a series by name, written once for all who send the same."""
+    with TemporaryDirectory() as folder:
+        paths = write_dicom_series(volume, Path(folder), **dict(values))
+        return [(path.name, path.read_bytes()) for path in paths]
+
+
 def make_series(folder: Path, volume: Volume | None = None, **patient: Any) -> list[Path]:
     """A DICOM series on disk; the files in slice order."""
     fields: dict[str, Any] = {
@@ -54,7 +76,7 @@ def make_series(folder: Path, volume: Volume | None = None, **patient: Any) -> l
         "birth_date": date(1964, 8, 12),
         "acquired_on": date(2026, 11, 2),
     }
-    return write_dicom_series(volume or make_volume(), folder, **(fields | patient))
+    return lay_series(folder, volume or USUAL, **(fields | patient))
 
 
 def change(path: Path, **values: Any) -> Dataset:
