@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from devices.choices import DesignStatus, Side
@@ -18,7 +18,7 @@ from devices.selectors.plans import current_plan, plan_kind_of
 from devices.selectors.series import in_series, is_designed, series_facts, series_of
 from devices.selectors.sources import is_scan, segmentation_section
 from devices.services.designs import against_approval, design_content, thin_walls
-from devices.services.equivalence import has_bores, measured_on_file, part_faults
+from devices.services.equivalence import has_bores, measured_on_file, part_faults, stated_on_file
 from devices.services.laterality import picked_side_faults, side_faults
 from devices.services.planned import against_plan_of_design
 from devices.services.plans import against_plan
@@ -205,10 +205,11 @@ def _on_plan(plan: Plan | None, against: Reason | None) -> Verdict:
 
 @gate("G-BLD-01", FREEZE, "device.queue", "device.release")
 def part_as_planned(device: Device, **_: Any) -> Verdict:
-    """Side, axes, diameters and lengths of every bore, measured afresh on the design's file, are those of the approved plan."""
-    if not plan_kind_of(device.master):
-        return not_applicable(f"Designs of {device.master} are made without a plan.")
+    """Side, axes, diameters and lengths of every bore, measured afresh on the design's file, are those of the approved plan; of a part
+    that was drawn in another program without one, those that its designer states."""
     design = device.current_design
+    if not plan_kind_of(device.master):
+        return _as_stated(device, design)
     if design is None or design.plan is None:
         return blocked("There is no design from a plan.", cure="Request one.")
     if not has_bores(design.plan):
@@ -220,13 +221,22 @@ def part_as_planned(device: Device, **_: Any) -> Verdict:
         "mesh": design.mesh_id,
         **{name: round(v, 4) for name, v in measured.items()},
     }
-    if faults:
-        return blocked(
-            " ".join(fault.text for fault in faults),
-            cure=" ".join(dict.fromkeys(fault.cure for fault in faults)),
-            **evidence,
-        )
-    return passed(**evidence)
+    return _judged(faults, evidence)
+
+
+def _as_stated(device: Device, design: Design | None) -> Verdict:
+    if design is None or not is_external(design) or not design.features:
+        return not_applicable(f"Designs of {device.master} are made without a plan.")
+    found = stated_on_file(design)
+    evidence = {"mesh": design.mesh_id, **{name: round(v, 4) for name, v in found.measures.items()}}
+    return _judged(found.faults, evidence)
+
+
+def _judged(faults: Sequence[Reason], evidence: Mapping[str, Any]) -> Verdict:
+    if not faults:
+        return passed(**evidence)
+    cures = " ".join(dict.fromkeys(fault.cure for fault in faults))
+    return blocked(" ".join(fault.text for fault in faults), cure=cures, **evidence)
 
 
 @gate("G-SIG-01", FREEZE)

@@ -69,7 +69,7 @@ def read_back(part: Mesh, anatomy: Mesh, values: Mapping[str, Value], *, least_m
     pieces, surface = _pieces(part), Surface(part)
     if problems := [*_body_faults(part, pieces), *_crossing_faults(surface)]:
         raise DesignRefused(problems)
-    bores, features = _bores(part, values)
+    bores, features = stated_bores(part, values)
     if bores.faults:
         raise DesignRefused(bores.faults)
     measures = {
@@ -193,7 +193,8 @@ class Bores:
     faults: list[Reason]
 
 
-def _bores(part: Mesh, values: Mapping[str, Value]) -> tuple[Bores, tuple[GuideTube, ...]]:
+def stated_bores(part: Mesh, values: Mapping[str, Value]) -> tuple[Bores, tuple[GuideTube, ...]]:
+    """The bores that are stated of a part, as they are on it (G-BLD-01)."""
     spoken = [number for number in range(1, MOST_BORES + 1) if any(_spoken(values, number))]
     measures, faults, tubes = dict[str, float](), list[Reason](), list[GuideTube]()
     wanted = values.get("tube_count", len(spoken))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from devices.generators.external import Bores, stated_bores
 from devices.mesh.base import Mesh
 from devices.mesh.bore import measure_bore
 from devices.mesh.io import read_mesh
@@ -113,6 +114,12 @@ def part_faults(plan: Plan, measures: Mapping[str, Any]) -> list[Reason]:
         elif (across if side == "left" else -across) <= 0.0:
             found.append(Reason(f"The bore of the {side} lies on the other side.", cure, "G-LAT-01"))
     return found
+
+
+def stated_on_file(design: Design) -> Bores:
+    """The bores that a designer stated of a part of another program, measured afresh on its stored mesh, which is checked against its
+    digest first. Raises Refused (G-INT-01)."""
+    return stated_bores(read_mesh(intact_path(str(design.mesh_id))), design.values)[0]
 
 
 def measured_on_file(design: Design) -> dict[str, float]:

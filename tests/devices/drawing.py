@@ -24,7 +24,7 @@ LEANS = {"right": -40.0, "left": 40.0}
 @cache
 def ball() -> Mesh:
     """The outside of the bone of `small_skull`, about the origin."""
-    return as_stored(mesh_of(Manifold.sphere(BONE_MM, 96)))
+    return as_stored(mesh_of(Manifold.sphere(BONE_MM, 64)))
 
 
 @cache

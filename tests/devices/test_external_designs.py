@@ -16,6 +16,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from devices.catalog.base import MASTERS
+from devices.gates.designs import part_as_planned
 from devices.generators.external import read_back
 from devices.imaging.scans import Declared
 from devices.imaging.storage import save_volume
@@ -150,6 +151,13 @@ def test_a_drawn_guide_is_measured_reviewed_signed_frozen_and_voided_like_any_ot
     review_design(device_id=device.pk, actor=second.actor, credentials=second.typed())
     design = approve_design(device_id=device.pk, actor=approver.actor, credentials=approver.typed())
     assert Device.objects.get().stage == "design_frozen"
+    assert part_as_planned(Device.objects.get()).evidence["bore_1_shift_mm"] == 0.0
+    design.values["tube_inner_diameter_mm"] = 2.3
+    design.save()
+    said = part_as_planned(Device.objects.get())
+    assert (said.outcome, "diameter error of 0.100" in said.reason) == ("block", True)
+    design.values["tube_inner_diameter_mm"] = 2.4
+    design.save()
     told = {fact.key: fact.value for fact in design_section(design).facts}
     assert (told["origin"], told["drawn_with"]) == ("external CAD", "FreeCAD 1.0.2")
     assert (told["source_sha256"], told["unit"], told["unit_stated_by"]) == (digest, "mm", "designer")
@@ -258,11 +266,10 @@ def test_a_drawn_model_has_to_be_of_this_anatomy(tmp_path: Path) -> None:
     design = made(drawn(device, staff, tmp_path, write_ply(model), values={}))
     assert design.measures["on_anatomy_share"] == 1.0
     assert any("code" in warning for warning in design.warnings)
-    away = Mesh(ball().vertices + np.array((0.0, 0.0, 15.0)), ball().faces)
-    assert "on_anatomy_share is" in refused(drawn(device, staff, tmp_path, away, values={}))
     inch = replace(DRAWN, declared=Declared("inch", "LPS"))
     said = refused(drawn(device, staff, tmp_path, model, inch, values={}))
     assert "longest_mm is" in said
+    assert "on_anatomy_share is" in said
     assert "beyond_anatomy_mm is" in said
 
 
