@@ -29,6 +29,7 @@ from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, NotKnown, NotPermitted, Reason
 from mes.models import Account, EmergencyAccess
 from mes.permissions import require, whom
+from mes.services.emergency import people_involved
 
 
 def _subject(request: HttpRequest, page: str, code: str) -> Model | None:
@@ -48,7 +49,7 @@ def _subject(request: HttpRequest, page: str, code: str) -> Model | None:
 
 def refuse_uninvolved(access: EmergencyAccess, actor: Actor) -> None:
     """An access in an emergency is its person's, the manager's and the privacy office's alone (P11-10d)."""
-    if actor.person_id is None or actor.person_id not in (access.person_id, access.manager_id):
+    if actor.person_id is None or actor.person_id not in people_involved(access):
         require(actor, "mes.read_privacy")
 
 

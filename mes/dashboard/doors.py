@@ -21,6 +21,7 @@ from mes.eventlog.base import Actor
 from mes.models import EmergencyAccess, Patient
 from mes.permissions import may
 from mes.scope import Viewer, visible
+from mes.services.emergency import people_involved
 from printing.models import Build, MaterialLot, Printer
 from quality.models import Gauge, Package
 
@@ -123,8 +124,8 @@ def _emergency(looking: Looking, code: str) -> bool:
     if looking.may("mes.read_privacy"):
         return True
     accesses = EmergencyAccess.objects.filter(pk=int(code[1:]) if code[1:].isdigit() else 0)
-    own = accesses.values_list("person_id", "manager_id").first() or ()
-    return looking.actor.person_id is not None and looking.actor.person_id in own
+    access = accesses.select_related("person", "manager").first()
+    return access is not None and looking.actor.person_id in people_involved(access)
 
 
 def _patient(looking: Looking, token: str) -> bool:

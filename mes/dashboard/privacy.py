@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from devices.models import Order
 from mes.api.actors import actor_of, viewer_behind
-from mes.choices import ErasureStage
+from mes.choices import EmergencyStage, ErasureStage
 from mes.compiled import only
 from mes.dashboard.acting import refuse_uninvolved
 from mes.dashboard.actions import offered
@@ -31,13 +31,19 @@ from mes.selectors import events_of, signatures_of
 from mes.services.emergency import (
     SHORTEST_REASON,
     break_glass,
+    emergencies_without_manager,
     reviewer_of,
+    still_needed,
 )
 from mes.services.erasure import ERASE
 
 SHOWN = 100
 REPORTED = timedelta(days=90)
-REVIEWS = {"officer": "review-emergency", "manager": "review-emergency-manager"}
+REVIEWS = {
+    "officer": "review-emergency",
+    "manager": "review-emergency-manager",
+    "second officer": "review-emergency",
+}
 
 
 def privacy(request: HttpRequest) -> HttpResponse:
@@ -57,6 +63,7 @@ def privacy(request: HttpRequest) -> HttpResponse:
     )
     context = {
         "accesses": accesses[:SHOWN],
+        "without_manager": emergencies_without_manager().order_by("pk")[:SHOWN],
         "requests": ErasureRequest.objects.select_related("patient").order_by("-pk")[:SHOWN],
         "lookers": lookers[:SHOWN],
         "since": since,
@@ -106,6 +113,7 @@ def emergency_page(request: HttpRequest, code: str) -> HttpResponse:
     refuse_uninvolved(access, actor)
     context = {
         "access": access,
+        "needed": still_needed(access) if access.stage == EmergencyStage.ENDED else "",
         "views": access.views.order_by("viewed_at", "pk"),
         "actions": [
             action for action in offered(request, "emergency", access) if _mine(action.id, access, actor)

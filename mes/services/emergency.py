@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from mes.choices import EmergencyStage, Meaning, Role
@@ -25,7 +25,7 @@ from mes.standing import carries
 
 SHORTEST_REASON = 10
 DAY = timedelta(days=1)
-Reviewer = Literal["officer", "manager"]
+Reviewer = Literal["officer", "manager", "second officer"]
 
 
 @unit_of_work
@@ -159,10 +159,46 @@ def reviewer_of(access: EmergencyAccess, person_id: int | None) -> Reviewer | No
         return None
     if segregation_reasons(Actor.person(person.pk), "mes.review_emergency", access):
         return None
-    if person.pk == access.manager_id:
+    manager = manager_to_review(access)
+    if manager is not None and person.pk == manager.pk:
         return None if carries(access, "manager_review") else "manager"
-    is_officer = Role.PRV in roles_of(person)
-    return "officer" if is_officer and not carries(access, "officer_review") else None
+    if Role.PRV not in roles_of(person):
+        return None
+    if not carries(access, "officer_review"):
+        return None if _gave(access, "manager_review", person) else "officer"
+    lacks_second = manager is None and access.manager_id and not carries(access, "manager_review")
+    return "second officer" if lacks_second and not _gave(access, "officer_review", person) else None
+
+
+def manager_to_review(access: EmergencyAccess) -> Person | None:
+    """The manager who was named when it was taken; once they have left, whoever answers for the person now. None where
+    nobody was named, and where there is nobody who has not reviewed it as the officer: a second officer does it then."""
+    if access.manager is None or access.manager.active:
+        return access.manager
+    now = manager_of(access.person)
+    return None if now is None or _gave(access, "officer_review", now) else now
+
+
+def _gave(access: EmergencyAccess, review: str, person: Person) -> bool:
+    """Whether a review that stands is a person's: the two are never one person's."""
+    return carries(access, review) and getattr(access, review).person_id == person.pk
+
+
+def people_involved(access: EmergencyAccess) -> frozenset[int]:
+    """Whoever may look at an access without the right to read of every one: its person, and who answers for them."""
+    manager = manager_to_review(access)
+    known = (access.person_id, access.manager_id, manager.pk if manager else None)
+    return frozenset(key for key in known if key is not None)
+
+
+def still_needed(access: EmergencyAccess) -> str:
+    """In words, who has not reviewed an access yet."""
+    if not carries(access, "officer_review"):
+        return "the privacy officer"
+    manager = manager_to_review(access)
+    return (
+        str(manager) if manager else "a second privacy officer, or whoever is named to answer for the person,"
+    )
 
 
 def _is_to_review(access: EmergencyAccess) -> bool:
@@ -177,7 +213,11 @@ def _is_reviewed(access: EmergencyAccess) -> bool:
     return by_manager and carries(access, "officer_review")
 
 
-REVIEWS: Mapping[Reviewer, str] = {"officer": "mes.review_emergency", "manager": "mes.review_as_manager"}
+REVIEWS: Mapping[Reviewer, str] = {
+    "officer": "mes.review_emergency",
+    "manager": "mes.review_as_manager",
+    "second officer": "mes.review_emergency",
+}
 """The right that each review takes: a role that was confirmed in time, and the training that is asked for (G-OPR-02)."""
 
 
@@ -185,7 +225,8 @@ REVIEWS: Mapping[Reviewer, str] = {"officer": "mes.review_emergency", "manager":
 def review_emergency_access(
     *, access_id: int, justified: bool, finding: str, actor: Actor, credentials: Credentials
 ) -> EmergencyAccess:
-    """Sign what was found. The privacy officer and, where one is named, the person's manager; the last one closes it."""
+    """Sign what was found. The privacy officer and, where one is named, the person's manager; the last one closes it.
+    Where the manager has left, whoever answers for the person now reviews it, or a second privacy officer."""
     access = EmergencyAccess.objects.select_for_update().get(pk=access_id)
     if not _is_to_review(access):
         raise Conflict(
@@ -197,7 +238,8 @@ def review_emergency_access(
     if reviewer is None:
         raise NotPermitted(
             "This access is not yours to review, or you have done so.",
-            cure="The privacy officer and the person's manager review it, each once, and nobody their own.",
+            cure="The privacy officer and the person's manager review it, each once, and nobody their own. Where the manager "
+            "has left: name another one for the person, or a second privacy officer reviews it.",
             rule="G-SOD-01",
         )
     require(actor, REVIEWS[reviewer], access)
@@ -221,14 +263,30 @@ def review_emergency_access(
 
 
 def emergencies_to_review() -> QuerySet[EmergencyAccess]:
-    """What waits for the privacy officer: open ones too, which may be ended early."""
+    """What waits for a privacy officer: open ones too, which may be ended early; and those whose manager has left."""
     waiting = Q(stage__in=[EmergencyStage.OPEN, EmergencyStage.ENDED], officer_review__isnull=True)
-    return EmergencyAccess.objects.filter(waiting | Q(officer_review__withdrawal__isnull=False))
+    without = Q(pk__in=emergencies_without_manager().values("pk"))
+    return EmergencyAccess.objects.filter(waiting | Q(officer_review__withdrawal__isnull=False) | without)
+
+
+def emergencies_without_manager() -> QuerySet[EmergencyAccess]:
+    """Those whose manager has left before reviewing them, and for whose person nobody else answers who could."""
+    others = _answering().exclude(manager=OuterRef("officer_review__person"))
+    left = Q(stage=EmergencyStage.ENDED, manager__active=False)
+    return EmergencyAccess.objects.filter(left & AWAITS_MANAGER).exclude(Exists(others))
 
 
 def emergencies_of_manager(person_id: int) -> QuerySet[EmergencyAccess]:
-    """What waits for a person as the manager of whoever took access."""
-    waiting = Q(manager_review__isnull=True, stage=EmergencyStage.ENDED)
-    return EmergencyAccess.objects.filter(
-        waiting | Q(manager_review__withdrawal__isnull=False), manager_id=person_id
-    )
+    """What waits for a person as the manager of whoever took access, or as who answers for them since that one left."""
+    followed = Q(manager__active=False) & Exists(_answering().filter(manager=person_id))
+    theirs = Q(manager_id=person_id) | followed & ~Q(officer_review__person=person_id)
+    waiting = Q(stage=EmergencyStage.ENDED) & AWAITS_MANAGER | Q(manager_review__withdrawal__isnull=False)
+    return EmergencyAccess.objects.filter(theirs & waiting)
+
+
+AWAITS_MANAGER = Q(manager_review__isnull=True) | Q(manager_review__withdrawal__isnull=False)
+
+
+def _answering() -> QuerySet[ReportingLine]:
+    """Who answers now for the person of an access, and is active."""
+    return ReportingLine.objects.filter(person=OuterRef("person"), ended=False, manager__active=True)

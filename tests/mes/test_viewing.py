@@ -1,5 +1,6 @@
 """Who looks at a patient's identity: with a reason, a right or an emergency, not too often, always written down."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,15 +15,20 @@ from mes.models import Contact, EmergencyAccess, EventRecord, IdentityView, Pati
 from mes.panels import WORKLISTS, open_tasks, personal_tasks
 from mes.services.emergency import (
     break_glass,
+    emergencies_to_review,
+    emergencies_without_manager,
     end_emergency_access,
     end_expired_accesses,
     name_manager,
+    people_involved,
     review_emergency_access,
     reviewer_of,
+    still_needed,
 )
-from mes.services.people import revoke_role
+from mes.services.people import deactivate_person, revoke_role
+from mes.services.signatures import Credentials
 from mes.services.viewing import emergency_of, look_up_patient, view_identity
-from tests.mes.makers import make_patient, make_person, make_signer, person_of
+from tests.mes.makers import SYSTEM, make_patient, make_person, make_signer, person_of
 
 pytestmark = pytest.mark.django_db
 REASON = "The surgeon waits, the ward's label is torn"
@@ -275,6 +281,57 @@ def test_a_review_is_signed_by_somebody_else_after_the_end(patient: Patient) -> 
     access.refresh_from_db()
     assert (access.stage, access.officer_review) == (EmergencyStage.ENDED, None)
     review_emergency_access(**review, actor=colleague, credentials=colleague_types)
+
+
+Signer = tuple[Actor, Credentials]
+
+
+def left_by_its_manager(patient: Patient, operator: Actor, officer: Signer) -> EmergencyAccess:
+    """Taken, ended and reviewed by the officer; its manager has left before reviewing it."""
+    manager = make_person(Role.QCM)
+    name_manager(person=person_of(operator), manager=manager, actor=officer[0])
+    access = break_glass(patient=patient, actor=operator, reason=REASON)
+    end_emergency_access(access_id=access.pk, actor=operator)
+    reviewed(access, officer)
+    assert list(emergencies_without_manager()) == []
+    deactivate_person(person_id=manager.pk, actor=SYSTEM, reason="left the company")
+    return EmergencyAccess.objects.get(pk=access.pk)
+
+
+def reviewed(access: EmergencyAccess, by: Signer) -> EmergencyAccess:
+    return review_emergency_access(
+        access_id=access.pk, justified=True, finding="Checked", actor=by[0], credentials=by[1]
+    )
+
+
+@pytest.mark.requirement("P11-10e")
+def test_a_second_officer_reviews_what_a_manager_who_left_did_not(patient: Patient, operator: Actor) -> None:
+    officer, second = make_signer(Role.PRV), make_signer(Role.PRV)
+    access = left_by_its_manager(patient, operator, officer)
+    assert list(emergencies_without_manager()) == list(emergencies_to_review()) == [access]
+    assert "a second privacy officer" in still_needed(access)
+    with pytest.raises(NotPermitted, match="a second privacy officer reviews it"):
+        reviewed(access, officer)
+    assert reviewed(access, second).stage == EmergencyStage.REVIEWED
+    assert list(emergencies_to_review()) == []
+    assert json.loads(told("mes.emergency_access_reviewed")[-1].payload)["reviewer"] == "second officer"
+
+
+@pytest.mark.requirement("P11-10e")
+def test_whoever_answers_for_the_person_now_reviews_it_instead(patient: Patient, operator: Actor) -> None:
+    officer, follower = make_signer(Role.PRV), make_signer(Role.QCM)
+    access = left_by_its_manager(patient, operator, officer)
+    assert reviewer_of(access, follower[0].person_id) is None
+    name_manager(person=person_of(operator), manager=person_of(officer[0]), actor=officer[0])
+    assert list(emergencies_without_manager()) == [access], "nobody reviews it twice"
+    assert personal_tasks(person_of(officer[0]).pk) == []
+    name_manager(person=person_of(operator), manager=person_of(follower[0]), actor=officer[0])
+    assert list(emergencies_without_manager()) == []
+    assert [task.code for task in personal_tasks(person_of(follower[0]).pk)] == [access.code]
+    assert people_involved(access) >= {person_of(follower[0]).pk}
+    assert reviewer_of(access, make_person(Role.PRV).pk) is None
+    assert reviewed(access, follower).stage == EmergencyStage.REVIEWED
+    assert personal_tasks(person_of(follower[0]).pk) == []
 
 
 def test_only_the_person_or_the_privacy_officer_ends_it_early(patient: Patient, operator: Actor) -> None:

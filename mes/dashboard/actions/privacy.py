@@ -9,7 +9,13 @@ from mes.choices import EmergencyStage, ErasureStage, Meaning, Role
 from mes.dashboard.actions.base import Action, Doing, Field, Values, why
 from mes.eventlog.base import Actor
 from mes.models import EmergencyAccess, ErasureRequest
-from mes.services.emergency import end_emergency_access, review_content, review_emergency_access
+from mes.services.emergency import (
+    end_emergency_access,
+    manager_to_review,
+    review_content,
+    review_emergency_access,
+    still_needed,
+)
 from mes.services.erasure import APPROVALS, approve_erasure, decision_content, refuse_erasure
 
 YES, NO = "yes", "no"
@@ -41,7 +47,7 @@ def _review(doing: Doing) -> str:
     )
     if access.stage == EmergencyStage.REVIEWED:
         return "Reviewed."
-    return "Your review is signed; the other one is still needed."
+    return f"Your review is signed; {still_needed(access)} has to review it too."
 
 
 def _review_action(id: str, title: str, permission: str, due: Callable[[EmergencyAccess], bool]) -> Action:
@@ -105,7 +111,7 @@ PRIVACY_ACTIONS = (
     ),
     _review_action(
         "review-emergency", "Review this access as privacy officer", "mes.review_emergency",
-        lambda access: not access.officer_review_id,
+        lambda access: not access.officer_review_id or (bool(access.manager_id) and manager_to_review(access) is None),
     ),
     _review_action(
         "review-emergency-manager", "Review this access as the person's manager", "mes.review_as_manager",

@@ -11,9 +11,9 @@ from django.test import Client
 from devices.models import Order
 from mes.choices import ErasureStage, Role
 from mes.models import EmergencyAccess, ErasureRequest, EventRecord, PatientIdentity, Person
-from mes.services.emergency import break_glass, name_manager
+from mes.services.emergency import break_glass, end_emergency_access, name_manager
 from mes.services.retention import keeping_of
-from tests.devices.makers import IDENTITY, PASSWORD, Staff, make_order
+from tests.devices.makers import IDENTITY, PASSWORD, Staff, make_order, make_person
 from tests.mes.dashboard.conftest import Visit
 
 HX = {"HX-Request": "true"}
@@ -114,6 +114,28 @@ def test_an_emergency_from_the_order_to_its_signed_review(order: Order, staff: S
     assert (access.stage, access.justified) == ("reviewed", True)
     assert "Reviewed" in said(officer.get("/privacy/"))
     assert access.code not in said(officer.get("/my-work/"))
+
+
+@pytest.mark.requirement("P11-10e")
+def test_what_a_manager_who_left_did_not_review_is_overdue_and_a_second_officer_s(
+    order: Order, staff: Staff, as_: Visit
+) -> None:
+    officer, second, taker = staff[Role.PRV], make_person(Role.PRV), staff[Role.OPR]
+    name_manager(person=taker.person, manager=staff[Role.QCM].person, actor=officer.actor)
+    access = break_glass(patient=order.patient, actor=taker.actor, reason=REASON)
+    end_emergency_access(access_id=access.pk, actor=taker.actor)
+    path = f"/act/emergency/{access.code}/review-emergency/"
+    assert_signed(as_(officer), path, officer, justified="yes", finding="Checked")
+    assert "Overdue" not in said(as_(second).get("/privacy/"))
+    Person.objects.filter(pk=staff[Role.QCM].person.pk).update(active=False)
+    client, page = as_(second), f"/emergencies/{access.code}/"
+    assert "Overdue: the manager has left before reviewing" in said(client.get("/privacy/"))
+    assert "a second privacy officer" in said(client.get(page))
+    assert ["review-emergency" in said(as_(who).get(page)) for who in (officer, second)] == [False, True]
+    assert_signed(client, path, second, justified="yes", finding="Checked too")
+    access.refresh_from_db()
+    assert access.stage == "reviewed"
+    assert "Overdue" not in said(client.get("/privacy/"))
 
 
 @pytest.mark.requirement("P11-10d")
