@@ -14,6 +14,8 @@ DISCOVERED = (
     "services.signing", "services.keycheck", "generators", "catalog", "drivers", "slicing", "reports",
     # What keeps a signature for good is known to whatever takes one back, a command or a worker too (ES-18).
     "services.disposals", "services.erasure", "services.holds", "services.nonconformance",
+    # What compares the words of a unit with the patients that it is about.
+    "services.naming",
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from mes.choices import Role
+from mes.choices import HoldScope, Role
 from mes.models import (
     Account,
     AuditReview,
@@ -15,7 +15,10 @@ from mes.models import (
     DocumentRevision,
     EmergencyAccess,
     ErasureRequest,
+    HandwrittenSignature,
+    IdentityView,
     LegalHold,
+    Patient,
     Person,
     ReportingLine,
     RestoreDrill,
@@ -26,7 +29,7 @@ from mes.models import (
     VaultRotation,
 )
 from mes.permissions import PRODUCTION, allow
-from mes.scope import belongs_to_everybody
+from mes.scope import Streams, belongs_to_everybody, belongs_to_patient, tells_of
 from mes.segregation import Parts, segregated
 
 # What somebody of another company works by; of people, what is said of themselves.
@@ -37,6 +40,22 @@ belongs_to_everybody(AuditReview, own="reviewer")
 belongs_to_everybody(RestoreDrill, Station, StationRule, VaultRotation)
 # Their pages ask for a right, or for a part in them; a code says nothing of a patient.
 belongs_to_everybody(LegalHold, Disposal, EmergencyAccess, ErasureRequest, names_orders=True)
+belongs_to_patient(Patient, "pk")
+for _model in (EmergencyAccess, ErasureRequest, IdentityView):
+    belongs_to_patient(_model, "patient")
+tells_of(HandwrittenSignature, lambda row: [(row.subject_type, row.subject_id)])
+tells_of(Disposal, lambda row: [(row.record_root, row.record_id)])
+
+
+def _streams_of(hold: LegalHold) -> Streams:
+    if hold.scope == HoldScope.ORDER:
+        return [("devices.order", hold.value)]
+    if hold.scope == HoldScope.PATIENT:
+        return [("mes.patient", str(one.pk)) for one in Patient.objects.filter(token=hold.value)]
+    return []
+
+
+tells_of(LegalHold, _streams_of)
 
 R = Role
 allow(

@@ -7,7 +7,7 @@ everybody. Pages, API, sockets, exports, search, scans and files narrow their ro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -144,6 +144,46 @@ def belongs_to_everybody(
     for model in models:
         found = Belonging("everybody", names_orders=names_orders, outsiders=outsiders, own=own)
         BELONGINGS.add(model._meta.db_table, found)
+
+
+Streams = Iterable[tuple[str, str]]
+_PATIENTS: dict[str, str] = {}
+_SUBJECTS: dict[str, Callable[[Any], Streams]] = {}
+
+
+def belongs_to_patient(model: type[Model], path: str) -> None:
+    """Declare the lookup from a table that belongs to no order to the patient that its rows are about."""
+    _PATIENTS[model._meta.db_table] = path
+
+
+def tells_of(model: type[M], streams: Callable[[M], Streams]) -> None:
+    """Declare the streams that a row of a table is about, where it names them itself."""
+    _SUBJECTS[model._meta.db_table] = streams
+
+
+def patients_about(rows: Mapping[str, set[str]]) -> set[int]:
+    """The keys of the patients that rows are about, by table and key."""
+    found: set[int] = set()
+    for table, keys in rows.items():
+        model = TABLES[table].model
+        if model is None:
+            continue
+        those = model._default_manager.filter(pk__in=keys)
+        if table in _SUBJECTS:
+            for root, key in (stream for row in those for stream in _SUBJECTS[table](row)):
+                found |= patients_about({ROOTS[root].name: {key}})
+        elif path := _patient_path(table):
+            found.update(key for key in those.values_list(path, flat=True) if key is not None)
+    return found
+
+
+def _patient_path(table: str) -> str:
+    if table in _PATIENTS:
+        return _PATIENTS[table]
+    belonging = BELONGINGS.get(table)
+    if belonging is None or belonging.kind != "order":
+        return ""
+    return f"{belonging.path}__patient" if belonging.path else "patient"
 
 
 def visible(rows: QuerySet[M], viewer: Viewer) -> QuerySet[M]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from devices.models import Device
 from mes.choices import Role
 from mes.permissions import allow
-from mes.scope import belongs_to_everybody, belongs_to_order, belongs_to_plant
+from mes.scope import Streams, belongs_to_everybody, belongs_to_order, belongs_to_plant, tells_of
 from mes.segregation import Parts, segregated
+from quality.choices import ExportKind
 from quality.models import (
     Calibration,
     Export,
@@ -91,6 +92,16 @@ for _model in (
     belongs_to_order(_model, "device__order")
 # An export names devices by code; whoever may export knows every order, or none of its devices is theirs to take.
 belongs_to_everybody(Export, names_orders=True)
+
+
+def _streams_of(export: Export) -> Streams:
+    """Of one device or order. Why somebody exports a lot, or all records of a time, is about no patient."""
+    if export.kind == ExportKind.ORDER:
+        return [("devices.order", export.subject.lstrip("O0"))]
+    return [("devices.device", str(key)) for key in export.devices if export.kind == ExportKind.DEVICE]
+
+
+tells_of(Export, _streams_of)
 # Equipment serves every order, and what is said of it names none.
 belongs_to_plant(Calibration, Gauge)
 belongs_to_order(Measurement, "inspection__device__order")

@@ -6,23 +6,10 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Protocol
+
+from mes.naming import Who, folded
 
 SHORTEST_PART = 4
-LETTERS = {"ß": "ss", "ø": "o", "đ": "d", "ł": "l", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"}
-
-
-class Person(Protocol):
-    """Who is looked for. birth_date: as ISO 8601 writes it."""
-
-    @property
-    def patient_id(self) -> str: ...
-    @property
-    def family_name(self) -> str: ...
-    @property
-    def given_name(self) -> str: ...
-    @property
-    def birth_date(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +22,7 @@ class Named:
     birth_date: str = field(repr=False)
 
 
-def names_person(person: Person, text: str) -> bool:
+def names_person(person: Who, text: str) -> bool:
     """Whether free text, such as the header of a scan, holds a name, the number or the birth date of a patient.
 
     Letter case, accents and punctuation do not count. A name of one to three letters counts as a word of its own alone.
@@ -56,8 +43,7 @@ def normal(name: str, value: object) -> str:
         return ""
     if isinstance(value, date):
         return value.strftime("%Y%m%d")
-    folded = unicodedata.normalize("NFKD", str(value)).casefold()
-    folded = "".join(LETTERS.get(letter, letter) for letter in folded if not unicodedata.combining(letter))
+    compared = folded(str(value))
     if name == "birth_date":
-        return re.sub(r"\D", "", folded)
-    return re.sub(r"\s" if name == "patient_id" else r"[\W_]", "", folded)
+        return re.sub(r"\D", "", compared)
+    return re.sub(r"\s" if name == "patient_id" else r"[\W_]", "", compared)

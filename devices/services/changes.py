@@ -12,7 +12,7 @@ from devices.services.authors import author_of
 from devices.services.designs import standing_design
 from devices.services.lifecycle import locked_device, record_progress
 from mes.eventlog.base import Actor
-from mes.eventlog.unit import unit_of_work
+from mes.eventlog.unit import say, unit_of_work
 from mes.exceptions import Conflict, InvalidInput, Reason
 from mes.permissions import require
 from mes.text import text_fault
@@ -41,6 +41,8 @@ def request_changes(
     device = locked_device(device_id)
     require(actor, "devices.reject_design", device)
     marked = _checked(reason, places)
+    for place in marked:
+        say(text=place["note"], actor=actor)
     design = standing_design(device, DesignStatus.GENERATED, DesignStatus.REVIEWED)
     if revision is not None and revision != design.revision:
         raise Conflict(

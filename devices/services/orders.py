@@ -29,7 +29,7 @@ from devices.services.prescribed import refuse_prescription, refuse_side
 from mes.choices import Meaning, Role
 from mes.compiled import by_keys
 from mes.eventlog.base import Actor, Event
-from mes.eventlog.unit import publish, unit_of_work
+from mes.eventlog.unit import publish, say, unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Reason, TransitionRefused
 from mes.lifecycle import ask_gates, refuse_blocked
 from mes.limits import refuse_too_many
@@ -170,6 +170,8 @@ def _characteristic(row: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
         )
     titles = {f"The characteristic's {name}": text for name, text in texts.items()}
     refuse_unseen(titles, lines=False, rule="G-ORD-02")
+    for text in texts.values():
+        say(text=text, actor=actor)
     return {**texts, "author": author_of(actor)}
 
 

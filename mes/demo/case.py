@@ -35,7 +35,7 @@ from mes.services.patients import Identity, register_patient
 TRAINING = "cranial_guide_training"
 CLINICAL = "cranial_guide"
 MATERIAL = "resin-guide-01"
-PATIENT = Identity("LAM-DEMO-0001", "Demonstration", "Patient", "1961-04-12")
+PATIENT = Identity("LAM-DEMO-0001", "Demonstration", "Alexis", "1961-04-12")
 AGE_OF_IMAGES = timedelta(days=12)
 CHARACTERISTICS = ({"attribute": "drill diameter", "value": "2.4", "unit": "mm"},)
 

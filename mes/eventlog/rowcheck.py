@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from mes.artefacts import ArtefactStore
 from mes.eventlog.findings import LOST, Bad, fault_of
-from mes.eventlog.unit import digests_of
+from mes.eventlog.rowdigests import digests_of
 from mes.models import Artefact, EventRecord
 from mes.tables import CHECKS, COVERED, ROOTS, Table
 

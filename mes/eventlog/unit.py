@@ -11,27 +11,29 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, OperationalError, connection, transaction
-from django.db.models import Field, Model
+from django.db.models import Model
 from django.utils import timezone
 
 from mes import VERSION
-from mes.columnguards import as_kept
 from mes.eventlog import wake
-from mes.eventlog.base import Actor, Event, canonical, digest_of
-from mes.eventlog.statements import Statement, run_prepared
+from mes.eventlog.base import Actor, Event, canonical
+from mes.eventlog.hearing import Said, words_of
+from mes.eventlog.rowdigests import digested, root_rows
+from mes.eventlog.statements import run_prepared
 from mes.eventlog.subscriptions import handlers_of
 from mes.exceptions import Conflict, PublishOutsideUnit
-from mes.tables import ROOTS, TABLES, Table
+from mes.registry import RegistrationError
+from mes.tables import ROOTS, TABLES
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,9 +68,14 @@ class Pending:
 
 @dataclass
 class Unit:
-    """What was published so far, the cause of whatever nothing else caused, and what people were permitted: (person, action)."""
+    """What was published so far, the cause of whatever nothing else caused, and what people were permitted: (person, action).
+
+    `said`: what people said to the services that doors called; `services`: how many of these are running, each by the one before.
+    """
 
     pending: list[Pending] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+    services: int = 0
     afterwards: list[Callable[[], object]] = field(default_factory=list)
     cause: Cause = field(default_factory=lambda: Cause(uuid4()))
     asked: set[tuple[int, str]] = field(default_factory=set)
@@ -168,6 +175,7 @@ def open_unit(*, savepoint: bool = True) -> Iterator[Unit]:
             token = _unit.set(unit)
             try:
                 yield unit
+                _compare(unit)
             finally:
                 # Closed before the commit: whatever runs on commit opens a unit of its own.
                 _unit.reset(token)
@@ -182,43 +190,94 @@ def open_unit(*, savepoint: bool = True) -> Iterator[Unit]:
 @contextmanager
 def _joined(unit: Unit) -> Iterator[None]:
     """A part that fails takes its own events with it, and nobody else's."""
-    mark = len(unit.pending)
+    published, said = len(unit.pending), len(unit.said)
     try:
         with transaction.atomic():
             yield
     except BaseException:
-        del unit.pending[mark:]
+        del unit.pending[published:], unit.said[said:]
         raise
+
+
+Comparison = Callable[[Sequence[Said], Sequence[StreamKey]], None]
+_comparisons: list[Comparison] = []
+
+
+def words_compared(rule: Comparison) -> Comparison:
+    """Register what compares the words of a unit with what its records are about, before it ends. There is one such rule."""
+    if _comparisons and _comparisons[0] is not rule:
+        raise RegistrationError("the words of a unit are compared twice")
+    _comparisons[:] = [rule]
+    return rule
+
+
+def compare_words() -> None:
+    """Compare what was said so far, before the running service does what the end of the unit cannot take back, such as a file."""
+    _compare(running_unit("Words were compared"))
+
+
+def _compare(unit: Unit) -> None:
+    """What a handler repeats was compared when it was said."""
+    cause = _cause.get()
+    if unit.said and (cause is None or cause.event is None):
+        _comparisons[0](unit.said, sorted({item.key for item in unit.pending}))
+
+
+def say(*, text: str, actor: Actor) -> None:
+    """Words that reach a unit in another way than as a service's own: part of what the running one keeps."""
+    if text and actor.person_id is not None:
+        running_unit("Something was said").said.append(Said((text,), actor))
+
+
+def _heard(service: Callable[P, R]) -> Callable[P, R]:
+    """The service, given words as `mes.text.read_words` leaves them. What one service says to another is the house's own
+    words, or was said to the first one."""
+    read = words_of(service)
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        unit = running_unit("A service ran")
+        call, said = read(*args, **kwargs) if read else (None, None)
+        if said is not None and unit.services == 0:
+            unit.said.append(said)
+        unit.services += 1
+        try:
+            return service(*args, **kwargs) if call is None else service(*call.args, **call.kwargs)
+        finally:
+            unit.services -= 1
+
+    return run
 
 
 def unit_of_work(service: Callable[P, R]) -> Callable[P, R]:
     """Run a service as one unit. Retried as a whole after a serialisation failure or a deadlock.
 
-    Raises Conflict where the row is there already: somebody wrote it between our look and our writing.
+    Raises Conflict where the row is there already: somebody wrote it between our look and our writing. Raises InvalidInput for words
+    that cannot be kept (`mes.text.WORDS`).
     """
+    heard = _heard(service)
 
     @wraps(service)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         if _unit.get() is not None:
             with open_unit():
-                return service(*args, **kwargs)
+                return heard(*args, **kwargs)
         with _first_come():
             return alone(*args, **kwargs)
 
     def alone(*args: P.args, **kwargs: P.kwargs) -> R:
         if connection.in_atomic_block:
             with open_unit():
-                return service(*args, **kwargs)
+                return heard(*args, **kwargs)
         for attempt in range(1, RETRIES + 1):
             try:
                 with open_unit():
-                    return service(*args, **kwargs)
+                    return heard(*args, **kwargs)
             except OperationalError as failure:
                 if getattr(failure.__cause__, "sqlstate", None) not in RETRIED:
                     raise
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, not a secret
         with open_unit():
-            return service(*args, **kwargs)
+            return heard(*args, **kwargs)
 
     return run
 
@@ -303,14 +362,14 @@ def _lock_streams(pending: list[Pending]) -> tuple[dict[StreamKey, int], dict[St
     take = TAKE_VERSIONS.format(streams=", ".join(["(%s, %s, %s)"] * len(keys)))
     taken, *live = run_prepared(
         (take, [part for key in keys for part in (*key, counts[key])]),
-        *(_root_rows(kind, ids, ROOTS[kind].current_schema) for kind, ids in kinds.items()),
+        *(root_rows(kind, ids, ROOTS[kind].current_schema) for kind, ids in kinds.items()),
     )
     before = {(kind, key): version - counts[(kind, key)] for kind, key, version in taken}
     _expect_versions(pending, before)
     digests = {
         (kind, key): digest
         for kind, rows in zip(kinds, live, strict=True)
-        for key, digest in _digests(kind, ROOTS[kind].current_schema, rows)
+        for key, digest in digested(kind, ROOTS[kind].current_schema, rows)
     }
     if missing := sorted(set(keys) - set(digests)):
         raise LookupError("; ".join(f"{kind} {key} has no row" for kind, key in missing))
@@ -324,78 +383,3 @@ def _expect_versions(pending: list[Pending], before: dict[StreamKey, int]) -> No
                 f"{item.key[0]} {item.key[1]} is at version {before[item.key]}, not {item.expected_version}.",
                 cure="Read it again and repeat the change.",
             )
-
-
-def digests_of(kind: str, ids: Iterable[str], schema: int) -> dict[str, str]:
-    """SHA-256 of the root rows as the database has them now, by stream id, over the fields that a schema lists. A row that is
-    gone has none. Who may not read secret columns gets what the history last kept of them."""
-    with transaction.atomic():
-        closed = bool(ROOTS[kind].secret) and not _reads_all(ROOTS[kind].name)
-        (rows,) = run_prepared(_root_rows(kind, ids, schema, closed=closed))
-    return dict(_digests(kind, schema, rows))
-
-
-def _reads_all(table: str) -> bool:
-    (((allowed,),),) = run_prepared(("SELECT has_table_privilege(%s, 'SELECT')", [table]))
-    return bool(allowed)
-
-
-def _root_rows(kind: str, ids: Iterable[str], schema: int, *, closed: bool = False) -> Statement:
-    """One row is asked for by `=`: over an array, the database would plan the statement anew each time."""
-    wanted = list(ids)
-    sql, key = _reading(kind, schema, alone=len(wanted) == 1, closed=closed)
-    found = [key.to_python(one) for one in wanted]
-    return sql, found if len(found) == 1 else [found]
-
-
-@cache
-def _reading(kind: str, schema: int, *, alone: bool, closed: bool) -> tuple[str, Field[Any, Any]]:
-    """The statement that reads a root's row or rows, and the field of its key. Raises LookupError for a root without a model.
-
-    `closed`: secret columns come from the history.
-    """
-    table = ROOTS[kind]
-    if table.model is None:
-        raise LookupError(f"{kind} has no model")
-    meta = table.model._meta
-    names = [cast("Field[Any, Any]", meta.get_field(name)).column for name in table.digest_schemas[schema]]
-    columns = ", ".join(_value(table, str(name), closed=closed) for name in names)
-    key: Field[Any, Any] = meta.pk
-    kind_of_key = key.db_type(connection)
-    those = f"%s::{kind_of_key}" if alone else f"ANY(%s::{kind_of_key}[])"
-    read = f'SELECT "{key.column}", {columns} FROM {meta.db_table} WHERE "{key.column}" = {those}'  # noqa: S608 - our own names
-    return read, key
-
-
-def _value(table: Table, column: str, *, closed: bool) -> str:
-    """SQL: a column of a root as its digest takes it, hidden ones as the history has them: no secret is part of an event."""
-    if column not in table.hidden:
-        return f'"{column}"'
-    if closed and column in table.secret:
-        return (
-            f"(SELECT c.row->>'{column}' FROM mes_field_change c WHERE c.table_name = '{table.name}' "  # noqa: S608 - our own names
-            f'AND c.row_id = {table.name}."{table.key}"::text ORDER BY c.id DESC LIMIT 1)'
-        )
-    return as_kept(f'"{column}"')
-
-
-@cache
-def _readers(kind: str, schema: int) -> tuple[tuple[str, Any], ...]:
-    """The fields of a schema, and for those that need one what turns the column's value into Python's."""
-    table = ROOTS[kind]
-    meta = table.model._meta if table.model else None
-    if meta is None:
-        raise LookupError(f"{kind} has no model")
-    return tuple(
-        (name, getattr(meta.get_field(name), "from_db_value", None)) for name in table.digest_schemas[schema]
-    )
-
-
-def _digests(kind: str, schema: int, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
-    readers = _readers(kind, schema)
-    for key, *values in rows:
-        content = {
-            name: value if read is None else read(value, None, connection)
-            for (name, read), value in zip(readers, values, strict=True)
-        }
-        yield str(key), digest_of({"type": kind, "id": str(key), "schema": schema, **content})

@@ -28,7 +28,6 @@ from mes.services.signatures import Credentials, sign
 from mes.services.signing_withdrawal import lasting
 from mes.standing import carries, require_carried
 from mes.tables import TABLES
-from mes.text import text_fault
 
 RULE = "K-15"
 SCOPES = {"devices.order": HoldScope.ORDER, "printing.lot": HoldScope.LOT, "mes.patient": HoldScope.PATIENT}
@@ -88,8 +87,6 @@ def _refuse_unusable(
     faults = []
     if not reason.strip() or not requester.strip():
         faults.append(Reason("A hold needs a reason and somebody who asked for it.", "Fill in both.", RULE))
-    if fault := text_fault("Who asked for it", requester.strip(), rule=RULE):
-        faults.append(fault)
     if review_on < timezone.localdate():
         faults.append(Reason("The review date is over.", "Give a day from today on.", RULE))
     if subject is None and (since is None or until is None or since > until):

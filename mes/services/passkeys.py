@@ -35,7 +35,6 @@ from mes.models import Account, BrowserSession, Passkey
 from mes.permissions import require
 from mes.services.notices import tell_owner_of
 from mes.terminals import Terminal
-from mes.text import refuse_unseen
 
 KEPT = "lamina_passkey"
 GOOD_FOR_S = 180.0
@@ -69,7 +68,6 @@ def finish_enrolment(*, account: Account, answer: str, name: str, actor: Actor) 
         ) from None
     if data is None or not name.strip():
         raise InvalidInput("A passkey needs a name.", cure="Name the device that holds it.")
-    refuse_unseen({"The name": name.strip()}, lines=False)
     passkey = Passkey.objects.create(
         account=account,
         name=name.strip()[:60],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -162,12 +163,22 @@ def open_identity(patient: Patient) -> Identity:
 
     Raises IdentityErased where the patient's data key was shredded.
     """
-    row = _sealed(patient)
+    return _opened(_sealed(patient))
+
+
+def identities_of(patients: Iterable[int]) -> Iterator[tuple[Patient, Identity]]:
+    """The identities of patients by their keys, for a comparison inside a service. Of those who were erased there is none."""
+    rows = PatientIdentity.objects.filter(patient__in=patients).exclude(data_key_id="")
+    for row in rows.select_related("patient").order_by("patient"):
+        yield row.patient, _opened(row)
+
+
+def _opened(row: PatientIdentity) -> Identity:
     key = data_key_of(row)
     return Identity(
         **{
             name: key.open(
-                getattr(row, f"sealed_{name}"), bound_to=place(TABLE, f"sealed_{name}", patient.pk)
+                getattr(row, f"sealed_{name}"), bound_to=place(TABLE, f"sealed_{name}", row.patient_id)
             ).decode()
             for name in FIELDS
         }

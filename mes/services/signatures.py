@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from mes.choices import Meaning
 from mes.clock import clock_faults
 from mes.compiled import Compiled, Slot
 from mes.eventlog.base import Actor, canonical, plain
-from mes.eventlog.unit import afterwards, publish, running_unit
+from mes.eventlog.unit import afterwards, publish, running_unit, say
 from mes.eventlog.waiting import seal_faults
 from mes.events import SignatureGiven
 from mes.exceptions import ContentChanged, ContentUnseen, SignatureRefused
@@ -55,7 +55,7 @@ from mes.signing_seal import (
     seal,
     seal_is_signed,
 )
-from mes.text import username_read
+from mes.text import read_words, username_read
 
 EXPLAINED = ("reason", "justification")
 
@@ -124,6 +124,8 @@ def sign(
     content is no longer that one (ES-19).
     """
     running_unit("A signature was made")
+    credentials = replace(credentials, comment=read_words({"comment": credentials.comment})["comment"])
+    say(text=credentials.comment, actor=actor)
     now = timezone.now()
     _refuse_wrong_clock(now, credentials)
     _refuse_unsealed(credentials.together)

@@ -25,6 +25,8 @@ from mes.permissions import require
 from mes.services.signatures import Credentials, sign
 from mes.services.signing_policy import STATEMENT, STATEMENT_VERSION
 
+PART_11 = date(1997, 8, 20)
+"""From that day on 21 CFR 11 applies (62 FR 13430)."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -163,8 +165,12 @@ def record_certification_letter(
         raise InvalidInput(
             "The letter needs the SHA-256 of its scan and the name of who signed it.", rule="P11-100c"
         )
-    if sent_on > timezone.localdate():
-        raise InvalidInput("The letter cannot have been sent in the future.", rule="P11-100c")
+    if not PART_11 <= sent_on <= timezone.localdate():
+        raise InvalidInput(
+            f"The letter was sent between {PART_11:%d %b %Y}, when it was first asked for, and today.",
+            cure="Read the date on the letter again.",
+            rule="P11-100c",
+        )
     letter = CertificationLetter.objects.create(
         sha256=sha256, sent_on=sent_on, signatory=signatory.strip()[:200], recorded_by=str(actor)
     )

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
-from mes.eventlog.unit import publish, unit_of_work
+from mes.eventlog.unit import compare_words, publish, unit_of_work
 from mes.events import HandwrittenUploaded, HandwrittenVerified
 from mes.exceptions import Conflict, InvalidInput, NotPermitted
 from mes.locking import locked_row
@@ -18,23 +18,13 @@ from mes.models import HandwrittenSignature
 from mes.permissions import require
 from mes.selectors import stream_of
 from mes.services.artefacts import require_intact, store_artefact
+from mes.services.papers import kind_of_scan
 from mes.services.signatures import Credentials, sign
 from mes.standing import carries
 
-LIMIT = 20 * 1024 * 1024
-KINDS = {b"%PDF-": "application/pdf", b"\x89PNG\r\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+EARLIEST_PAPER = date(1990, 1, 1)
+"""Before, nothing was made that a record here could be about: a year typed wrong."""
 SELDOM = frozenset({Meaning.WITHDRAWN, Meaning.ACCEPTED})
-
-
-def _kind_of(scan: bytes) -> str:
-    kind = next((kind for start, kind in KINDS.items() if scan.startswith(start)), None)
-    if kind is None or len(scan) > LIMIT:
-        raise InvalidInput(
-            "The scan is no PDF, PNG or JPEG, or is larger than 20 MiB.",
-            cure="Scan the paper again.",
-            rule="ES-20",
-        )
-    return kind
 
 
 @unit_of_work
@@ -43,15 +33,20 @@ def upload_handwritten(
 ) -> HandwrittenSignature:
     """Bring the scan of a signed paper to a record. It stands for nothing until somebody else verifies it.
 
-    Raises InvalidInput for anything but a PDF, PNG or JPEG of at most 20 MiB, with a name and a day that can be. What is
+    Raises InvalidInput for anything but a readable PDF, PNG or JPEG of at most 20 MiB, with a name and a day that can be. What is
     refused is not stored: it may name anybody, and no record would ever have it destroyed.
     """
     require(actor, "mes.upload_handwritten")
     if not printed_name.strip() or meaning in SELDOM:
         raise InvalidInput("Name who signed the paper, and what the signature means.", rule="ES-20")
-    if executed_on > timezone.localdate():
-        raise InvalidInput("The paper cannot have been signed in the future.", rule="ES-20")
-    media_type = _kind_of(scan)
+    if not EARLIEST_PAPER <= executed_on <= timezone.localdate():
+        raise InvalidInput(
+            f"The paper was signed between {EARLIEST_PAPER.year} and today.",
+            cure="Read the date on the paper again.",
+            rule="ES-20",
+        )
+    media_type = kind_of_scan(scan, rule="ES-20")
+    compare_words()
     kind, key = stream_of(subject)
     assert actor.person_id is not None, "only people upload"  # noqa: S101 - for the type; required above
     row = HandwrittenSignature.objects.create(

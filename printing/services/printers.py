@@ -19,7 +19,7 @@ from mes.models import Signature
 from mes.permissions import require
 from mes.services.signatures import Credentials, sign
 from mes.standing import carries, stands
-from mes.text import names_read, refuse_unseen
+from mes.text import names_read
 from printing.choices import ParametersState, Qualification
 from printing.events import (
     PrinterCalibrated,
@@ -56,7 +56,6 @@ def register_printer(
     require(actor, "printing.register_printer")
     words = {"The name": name, "The kind": kind, "The serial number": serial, "The driver": driver}
     names_read(words, longest=60)
-    refuse_unseen({"The firmware": firmware}, lines=False)
     if driver not in driver_names():
         raise InvalidInput(
             f"No driver is called '{driver}'.", cure=f"Choose one of: {', '.join(driver_names())}."

@@ -9,7 +9,7 @@ from django.utils import timezone
 from devices.choices import IntendedUse
 from devices.models import Device
 from mes.eventlog.base import Actor
-from mes.eventlog.unit import digests_of
+from mes.eventlog.rowdigests import digests_of
 from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from mes.models import Artefact
 from mes.services.artefacts import store

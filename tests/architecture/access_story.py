@@ -75,7 +75,7 @@ from quality.services.export import request_export
 from quality.services.nonconformance import open_nonconformance
 from quality.services.packages import open_package
 from tests.devices.makers import small_skull
-from tests.mes.makers import enrol
+from tests.mes.makers import enrol, make_paper
 from tests.quality.makers import (
     PASSWORD,
     SYSTEM,
@@ -282,7 +282,7 @@ def _filed(staff: Staff, device: Device) -> dict[str, str]:
         printed_name="x",
         meaning=Meaning.REVIEWED,
         executed_on=timezone.localdate(),
-        scan=b"%PDF-1.7",
+        scan=make_paper(),
         actor=acting(staff[Role.QAR]),
     )
     signed = Signature.objects.filter(subject_type="devices.device", subject_id=str(device.pk)).latest("pk")

@@ -26,7 +26,7 @@ from mes.exceptions import InvalidInput, NotPermitted, SignatureRefused, Transit
 from mes.lifecycle import GATES, Lifecycle, Verdict, blocked, gate, passed
 from mes.models import EventRecord
 from mes.permissions import PERMISSIONS
-from tests.devices.makers import Staff, make_device, make_person, make_planned
+from tests.devices.makers import IDENTITY, Staff, make_device, make_person, make_planned
 
 SYSTEM = Actor.system("test")
 BEFORE_RELEASE = [
@@ -269,6 +269,10 @@ def test_a_hold_blocks_forward_moves_and_not_backward_ones() -> None:
 def test_holding_and_resuming_need_a_reason_and_a_hold() -> None:
     staff = Staff()
     device = make_planned(staff)
+    with pytest.raises(InvalidInput, match="K-13"):
+        hold_device(
+            device_id=device.pk, actor=staff[Role.QAR].actor, reason=f"{IDENTITY.given_name} fell ill"
+        )
     with pytest.raises(InvalidInput):
         hold_device(device_id=device.pk, actor=staff[Role.QAR].actor, reason=" ")
     with pytest.raises(TransitionRefused, match="not on hold"):

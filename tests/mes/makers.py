@@ -84,3 +84,17 @@ def make_patient(patient_id: str = "", family_name: str = "Example") -> Patient:
         birth_date="1970-01-01",
     )
     return register_patient(identity=identity, actor=Actor.person(make_person(Role.ORD).pk))
+
+
+def make_paper(text: str = "a paper") -> bytes:
+    """The scan of a paper that was signed by hand: a PDF of one empty page."""
+    parts = [
+        f"%PDF-1.4\n%{text}\n",
+        "1 0 obj <</Type/Catalog/Pages 2 0 R>> endobj\n",
+        "2 0 obj <</Type/Pages/Kids[3 0 R]/Count 1>> endobj\n",
+        "3 0 obj <</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>> endobj\n",
+    ]
+    starts = list(itertools.accumulate(map(len, parts)))
+    table = "".join(f"{start:010d} 00000 n \n" for start in starts[:-1])
+    end = f"trailer <</Size 4/Root 1 0 R>>\nstartxref\n{starts[-1]}\n%%EOF\n"
+    return ("".join(parts) + f"xref\n0 4\n0000000000 65535 f \n{table}{end}").encode()

@@ -12,7 +12,8 @@ from mes.embedded.roles import Role
 from mes.eventlog.base import Actor
 from mes.eventlog.changecheck import changes_at_fault, check_changes
 from mes.eventlog.rowcheck import check_rows
-from mes.eventlog.unit import digests_of, open_unit, publish
+from mes.eventlog.rowdigests import digests_of
+from mes.eventlog.unit import open_unit, publish
 from mes.models import AccessToken, Account, EventRecord, Patient
 from mes.services.tokens import issue_token, revoke_token
 from mes.tables import ROOTS, TABLES

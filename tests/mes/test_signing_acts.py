@@ -27,11 +27,11 @@ from mes.services.signing_series import SeriesContext
 from mes.services.signing_withdrawal import withdraw_signature
 from mes.standing import stands, stands_for
 from mes.terminals import Terminal
-from tests.mes.makers import make_person, make_signer, take_back
+from tests.mes.makers import make_paper, make_person, make_signer, take_back
 from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
-PDF = b"%PDF-1.7 a scan"
+PDF = make_paper("a scan")
 
 
 def content_of(person: Person) -> dict[str, object]:
@@ -302,7 +302,9 @@ def test_a_scan_that_cannot_be_is_refused() -> None:
         {"scan": b"<html>"},
         {"printed_name": " "},
         {"meaning": Meaning.WITHDRAWN},
+        {"printed_name": "Eve\u202eevil"},
         {"executed_on": timezone.localdate() + timedelta(days=1)},
+        {"executed_on": date(1800, 1, 1)},
     ):
         with pytest.raises(InvalidInput, match="ES-20"):
             uploaded(coordinator, **{"scan": refused} | changed)

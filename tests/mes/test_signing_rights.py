@@ -165,7 +165,9 @@ def test_no_letter_to_the_fda_no_signature_where_it_is_needed(
     [
         ("1e" * 31, date(2026, 1, 5), "Q"),
         ("1e" * 32, date(2999, 1, 5), "Q"),
+        ("1e" * 32, date(1997, 8, 19), "Q"),
         ("1e" * 32, date(2026, 1, 5), " "),
+        ("1e" * 32, date(2026, 1, 5), "\u200b"),
     ],
 )
 def test_a_letter_that_cannot_be_is_refused(sha256: str, sent_on: date, signatory: str) -> None:

@@ -19,6 +19,11 @@ UNSEEN = {
     "nul": ("a\0b", "U+0000"),
     "bell": ("a\x07b", "U+0007"),
     "half": ("a\ud800b", "U+D800"),
+    "variation selector": ("Re\ufe0fsins", "U+FE0F VARIATION SELECTOR-16"),
+    "grapheme joiner": ("Re\u034fsins", "U+034F COMBINING GRAPHEME JOINER"),
+    "filler": ("\u3164", "U+3164 HANGUL FILLER"),
+    "blank braille": ("\u2800", "U+2800 BRAILLE PATTERN BLANK"),
+    "tag": ("a\U000e0041b", "U+E0041 TAG LATIN CAPITAL LETTER A"),
     "line separator": ("a\u2028b", "U+2028 LINE SEPARATOR"),
 }
 SEEN = [

@@ -22,7 +22,7 @@ from mes.standing import is_withdrawn
 from printing.models import Build
 from tests.devices.makers import PASSWORD, Staff, Who, make_order, make_person, submitted
 from tests.flows.clients import Client
-from tests.mes.makers import make_account
+from tests.mes.makers import make_account, make_paper
 from tests.mes.makers import make_person as make_plain_person
 from tests.printing.makers import make_build, make_parameters
 
@@ -150,7 +150,7 @@ def test_a_paper_is_sent_in_and_verified_by_another(staff: Staff) -> None:
         "printed_name": "A. Surgeon",
         "meaning": Meaning.REVIEWED.value,
         "executed_on": "2026-01-05",
-        "scan": file("scan.pdf", "application/pdf", b"%PDF-1.7 scan"),
+        "scan": file("scan.pdf", "application/pdf", make_paper()),
     }
     sent = Client(sender).send("handwritten/", fields, 201)
     url = f"handwritten/{sent['id']}/"

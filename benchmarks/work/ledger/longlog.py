@@ -17,8 +17,8 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from mes.eventlog.base import canonical
+from mes.eventlog.rowdigests import digests_of
 from mes.eventlog.sealing import Sealer, load_key
-from mes.eventlog.unit import digests_of
 from mes.tables import ROOTS
 
 EVENTS_EACH = 30

@@ -166,7 +166,10 @@ class Action:
         return PERMISSIONS[self.permission.partition(":")[0]].secret
 
 
-def why(label: str = "Reason", *, required: bool = True, hint: str = "It stays in the audit trail.") -> Field:
+STAYS = "It stays in the audit trail. Name no patient: use the token or the case code."
+
+
+def why(label: str = "Reason", *, required: bool = True, hint: str = STAYS) -> Field:
     return Field("reason", label, "area", required, hint)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mes.choices import EmergencyStage, ErasureStage, Meaning, Role
-from mes.dashboard.actions.base import Action, Doing, Field, Values, why
+from mes.dashboard.actions.base import STAYS, Action, Doing, Field, Values, why
 from mes.eventlog.base import Actor
 from mes.models import EmergencyAccess, ErasureRequest
 from mes.services.emergency import (
@@ -29,7 +29,7 @@ def _end(doing: Doing) -> str:
 def _review_fields(_: Any) -> tuple[Field, ...]:
     return (
         Field("justified", "Was it an emergency?", "select", choices=[(YES, "Yes, justified"), (NO, "No")]),
-        Field("finding", "What did you find?", "area", hint="It stays in the audit trail."),
+        Field("finding", "What did you find?", "area", hint=STAYS),
     )
 
 

@@ -57,6 +57,20 @@ def test_the_identity_is_shown_once_with_a_reason_and_never_kept(
     assert "The clinic called" not in said(coordinator.get(f"/patients/{order.patient.token}/"))
 
 
+@pytest.mark.requirement("P11-10e")
+@pytest.mark.requirement("K-13")
+def test_no_page_takes_a_reason_that_is_unseen_or_names_the_patient(
+    order: Order, coordinator: Client
+) -> None:
+    views = EventRecord.objects.filter(type="mes.patient_identity_viewed").count()
+    for reason, refused in (("\u200b" * 12, "U+200B"), (f"{IDENTITY.family_name} asks", "K-13")):
+        for page in (f"/orders/{order.code}/identity/", f"/patients/{order.patient.token}/identity/"):
+            answer = coordinator.post(page, {"reason": reason}, headers=HX)
+            assert refused in said(answer)
+            assert not any(value in said(answer) for value in VALUES)
+    assert EventRecord.objects.filter(type="mes.patient_identity_viewed").count() == views
+
+
 def test_who_looked_is_a_sheet_for_the_privacy_officer(
     order: Order, coordinator: Client, staff: Staff, as_: Visit
 ) -> None:

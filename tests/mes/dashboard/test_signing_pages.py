@@ -31,7 +31,7 @@ from mes.services.signing_enrolment import close_enrolment
 from mes.standing import stands_for
 from tests.devices.makers import PASSWORD, Staff, Who, make_order
 from tests.mes.dashboard.conftest import Visit
-from tests.mes.makers import SYSTEM, make_account, make_person
+from tests.mes.makers import SYSTEM, make_account, make_paper, make_person
 from tests.printing.makers import make_build, make_parameters
 
 HTMX = {"HX-Request": "true"}
@@ -302,7 +302,7 @@ def test_a_paper_is_brought_and_verified(staff: Staff, order: Order) -> None:
     assert "No paper was brought yet" in text_of(brings.get("/handwritten/"))
 
     def paper(**changed: object) -> dict[str, object]:
-        scan = SimpleUploadedFile("scan.pdf", b"%PDF-1.7 signed by hand")
+        scan = SimpleUploadedFile("scan.pdf", make_paper("signed by hand"))
         fields: dict[str, object] = {
             "code": order.code, "printed_name": "Dr. A. Paper", "executed_on": "2026-11-02", "meaning": "prescribed",
             "scan": scan,
@@ -326,13 +326,13 @@ def test_a_paper_is_brought_and_verified(staff: Staff, order: Order) -> None:
     assert "Handwritten, executed on 02 Nov 2026" in page
     assert "Verified as a true copy by" in page
     scan = verifies.get(f"/handwritten/{row.pk}/scan/")
-    assert b"".join(scan.streaming_content) == b"%PDF-1.7 signed by hand"  # type: ignore[attr-defined]
+    assert b"".join(scan.streaming_content) == make_paper("signed by hand")  # type: ignore[attr-defined]
     (copy,) = EventRecord.objects.filter(type="mes.copy_taken")
     told = json.loads(copy.payload)
     assert (told["subject"], told["sha256"]) == (f"mes.handwritten_signature/{row.pk}", row.scan_id)
     stored = artefact_path(row.scan_id)
     stored.chmod(0o600)
-    stored.write_bytes(b"%PDF-1.7 Signed by hand")
+    stored.write_bytes(make_paper("Signed by hand"))
     answer = verifies.get(f"/handwritten/{row.pk}/scan/")
     assert (answer.status_code, "G-INT-01" in text_of(answer)) == (409, True), "altered: not shown"
     stored.unlink()

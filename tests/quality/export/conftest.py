@@ -22,6 +22,7 @@ from quality.services import bundle as bundles
 from quality.services.bundle import Bundle, bundle_of
 from quality.services.reports import render_production_record
 from tests.mes.logins import acting_as
+from tests.mes.makers import make_paper
 from tests.quality.makers import PEOPLE, Staff, acting, leave_undrawn, make_person, make_staff, typed
 from tests.quality.test_release import REVIEWED, release, reviewed
 from tests.scenes import Scene, told
@@ -103,7 +104,7 @@ def _signed_by_hand(staff: Staff, device: Device) -> None:
         printed_name="Dr Paper Hand",
         meaning=Meaning.REVIEWED,
         executed_on=timezone.localdate(),
-        scan=b"%PDF-1.4 a paper",
+        scan=make_paper(),
         actor=acting(staff[Role.ORD]),
     )
     verifier = staff[Role.RA]

@@ -41,6 +41,7 @@ from quality.services.export import (
     request_export,
     take_bundle,
 )
+from tests.mes.makers import make_paper
 from tests.quality.export.conftest import archive_of, seal
 from tests.quality.makers import CANARY, SYSTEM, Staff, _lot, _order, acting, make_person, typed
 from tests.servers import Cluster
@@ -120,7 +121,7 @@ def test_a_paper_signed_by_hand_stands_in_the_bundle_with_scan_and_verifier(
     (shown,) = record["report"]["papers"]
     assert (shown["printed_name"], shown["scan"]) == ("Dr Paper Hand", paper.scan_id)
     assert shown["verified_by"] == str(Person.objects.get(role_grants__role=Role.RA))
-    assert found[f"artefacts/{paper.scan_id}"] == b"%PDF-1.4 a paper"
+    assert found[f"artefacts/{paper.scan_id}"] == make_paper()
     assert paper.verification_id in {row["id"] for row in json.loads(found["signatures.json"])["signatures"]}
     page = render_to_string(
         REPORTS["production_record"].template,
@@ -253,6 +254,10 @@ def test_an_export_is_a_chain_of_facts_written_one_device_at_a_time(sealed: Devi
 
 @pytest.mark.requirement("P11-10g")
 def test_records_are_for_auditors_and_quality_alone(sealed: Device, staff: Staff, auditor: Person) -> None:
+    with pytest.raises(InvalidInput, match="K-13"):
+        request_export(
+            kind=ExportKind.DEVICE, subject=sealed.code, actor=acting(auditor), reason=f"For {CANARY}"
+        )
     export = request_export(kind=ExportKind.DEVICE, subject=sealed.code, actor=acting(auditor))
     for role in (Role.OPR, Role.PRE, Role.DSN, Role.MAT, Role.INS):
         for forbidden in (
