@@ -69,6 +69,7 @@ def open_account(*, username: str, password: str, person: Person | None, actor: 
     if not username.strip() or username != username.strip():
         raise InvalidInput("A user name needs at least one character and no spaces around it.")
     names_read({"The user name": username}, longest=LONGEST_NAME, rule="P11-300a")
+    _refuse_other_letters(username)
     if Account.objects.named(username).exists():
         raise InvalidInput("This user name is taken, or was once.", cure="Choose another.", rule="K-04")
     if password and actor.person_id is not None:
@@ -88,6 +89,17 @@ def open_account(*, username: str, password: str, person: Person | None, actor: 
         account, AccountOpened(account_id=account.pk, person_id=person.pk if person else None), actor=actor
     )
     return account
+
+
+def _refuse_other_letters(username: str) -> None:
+    """A new name is of ASCII alone (UTS 39, 5.2), so that it looks like no other one: a Cyrillic "е" looks like an "e". Who has an
+    older name keeps it."""
+    if not username.isascii():
+        raise InvalidInput(
+            "A user name is made of plain letters from A to Z, digits and signs.",
+            cure="Write it without accents, in Latin letters. The full name is printed as it is.",
+            rule="P11-300a",
+        )
 
 
 def _refuse_owner(person: Person | None, actor: Actor) -> None:

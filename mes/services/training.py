@@ -26,7 +26,6 @@ from mes.permissions import PERMISSIONS, require
 from mes.services.artefacts import is_used, require_intact, store_artefact
 from mes.services.signatures import Credentials, sign
 from mes.standing import WHEN_SIGNED
-from mes.text import text_fault
 
 LARGEST_FILE = 50 * 1024**2
 MEDIA_TYPES = ("application/pdf", "text/plain")
@@ -275,10 +274,10 @@ def _refuse_names(number: str, title: str, revision: str, media_type: str) -> No
         )
     if not title.strip() or len(title) > 200:
         faults.append(Reason("A document needs a title of at most 200 characters.", "Write one."))
-    elif fault := text_fault("The title", title.strip()):
-        faults.append(fault)
-    if not revision.isalnum() or len(revision) > 10:
-        faults.append(Reason("A revision is a short word such as B or 3.", "Correct it."))
+    if not (revision.isascii() and revision.isalnum()) or len(revision) > 10:
+        faults.append(
+            Reason("A revision is a short word of A to Z and 0 to 9, such as B or 3.", "Correct it.")
+        )
     if media_type not in MEDIA_TYPES:
         faults.append(Reason("A document is a PDF or plain text.", "Send it as one of these."))
     if faults:

@@ -12,6 +12,7 @@ from mes.registry import RegistrationError
 from mes.selectors import people_with, roles_of
 from mes.services.credentials import account_named
 from mes.services.people import grant_role, open_account, register_person, revoke_role
+from mes.text import username_read
 from tests.mes.makers import PASSWORD, SYSTEM, make_account, make_person
 
 pytestmark = pytest.mark.django_db
@@ -119,6 +120,27 @@ def test_names_of_letters_in_another_form_are_one_name(alike: str) -> None:
         make_account(make_person(), alike)
     assert account_named(alike) == Account.objects.named(alike).get() == account
     assert make_account(make_person(), "\ufb01ona").username == "fiona"
+
+
+@pytest.mark.requirement("P11-300a")
+@pytest.mark.parametrize(
+    "alike", ["s\u0435curity", "security\ufe0f", "secu\u034frity", "\u3164", "security\u2800", "sécurity"]
+)
+def test_a_new_name_looks_like_no_other_one(alike: str) -> None:
+    """A Cyrillic letter, a selector, a joiner, a filler, a blank shape, an accent. Who has such a name signs in with it."""
+    with pytest.raises(InvalidInput, match="P11-300a"):
+        make_account(make_person(), alike)
+    old = Account.objects.create(username=username_read(alike), person=make_person())
+    assert account_named(alike) == old
+
+
+@pytest.mark.requirement("P11-50a")
+@pytest.mark.parametrize("blank", ["\u3164", "\u2800", "\u034f", "...", "\u00a0\u2003"])
+def test_a_printed_name_can_be_read(blank: str) -> None:
+    with pytest.raises(InvalidInput):
+        register_person(full_name=blank, actor=SYSTEM)
+    with pytest.raises(InvalidInput):
+        register_person(full_name=f"Jane{blank}\u3164", actor=SYSTEM)
 
 
 @pytest.mark.requirement("ES-01")

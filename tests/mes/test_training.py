@@ -237,6 +237,10 @@ def test_what_makes_no_sense_is_refused_with_every_fault() -> None:
             number="wi 1", title=" ", revision="rev-1!", file=b"x", media_type="text/html", actor=school.writer[0]
         )  # fmt: skip
     assert len(refused.value.reasons) == 4
+    with pytest.raises(InvalidInput, match="A revision is a short word"):
+        draft_document(
+            number="WI-1", title="x", revision="\u0410", file=b"x", media_type="text/plain", actor=school.writer[0]
+        )  # fmt: skip
     draft = draft_document(
         number="WI-2", title="x", revision="A", file=b"x", media_type="text/plain", actor=school.writer[0]
     )
