@@ -29,7 +29,7 @@ from devices.services.planned import approved_plan, refuse_typed, values_of_plan
 from devices.services.prescribed import departures, prescribed_values
 from devices.services.studies import quarantine_path, refuse_undeclared, remove, upload_digest
 from mes.eventlog.base import Actor, plain
-from mes.eventlog.unit import unit_of_work
+from mes.eventlog.unit import say, unit_of_work
 from mes.exceptions import InvalidInput, Reason, TransitionRefused
 from mes.lifecycle import GateResult
 from mes.permissions import require
@@ -166,6 +166,8 @@ def request_external_design(*, device_id: int, token: str, values: Mapping[str, 
 def _request(*, device_id: int, origin: dict[str, Any], values: Mapping[str, Any], actor: Actor) -> Design:
     device = locked_device(device_id)
     gates = ask_drawable(device, actor)
+    for text in (origin["tool"], origin["tool_version"]):
+        say(text=text, actor=actor)
     plan = approved_plan(device)
     return begin_design(
         device,

@@ -19,7 +19,7 @@ UNSEEN = "\u200b" * 12
 KEYS = frozenset({
     # names of things that exist, choices, codes and digests: looked up, and refused where there is no such thing
     "action", "certificate", "code", "counted", "digest", "driver", "expires_precision", "format", "key", "kind", "level",
-    "locked_event", "master_code", "material", "material_code", "media_type", "of", "operation", "outcome", "printer_kind",
+    "locked_event", "master_code", "material", "material_code", "media_type", "of", "operation", "outcome", "printer_kind", "purpose",
     "scanned", "scanned_code", "series", "sha256", "side", "stage", "station", "step", "subject", "timezone", "transition",
     "withdrawal",
     # the house's own
