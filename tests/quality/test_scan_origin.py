@@ -69,14 +69,13 @@ def moved(part: Mesh) -> Mesh:
 @pytest.mark.parametrize(
     "copy",
     [
-        lambda part: Mesh(part.vertices, part.faces[::-1]),
-        moved,
+        lambda part: moved(Mesh(part.vertices, part.faces[::-1])),
         lambda part: Mesh(part.vertices, part.faces[: len(part.faces) * 9 // 10]),
         lambda part: Mesh(
             part.vertices + np.random.default_rng(1).normal(0.0, 2e-4, part.vertices.shape), part.faces
         ),
     ],
-    ids=["written anew", "moved", "cut", "barely shaken"],
+    ids=["written anew and moved", "cut", "barely shaken"],
 )
 def test_a_copy_of_the_nominal_surface_is_no_scan(staff: Staff, device: Device, copy: object) -> None:
     assert callable(copy)
