@@ -72,8 +72,9 @@ class Belonging:
     "plant" (printers, material, parameter sets), which whoever knows every order knows too. `names_orders`: what happens
     to its rows tells of orders, so its events are for those who know every order.
 
-    Everybody is everybody of this company. `outsiders`: people of other companies may read it too. `own`: they may read the
-    rows that are theirs, by the lookup from a row to its person. Without either: none (ADR 26)."""
+    Everybody is everybody of this company. `outsiders`: people of other companies may read the rows too, as they are, and
+    not who made them so. `own`: they may read the rows that are theirs, by the lookup from a row to its person, and what
+    happened to these. Without either: none (ADR 26)."""
 
     kind: str
     path: str = ""
@@ -82,7 +83,7 @@ class Belonging:
     own: str = ""
 
     def is_open_to(self, viewer: Viewer) -> bool:
-        """Whether every row, and what happens to it, is a viewer's to read without a reason of its own."""
+        """Whether every row is a viewer's to read without a reason of its own."""
         if self.kind != "everybody" or self.names_orders:
             return False
         return self.outsiders or not viewer.external
@@ -262,10 +263,11 @@ def visible_events(events: QuerySet[EventRecord], viewer: Viewer) -> QuerySet[Ev
         return events
     telling = [name for name, kind in EVENT_TYPES.items() if kind.names_orders]
     belongings = {root: _belonging_of(root) for root in ROOTS}
-    open_ones = [root for root, belonging in belongings.items() if belonging.is_open_to(viewer)]
-    shown = Q(stream_type__in=open_ones)
+    whole = {root for root, belonging in belongings.items() if belonging.is_open_to(viewer)}
+    # What outsiders work by, they read as it is: who wrote and approved it are this company's people (`known_people`).
+    shown = Q(stream_type__in=() if viewer.external else whole)
     for root, belonging in belongings.items():
-        if root not in open_ones and not belonging.names_orders:
+        if root not in whole and not belonging.names_orders:
             shown |= Q(stream_type=root, stream_id__in=visible_ids(root, viewer))
     return events.filter(shown).exclude(type__in=telling)
 

@@ -186,6 +186,9 @@ def test_an_auditor_of_another_company_reads_what_became_of_their_order_and_of_t
     events = EventRecord.objects.filter(pos__in=[row["position"] for row in rows])
     streams = set(events.values_list("stream_type", "stream_id").distinct())
     assert ("devices.order", str(order.pk)) in streams
+    assert not {"devices.master", "devices.material"} & {kind for kind, _ in streams}, (
+        "who wrote and approved it"
+    )
     assert {stream for stream in streams if stream[0].startswith("mes.")} == {
         ("mes.person", str(outsider.pk)),
         *(("mes.account", str(key)) for key in outsider.accounts.values_list("pk", flat=True)),
