@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from inspect import BoundArguments, signature
+from inspect import BoundArguments, Parameter, signature
 from typing import Any
 
 from django.db.models import Model
@@ -27,27 +27,40 @@ class Said:
     about: tuple[Model, ...] = ()
 
 
-def words_of(service: Callable[..., Any]) -> Callable[..., tuple[BoundArguments, Said | None]] | None:
-    """What reads the words of a call: its arguments with the words in them as they are kept, and who said what. None for a
-    service that is given none. Nothing is said by a rule of the house. The reading raises InvalidInput."""
+@dataclass(frozen=True)
+class Call:
+    """A call of a service with its words as they are kept. `said`: None where a rule of the house calls, or nobody said
+    anything. `reasonless`: a person gives no reason to a service that asks for one."""
+
+    arguments: BoundArguments
+    said: Said | None
+    reasonless: bool
+
+
+def words_of(service: Callable[..., Any]) -> Callable[..., Call] | None:
+    """What reads the words of a call; None for a service that is given none. The reading raises InvalidInput."""
     asked = signature(service)
     named = [name for name in asked.parameters if name in WORDS]
     if not named:
         return None
+    needed = "reason" in named and asked.parameters["reason"].default is Parameter.empty
 
-    def read(*args: Any, **kwargs: Any) -> tuple[BoundArguments, Said | None]:
+    def read(*args: Any, **kwargs: Any) -> Call:
         call = asked.bind(*args, **kwargs)
         given = {name: text for name in named if isinstance(text := call.arguments.get(name), str)}
         words = read_words(given)
         call.arguments.update(words)
-        return call, _said(call, {name: text for name, text in words.items() if text})
+        actor = call.arguments.get("actor")
+        if not isinstance(actor, Actor) or actor.person_id is None:
+            return Call(call, None, reasonless=False)
+        said = {name: text for name, text in words.items() if text}
+        return Call(call, _said(call, actor, said), reasonless=needed and "reason" not in said)
 
     return read
 
 
-def _said(call: BoundArguments, words: Mapping[str, str]) -> Said | None:
-    actor = call.arguments.get("actor")
-    if not words or not isinstance(actor, Actor) or actor.person_id is None:
+def _said(call: BoundArguments, actor: Actor, words: Mapping[str, str]) -> Said | None:
+    if not words:
         return None
     people = {name for name in words if WORDS[name].person}
     return Said(

@@ -31,7 +31,7 @@ from mes.eventlog.hearing import Said, words_of
 from mes.eventlog.rowdigests import digested, root_rows
 from mes.eventlog.statements import run_prepared
 from mes.eventlog.subscriptions import handlers_of
-from mes.exceptions import Conflict, PublishOutsideUnit
+from mes.exceptions import Conflict, InvalidInput, PublishOutsideUnit
 from mes.registry import RegistrationError
 from mes.tables import ROOTS, TABLES
 
@@ -79,6 +79,15 @@ class Unit:
     afterwards: list[Callable[[], object]] = field(default_factory=list)
     cause: Cause = field(default_factory=lambda: Cause(uuid4()))
     asked: set[tuple[int, str]] = field(default_factory=set)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """While one more service runs."""
+        self.services += 1
+        try:
+            yield
+        finally:
+            self.services -= 1
 
 
 _unit: ContextVar[Unit | None] = ContextVar("lamina_unit", default=None)
@@ -236,14 +245,19 @@ def _heard(service: Callable[P, R]) -> Callable[P, R]:
 
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         unit = running_unit("A service ran")
-        call, said = read(*args, **kwargs) if read else (None, None)
-        if said is not None and unit.services == 0:
-            unit.said.append(said)
-        unit.services += 1
-        try:
-            return service(*args, **kwargs) if call is None else service(*call.args, **call.kwargs)
-        finally:
-            unit.services -= 1
+        if read is None:
+            with unit.running():
+                return service(*args, **kwargs)
+        call, first = read(*args, **kwargs), unit.services == 0
+        if call.said is not None and first:
+            unit.said.append(call.said)
+        with unit.running():
+            done = service(*call.arguments.args, **call.arguments.kwargs)
+        if call.reasonless and first:
+            raise InvalidInput(
+                "A reason is missing.", cure="Say why: it stays in the record.", rule="P11-10e"
+            )
+        return done
 
     return run
 

@@ -337,14 +337,16 @@ def _all_stored(kind: ExportKind, subject: str, actor: Actor, reason: str, wait_
             bundle = bundle_of(one, wait_s=wait_s)
             found.append(Stored(device_id, bundle, store_bundle(bundle)))
         except Refused as refusal:
-            _refused(kind, subject, actor, reason, device_id, refusal)
+            _refused(
+                kind=kind, subject=subject, actor=actor, device_id=device_id, refusal=refusal, reason=reason
+            )
             raise
     return found
 
 
 @unit_of_work
 def _refused(
-    kind: ExportKind, subject: str, actor: Actor, reason: str, device_id: int | None, refusal: Refused
+    *, kind: ExportKind, subject: str, actor: Actor, device_id: int | None, refusal: Refused, reason: str = ""
 ) -> None:
     """A copy that somebody asked for and did not get is a fact too (EV-10)."""
     export = request_export(kind=kind, subject=subject, actor=actor, reason=reason)
@@ -353,7 +355,7 @@ def _refused(
 
 @unit_of_work
 def record_export(
-    *, kind: ExportKind, subject: str, written: Sequence[Stored], actor: Actor, reason: str
+    *, kind: ExportKind, subject: str, written: Sequence[Stored], actor: Actor, reason: str = ""
 ) -> Export:
     """An export that was written at once, with every bundle, as facts. Its handlers find nothing left to do."""
     export = request_export(kind=kind, subject=subject, actor=actor, reason=reason)

@@ -135,6 +135,11 @@ def test_a_proposal_does_not_mix_what_may_not_be_mixed() -> None:
     grant = proposed(security)
     with pytest.raises(NotPermitted, match="never one person"):
         proposed(security, Role.SYS, person_id=grant.person_id)
+    for unsaid in ("", " \u00a0", "...", "\u200b"):
+        with pytest.raises(InvalidInput, match="P11-10e"):
+            revoke_role(person=grant.person, role=Role.INS, actor=security[0], reason=unsaid)
+    grant.refresh_from_db()
+    assert not grant.revoked
     revoke_role(person=grant.person, role=Role.INS, actor=security[0], reason="a mistake")
     grant_role(person=grant.person, role=Role.SYS, actor=SYSTEM)
     with pytest.raises(Conflict):
