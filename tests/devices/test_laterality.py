@@ -75,7 +75,7 @@ def phantom() -> Mesh:
     fine = analytic_head_phantom()
     coarse = dataclasses.replace(
         fine,
-        voxels=np.ascontiguousarray(fine.voxels[::2, ::2, ::2]),
+        voxels=fine.voxels[::2, ::2, ::2].copy(),
         positions=fine.positions[::2],
         spacing_ij=(2.0 * fine.spacing_ij[0], 2.0 * fine.spacing_ij[1]),
     )
