@@ -90,13 +90,14 @@ def load_key(folder: Path) -> SealKey:
 
 def record_key(folder: Path, *, renew: bool = False) -> SealKey:
     """The key that seals this record. One that is lost is not made anew by itself: whoever took it away could have the
-    record sealed by another without anybody hearing of it. `renew`: somebody decided that there is to be another.
+    record sealed by another without anybody hearing of it. `renew`: somebody decided that there is to be another; the database
+    may be down then, as an embedded one is while nothing seals at the start.
 
     Raises KeyFault, which is a refusal to seal until a sealer seals.
     """
-    newest, here = _newest(), (folder / "seal.key").exists()
+    here = (folder / "seal.key").exists()
     try:
-        if newest is not None and not here and not renew:
+        if not here and not renew and (newest := _newest()):
             raise KeyFault(
                 f"seal.key is missing, and the record has seals made with key {newest.key_id}. Put it back from the backup of "
                 "the keys; where it is lost for good, `manage.py seal --new-key` makes another."
