@@ -62,7 +62,7 @@ allow("devices.reject_order",           "reject an order",                      
 allow("devices.close_order",            "close a delivered order",              R.ORD)
 allow("devices.approve_series",         "approve a series for a patient",       R.PRE, signed=True)
 
-allow("devices.assign_person",          "assign somebody to an order",          R.ORD, R.RA, R.QAR)
+allow("devices.assign_person",          "assign somebody to an order",          R.ORD, R.RA, R.QAR, own_company=True)
 allow("devices.receive_study",          "send in images",                       R.IMG, R.ORD, system=True)
 allow("devices.send_files",             "send files by parts",                  R.IMG, R.ORD, R.DSN)
 allow("devices.register_peer",          "register a sender of images",          R.SYS, secret=True)

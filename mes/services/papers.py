@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mes.exceptions import InvalidInput
 
@@ -56,9 +58,20 @@ def _read_to_the_end(picture: Image.Image) -> None:
     the lines and columns is kept."""
     if picture.format == "PNG":
         picture.verify()
-    else:
-        picture.draft(None, (1, 1))
+        return
+    picture.draft(None, (1, 1))
+    with _to_the_last_byte():
         picture.load()
+
+
+@contextmanager
+def _to_the_last_byte() -> Iterator[None]:
+    """A picture that was cut off is refused, also in a process that draws reports: WeasyPrint lets pass what Pillow would not."""
+    lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
 
 def _has_cross_reference(scan: bytes) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from mes.exceptions import InvalidInput
 from mes.services.papers import LARGEST_PIXELS, kind_of_scan
@@ -61,6 +61,8 @@ def test_a_scan_is_known_by_its_content(scan: bytes, kind: str) -> None:
         "half a JPEG", "PDF's beginning", "half a PDF", "PDF without its table", "GIF", "too large",
     ],
 )  # fmt: skip
-def test_what_nobody_can_read_is_no_scan(scan: bytes) -> None:
+def test_what_nobody_can_read_is_no_scan(scan: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where somebody else in the process lets pictures be cut off."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     with pytest.raises(InvalidInput, match="ES-20: The scan is no PDF, PNG or JPEG that can be read"):
         kind_of_scan(scan, rule="ES-20")

@@ -224,11 +224,16 @@ def _sphere_faces(rows: int, columns: int) -> NDArray[np.int32]:
     return np.array(faces, dtype=np.int32)
 
 
-def make_scan(part: Mesh, *, noise_mm: float = 0.03, offset_mm: float = 0.0, seed: int = 1) -> bytes:
-    """An STL of the part as a scanner might see it: turned, moved, noisy; grown outwards by `offset_mm`."""
+def make_scan(
+    part: Mesh, *, noise_mm: float = 0.03, offset_mm: float = 0.0, seed: int = 1, laid: bool = False
+) -> bytes:
+    """An STL of the part as a scanner might see it: noisy, grown outwards by `offset_mm`; turned and moved, or laid on the part
+    by the scanner's program."""
     rng = np.random.default_rng(seed)
     outwards = part.vertices / np.linalg.norm(part.vertices, axis=1, keepdims=True)
     points = part.vertices + outwards * (offset_mm + rng.normal(0.0, noise_mm, (len(part.vertices), 1)))
+    if laid:
+        return write_stl(Mesh(points, part.faces))
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     turn *= np.sign(np.linalg.det(turn))
     return write_stl(Mesh(points @ turn.T + rng.uniform(-50, 50, 3), part.faces))

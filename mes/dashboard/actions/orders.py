@@ -199,7 +199,7 @@ ORDER_ACTIONS = (
         lambda order: assignments_of(order).exists(), _unassign, fields=_assigned,
     ),
     Action(
-        "create-order", "orders", "New order", "Write an order", "devices.create_order", "clipboard-list",
+        "create-order", "orders", "New order", "Write an order", "mes.register_patient", "clipboard-list",
         lambda _: True, _create, fields=_order_fields, main=True,
     ),
     Action(
