@@ -13,8 +13,16 @@ from typing import Protocol
 
 LETTERS = {"ß": "ss", "ø": "o", "đ": "d", "ł": "l", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"}
 UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa"})
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-DAY = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?")
+MONTHS = (
+    ("jan", "ene", "gen", "i"), ("feb", "fev", "ii"), ("mar", "mrt", "iii"), ("apr", "avr", "abr", "iv"),
+    ("may", "mai", "mei", "mag", "v"), ("jun", "juin", "giu", "vi"), ("jul", "juil", "lug", "vii"),
+    ("aug", "aou", "ago", "viii"), ("sep", "set", "ix"), ("oct", "okt", "out", "ott", "x"), ("nov", "xi"),
+    ("dec", "dez", "dic", "xii"),
+)  # fmt: skip
+"""How months begin in English, German, Dutch, French, Italian, Spanish and Portuguese, and as Roman numbers."""
+MONTH_OF = {start: number for number, starts in enumerate(MONTHS, 1) for start in starts}
+DATE_PARTS = re.compile(r"\d+|[^\W\d_]+")
+BESIDE_DATES = frozenset(("st", "nd", "rd", "th", "of", "de", "van", "del"))
 LEAST = 4
 """Letters from which a name or a number is told from any other word by itself."""
 UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
@@ -49,7 +57,7 @@ class Text:
     def of(cls, text: str) -> Text:
         composed = unicodedata.normalize("NFC", text)
         marks = (letter if letter.isalnum() or _is_mark(letter) else " " for letter in composed)
-        return cls(tuple("".join(marks).split()))
+        return cls(tuple(word for word in "".join(marks).split() if folded(word)))
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -67,7 +75,8 @@ def _is_mark(letter: str) -> bool:
 def names(who: Who, said: Text, *, of_person: bool = False) -> bool:
     """Whether a text names a patient: by a name, by the identifier or by the birth date.
 
-    A name or identifier of four letters counts wherever it stands as a word, or as several ("O Neil", "LAM 0001"). A shorter
+    A name or identifier of four letters counts wherever it stands as a word, or as several ("O Neil", "LAM 0001"), a name also with
+    an s behind it, whose it is. A shorter
     name is also an ordinary word ("an", "do"): it counts with a capital, or beside the other name. A shorter identifier is
     an ordinary number, and counts nowhere. of_person: the text is the name of somebody, who may share one name with the
     patient; both of them count.
@@ -106,7 +115,7 @@ def _parts(name: str) -> set[str]:
 
 def _is_named(part: str, said: Text) -> bool:
     if len(part) >= LEAST:
-        return _stands(part, said.words)
+        return _stands(part, said.words) or _stands(f"{part}s", said.words)
     return len(part) > 1 and any(
         word == part and written[0] != written[0].lower()
         for word, written in zip(said.words, said.written, strict=True)
@@ -132,33 +141,35 @@ def _unspaced(sought: str) -> bool:
 
 
 def _dates(said: Text) -> Iterator[date]:
-    """Every day that a text may mean: three words in a row in any usual order, or eight digits."""
-    for word in said.words:
-        if len(word) == 8 and word.isdecimal():
-            yield from _days(word[:4], word[4:6], word[6:])
-            yield from _days(word[:2], word[2:4], word[4:])
-    for (first, second), (_, third) in pairwise(pairwise(said.words)):
+    """Every day that a text may mean: three parts in a row in any usual order, or eight digits."""
+    found = (part for word in said.words for part in DATE_PARTS.findall(word))
+    parts = [part for part in found if part not in BESIDE_DATES]
+    for part in parts:
+        if len(part) == 8 and part.isdecimal():
+            yield from _days(part[:4], part[4:6], part[6:])
+            yield from _days(part[:2], part[2:4], part[4:])
+    for (first, second), (_, third) in pairwise(pairwise(parts)):
         yield from _days(first, second, third)
 
 
 def _days(first: str, second: str, third: str) -> Iterator[date]:
+    """A year has two or four digits, a month and a day at most two: any other number is the number of something else."""
     for year, month, day in (
         (first, second, third),
         (third, second, first),
         (third, first, second),
     ):
-        numbered = DAY.fullmatch(day)
-        if numbered is None or not year.isdecimal():
+        if not (year.isdecimal() and len(year) in (2, 4) and day.isdecimal() and len(day) <= 2):
             continue
         for century in (0,) if len(year) == 4 else (1900, 2000):
             try:
-                yield date(century + int(year), _month(month), int(numbered[1]))
+                yield date(century + int(year), _month(month), int(day))
             except ValueError:
                 continue
 
 
 def _month(word: str) -> int:
-    """Raises ValueError for a word that is no month."""
+    """Its number; 0 for what is no month."""
     if word.isdecimal():
-        return int(word)
-    return MONTHS.index(word[:3]) + 1 if word.isalpha() else 0
+        return int(word) if len(word) <= 2 else 0
+    return MONTH_OF.get(word) or MONTH_OF.get(word[:4]) or (MONTH_OF.get(word[:3], 0) if len(word) > 2 else 0)

@@ -30,6 +30,9 @@ JOINING_SCRIPTS = (
     "MALAYALAM", "SINHALA", "KHMER", "MYANMAR",
 )  # fmt: skip
 
+ALIKE = ("LATIN", "CYRILLIC", "GREEK")
+"""Scripts of which many a capital is the same shape."""
+
 
 def unseen_in(text: str, *, lines: bool = True) -> str:
     """The first character of a text that cannot be seen, as "U+202E RIGHT-TO-LEFT OVERRIDE", or "".
@@ -127,7 +130,21 @@ def _fault_of(words: Words, text: str) -> Reason | None:
         return fault
     if not words.marks and not any(letter.isalnum() for letter in text):
         return Reason(f"{words.title} says nothing.", "Write it in words.", words.rule)
+    if words.person and (found := mixed_in(text)):
+        cure = "Type it in the letters of one script."
+        return Reason(f"{words.title} mixes letters that look alike in one word ({found}).", cure, words.rule)
     return None
+
+
+def mixed_in(text: str) -> str:
+    """The first word of a text whose letters are of two scripts that share shapes, so that two names may look like one (UTS 39,
+    5.1), or ""."""
+    return next((word for word in text.split() if len(_scripts_of(word)) > 1), "")
+
+
+def _scripts_of(word: str) -> set[str]:
+    named = (name(letter, "") for letter in word if letter.isalpha())
+    return {script for one in named for script in ALIKE if one.startswith(script)}
 
 
 def username_read(text: str) -> str:

@@ -18,7 +18,8 @@ IMAGES = {"PNG": "image/png", "JPEG": "image/jpeg", "MPO": "image/jpeg"}
 """MPO: what some cameras make of a JPEG, with a second picture behind it."""
 BROKEN = (OSError, SyntaxError, ValueError)
 PDF = b"%PDF-"
-LAST_BYTES = 2048
+# Readers take a PDF that begins a little late, and zeros behind it: some scanners write both.
+FIRST_BYTES, LAST_BYTES = 1024, 2048
 # Where the last cross-reference stands, which every reader of a PDF begins with (ISO 32000-2, 7.5.5).
 START = re.compile(rb"startxref\s+(\d{1,10})\s+%%EOF")
 CROSS_REFERENCE = re.compile(rb"\s*(?:xref\b|\d+\s+\d+\s+obj\b)")
@@ -40,7 +41,7 @@ def kind_of_scan(scan: bytes, *, rule: str) -> str:
 
 
 def _kind_of(scan: bytes) -> str:
-    if scan.startswith(PDF):
+    if PDF in scan[:FIRST_BYTES]:
         return "application/pdf" if _has_cross_reference(scan) else ""
     try:
         with Image.open(BytesIO(scan), formats=("PNG", "JPEG")) as picture:
@@ -75,5 +76,7 @@ def _to_the_last_byte() -> Iterator[None]:
 
 
 def _has_cross_reference(scan: bytes) -> bool:
-    starts = START.findall(scan[-LAST_BYTES:])
-    return bool(starts) and CROSS_REFERENCE.match(scan, int(starts[-1])) is not None
+    """Where the file says that it stands, counted from the file's first byte or from the document's."""
+    starts = START.findall(scan.rstrip(b"\0\t\n\f\r ")[-LAST_BYTES:])
+    begins = (0, scan.index(PDF))
+    return bool(starts) and any(CROSS_REFERENCE.match(scan, int(starts[-1]) + begin) for begin in begins)

@@ -11,6 +11,9 @@ from uuid import uuid4
 
 import pytest
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from mes.choices import HoldStage, Meaning, Role
 from mes.eventlog.base import Actor
@@ -40,7 +43,8 @@ ONEIL = Identity("MRN 4711", "O'Neil", "J", "1990-12-31")
         *((JANE, text) for text in (
             "The patient Zyxcanary asks by letter", "zyxcanary's letter", "ZYXCANARY", "for muller", "for Mueller",
             "Dr. María called", "number LAM DEMO 0001", "lamdemo0001", "born 1950-01-02", "born 2.1.1950", "02/01/50",
-            "19500102", "2 January 1950", "January 2nd, 1950", "Jan 2, 1950",
+            "19500102", "2 January 1950", "January 2nd, 1950", "Jan 2, 1950", "Zyxcanarys Akte", "Müllers Brief",
+            "2. Jänner 1950", "2 janvier 1950", "2 de enero de 1950", "2.I.1950", "2Jan1950", "19500102T0900", "2nd of January 50",
         )),
         *((LI, text) for text in ("Mr Li asks", "wei an li", "An Li", "LI")),
         (HAN, "患者李小龍要求"),
@@ -64,6 +68,40 @@ def test_a_name_counts_however_it_is_written(who: Identity, text: str) -> None:
 )
 def test_an_ordinary_word_is_no_name(who: Identity, text: str) -> None:
     assert not names(who, Text.of(text))
+
+
+LONG = (
+    "UDI (01)04012345678901(17)261130 unreadable on the pouch",
+    "surgeon calls from +43 1 4277123456",
+    "9" * 5000,
+)
+"""What a scanner reads, a telephone number, and what nobody means."""
+
+
+@pytest.mark.requirement("K-13")
+@pytest.mark.parametrize("text", LONG)
+def test_a_long_number_is_no_date(text: str) -> None:
+    for words in (text, f"1 2 {text} 1 2", f"may 2 {text} may 2"):
+        assert not names(JANE, Text.of(words))
+
+
+PARTS = st.one_of(
+    st.integers(0, 10**40).map(str),
+    st.sampled_from(["may", "I", "2nd", "1950", "de", "\u0301", "٣", "²"]),
+    st.text(),
+)
+
+
+@pytest.mark.requirement("K-13")
+@given(st.lists(PARTS, max_size=6).map(" ".join))
+@hypothesis_settings(max_examples=60)
+def test_whatever_is_said_has_an_answer(text: str) -> None:
+    assert names(JANE, Text.of(f"{text} 1950-01-02"))
+    assert names(JANE, Text.of(text)) in (True, False)
+
+
+def test_marks_alone_are_no_words() -> None:
+    assert Text.of("\u0301 " * 4000 + "x").words == ("x",)
 
 
 def test_who_has_to_be_named_may_share_a_name_with_the_patient() -> None:

@@ -29,10 +29,12 @@ HUGE = PNG[:16] + LARGEST_PIXELS.to_bytes(4, "big") + (2).to_bytes(4, "big") + P
     [
         (PDF, "application/pdf"),
         (PDF + b"\r\n", "application/pdf"),
+        (PDF + bytes(3000), "application/pdf"),
+        (b"\n" * 5 + PDF, "application/pdf"),
         (PNG, "image/png"),
         (JPEG, "image/jpeg"),
     ],
-    ids=["PDF", "PDF with a line behind it", "PNG", "JPEG"],
+    ids=["PDF", "PDF with a line behind it", "PDF with zeros behind it", "late PDF", "PNG", "JPEG"],
 )
 def test_a_scan_is_known_by_its_content(scan: bytes, kind: str) -> None:
     assert kind_of_scan(scan, rule="ES-20") == kind

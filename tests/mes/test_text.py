@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mes.exceptions import InvalidInput
-from mes.text import names_read, refuse_unseen, unseen_in
+from mes.text import names_read, read_words, refuse_unseen, unseen_in
 
 UNSEEN = {
     "override": ("Resins \u202eoC", "U+202E RIGHT-TO-LEFT OVERRIDE"),
@@ -70,3 +70,15 @@ def test_every_name_that_cannot_be_taken_is_said_at_once() -> None:
         "The serial number holds a character that cannot be seen (U+202E RIGHT-TO-LEFT OVERRIDE).",
     ]
     assert names_read({"The name": " Printer 1 "}) == {"The name": "Printer 1"}
+
+
+@pytest.mark.requirement("P11-50a")
+@pytest.mark.parametrize("name", ["Katarína Horvа́th", "Αnna Weber", "Иванoв"])
+def test_a_name_whose_letters_are_of_two_scripts_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInput, match="mixes letters that look alike"):
+        read_words({"full_name": name})
+
+
+@pytest.mark.parametrize("name", ["Katarína Horváth", "Иванов Anna", "李小龍 Bruce", "Ὀδυσσεύς", "O’Neil"])
+def test_a_name_may_be_of_any_script(name: str) -> None:
+    assert read_words({"full_name": name, "printed_name": name})["full_name"] == name
