@@ -18,6 +18,7 @@ from django.utils import timezone
 from mes.api.actors import actor_of, viewer_behind
 from mes.choices import Role
 from mes.dashboard.actions import offered
+from mes.dashboard.actions.base import Action
 from mes.dashboard.find import KINDS, number_of
 from mes.dashboard.training import evidence_opens
 from mes.eventlog.base import Actor
@@ -115,7 +116,7 @@ def person_page(request: HttpRequest, number: int) -> HttpResponse:
     roles = roles_of(person, now)
     context = {
         "person": person,
-        "held": [(held, offered(request, "grant", held.grant)) for held in held_by([person], now)[person]],
+        "held": [(held, _decisions(request, held.grant, actor)) for held in held_by([person], now)[person]],
         "allowed": [one for one in PERMISSIONS.values() if roles & one.roles],
         "trainings": person.trainings.select_related(
             "revision__document", "trainer", "signature__withdrawal"
@@ -125,6 +126,12 @@ def person_page(request: HttpRequest, number: int) -> HttpResponse:
         "actions": offered(request, "person", person),
     }
     return render(request, "mes/person.html", context)
+
+
+def _decisions(request: HttpRequest, grant: RoleGrant, actor: Actor) -> list[Action]:
+    """What may be done with a role. Nobody is led to confirm their own: that is refused for ever (G-SOD-01)."""
+    own = actor.person_id == grant.person_id
+    return [action for action in offered(request, "grant", grant) if not (own and action.id == "review-role")]
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,14 @@ def test_a_role_that_changed_after_its_dialog_was_opened_is_not_signed(staff: St
     assert not grant.approved
 
 
+@pytest.mark.requirement("G-SOD-01")
+def test_nobody_is_led_to_confirm_their_own_role(staff: Staff, as_: Visit) -> None:
+    quality, other = staff[Role.QAR], make_person(Role.INS).person
+    client = as_(quality)
+    assert "/review-role/" in opened(client, f"/people/{other.pk}/")
+    assert "/review-role/" not in opened(client, f"/people/{quality.person.pk}/")
+
+
 def test_a_role_is_revoked_with_a_reason(staff: Staff, as_: Visit) -> None:
     client, holder = as_(staff[Role.SEC]), make_person(Role.INS).person
     grant = holder.role_grants.get()
