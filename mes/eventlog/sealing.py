@@ -12,17 +12,14 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
-from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from mes.eventlog.base import canonical
@@ -40,10 +37,8 @@ from mes.eventlog.merkle import (
     EMPTY_ROOT,
     Tree,
     consistency_proof,
-    inclusion_proof,
     leaf_hash,
     verify_consistency,
-    verify_inclusion,
 )
 from mes.eventlog.tiles import StoredTree
 from mes.eventlog.waiting import oldest_waiting, open_transactions
@@ -53,8 +48,8 @@ from mes.serverkeys import SealKey, key_id, own_key, public_halves
 from mes.vault import KeyFault
 
 __all__ = [
-    "LEAF_FIELDS", "NotProvable", "Proof", "RecordAltered", "SealKey", "Sealer", "follows", "key_id", "leaf_content",
-    "load_key", "proof_of", "proofs_of", "public_keys", "record_key", "run", "seal_digest", "seal_is_signed", "seal_text",
+    "LEAF_FIELDS", "RecordAltered", "SealKey", "Sealer", "follows", "key_id", "leaf_content",
+    "load_key", "public_keys", "record_key", "run", "seal_digest", "seal_is_signed", "seal_text",
 ]  # fmt: skip
 
 BATCH = 5000
@@ -77,10 +72,6 @@ SETTLED = f"""
 
 class RecordAltered(RuntimeError):
     """What is stored does not lead to the seals any more: nothing is signed over it. `manage.py verify` says where."""
-
-
-class NotProvable(LookupError):
-    """The event has no place under a seal: there is none, or it has not settled, or not been sealed yet."""
 
 
 def load_key(folder: Path) -> SealKey:
@@ -165,69 +156,6 @@ def follows(seal: Seal, before: Seal | None) -> bool:
 
 def _written(path: Iterable[bytes]) -> str:
     return " ".join(step.hex() for step in path)
-
-
-# --- proofs for exports
-
-
-@dataclass(frozen=True)
-class Proof:
-    """That an event stands under a seal (RFC 6962 §2.1.1): `path` leads from its leaf to `root`, deepest step first.
-
-    Hashes are hex. The seal is the first that covers the event, so the same event always has the same proof.
-    """
-
-    event_pos: int
-    leaf_index: int
-    leaf_hash: str
-    tree_size: int
-    path: tuple[str, ...]
-    root: str
-    seal_text: str
-    signature: str
-    key_id: str
-
-
-def proof_of(event_pos: int) -> Proof:
-    """Raises NotProvable for an event that is not sealed, RecordAltered where the stored tree proves nothing."""
-    return proofs_of([event_pos])[0]
-
-
-def proofs_of(positions: Iterable[int]) -> list[Proof]:
-    """The proofs of many events, in the order asked; what they share of the tree is read once. Raises as `proof_of`."""
-    wanted, stored = list(positions), StoredTree()
-    first = Seal.objects.filter(tree_size__gt=OuterRef("index")).order_by("tree_size").values("tree_size")[:1]
-    leaves = {
-        leaf.event_id: leaf for leaf in Leaf.objects.filter(event__in=wanted).annotate(seal=Subquery(first))
-    }
-    seals = Seal.objects.in_bulk({leaf.seal for leaf in leaves.values()} - {None})
-    return [_proof(pos, leaves.get(pos), seals, stored) for pos in wanted]
-
-
-def _proof(pos: int, leaf: Any, seals: Mapping[int, Seal], stored: StoredTree) -> Proof:
-    if leaf is None or leaf.seal is None:
-        raise NotProvable(f"The event at {pos} is not sealed yet, or there is none.")
-    seal = seals[leaf.seal]
-    try:
-        path = inclusion_proof(stored.over, leaf.index, seal.tree_size)
-    except LookupError as missing:
-        raise RecordAltered(f"No proof of the event at {pos}: {missing}.") from missing
-    proven = verify_inclusion(
-        bytes.fromhex(leaf.hash), leaf.index, seal.tree_size, path, bytes.fromhex(seal.root)
-    )
-    if not proven:
-        raise RecordAltered(f"The stored tree does not lead from the event at {pos} to its seal.")
-    return Proof(
-        event_pos=pos,
-        leaf_index=leaf.index,
-        leaf_hash=leaf.hash,
-        tree_size=seal.tree_size,
-        path=tuple(step.hex() for step in path),
-        root=seal.root,
-        seal_text=seal_text(seal).decode(),
-        signature=seal.signature,
-        key_id=seal.key_id,
-    )
 
 
 # --- the sealer

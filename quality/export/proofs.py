@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from mes.eventlog.merkle import consistency_proof
-from mes.eventlog.sealing import Proof, proofs_of
+from mes.eventlog.proofs import Proof, proofs_of
 from mes.eventlog.tiles import StoredTree
 from mes.models import Leaf, Seal
 
@@ -24,7 +24,7 @@ def unsealed(positions: Sequence[int]) -> list[int]:
 def proofs_for(positions: Sequence[int]) -> dict[str, Any]:
     """Proofs of inclusion, the seals that they lead to, and of each pair of neighbouring seals the proof of consistency.
 
-    The same events always have the same proofs. Raises NotProvable and RecordAltered as `sealing.proofs_of`.
+    The same events always have the same proofs. Raises NotProvable and RecordAltered as `mes.eventlog.proofs.proofs_of`.
     """
     proofs = proofs_of(positions)
     seals = {proof.tree_size: proof for proof in proofs}

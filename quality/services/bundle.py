@@ -17,7 +17,8 @@ from django.template.loader import render_to_string
 
 from devices.models import Device
 from mes.eventlog.base import canonical
-from mes.eventlog.sealing import NotProvable, RecordAltered
+from mes.eventlog.proofs import NotProvable
+from mes.eventlog.sealing import RecordAltered
 from mes.exceptions import Refused
 from mes.reading import reading
 from mes.services.artefacts import artefact_path

@@ -12,7 +12,8 @@ from django.conf import settings
 from devices.models import Device
 from mes.artefacts import ArtefactStore
 from mes.eventlog.base import Actor, canonical
-from mes.eventlog.sealing import NotProvable, RecordAltered
+from mes.eventlog.proofs import NotProvable
+from mes.eventlog.sealing import RecordAltered
 from mes.exceptions import Refused
 from mes.permissions import require
 from mes.services.artefacts import store

@@ -20,15 +20,8 @@ from mes.eventlog.merkle import (
     leaf_hash,
     verify_inclusion,
 )
-from mes.eventlog.sealing import (
-    NotProvable,
-    RecordAltered,
-    Sealer,
-    load_key,
-    proof_of,
-    proofs_of,
-    public_keys,
-)
+from mes.eventlog.proofs import NotProvable, proof_of, proofs_of
+from mes.eventlog.sealing import RecordAltered, Sealer, load_key, public_keys
 from mes.eventlog.tiles import StoredTree
 from mes.eventlog.unit import open_unit, publish
 from mes.models import EventRecord, Leaf, Seal
