@@ -227,6 +227,21 @@ class DefinitionStatus(models.TextChoices):
 DEFINITION_PAIRS: tuple[tuple[str, str], ...] = (("draft", "effective"), ("effective", "superseded"))
 
 
+class KitStage(models.TextChoices):
+    """A kit is put together, released as a whole, and over once its members go their own ways."""
+
+    OPEN = "open", "Being put together"
+    RELEASED = "released", "Released"
+    DISSOLVED = "dissolved", "Dissolved"
+
+
+KIT_PAIRS: tuple[tuple[str, str], ...] = (
+    ("open", "released"),
+    ("open", "dissolved"),
+    ("released", "dissolved"),
+)
+
+
 class StudyStatus(models.TextChoices):
     RECEIVED = "received", "Received, not read yet"
     ACCEPTED = "accepted", "Accepted"

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from devices.choices import Stage
 from devices.events import (
     ArrivalDiscarded,
     ArrivalTaken,
@@ -22,6 +23,7 @@ from devices.events import (
     DeviceStageChanged,
     ImagesAccepted,
     ImagesRefused,
+    KitCheckRequested,
     OrderClosed,
     OrderRejected,
     SegmentationDraftChanged,
@@ -47,6 +49,8 @@ from devices.services.external import discard_sent_segmentations
 from devices.services.external_designs import discard_part
 from devices.services.following import follow_devices
 from devices.services.generating import compute_design
+from devices.services.kits import follow_member, record_kit_check
+from devices.services.matching import compare_members
 from devices.services.parcels import remove_upload, sweep_uploads
 from devices.services.reading import read_study
 from devices.services.reminding import remind_of_decisions
@@ -242,6 +246,19 @@ def order_follows_void(recorded: Recorded[DesignVoided]) -> None:
 @on(DeviceStageChanged, id="devices.order_follows_stage")
 def order_follows_stage(recorded: Recorded[DeviceStageChanged]) -> None:
     follow_devices(device_id=recorded.event.device_id)
+
+
+@on(DeviceStageChanged, id="devices.kit_follows_design")
+def kit_follows_design(recorded: Recorded[DeviceStageChanged]) -> None:
+    """Once the last design of a kit is approved, its members are held against each other."""
+    if recorded.event.target == Stage.DESIGN_FROZEN:
+        follow_member(device_id=recorded.event.device_id)
+
+
+@on(KitCheckRequested, id="devices.check_kit", queue="imaging")
+def check_kit(recorded: Recorded[KitCheckRequested]) -> Effect:
+    kit_id = recorded.event.kit_id
+    return partial(record_kit_check, kit_id=kit_id, found=compare_members(kit_id))
 
 
 @on(DeviceStageChanged, id="devices.start_clocks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -10,11 +11,12 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from devices.choices import OrderStage, PlanStatus, Stage, StudyStatus
-from devices.models import Arrival, Design, Device, Order, Segmentation, Study
+from devices.models import Arrival, Design, Device, Kit, Order, Segmentation, Study
 from devices.selectors.arrivals import arrivals_waiting
 from devices.selectors.changes import changes_asked
 from devices.selectors.drafts import readings_of
 from devices.selectors.history import exports_of, refused_segmentation, segmentation_underway
+from devices.selectors.kits import kit_of, kits, members_of
 from devices.selectors.orders import approval_signatures, orders_at
 from devices.selectors.plans import current_plan, plan_kind_of
 from devices.selectors.series import is_designed, is_serial, stage_rows
@@ -64,6 +66,22 @@ def series_panel(_: HttpRequest, order: Order) -> PanelContent | None:
         if row.device.current_design is not None and is_designed(row.device)
     ]
     return PanelContent("devices/panels/series.html", {"rows": rows, "shapes": shapes, "slider": True})
+
+
+@panel("devices.kits", page="order", title="Kits", order=30)
+def kits_of_order_panel(_: HttpRequest, order: Order) -> PanelContent | None:
+    found = list(kits().filter(members__device__order=order, members__standing=True).distinct())
+    return PanelContent("devices/panels/kits.html", {"kits": _with_members(found)}) if found else None
+
+
+@panel("devices.kit", page="device", title="Kit", order=5)
+def kit_panel(_: HttpRequest, device: Device) -> PanelContent | None:
+    found = kit_of(device)
+    return PanelContent("devices/panels/kits.html", {"kits": _with_members([found])}) if found else None
+
+
+def _with_members(found: Iterable[Kit]) -> list[tuple[Kit, list[Device]]]:
+    return [(kit, members_of(kit)) for kit in found]
 
 
 @panel("devices.images", page="device", title="Images", order=10)

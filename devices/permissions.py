@@ -15,6 +15,8 @@ from devices.models import (
     Device,
     DeviceMaster,
     DicomPeer,
+    Kit,
+    KitMember,
     Material,
     Order,
     Plan,
@@ -61,6 +63,10 @@ allow("devices.approve_order",          "approve an order",                     
 allow("devices.reject_order",           "reject an order",                      R.ORD, R.RA, signed=True)
 allow("devices.close_order",            "close a delivered order",              R.ORD)
 allow("devices.approve_series",         "approve a series for a patient",       R.PRE, signed=True)
+
+allow("devices.make_kit",               "put devices of a patient together as a kit", R.ORD)
+allow("devices.change_kit",             "change or dissolve a kit",             R.ORD, R.QAR)
+allow("devices.dissolve_released_kit",  "dissolve a released kit",              R.QAR)
 
 allow("devices.assign_person",          "assign somebody to an order",          R.ORD, R.RA, R.QAR, own_company=True)
 allow("devices.receive_study",          "send in images",                       R.IMG, R.ORD, system=True)
@@ -126,6 +132,8 @@ belongs_to_order(Device, "order")
 belongs_to_order(Assignment, "order")
 for _made in (Study, Upload, Segmentation, SegmentationDraft, Plan, Design, ChangeRequest):
     belongs_to_order(_made, "device__order")
+belongs_to_order(KitMember, "device__order")
+belongs_to_order(Kit, "members__device__order")
 # Definitions are what a part is made by, for whoever makes it; which machines of a hospital send here is this company's.
 belongs_to_everybody(DeviceMaster, Material, outsiders=True)
 belongs_to_everybody(DicomPeer)

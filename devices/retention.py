@@ -11,7 +11,8 @@ from django.db.models import Max, QuerySet
 
 from devices.choices import KEPT_FROM, OrderStage
 from devices.events import DeviceStageChanged, OrderClosed
-from devices.models import Assignment, Device, DeviceMaster, Order
+from devices.models import Assignment, Device, DeviceMaster, Kit, Order
+from devices.selectors.kits import every_member_of
 from mes.models import EventRecord, Patient
 from mes.retention import (
     IMPLANT_LIFETIME_YEARS,
@@ -35,6 +36,7 @@ for _table in ("devices_study", "devices_plan", "devices_design", "devices_chang
 kept_with("devices.device", "devices_segmentation", by="device_id", files=("overlays",))
 kept_with("devices.device", "devices_segmentation_draft", by="device_id", files=("masks",))
 kept_with("devices.device", "devices_draft_progress", by="draft__device_id")
+kept_with("devices.kit", "devices_kit_member", by="kit_id")
 retained_for_good("devices.master", "R-830", "R-13485", because="devices were made after it")
 retained_for_good("devices.assignment", "R-AUD", because="it shows who could know of an order")
 retained_for_good("devices.arrival", "R-AUD", because="it shows who sent which images")
@@ -119,6 +121,15 @@ def order_facts(order: Order) -> Facts:
     return Facts(last_happened("devices.order", order.pk), "", lifetime, rules)
 
 
+@retained("devices.kit", "R-13485")
+def kit_facts(kit: Kit) -> Facts:
+    """Kept with the last of the devices that ever belonged to it."""
+    found = facts_of_devices(every_member_of(kit))
+    if found is None:
+        raise LookupError(f"{kit.code} never had a device")
+    return found
+
+
 def _records_of(patient: Patient) -> Iterator[Order | Device]:
     yield from Order.objects.filter(patient=patient).order_by("pk")
     yield from Device.objects.filter(order__patient=patient).order_by("pk")
@@ -127,6 +138,7 @@ def _records_of(patient: Patient) -> Iterator[Order | Device]:
 def _leading_to(patient: Patient) -> Iterator[QuerySet[Any]]:
     yield Order.objects.filter(patient=patient)
     yield Assignment.objects.filter(order__patient=patient)
+    yield Kit.objects.filter(patient=patient)
     yield Device.objects.filter(order__patient=patient)
 
 
@@ -145,6 +157,13 @@ def order_tags(order: Order) -> Iterator[Tag]:
 @reached_by("devices.devices", "devices.device")
 def _device_tags(device: Device) -> Iterator[Tag]:
     yield from order_tags(device.order)
+
+
+@reached_by("devices.kits", "devices.kit")
+def _kit_tags(kit: Kit) -> Iterator[Tag]:
+    yield "patient", kit.patient.token
+    for device in every_member_of(kit):
+        yield "order", str(device.order_id)
 
 
 @reached_by("devices.patients", "mes.patient")

@@ -11,6 +11,7 @@ from devices.api.definitions import MasterViewSet, MaterialViewSet, StudyViewSet
 from devices.api.devices import DeviceViewSet
 from devices.api.dicomweb import StudiesView
 from devices.api.drafts import DraftViewSet
+from devices.api.kits import KitViewSet
 from devices.api.orders import OrderViewSet
 from devices.api.parcels import UploadFinishView, UploadsView, UploadView
 from devices.api.patients import PatientViewSet
@@ -19,6 +20,7 @@ api_router = SimpleRouter()
 api_router.register("patients", PatientViewSet, basename="api-patient")
 api_router.register("orders", OrderViewSet, basename="api-order")
 api_router.register("devices", DeviceViewSet, basename="api-device")
+api_router.register("kits", KitViewSet, basename="api-kit")
 api_router.register("drafts", DraftViewSet, basename="api-draft")
 api_router.register("masters", MasterViewSet, basename="api-master")
 api_router.register("materials", MaterialViewSet, basename="api-material")

@@ -76,6 +76,7 @@ class Task:
 
 PAGES = {
     "D": "devices", "O": "orders", "B": "builds", "M": "printers", "L": "lots", "G": "gauges", "K": "packages", "A": "arrivals",
+    "C": "kits",
 }  # fmt: skip
 
 

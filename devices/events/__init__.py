@@ -59,6 +59,14 @@ from devices.events.images import (
     ImagesRefused,
     StudyReceived,
 )
+from devices.events.kits import (
+    KitChecked,
+    KitCheckRequested,
+    KitDissolved,
+    KitMade,
+    KitMemberAdded,
+    KitMemberTakenOut,
+)
 from devices.events.orders import (
     AssignmentEnded,
     OrderAccepted,
@@ -118,6 +126,12 @@ __all__ = [
     "Gates",
     "ImagesAccepted",
     "ImagesRefused",
+    "KitCheckRequested",
+    "KitChecked",
+    "KitDissolved",
+    "KitMade",
+    "KitMemberAdded",
+    "KitMemberTakenOut",
     "MasterDrafted",
     "MasterPublished",
     "MasterSuperseded",

@@ -6,6 +6,7 @@ from devices.models.changes import ChangeRequest
 from devices.models.designs import Design
 from devices.models.devices import Device
 from devices.models.drafts import DraftProgress, SegmentationDraft
+from devices.models.kits import Kit, KitMember
 from devices.models.masters import DeviceMaster
 from devices.models.materials import Material
 from devices.models.orders import Order
@@ -23,6 +24,8 @@ __all__ = [
     "DeviceMaster",
     "DicomPeer",
     "DraftProgress",
+    "Kit",
+    "KitMember",
     "Material",
     "Order",
     "Plan",

@@ -8,7 +8,7 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from devices.models import Arrival, Device, Order
+from devices.models import Arrival, Device, Kit, Order
 from mes.api.actors import viewer_behind
 from mes.dashboard.doors import opens
 from mes.models import Disposal, EmergencyAccess, ErasureRequest, LegalHold
@@ -29,6 +29,7 @@ KINDS: dict[str, tuple[type[Model], str]] = {
     "G": (Gauge, "gauge"),
     "K": (Package, "package"),
     "A": (Arrival, "arrival"),
+    "C": (Kit, "kit"),
 }
 CODE = re.compile(r"^\s*([A-Za-z])[\s-]*0*([0-9]{1,12})\s*$")
 

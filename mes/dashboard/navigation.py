@@ -43,6 +43,7 @@ ENTRIES = (
 )
 # Beside the name of the person: the top bar has no room for what is seldom opened.
 MENU = (
+    Entry("kits", "Kits", "layers-subtract", ""),
     Entry("packages", "Packages", "package", "k"),
     Entry("arrivals", "Images received", "inbox", "", "devices.read_arrivals"),
     Entry("decisions", "Decisions on designs", "hourglass", "", "devices.read_latency"),

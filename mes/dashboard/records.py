@@ -34,6 +34,7 @@ LETTERS = {
     "quality.gauge": "G",
     "mes.station": "T",
     "devices.arrival": "A",
+    "devices.kit": "C",
 }
 STREAMS = {letter: kind for kind, letter in LETTERS.items()}
 PAGES = {
@@ -49,6 +50,7 @@ PAGES = {
     "G": "gauge",
     "K": "package",
     "A": "arrival",
+    "C": "kit",
 }
 ICONS = {
     "refused": "ban", "failed": "circle-x", "rejected": "circle-x", "held": "hand-stop", "approved": "writing-sign",

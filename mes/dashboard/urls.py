@@ -36,6 +36,7 @@ from mes.dashboard.find import find
 from mes.dashboard.fleet import fleet, printer_actions, printer_page
 from mes.dashboard.gauges import gauge_list, gauge_page
 from mes.dashboard.keeping import disposal_page, hold_page, retention, safekeeping
+from mes.dashboard.kits import kit_list, kit_page
 from mes.dashboard.letters import dead_letters, decide_delivery, delivery
 from mes.dashboard.lots import lot_list, lot_page
 from mes.dashboard.orders import order_identity, order_list, order_page
@@ -130,6 +131,8 @@ urlpatterns = [
     page("arrivals/", arrival_list, "arrivals"),
     page("arrivals/<str:code>/", arrival_page, "arrival"),
     page("senders/", peers, "peers"),
+    page("kits/", kit_list, "kits"),
+    page("kits/<str:code>/", kit_page, "kit"),
     page("packages/", package_list, "packages"),
     page("packages/<str:code>/", package_page, "package"),
     page("patients/", patients, "patients"),

@@ -154,6 +154,7 @@ WORDS: dict[str, Word] = {
     "cleared": Word("cleared", "ok", "certificate"),
     "validated_in_house": Word("validated in house", "ok", "certificate"),
     "open": Word("open", "off", "circle-dot"),
+    "dissolved": Word("dissolved", "off", "circle-minus"),
     "closed": Word("closed", "ok"),
     "passed": Word("passed", "ok"),
 }

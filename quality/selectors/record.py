@@ -11,6 +11,7 @@ from django.db.models import Model, Q, QuerySet
 
 from devices.models import Assignment, Device, Order
 from devices.selectors.evidence import bone_of
+from devices.selectors.kits import kits_of
 from mes.eventlog.base import digest_of
 from mes.eventlog.unit import in_unit
 from mes.locking import locked_rows
@@ -66,12 +67,13 @@ def _still(model: type[M], keys: Iterable[int]) -> list[M]:
 @once
 def streams_of(device: Device) -> list[tuple[str, str]]:
     """The streams that tell how the device came to be: its own, its order's, builds', jobs', commands',
-    nonconformances' and packages', and of the papers signed by hand about any of them (ES-20)."""
+    nonconformances', packages' and kits', and of the papers signed by hand about any of them (ES-20)."""
     jobs = list(jobs_of(device))
     rows: list[Model] = [device, device.order, *builds_of(device), *jobs]
     rows += PrinterCommand.objects.filter(job__in=jobs).order_by("pk")
     rows += device.nonconformances.order_by("pk")
     rows += packages_of(device)
+    rows += kits_of(device)
     return _with_papers(rows)
 
 

@@ -73,6 +73,7 @@ NAMED = {
     "handwritten": "handwritten", "accounts": "account", "address": "contact", "passkeys": "passkey", "sessions": "session",
     "document-revisions": "revision-number", "curricula": "curriculum", "trainings": "training", "signing-enrolments": "enrolment",
     "bindings": "identity", "arrivals": "arrival", "peers": "peer", "drafts": "draft", "uploads": "upload",
+    "kits": "kit",
 }  # fmt: skip
 FIXED = {
     "layer": "1",

@@ -28,7 +28,7 @@ from fido2.webauthn import Aaguid, AttestedCredentialData
 
 from devices.choices import Door, DraftPurpose, Stage
 from devices.imaging.storage import save_mask, save_volume
-from devices.models import Arrival, Device, SegmentationDraft, Study, Upload
+from devices.models import Arrival, Device, Kit, KitMember, SegmentationDraft, Study, Upload
 from devices.services.assignments import assign_person
 from devices.services.peers import register_peer
 from mes.choices import Meaning, Role
@@ -172,6 +172,7 @@ def make_story() -> Story:
     names |= _exported(makers, device)
     names |= _sources(makers)
     names |= _packed(makers, device)
+    names |= _in_kit(makers, device)
     names |= _private(makers, askers, order.patient)
     names |= _coming_in(askers[Role.IMG], device)
     names |= _made(makers, device)
@@ -359,6 +360,13 @@ def _packed(makers: Staff, device: Device) -> dict[str, str]:
         actor=acting(makers[Role.LBL]),
     )
     return {"package": package.code}
+
+
+def _in_kit(makers: Staff, device: Device) -> dict[str, str]:
+    """A kit that the device belongs to: what it is put together with is asked about elsewhere."""
+    kit = Kit.objects.create(patient=device.order.patient, members_digest="", created_by=makers[Role.ORD])
+    KitMember.objects.create(kit=kit, device=device)
+    return {"kit": kit.code}
 
 
 def _private(makers: Staff, askers: Staff, patient: Patient) -> dict[str, str]:

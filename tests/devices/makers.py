@@ -220,12 +220,23 @@ def make_device(stage: str = Stage.PLANNED, staff: Staff | None = None, **fields
 
 
 @unit_of_work
-def freeze_design_of(device: Device, staff: Staff, mesh: Mesh | None = None) -> Design:
+def freeze_design_of(
+    device: Device,
+    staff: Staff,
+    mesh: Mesh | None = None,
+    *,
+    images: Artefact | None = None,
+    bone: Mesh | None = None,
+    **fields: Any,
+) -> Design:
     """Give a planned device an accepted study, an approved segmentation and an approved design of a small block; its stream
-    says so (G-INT-01)."""
-    make_study(device, staff)
-    make_segmentation(device, staff)
-    design = make_design(device, staff, mesh)
+    says so (G-INT-01). images, bone: what others were made from too; else stand-in files of its own."""
+    make_study(device, staff, kept_as=images)
+    surface: dict[str, Any] = (
+        {} if bone is None else {"surface": store_artefact(write_stl(bone), media_type="model/stl")}
+    )
+    make_segmentation(device, staff, **surface)
+    design = make_design(device, staff, mesh, **fields)
     design.review = _signed(device, staff[Role.SEG], Meaning.REVIEWED, design_content(device, design))
     design.status, design.reviewer_id = DesignStatus.REVIEWED, design.review.person_id
     design.save()
@@ -245,7 +256,7 @@ def freeze_design_of(device: Device, staff: Staff, mesh: Mesh | None = None) -> 
     return design
 
 
-def make_study(device: Device, staff: Staff, **fields: Any) -> Study:
+def make_study(device: Device, staff: Staff, *, kept_as: Artefact | None = None, **fields: Any) -> Study:
     """An accepted study whose volume is a stand-in file; of a scan, with what was `declared` of it, its surface is one."""
     values: dict[str, Any] = {
         "quarantine": uuid4(),
@@ -268,7 +279,7 @@ def make_study(device: Device, staff: Staff, **fields: Any) -> Study:
     } | fields
     study = Study.objects.create(device=device, **values)
     kept = "volume" if study.declared is None else "surface"
-    setattr(study, kept, make_artefact(f"{kept} {study.pk}"))
+    setattr(study, kept, kept_as or make_artefact(f"{kept} {study.pk}"))
     study.status = StudyStatus.ACCEPTED
     study.save()
     device.current_study = study

@@ -20,6 +20,7 @@ from mes.dashboard.actions.finishing import FINISHING_ACTIONS
 from mes.dashboard.actions.gauges import GAUGE_ACTIONS
 from mes.dashboard.actions.images import IMAGE_ACTIONS
 from mes.dashboard.actions.keeping import KEEPING_ACTIONS
+from mes.dashboard.actions.kits import KIT_ACTIONS
 from mes.dashboard.actions.orders import ORDER_ACTIONS
 from mes.dashboard.actions.packing import PACKING_ACTIONS
 from mes.dashboard.actions.people import PEOPLE_ACTIONS
@@ -53,6 +54,7 @@ ACTIONS = by_name(
     (
         *ORDER_ACTIONS,
         *SERIES_ACTIONS,
+        *KIT_ACTIONS,
         *IMAGE_ACTIONS,
         *PLANNING_ACTIONS,
         *ARRIVAL_ACTIONS,
