@@ -125,8 +125,8 @@ def test_a_complete_device_is_reviewed_and_released(staff: Staff) -> None:
     checklist = release_checklist(device, acting(staff[Role.QAX]))
     assert all(result.passed for result in checklist)
     assert {result.gate for result in checklist} == {
-        "G-BLD-01", "G-IMG-02", "G-INS-01", "G-INT-01", "G-LAT-01", "G-LBL-02", "G-NC-01", "G-REL-01", "G-REL-02", "G-SEG-01",
-        "G-SIG-01", "G-SW-01",
+        "G-BLD-01", "G-DES-01", "G-IMG-02", "G-INS-01", "G-INT-01", "G-LAT-01", "G-LBL-02", "G-NC-01", "G-ORD-05", "G-REL-01",
+        "G-REL-02", "G-SEG-01", "G-SIG-01", "G-SW-01",
     }  # fmt: skip
     shown = shown_record(device)
     decision = release(staff, device)

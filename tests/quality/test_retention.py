@@ -289,6 +289,8 @@ def test_a_hold_over_dates_finds_the_patient_by_everything_that_it_holds(
     Nonconformance.objects.create(device=device, source=Source.PERSON, found_at_stage=device.stage)
     Package.objects.create(order=device.order, level="pouch", station="1", opened_by=staff[Role.PST])
     PrinterCommand.objects.create(printer=job.printer, job=job, kind="pause")
+    kit = Kit.objects.create(patient=patient, members_digest="", created_by=staff[Role.OPR])
+    KitMember.objects.create(kit=kit, device=device)
     access = EmergencyAccess.objects.create(
         person=staff[Role.OPR], patient=patient, opened_at=timezone.now(), expires_at=timezone.now()
     )
