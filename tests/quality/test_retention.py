@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from devices.choices import OrderStage
-from devices.models import Device, Order
+from devices.models import Device, Kit, KitMember, Order
 from devices.services.closing import close_order
 from mes.choices import DisposalStage, HoldStage, Role
 from mes.eventlog.base import Actor
