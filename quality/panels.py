@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 
 from devices.choices import Stage
-from devices.models import Device
+from devices.models import Device, Kit, KitMember
+from devices.selectors.kits import kit_of, others_in
 from mes.choices import Role
 from mes.eventlog.base import Actor
 from mes.panels import PanelContent, page_of, panel, worklist
@@ -18,13 +19,33 @@ from quality.choices import ENDED_STAGES, NonconformanceStage, PackageStage
 from quality.models import Gauge, Nonconformance, Package
 from quality.reports.units import unit_states
 from quality.selectors.gauges import gauges_to_calibrate
+from quality.selectors.kits import (
+    against_members,
+    kits_to_release,
+    kits_to_settle,
+    kits_to_ship,
+)
 from quality.selectors.making import inspections_of, latest_steps, nonconformances
 from quality.selectors.packages import packages, packages_of
 from quality.selectors.record import latest_report
 from quality.selectors.waiting import devices_at, devices_to_answer_for, devices_to_inspect
 from quality.services.release import release_checklist
 
+NEEDED = Subquery(
+    KitMember.objects.filter(kit=OuterRef("pk"), standing=True)
+    .order_by("device__need_by")
+    .values("device__need_by")[:1]
+)
+"""The day by which the first device of a kit is needed."""
 RELEASING = (Stage.READY_FOR_REVIEW, Stage.REVIEWED)
+
+
+@panel("quality.kit", page="device", title="What stands against its kit", order=6)
+def kit_panel(_: HttpRequest, device: Device) -> PanelContent | None:
+    """What became of another device of the kit is this one's concern too."""
+    kit = kit_of(device)
+    against = list(against_members(others_in(kit, device))) if kit is not None else []
+    return PanelContent("quality/panels/kit.html", {"kit": kit, "against": against}) if against else None
 
 
 @panel("quality.post_processing", page="device", title="Post-processing", order=60)
@@ -160,7 +181,24 @@ def records_to_review() -> QuerySet[Device]:
 
 @worklist("quality.release", "Release the device", Role.QAX, need_by="need_by")
 def devices_to_release() -> QuerySet[Device]:
-    return devices_at(Stage.REVIEWED)
+    """A device of a kit waits for all of it, and is released with it."""
+    return devices_at(Stage.REVIEWED).exclude(memberships__standing=True)
+
+
+@worklist("quality.release_kit", "Release the kit", Role.QAX, need_by=NEEDED)
+def kits_waiting_for_release() -> QuerySet[Kit]:
+    return kits_to_release()
+
+
+@worklist("quality.ship_kit", "Ship the kit", Role.LBL, need_by=NEEDED)
+def kits_waiting_for_shipment() -> QuerySet[Kit]:
+    return kits_to_ship()
+
+
+@worklist("quality.settle_kit", "Decide what becomes of the kit", Role.ORD, Role.QAR, need_by=NEEDED)
+def kits_waiting_for_a_decision() -> QuerySet[Kit]:
+    """A device of it came to nothing, or its devices do not fit each other."""
+    return kits_to_settle()
 
 
 def _calibrating(gauge: Any) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from devices.models import Device
+from devices.models import Device, Kit
+from devices.selectors.kits import members_of
 from mes.choices import Role
 from mes.permissions import allow
 from mes.scope import Streams, belongs_to_everybody, belongs_to_order, belongs_to_plant, tells_of
@@ -57,6 +58,8 @@ allow("quality.void_nonconformance", "void a nonconformance", Role.QAR, signed=T
 allow("quality.complete_record", "complete a production record", system=True)
 allow("quality.review_record", "review a production record", Role.QAR, signed=True)
 allow("quality.release_device", "release a device", Role.QAX, signed=True)
+allow("quality.release_kit", "release a kit", Role.QAX, signed=True)
+allow("quality.ship_kit", "ship a kit", Role.LBL, Role.ORD, signed=True)
 allow("quality.open_package", "begin a package", Role.LBL, Role.PST)
 allow("quality.pack", "pack devices", Role.LBL, Role.PST)
 allow("quality.issue_labels", "issue labels", Role.LBL)
@@ -181,3 +184,10 @@ def releaser_performed_nothing(device: Device) -> Parts:
     return {
         person: f"took part in making this device ({facts[0]})" for person, facts in took_part(device).items()
     }
+
+
+@segregated("quality.release_kit", rule="G-REL-02", cure="A quality releaser who took no part signs.")
+def releaser_performed_nothing_of_a_kit(kit: Kit) -> Parts:
+    """Who ordered, designed, made or inspected a device of a kit does not release it."""
+    every = map(releaser_performed_nothing, members_of(kit))
+    return {person: part for parts in every for person, part in parts.items()}

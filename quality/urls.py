@@ -18,6 +18,7 @@ from quality.api.devices import (
 from quality.api.exports import ExportViewSet, IntegrityView
 from quality.api.findings import InspectionViewSet, NonconformanceViewSet
 from quality.api.gauges import GaugeViewSet
+from quality.api.kits import KitReleaseView, KitShipmentView
 from quality.api.packages import PackageViewSet
 
 router = SimpleRouter()
@@ -41,4 +42,6 @@ of_device: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include(router.urls)),
     path("api/devices/<str:code>/", include(of_device)),
+    path("api/kits/<str:code>/release/", KitReleaseView.as_view(), name="api-kit-release"),
+    path("api/kits/<str:code>/ship/", KitShipmentView.as_view(), name="api-kit-ship"),
 ]

@@ -52,6 +52,7 @@ ROOMS: dict[str, str | None] = {
     "tests/quality/": "built",
     "tests/quality/test_agreement.py": "reviewed",
     "tests/quality/test_inspection.py": "waiting",
+    "tests/quality/test_kits.py": "reviewed_kit",
     "tests/quality/test_lots.py": "lot",
     "tests/quality/test_packages": "packable",
     "tests/quality/test_release": "reviewed",

@@ -66,6 +66,8 @@ from devices.events.kits import (
     KitMade,
     KitMemberAdded,
     KitMemberTakenOut,
+    KitReleased,
+    KitShipped,
 )
 from devices.events.orders import (
     AssignmentEnded,
@@ -132,6 +134,8 @@ __all__ = [
     "KitMade",
     "KitMemberAdded",
     "KitMemberTakenOut",
+    "KitReleased",
+    "KitShipped",
     "MasterDrafted",
     "MasterPublished",
     "MasterSuperseded",

@@ -57,4 +57,23 @@ class KitChecked(Event, name="devices.kit_checked", terminal=True):
 
     kit_id: int
     basis: str
-    answers: Gates
+    gates: Gates
+
+
+@dataclass(frozen=True, kw_only=True)
+class KitReleased(Event, name="devices.kit_released", terminal=True):
+    """Every device of the kit was released by one act. `whole` is the digest of the kit that each release is signed over."""
+
+    kit_id: int
+    device_ids: list[int]
+    signature_ids: list[int]
+    whole: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class KitShipped(Event, name="devices.kit_shipped", terminal=True):
+    """Every device of the kit left the house by one act."""
+
+    kit_id: int
+    device_ids: list[int]
+    signature_ids: list[int]

@@ -1,4 +1,4 @@
-"""Kits, their members, and what their check is about. Nothing here writes."""
+"""Kits, their members, and what is compared and signed of them. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -125,6 +125,19 @@ def _basis(device: Device, design: Design) -> dict[str, Any]:
         "surface": bone.surface_id,
         "images": images_of(design),
     }
+
+
+def kit_facts(kit: Kit, members: Sequence[Device]) -> dict[str, Any]:
+    """What is signed of a kit with each of its members: all of them with their designs, what compared them, and one digest over that."""
+    whole = {
+        "kit": kit.code,
+        "members": [
+            {"device": one.code, "design": one.current_design.mesh_id if one.current_design else None}
+            for one in members
+        ],
+        "compared": kit.checked.get("basis", ""),
+    }
+    return {**whole, "digest": digest_of(whole)}
 
 
 def images_of(design: Design) -> str:

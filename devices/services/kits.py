@@ -16,11 +16,14 @@ from devices.events import (
     KitMade,
     KitMemberAdded,
     KitMemberTakenOut,
+    KitReleased,
+    KitShipped,
 )
 from devices.models import Device, Kit, KitMember
 from devices.selectors.kits import (
     CLOSED_TO_KITS,
     basis_of,
+    kit_facts,
     kit_of,
     members_digest,
     members_of,
@@ -148,6 +151,30 @@ def dissolve_kit(*, kit_id: int, reason: str, actor: Actor) -> Kit:
     return kit
 
 
+# --- what the packages above decide about all of its members
+
+
+def record_kit_release(kit: Kit, *, signature_ids: Sequence[int], actor: Actor) -> None:
+    """Every member of a locked kit was released in this unit."""
+    members = members_of(kit)
+    kit.stage = KitStage.RELEASED
+    kit.save(update_fields=["stage"])
+    fact = KitReleased(
+        kit_id=kit.pk,
+        device_ids=[one.pk for one in members],
+        signature_ids=list(signature_ids),
+        whole=kit_facts(kit, members)["digest"],
+    )
+    publish(kit, fact, actor=actor)
+
+
+def record_kit_shipment(kit: Kit, *, signature_ids: Sequence[int], actor: Actor) -> None:
+    """Every member of a locked kit left the house in this unit."""
+    keys = [one.pk for one in members_of(kit)]
+    fact = KitShipped(kit_id=kit.pk, device_ids=keys, signature_ids=list(signature_ids))
+    publish(kit, fact, actor=actor)
+
+
 # --- the check
 
 
@@ -187,7 +214,7 @@ def record_kit_check(*, kit_id: int, found: Matched) -> None:
     told = [answer.as_payload() for answer in found.answers]
     kit.checked = {"basis": found.basis, "answers": told}
     kit.save(update_fields=["checked"])
-    publish(kit, KitChecked(kit_id=kit.pk, basis=found.basis, answers=told), actor=SYSTEM)
+    publish(kit, KitChecked(kit_id=kit.pk, basis=found.basis, gates=told), actor=SYSTEM)
 
 
 def _ask_if_designed(kit: Kit, actor: Actor) -> None:

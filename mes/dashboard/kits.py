@@ -6,11 +6,11 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from devices.choices import KitStage
+from devices.choices import KitStage, Stage
 from devices.models import Kit
 from devices.selectors.kits import every_member_of, is_checked, kits, members_of, undesigned
 from devices.selectors.progress import waits_for
-from mes.api.actors import viewer_behind
+from mes.api.actors import actor_of, viewer_behind
 from mes.compiled import only
 from mes.dashboard.actions import offered
 from mes.dashboard.find import CODE, number_of
@@ -18,6 +18,8 @@ from mes.dashboard.records import told
 from mes.dashboard.routes import is_fragment
 from mes.scope import visible
 from mes.selectors import events_of
+from quality.selectors.kits import against_members
+from quality.services.kits import kit_checklist
 
 PER_PAGE = 100
 
@@ -60,8 +62,14 @@ def kit_page(request: HttpRequest, code: str) -> HttpResponse:
         raise Http404
     members = members_of(kit)
     former = [one for one in every_member_of(kit) if one not in members]
+    actor = actor_of(request)
+    ready = all(one.stage == Stage.REVIEWED for one in members) and kit.stage == KitStage.OPEN
+    asked = kit_checklist(kit, actor) if ready else {}
     context = {
         "kit": kit,
+        "against": list(against_members(members)),
+        "blocked": [(code, gate) for code, gates in asked.items() for gate in gates if not gate.passed],
+        "asked": bool(asked),
         "members": [(one, waits_for(one)) for one in members],
         "former": former,
         "undesigned": undesigned(members),

@@ -135,10 +135,7 @@ def sign(
     require_right(signer.account, meaning, now)
     require_confirmed(signer.person, now)
     _refuse_other_meaning(meaning, content, credentials)
-    if credentials.digest is not None and credentials.digest != content_digest(content):
-        raise ContentChanged(
-            "The content changed after it was shown.", cure="Read it again, then sign.", rule="ES-19"
-        )
+    _refuse_changed(content, credentials)
     row = _row(subject, canonical(content), meaning, signer, credentials, now)
     seal(row)
     row.save(force_insert=True)
@@ -182,6 +179,20 @@ def _refuse_unseen(content: Mapping[str, Any], credentials: Credentials) -> None
         )
         refusal.content, refusal.digest = plain(content), content_digest(content)
         raise refusal
+
+
+def _refuse_changed(content: Mapping[str, Any], credentials: Credentials) -> None:
+    if credentials.digest is not None and credentials.digest != content_digest(content):
+        raise ContentChanged(
+            "The content changed after it was shown.", cure="Read it again, then sign.", rule="ES-19"
+        )
+
+
+def refuse_other(content: Mapping[str, Any], credentials: Credentials) -> None:
+    """For who signs several contents that were shown as one: raises ContentUnseen where no digest says that it was, and
+    ContentChanged where that one was another (ES-19)."""
+    _refuse_unseen(content, credentials)
+    _refuse_changed(content, credentials)
 
 
 def _refuse_other_meaning(meaning: Meaning, content: Mapping[str, Any], credentials: Credentials) -> None:

@@ -19,6 +19,8 @@ NOT_MAKING = frozenset(
         "quality.record_reviewed",
         "quality.production_record_rendered",
         "quality.device_released",
+        "devices.kit_released",
+        "devices.kit_shipped",
         "mes.handwritten_uploaded",
         "mes.handwritten_verified",
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
 
 from devices.choices import Stage
 from devices.lifecycle import DEVICE
-from devices.models import Device
+from devices.models import Device, Kit
 from devices.services.lifecycle import locked_device, move_content, move_device
 from mes.choices import Meaning
 from mes.eventlog.base import Actor
@@ -108,9 +109,11 @@ def review_record(
     return review
 
 
-def release_checklist(device: Device, actor: Actor | None = None) -> tuple[GateResult, ...]:
-    """Every gate of the release with its evidence, asked now, for the person who would release."""
-    return ask_gates("device.release", device, actor=actor)
+def release_checklist(
+    device: Device, actor: Actor | None = None, kit: Kit | None = None
+) -> tuple[GateResult, ...]:
+    """Every gate of the release with its evidence, asked now, for the person who would release. kit: all of which would be."""
+    return ask_gates("device.release", device, actor=actor, kit=kit)
 
 
 def shown_record(device: Device) -> bytes:
@@ -119,9 +122,14 @@ def shown_record(device: Device) -> bytes:
     return record_bytes(REPORTS[RECORD].gather(device, last))
 
 
-def release_content(device: Device, checklist: tuple[GateResult, ...], record_sha256: str) -> dict[str, Any]:
+def release_content(
+    device: Device,
+    checklist: tuple[GateResult, ...],
+    record_sha256: str,
+    kit: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """What a releaser signs, beside the move itself: the digest of the record as shown, that of where its material
-    came from, and every gate's answer."""
+    came from, every gate's answer, and the kit that it is released with."""
     return {
         "record": "release",
         "device": device.code,
@@ -129,6 +137,7 @@ def release_content(device: Device, checklist: tuple[GateResult, ...], record_sh
         "genealogy": links_digest(genealogy_of(device)),
         "quantity": device.accepted,
         "checklist": [result.as_payload() for result in checklist],
+        **({"kit": kit} if kit else {}),
     }
 
 
@@ -150,8 +159,21 @@ def release_device(*, device_id: int, actor: Actor, credentials: Credentials) ->
     DEVICE.row("release", device.stage)
     checklist = release_checklist(device, actor)
     refuse_blocked(checklist)
-    record = store_artefact(shown_record(device), media_type="application/json")
-    content = release_content(device, checklist, record.sha256)
+    return record_release(device, checklist, shown_record(device), actor=actor, credentials=credentials)
+
+
+def record_release(
+    device: Device,
+    checklist: tuple[GateResult, ...],
+    shown: bytes,
+    *,
+    actor: Actor,
+    credentials: Credentials,
+    kit: Mapping[str, Any] | None = None,
+) -> ReleaseDecision:
+    """Sign and write the release of a locked device whose gates passed. shown: its record as the releaser read it."""
+    record = store_artefact(shown, media_type="application/json")
+    content = release_content(device, checklist, record.sha256, kit)
     move = move_device(
         device, "release", actor=actor, credentials=credentials, content=content, gates=checklist
     )

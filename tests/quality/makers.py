@@ -43,7 +43,7 @@ from devices.services.segmentations import segmentation_content
 from mes.choices import Meaning, Role
 from mes.eventlog.base import Actor, Event, digest_of
 from mes.eventlog.unit import publish, unit_of_work
-from mes.models import Artefact, Person, Signature
+from mes.models import Artefact, Patient, Person, Signature
 from mes.services.artefacts import store_artefact
 from mes.services.patients import Identity, register_patient
 from mes.services.people import grant_role, open_account, register_person
@@ -252,13 +252,14 @@ def make_built_device(
     validation: str = "research_only",
     lot_of: int = 0,
     packaging: Mapping[str, Any] | None = None,
+    beside: Device | None = None,
 ) -> Device:
     """A device at `built` (or further, without the facts between), with everything that its record needs up to there.
 
-    lot_of: a lot of so many units instead of one."""
+    lot_of: a lot of so many units instead of one.  beside: a device of the same patient, from the same images and bone."""
     wanted = (clinical, list(routing), dict(inspection), validation, lot_of, dict(packaging or {}))
-    ready = _ready(wanted, stage)
-    device = Device.objects.get(pk=ready) if ready else _device_for(staff, *wanted)
+    ready = _ready(wanted, stage) if beside is None else None
+    device = Device.objects.get(pk=ready) if ready else _device_for(staff, *wanted, beside)
     move_through(device, FURTHER[FURTHER.index(device.stage) + 1 : FURTHER.index(stage) + 1])
     return device
 
@@ -280,13 +281,18 @@ def _device_for(
     validation: str,
     lot_of: int,
     packaging: dict[str, Any],
+    beside: Device | None,
 ) -> Device:
-    patient = register_patient(
+    patient = beside.order.patient if beside else _patient(staff)
+    tracking = {"tracked_as": "lot" if lot_of else "unit", "packaging": packaging}
+    return _built(staff, patient.pk, clinical, routing, inspection, validation, lot_of or 1, tracking, beside)
+
+
+def _patient(staff: Staff) -> Patient:
+    return register_patient(
         identity=Identity(f"{CANARY}-{timezone.now().timestamp()}", CANARY, f"{CANARY}given", "1961-02-03"),
         actor=acting(staff[Role.ORD]),
     )
-    tracking = {"tracked_as": "lot" if lot_of else "unit", "packaging": packaging}
-    return _built(staff, patient.pk, clinical, routing, inspection, validation, lot_of or 1, tracking)
 
 
 @unit_of_work
@@ -299,6 +305,7 @@ def _built(
     validation: str,
     quantity: int,
     tracking: dict[str, Any],
+    beside: Device | None,
 ) -> Device:
     material = _material(staff)
     master = _master(staff, material, clinical, routing, inspection, tracking)
@@ -313,7 +320,7 @@ def _built(
         need_by=order.need_by,
     )
     publish(device, DevicePlanned(device_id=device.pk, order_id=order.pk, serial=device.serial), actor=SYSTEM)
-    _designed(staff, device, validation)
+    _designed(staff, device, validation, beside or device)
     _printed(staff, device)
     move_through(device, WAY)
     return device
@@ -442,9 +449,9 @@ def _order(staff: Staff, patient_id: int, master: DeviceMaster, material: Materi
     return order
 
 
-def _designed(staff: Staff, device: Device, validation: str) -> None:
-    study, segmentation = _images(staff, device), None
-    segmentation = _segmentation(staff, device, study, validation)
+def _designed(staff: Staff, device: Device, validation: str, beside: Device) -> None:
+    study = _images(staff, device, beside)
+    segmentation = _segmentation(staff, device, study, validation, beside)
     part = make_part()
     design = Design.objects.create(
         device=device,
@@ -500,8 +507,8 @@ def _save_with(device: Device) -> None:
     device.save()
 
 
-def _images(staff: Staff, device: Device) -> Study:
-    volume = store_artefact(f"volume of {device.pk}".encode(), media_type="application/x-npz")
+def _images(staff: Staff, device: Device, beside: Device) -> Study:
+    volume = store_artefact(f"volume of {beside.pk}".encode(), media_type="application/x-npz")
     study = Study.objects.create(
         device=device, quarantine=f"00000000-0000-4000-8000-{device.pk:012d}", received_by=staff[Role.SEG]
     )
@@ -516,9 +523,11 @@ def _images(staff: Staff, device: Device) -> Study:
     return study
 
 
-def _segmentation(staff: Staff, device: Device, study: Study, validation: str) -> Segmentation:
+def _segmentation(
+    staff: Staff, device: Device, study: Study, validation: str, beside: Device
+) -> Segmentation:
     mask, surface = (
-        store_artefact(f"{what} of {device.pk}".encode(), media_type="application/octet-stream")
+        store_artefact(f"{what} of {beside.pk}".encode(), media_type="application/octet-stream")
         for what in ("mask", "bone")
     )
     segmentation = Segmentation.objects.create(

@@ -14,6 +14,7 @@ from devices.models import Device
 from devices.selectors.devices import FINAL_STAGES
 from devices.selectors.external import envelope_of
 from devices.selectors.history import segmentation_underway
+from devices.selectors.kits import kit_of
 from devices.selectors.plans import current_plan, plan_kind_of
 from devices.selectors.series import in_series
 from devices.services.designs import (
@@ -353,7 +354,8 @@ DEVICE_ACTIONS = (
         content=_approval_signs, main=True, help="A model touches no patient: a clinical reviewer approves it, and no prescriber.",
     ),
     Action(
-        "ship", "device", "Ship", "Ship this device", "devices.ship", "truck-delivery", at(Stage.RELEASED),
+        "ship", "device", "Ship", "Ship this device", "devices.ship", "truck-delivery",
+        lambda device: at(Stage.RELEASED)(device) and kit_of(device) is None,
         _moving("ship", "Shipped."), meaning=Meaning.PERFORMED, content=_move_signs("ship"), main=True,
     ),
     Action(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from devices.choices import KitStage
+from devices.choices import KitStage, Stage
 from devices.models import Device, Kit, Order
 from devices.selectors.kits import free_devices, members_of, undesigned
 from devices.services.kits import (
@@ -15,7 +16,10 @@ from devices.services.kits import (
     request_kit_check,
     take_out_of_kit,
 )
-from mes.dashboard.actions.base import Action, Doing, Done, Field, why
+from mes.choices import Meaning
+from mes.dashboard.actions.base import Action, Doing, Done, Field, Values, why
+from mes.eventlog.base import Actor
+from quality.services.kits import kit_release_content, kit_shipment_content, release_kit, ship_kit
 
 
 def _choices(devices: Iterable[Device]) -> list[tuple[str, str]]:
@@ -91,7 +95,39 @@ def _check(doing: Doing) -> str:
     return "The devices are being compared."
 
 
+def _every_at(stage: Stage, kit: Kit) -> bool:
+    return all(one.stage == stage and not one.held for one in members_of(kit))
+
+
+def _release_signs(kit: Kit, values: Values, actor: Actor) -> dict[str, Any]:
+    return kit_release_content(kit, actor)
+
+
+def _release(doing: Doing) -> str:
+    released = release_kit(kit_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials)
+    return f"Released: {len(released)} devices. Their production records are being written."
+
+
+def _ship_signs(kit: Kit, values: Values, actor: Actor) -> dict[str, Any]:
+    return kit_shipment_content(kit)
+
+
+def _ship(doing: Doing) -> str:
+    moves = ship_kit(kit_id=doing.subject.pk, actor=doing.actor, credentials=doing.credentials)
+    return f"Shipped: {', '.join(one.device.code for one in moves)}."
+
+
 KIT_ACTIONS = (
+    Action(
+        "release-kit", "kit", "Release the kit", "Release every device of this kit", "quality.release_kit", "shield-check",
+        lambda kit: _open(kit) and _every_at(Stage.REVIEWED, kit), _release, meaning=Meaning.RELEASED, content=_release_signs,
+        main=True, help="All of them or none. Each gets its own decision and its own signature; the password is typed once.",
+    ),
+    Action(
+        "ship-kit", "kit", "Ship the kit", "Ship every device of this kit", "quality.ship_kit", "truck-delivery",
+        lambda kit: kit.stage == KitStage.RELEASED and _every_at(Stage.RELEASED, kit), _ship, meaning=Meaning.PERFORMED,
+        content=_ship_signs, main=True,
+    ),
     Action(
         "make-kit", "order", "Make a kit", "Put devices of this patient together", "devices.make_kit", "layers-subtract", _can_begin,
         _make, fields=_beginning, help="They are checked, released and shipped together, or not at all.",

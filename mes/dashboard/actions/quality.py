@@ -10,6 +10,7 @@ from django.utils import timezone
 from devices.choices import Stage
 from devices.lifecycle import DEVICE
 from devices.models import Device
+from devices.selectors.kits import kit_of
 from devices.services.lifecycle import move_content
 from mes.choices import Meaning
 from mes.dashboard.actions.base import Action, Doing, Field, Values, why
@@ -331,6 +332,6 @@ QUALITY_ACTIONS = (
     ),
     Action(
         "release-device", "device", "Release", "Release this device", "quality.release_device", "shield-check",
-        at(Stage.REVIEWED), _release, meaning=Meaning.RELEASED, content=_release_signs, main=True,
+        lambda device: at(Stage.REVIEWED)(device) and kit_of(device) is None, _release, meaning=Meaning.RELEASED, content=_release_signs, main=True,
     ),
 )  # fmt: skip
