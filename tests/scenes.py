@@ -48,6 +48,7 @@ ROOMS: dict[str, str | None] = {
     "tests/mes/dashboard/test_step_times.py": "built",
     "tests/mes/dashboard/test_people_pages.py": None,
     "tests/browser/": "devices",
+    "tests/browser/test_kits.py": "two_orders",
     "tests/browser/test_planning.py": "to_plan",
     "tests/quality/": "built",
     "tests/quality/test_agreement.py": "reviewed",

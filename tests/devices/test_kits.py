@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from django.db import connection
+from django.test import Client
+from rest_framework.test import APIClient
 
 from devices.choices import IntendedUse, KitStage, Stage
 from devices.events import DeviceStageChanged
@@ -40,6 +42,7 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Refused, TransitionRefused
 from mes.lifecycle import GATES
+from mes.models import Account
 from mes.selectors import events_of
 from mes.services.artefacts import store_artefact
 from tests.devices.drawing import guide, stated
@@ -218,6 +221,31 @@ def test_a_kit_is_changed_and_dissolved_with_a_reason_until_it_is_released(
     dissolved = dissolve_kit(kit_id=kit.pk, reason="Recalled", actor=staff[Role.QAR].actor)
     assert (dissolved.stage, members_of(kit), kit_of(first)) == (KitStage.DISSOLVED, [], None)
     assert not list(kits_with_other_members())
+
+
+def test_a_kit_is_made_changed_and_dissolved_over_http(staff: Staff, pair: list[Device]) -> None:
+    third = another(staff, pair[0])
+    client = APIClient()
+    client.force_authenticate(Account.objects.get(username=staff[Role.ORD].username))
+
+    def post(path: str, expected: int, **body: object) -> Any:
+        answer = client.post(f"/api/kits/{path}", body, format="json")
+        assert answer.status_code == expected, answer.content
+        return answer.json()
+
+    code = post("", 201, devices=[one.code for one in pair])["code"]
+    assert post(f"{code}/check/", 409)["reasons"][0]["rule"] == "G-DES-01"
+    added = post(f"{code}/add/", 200, device=third.code, reason="A plate too")
+    assert [one["code"] for one in added["members"]] == [one.code for one in (*pair, third)]
+    left = post(f"{code}/take-out/", 200, device=pair[0].code, reason="Another day")
+    assert [one["code"] for one in left["members"]] == [pair[1].code, third.code]
+    assert post(f"{code}/dissolve/", 200, reason="Ordered anew")["stage"] == "dissolved"
+    page = Client()
+    page.force_login(Account.objects.get(username=staff[Role.ORD].username))
+    shown = page.get(f"/kits/{code}/").content.decode()
+    assert "Its devices go their own ways" in shown
+    assert f'href="/devices/{third.code}/"' in shown
+    assert "No kit matches" in page.get("/kits/?stage=released").content.decode()
 
 
 def test_a_check_that_was_overtaken_says_nothing(
