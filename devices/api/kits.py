@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from devices.models import Device, Kit
 from devices.selectors.devices import devices
-from devices.selectors.kits import is_checked, kits, members_of
+from devices.selectors.kits import is_checked, kits_with_members
 from devices.services.kits import (
     MOST,
     add_to_kit,
@@ -52,10 +52,14 @@ class KitOutput(serializers.ModelSerializer[Kit]):
         read_only_fields = fields
 
     def get_members(self, kit: Kit) -> list[dict[str, Any]]:
-        return list(MemberOutput(members_of(kit), many=True).data)
+        return list(MemberOutput(_standing(kit), many=True).data)
 
     def get_answers(self, kit: Kit) -> list[dict[str, Any]]:
-        return list(kit.checked["answers"]) if is_checked(kit, members_of(kit)) else []
+        return list(kit.checked["answers"]) if is_checked(kit, _standing(kit)) else []
+
+
+def _standing(kit: Kit) -> list[Device]:
+    return [one.device for one in kit.members.all() if one.standing]
 
 
 class KitInput(serializers.Serializer[Any]):
@@ -87,13 +91,14 @@ class KitViewSet(CodeViewSet):
     queryset = Kit.objects.none()
 
     def rows(self) -> QuerySet[Kit]:
-        return kits()
+        return kits_with_members()
 
     @extend_schema(request=KitInput, responses={201: KitOutput})
     def create(self, request: Request) -> Response:
         """Put devices of one patient together."""
         keys = [self._device(code) for code in given(KitInput, request)["devices"]]
-        return Response(KitOutput(make_kit(device_ids=keys, actor=self.actor)).data, status=201)
+        made = make_kit(device_ids=keys, actor=self.actor)
+        return Response(KitOutput(row_of(self.get_queryset(), made.code, self.letter)).data, status=201)
 
     @extend_schema(request=MemberInput, responses=KitOutput)
     @action(detail=True, methods=["post"])

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 
 from devices.choices import DesignStatus, Side, Stage
 from devices.models import Design, Device, Kit, KitMember
@@ -20,17 +20,31 @@ CLOSED_TO_KITS = (*GONE, Stage.RELEASED, Stage.SHIPPED, Stage.DELIVERED)
 """Where a device can join no kit any more."""
 
 
+WHOLE = (
+    "order__patient",
+    "master",
+    "material",
+    "current_design__segmentation__study",
+    "current_design__plan",
+)
+"""What is asked of a member."""
+
+
 def kits() -> QuerySet[Kit]:
     """Every kit, newest first."""
     return Kit.objects.select_related("patient", "created_by").order_by("-pk")
 
 
+def kits_with_members() -> QuerySet[Kit]:
+    """As `kits`, each with its present and former members at hand (`members`): for lists."""
+    rows = KitMember.objects.select_related(*(f"device__{name}" for name in WHOLE)).order_by("device_id")
+    return kits().prefetch_related(Prefetch("members", rows))
+
+
 @once
 def members_of(kit: Kit) -> list[Device]:
     """The devices that belong to a kit now, by number."""
-    rows = Device.objects.select_related(
-        "order__patient", "master", "material", "current_design__segmentation__study", "current_design__plan"
-    )
+    rows = Device.objects.select_related(*WHOLE)
     return list(rows.filter(memberships__kit=kit, memberships__standing=True).order_by("pk"))
 
 

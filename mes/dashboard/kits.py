@@ -8,7 +8,14 @@ from django.shortcuts import render
 
 from devices.choices import KitStage, Stage
 from devices.models import Kit
-from devices.selectors.kits import every_member_of, is_checked, kits, members_of, undesigned
+from devices.selectors.kits import (
+    every_member_of,
+    is_checked,
+    kits,
+    kits_with_members,
+    members_of,
+    undesigned,
+)
 from devices.selectors.progress import waits_for
 from mes.api.actors import actor_of, viewer_behind
 from mes.compiled import only
@@ -26,7 +33,7 @@ PER_PAGE = 100
 
 def kits_shown(request: HttpRequest) -> QuerySet[Kit]:
     """What the search and the filter leave, newest first."""
-    shown = visible(kits(), viewer_behind(request))
+    shown = visible(kits_with_members(), viewer_behind(request))
     stage = request.GET.get("stage", "")
     if stage in KitStage.values:
         shown = shown.filter(stage=stage)
@@ -46,7 +53,7 @@ def kits_shown(request: HttpRequest) -> QuerySet[Kit]:
 def kit_list(request: HttpRequest) -> HttpResponse:
     found = list(kits_shown(request)[: PER_PAGE + 1])
     context = {
-        "kits": [(kit, every_member_of(kit)) for kit in found[:PER_PAGE]],
+        "kits": found[:PER_PAGE],
         "more": len(found) > PER_PAGE,
         "stages": KitStage.choices,
         "stage": request.GET.get("stage", ""),

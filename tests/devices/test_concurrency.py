@@ -39,14 +39,14 @@ def all_at_once(device: Device, *steps: Callable[[], Any]) -> list[Any]:
         Device.objects.select_for_update().get(pk=device.pk)
         for thread in threads:
             thread.start()
-        _await_waiting(len(threads))
+        await_waiting(len(threads))
     for thread in threads:
         thread.join(PATIENCE_S)
     assert len(outcomes) == len(steps)
     return outcomes
 
 
-def _await_waiting(number: int) -> None:
+def await_waiting(number: int) -> None:
     ends = time.monotonic() + PATIENCE_S
     with connection.cursor() as cursor:
         while time.monotonic() < ends:

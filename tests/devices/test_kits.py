@@ -17,7 +17,7 @@ from devices.choices import IntendedUse, KitStage, Stage
 from devices.events import DeviceStageChanged
 from devices.mesh.base import Mesh
 from devices.mesh.io import write_stl
-from devices.models import Design, Device, Kit, KitMember, Plan, Segmentation, Study
+from devices.models import Design, Device, Kit, KitMember, Order, Plan, Segmentation, Study
 from devices.planning.instruments import SLEEVES
 from devices.selectors.kits import basis_of, kit_of, kits_with_other_members, members_of
 from devices.services.kits import (
@@ -28,7 +28,6 @@ from devices.services.kits import (
     request_kit_check,
     take_out_of_kit,
 )
-from devices.services.lifecycle import check_transition
 from devices.services.matching import (
     Member,
     along_same_bores,
@@ -127,9 +126,11 @@ def outcomes(kit: Kit) -> dict[str, str]:
 
 def against(device: Device, move: str = "release") -> str:
     """What the gates of kits say against a move."""
-    ours = {gate.title for gate in GATES.values() if gate.check.__module__ == "devices.gates.kits"}
-    answers = check_transition(Device.objects.get(pk=device.pk), move)
-    return " ".join(one.reason for one in answers if one.title in ours and not one.passed)
+    found = Device.objects.get(pk=device.pk)
+    gates = [one for one in GATES.values() if one.check.__module__ == "devices.gates.kits"]
+    said = [one.check(found) for one in gates if f"device.{move}" in one.transitions]
+    assert said
+    return " ".join(verdict.reason for verdict in said if verdict.outcome == "block")
 
 
 def test_members_are_compared_once_the_last_design_is_approved(
@@ -197,6 +198,11 @@ def test_what_can_never_belong_together_is_refused_with_every_reason(
         make_kit(device_ids=[stranger.pk], actor=staff[Role.DSN].actor)
     assert Kit.objects.count() == 1
     assert members_of(kit) == pair
+    # Were they ever changed behind the services' back, the gates say it too.
+    Order.objects.filter(pk=first.order_id).update(side="left", patient=stranger.order.patient)
+    said = against(pair[1])
+    assert f"{first.code} in {kit.code} is another patient's" in said
+    assert f"are ordered for different sides (left: {first.code}; right: {pair[1].code})" in said
 
 
 def test_a_kit_is_changed_and_dissolved_with_a_reason_until_it_is_released(
@@ -330,11 +336,11 @@ def test_members_of_other_images_are_refused_before_their_bones_are_compared(pai
 def test_bores_that_two_designers_state_are_measured_on_both_files(
     pair: list[Device], shift: float, lean: float, outcome: str
 ) -> None:
-    """A part drawn in another program says where its bores are; both files are measured there."""
+    """A part drawn in another program says where its bores are; both files are measured there. One leans about its entry alone."""
     cosine, sine = np.cos(np.radians(lean)), np.sin(np.radians(lean))
     leaning = np.array([[cosine, 0.0, sine], [0.0, 1.0, 0.0], [-sine, 0.0, cosine]])
-    part = guide()
-    other = Mesh(part.vertices @ leaning.T + np.array([0.0, shift, 0.0]), part.faces)
+    part, entry = guide(), np.array(stated()["bore_1_entry_mm"])
+    other = Mesh((part.vertices - entry) @ leaning.T + entry + np.array([0.0, shift, 0.0]), part.faces)
     drawn: dict[str, Any] = {"origin": {}, "features": [{}], "values": stated()}
     made = [member(one, BONE, mesh, **drawn) for one, mesh in zip(pair, (part, other), strict=True)]
     found = along_same_bores(made)
