@@ -21,6 +21,7 @@ from quality.reports.units import unit_states
 from quality.selectors.gauges import gauges_to_calibrate
 from quality.selectors.kits import (
     against_members,
+    devices_to_review_again,
     kits_to_release,
     kits_to_settle,
     kits_to_ship,
@@ -183,6 +184,11 @@ def records_to_review() -> QuerySet[Device]:
 def devices_to_release() -> QuerySet[Device]:
     """A device of a kit waits for all of it, and is released with it."""
     return devices_at(Stage.REVIEWED).exclude(memberships__standing=True)
+
+
+@worklist("quality.review_again", "Review the record again: its kit changed", Role.QAR, need_by="need_by")
+def records_to_review_again() -> QuerySet[Device]:
+    return devices_to_review_again()
 
 
 @worklist("quality.release_kit", "Release the kit", Role.QAX, need_by=NEEDED)

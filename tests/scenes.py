@@ -22,7 +22,7 @@ ROOMS: dict[str, str | None] = {
     "tests/devices/": "planned",
     "tests/devices/test_api.py": "devices",
     "tests/devices/test_definitions.py": "devices",
-    "tests/devices/test_kits.py": "two_orders",
+    "tests/devices/test_kits": "two_orders",
     "tests/devices/test_need_to_know.py": "catalogue",
     "tests/devices/test_orders.py": "catalogue",
     "tests/devices/test_planned_designs.py": "planned_design",

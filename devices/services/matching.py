@@ -32,8 +32,8 @@ from mes.services.artefacts import intact_path
 RULE = "G-DES-01"
 MEAN_MM, P95_MM = 0.3, 0.5
 """How far apart two segmentations of one bone may lie under a part: what a contact surface is allowed against its bone."""
-REACH_MM = 5.0
-"""How near the bone a part touches it, or means to."""
+REACH_MM = 2.0
+"""How near its bone a part rests on it, or is guided by it: beyond lie relief and what holds it."""
 SAMPLES = 10_000
 TAKE_OUT = "Design the member again on the other's, or take it out of the kit with a reason."
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -69,6 +72,7 @@ def kit_page(request: HttpRequest, code: str) -> HttpResponse:
         raise Http404
     members = members_of(kit)
     former = [one for one in every_member_of(kit) if one not in members]
+    answers = kit.checked["answers"] if is_checked(kit, members) else []
     actor = actor_of(request)
     ready = all(one.stage == Stage.REVIEWED for one in members) and kit.stage == KitStage.OPEN
     asked = kit_checklist(kit, actor) if ready else {}
@@ -80,8 +84,16 @@ def kit_page(request: HttpRequest, code: str) -> HttpResponse:
         "members": [(one, waits_for(one)) for one in members],
         "former": former,
         "undesigned": undesigned(members),
-        "answers": kit.checked["answers"] if is_checked(kit, members) else [],
+        "answers": answers,
+        "measured": [row for answer in answers for row in _measured(answer["evidence"])],
         "actions": offered(request, "kit", kit),
         "events": told(list(events_of(kit).order_by("-version")[:50])),
     }
     return render(request, "devices/kit.html", context)
+
+
+def _measured(evidence: Mapping[str, Any]) -> Iterator[tuple[str, float, float, Mapping[str, float]]]:
+    """What was measured of bones that were segmented apart: of which pair, the mean and at 95 %, mm, and what is allowed."""
+    for pair, figures in evidence.get("apart", {}).items():
+        if figures:
+            yield pair, figures["mean_mm"], figures["p95_mm"], evidence["allowed"]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import CharField, Exists, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Cast
 
 from devices.choices import KitStage, Stage
 from devices.models import Device, Kit, KitMember
 from devices.selectors.kits import GONE, kits
+from mes.models import EventRecord
 from mes.standing import carries
-from quality.models import ReleaseDecision
+from mes.tables import TABLES
+from quality.models import RecordReview, ReleaseDecision
 from quality.selectors.making import open_nonconformances
+from quality.selectors.waiting import devices_at
 
 
 def _members() -> QuerySet[KitMember]:
@@ -35,6 +39,26 @@ def kits_to_settle() -> QuerySet[Kit]:
     gone = _members().filter(device__stage__in=GONE)
     unfit = kits().filter(checked__answers__contains=[{"outcome": "block"}])
     return (kits().filter(Exists(gone)) | unfit).filter(stage=KitStage.OPEN)
+
+
+def devices_to_review_again() -> QuerySet[Device]:
+    """Devices of open kits whose record was reviewed before something happened to the kit: nothing of it is released until it is
+    read again (G-REL-01)."""
+    mine = KitMember.objects.filter(device=OuterRef("pk"), standing=True, kit__stage=KitStage.OPEN)
+    reviews = RecordReview.objects.filter(device=OuterRef("pk")).order_by("-pk")
+    later = EventRecord.objects.filter(
+        stream_type=TABLES[Kit._meta.db_table].root,
+        stream_id=OuterRef("its_kit"),
+        pos__gt=OuterRef("reviewed_up_to"),
+    )
+    return (
+        devices_at(Stage.REVIEWED)
+        .annotate(
+            its_kit=Subquery(mine.annotate(key=Cast("kit_id", CharField())).values("key")[:1]),
+            reviewed_up_to=Subquery(reviews.values("last_pos")[:1]),
+        )
+        .filter(Exists(later))
+    )
 
 
 def against_members(members: Iterable[Device]) -> Iterator[tuple[Device, str]]:

@@ -11,12 +11,13 @@ import pytest
 from playwright.sync_api import expect
 
 from devices.choices import Stage
+from devices.mesh.base import Mesh
 from devices.models import Device
 from mes.choices import Role
 from tests.browser.conftest import Open, aside
 from tests.browser.steps import become, confirm, dialog, photographed, seen_to_sign, sign, sound, told
 from tests.devices.makers import Staff, given_to
-from tests.devices.test_kits import TWO, designed
+from tests.devices.test_kits import BONE, TWO, designed, moved
 from tests.quality.makers import move_through
 from tests.quality.test_kits import TO_REVIEWED, only_gates_of_kits
 
@@ -38,15 +39,18 @@ def test_devices_of_two_orders_are_put_together_compared_and_released_at_once(
     told(page, "C0000001 is put together")
     expect(page.get_by_text("Not compared yet")).to_be_visible()
 
-    def make(device: Device) -> None:
-        designed(device, staff)
+    def make(device: Device, bone: Mesh = BONE) -> None:
+        designed(device, staff, bone)
         move_through(device, ("queued", "in_build", "built", *TO_REVIEWED))
 
     aside(partial(make, first))
-    aside(partial(make, second))
+    aside(partial(make, second, moved(BONE, 0.0, 0.0, 0.12)))
     aside(drain)
     become(page, staff[Role.QAX], "/kits/C0000001/")
     expect(page.locator("[aria-labelledby=match]")).to_contain_text("Designed on the same anatomy · passed")
+    expect(page.get_by_role("row").filter(has_text=f"{first.code} on {second.code}")).to_contain_text(
+        "0.12 mm"
+    )
     expect(page.get_by_text("Every gate of every device passed")).to_be_visible()
     for look in (("dark", 390), ("light", 1280)):
         sound(page, [look])

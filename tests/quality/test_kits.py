@@ -42,6 +42,7 @@ from quality.panels import (
     kits_waiting_for_a_decision,
     kits_waiting_for_release,
     kits_waiting_for_shipment,
+    records_to_review_again,
 )
 from quality.selectors.kits import against_members
 from quality.services.kits import (
@@ -304,10 +305,12 @@ def test_a_kit_goes_its_way_past_every_gate(staff: Staff) -> None:
     kit = kit_of_two(staff, first, second)
     assert complete_record(device_id=second.pk)
     review(staff, second)
+    assert [*records_to_review_again()] == [first]
     said = refused(lambda: release(staff, kit), kit)
     assert f"{first.code}: " in said
     assert "Review the record again" in said
     review(staff, first)
+    assert [*records_to_review_again()] == []
     shown = content_digest(kit_release_content(kit, acting(staff[Role.QAX])))
     assert len(release(staff, kit, digest=shown)) == 2
     assert "was made for training" in refused(lambda: ship(staff, kit), kit)

@@ -47,11 +47,15 @@ def chest(real_data: RealData) -> Volume:
 
 @pytest.fixture(scope="module")
 def bone(chest: Volume) -> Mesh:
+    return segmented(chest, 160.0)
+
+
+def segmented(chest: Volume, lower_hu: float) -> Mesh:
     """The vertebra with what touches it, cut out of the chest: its cancellous bone filled, its canal open."""
     corner = chest.to_patient([(k, ROWS.start, COLUMNS.start) for k in range(SLICES.start, SLICES.stop)])
     voxels = chest.voxels[SLICES, ROWS, COLUMNS].astype(np.int16)
     part = Volume(voxels, corner, chest.row_direction, chest.column_direction, chest.spacing_ij)
-    mask = Threshold(lower_hu=160.0, upper_hu=3000.0).apply(part, np.zeros(part.shape, np.uint8))
+    mask = Threshold(lower_hu=lower_hu, upper_hu=3000.0).apply(part, np.zeros(part.shape, np.uint8))
     for operation in (Close(radius_mm=1.5), FillHoles(), KeepLargest()):
         mask = operation.apply(part, mask)
     return surface_of_mask(part, mask, smoothing=Smoothing(iterations=15)).mesh
