@@ -5,7 +5,7 @@ Measured on the stored files, which are held against their digests first. Writes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, permutations
@@ -35,6 +35,8 @@ MEAN_MM, P95_MM = 0.3, 0.5
 REACH_MM = 2.0
 """How near its bone a part rests on it, or is guided by it: beyond lie relief and what holds it."""
 SAMPLES = 10_000
+ENTRIES_MM = 20.0
+"""How far apart the entries of one bore may lie on two parts: each is where its own part's axis meets the bone."""
 TAKE_OUT = "Design the member again on the other's, or take it out of the kit with a reason."
 
 
@@ -102,8 +104,11 @@ def on_same_anatomy(members: Sequence[Member]) -> Verdict:
         return passed(surface=members[0].surface)
     if len({images_of(one.design) for one in members}) > 1:
         return not_applicable("The images differ: their surfaces are not compared.")
+    pairs = list(_pairs(members))
+    if not pairs:
+        return not_applicable("They are planned for different levels: each lies on its own.")
     read, apart, said = _reader(), dict[str, dict[str, float]](), list[str]()
-    for part, other in _pairs(members):
+    for part, other in pairs:
         figures = _apart(part, other, read)
         apart[f"{part.code} on {other.code}"] = figures
         if not figures or figures["mean_mm"] > MEAN_MM or figures["p95_mm"] > P95_MM:
@@ -116,10 +121,14 @@ def on_same_anatomy(members: Sequence[Member]) -> Verdict:
 
 def _pairs(members: Sequence[Member]) -> Iterator[tuple[Member, Member]]:
     """Whose part is asked about on whose bone. A model is the bone itself and may be cut where the others' goes on, so it is what
-    they are held against; two models are held against each other."""
+    they are held against; two models are held against each other. Guides for different levels of the spine lie on different bones."""
     guided = [one for one in members if one.device.master.intended_use != IntendedUse.MODEL]
     pairs = ((part, other) for part, other in permutations(members, 2) if part in guided or not guided)
-    return ((part, other) for part, other in pairs if part.surface != other.surface)
+    return (
+        (part, other)
+        for part, other in pairs
+        if part.surface != other.surface and not _elsewhere(part, other)
+    )
 
 
 def _apart(part: Member, other: Member, read: Callable[[str], Surface]) -> dict[str, float]:
@@ -167,14 +176,16 @@ class Place:
 def along_same_bores(members: Sequence[Member]) -> Verdict:
     """What is drilled through one member leads through the bores of the others, where both answer for where theirs are."""
     asked = [(one, places) for one in members if (places := _places(one.design))]
-    if len(asked) < 2:
+    pairs = [pair for pair in combinations([one for one, _ in asked], 2) if not _elsewhere(*pair)]
+    if not pairs:
         return not_applicable(
-            "No two members answer for where their bores are, by a plan or a designer's word."
+            "No two members answer for the same bores, by a plan for one level or a designer's word."
         )
-    if len({_planned(one.design) for one, _ in asked}) == 1 and _planned(asked[0][0].design):
-        return passed(plan=_planned(asked[0][0].design), members=[one.code for one, _ in asked])
+    planned = {_planned(one.design) for pair in pairs for one in pair}
+    if len(planned) == 1 and "" not in planned:
+        return passed(plan=planned.pop(), members=sorted({one.code for pair in pairs for one in pair}))
     found = {one.code: _measured(one, places) for one, places in asked}
-    said = [line for pair in combinations(found, 2) for line in _apart_bores(*pair, found)]
+    said = bore_faults([(one.code, other.code) for one, other in pairs], found)
     evidence = {
         "bores": {code: [_told(bore) for bore in bores] for code, bores in found.items()},
         "allowed": {"shift_mm": SHIFT_MM, "tilt_degrees": TILT_DEGREES},
@@ -182,6 +193,12 @@ def along_same_bores(members: Sequence[Member]) -> Verdict:
     if said:
         return blocked(" ".join(said), cure="Design the members again from one plan.", **evidence)
     return passed(**evidence)
+
+
+def _elsewhere(one: Member, other: Member) -> bool:
+    """Whether two members are planned for different levels of the spine: each drills its own."""
+    levels = {member.design.plan.content.get("level", "") for member in (one, other) if member.design.plan}
+    return len(levels) == 2 and "" not in levels
 
 
 def _planned(design: Design) -> str:
@@ -217,20 +234,39 @@ def _measured(member: Member, places: Sequence[Place]) -> list[Bore]:
     return [bore for bore in found if bore is not None]
 
 
-def _apart_bores(one: str, other: str, found: dict[str, list[Bore]]) -> Iterator[str]:
-    """What is wrong between the bores of two members. Who has fewer leads through those of the other; a plate may have more holes than
-    its guide drills. Diameters are each part's own: a sleeve's seat is wider than the screw's hole that it leads to."""
+def bore_faults(pairs: Sequence[tuple[str, str]], found: Mapping[str, list[Bore]]) -> list[str]:
+    """What is wrong between the bores of members. Two that share one share all of whoever has fewer: a plate may have more holes than
+    its guide drills. Who shares none with any was drawn for another place."""
+    sharing = [pair for pair in pairs if any(_shared(bore, found[pair[1]]) for bore in found[pair[0]])]
+    alone = {code for pair in pairs for code in pair} - {code for pair in sharing for code in pair}
+    said = [line for one, other in sharing for line in _apart_bores(one, other, found)]
+    return said + [f"No bore of {code} leads to one of another device." for code in sorted(alone)]
+
+
+def _apart_bores(one: str, other: str, found: Mapping[str, list[Bore]]) -> Iterator[str]:
+    """Diameters are each part's own: a sleeve's seat is wider than the screw's hole that it leads to."""
     few, many = sorted((one, other), key=lambda code: len(found[code]))
     for number, bore in enumerate(found[few], 1):
-        shift, tilt = min(
-            (each.shift_from(np.array(bore.point_mm)), each.tilt_from(np.array(bore.axis)))
-            for each in found[many]
-        )
-        if shift > SHIFT_MM or tilt > TILT_DEGREES:
+        off = _shared(bore, found[many])
+        if off is None:
+            yield f"Bore {number} of {few} leads to none of {many}."
+        elif off[0] > SHIFT_MM or off[1] > TILT_DEGREES:
             yield (
-                f"Bore {number} of {few} passes {shift:.3f} mm by the nearest of {many}, at {tilt:.2f}°; "
+                f"Bore {number} of {few} passes {off[0]:.3f} mm by that of {many}, at {off[1]:.2f}°; "
                 f"{SHIFT_MM:g} mm and {TILT_DEGREES:g}° are allowed."
             )
+
+
+def _shared(bore: Bore, others: Sequence[Bore]) -> tuple[float, float] | None:
+    """By how much (mm, degrees) the nearest of some bores is off one that it overlaps; None where none does."""
+    point, axis = np.array(bore.point_mm), np.array(bore.axis)
+    off = [
+        (each.shift_from(point), each.tilt_from(axis))
+        for each in others
+        if np.linalg.norm(point - np.array(each.point_mm)) <= ENTRIES_MM
+        and each.shift_from(point) < (bore.diameter_mm + each.diameter_mm) / 2.0
+    ]
+    return min(off, default=None)
 
 
 def _told(bore: Bore) -> dict[str, object]:

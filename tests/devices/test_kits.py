@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 from devices.choices import IntendedUse, KitStage, Stage
 from devices.events import DeviceStageChanged
 from devices.mesh.base import Mesh
+from devices.mesh.bore import Bore
 from devices.mesh.io import write_stl
 from devices.models import Design, Device, Kit, KitMember, Order, Plan, Segmentation, Study
 from devices.planning.instruments import SLEEVES
@@ -32,6 +33,7 @@ from devices.services.matching import (
     Member,
     along_same_bores,
     answered,
+    bore_faults,
     compare_members,
     from_same_images,
     on_same_anatomy,
@@ -347,6 +349,46 @@ def test_bores_that_two_designers_state_are_measured_on_both_files(
     assert found.outcome == outcome, found.reason
     assert set(found.evidence["bores"]) == {one.code for one in pair}
     assert along_same_bores([made[0], member(pair[1], BONE, PART)]).outcome == "n/a"
+
+
+def test_a_bore_that_leads_to_none_of_the_others_is_refused(pair: list[Device]) -> None:
+    """A guide for the other side; and one bore beside the two of a plate, which the plate's third hole does not excuse."""
+    drawn: dict[str, Any] = {"origin": {}, "features": [{}]}
+    right, left = (
+        member(one, BONE, guide(side), values=stated(side), **drawn)
+        for one, side in zip(pair, ("right", "left"), strict=True)
+    )
+    found = along_same_bores([right, left])
+    assert found.reason == " ".join(f"No bore of {one.code} leads to one of another device." for one in pair)
+
+    def bore(x: float) -> Bore:
+        return Bore((x, 0.0, 0.0), (0.0, 0.0, 1.0), 2.0, (0.0, 5.0))
+
+    plate, drilled = [bore(x) for x in (0.0, 10.0, 20.0)], [bore(x) for x in (0.0, 15.0)]
+    assert bore_faults([("P", "G")], {"P": plate, "G": drilled}) == ["Bore 2 of G leads to none of P."]
+    assert bore_faults([("P", "G")], {"P": plate, "G": drilled[:1]}) == []
+
+
+def test_guides_for_two_levels_drill_their_own(pair: list[Device]) -> None:
+    plans = [
+        Plan(
+            content={
+                "level": level,
+                "sleeve": asdict(SLEEVES["sleeve-3.2-15"]),
+                "trajectories": [{"entry_mm": [0, 0, z], "axis": [0, 0, 1]}],
+            }
+        )
+        for z, level in enumerate(("T12", "L1"))
+    ]
+    made = [member(one, BONE, PART, plan=plan) for one, plan in zip(pair, plans, strict=True)]
+    assert along_same_bores(made).outcome == "n/a"
+    below = moved(BONE, 0.0, 0.0, -80.0)
+    made[1] = member(pair[1], below, moved(PART, 0.0, 0.0, -80.0), plan=plans[1])
+    assert on_same_anatomy(made).outcome == "n/a"
+    plans[1].content["level"] = "T12"
+    with pytest.raises(Refused, match="cannot be measured"):
+        along_same_bores(made)
+    assert on_same_anatomy(made).outcome == "block"
 
 
 def test_members_of_one_plan_need_no_measuring(pair: list[Device]) -> None:
