@@ -367,6 +367,10 @@ def test_a_bore_that_leads_to_none_of_the_others_is_refused(pair: list[Device]) 
     plate, drilled = [bore(x) for x in (0.0, 10.0, 20.0)], [bore(x) for x in (0.0, 15.0)]
     assert bore_faults([("P", "G")], {"P": plate, "G": drilled}) == ["Bore 2 of G leads to none of P."]
     assert bore_faults([("P", "G")], {"P": plate, "G": drilled[:1]}) == []
+    across = [replace(plate[0], point_mm=(0.0, 0.0, 60.0))]
+    assert len(bore_faults([("P", "G")], {"P": across, "G": drilled[:1]})) == 2, (
+        "on one line, through the other side"
+    )
 
 
 def test_guides_for_two_levels_drill_their_own(pair: list[Device]) -> None:
