@@ -135,3 +135,46 @@ def face(step_mm: float = 2.0) -> Mesh:
 def on_face(place: tuple[float, float]) -> tuple[float, float, float]:
     x, z = place
     return x, -float(face_depth(np.array(x), np.array(z))), z
+
+
+WEARER = {
+    "right_pupil_mm": (-32.0, 30.0),
+    "left_pupil_mm": (32.0, 30.0),
+    "nasion_mm": (0.0, 28.0),
+    "nose_mm": (0.0, -8.0),
+    "right_ear_mm": (-74.0, 30.0),
+    "left_ear_mm": (74.0, 30.0),
+}
+"""Where they lie on the head of a wearer of spectacles, seen from the front."""
+
+
+def wearer_depth(x: Plane, z: Plane) -> Plane:
+    """As `face_depth`, of a head that is as deep as it is to the ears, with a narrow nose between two orbits, and eyes in them."""
+
+    def bump(height: float, at: tuple[float, float], wide: float, tall: float) -> Plane:
+        return height * np.exp(-(((x - at[0]) / wide) ** 2) - ((z - at[1]) / tall) ** 2)
+
+    head = 95.0 * np.sqrt(np.clip(1.0 - (x / 76.0) ** 2 - ((z - 5.0) / 135.0) ** 2, 0.002, None))
+    nose = bump(26.0, (0.0, -8.0), 8.0, 16.0) + bump(8.0, (0.0, 16.0), 6.0, 14.0)
+    orbits = bump(-18.0, (-23.0, 31.0), 16.0, 15.0) + bump(-18.0, (23.0, 31.0), 16.0, 15.0)
+    eyes = bump(7.0, (-32.0, 30.0), 11.0, 9.0) + bump(7.0, (32.0, 30.0), 11.0, 9.0)
+    cheeks = bump(-15.0, (-27.0, 0.0), 24.0, 19.0) + bump(-15.0, (27.0, 0.0), 24.0, 19.0)
+    flanks = bump(-7.5, (-12.5, 16.0), 7.0, 13.0) + bump(-7.5, (12.5, 16.0), 7.0, 13.0)
+    return np.asarray(head + nose + orbits + eyes + cheeks + flanks)
+
+
+def wearer(step_mm: float = 2.0) -> Mesh:
+    """The head of a wearer of spectacles from ear to ear, in LPS as `face`. Its columns follow the round of the head."""
+    tall = 80.0
+    rows, columns = int(160.0 / step_mm) + 1, int(2.0 * tall / step_mm) + 1
+
+    def at(u: Plane, v: Plane) -> Plane:
+        x, z = 75.0 * np.sin((u - 0.5) * np.pi), (2.0 * v - 1.0) * tall
+        return np.stack([x, -wearer_depth(x, z), z], axis=-1)
+
+    return sheet(rows, columns, at)
+
+
+def on_wearer(place: tuple[float, float]) -> tuple[float, float, float]:
+    x, z = place
+    return x, -float(wearer_depth(np.array(x), np.array(z))), z
