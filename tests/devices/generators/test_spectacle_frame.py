@@ -78,6 +78,12 @@ def test_the_groove_runs_where_the_boxing_system_has_it(made: Design) -> None:
 
 
 @pytest.mark.requirement("G-DES-01")
+def test_a_front_has_two_openings_and_four_holes_and_no_other(made: Design) -> None:
+    """By Euler's formula, whatever their places: vertices less edges and faces are 2 less twice the holes of a body."""
+    assert (len(made.mesh.vertices) - len(made.mesh.faces) / 2 - 2) / -2 == 2 + 4
+
+
+@pytest.mark.requirement("G-DES-01")
 def test_a_front_reports_its_boxes_groove_angles_and_hinges(made: Design) -> None:
     measures = made.measures
     for side in ("right", "left"):
@@ -149,7 +155,7 @@ def test_a_mirrored_scan_and_swapped_picks_are_refused(head: Mesh) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"lens_height_mm": 50.0}, "to the cheek"),
+        ({"lens_height_mm": 50.0}, "to the nose"),
         ({"clearance_mm": 5.0, "vertex_mm": 20.0, "end_piece_mm": 3.0, "lens_width_mm": 40.0}, "to the"),
         ({"lash_clearance_mm": 14.0}, "lashes"),
     ],
