@@ -14,6 +14,7 @@ from devices.choices import DesignStatus, Stage
 from devices.models import Design, Device
 from devices.selectors.changes import changes_asked
 from devices.selectors.revisions import changed_values, differences_of, made_revisions
+from devices.selectors.sources import is_scan
 from devices.services.changes import MOST_PLACES, request_changes
 from mes.api.actors import actor_of
 from mes.dashboard.actions import offered
@@ -21,11 +22,17 @@ from mes.dashboard.devices import device_by
 from mes.dashboard.files import Shape, shapes_of
 from mes.dashboard.planning import numbers_in
 from mes.dashboard.routes import gone_to
+from mes.dashboard.slices import mask_address, slices_shown
+from mes.exceptions import Refused
 from mes.permissions import may, require
 
 OFFERED = ("review-design", "check-design", "approve-design", "approve-model", "compare-designs")
 """The signed acts that end a review, and what helps to decide."""
 SHOWN = ("design", "bone")
+ON_A_SCAN = (
+    "This design stands on a surface scan: there is a surface and nothing inside it, so there are no slices."
+)
+WITHOUT_IMAGES = "The images that this design stands on have no volume that could be shown in slices."
 AWAITING = (DesignStatus.GENERATED, DesignStatus.REVIEWED)
 
 
@@ -47,11 +54,25 @@ def review_page(request: HttpRequest, code: str) -> HttpResponse:
         "design": design,
         "shapes": [shape for shape in shapes_of(device) if shape.kind in SHOWN] + compared.pop("shapes", []),
         **compared,
+        **_sliced(device, design),
         "asked": changes_asked(device),
         "may_ask": awaits and may(actor, "devices.reject_design", device),
         "actions": [action for action in offered(request, "device", device) if action.id in OFFERED],
     }
     return render(request, "devices/review.html", context)
+
+
+def _sliced(device: Device, design: Design) -> dict[str, Any]:
+    """The slices of the images that a design stands on and the mask of its segmentation, or why there are none to look at."""
+    segmentation = design.segmentation
+    study = segmentation.study
+    if not study.volume_id:
+        return {"sliceless": ON_A_SCAN if is_scan(study) else WITHOUT_IMAGES}
+    mask = mask_address(device, segmentation.mask_id) if segmentation.mask_id else ""
+    try:
+        return {**slices_shown(device, study.volume_id), "mask": mask}
+    except Refused as refused:
+        return {"sliceless": " ".join(f"{reason.text} {reason.cure}" for reason in refused.reasons)}
 
 
 def _compared(device: Device, design: Design, against: str) -> dict[str, Any]:

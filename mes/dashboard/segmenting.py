@@ -1,4 +1,4 @@
-"""The page on which a person segments: slices of the images with the mask over them, one at a time, and the steps of a draft."""
+"""The page on which a person segments: slices of the images with the mask over them, and the steps of a draft."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET, require_POST
 
 from devices.choices import DraftPurpose
-from devices.imaging.base import Volume
-from devices.imaging.slices import hu_slice, mask_slice, screen_geometry
-from devices.imaging.storage import StoredFileRefused, map_mask, map_volume
 from devices.models import Device, Segmentation, SegmentationDraft
 from devices.segmentation.editing import open_to_people
 from devices.segmentation.operations.base import OPERATIONS, Parameter
-from devices.selectors.drafts import draft_of, mask_known, readings_of, volume_known
+from devices.selectors.drafts import draft_of, readings_of
 from devices.services.drafts import (
     apply_step,
     cancel_steps,
@@ -33,10 +28,10 @@ from devices.services.drafts import (
 from mes.api.actors import actor_of
 from mes.dashboard.devices import device_by
 from mes.dashboard.routes import gone_to
+from mes.dashboard.slices import mask_address, slices_shown
 from mes.eventlog.base import Actor
-from mes.exceptions import Conflict, Refused
+from mes.exceptions import Conflict
 from mes.permissions import may, require
-from mes.services.artefacts import lately_intact_path
 
 GROUPS = {"select": "Select", "part": "Parts", "shape": "Shape", "repair": "Repair", "edit": "By hand"}
 
@@ -69,8 +64,7 @@ def segment_page(request: HttpRequest, code: str) -> HttpResponse:
     volume = str(study.volume_id) if study is not None and study.volume_id else ""
     context: dict[str, Any] = {"device": device, "volume": volume, **_panel(request, device)}
     if volume:
-        context["geometry"] = screen_geometry(_laid_over(volume))
-        context["slices"] = _address("device-slice", device, volume)
+        context |= slices_shown(device, volume)
     return render(request, "devices/segment.html", context)
 
 
@@ -134,84 +128,15 @@ def _triples(value: list[Any]) -> str:
 
 
 def _masks(device: Device, draft: SegmentationDraft | None) -> list[Shown]:
-    shown = (
-        [Shown("This draft", _address("device-mask", device, draft.masks[-1]))]
-        if draft and draft.masks
-        else []
-    )
+    shown = [Shown("This draft", mask_address(device, draft.masks[-1]))] if draft and draft.masks else []
     standing = device.current_segmentation
     if isinstance(standing, Segmentation) and standing.mask_id:
-        shown.append(Shown("The segmentation", _address("device-mask", device, standing.mask_id)))
+        shown.append(Shown("The segmentation", mask_address(device, standing.mask_id)))
         shown += [
-            Shown(f"Read again by {reading.author}", _address("device-mask", device, reading.masks[-1]))
+            Shown(f"Read again by {reading.author}", mask_address(device, reading.masks[-1]))
             for reading in readings_of(standing)
         ]
     return shown
-
-
-def _address(name: str, device: Device, sha256: str) -> str:
-    """Of the first axial slice; the page puts in the plane and the number."""
-    return reverse(name, args=[device.code, sha256, "axial", 0])
-
-
-# --- slices, addressed by the digest of what they are cut from
-
-
-@require_GET
-def device_slice(request: HttpRequest, code: str, sha256: str, plane: str, index: int) -> HttpResponse:
-    """HU of one slice, int16, little-endian, row by row as the screen has it."""
-    device = _looked_at(request, code)
-    if not volume_known(device, sha256):
-        raise Http404
-    what = (sha256, plane, index)
-    return _cut(request, what, lambda: hu_slice(_laid_over(sha256), plane, index).tobytes())
-
-
-@require_GET
-def device_mask(request: HttpRequest, code: str, sha256: str, plane: str, index: int) -> HttpResponse:
-    """One slice of a mask, a bit a voxel, row by row as the screen has it."""
-    device = _looked_at(request, code)
-    volume = mask_known(device, sha256)
-    if not volume:
-        raise Http404
-
-    def bits() -> bytes:
-        found = mask_slice(map_mask(lately_intact_path(sha256)), _laid_over(volume), plane, index)
-        return np.packbits(found).tobytes()
-
-    return _cut(request, (sha256, plane, index), bits)
-
-
-def _laid_over(sha256: str) -> Volume:
-    """A volume with its voxels in its file. Raises Refused for a file that is altered, or that is no volume (G-INT-01)."""
-    try:
-        return map_volume(lately_intact_path(sha256))
-    except StoredFileRefused as fault:
-        raise Refused(
-            f"The stored volume cannot be shown: {fault}.", cure="Send in the images again.", rule="G-INT-01"
-        ) from fault
-
-
-def _looked_at(request: HttpRequest, code: str) -> Device:
-    device = device_by(request, code)
-    require(actor_of(request), "devices.read_artefact", device)
-    return device
-
-
-def _cut(request: HttpRequest, what: tuple[str, str, int], content: Callable[[], bytes]) -> HttpResponse:
-    """The browser keeps a slice, and asks again before it shows it to anybody: rights end, digests do not change."""
-    tag = f'"{what[0]}-{what[1]}-{what[2]}"'
-    if request.headers.get("If-None-Match") == tag:
-        answer = HttpResponse(status=304)
-    else:
-        try:
-            answer = HttpResponse(content(), content_type="application/octet-stream")
-        except (IndexError, KeyError):
-            raise Http404 from None
-    answer["ETag"] = tag
-    answer["X-Content-Type-Options"] = "nosniff"
-    patch_cache_control(answer, private=True, no_cache=True)
-    return answer
 
 
 # --- what a person does

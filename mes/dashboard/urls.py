@@ -49,7 +49,7 @@ from mes.dashboard.provider import provider_callback, provider_start
 from mes.dashboard.reviewing import review_page
 from mes.dashboard.routes import digested, page, public
 from mes.dashboard.security import security, security_account, security_act
-from mes.dashboard.segmenting import device_mask, device_slice, segment_act, segment_draft, segment_page
+from mes.dashboard.segmenting import segment_act, segment_draft, segment_page
 from mes.dashboard.signatures import (
     handwritten,
     handwritten_scan,
@@ -60,6 +60,7 @@ from mes.dashboard.signatures import (
     signature_withdraw_preview,
 )
 from mes.dashboard.signing import end_my_series, enrol_signer, my_signature, signers
+from mes.dashboard.slices import device_mask, device_slice
 from mes.dashboard.stations import station_revoke, station_rule, stations
 from mes.dashboard.together import together
 from mes.dashboard.training import (

@@ -3,51 +3,131 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from devices.events import DesignComparisonRequested
+from devices.imaging.storage import save_mask, save_volume
 from devices.models import ChangeRequest, Design, Device
 from devices.services.comparing import compute_difference, record_difference
 from mes.choices import Role
+from mes.services.artefacts import store_artefact
 from tests.browser.conftest import Open, aside
 from tests.browser.steps import become, photographed, sound, told
-from tests.devices.makers import Staff, make_block, make_design, make_planned, make_segmentation, make_study
+from tests.devices.makers import (
+    Staff,
+    make_block,
+    make_design,
+    make_planned,
+    make_segmentation,
+    make_study,
+    small_skull,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.requirement("G-DES-02")]
+MIDDLE = (-30.0, 0.0, 20.0)
+NUMBER = re.compile(r"-?\d+\.\d")
 POINT = re.compile(r"^-?\d+\.\d\d, -?\d+\.\d\d, -?\d+\.\d\d$")
 
 
-def designed(staff: Staff) -> Device:
+def designed(staff: Staff, folder: Path) -> Device:
+    """A block that is to be reviewed, in the head that it is for."""
     device = make_planned(staff)
-    make_study(device, staff)
-    make_segmentation(device, staff)
-    make_design(device, staff)
+    study = make_study(device, staff)
+    skull = small_skull(4.0)
+    save_volume(skull, folder / "volume.npz")
+    study.volume = store_artefact(folder / "volume.npz", media_type="application/x-npz")
+    study.save()
+    save_mask((skull.voxels > 500).astype(np.uint8), folder / "mask.npz")
+    mask = store_artefact(folder / "mask.npz", media_type="application/x-npz")
+    make_segmentation(device, staff, mask=mask)
+    make_design(device, staff, make_block((20.0, 15.0, 6.0), centre=MIDDLE))
     return device
 
 
 def redesigned(device: Device, staff: Staff) -> None:
     """A second revision, a millimetre thicker and measured against the first."""
     older = Design.objects.get(device=device)
-    newer = make_design(device, staff, make_block((20.0, 15.0, 7.0), centre=(-60.0, 0.0, 40.0)), revision=2)
+    newer = make_design(device, staff, make_block((20.0, 15.0, 8.0), centre=MIDDLE), revision=2)
     asked = DesignComparisonRequested(
         device_id=device.pk, design_id=newer.pk, revision=2, older_id=older.pk, older_revision=1
     )
     record_difference(asked=asked, outcome=compute_difference(newer.pk, older.pk))
 
 
-def test_changes_are_asked_for_at_a_place_on_the_shape(open_as: Open) -> None:
+def crosshair(page: Page) -> list[float]:
+    """Where in the patient the slices meet, LPS mm."""
+    return [float(one) for one in NUMBER.findall(page.locator("[data-crosshair]").inner_text())]
+
+
+def looked_at_in_slices(page: Page) -> None:
+    """A click in 3D brings the slices to the surface; the slices, their keys and a click on them move the mark. All show where they
+    cut the design."""
+    for plane in ("axial", "coronal", "sagittal"):
+        expect(page.locator(f"[data-plane={plane}]")).to_have_attribute("data-outline", re.compile("[1-9]"))
+    assert crosshair(page) == pytest.approx(MIDDLE), "the slices begin in the middle of the design"
+    page.locator(".viewer-stage canvas").click()
+    expect(page.locator("[data-crosshair]")).not_to_contain_text(f"y {MIDDLE[1]:.1f}, z {MIDDLE[2]:.1f}")
+    x, y, z = crosshair(page)
+    beyond = [abs(x - MIDDLE[0]) - 10.0, abs(y - MIDDLE[1]) - 7.5, abs(z - MIDDLE[2]) - 3.0]
+    assert max(beyond) == pytest.approx(0.0, abs=0.1), "on the block's surface"
+    axial = page.locator("[data-plane=axial]")
+    axial.locator("canvas").press("PageDown")
+    axial.locator("canvas").press("Shift+PageDown")
+    axial.locator("canvas").press("ArrowRight")
+    expect(page.locator("[data-crosshair]")).to_contain_text("mm (LPS)")
+    moved = crosshair(page)
+    assert moved[0] > x
+    assert abs(moved[2] - z) > 10.0
+    expect(axial).to_have_attribute("data-outline", "0")  # so far away, a slice does not cut the design
+    page.get_by_label("Segmentation").uncheck()
+    page.locator("[data-plane=coronal] canvas").click(position={"x": 100, "y": 100})
+    expect(page.locator("[data-crosshair]")).not_to_contain_text(f"x {moved[0]:.1f}, ")
+
+
+TILTED = """async ({ geometry, corners }) => {
+  const { Geometry } = await import("lamina/panes.js"), { Section } = await import("lamina/sections.js");
+  const stack = new Geometry(geometry), section = new Section({ attributes: { position: { array: new Float32Array(corners.flat()) } } }, stack);
+  const back = [3, 4, 5], off = (index, axis) => Math.max(...section.pieces(axis, index).flat().map((place) => Math.abs(place[axis] - index)));
+  const there = stack.place(stack.patient(back));
+  return [...there.map((value, axis) => Math.abs(value - back[axis])), off(2, 0), off(7, 1), off(9, 2)];
+}"""
+
+
+def lies_true_in_a_tilted_stack(page: Page) -> None:
+    """Of slices at uneven steps, each further to the back: a voxel is found again, and every crossing lies in its slice."""
+    heights = [0.0, 2.0, 5.0, 9.0]
+    plane = {"count": 1, "axes": [0, 1, 2]}
+    geometry = {
+        "positions": [[-10.0, 0.3 * height - 20.0, height + 30.0] for height in heights],
+        "row_direction": [1.0, 0.0, 0.0],
+        "column_direction": [0.0, 1.0, 0.0],
+        "spacing_ij": [0.5, 0.8],
+        "planes": {"axial": plane},
+    }
+    corners = [[-12.0, -25.0, 28.0], [8.0, -5.0, 31.0], [-2.0, -3.0, 41.0]]
+    off = page.evaluate(TILTED, {"geometry": geometry, "corners": corners})
+    assert off == pytest.approx([0.0] * 6, abs=1e-4)
+
+
+def test_changes_are_asked_for_at_a_place_on_the_shape(open_as: Open, tmp_path: Path) -> None:
     staff = Staff()
-    device = aside(lambda: designed(staff))
+    device = aside(lambda: designed(staff, tmp_path))
     page = open_as(staff[Role.PRE])
     page.goto(f"/devices/{device.code}/review/")
     expect(page.locator("[data-viewer-read]")).to_contain_text("triangles")
-    page.get_by_role("button", name="Mark places on the shape").click()
+    lies_true_in_a_tilted_stack(page)
+    looked_at_in_slices(page)
+    photographed(page, "review-slices")
+    page.get_by_role("button", name="Mark places").click()
     page.locator(".viewer-stage canvas").click()
     expect(page.get_by_label("Place 1: x, y, z")).to_have_value(POINT)
     page.get_by_label("Place 1: what is wrong").fill("Too thin here")
-    page.get_by_role("button", name="Type one").press("Enter")
+    page.get_by_role("button", name="Mark the crosshair").press("Enter")
+    expect(page.get_by_label("Place 2: x, y, z")).to_have_value(POINT)
     page.get_by_label("Place 2: x, y, z").fill("1, 2")
     page.get_by_label("What to change").fill("Two more tubes, please")
     photographed(page, "review")
@@ -82,7 +162,7 @@ def test_changes_are_asked_for_at_a_place_on_the_shape(open_as: Open) -> None:
     expect(page.locator("[data-viewer-said]")).to_be_hidden()
     page.get_by_label("Section through the shape").select_option("Axial section")
     page.get_by_label("Where the section is").press("ArrowLeft")
-    expect(page.locator("[data-viewer-read]")).to_have_text("Section at z = 40.0 mm")
+    expect(page.locator("[data-viewer-read]")).to_have_text("Section at z = 20.0 mm")
     photographed(page, "review-answered")
     sound(page, [("light", 1280), ("dark", 390)])
     photographed(page, "review-answered-dark")

@@ -2,10 +2,13 @@
 
 import * as THREE from "three";
 
+import { Views } from "lamina/views.js";
+
 const COLOURS = { asked: "#6a4fb0", asking: "#cf3a2f" };
 const page = document.querySelector("[data-review]");
 const figure = page.querySelector("[data-viewer]");
 const form = page.querySelector("[data-asking]");
+const sliced = page.querySelector("[data-views]");
 
 function pointIn(text) {
   const parts = text.trim().split(/[\s,;]+/).map(Number);
@@ -37,6 +40,8 @@ class Review {
     this.viewer = viewer;
     this.flags = new THREE.Group();
     viewer.scene.add(this.flags);
+    this.views = sliced && new Views(viewer, sliced);
+    this.views?.stack.addEventListener("pressed", () => figure.hasAttribute("data-picking") && this.add(this.views.stack.point));
     page.addEventListener("click", (event) => this.act(event.target.closest("button")));
     form?.addEventListener("input", () => this.draw());
     figure.addEventListener("viewer:picked", (event) => this.add(event.detail));
@@ -48,14 +53,14 @@ class Review {
     if (!button) return;
     if (button.dataset.place) this.seek(pointIn(button.dataset.place));
     else if (button.dataset.do === "mark") this.arm(button);
-    else if (button.dataset.do === "add-place") this.add(null);
+    else if (button.dataset.do === "add-place") this.add(this.views?.stack.point ?? null);
     else if (button.dataset.do === "remove-place") this.remove(button.closest("li"));
   }
 
   arm(button) {
     const armed = figure.toggleAttribute("data-picking");
     button.setAttribute("aria-pressed", String(armed));
-    this.viewer.read.textContent = armed ? "Click the shape at each place" : "";
+    this.viewer.read.textContent = armed ? `Click the shape${this.views ? " or a slice" : ""} at each place` : "";
   }
 
   add(point) {
@@ -96,6 +101,7 @@ class Review {
     controls.target.copy(point);
     camera.position.copy(point).add(away);
     controls.update();
+    this.views?.seek(point.toArray());
     this.viewer.read.textContent = `Looking at ${point.toArray().map((value) => value.toFixed(1)).join(", ")} mm`;
     this.viewer.draw();
   }

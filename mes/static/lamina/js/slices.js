@@ -69,8 +69,8 @@ export function greys(level, width) {
 const TINT = [255, 176, 0];
 const SHARE = 0.28;
 
-// Paints a slice, and the mask over it as tint and outline, into an image of one pixel a voxel.
-export function painted(image, slice, mask, table) {
+// Paints a slice, and the mask over it as tint and outline, into an image of one pixel a voxel. A share of 0 leaves the tint out.
+export function painted(image, slice, mask, table, share = SHARE) {
   const { data, width, height } = image;
   const inside = (row, column) => {
     if (row < 0 || column < 0 || row >= height || column >= width) return 0;
@@ -94,7 +94,7 @@ export function painted(image, slice, mask, table) {
       const edge = !(inside(row - 1, column) && inside(row + 1, column) && inside(row, column - 1) && inside(row, column + 1));
       for (let channel = 0; channel < 3; channel += 1) {
         const grey = data[bit * 4 + channel];
-        data[bit * 4 + channel] = edge ? TINT[channel] : grey * (1 - SHARE) + TINT[channel] * SHARE;
+        data[bit * 4 + channel] = edge ? TINT[channel] : grey * (1 - share) + TINT[channel] * share;
       }
     }
   }

@@ -51,8 +51,10 @@ export class Viewer {
     this.controls = new OrbitControls(this.camera, canvas);
     this.controls.addEventListener("change", () => this.draw());
     this.controls.listenToKeyEvents(canvas);
+    this.controls.keyRotateSpeed = 8;
     canvas.addEventListener("pointerdown", (event) => (this.pressed = event));
-    canvas.addEventListener("click", (event) => this.pick(event));
+    canvas.addEventListener("click", (event) => this.click(event));
+    canvas.addEventListener("keydown", (event) => event.key === "Enter" && this.pick(new THREE.Vector2(0, 0)));
     new ResizeObserver(() => this.fit()).observe(this.stage);
     document.addEventListener("lamina:theme", () => this.draw());
     this.show(this.figure.querySelector("[data-shape]"));
@@ -60,7 +62,8 @@ export class Viewer {
     this.tell("ready");
   }
 
-  // What other modules hear of it: "viewer:ready", "viewer:shown", "viewer:picked".
+  // What other modules hear of it: "viewer:ready", "viewer:shown", "viewer:picked" for a place that somebody asked
+  // for, "viewer:pointed" for one that nobody did.
   tell(name, detail) {
     this.figure.dispatchEvent(new CustomEvent(`viewer:${name}`, { detail }));
   }
@@ -112,12 +115,13 @@ export class Viewer {
       color: COLOURS[shape] ?? 0xcccccc, vertexColors: coloured, roughness: 0.65, metalness: 0.02, side: THREE.DoubleSide, flatShading: !coloured && shape === "design",
     });
     this.mesh = new THREE.Mesh(geometry, material);
+    this.shown = { shape, title };
     this.scene.add(this.mesh);
     const size = geometry.boundingBox.getSize(new THREE.Vector3());
     const triangles = (geometry.index ? geometry.index.count : geometry.attributes.position.count) / 3;
     const words = `${size.x.toFixed(1)} × ${size.y.toFixed(1)} × ${size.z.toFixed(1)} mm, ${triangles.toLocaleString("en")} triangles`;
     this.read.textContent = words;
-    this.renderer.domElement.setAttribute("aria-label", `${title}: ${words}. Drag or use the arrow keys to move.`);
+    this.renderer.domElement.setAttribute("aria-label", `${title}: ${words}. Drag to turn; arrow keys move, with Shift they turn, Enter takes the place in the middle.`);
     this.section();
     this.read.textContent = words;
     this.look("front");
@@ -196,19 +200,22 @@ export class Viewer {
     this.marks = [];
   }
 
-  pick(event) {
-    const picking = this.figure.hasAttribute("data-picking");
+  click(event) {
     const turned = this.pressed && Math.hypot(event.clientX - this.pressed.clientX, event.clientY - this.pressed.clientY) > 4;
-    if (!this.mesh || turned || !(picking || this.measuring)) return;
-    const point = this.under(event);
-    if (!point) return;
-    if (picking) this.tell("picked", point.toArray());
-    else this.mark(point);
+    const box = this.renderer.domElement.getBoundingClientRect();
+    if (!turned) this.pick(new THREE.Vector2(((event.clientX - box.left) / box.width) * 2 - 1, 1 - ((event.clientY - box.top) / box.height) * 2));
   }
 
-  under(event) {
-    const box = this.renderer.domElement.getBoundingClientRect();
-    const at = new THREE.Vector2(((event.clientX - box.left) / box.width) * 2 - 1, 1 - ((event.clientY - box.top) / box.height) * 2);
+  // at: a place of the picture, (0, 0) being its middle and (1, 1) its upper right corner.
+  pick(at) {
+    const point = this.mesh && this.under(at);
+    if (!point) return;
+    if (this.figure.hasAttribute("data-picking")) this.tell("picked", point.toArray());
+    else if (this.measuring) this.mark(point);
+    else this.tell("pointed", point.toArray());
+  }
+
+  under(at) {
     const ray = new THREE.Raycaster();
     ray.setFromCamera(at, this.camera);
     const seen = (hit) => !this.cut || this.cut.distanceToPoint(hit.point) >= 0;
