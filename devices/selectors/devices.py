@@ -12,7 +12,7 @@ from django.db.models.functions import Cast
 from devices.choices import (
     Stage,
 )
-from devices.models import Device, Plan
+from devices.models import Device, KitMember, Plan
 from devices.selectors.history import SEGMENTING
 from mes.exceptions import InvalidInput
 from mes.models import Delivery, EventRecord, SignatureWithdrawal
@@ -37,7 +37,8 @@ ANSWERS = (
 def devices() -> QuerySet[Device]:
     """Every device with what a list shows, most urgent first. `segmentation_asked`: how the gates last answered;
     `segmentation_run`: where the computation that comes next stands, none where all are over; `approval_withdrawn`: the
-    prescriber took the approval of the design back; `plan_status`: where the newest revision of its plan stands."""
+    prescriber took the approval of the design back; `plan_status`: where the newest revision of its plan stands; `kit_waits`:
+    another device of its kit is not as far as it."""
     stream = {"stream_type": "devices.device", "stream_id": Cast(OuterRef("pk"), CharField())}
     asked = EventRecord.objects.filter(type__in=ANSWERS, **stream).order_by("-version")
     run = Delivery.objects.filter(handler=SEGMENTING, status__in=OPEN_STATUSES, **stream).order_by("version")
@@ -49,6 +50,7 @@ def devices() -> QuerySet[Device]:
             segmentation_asked=_while_planned(asked.values("payload")),
             segmentation_run=_while_planned(run.values("status")),
             plan_status=_while_planned(plan.values("status")),
+            kit_waits=_before_kit_moves(),
         )
         .select_related(
             "order__patient",
@@ -65,6 +67,15 @@ def devices() -> QuerySet[Device]:
 
 def _while_planned(found: QuerySet[Any, Any]) -> Case:
     return Case(When(stage=Stage.PLANNED, then=Subquery(found[:1])))
+
+
+def _before_kit_moves() -> Case:
+    """Asked where a device is to be released or shipped with others alone."""
+    others = KitMember.objects.filter(
+        standing=True, kit__members__device=OuterRef("pk"), kit__members__standing=True
+    ).exclude(device=OuterRef("pk"))
+    behind = Exists(others.exclude(device__stage=OuterRef("stage")))
+    return Case(When(stage__in=(Stage.REVIEWED, Stage.RELEASED), then=behind), default=False)
 
 
 @dataclass(frozen=True, kw_only=True)

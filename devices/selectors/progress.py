@@ -84,6 +84,8 @@ def waits_for(device: Device) -> str:
         return f"A decision: the {device.master.approver.label.lower()} withdrew the approval of its design"
     if device.stage == Stage.RELEASED and not device.master.route.shipped:
         return f"Nothing: it was {device.master.route.stays} and is not shipped"
+    if getattr(device, "kit_waits", False):
+        return "The other devices of its kit"
     return WAITING.get(Stage(device.stage), "")
 
 

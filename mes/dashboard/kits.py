@@ -11,6 +11,7 @@ from django.shortcuts import render
 
 from devices.choices import KitStage, Stage
 from devices.models import Kit
+from devices.selectors.devices import devices
 from devices.selectors.kits import (
     every_member_of,
     is_checked,
@@ -71,6 +72,7 @@ def kit_page(request: HttpRequest, code: str) -> HttpResponse:
     if kit is None:
         raise Http404
     members = members_of(kit)
+    shown = devices().filter(pk__in=[one.pk for one in members]).order_by("pk")
     former = [one for one in every_member_of(kit) if one not in members]
     answers = kit.checked["answers"] if is_checked(kit, members) else []
     actor = actor_of(request)
@@ -81,7 +83,7 @@ def kit_page(request: HttpRequest, code: str) -> HttpResponse:
         "against": list(against_members(members)),
         "blocked": [(code, gate) for code, gates in asked.items() for gate in gates if not gate.passed],
         "asked": bool(asked),
-        "members": [(one, waits_for(one)) for one in members],
+        "members": [(one, waits_for(one)) for one in shown],
         "former": former,
         "undesigned": undesigned(members),
         "answers": answers,

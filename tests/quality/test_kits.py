@@ -14,7 +14,9 @@ from django.http import HttpRequest
 
 from devices.choices import ROUTES, IntendedUse, KitStage, Stage
 from devices.models import Device, Kit
+from devices.selectors.devices import devices
 from devices.selectors.kits import kit_facts, members_of
+from devices.selectors.progress import waits_for
 from devices.services.holds import hold_device
 from devices.services.kits import add_to_kit, dissolve_kit, make_kit, record_kit_check, take_out_of_kit
 from devices.services.lifecycle import advance_device, check_transition
@@ -237,6 +239,7 @@ def test_a_kit_that_changed_after_its_check_or_its_review_is_not_released(staff:
     coordinator, first = acting(staff[Role.ORD]), members_of(kit)[0]
     third = make_built_device(staff, beside=first)
     add_to_kit(kit_id=kit.pk, device_id=third.pk, reason="A plate too", actor=coordinator)
+    assert waits_for(devices().get(pk=first.pk)) == "The other devices of its kit"
     said = " ".join(one.reason for one in ask_gates("device.release", first, kit=kit))
     assert f"{kit.code} is released as a whole, and waits for {third.code} (built)" in said
     assert "are not compared as they are now" in said
@@ -246,6 +249,7 @@ def test_a_kit_that_changed_after_its_check_or_its_review_is_not_released(staff:
     verdict = it_is_released_with_its_kit(first, kit=kit)
     assert verdict.cure == f"Take {third.code} out of {kit.code} with a reason, or put what replaces it in."
     take_out_of_kit(kit_id=kit.pk, device_id=third.pk, reason="Scrapped", actor=coordinator)
+    assert waits_for(devices().get(pk=first.pk)) == "A quality releaser"
     record_kit_check(kit_id=kit.pk, found=compare_members(kit.pk))
     refused(lambda: release(staff, kit, digest="0" * 64), kit, ContentChanged)
 
