@@ -241,6 +241,16 @@ def test_a_kit_is_made_changed_and_dissolved_over_http(staff: Staff, pair: list[
         assert answer.status_code == expected, answer.content
         return answer.json()
 
+    page = Client()
+    page.force_login(Account.objects.get(username=staff[Role.ORD].username))
+    asked = f"/act/order/{pair[0].order.code}/make-kit/"
+    form = page.get(asked).content.decode()
+    assert f'<option value="{pair[0].pk}" selected>' in form
+    assert f'<option value="{third.pk}">{third.code} ' in form
+    page.post(asked, {"own": [pair[0].pk], "others": [pair[1].pk, third.pk]})
+    made = Kit.objects.get()
+    assert members_of(made) == [*pair, third]
+    post(f"{made.code}/dissolve/", 200, reason="One by one")
     code = post("", 201, devices=[one.code for one in pair])["code"]
     assert post(f"{code}/check/", 409)["reasons"][0]["rule"] == "G-DES-01"
     added = post(f"{code}/add/", 200, device=third.code, reason="A plate too")
@@ -248,8 +258,6 @@ def test_a_kit_is_made_changed_and_dissolved_over_http(staff: Staff, pair: list[
     left = post(f"{code}/take-out/", 200, device=pair[0].code, reason="Another day")
     assert [one["code"] for one in left["members"]] == [pair[1].code, third.code]
     assert post(f"{code}/dissolve/", 200, reason="Ordered anew")["stage"] == "dissolved"
-    page = Client()
-    page.force_login(Account.objects.get(username=staff[Role.ORD].username))
     shown = page.get(f"/kits/{code}/").content.decode()
     assert "Its devices go their own ways" in shown
     assert f'href="/devices/{third.code}/"' in shown
