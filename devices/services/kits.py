@@ -28,6 +28,7 @@ from devices.selectors.kits import (
     members_digest,
     members_of,
     sides_of,
+    told_sides,
     undesigned,
 )
 from devices.services.authors import author_of
@@ -256,12 +257,8 @@ def _refuse_strangers(joining: Sequence[Device], devices: Sequence[Device]) -> N
         text = "The devices of a kit are of one patient; these are not."
         found.append(Reason(text, "Choose devices of the same patient.", "G-ORD-05"))
     elif len(sides := sides_of(devices)) > 1:
-        text = "; ".join(f"{side}: {', '.join(codes)}" for side, codes in sides.items())
-        found.append(
-            Reason(
-                f"They are ordered for different sides ({text}).", "Make one kit for each side.", "G-LAT-01"
-            )
-        )
+        text = f"They are ordered for different sides ({told_sides(sides)})."
+        found.append(Reason(text, "Make one kit for each side.", "G-LAT-01"))
     if found:
         raise InvalidInput(found)
 

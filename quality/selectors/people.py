@@ -28,7 +28,14 @@ NOT_MAKING = frozenset(
 """Facts whose actor neither made nor inspected the device. Everything else counts as taking part (fails closed)."""
 NOT_MAKING_MOVES = frozenset({"complete_record", "review", "release", "ship", "deliver"})
 REVIEWING = frozenset(
-    {"quality.review_record", "quality.release_device", "devices.review", "devices.release"}
+    {
+        "quality.review_record",
+        "quality.release_device",
+        "quality.release_kit",
+        "quality.ship_kit",
+        "devices.review",
+        "devices.release",
+    }
 )
 
 

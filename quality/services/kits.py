@@ -55,6 +55,8 @@ def release_kit(*, kit_id: int, actor: Actor, credentials: Credentials) -> list[
     require(actor, "quality.release_kit", kit)
     refuse_fixed(kit)
     members = _locked_members(kit)
+    for device in members:
+        require(actor, "quality.release_device", device)
     facts, asked = kit_facts(kit, members), [release_checklist(one, actor, kit) for one in members]
     _refuse_blocked(members, asked)
     parts = _to_release(members, asked, facts)
