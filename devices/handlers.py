@@ -38,6 +38,7 @@ from devices.events import (
     UploadTaken,
 )
 from devices.selectors.history import READING, SEGMENTING
+from devices.selectors.kits import CHECKING
 from devices.services.arrivals import record_left_behind, remove_arrival, settle_arrival
 from devices.services.closing import start_clock_of_order, start_clocks_of_device
 from devices.services.comparing import compare_with_last, compute_difference, record_difference
@@ -255,7 +256,7 @@ def kit_follows_design(recorded: Recorded[DeviceStageChanged]) -> None:
         follow_member(device_id=recorded.event.device_id)
 
 
-@on(KitCheckRequested, id="devices.check_kit", queue="imaging")
+@on(KitCheckRequested, id=CHECKING, queue="imaging")
 def check_kit(recorded: Recorded[KitCheckRequested]) -> Effect:
     kit_id = recorded.event.kit_id
     return partial(record_kit_check, kit_id=kit_id, found=compare_members(kit_id))

@@ -11,9 +11,11 @@ from django.db.models import Prefetch, QuerySet
 from devices.choices import DesignStatus, Side, Stage
 from devices.models import Design, Device, Kit, KitMember
 from mes.eventlog.base import digest_of
+from mes.models import Delivery, DeliveryStatus
 from mes.reading import once
-from mes.tables import covered_by
+from mes.tables import TABLES, covered_by
 
+CHECKING = "devices.check_kit"
 GONE = (Stage.SCRAPPED, Stage.CANCELLED)
 """Where a device comes to nothing: its kit waits until somebody decides what becomes of it without that member."""
 CLOSED_TO_KITS = (*GONE, Stage.RELEASED, Stage.SHIPPED, Stage.DELIVERED)
@@ -127,6 +129,12 @@ def is_checked(kit: Kit, members: Sequence[Device]) -> bool:
     """Whether the newest check is of the members as they are now."""
     basis = basis_of(members)
     return bool(basis) and kit.checked.get("basis") == basis
+
+
+def check_given_up(kit: Kit) -> bool:
+    """Whether comparing its members failed so often that an operator decides about it."""
+    stream = {"stream_type": TABLES[Kit._meta.db_table].root, "stream_id": str(kit.pk)}
+    return Delivery.objects.filter(handler=CHECKING, status=DeliveryStatus.DEAD, **stream).exists()
 
 
 def _basis(device: Device, design: Design) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from devices.choices import KitStage, Stage
 from devices.models import Kit
 from devices.selectors.devices import devices
 from devices.selectors.kits import (
+    check_given_up,
     every_member_of,
     is_checked,
     kits,
@@ -87,6 +88,7 @@ def kit_page(request: HttpRequest, code: str) -> HttpResponse:
         "former": former,
         "undesigned": undesigned(members),
         "answers": answers,
+        "given_up": check_given_up(kit),
         "measured": [row for answer in answers for row in _measured(answer["evidence"])],
         "actions": offered(request, "kit", kit),
         "events": told(list(events_of(kit).order_by("-version")[:50])),

@@ -20,7 +20,7 @@ from devices.mesh.bore import Bore
 from devices.mesh.io import write_stl
 from devices.models import Design, Device, Kit, KitMember, Order, Plan, Segmentation, Study
 from devices.planning.instruments import SLEEVES
-from devices.selectors.kits import basis_of, kit_of, kits_with_other_members, members_of
+from devices.selectors.kits import CHECKING, basis_of, kit_of, kits_with_other_members, members_of
 from devices.services.kits import (
     add_to_kit,
     dissolve_kit,
@@ -43,7 +43,7 @@ from mes.eventlog.base import Actor
 from mes.eventlog.unit import publish, unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Refused, TransitionRefused
 from mes.lifecycle import GATES
-from mes.models import Account
+from mes.models import Account, Delivery, DeliveryStatus
 from mes.selectors import events_of
 from mes.services.artefacts import store_artefact
 from tests.devices.drawing import guide, stated
@@ -133,6 +133,12 @@ def against(device: Device, move: str = "release") -> str:
     said = [one.check(found) for one in gates if f"device.{move}" in one.transitions]
     assert said
     return " ".join(verdict.reason for verdict in said if verdict.outcome == "block")
+
+
+def page_of(staff: Staff, kit: Kit) -> str:
+    client = Client()
+    client.force_login(Account.objects.get(username=staff[Role.ORD].username))
+    return client.get(f"/kits/{kit.code}/").content.decode()
 
 
 def test_members_are_compared_once_the_last_design_is_approved(
@@ -258,7 +264,7 @@ def test_a_kit_is_made_changed_and_dissolved_over_http(staff: Staff, pair: list[
     left = post(f"{code}/take-out/", 200, device=pair[0].code, reason="Another day")
     assert [one["code"] for one in left["members"]] == [pair[1].code, third.code]
     assert post(f"{code}/dissolve/", 200, reason="Ordered anew")["stage"] == "dissolved"
-    shown = page.get(f"/kits/{code}/").content.decode()
+    shown = page_of(staff, Kit.objects.latest("pk"))
     assert "Its devices go their own ways" in shown
     assert f'href="/devices/{third.code}/"' in shown
     assert "No kit matches" in page.get("/kits/?stage=released").content.decode()
@@ -280,6 +286,11 @@ def test_a_check_that_was_overtaken_says_nothing(
     record_kit_check(kit_id=kit.pk, found=old)
     assert outcomes(kit) == {}
     assert "not compared" in against(pair[1])
+    assert "Being compared" in page_of(staff, kit)
+    asked = Delivery.objects.filter(handler=CHECKING, status=DeliveryStatus.PENDING)
+    assert asked.update(status=DeliveryStatus.DEAD) == 1
+    assert "The comparison was given up" in page_of(staff, kit)
+    Delivery.objects.filter(status=DeliveryStatus.DEAD).update(status=DeliveryStatus.PENDING)
     drain()
     assert len(outcomes(kit)) == 3
     assert kit.checked["basis"] == basis_of(members_of(kit)) != old.basis
