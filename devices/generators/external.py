@@ -6,7 +6,7 @@ of the program behind it exists unless a device master names one (G-SW-01).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from devices.mesh.bore import Bore, measure_bore
 from devices.mesh.check import check_mesh, signed_volume_mm3
 from devices.mesh.crossing import crossings
 from devices.mesh.distance import Surface, face_areas, sample_surface
+from devices.mesh.holes import openings, round_holes
 from devices.mesh.rims import pieces_of
 from devices.mesh.wall import walls_of
 from mes.exceptions import Reason
@@ -34,9 +35,13 @@ SHIFT_MM, TILT_DEGREES, DIAMETER_MM, HEIGHT_MM = 0.05, 0.1, 0.05, 0.1
 MEASURED = frozenset({
     "solids", "volume_ml", "area_mm2", "width_mm", "depth_mm", "height_mm", "longest_mm", "minimum_wall_mm", "thinnest_feature_mm",
     "thin_area_share", "deviation_mean_mm", "deviation_p95_mm", "deviation_max_mm", "on_anatomy_share", "nearest_to_anatomy_mm",
-    "inside_anatomy_mm", "beyond_anatomy_mm",
+    "inside_anatomy_mm", "beyond_anatomy_mm", "unspoken_bores", "openings",
 })  # fmt: skip
 """What is measured of every part. A device master that limits anything else cannot admit one (G-DES-01)."""
+ASIDE_MM, LEANING_DEGREES = 0.5, 2.0
+"""How far a bore may lie from a line that is spoken of, and lean to it, to be a part of that bore: its seat, its passage, its sink."""
+Line = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""A point (3,) LPS mm and a unit vector (3,)."""
 PLACING = frozenset({"deviation_p95_mm", "on_anatomy_share", "nearest_to_anatomy_mm"})
 """Of these, what tells whether a part belongs to this anatomy at all."""
 
@@ -59,9 +64,16 @@ def bore_parameters(count: int) -> tuple[Parameter, ...]:
     )  # fmt: skip
 
 
-def read_back(part: Mesh, anatomy: Mesh, values: Mapping[str, Value], *, least_mm: float) -> Design:
+def read_back(
+    part: Mesh,
+    anatomy: Mesh,
+    values: Mapping[str, Value],
+    *,
+    least_mm: float,
+    planned: Sequence[Line] = (),
+) -> Design:
     """A part (closed, LPS mm) with what was measured on it, as a design. values: what its designer says of it.
-    least_mm: the thinnest wall that its material can be built with.
+    least_mm: the thinnest wall that its material can be built with. planned: the lines that its plan has bores on.
 
     Raises DesignRefused with every reason why it is no part, or not the one that is spoken of.
     """
@@ -72,13 +84,18 @@ def read_back(part: Mesh, anatomy: Mesh, values: Mapping[str, Value], *, least_m
     bores, features = stated_bores(part, values)
     if bores.faults:
         raise DesignRefused(bores.faults)
+    solids = len(np.unique(pieces))
+    spoken = [*planned, *((np.array(tube.position_mm), np.array(tube.axis)) for tube in features)]
+    unspoken = _unspoken(part, spoken)
     measures = {
-        "solids": float(len(np.unique(pieces))),
+        "solids": float(solids),
+        "unspoken_bores": float(len(unspoken)),
+        "openings": float(openings(part, solids)),
         **_size(part, anatomy),
         **_walls(surface, least_mm),
         **_place(surface, anatomy),
     }
-    return Design(part, dict(values), {**measures, **bores.measures}, features, _said(measures))
+    return Design(part, dict(values), {**measures, **bores.measures}, features, (*unspoken, *_said(measures)))
 
 
 def _refuse_unsound(part: Mesh) -> None:
@@ -212,6 +229,23 @@ def stated_bores(part: Mesh, values: Mapping[str, Value]) -> tuple[Bores, tuple[
         measures |= found.measures
         faults += found.faults
     return Bores(measures, faults), tuple(tubes)
+
+
+def _unspoken(part: Mesh, spoken: Sequence[Line]) -> tuple[str, ...]:
+    """What is said of each round bore that is neither planned nor stated, at its place (G-BLD-01)."""
+    said = []
+    for bore in round_holes(part):
+        if any(
+            bore.shift_from(point) <= ASIDE_MM and bore.tilt_from(axis) <= LEANING_DEGREES
+            for point, axis in spoken
+        ):
+            continue
+        at = ", ".join(f"{place:.1f}" for place in bore.point_mm)
+        along = ", ".join(f"{way:.2f}" for way in bore.axis)
+        said.append(
+            f"A bore of {bore.diameter_mm:.2f} mm at ({at}) along ({along}) is neither planned nor stated: the reviewer finds out what it is for."
+        )
+    return tuple(said)  # fmt: skip
 
 
 def _spoken(values: Mapping[str, Value], number: int) -> tuple[object, object]:

@@ -16,6 +16,7 @@ from devices.imaging.confined import keep_scan, read_part, reader
 from devices.mesh.base import Mesh
 from devices.mesh.io import read_mesh
 from devices.models import Design
+from devices.services.equivalence import planned_lines
 from devices.services.external_designs import drawn_of
 from devices.services.fitting import identity_of
 from devices.services.studies import quarantine_path
@@ -36,7 +37,8 @@ def read_drawn(design: Design, anatomy: Mesh) -> Measured:
     """
     part, said = _part(design, _source(design))
     design.origin = {**(design.origin or {}), **{name: said[name] for name in SHOWN}}
-    made = read_back(part, anatomy, design.values, least_mm=design.device.material.minimum_wall_mm)
+    least, planned = design.device.material.minimum_wall_mm, planned_lines(design.plan)
+    made = read_back(part, anatomy, design.values, least_mm=least, planned=planned)
     return replace(made, warnings=(STATED, *_unmarked(design), *made.warnings))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from devices.generators.external import Bores, stated_bores
+from devices.generators.external import Bores, Line, stated_bores
 from devices.mesh.base import Mesh
 from devices.mesh.bore import measure_bore
 from devices.mesh.io import read_mesh
@@ -47,6 +47,12 @@ class Compared:
 def has_bores(plan: Plan) -> bool:
     """Whether a plan asks for bores. Of other plans, such as movements of teeth, nothing is measured back here."""
     return "trajectories" in plan.content
+
+
+def planned_lines(plan: Plan | None) -> list[Line]:
+    """The lines that a plan has bores on; none where it asks for none."""
+    rows = plan.content["trajectories"] if plan is not None and has_bores(plan) else ()
+    return [(np.array(row["entry_mm"]), np.array(row["axis"])) for row in rows]
 
 
 def measured_back(plan: Plan, mesh: Mesh) -> dict[str, float]:

@@ -38,8 +38,22 @@ def test_a_guide_is_measured_to_what_was_drawn() -> None:
     # The tube's wall, half of 6 mm less 2.4 mm, between polygons of 96 sides.
     assert found["minimum_wall_mm"] == pytest.approx(1.8, abs=0.01)
     assert max(value for name, value in found.items() if name.startswith("bore_1_")) < 1e-4
+    assert (found["unspoken_bores"], found["openings"]) == (0.0, 1.0)
+    assert not any("neither planned" in said for said in design.warnings)
     (tube,) = design.features
     assert (tube.inner_diameter_mm, tube.height_mm) == (INNER_MM, HEIGHT_MM)
+
+
+@pytest.mark.requirement("G-BLD-01")
+def test_a_bore_that_nobody_spoke_of_is_named_with_its_place() -> None:
+    """As the tube's bore is where nothing is stated of it; a plan's line or its designer's word answers for it."""
+    (said,) = [one for one in read(guide()).warnings if "neither planned nor stated" in one]
+    assert said.startswith("A bore of 2.40 mm at (")
+    where = stated()
+    line = np.array(where["bore_1_entry_mm"]), np.array(where["bore_1_axis"])
+    assert read_back(guide(), ball(), {}, least_mm=1.0, planned=[line]).measures["unspoken_bores"] == 0.0
+    beside = line[0] + 0.7 * np.array([0.0, 1.0, 0.0]), line[1]
+    assert read_back(guide(), ball(), {}, least_mm=1.0, planned=[beside]).measures["unspoken_bores"] == 1.0
 
 
 @pytest.mark.requirement("G-BLD-01")
