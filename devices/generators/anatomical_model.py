@@ -68,7 +68,7 @@ PARAMETERS = (
             ),
             Parameter(
                 f"cut_{number}_normal", "", f"Normal of cut {number}", "vector", -1.0, 1.0, (0.0, 0.0, 0.0),
-                "LPS, towards the part with the sockets; 0, 0, 0 makes no cut.",
+                "LPS, towards the part with the sockets; 0, 0, 0 makes no cut.", drawn="plane", stands_at=f"cut_{number}_point_mm",
             ),
         )
     ),

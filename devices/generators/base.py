@@ -19,6 +19,7 @@ from mes.exceptions import InvalidInput, Reason
 from mes.registry import Registry
 
 Kind = Literal["number", "vector", "integer", "text"]
+Drawn = Literal["", "axis", "plane", "line"]
 ValidationStatus = Literal["cleared", "validated_in_house", "research_only"]
 Value = float | int | str | tuple[float, float, float]
 Envelope = Mapping[str, tuple[float, float]]
@@ -38,6 +39,8 @@ class Parameter:
     `prescribed_as`: the names that an order's characteristics give it; what was prescribed binds the design (G-DES-01).
     A text's limits are of its length; only the record gives it, and nobody chooses it.
     `planned`: the value is the clinical plan's, and nobody types it.
+    `drawn`: how a vector that is not a place by itself is shown on the anatomy: a direction as an `axis`, or as the normal of a `plane`,
+    at the place that `stands_at` names; places of one `line` are joined in their order.
     """
 
     name: str
@@ -51,6 +54,13 @@ class Parameter:
     optional: bool = False
     prescribed_as: tuple[str, ...] = ()
     planned: bool = False
+    drawn: Drawn = ""
+    stands_at: str = ""
+
+    @property
+    def is_place(self) -> bool:
+        """Whether it is a place that somebody picks, or that a plan gives."""
+        return self.kind == "vector" and self.unit == "mm" and self.default is None
 
 
 MIDLINE = Parameter(

@@ -61,7 +61,7 @@ PARAMETERS = (
     Parameter("radius_mm", "mm", "Radius of the region", "number", 10.0, 150.0, 40.0, "Where no corners are picked."),
     Parameter(
         "direction", "", "Direction of the beam", "vector", -1.0, 1.0, (0.0, 0.0, 0.0),
-        "Towards the skin, and how the bolus is put on; 0, 0, 0 takes the inward normal of the region.",
+        "Towards the skin, and how the bolus is put on; 0, 0, 0 takes the inward normal of the region.", drawn="axis", stands_at="centre_mm",
     ),
     Parameter(
         "thickness_mm", "mm", "Thickness", "number", 2.0, 40.0, 5.0, "Measured from the skin; the least one where the outer side is flat.",

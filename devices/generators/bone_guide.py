@@ -43,7 +43,7 @@ PARAMETERS = (
     ),
     Parameter(
         "insertion_direction", "", "Insertion direction", "vector", -1.0, 1.0, (0.0, 0.0, 0.0),
-        "Towards the bone, LPS; 0, 0, 0 takes the inward normal of the bone around the landmark.",
+        "Towards the bone, LPS; 0, 0, 0 takes the inward normal of the bone around the landmark.", drawn="axis", stands_at="landmark_mm",
     ),
     Parameter("clearance_mm", "mm", "Clearance to the bone", "number", 0.05, 2.0, 0.2, "Gap between bone and pad."),
     Parameter("thickness_mm", "mm", "Thickness of the pad", "number", 1.2, 10.0, 3.0, "Away from the bone."),
@@ -74,7 +74,7 @@ PARAMETERS = (
     ),
     Parameter(
         "tube_axis", "", "Axis of the tubes", "vector", -1.0, 1.0, (0.0, 0.0, 0.0),
-        "Into the bone, LPS; 0, 0, 0 takes the insertion direction.",
+        "Into the bone, LPS; 0, 0, 0 takes the insertion direction.", drawn="axis", stands_at="landmark_mm",
     ),
     Parameter(
         "tube_inner_diameter_mm", "mm", "Inner diameter", "number", 0.8, 20.0, 2.4, "Of the bore.",

@@ -56,7 +56,7 @@ PARAMETERS = (
     *(
         Parameter(
             name, "mm", f"Place {number} of the plate", "vector", -3000.0, 3000.0, None,
-            "On the bone, LPS: the plate's middle line runs through these places in turn.", optional=number > 2,
+            "On the bone, LPS: the plate's middle line runs through these places in turn.", optional=number > 2, drawn="line",
         )
         for number, name in enumerate(PATH, 1)
     ),

@@ -58,7 +58,7 @@ def bore_parameters(count: int) -> tuple[Parameter, ...]:
             ),
             Parameter(
                 f"bore_{number}_axis", "", f"Axis of bore {number}", "vector", -1.0, 1.0, None,
-                "Into the anatomy, LPS.", optional=True,
+                "Into the anatomy, LPS.", optional=True, drawn="axis", stands_at=f"bore_{number}_entry_mm",
             ),
         )
     )  # fmt: skip

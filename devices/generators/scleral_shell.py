@@ -39,7 +39,7 @@ PARAMETERS = (
     TOWARDS_MIDDLE,
     Parameter(
         "direction", "", "Direction of the eye", "vector", -1.0, 1.0, (0.0, 0.0, 0.0),
-        "Out of the eye, and how the shell is taken off; 0, 0, 0 takes the normal of the cornea.",
+        "Out of the eye, and how the shell is taken off; 0, 0, 0 takes the normal of the cornea.", drawn="axis", stands_at="apex_mm",
     ),
     Parameter("diameter_mm", "mm", "Diameter", "number", 12.0, 26.0, 20.0, "Of the side towards the eye, seen from the front.", prescribed_as=("shell diameter", "diameter")),
     Parameter("thickness_mm", "mm", "Thickness", "number", 0.4, 4.0, 1.5, "Everywhere.", prescribed_as=("shell thickness", "thickness")),

@@ -65,7 +65,7 @@ PARAMETERS = (
             ),
             Parameter(
                 f"port_{number}_outward", "", f"Way out of end {number}", "vector", -1.0, 1.0, (0.0, 0.0, 0.0),
-                "Out of the vessel, LPS; 0, 0, 0 takes what its end looks at.",
+                "Out of the vessel, LPS; 0, 0, 0 takes what its end looks at.", drawn="axis", stands_at=f"port_{number}_mm",
             ),
         )
     ),
@@ -74,7 +74,7 @@ PARAMETERS = (
         "cut_point_mm", "mm", "Point on the cut", "vector", -3000.0, 3000.0, (0.0, 0.0, 0.0),
         "Of the plane that opens the model to look inside, LPS.",
     ),
-    Parameter("cut_normal", "", "Normal of the cut", "vector", -1.0, 1.0, (0.0, 0.0, 0.0), "LPS; 0, 0, 0 makes no cut."),
+    Parameter("cut_normal", "", "Normal of the cut", "vector", -1.0, 1.0, (0.0, 0.0, 0.0), "LPS; 0, 0, 0 makes no cut.", drawn="plane", stands_at="cut_point_mm"),
     *LETTERS,
 )  # fmt: skip
 

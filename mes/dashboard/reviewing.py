@@ -11,6 +11,8 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from devices.choices import DesignStatus, Stage
+from devices.generators.base import GENERATORS
+from devices.generators.marks import marks_of, tubes_of
 from devices.models import Design, Device
 from devices.selectors.changes import changes_asked
 from devices.selectors.revisions import changed_values, differences_of, made_revisions
@@ -55,6 +57,7 @@ def review_page(request: HttpRequest, code: str) -> HttpResponse:
         "shapes": [shape for shape in shapes_of(device) if shape.kind in SHOWN] + compared.pop("shapes", []),
         **compared,
         **_sliced(device, design),
+        "marks": _marks(design),
         "asked": changes_asked(device),
         "may_ask": awaits and may(actor, "devices.reject_design", device),
         "actions": [action for action in offered(request, "device", device) if action.id in OFFERED],
@@ -73,6 +76,13 @@ def _sliced(device: Device, design: Design) -> dict[str, Any]:
         return {**slices_shown(device, study.volume_id), "mask": mask}
     except Refused as refused:
         return {"sliceless": " ".join(f"{reason.text} {reason.cure}" for reason in refused.reasons)}
+
+
+def _marks(design: Design) -> list[dict[str, Any]]:
+    """What the design was made from, and its tubes as built. What another program drew names no place here."""
+    generator = GENERATORS.get(design.generator)
+    picked = marks_of(generator.parameters, design.values) if generator else []
+    return [*picked, *tubes_of(design.features)]
 
 
 def _compared(device: Device, design: Design, against: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -11,17 +13,22 @@ from devices.models import Design, Device
 from mes.choices import Role
 from mes.services.artefacts import store_artefact
 from tests.browser.conftest import Open, aside
-from tests.browser.steps import dialog, photographed, sound, told
+from tests.browser.steps import dialog, photographed, refused, sound, told
 from tests.devices.generators.bodies import cap
 from tests.devices.makers import Staff, make_master, make_planned, make_segmentation, make_study
 
 pytestmark = pytest.mark.browser
+MADE = (
+    ("bolus_training", Side.NONE),
+    ("bone_plate_training", Side.RIGHT),
+    ("stent_lattice_training", Side.NONE),
+)
 SCANNED = {"unit": "mm", "axes": "own", "scanned_on": None}
 
 
-def ready(staff: Staff) -> Device:
-    """A bolus to be designed on the approved scan of a ball."""
-    device = make_planned(staff, master=make_master("bolus_training"), side=Side.NONE)
+def ready(staff: Staff, master: str, side: Side) -> Device:
+    """A design to be made on the approved scan of a ball."""
+    device = make_planned(staff, master=make_master(master), side=side)
     make_study(device, staff, declared=SCANNED)
     surface = store_artefact(write_stl(cap(80.0, 48.0)), media_type="model/stl")
     make_segmentation(device, staff, surface=surface, watertight=False)
@@ -31,13 +38,14 @@ def ready(staff: Staff) -> Device:
 @pytest.mark.requirement("G-DES-01")
 def test_places_of_a_design_are_picked_on_the_scan(open_as: Open) -> None:
     staff = Staff()
-    device = aside(lambda: ready(staff))
+    device, plate, stent = aside(lambda: [ready(staff, *one) for one in MADE])
     page = open_as(staff[Role.DSN])
     page.goto(f"/devices/{device.code}/")
     page.locator("[data-viewer]").scroll_into_view_if_needed()
     expect(page.locator("[data-viewer-read]")).to_contain_text("triangles")
     dialog(page, "Make a design")
     pick(page, "centre_mm")
+    expect(page.locator("[data-viewer]")).to_have_attribute("data-marks", "Middle of the region")
     photographed(page, "picking")
     thickness = page.locator("#dialog [name=thickness_mm]")
     page.locator("#dialog [data-slides=thickness_mm]").fill("7")
@@ -50,17 +58,44 @@ def test_places_of_a_design_are_picked_on_the_scan(open_as: Open) -> None:
     page.locator("#dialog [name=letters_mm]").fill("3")
     page.locator("#dialog .btn-primary").click()
     told(page, "Design 1 is being made")
-    x, y, z = Design.objects.get().values["centre_mm"]
-    assert (x * x + y * y + z * z) ** 0.5 == pytest.approx(80.0, abs=0.3), "a place of the ball"
+    assert on_the_ball(Design.objects.get().values["centre_mm"])
+    line = "Place 1 of the plate, Place 2 of the plate, Place 3 of the plate, line"
+    picked_and_drawn(page, plate, ("path_1_mm", "path_2_mm", "path_3_mm"), line)
+    picked_and_drawn(page, stent, ("start_mm", "end_mm"), "Start of the stent, End of the vessel")
 
 
-def pick(page: Page, name: str) -> None:
+def on_the_ball(place: list[float]) -> bool:
+    return abs(math.hypot(*place) - 80.0) < 0.3
+
+
+def picked_and_drawn(page: Page, device: Device, names: tuple[str, ...], drawn: str) -> None:
+    """Places in a row, each drawn on the shape with its name as it is picked; one with a part missing is refused."""
+    page.goto(f"/devices/{device.code}/")
+    dialog(page, "Make a design")
+    for number, name in enumerate(names):
+        pick(page, name, aside_px=60 * number - 60)
+    expect(page.locator("[data-viewer]")).to_have_attribute("data-marks", drawn)
+    photographed(page, f"picking-{names[0]}")
+    page.locator(f"#dialog [name='{names[0]}.x']").fill("")
+    page.locator("#dialog form").evaluate("form => (form.noValidate = true)")
+    page.locator("#dialog .btn-primary").click()
+    refused(page, "is missing, or a part of it")
+    pick(page, names[0], aside_px=-60)
+    page.locator("#dialog .btn-primary").click()
+    told(page, "Design 1 is being made")
+    values = Design.objects.get(device=device).values
+    assert all(on_the_ball(values[name]) for name in names)
+
+
+def pick(page: Page, name: str, aside_px: int = 0) -> None:
     """The button that asked gets the place under the click, in three fields, and asks no more."""
     button = page.locator(f"#dialog [data-pick={name}]")
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
     expect(page.locator("[data-viewer-read]")).to_contain_text("Click the shape")
-    page.locator(".viewer-stage canvas").click()
+    box = page.locator(".viewer-stage canvas").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2 + aside_px, box["y"] + box["height"] / 2)
     for axis in "xyz":
         expect(page.locator(f"#dialog [name='{name}.{axis}']")).not_to_have_value("")
     expect(button).to_have_attribute("aria-pressed", "false")

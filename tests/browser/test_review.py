@@ -29,6 +29,12 @@ from tests.devices.makers import (
 
 pytestmark = [pytest.mark.browser, pytest.mark.requirement("G-DES-02")]
 MIDDLE = (-30.0, 0.0, 20.0)
+PICKED = {
+    "landmark_mm": [-30.0, 0.0, 17.0],
+    "insertion_direction": [0.0, 0.0, 0.0],
+    "tube_axis": [0.0, 0.6, -0.8],
+}
+TUBE = {"position_mm": [-25.0, 0.0, 17.0], "axis": [0.0, 0.6, -0.8]}
 NUMBER = re.compile(r"-?\d+\.\d")
 POINT = re.compile(r"^-?\d+\.\d\d, -?\d+\.\d\d, -?\d+\.\d\d$")
 
@@ -44,7 +50,7 @@ def designed(staff: Staff, folder: Path) -> Device:
     save_mask((skull.voxels > 500).astype(np.uint8), folder / "mask.npz")
     mask = store_artefact(folder / "mask.npz", media_type="application/x-npz")
     make_segmentation(device, staff, mask=mask)
-    make_design(device, staff, make_block((20.0, 15.0, 6.0), centre=MIDDLE))
+    make_design(device, staff, make_block((20.0, 15.0, 6.0), centre=MIDDLE), values=PICKED, features=[TUBE])
     return device
 
 
@@ -121,6 +127,9 @@ def test_changes_are_asked_for_at_a_place_on_the_shape(open_as: Open, tmp_path: 
     expect(page.locator("[data-viewer-read]")).to_contain_text("triangles")
     lies_true_in_a_tilted_stack(page)
     looked_at_in_slices(page)
+    expect(page.locator("[data-viewer]")).to_have_attribute(
+        "data-marks", "Landmark on the bone, Axis of the tubes, Tube 1"
+    )
     photographed(page, "review-slices")
     page.get_by_role("button", name="Mark places").click()
     page.locator(".viewer-stage canvas").click()

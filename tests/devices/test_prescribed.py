@@ -140,11 +140,11 @@ def test_the_dialog_shows_what_is_prescribed() -> None:
 def test_the_dialog_asks_for_what_the_generator_needs_also_the_second_time() -> None:
     staff = Staff()
     device = ready(staff, DRILL)
-    assert fields_required(device) == {"landmark_mm.x", "landmark_mm.y", "landmark_mm.z"}
+    assert fields_required(device) == {"landmark_mm"}
     make_design(device, staff, values={"landmark_mm": [1.0, 2.0, 3.0], "midline_x_mm": 4.0})
-    assert fields_required(device) == {"landmark_mm.x", "landmark_mm.y", "landmark_mm.z"}
+    assert fields_required(device) == {"landmark_mm"}
     fields = {field.name: field for field in design_fields(devices().get(pk=device.pk))}
-    assert (fields["landmark_mm.y"].initial, fields["midline_x_mm"].initial) == (2.0, None)
+    assert (fields["landmark_mm"].initial, fields["midline_x_mm"].initial) == ([1.0, 2.0, 3.0], None)
 
 
 def fields_required(device: Device) -> set[str]:

@@ -30,6 +30,7 @@ Kind = Literal[
     "several",
     "number",
     "slider",
+    "vector",
     "whole",
     "decimal",
     "date",
@@ -52,7 +53,9 @@ class Field:
     `several` is any number of the choices, and its value a list.
     `fixed` is not asked: it is what the dialog was opened for, sent along so that a later one is not taken for it.
     `carried` is not asked either: a first dialog handed it on to this one. `offers` gives the choices where they depend
-    on what was carried. `picks`: a place on the shape of the page, whose x this is: it may be picked there. `resumable`: files come in by parts beforehand, for a `purpose`, and the form only names them (`Resumed`).
+    on what was carried. A `vector` has three parts, `name.x`, `name.y`
+    and `name.z`, and its value is all of them or None. `picks`: it is a place, which may be picked on the shape of the page; `drawn` and
+    `stands_at` say how the shape shows it otherwise, as `Parameter` has it. `resumable`: files come in by parts beforehand, for a `purpose`, and the form only names them (`Resumed`).
     """
 
     name: str
@@ -67,8 +70,15 @@ class Field:
     maximum: int = 2000
     resumable: bool = False
     purpose: str = "images"
-    picks: str = ""
+    picks: bool = False
+    drawn: str = ""
+    stands_at: str = ""
     offers: Callable[[Any, Mapping[str, str], Actor], Sequence[tuple[str, str]]] | None = None
+
+    @property
+    def parts(self) -> list[tuple[str, Any]]:
+        """The axes of a vector, each with what it begins with."""
+        return list(zip("xyz", self.initial or (None, None, None), strict=True))
 
     @property
     def low(self) -> float | None:
@@ -186,6 +196,8 @@ class _Reading:
             return asked.initial
         if asked.kind == "several":
             return self._several(asked, request.POST.getlist(asked.name))
+        if asked.kind == "vector":
+            return self._vector(asked, request)
         if asked.resumable and request.POST.get(f"{asked.name}_upload"):
             return self._resumed(asked, request)
         if asked.kind in ("file", "files"):
@@ -230,6 +242,16 @@ class _Reading:
         if asked.required and not chosen:
             self.faults.append(Reason(f"{asked.label} is missing.", "Choose at least one."))
         return [self._choice(asked, one) for one in dict.fromkeys(chosen)]
+
+    def _vector(self, asked: Field, request: HttpRequest) -> tuple[float, float, float] | None:
+        typed = [request.POST.get(f"{asked.name}.{axis}", "").strip() for axis in "xyz"]
+        if not any(typed) and not asked.required:
+            return None
+        if not all(typed):
+            self.faults.append(Reason(f"{asked.label} is missing, or a part of it.", "Give x, y and z."))
+            return None
+        x, y, z = (self._number(asked, part) for part in typed)
+        return None if x is None or y is None or z is None else (x, y, z)
 
     def _number(self, asked: Field, text: str) -> float | None:
         number = self._decimal(asked, text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +38,7 @@ from devices.services.segmentations import (
     start_segmentation,
 )
 from mes.choices import Meaning, Role
-from mes.dashboard.actions.base import Action, Doing, Field, Values, why
+from mes.dashboard.actions.base import Action, Doing, Field, Kind, Values, why
 from mes.dashboard.actions.holds import held_choices
 from mes.eventlog.base import Actor
 
@@ -131,12 +131,8 @@ def design_fields(device: Device) -> tuple[Field, ...]:
     last.pop(MIDLINE.name, None)  # it is picked anew on the images each time, never carried on unseen
     prescribed = prescribed_values(device.order)
     start = {**device.master.design.get("defaults", {}), **last, **prescribed}
-    return tuple(
-        field
-        for parameter in map(_as_prescribed(prescribed), typed_parameters(design_parameters(generator)))
-        if parameter.kind != "text"
-        for field in fields_of(parameter, start.get(parameter.name, parameter.default), envelope)
-    )
+    asked = map(_as_prescribed(prescribed), typed_parameters(design_parameters(generator)))
+    return fields_of([one for one in asked if one.kind != "text"], start, envelope)
 
 
 def _as_prescribed(prescribed: Values) -> Callable[[Parameter], Parameter]:
@@ -151,36 +147,33 @@ def _as_prescribed(prescribed: Values) -> Callable[[Parameter], Parameter]:
     return told
 
 
-def fields_of(parameter: Parameter, value: Any, envelope: dict[str, tuple[float, float]]) -> Iterator[Field]:
-    """What is asked for a parameter: a field, or one for each part of a vector."""
-    low, high = envelope.get(parameter.name, (parameter.minimum, parameter.maximum))
-    required = parameter.default is None and not parameter.optional
-    unit = f" ({parameter.unit})" if parameter.unit else ""
-    if parameter.kind != "vector":
-        yield Field(
-            parameter.name,
-            f"{parameter.title}{unit}",
-            "slider" if parameter.kind == "number" and parameter.name in envelope else "number",
-            required,
-            parameter.help,
-            value,
-            limits=(low, high),
-        )
-        return
-    is_place = parameter.unit == "mm" and parameter.default is None
-    parts = list(value) if value is not None else [None, None, None]
-    for axis, part in zip("xyz", parts, strict=True):
-        hint = parameter.help if axis == "x" else ""
-        yield Field(
-            f"{parameter.name}.{axis}",
-            f"{parameter.title} {axis}{unit}",
-            "number",
-            required,
-            hint,
-            part,
-            limits=(low, high),
-            picks=parameter.name if is_place and axis == "x" else "",
-        )
+def fields_of(
+    parameters: Sequence[Parameter], values: Values, envelope: dict[str, tuple[float, float]]
+) -> tuple[Field, ...]:
+    """What is asked for some parameters, beginning with these values. Where a plane or an axis stands is picked like any place."""
+    anchors = {parameter.stands_at for parameter in parameters}
+    fields = (_field(one, values.get(one.name, one.default), envelope) for one in parameters)
+    return tuple(replace(field, picks=field.picks or field.name in anchors) for field in fields)
+
+
+def _field(parameter: Parameter, value: Any, envelope: dict[str, tuple[float, float]]) -> Field:
+    kind: Kind = "number"
+    if parameter.kind == "vector":
+        kind = "vector"
+    elif parameter.kind == "number" and parameter.name in envelope:
+        kind = "slider"
+    return Field(
+        parameter.name,
+        f"{parameter.title} ({parameter.unit})" if parameter.unit else parameter.title,
+        kind,
+        parameter.default is None and not parameter.optional,
+        parameter.help,
+        value,
+        limits=envelope.get(parameter.name, (parameter.minimum, parameter.maximum)),
+        picks=parameter.is_place,
+        drawn=parameter.drawn or ("place" if parameter.is_place else ""),
+        stands_at=parameter.stands_at,
+    )
 
 
 def design_values(device: Device, typed: Values) -> dict[str, Any]:
@@ -190,18 +183,14 @@ def design_values(device: Device, typed: Values) -> dict[str, Any]:
 
 
 def values_of(parameters: tuple[Parameter, ...], typed: Values) -> dict[str, Any]:
-    """What was typed, by parameter: vectors together again, what was left empty left out."""
+    """What was typed, by parameter; what was left empty is left out."""
     values: dict[str, Any] = {}
     for parameter in parameters:
-        if parameter.kind == "vector":
-            parts = [typed.get(f"{parameter.name}.{axis}") for axis in "xyz"]
-            if None not in parts:
-                values[parameter.name] = tuple(parts)
-        elif parameter.kind != "text" and typed.get(parameter.name) is not None:
-            number = typed[parameter.name]
-            values[parameter.name] = (
-                int(number) if parameter.kind == "integer" and number == int(number) else number
-            )
+        given = typed.get(parameter.name)
+        if parameter.kind == "text" or given is None:
+            continue
+        whole = parameter.kind == "integer" and given == int(given)
+        values[parameter.name] = int(given) if whole else given
     return values
 
 

@@ -42,11 +42,7 @@ def _send(doing: Doing) -> Next:
 def _stated_fields(device: Device) -> tuple[Field, ...]:
     """What the designer states, with what the order prescribes to begin with; nothing else is typed for them."""
     prescribed, envelope = prescribed_values(device.order), envelope_of(device.master, external=True)
-    asked = tuple(
-        field
-        for parameter in asked_of(device)
-        for field in fields_of(parameter, prescribed.get(parameter.name), envelope)
-    )
+    asked = fields_of(asked_of(device), prescribed, envelope)
     return (Field("upload", "The file", "carried"), *asked)
 
 

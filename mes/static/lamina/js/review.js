@@ -2,6 +2,7 @@
 
 import * as THREE from "three";
 
+import { Marks } from "lamina/marks.js";
 import { Views } from "lamina/views.js";
 
 const COLOURS = { asked: "#6a4fb0", asking: "#cf3a2f" };
@@ -40,12 +41,18 @@ class Review {
     this.viewer = viewer;
     this.flags = new THREE.Group();
     viewer.scene.add(this.flags);
+    this.marks = new Marks(viewer);
+    this.given = JSON.parse(document.getElementById("marks").textContent);
     this.views = sliced && new Views(viewer, sliced);
     this.views?.stack.addEventListener("pressed", () => figure.hasAttribute("data-picking") && this.add(this.views.stack.point));
     page.addEventListener("click", (event) => this.act(event.target.closest("button")));
     form?.addEventListener("input", () => this.draw());
     figure.addEventListener("viewer:picked", (event) => this.add(event.detail));
-    figure.addEventListener("viewer:shown", () => this.draw());
+    figure.addEventListener("viewer:shown", () => {
+      this.marks.draw(this.given);
+      this.draw();
+    });
+    this.marks.draw(this.given);
     this.draw();
   }
 
