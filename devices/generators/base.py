@@ -108,6 +108,14 @@ class GuideTube:
     height_mm: float
 
 
+@dataclass(frozen=True)
+class Hole(GuideTube):
+    """A hole through a part that is no tube, such as for a screw. position_mm: where its axis enters the part on the side of the bone;
+    outer_diameter_mm: of what is judged around it."""
+
+    kind: str = "hole"
+
+
 @dataclass(frozen=True, eq=False)
 class Design:
     """A finished design. values: canonical, as used, and enough to make the same bytes again; measures: measured on

@@ -18,6 +18,7 @@ from devices.generators.base import (
     GENERATORS,
     Design,
     DesignRefused,
+    Hole,
     Parameter,
     ValidationStatus,
     check_values,
@@ -50,6 +51,8 @@ SAMPLES = 20_000
 SHIFT_MM, TILT_DEG, BORE_MM, THICKNESS_MM = 0.05, 0.1, 0.05, 0.15
 """How far a hole's axis may pass by its place on the bone, lean from its normal, and its diameter be off; and the plate's thickness."""
 STEEPEST_HOLE_DEG = 40.0
+AROUND_MM = 1.5
+"""What is judged around a hole where the plate is inspected."""
 PATH = tuple(f"path_{number}_mm" for number in range(1, 7))
 
 PARAMETERS = (
@@ -96,7 +99,7 @@ class BonePlate:
     """The generator; see `PARAMETERS` for what it takes."""
 
     id = "bone_plate"
-    version = "1"
+    version = "2"
     title = "Contoured plate with screw holes"
     parameters: tuple[Parameter, ...] = PARAMETERS
     validation_status: ValidationStatus = "research_only"
@@ -114,7 +117,12 @@ class BonePlate:
         line = _line(site, places)
         holes = _holes(site, line, wanted)
         mesh = settled(_drilled(_body(site, line, wanted), holes, wanted))
-        return Design(mesh, checked, _measured(mesh, site, line, holes, wanted), ())
+        return Design(
+            mesh,
+            checked,
+            _measured(mesh, site, line, holes, wanted),
+            tuple(_inspected(hole, wanted) for hole in holes),
+        )
 
 
 GENERATORS.add("bone_plate", BonePlate())
@@ -240,6 +248,13 @@ def _holes(site: Site, line: Points, wanted: Wanted) -> list[Tube]:
     if leaning:
         raise DesignRefused(leaning)
     return holes
+
+
+def _inspected(hole: Tube, wanted: Wanted) -> Hole:
+    """The hole as an inspection looks for it: from the underside of the plate on."""
+    start = hole.position - wanted.clearance_mm * hole.axis
+    wide = 2.0 * hole.inner_radius
+    return Hole(_triple(start), _triple(hole.axis), wide, wide + 2.0 * AROUND_MM, wanted.thickness_mm)
 
 
 def _drilled(body: Manifold, holes: Sequence[Tube], wanted: Wanted) -> Manifold:

@@ -66,7 +66,7 @@ class Characteristic:
 
 @dataclass(frozen=True)
 class InspectionPlan:
-    """tolerance_mm: what counts as inside; the limits: the characteristics that a scan is judged by.
+    """Of a hole, such as a plate has for screws, what is said of a drill tube holds too. tolerance_mm: what counts as inside; the limits: the characteristics that a scan is judged by.
 
     feature_coverage: how much (0..1) must be found of what can be seen of each feature of the design. tube_shift_mm,
     tube_tilt_degrees: how far the axis of a drill tube may lie, at the bone, and point, from where the design has it;
@@ -101,18 +101,19 @@ class InspectionPlan:
 
     def _placed(self, tube: str) -> tuple[Characteristic, ...]:
         named = tube.replace("_", " ").capitalize()
+        driven = "drill" if tube.startswith("tube") else "screw or pin"
         return (
             Characteristic(
                 shift_code(tube), f"{named}: its axis at the bone, off its place", self.tube_shift_mm, "mm",
-                at_least=False, reason=f"A drill through {named.lower()} enters the bone elsewhere than was approved.",
+                at_least=False, reason=f"A {driven} through {named.lower()} enters the bone elsewhere than was approved.",
             ),
             Characteristic(
                 tilt_code(tube), f"{named}: its axis, off its direction", self.tube_tilt_degrees, "°",
-                at_least=False, reason=f"A drill through {named.lower()} goes another way than was approved.",
+                at_least=False, reason=f"A {driven} through {named.lower()} goes another way than was approved.",
             ),
             Characteristic(
                 bore_code(tube), f"{named}: the diameter of its bore, off by", self.bore_error_mm, "mm",
-                at_least=False, reason=f"A drill has play in {named.lower()}, or does not go through it.",
+                at_least=False, reason=f"A {driven} has play in {named.lower()}, or does not go through it.",
             ),
         )  # fmt: skip
 

@@ -97,10 +97,10 @@ def approved(device: Device) -> tuple[Design, Artefact]:
 
 
 def regions_of(design: Design) -> tuple[Region, ...]:
-    """What of the part is judged by itself: each guide tube, from the bone to its rim (LPS mm, as the surface is)."""
+    """What of the part is judged by itself: each guide tube, from the bone to its rim, and each hole (LPS mm, as the surface is)."""
     return tuple(
         Region(
-            f"tube_{number}",
+            f"{tube.get('kind', 'tube')}_{number}",
             _point(tube["position_mm"]),
             _point([-part for part in tube["axis"]]),
             float(tube["outer_diameter_mm"]) / 2.0,

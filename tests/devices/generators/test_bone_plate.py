@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -10,14 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from devices.catalog.base import MASTERS
 from devices.generators.base import Design, DesignRefused
 from devices.generators.bone_plate import BonePlate
 from devices.mesh.base import Mesh
 from devices.mesh.bore import measure_bore
 from devices.mesh.check import check_mesh
-from devices.mesh.distance import Surface
+from devices.mesh.distance import Surface, sample_surface
 from devices.mesh.io import read_mesh, write_stl
 from devices.mesh.solid import solid_of
+from devices.mesh.tube import placement
+from devices.models import Design as DesignRow
+from quality.catalog.plan import bore_code, read_plan, shift_code
+from quality.services.measurement import regions_of
 from tests.devices.generators.attempts import holds_or_says_why, two_hundred
 from tests.devices.generators.vessels import Vessel
 
@@ -155,3 +161,33 @@ def test_any_values_make_a_closed_plate_or_a_reason(bone: Mesh, values: dict[str
 @pytest.mark.requirement("G-DES-01")
 def test_two_hundred_sets_of_values_make_closed_plates_or_reasons(bone: Mesh) -> None:
     two_hundred(IN_ENVELOPE, partial(attempt, bone), least=60)
+
+
+@pytest.mark.requirement("G-INS-01")
+def test_the_holes_of_a_plate_are_measured_on_the_scan_of_its_print(bone: Mesh, plate: Design) -> None:
+    """The print of a plate whose holes are 0.3 mm wider lies on the approved one: each hole says by how much, and the true one nothing."""
+    regions = regions_of(DesignRow(features=[asdict(hole) for hole in plate.features]))
+    assert [region.name for region in regions] == ["hole_1", "hole_2"]
+    nominal = Surface(plate.mesh)
+    wide = PLATE.generate(bone, {**VALUES, "hole_diameter_mm": 3.8}).mesh
+    for printed, wider in ((plate.mesh, 0.0), (wide, 0.3)):
+        points, _ = sample_surface(printed, 40_000, np.random.default_rng(2))
+        points += np.random.default_rng(3).normal(0.0, 0.01, points.shape)
+        for region in regions:
+            found = placement(nominal, points, region)
+            assert found is not None
+            assert found.wider_mm == pytest.approx(wider, abs=0.03)
+            assert found.shift_mm < 0.05
+            assert found.tilt_degrees < 1.0
+
+
+@pytest.mark.requirement("G-INS-01")
+def test_a_plate_whose_hole_is_off_its_limits_fails_by_that_hole(plate: Design) -> None:
+    plan = read_plan(MASTERS["bone_plate_training"].inspection)
+    names = ["hole_1", "hole_2"]
+    figures = {bore_code("hole_1"): 0.05, bore_code("hole_2"): 0.3, shift_code("hole_1"): 0.1}
+    judged = {one["code"]: one for one in plan.judged(figures, names, names)}
+    assert judged[bore_code("hole_1")]["passed"]
+    assert not judged[bore_code("hole_2")]["passed"]
+    assert "screw or pin has play in hole 2" in judged[bore_code("hole_2")]["reason"]
+    assert not judged[shift_code("hole_2")]["passed"], "what was not scanned never passes"
