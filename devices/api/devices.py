@@ -29,9 +29,8 @@ from devices.api.outputs import (
 )
 from devices.api.review import ReviewActions
 from devices.api.series import SeriesActions
-from devices.api.uploads import ConfirmInput, UploadInput, declared_in, laid_down
+from devices.api.uploads import ConfirmInput, UploadInput, declared_in, held_for_signature, laid_down
 from devices.choices import DraftPurpose, ExportFormat
-from devices.imaging.scans import Declared
 from devices.models import Device
 from devices.selectors.devices import devices
 from devices.selectors.history import device_timeline
@@ -44,7 +43,7 @@ from devices.services.designs import (
 )
 from devices.services.drafts import open_draft
 from devices.services.exporting import request_export
-from devices.services.held import confirm_upload, content_to_confirm, hold_upload, shown_held
+from devices.services.held import confirm_upload
 from devices.services.holds import hold_device, resume_device
 from devices.services.lifecycle import check_transition
 from devices.services.plans import approve_plan, draft_plan, reject_plan
@@ -163,7 +162,8 @@ class DeviceViewSet(
         declared = declared_in(values)
         with laid_down(request.FILES.getlist("files")) as upload:
             if declared is not None:
-                return Response(self._held_for_signature(upload, declared), status=202)
+                device = self.get_object()
+                return Response(held_for_signature(device, upload, self.actor, declared), status=202)
             if values["link_confirmed"]:
                 return Response(self._held(upload), status=202)
             if not values["series"] and (offered := self.to_choose_from(upload)):
@@ -175,14 +175,7 @@ class DeviceViewSet(
 
     def _held(self, upload: Path) -> dict[str, Any]:
         offered = self.to_choose_from(upload, hold=False)
-        return {**self._held_for_signature(upload), **offered}
-
-    def _held_for_signature(self, upload: Path, declared: Declared | None = None) -> dict[str, Any]:
-        device = self.get_object()
-        token = hold_upload(upload, device, self.actor, declared)
-        content = content_to_confirm(token, device, self.actor)
-        signed = {"content": plain(content), "digest": content_digest(content)}
-        return {"upload": token, "seen": shown_held(token, device, self.actor), **signed}
+        return {**held_for_signature(self.get_object(), upload, self.actor), **offered}
 
     @extend_schema(request=ConfirmInput, responses={202: StudyOutput})
     @action(detail=True, methods=["post"], url_path="confirm-images")

@@ -21,6 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices.api.outputs import StudyOutput
+from devices.api.uploads import ScanInput, declared_in, held_for_signature
 from devices.choices import UploadPurpose
 from devices.imaging import parcels
 from devices.models import Upload
@@ -60,7 +61,7 @@ class UploadBeginInput(serializers.Serializer[Any]):
     )
 
 
-class UploadFinishInput(serializers.Serializer[Any]):
+class UploadFinishInput(ScanInput):
     digest = serializers.RegexField(
         r"^[0-9a-f]{64}$",
         required=False,
@@ -161,15 +162,18 @@ class UploadView(Acting):
 
 
 class UploadFinishView(Acting):
-    """`POST`: all of it is there; it goes on to be read like every upload."""
+    """`POST`: all of it is there; it goes on to be read like every upload. A surface scan waits for the signature of `confirm-images`."""
 
     permits: ClassVar[Mapping[str, str]] = {"post": "devices.receive_study"}
 
     @extend_schema(operation_id="upload_finish", request=UploadFinishInput, responses={202: StudyOutput})
     def post(self, request: Request, uid: UUID) -> Response:
         values = given(UploadFinishInput, request)
-        device_id = _own(uid, self.actor).device_id
+        declared, device_id = declared_in(values), _own(uid, self.actor).device_id
         with taken_upload(uid, device_id=device_id, digest=values["digest"], actor=self.actor) as path:
+            if declared is not None:
+                device = devices().get(pk=device_id)
+                return Response(held_for_signature(device, path, self.actor, declared), status=202)
             study = receive_study(device_id=device_id, upload=path, series=values["series"], actor=self.actor)
         return Response(StudyOutput(study).data, status=202)
 

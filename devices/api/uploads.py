@@ -15,8 +15,12 @@ from rest_framework import serializers
 
 from devices.imaging.scans import Declared
 from devices.mesh.scan import MM_PER_UNIT
+from devices.models import Device
+from devices.services.held import content_to_confirm, hold_upload, shown_held
 from mes.api.base import SigningInput
+from mes.eventlog.base import Actor, plain
 from mes.exceptions import InvalidInput
+from mes.services.signatures import content_digest
 
 SIGNED_WITH = frozenset({"username", "password", "assertion", "digest", "meaning"})
 
@@ -42,20 +46,8 @@ def laid_down(files: Sequence[UploadedFile[bytes]]) -> Iterator[Path]:
         yield paths[0] if len(paths) == 1 else folder
 
 
-class UploadInput(serializers.Serializer[Any]):
-    files = serializers.ListField(child=serializers.FileField(), required=False)
-    link_confirmed = serializers.BooleanField(
-        required=False,
-        default=False,
-        help_text="The images carry no identifiers: they wait in quarantine until `confirm-images` signs for them",
-    )
-
-    series = serializers.CharField(
-        required=False,
-        default="",
-        max_length=64,
-        help_text="Which series, where the upload holds several: its key. Without one they are answered, to choose from",
-    )
+class ScanInput(serializers.Serializer[Any]):
+    """What is said of a surface scan, and what makes an upload one."""
 
     unit = serializers.CharField(
         required=False,
@@ -71,6 +63,22 @@ class UploadInput(serializers.Serializer[Any]):
         help_text="Of a surface scan, which makes it one: towards what x, y and z grow, such as LPS; `own` where nobody knows",
     )
     scanned_on = serializers.DateField(required=False, default=None, help_text="Of a surface scan: its day")
+
+
+class UploadInput(ScanInput):
+    files = serializers.ListField(child=serializers.FileField(), required=False)
+    link_confirmed = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="The images carry no identifiers: they wait in quarantine until `confirm-images` signs for them",
+    )
+
+    series = serializers.CharField(
+        required=False,
+        default="",
+        max_length=64,
+        help_text="Which series, where the upload holds several: its key. Without one they are answered, to choose from",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Nobody signs for images whose digest was not shown yet (ES-19)."""
@@ -93,3 +101,13 @@ def declared_in(values: Mapping[str, Any]) -> Declared | None:
     """What was said of a surface scan; None for images, of which nothing of the kind is said."""
     said = Declared(values["unit"], values["axes"], values["scanned_on"])
     return said if said != Declared() else None
+
+
+def held_for_signature(
+    device: Device, upload: Path, actor: Actor, declared: Declared | None = None
+) -> dict[str, Any]:
+    """An upload that names nobody waits in quarantine: its token, what it is, and what has to be signed for it at `confirm-images`."""
+    token = hold_upload(upload, device, actor, declared)
+    content = content_to_confirm(token, device, actor)
+    signed = {"content": plain(content), "digest": content_digest(content)}
+    return {"upload": token, "seen": shown_held(token, device, actor), **signed}

@@ -13,15 +13,17 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from devices.choices import UploadStage
+from devices.choices import Side, UploadStage
 from devices.imaging import parcels
+from devices.mesh.io import write_stl
 from devices.models import Device, Study, Upload
 from devices.services.parcels import OPEN_AT_ONCE, folder_of, remove_upload, sweep_uploads
 from devices.services.studies import quarantine_path, upload_digest
 from mes import room
 from mes.choices import Role
 from mes.models import EventRecord
-from tests.devices.makers import Staff, make_device, make_planned
+from tests.devices.generators.bodies import cap
+from tests.devices.makers import PASSWORD, Staff, make_device, make_master, make_planned
 from tests.devices.test_dicomweb import signed_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("G-IMG-01")]
@@ -211,3 +213,24 @@ def test_uploads_have_their_limits(
     assert Sender(client, device).begun.status_code == 409
     assert Sender(client, make_device()).begun.status_code == 409
     assert Upload.objects.count() == OPEN_AT_ONCE + 1
+
+
+@pytest.mark.requirement("G-ORD-05")
+def test_a_surface_scan_sent_by_parts_waits_for_a_signature(staff: Staff) -> None:
+    device = make_planned(staff, master=make_master("bolus_training"), side=Side.NONE)
+    scan, client = write_stl(cap(80.0, 48.0)), signed_in(staff[Role.IMG])
+    sender = Sender(client, device, [scan])
+    sent = {"Upload-Offset": "0", "Upload-Checksum": ""}
+    assert client.patch(sender.address, scan, content_type=PART, headers=sent).status_code == 204
+    answer = sender.finish(unit="mm", axes="own").json()
+    assert answer["content"]["scan"] == {"unit": "mm", "axes": "own", "scanned_on": None}
+    assert not Study.objects.exists(), "nobody signed for it yet"
+    typed = {
+        "upload": answer["upload"],
+        "digest": answer["digest"],
+        "username": staff[Role.IMG].username,
+        "password": PASSWORD,
+    }
+    confirmed = client.post(f"/api/devices/{device.code}/confirm-images/", typed)
+    assert confirmed.status_code == 202, confirmed.content
+    assert Study.objects.get().declared == {"unit": "mm", "axes": "own", "scanned_on": None}
