@@ -24,6 +24,8 @@ DESIGN: dict[str, Any] = {
         "edge_radius_mm": [0.5, 1.5],
         "hole_count": [0, 12],
         "hole_diameter_mm": [1.5, 6.0],
+        "sink_diameter_mm": [0.0, 10.0],
+        "sink_degrees": [60.0, 120.0],
     },
     "limits": {
         "hole_shift_mm": [None, 0.05],

@@ -7,29 +7,27 @@ The plate can be put on along one direction: what lies under an overhang stays f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from manifold3d import Manifold, OpType
+from manifold3d import Manifold
 from numpy.typing import NDArray
 
 from devices.generators.base import (
     GENERATORS,
     Design,
     DesignRefused,
-    Hole,
     Parameter,
     ValidationStatus,
     check_values,
     unit_vector,
 )
-from devices.generators.bone_guide import bore_of
 from devices.generators.pad import FINEST_MM, MAXIMUM_SAMPLES, USUAL_MM, WALL_MARGIN, Tube, body_of, opening
+from devices.generators.plate_holes import Wanted, drilled, hole_faults, inspected, triple
 from devices.generators.shell import Field, Grid, box_grid, free_way
 from devices.generators.site import Site, find_site, outward_normal
 from devices.mesh.base import Mesh
-from devices.mesh.bore import measure_bore
 from devices.mesh.check import check_mesh
 from devices.mesh.distance import Surface, sample_surface
 from devices.mesh.settled import settled
@@ -42,17 +40,14 @@ SPLINES: Any = lazily("vtkmodules.vtkCommonComputationalGeometry")
 CORE: Any = lazily("vtkmodules.vtkCommonCore")
 
 RULE = "G-DES-01"
-Triple = tuple[float, float, float]
 Points = NDArray[np.float64]
 
 PICK_REACH_MM = 5.0
 STATIONS = 200
 SAMPLES = 20_000
-SHIFT_MM, TILT_DEG, BORE_MM, THICKNESS_MM = 0.05, 0.1, 0.05, 0.15
-"""How far a hole's axis may pass by its place on the bone, lean from its normal, and its diameter be off; and the plate's thickness."""
+THICKNESS_MM = 0.15
+"""How far the plate's thickness may be off."""
 STEEPEST_HOLE_DEG = 40.0
-AROUND_MM = 1.5
-"""What is judged around a hole where the plate is inspected."""
 PATH = tuple(f"path_{number}_mm" for number in range(1, 7))
 
 PARAMETERS = (
@@ -76,23 +71,14 @@ PARAMETERS = (
         prescribed_as=("hole diameter", "screw hole diameter"),
     ),
     Parameter(
+        "sink_diameter_mm", "mm", "Diameter of a countersink", "number", 0.0, 14.0, 0.0, "At the outer side of the plate; 0: none.",
+        prescribed_as=("countersink diameter",),
+    ),
+    Parameter("sink_degrees", "°", "Angle of a countersink", "number", 60.0, 120.0, 90.0, "Between its flanks.", prescribed_as=("countersink angle",)),
+    Parameter(
         "minimum_wall_mm", "mm", "Minimum wall", "number", 0.4, 3.0, 1.0, "What the material and the process can build.",
     ),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The checked values of `PARAMETERS`, mm; path: the places that were given."""
-
-    path: tuple[Triple, ...]
-    width_mm: float
-    thickness_mm: float
-    clearance_mm: float
-    edge_radius_mm: float
-    hole_count: int
-    hole_diameter_mm: float
-    minimum_wall_mm: float
 
 
 class BonePlate:
@@ -113,15 +99,15 @@ class BonePlate:
         places = _snapped(surface, wanted)
         reach = float(np.linalg.norm(places - places.mean(axis=0), axis=1).max()) + wanted.width_mm
         middle = surface.closest(places.mean(axis=0)[None]).points[0]
-        site = find_site(surface, _triple(middle), (0.0, 0.0, 0.0), reach, reach)
+        site = find_site(surface, triple(middle), (0.0, 0.0, 0.0), reach, reach)
         line = _line(site, places)
         holes = _holes(site, line, wanted)
-        mesh = settled(_drilled(_body(site, line, wanted), holes, wanted))
+        mesh = settled(drilled(_body(site, line, wanted), holes, wanted))
         return Design(
             mesh,
             checked,
             _measured(mesh, site, line, holes, wanted),
-            tuple(_inspected(hole, wanted) for hole in holes),
+            tuple(inspected(hole, wanted) for hole in holes),
         )
 
 
@@ -136,7 +122,8 @@ def _wanted(checked: Mapping[str, object]) -> Wanted:
 
 def _refuse_contradictions(wanted: Wanted) -> None:
     """Values that are each allowed and cannot go together, all of them at once."""
-    beside = (wanted.width_mm - wanted.hole_diameter_mm) / 2.0
+    beside = (wanted.width_mm - wanted.widest_mm) / 2.0
+    below = wanted.thickness_mm - wanted.sink_depth_mm
     least = WALL_MARGIN * wanted.minimum_wall_mm
     thick = max(2.0 * wanted.edge_radius_mm, least) + FINEST_MM
     rules = (
@@ -144,6 +131,16 @@ def _refuse_contradictions(wanted: Wanted) -> None:
             bool(wanted.hole_count) and beside < least,
             f"Beside a hole {beside:.2f} mm are left; {least:.2f} mm are needed.",
             "Make the plate wider or the holes narrower.",
+        ),
+        (
+            0.0 < wanted.sink_diameter_mm <= wanted.hole_diameter_mm,
+            "The countersink is no wider than its hole.",
+            "Make it wider, or 0 for none.",
+        ),
+        (
+            below < least,
+            f"Below a countersink {below:.2f} mm are left; {least:.2f} mm are needed.",
+            "Make the plate thicker, or the countersink narrower or blunter.",
         ),
         (
             wanted.thickness_mm < thick,
@@ -225,7 +222,7 @@ def _holes(site: Site, line: Points, wanted: Wanted) -> list[Tube]:
         return []
     steps = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     at = np.linspace(0.0, steps[-1], wanted.hole_count) if wanted.hole_count > 1 else steps[-1:] / 2.0
-    apart = float(steps[-1]) / max(wanted.hole_count - 1, 1) - wanted.hole_diameter_mm
+    apart = float(steps[-1]) / max(wanted.hole_count - 1, 1) - wanted.widest_mm
     least = WALL_MARGIN * wanted.minimum_wall_mm
     if wanted.hole_count > 1 and apart < least:
         text = f"Between two holes {apart:.2f} mm are left; {least:.2f} mm are needed."
@@ -250,26 +247,12 @@ def _holes(site: Site, line: Points, wanted: Wanted) -> list[Tube]:
     return holes
 
 
-def _inspected(hole: Tube, wanted: Wanted) -> Hole:
-    """The hole as an inspection looks for it: from the underside of the plate on."""
-    start = hole.position - wanted.clearance_mm * hole.axis
-    wide = 2.0 * hole.inner_radius
-    return Hole(_triple(start), _triple(hole.axis), wide, wide + 2.0 * AROUND_MM, wanted.thickness_mm)
-
-
-def _drilled(body: Manifold, holes: Sequence[Tube], wanted: Wanted) -> Manifold:
-    beyond = wanted.clearance_mm + wanted.thickness_mm + wanted.width_mm
-    return Manifold.batch_boolean(
-        [body, *(bore_of(hole, -beyond, beyond) for hole in holes)], OpType.Subtract
-    )
-
-
 def _measured(
     mesh: Mesh, site: Site, line: Points, holes: Sequence[Tube], wanted: Wanted
 ) -> dict[str, float]:
     """Figures of the finished plate. Raises DesignRefused where it is not what was asked for."""
     plate, report = Surface(mesh), check_mesh(mesh)
-    problems, holes_off = _hole_faults(mesh, holes)
+    problems, holes_off = hole_faults(mesh, holes, wanted)
     wall = measure_wall(plate)
     if wall.minimum_mm < wanted.minimum_wall_mm:
         at = ", ".join(f"{part:.1f}" for part in wall.place_mm)
@@ -323,31 +306,3 @@ def _is_whole(plate: Surface, site: Site, line: Points, holes: Sequence[Tube], w
     starts = solid + 2.0 * height * site.frame.axes[2]
     reach = plate.first_hits(starts, np.broadcast_to(site.inward, starts.shape))
     return bool((reach < 2.0 * height).all())
-
-
-def _hole_faults(mesh: Mesh, holes: Sequence[Tube]) -> tuple[list[Reason], dict[str, float]]:
-    """What is wrong with the holes as measured on the mesh, and the furthest that any of them is off."""
-    bores = [measure_bore(mesh, hole.position, hole.axis, 2.0 * hole.inner_radius) for hole in holes]
-    problems = [
-        Reason(f"Hole {number} is not whole.", "Make the plate wider or the holes narrower.", RULE)
-        for number, bore in enumerate(bores, 1)
-        if bore is None
-    ]
-    found = [(bore, hole) for bore, hole in zip(bores, holes, strict=True) if bore is not None]
-    worst = {
-        "hole_shift_mm": max((bore.shift_from(hole.position) for bore, hole in found), default=0.0),
-        "hole_tilt_degrees": max((bore.tilt_from(hole.axis) for bore, hole in found), default=0.0),
-        "hole_bore_error_mm": max(
-            (abs(bore.diameter_mm - 2.0 * hole.inner_radius) for bore, hole in found), default=0.0
-        ),
-    }
-    for (name, off), most in zip(worst.items(), (SHIFT_MM, TILT_DEG, BORE_MM), strict=True):
-        if off > most:
-            text = f"{name} of a hole is {off:.3f} as measured on the plate; {most:g} are allowed."
-            problems.append(Reason(text, "Move the plate a little.", RULE))
-    return problems, worst
-
-
-def _triple(vector: Points) -> Triple:
-    x, y, z = (float(part) for part in vector)
-    return x, y, z

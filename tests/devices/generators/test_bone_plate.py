@@ -163,6 +163,28 @@ def test_two_hundred_sets_of_values_make_closed_plates_or_reasons(bone: Mesh) ->
     two_hundred(IN_ENVELOPE, partial(attempt, bone), least=60)
 
 
+@pytest.mark.requirement("G-DES-01")
+def test_countersinks_are_as_wide_and_steep_as_asked_at_the_outer_side(bone: Mesh) -> None:
+    """By the cone's own equation: on its flank lies the plate's surface, at half of its depth."""
+    sunk = PLATE.generate(bone, {**VALUES, "width_mm": 10.0, "sink_diameter_mm": 5.5, "sink_degrees": 90.0})
+    check_plate(sunk)
+    assert sunk.measures["sink_error_mm"] < 0.03
+    assert sunk.measures["sink_error_degrees"] < 0.2
+    surface = Surface(sunk.mesh)
+    for hole in sunk.features:
+        axis, foot = np.array(hole.axis), np.array(hole.position_mm)
+        across = np.linalg.svd(axis[None])[2][1:]
+        turns = np.arange(0.0, 6.2, 0.3)[:, None]
+        ring = 2.25 * (np.cos(turns) * across[0] + np.sin(turns) * across[1])
+        assert surface.unsigned(foot - 2.0 * axis + ring).max() < 0.03
+    for changed, said in (
+        ({"sink_diameter_mm": 3.0}, "no wider"),
+        ({"sink_diameter_mm": 7.0}, "Below a countersink"),
+    ):
+        with pytest.raises(DesignRefused, match=said):
+            PLATE.generate(bone, {**VALUES, **changed})
+
+
 @pytest.mark.requirement("G-INS-01")
 def test_the_holes_of_a_plate_are_measured_on_the_scan_of_its_print(bone: Mesh, plate: Design) -> None:
     """The print of a plate whose holes are 0.3 mm wider lies on the approved one: each hole says by how much, and the true one nothing."""
