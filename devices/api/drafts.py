@@ -22,24 +22,34 @@ from devices.services.drafts import (
     remove_step,
     undo_step,
 )
-from mes.api.base import NoInput, NumberViewSet, ValuesField, given
+from mes.api.base import NumberViewSet, ValuesField, given
 from mes.models import Person
 
 
-class DraftStepInput(serializers.Serializer[Any]):
+class RevisionInput(serializers.Serializer[Any]):
+    revision = serializers.IntegerField(
+        min_value=0,
+        max_value=2**31 - 1,
+        help_text="Of the draft as it was seen; another one is refused (409)",
+    )
+
+
+class DraftStepInput(RevisionInput):
     operation = serializers.CharField(max_length=40, help_text="One of `operations`")
     parameters = ValuesField(
         required=False, default=dict, help_text="By name; those that are left out take their defaults"
     )
 
 
-class RemoveInput(serializers.Serializer[Any]):
+class RemoveInput(RevisionInput):
     number = serializers.IntegerField(min_value=1, max_value=1000, help_text="Of the step, from 1")
 
 
 class ParameterOutput(serializers.Serializer[Any]):
     name = serializers.CharField()
-    kind = serializers.CharField(help_text="number, choice, points (LPS mm) or direction (LPS)")
+    kind = serializers.CharField(
+        help_text="number, count (a whole one), choice, points (LPS mm) or direction (LPS)"
+    )
     title = serializers.CharField(source="label")
     unit = serializers.CharField()
     limits = serializers.ListField(
@@ -62,6 +72,9 @@ class DraftOutput(serializers.ModelSerializer[SegmentationDraft]):
     device = serializers.CharField(source="device.code", read_only=True)
     author = serializers.StringRelatedField[Person]()
     waiting = serializers.BooleanField(read_only=True, help_text="Steps are being computed")
+    replaced = serializers.BooleanField(
+        read_only=True, help_text="The device has other images by now: it takes no step; discard it"
+    )
 
     class Meta:
         model = SegmentationDraft
@@ -79,6 +92,7 @@ class DraftOutput(serializers.ModelSerializer[SegmentationDraft]):
             "volumes_ml",
             "reasons",
             "waiting",
+            "replaced",
             "segmentation",
             "agreement",
         )
@@ -122,11 +136,11 @@ class DraftViewSet(NumberViewSet):
         draft = apply_step(draft_id=int(pk), actor=self.actor, **given(DraftStepInput, request))
         return Response(DraftOutput(draft).data, status=202)
 
-    @extend_schema(request=NoInput, responses=DraftOutput)
+    @extend_schema(request=RevisionInput, responses=DraftOutput)
     @action(detail=True, methods=["post"])
     def undo(self, request: Request, pk: str) -> Response:
         """Take the last step out."""
-        return Response(DraftOutput(undo_step(draft_id=int(pk), actor=self.actor)).data)
+        return Response(DraftOutput(undo_step(**self._seen(request, pk))).data)
 
     @extend_schema(request=RemoveInput, responses={202: DraftOutput})
     @action(detail=True, methods=["post"])
@@ -135,20 +149,23 @@ class DraftViewSet(NumberViewSet):
         draft = remove_step(draft_id=int(pk), actor=self.actor, **given(RemoveInput, request))
         return Response(DraftOutput(draft).data, status=202)
 
-    @extend_schema(request=NoInput, responses=DraftOutput)
+    @extend_schema(request=RevisionInput, responses=DraftOutput)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         """Stop the computing: steps without a mask are taken out."""
-        return Response(DraftOutput(cancel_steps(draft_id=int(pk), actor=self.actor)).data)
+        return Response(DraftOutput(cancel_steps(**self._seen(request, pk))).data)
 
-    @extend_schema(request=NoInput, responses={202: DraftOutput})
+    @extend_schema(request=RevisionInput, responses={202: DraftOutput})
     @action(detail=True, methods=["post"])
     def finish(self, request: Request, pk: str) -> Response:
         """Make the segmentation of it, or compare a second reading with the one that stands."""
-        return Response(DraftOutput(finish_draft(draft_id=int(pk), actor=self.actor)).data, status=202)
+        return Response(DraftOutput(finish_draft(**self._seen(request, pk))).data, status=202)
 
-    @extend_schema(request=NoInput, responses=DraftOutput)
+    @extend_schema(request=RevisionInput, responses=DraftOutput)
     @action(detail=True, methods=["post"])
     def discard(self, request: Request, pk: str) -> Response:
         """Give it up."""
-        return Response(DraftOutput(discard_draft(draft_id=int(pk), actor=self.actor)).data)
+        return Response(DraftOutput(discard_draft(**self._seen(request, pk))).data)
+
+    def _seen(self, request: Request, pk: str) -> dict[str, Any]:
+        return {"draft_id": int(pk), "actor": self.actor, **given(RevisionInput, request)}

@@ -18,8 +18,8 @@ from mes.tables import StageGuard, table
 class SegmentationDraft(models.Model):
     """A recipe while it is being made. Written by `devices.services.drafts` alone.
 
-    steps: [{operation, version, parameters}], as the finished recipe will have them.  revision: grows with every change, so
-    that a result of older steps is known as such.  masks, volumes_ml: of each step that was computed, in the same order;
+    steps: [{operation, version, parameters}], as the finished recipe will have them.  revision: grows with every change of the
+    steps, so that a result of older ones is known as such, and so is what somebody decides who saw older ones.  masks, volumes_ml: of each step that was computed, in the same order;
     masks are digests of the artefact store.  reasons: why the last step was refused.
     segmentation: what a second reading is compared with; agreement: the measures of that comparison.
     """
@@ -65,6 +65,11 @@ class SegmentationDraft(models.Model):
     @property
     def waiting(self) -> bool:
         return self.computed < len(self.steps)
+
+    @property
+    def replaced(self) -> bool:
+        """Whether the device has other images by now: nothing can come of it."""
+        return self.study_id != self.device.current_study_id
 
 
 @table("working", no_history="a hint for the screen, overwritten as it goes")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from devices.segmentation.base import SegmentationRefused
-from devices.segmentation.operations.base import OPERATIONS, Operation, Parameter
+from devices.segmentation.operations.base import NUMBERS, OPERATIONS, Operation, Parameter
 
 Editing = Mapping[str, Mapping[str, Any]]
 
@@ -27,7 +27,7 @@ def editing_faults(editing: Any) -> Iterator[str]:
         elif not isinstance(limits, Mapping):
             yield f"the limits of {name} are no object"
         else:
-            numbers = {one.name: one for one in kind.declared() if one.kind == "number"}
+            numbers = {one.name: one for one in kind.declared() if one.kind in NUMBERS}
             yield from (
                 fault for key, pair in limits.items() if (fault := _pair_fault(name, key, pair, numbers))
             )

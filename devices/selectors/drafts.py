@@ -9,7 +9,7 @@ from devices.models import Device, Segmentation, SegmentationDraft
 def draft_of(device: Device, person_id: int | None) -> SegmentationDraft | None:
     """The draft that a person has open for a device."""
     mine = SegmentationDraft.objects.filter(device=device, author=person_id, status=DraftStatus.OPEN)
-    return mine.select_related("progress").first() if person_id else None
+    return mine.select_related("progress", "device").first() if person_id else None
 
 
 def readings_of(segmentation: Segmentation) -> list[SegmentationDraft]:

@@ -51,7 +51,7 @@ def open_draft(
     """Begin to make a segmentation of the accepted images, or a second reading of the one that stands.
 
     A draft that this person has open for the device is taken up again. Raises TransitionRefused where nothing may be
-    segmented, NotPermitted for a second reading by the author of the first (G-SOD-01).
+    segmented and for an open draft of images that were replaced, NotPermitted for a second reading by the author of the first (G-SOD-01).
     """
     device = locked_device(device_id)
     require(actor, EDIT, device)
@@ -63,6 +63,7 @@ def open_draft(
         )
     mine = SegmentationDraft.objects.filter(device=device, author=actor.person_id, status=DraftStatus.OPEN)
     if (found := mine.first()) is not None:
+        _refuse_replaced(found)
         return found
     read = _read_again(device, actor) if purpose == DraftPurpose.READING else None
     study = read.study if read else segmentable(device)
@@ -105,13 +106,14 @@ def _read_again(device: Device, actor: Actor) -> Segmentation:
 
 @unit_of_work
 def apply_step(
-    *, draft_id: int, operation: str, parameters: Mapping[str, Any], actor: Actor
+    *, draft_id: int, revision: int, operation: str, parameters: Mapping[str, Any], actor: Actor
 ) -> SegmentationDraft:
     """Add an operation at the end of a draft. Its mask is computed afterwards.
 
     Raises InvalidInput with every fault of its parameters, against the operation's limits and the master's.
     """
-    device, draft = _locked(draft_id, actor)
+    device, draft = _locked(draft_id, revision, actor)
+    _refuse_replaced(draft)
     if len(draft.steps) >= MOST_STEPS:
         raise InvalidInput(f"A draft has at most {MOST_STEPS} steps.", cure="Undo some.", rule="G-SEG-01")
     try:
@@ -125,19 +127,20 @@ def apply_step(
 
 
 @unit_of_work
-def undo_step(*, draft_id: int, actor: Actor) -> SegmentationDraft:
+def undo_step(*, draft_id: int, revision: int, actor: Actor) -> SegmentationDraft:
     """Take the last step out of a draft."""
-    return _without(draft_id, None, actor)
+    return _without(draft_id, revision, None, actor)
 
 
 @unit_of_work
-def remove_step(*, draft_id: int, number: int, actor: Actor) -> SegmentationDraft:
+def remove_step(*, draft_id: int, revision: int, number: int, actor: Actor) -> SegmentationDraft:
     """Take any step out of a draft, counted from 1. Those after it are computed again without it."""
-    return _without(draft_id, number, actor)
+    return _without(draft_id, revision, number, actor)
 
 
-def _without(draft_id: int, number: int | None, actor: Actor) -> SegmentationDraft:
-    device, draft = _locked(draft_id, actor)
+def _without(draft_id: int, revision: int, number: int | None, actor: Actor) -> SegmentationDraft:
+    device, draft = _locked(draft_id, revision, actor)
+    _refuse_replaced(draft)
     at = (len(draft.steps) if number is None else number) - 1
     if not 0 <= at < len(draft.steps):
         raise Conflict("The draft has no such step.", cure="Look at it again.", rule="G-SEG-01")
@@ -147,9 +150,9 @@ def _without(draft_id: int, number: int | None, actor: Actor) -> SegmentationDra
 
 
 @unit_of_work
-def cancel_steps(*, draft_id: int, actor: Actor) -> SegmentationDraft:
+def cancel_steps(*, draft_id: int, revision: int, actor: Actor) -> SegmentationDraft:
     """Stop the computing: the steps that have no mask yet are taken out."""
-    device, draft = _locked(draft_id, actor)
+    device, draft = _locked(draft_id, revision, actor)
     if not draft.waiting:
         raise Conflict("Nothing is being computed.", cure="Look at the draft again.", rule="G-SEG-01")
     step = draft.steps[draft.computed]
@@ -198,6 +201,8 @@ def record_draft(*, draft_id: int, revision: int, outcome: DraftComputed | None)
     draft.steps, draft.reasons = draft.steps[: draft.computed], outcome.reasons
     event: Event
     if outcome.reasons:
+        # Steps went out of it, so it is another draft than the one that its author saw.
+        draft.revision += 1
         event = SegmentationDraftStepRefused(
             device_id=device.pk, draft_id=draft.pk, revision=revision, reasons=outcome.reasons
         )
@@ -209,17 +214,18 @@ def record_draft(*, draft_id: int, revision: int, outcome: DraftComputed | None)
             mask_sha256=draft.masks[-1],
             volume_ml=draft.volumes_ml[-1],
         )
-    _write(device, draft, event, SYSTEM, "masks", "volumes_ml", "steps", "reasons")
+    _write(device, draft, event, SYSTEM, "revision", "masks", "volumes_ml", "steps", "reasons")
 
 
 @unit_of_work
-def finish_draft(*, draft_id: int, actor: Actor) -> SegmentationDraft:
+def finish_draft(*, draft_id: int, revision: int, actor: Actor) -> SegmentationDraft:
     """Make the segmentation of it: the recipe is run once more from the record, and has to give the same mask. A second
     reading is compared with the segmentation instead.
 
     Raises TransitionRefused while steps are computed, for an empty mask, and with every gate that blocks.
     """
-    device, draft = _locked(draft_id, actor)
+    device, draft = _locked(draft_id, revision, actor)
+    _refuse_replaced(draft)
     if draft.waiting or not draft.masks or not draft.volumes_ml[-1]:
         why = "is still being computed" if draft.waiting else "holds nothing"
         raise TransitionRefused(
@@ -241,16 +247,14 @@ def finish_draft(*, draft_id: int, actor: Actor) -> SegmentationDraft:
         device_id=device.pk, draft_id=draft.pk, recipe_sha256=recipe, mask_sha256=mask
     )
     _write(device, draft, finished, actor, "status")
-    start_from_recipe(
-        device=device, study_id=draft.study_id, steps=draft.steps, mask_sha256=mask, actor=actor
-    )
+    start_from_recipe(device=device, steps=draft.steps, mask_sha256=mask, actor=actor)
     return draft
 
 
 @unit_of_work
-def discard_draft(*, draft_id: int, actor: Actor) -> SegmentationDraft:
+def discard_draft(*, draft_id: int, revision: int, actor: Actor) -> SegmentationDraft:
     """Give a draft up."""
-    device, draft = _locked(draft_id, actor)
+    device, draft = _locked(draft_id, revision, actor)
     draft.status = DraftStatus.DISCARDED
     event = SegmentationDraftDiscarded(device_id=device.pk, draft_id=draft.pk)
     _write(device, draft, event, actor, "status")
@@ -276,8 +280,11 @@ def record_agreement(*, draft_id: int, measures: Mapping[str, float]) -> None:
     _write(device, draft, event, SYSTEM, "agreement")
 
 
-def _locked(draft_id: int, actor: Actor) -> tuple[Device, SegmentationDraft]:
-    """The device and the draft, locked, for the draft's own author while it is open."""
+def _locked(draft_id: int, revision: int, actor: Actor) -> tuple[Device, SegmentationDraft]:
+    """The device and the draft, locked, for the draft's own author while it is open.
+
+    revision: of the draft as its author saw it. Another one is refused: "the last step" of two windows is not the same step.
+    """
     found = by_key(SegmentationDraft, draft_id)
     if found is None:
         raise NotKnown("There is no such draft.", cure="Open the device's page again.")
@@ -290,7 +297,22 @@ def _locked(draft_id: int, actor: Actor) -> tuple[Device, SegmentationDraft]:
         raise Conflict(
             f"The draft is {draft.get_status_display().lower()}.", cure="Open another one.", rule="G-SEG-01"
         )
+    if draft.revision != revision:
+        raise Conflict(
+            "The draft changed since you looked at it, perhaps in another window of yours.",
+            cure="Look at its steps as they are now, then decide again.",
+            rule="G-SEG-01",
+        )
     return device, draft
+
+
+def _refuse_replaced(draft: SegmentationDraft) -> None:
+    if draft.replaced:
+        raise TransitionRefused(
+            "The images were replaced since this draft was opened.",
+            cure="Discard it; begin anew on the images that stand now.",
+            rule="G-SEG-01",
+        )
 
 
 def _write(device: Device, draft: SegmentationDraft, event: Event, actor: Actor, *changed: str) -> None:

@@ -86,21 +86,13 @@ def request_segmentation(
     _request(device, study, author_id, gates, actor, parameters)
 
 
-def start_from_recipe(
-    *, device: Device, study_id: int, steps: list[dict[str, Any]], mask_sha256: str, actor: Actor
-) -> None:
+def start_from_recipe(*, device: Device, steps: list[dict[str, Any]], mask_sha256: str, actor: Actor) -> None:
     """Start the segmentation that a finished draft asks for, in the unit that finishes it. The gates are those of any other.
 
     The mask that the recipe gave its author is asked for with it: another one is no result.
     """
     require(actor, "devices.start_segmentation", device)
     study = segmentable(device)
-    if study.pk != study_id:
-        raise TransitionRefused(
-            "The images were replaced since the draft was opened.",
-            cure="Discard it; begin anew on these images.",
-            rule="G-SEG-01",
-        )
     author = actor.person_id or study.received_by_id
     request_segmentation(device, study, author, actor, {"steps": steps, "mask_sha256": mask_sha256})
 

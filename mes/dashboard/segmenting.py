@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from devices.choices import DraftPurpose
 from devices.models import Device, Segmentation, SegmentationDraft
 from devices.segmentation.editing import open_to_people
-from devices.segmentation.operations.base import OPERATIONS, Parameter
+from devices.segmentation.operations.base import NUMBERS, OPERATIONS, Parameter
 from devices.selectors.drafts import draft_of, readings_of
 from devices.services.drafts import (
     apply_step,
@@ -88,7 +88,9 @@ def _panel(request: HttpRequest, device: Device) -> dict[str, Any]:
         "device": device,
         "draft": draft,
         "rows": _rows(draft),
-        "tools": sorted(tools, key=lambda tool: list(GROUPS.values()).index(tool.group)) if draft else [],
+        "tools": sorted(tools, key=lambda tool: list(GROUPS.values()).index(tool.group))
+        if draft and not draft.replaced
+        else [],
         "masks": _masks(device, draft),
         "may_edit": bool(editing) and may(actor, "devices.edit_segmentation", device),
         "may_begin": bool(editing) and may(actor, "devices.start_segmentation", device),
@@ -128,7 +130,9 @@ def _triples(value: list[Any]) -> str:
 
 
 def _masks(device: Device, draft: SegmentationDraft | None) -> list[Shown]:
-    shown = [Shown("This draft", mask_address(device, draft.masks[-1]))] if draft and draft.masks else []
+    """A draft of images that were replaced has none: its masks lie on other slices than those that are shown."""
+    drawn = draft is not None and bool(draft.masks) and not draft.replaced
+    shown = [Shown("This draft", mask_address(device, draft.masks[-1]))] if draft and drawn else []
     standing = device.current_segmentation
     if isinstance(standing, Segmentation) and standing.mask_id:
         shown.append(Shown("The segmentation", mask_address(device, standing.mask_id)))
@@ -149,9 +153,18 @@ def _mine(device: Device, actor: Actor) -> SegmentationDraft:
     return draft
 
 
-def _apply(draft: SegmentationDraft, request: HttpRequest, actor: Actor) -> None:
-    name = request.POST.get("operation", "")
-    apply_step(draft_id=draft.pk, operation=name, parameters=typed_parameters(name, request), actor=actor)
+def _asked(verb: str, request: HttpRequest) -> dict[str, Any]:
+    """What a form says beside the verb: the revision that was seen, and of which step."""
+    seen = {"revision": _whole(request.POST.get("revision", ""))}
+    if verb == "apply":
+        name = request.POST.get("operation", "")
+        return {**seen, "operation": name, "parameters": typed_parameters(name, request)}
+    return {**seen, "number": _whole(request.POST.get("number", ""))} if verb == "remove" else seen
+
+
+def _whole(text: str) -> int:
+    """No revision and no step has the number that stands for what is no number."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 
 def typed_parameters(name: str, request: HttpRequest) -> dict[str, Any]:
@@ -166,7 +179,7 @@ def _typed(parameter: Parameter, text: str) -> Any:
         return [_numbers(line) for line in text.splitlines() if line.strip()]
     if parameter.kind == "direction":
         return _numbers(text)
-    return _number(text) if parameter.kind == "number" else text
+    return _number(text) if parameter.kind in NUMBERS else text
 
 
 def _numbers(line: str) -> list[Any]:
@@ -180,22 +193,18 @@ def _number(text: str) -> Any:
         return text
 
 
-def _remove(draft: SegmentationDraft, request: HttpRequest, actor: Actor) -> None:
-    number = request.POST.get("number", "")
-    remove_step(
-        draft_id=draft.pk, number=int(number) if number.isascii() and number.isdigit() else 0, actor=actor
-    )
-
-
-CHANGES: dict[str, Callable[[SegmentationDraft, HttpRequest, Actor], object]] = {
-    "apply": _apply,
-    "undo": lambda draft, request, actor: undo_step(draft_id=draft.pk, actor=actor),
-    "remove": _remove,
-    "cancel": lambda draft, request, actor: cancel_steps(draft_id=draft.pk, actor=actor),
-    "discard": lambda draft, request, actor: discard_draft(draft_id=draft.pk, actor=actor),
+CHANGES: dict[str, Callable[..., object]] = {
+    "apply": apply_step,
+    "undo": undo_step,
+    "remove": remove_step,
+    "cancel": cancel_steps,
+    "discard": discard_draft,
+    "finish": finish_draft,
 }
 OPENS = {"open": DraftPurpose.SEGMENTATION, "read": DraftPurpose.READING}
-VERBS = (*OPENS, *CHANGES, "finish")
+ENDS = {"finish": "device", "discard": "segment"}
+"""The verbs after which there is no draft, and the page that is shown then."""
+VERBS = (*OPENS, *CHANGES)
 
 
 @require_POST
@@ -209,10 +218,7 @@ def segment_act(request: HttpRequest, code: str, verb: str) -> HttpResponse:
         open_draft(device_id=device.pk, purpose=OPENS[verb], actor=actor)
         return gone_to(request, reverse("segment", args=[device.code]))
     draft = _mine(device, actor)
-    if verb == "finish":
-        finish_draft(draft_id=draft.pk, actor=actor)
-        return gone_to(request, reverse("device", args=[device.code]))
-    CHANGES[verb](draft, request, actor)
-    if verb == "discard":
-        return gone_to(request, reverse("segment", args=[device.code]))
+    CHANGES[verb](draft_id=draft.pk, actor=actor, **_asked(verb, request))
+    if verb in ENDS:
+        return gone_to(request, reverse(ENDS[verb], args=[device.code]))
     return render(request, "devices/parts/draft.html", {**_panel(request, device), "aside": True})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ from tests.devices.makers import (
 pytestmark = pytest.mark.django_db
 BONE = {"operation": "threshold", "parameters": {"lower_hu": 300}}
 OPENED = {"operation": "open", "parameters": {"radius_mm": 2.0}}
-LARGEST = {"operation": "keep_largest", "parameters": {}}
+LARGEST: dict[str, Any] = {"operation": "keep_largest", "parameters": {}}
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +75,13 @@ def opened(device: Device, who: Who, purpose: DraftPurpose = DraftPurpose.SEGMEN
 
 
 def step(draft: SegmentationDraft, who: Who, row: dict[str, Any]) -> SegmentationDraft:
-    return apply_step(draft_id=draft.pk, actor=who.actor, **row)
+    return apply_step(**seen(draft), actor=who.actor, **row)
+
+
+def seen(draft: SegmentationDraft) -> dict[str, Any]:
+    """The draft as it is now, as its author looks at it."""
+    draft.refresh_from_db()
+    return {"draft_id": draft.pk, "revision": draft.revision}
 
 
 def computed(draft: SegmentationDraft) -> SegmentationDraft:
@@ -99,7 +106,7 @@ def test_a_finished_draft_is_run_again_from_the_record_and_becomes_the_segmentat
     draft = opened(device, author)
     for row in (BONE, OPENED, LARGEST):
         draft = computed(step(draft, author, row))
-    finish_draft(draft_id=draft.pk, actor=author.actor)
+    finish_draft(**seen(draft), actor=author.actor)
     (asked,) = events("requested")
     made = compute_segmentation(asked["study_id"], asked["parameters"])
     assert isinstance(made, SegmentationMade)
@@ -141,11 +148,11 @@ def test_each_step_is_kept_and_the_last_or_any_may_be_taken_out(device: Device, 
         draft = computed(step(draft, author, row))
     masks = list(draft.masks)
     assert len(set(masks[:2])) == 2
-    undo_step(draft_id=draft.pk, actor=author.actor)
+    undo_step(**seen(draft), actor=author.actor)
     draft.refresh_from_db()
     assert (draft.masks, draft.waiting) == (masks[:2], False)
     assert compute_draft(draft.pk, draft.revision) is None
-    remove_step(draft_id=draft.pk, number=1, actor=author.actor)
+    remove_step(**seen(draft), number=1, actor=author.actor)
     draft.refresh_from_db()
     assert (draft.masks, len(draft.steps), draft.waiting) == ([], 1, True)
     assert computed(draft).volumes_ml == [0.0]
@@ -153,7 +160,7 @@ def test_each_step_is_kept_and_the_last_or_any_may_be_taken_out(device: Device, 
     assert whats == ["applied", "applied", "applied", "undone", "removed"]
     for number in (0, 2):
         with pytest.raises(Conflict, match="no such step"):
-            remove_step(draft_id=draft.pk, number=number, actor=author.actor)
+            remove_step(**seen(draft), number=number, actor=author.actor)
 
 
 def test_a_step_that_gives_no_mask_is_out_of_the_draft_and_says_why(device: Device, staff: Staff) -> None:
@@ -178,7 +185,7 @@ def test_a_result_of_an_older_revision_counts_for_nothing(device: Device, staff:
     record_draft(draft_id=draft.pk, revision=1, outcome=late)
     draft.refresh_from_db()
     assert draft.masks == []
-    discard_draft(draft_id=draft.pk, actor=author.actor)
+    discard_draft(**seen(draft), actor=author.actor)
     record_draft(draft_id=draft.pk, revision=2, outcome=late)
     draft.refresh_from_db()
     assert draft.masks == []
@@ -196,7 +203,7 @@ def test_stopping_takes_out_what_is_not_computed_and_the_computing_notices(
     monkeypatch.setattr(drafting, "LOOK_EVERY_S", 0.0)
 
     def stopped(mask: Any) -> str:
-        cancel_steps(draft_id=draft.pk, actor=author.actor)
+        cancel_steps(**seen(draft), actor=author.actor)
         return stored_mask(mask)
 
     monkeypatch.setattr(drafting, "stored_mask", stopped)
@@ -205,7 +212,7 @@ def test_stopping_takes_out_what_is_not_computed_and_the_computing_notices(
     assert (len(draft.steps), len(draft.masks), draft.waiting) == (1, 1, False)
     assert draft.progress.total == 2
     with pytest.raises(Conflict, match="Nothing is being computed"):
-        cancel_steps(draft_id=draft.pk, actor=author.actor)
+        cancel_steps(**seen(draft), actor=author.actor)
 
 
 @pytest.mark.requirement("G-SEG-01")
@@ -216,6 +223,7 @@ def test_stopping_takes_out_what_is_not_computed_and_the_computing_notices(
         ({"operation": "dilate", "parameters": {}}, "does not leave 'dilate' to a person"),
         ({"operation": "threshold", "parameters": {"lower_hu": "x"}}, "must be a number"),
         ({"operation": "sharpen", "parameters": {}}, "no operation 'sharpen'"),
+        ({"operation": "keep_largest", "parameters": {"count": 1.5}}, "count must be a whole number"),
     ],
 )
 def test_a_step_beyond_the_master_or_the_operation_is_refused_and_nothing_changes(
@@ -235,10 +243,10 @@ def test_a_draft_is_its_authors_alone_and_is_taken_up_again(device: Device, staf
     assert opened(device, other) != draft
     for verb in (undo_step, cancel_steps, finish_draft, discard_draft):
         with pytest.raises(NotPermitted, match="somebody else's"):
-            verb(draft_id=draft.pk, actor=other.actor)
+            verb(**seen(draft), actor=other.actor)
     with pytest.raises(NotPermitted):
         opened(device, staff[Role.DSN])
-    discard_draft(draft_id=draft.pk, actor=author.actor)
+    discard_draft(**seen(draft), actor=author.actor)
     with pytest.raises(Conflict, match="discarded"):
         step(draft, author, BONE)
 
@@ -247,26 +255,62 @@ def test_a_draft_is_finished_only_with_a_mask_and_while_nothing_stands(device: D
     author = staff[Role.SEG]
     draft = opened(device, author)
     with pytest.raises(TransitionRefused, match="holds nothing"):
-        finish_draft(draft_id=draft.pk, actor=author.actor)
+        finish_draft(**seen(draft), actor=author.actor)
     step(draft, author, BONE)
     with pytest.raises(TransitionRefused, match="still being computed"):
-        finish_draft(draft_id=draft.pk, actor=author.actor)
+        finish_draft(**seen(draft), actor=author.actor)
     computed(draft)
     make_segmentation(device, staff)
     with pytest.raises(TransitionRefused, match="has a segmentation already"):
-        finish_draft(draft_id=draft.pk, actor=author.actor)
+        finish_draft(**seen(draft), actor=author.actor)
     draft.refresh_from_db()
     assert draft.status == DraftStatus.OPEN
     assert events("requested") == events("draft_finished") == []
 
 
-def test_a_draft_of_images_that_were_replaced_makes_no_segmentation(device: Device, staff: Staff) -> None:
+def test_a_draft_of_images_that_were_replaced_takes_no_step_and_is_not_opened_again(
+    device: Device, staff: Staff
+) -> None:
     author = staff[Role.SEG]
     draft = opened(device, author)
     draft = computed(step(draft, author, BONE))
     make_study(device, staff)
-    with pytest.raises(TransitionRefused, match="images were replaced"):
-        finish_draft(draft_id=draft.pk, actor=author.actor)
+    every: tuple[Callable[[], object], ...] = (
+        lambda: opened(device, author),
+        lambda: step(draft, author, LARGEST),
+        lambda: undo_step(**seen(draft), actor=author.actor),
+        lambda: finish_draft(**seen(draft), actor=author.actor),
+    )
+    for tried in every:
+        with pytest.raises(TransitionRefused, match="images were replaced"):
+            tried()
+    draft.refresh_from_db()
+    assert (draft.replaced, draft.revision, len(draft.steps)) == (True, 1, 1)
+    discard_draft(**seen(draft), actor=author.actor)
+    assert not opened(device, author).replaced
+
+
+@pytest.mark.requirement("G-SEG-01")
+def test_what_was_decided_on_an_older_state_of_a_draft_is_refused(device: Device, staff: Staff) -> None:
+    """Two windows of one author: what is the last step in one is not in the other."""
+    author = staff[Role.SEG]
+    draft = step(opened(device, author), author, BONE)
+    older = seen(draft)
+    step(draft, author, {"operation": "keep_seeded", "parameters": {"seeds_mm": [[0, 0, 0]]}})
+    waiting = seen(draft)
+    for late in (undo_step, cancel_steps, finish_draft, discard_draft):
+        with pytest.raises(Conflict, match="changed since you looked"):
+            late(**older, actor=author.actor)
+    with pytest.raises(Conflict, match="changed since you looked"):
+        apply_step(**older, actor=author.actor, **LARGEST)
+    with pytest.raises(Conflict, match="changed since you looked"):
+        remove_step(**older, number=1, actor=author.actor)
+    # The step that gives no mask goes out by itself: the last one is another from then on.
+    assert len(computed(draft).steps) == 1
+    with pytest.raises(Conflict, match="changed since you looked"):
+        undo_step(**waiting, actor=author.actor)
+    draft.refresh_from_db()
+    assert len(draft.steps) == 1
 
 
 def test_a_master_that_leaves_nothing_open_is_not_edited(staff: Staff) -> None:
@@ -302,12 +346,12 @@ def test_a_second_reading_is_somebody_elses_and_is_compared_with_the_segmentatio
     first = opened(device, author)
     first = computed(step(first, author, BONE))
     segmentation = standing(device, staff, author, first.masks[-1])
-    discard_draft(draft_id=first.pk, actor=author.actor)
+    discard_draft(**seen(first), actor=author.actor)
     with pytest.raises(NotPermitted, match="You are the author"):
         opened(device, author, DraftPurpose.READING)
     reading = opened(device, reader, DraftPurpose.READING)
     reading = computed(step(reading, reader, {"operation": "threshold", "parameters": {"lower_hu": 600}}))
-    finish_draft(draft_id=reading.pk, actor=reader.actor)
+    finish_draft(**seen(reading), actor=reader.actor)
     assert events("requested") == []
     measures = compare_readings(reading.pk)
     record_agreement(draft_id=reading.pk, measures=measures)

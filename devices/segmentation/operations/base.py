@@ -20,7 +20,8 @@ from devices.segmentation.base import SegmentationRefused
 from devices.segmentation.space import Mask
 from mes.registry import Registry
 
-Kind = Literal["number", "choice", "points", "direction"]
+Kind = Literal["number", "count", "choice", "points", "direction"]
+NUMBERS = ("number", "count")
 Group = Literal["select", "part", "shape", "repair", "edit"]
 Point: TypeAlias = tuple[float, float, float]
 HU = (-1024.0, 32_767.0)
@@ -45,7 +46,7 @@ class Parameter:
 
     def read(self, value: Any) -> Any:
         """The value in its type. Raises ValueError saying what it has to be."""
-        if self.kind == "number":
+        if self.kind in NUMBERS:
             return self._number(value)
         if self.kind == "choice":
             if value not in self.choices:
@@ -55,9 +56,10 @@ class Parameter:
 
     def _number(self, value: Any) -> float:
         low, high = self.limits
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and low <= value <= high):
-            raise ValueError(f"a number from {low:g} to {high:g}{self.unit and ' ' + self.unit}")
+        number = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+        if not number or (self.kind == "count" and value != int(value)):
+            whole = "whole " * (self.kind == "count")
+            raise ValueError(f"a {whole}number from {low:g} to {high:g}{self.unit and ' ' + self.unit}")
         return float(value)
 
     def _points(self, value: Any) -> tuple[Point, ...]:
@@ -86,6 +88,11 @@ def _triple(value: Any) -> Point:
 def number(default: float, low: float, high: float, *, unit: str, label: str) -> Any:
     """A field of an operation that is a number within limits, both included."""
     return field(default=default, metadata=_declared("number", label, unit=unit, limits=(low, high)))
+
+
+def count(default: float, low: float, high: float, *, label: str) -> Any:
+    """A field of an operation that counts something: a whole number within limits, both included."""
+    return field(default=default, metadata=_declared("count", label, limits=(low, high)))
 
 
 def choice(*choices: str, label: str) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from devices.imaging.base import Volume
-from devices.segmentation.operations.base import Operation, number, operation
+from devices.segmentation.operations.base import Operation, count, operation
 from devices.segmentation.space import Mask, labelled
 
 
@@ -16,7 +16,7 @@ from devices.segmentation.space import Mask, labelled
 class KeepLargest(Operation):
     """The components with the most voxels; the rest is dropped."""
 
-    count: float = number(1, 1, 100, unit="", label="How many")
+    count: float = count(1, 1, 100, label="How many")
 
     def apply(self, volume: Volume, mask: Mask) -> Mask:
         labels, _ = labelled(mask)

@@ -50,7 +50,12 @@ def computed(draft: SegmentationDraft) -> None:
 
 
 def posted(client: Client, device: Device, verb: str, **values: str) -> Any:
-    return client.post(f"/devices/{device.code}/segment/{verb}/", values, headers={"HX-Request": "true"})
+    """As the page sends it: with the revision that it shows."""
+    draft = SegmentationDraft.objects.first()
+    shown = {"revision": str(draft.revision)} if draft else {}
+    return client.post(
+        f"/devices/{device.code}/segment/{verb}/", shown | values, headers={"HX-Request": "true"}
+    )
 
 
 def test_a_slice_is_its_bytes_and_is_sent_once(device: Device, staff: Staff) -> None:
@@ -140,3 +145,25 @@ def test_who_has_no_draft_changes_none_and_no_other_verb_is_known(device: Device
     assert posted(client, device, "sharpen").status_code == 404
     assert posted(signed_in(staff[Role.DSN]), device, "open").status_code == 403
     assert not SegmentationDraft.objects.exists()
+
+
+def test_a_draft_of_replaced_images_says_so_on_its_page_and_offers_no_step(
+    device: Device, staff: Staff
+) -> None:
+    client = signed_in(staff[Role.SEG])
+    posted(client, device, "open")
+    posted(client, device, "apply", operation="threshold", lower_hu="300", combine="replace")
+    draft = SegmentationDraft.objects.get()
+    computed(draft)
+    stale = posted(client, device, "undo", revision="0")
+    assert (stale.status_code, b"changed since you looked" in stale.content) == (409, True)
+    study = make_study(device, staff)
+    study.volume = draft.study.volume
+    study.save()
+    page = client.get(f"/devices/{device.code}/segment/").content.decode()
+    assert "The images were replaced since this draft was opened" in page
+    assert not any(f"/segment/{verb}/" in page for verb in ("apply", "undo", "remove"))
+    assert draft.masks[-1] not in page
+    answer = posted(client, device, "open")
+    assert b"images were replaced" in answer.content
+    assert posted(client, device, "discard")["HX-Redirect"] == f"/devices/{device.code}/segment/"
