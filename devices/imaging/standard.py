@@ -60,10 +60,15 @@ __all__ = [
     "read_file_meta_info",
 ]
 
-# Odd values are met with our own checks; pydicom's warnings would print them, and they may hold a patient's name.
-config.settings.reading_validation_mode = config.IGNORE
-# Its log names files, and files are named after patients.
-logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+
+def keep_silent() -> None:
+    """For this process. Odd values are met with our own checks; pydicom's warnings would print them, and they may hold a patient's
+    name. Its log names files, and files are named after patients."""
+    config.settings.reading_validation_mode = config.IGNORE
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+
+
+keep_silent()
 
 UNREADABLE = (
     InvalidDicomError, BytesLengthException, ValueError, KeyError, AttributeError, TypeError, NotImplementedError,

@@ -19,6 +19,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from devices.choices import Door
 from devices.imaging.inbox import Arriving, Spool
+from devices.imaging.standard import keep_silent
 from devices.services.arrivals import begin_arrival, record_arrival, record_left_behind
 from devices.services.peers import known_peer
 from devices.services.studies import received_folder
@@ -73,6 +74,7 @@ class DicomService:
 
     def start(self) -> None:
         """Raises OSError where the address cannot be listened at."""
+        keep_silent()
         _stream_objects()
         entity = AE(ae_title=self._listening.title)
         entity.maximum_associations = self._listening.associations

@@ -6,11 +6,13 @@ import errno
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import dcmread
+from pydicom import config, dcmread
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]
@@ -56,7 +58,13 @@ def slices(tmp_path_factory: pytest.TempPathFactory) -> list[Dataset]:
 
 @pytest.fixture
 def service(committed_db: None) -> Iterator[DicomService]:
-    """Listening at a port of its own, for one registered sender on this machine."""
+    with listening() as service:
+        yield service
+
+
+@contextmanager
+def listening() -> Iterator[DicomService]:
+    """At a port of its own, for one registered sender on this machine."""
     who = make_person(Role.SYS)
     register_peer(title=THEIRS, address="127.0.0.1", description="CT 2, radiology", actor=who.actor)
     service = DicomService(Listening("127.0.0.1", 0, OURS, 4))
@@ -116,6 +124,30 @@ def test_a_study_is_taken_attached_and_read(
     assert Study.objects.get().status == "accepted"
     assert arrival.stage == ArrivalStage.TAKEN
     assert not folder_of(arrival.quarantine).exists()
+
+
+@pytest.mark.requirement("K-13")
+def test_a_name_in_an_identifier_reaches_no_log(
+    committed_db: None,
+    slices: list[Dataset],
+    caplog: pytest.LogCaptureFixture,
+    recwarn: pytest.WarningsRecorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a process that has read no image yet: pydicom would print every odd value that a peer calls its objects by."""
+    monkeypatch.setattr(config.settings, "_reading_validation_mode", config.WARN)
+    monkeypatch.setattr(logging.getLogger("pydicom"), "level", logging.NOTSET)
+    named = deepcopy(slices[0])
+    with config.disable_value_validation():
+        named.SOPInstanceUID = named.file_meta.MediaStorageSOPInstanceUID = "1.2.840.Zzcanary.0"
+    with listening() as service:
+        association = call(service)
+        recwarn.clear()
+        assert association.send_c_store(named).Status == SUCCESS
+        association.release()
+        (arrival,) = arrivals(service)
+    assert arrival.files == 1
+    assert not [one for one in (caplog.text, *(str(one.message) for one in recwarn)) if "Zzcanary" in one]
 
 
 @pytest.mark.requirement("G-ORD-05")

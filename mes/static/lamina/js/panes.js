@@ -152,7 +152,7 @@ class Pane {
       if (this.wanted === index) this.text.textContent = failure.message;
       return;
     }
-    if (this.wanted !== index) return;
+    if (this.wanted !== index || this.since === null) return; // overtaken, or shown by the same wish asked twice
     this.draw();
     this.box.dataset.shown = index;
     performance.measure("lamina-slice", { start: this.since, end: performance.now(), detail: `${this.name} ${index}` });
