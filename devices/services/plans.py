@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from devices.services.segmentations import against_segmentation
 from devices.services.voiding import void_design_work
 from mes.choices import Meaning
 from mes.eventlog.base import Actor, plain
-from mes.eventlog.unit import unit_of_work
+from mes.eventlog.unit import say, unit_of_work
 from mes.exceptions import InvalidInput, NotPermitted, Reason, TransitionRefused
 from mes.lifecycle import ask_gates, refuse_blocked
 from mes.permissions import require
@@ -53,6 +53,8 @@ def draft_plan(*, device_id: int, content: Mapping[str, Any], reader_id: int, ac
     canonical = kind_for(device).canonical(
         content, Ground(device.order.side, partial(_inside, segmentation.study), _teeth_of(segmentation))
     )
+    for text in _texts_in(canonical):
+        say(text=text, actor=actor)
     _supersede(device, actor)
     plan = Plan.objects.create(
         device=device,
@@ -68,6 +70,17 @@ def draft_plan(*, device_id: int, content: Mapping[str, Any], reader_id: int, ac
     )
     record_progress(device, event, actor=actor)
     return plan
+
+
+def _texts_in(content: object) -> Iterator[str]:
+    """Every text that a plan holds, at whatever depth: a kind of plan need not say which of its parts somebody types."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, Mapping):
+        yield from _texts_in(list(content.values()))
+    elif isinstance(content, Sequence):
+        for part in content:
+            yield from _texts_in(part)
 
 
 def kind_for(device: Device) -> PlanKind:
@@ -217,7 +230,7 @@ def approve_plan(*, device_id: int, counted: str, actor: Actor, credentials: Cre
         device_id=device.pk,
         plan_id=plan.pk,
         signature_id=signature.pk,
-        counted=counted.strip(),
+        counted=str(plan.content.get("level", "")),
         gates=[result.as_payload() for result in gates],
     )
     record_progress(device, event, actor=actor)
@@ -230,9 +243,9 @@ def _refuse_reader(plan: Plan, actor: Actor, counted: str) -> None:
             "Another reader is named in the plan.", cure="The named reader decides.", rule="G-SIG-01"
         )
     level = str(plan.content.get("level", ""))
-    if level and counted.strip().upper() != level:
+    if counted.strip().upper() != level:
         raise TransitionRefused(
-            f"You counted {counted.strip()[:10] or 'no level'}; the plan says {level}.",
+            f"You counted {counted.strip()[:10] or 'no level'}; the plan says {level or 'none'}.",
             cure="Count together on the images. Reject the plan where it is wrong.",
             rule="G-LAT-01",
         )

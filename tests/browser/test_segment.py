@@ -79,7 +79,9 @@ def test_a_person_scrolls_picks_and_segments_with_the_keyboard_and_the_pointer(
     page = open_as(staff[Role.SEG])
     opened(page, device)
     # A picture that is asked for twice at once is shown once, and nothing is wrong with that.
-    page.locator("[name=level]").evaluate("level => [1, 2].forEach(() => level.dispatchEvent(new Event('input')))")
+    page.locator("[name=level]").evaluate(
+        "level => [1, 2].forEach(() => level.dispatchEvent(new Event('input')))"
+    )
     page.evaluate("() => new Promise(requestAnimationFrame)")
     expect(page.locator("#toasts")).to_be_empty()
     sound(page, LOOKS[:1])

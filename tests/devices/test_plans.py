@@ -144,6 +144,17 @@ def test_images_that_hold_no_level_to_count_from_carry_no_plan() -> None:
     assert events("plan_drafted") == 0
 
 
+@pytest.mark.requirement("K-13")
+def test_no_text_of_a_plan_names_the_patient() -> None:
+    staff = Staff()
+    device = make_ready(staff)
+    cut = {"name": "For Erika Mustermann", "point_mm": [0.0, 0.0, 0.0], "normal": [0.0, 0.0, 1.0]}
+    for named in ({"transitional": "Mustermann: six lumbar levels"}, {"cut_planes": [cut]}):
+        with pytest.raises(InvalidInput, match="names the patient"):
+            draft(device, staff, **named)
+    assert not Plan.objects.exists()
+
+
 @pytest.mark.requirement("G-DES-01")
 def test_no_design_without_an_approved_plan_and_none_of_its_values_is_typed() -> None:
     staff = Staff()
