@@ -1,4 +1,4 @@
-"""What must be true of images before bone is segmented from them, and of the tools that do it (G-ORD-05, G-IMG, G-SW-01)."""
+"""What must be true of images before bone is segmented from them, and of the tools that do it (G-ORD-05, G-LAT-01, G-IMG, G-SW-01)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from devices.choices import StudyStatus
-from devices.generators.base import GENERATORS
+from devices.generators.base import GENERATORS, MIRRORED
 from devices.imaging.calibration import is_original
 from devices.imaging.scans import OWN_AXES
 from devices.mesh.scan import MM_PER_UNIT
@@ -17,6 +17,7 @@ from devices.models import Device, Study
 from devices.segmentation.base import TOOLS
 from devices.segmentation.external import NAME as EXTERNAL
 from devices.selectors.external import is_external
+from devices.selectors.orders import expected_side
 from devices.selectors.sources import SURFACE, is_scan, segmentation_section, sources_of
 from devices.services.linking import against_link
 from devices.services.studies import ImagesRead
@@ -68,6 +69,33 @@ def _matched_before(device: Device) -> Verdict:
     if len(study.matched) >= 2 or study.link_confirmed:
         return passed(matched=study.matched, link_confirmed=study.link_confirmed)
     return blocked("The images were not matched with the patient.", cure="Send them in again.")
+
+
+@gate("G-LAT-01", "device.accept_images", "device.start_segmentation", FREEZE)
+def images_of_the_side(device: Device, *, outcome: ImagesRead | None = None, **_: Any) -> Verdict:
+    """The side that the images say they show is the ordered one; of a design that mirrors the other side, that one."""
+    accepted = _accepted_study(device)
+    facts = outcome.facts.get("acquisition") if outcome else accepted.acquisition if accepted else None
+    shown, ordered = (facts or {}).get("side"), expected_side(device.order)
+    if not shown or not ordered:
+        return not_applicable("The images or the order name no single side.")
+    if shown == ordered:
+        return passed(shown=shown, ordered=ordered)
+    if _may_show_the_other_side(device):
+        return passed(shown=shown, ordered=ordered, mirrored=True)
+    return blocked(
+        f"The images say that they show the patient's {shown} side; the order is for the {ordered}.",
+        cure="Send in images of the ordered side. Where the scanner was told the wrong one, have it corrected there and send them again.",
+        shown=shown,
+        ordered=ordered,
+    )
+
+
+def _may_show_the_other_side(device: Device) -> bool:
+    """Once there is a design its own value counts; before, that its master lets one mirror."""
+    if device.current_design is not None:
+        return bool(device.current_design.values.get(MIRRORED))
+    return MIRRORED in device.master.design["envelope"]
 
 
 @gate("G-IMG-03", "device.accept_images", "device.start_segmentation")

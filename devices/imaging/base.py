@@ -43,7 +43,7 @@ class Acquisition:
     """How the images were made, as the source states it; None where it does not. Holds no patient identity and no UID.
 
     slice_thickness_mm: the thickest slice's.  image_type: DICOM's, its values joined by a backslash.  value_unit: DICOM's
-    RescaleType; of slices that differ, one that is not HU.
+    RescaleType; of slices that differ, one that is not HU.  side: the paired part of the body that every slice says it shows.
     source_digest: SHA-256 over the sorted SHA-256 of the files used, so names and order do not matter.
     nominal_* are the header's own words, kept beside what was measured from positions (they are often wrong).
     """
@@ -63,6 +63,7 @@ class Acquisition:
     image_type: str | None = None
     value_unit: str | None = None
     contrast: bool | None = None
+    side: Literal["left", "right"] | None = None
     source_digest: str = ""
 
 

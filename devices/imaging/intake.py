@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from devices.imaging.dicom import (
     Frame,
     Header,
     Rejection,
+    attribute,
     image_type,
     is_dicom,
     quiet,
@@ -52,6 +54,7 @@ from devices.imaging.sources import SourceFile, opened
 
 CT_ONLY = frozenset({"CT"})
 NO_AIR_HU = -300
+SIDES: dict[str, Literal["left", "right"]] = {"L": "left", "R": "right"}
 UNTOLD = {"incomplete", "truncated", "malformed"}
 EXPECTED_JUNK = {"localiser", "secondary_capture", "dicomdir", "not_a_slice", "not_dicom"}
 
@@ -243,8 +246,22 @@ def _acquisition(frames: list[Frame], used: Iterable[str], acquired_on: date | N
             value_unit=value_unit(frames),
             lossy=any(_lossy(frame.header) for frame in frames),
             contrast=bool(dataset.get("ContrastBolusAgent")),
+            side=_side(frames),
             source_digest=hashlib.sha256("".join(sorted(used)).encode()).hexdigest(),
         )
+
+
+def _side(frames: Iterable[Frame]) -> Literal["left", "right"] | None:
+    """Laterality of the series, of the image or of the frame (PS3.3 C.7.3.1, C.7.6.1, C.7.6.16.2.8); None where one says both sides,
+    none, or something else than the others."""
+    said = {_laterality(frame) for frame in frames}
+    return SIDES.get(said.pop()) if len(said) == 1 else None
+
+
+def _laterality(frame: Frame) -> str:
+    dataset = frame.header.dataset
+    own = attribute(frame.header, frame.index, "FrameAnatomySequence", "FrameLaterality")
+    return str(own or dataset.get("ImageLaterality") or dataset.get("Laterality") or "").strip().upper()
 
 
 def _day(header: Header) -> date | None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]
 
@@ -139,7 +140,7 @@ def test_a_name_in_an_identifier_reaches_no_log(
     monkeypatch.setattr(logging.getLogger("pydicom"), "level", logging.NOTSET)
     named = deepcopy(slices[0])
     with config.disable_value_validation():
-        named.SOPInstanceUID = named.file_meta.MediaStorageSOPInstanceUID = "1.2.840.Zzcanary.0"
+        named.SOPInstanceUID = named.file_meta.MediaStorageSOPInstanceUID = UID("1.2.840.Zzcanary.0")
     with listening() as service:
         association = call(service)
         recwarn.clear()

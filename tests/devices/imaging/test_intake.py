@@ -581,6 +581,24 @@ def test_what_says_to_be_no_cross_sections_of_the_scanner_is_named(tmp_path: Pat
     assert images.volume.acquisition.slice_thickness_mm == 10.0
 
 
+@pytest.mark.requirement("G-LAT-01")
+@pytest.mark.parametrize(
+    ("said", "other", "side"),
+    [
+        ({"Laterality": "R"}, {"Laterality": "R"}, "right"),
+        ({"Laterality": "R", "ImageLaterality": "L"}, {"ImageLaterality": "L"}, "left"),
+        ({"ImageLaterality": "L"}, {"ImageLaterality": "R"}, None),
+        ({"ImageLaterality": "B"}, {"ImageLaterality": "B"}, None),
+    ],
+)
+def test_the_side_that_every_slice_says_is_kept(
+    tmp_path: Path, said: dict[str, str], other: dict[str, str], side: str | None
+) -> None:
+    for index, path in enumerate(make_series(tmp_path / "s")):
+        change(path, **(said if index else other))
+    assert read_images(tmp_path / "s").volume.acquisition.side == side
+
+
 @pytest.mark.requirement("G-IMG-01")
 @pytest.mark.parametrize(("slices", "step"), [(2, 2.0), (4, 2.0), (6, 0.5)])
 def test_a_few_slices_are_no_volume(tmp_path: Path, slices: int, step: float) -> None:
