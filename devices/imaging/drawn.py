@@ -6,12 +6,18 @@ every text in it is looked through first, and a file that names the patient is r
 
 from __future__ import annotations
 
+import codecs
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from xml.parsers import expat
+
+import numpy as np
+from numpy.typing import NDArray
 
 from devices.imaging.base import Finding, ImagingRefused
+from devices.imaging.packages import HIDDEN, PLAINLY, extras_of, refuse_hidden
 from devices.imaging.scans import Declared, ReadScan, read_surface
 from devices.imaging.sources import inflated_parts
 from devices.mesh.io import CURES, STL_RECORD
@@ -23,17 +29,48 @@ DATA_LINES = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """Of an OBJ or an ASCII STL: lines that are numbers and nothing else."""
-GEOMETRY = re.compile(rb"<(?:\w+:)?(?:vertex|triangle)\s(?:\w+=\"[\d.eE+-]*\"\s*)*/>")
+GEOMETRY = re.compile(r"<(?:\w{1,3}:)?(?:vertex|triangle)\s(?:(?:[xyz]|[vp][123]|pid)=\"[\d.eE+-]*\"\s*)*/>")
 """Of a 3MF: elements that are numbers and nothing else."""
-SILENT = re.compile(rb"\s(?:xmlns(?::\w+)?|unit|xml:lang|transform)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
-"""Attributes that no program writes a name into; the words of the format would be taken for one."""
-SPOKEN = re.compile(rb"=\s*\"([^\"]*)\"|=\s*'([^']*)'|>([^<>]+)<|<!--(.*?)-->", re.DOTALL)
+VOCABULARY = frozenset({
+    "xml", "xmlns", "lang", "model", "metadata", "metadatagroup", "resources", "object", "mesh", "vertices", "vertex", "triangles",
+    "triangle", "components", "component", "build", "item", "basematerials", "base", "colorgroup", "color", "trianglesets",
+    "triangleset", "ref", "refrange", "types", "default", "override", "relationships", "relationship", "id", "name", "type", "unit",
+    "transform", "preserve", "objectid", "path", "uuid", "pid", "pindex", "p1", "p2", "p3", "v1", "v2", "v3", "x", "y", "z",
+    "partnumber", "displaycolor", "thumbnail", "requiredextensions", "recommendedextensions", "extension", "contenttype", "partname",
+    "target", "targetmode", "index", "identifier", "startindex", "endindex",
+})  # fmt: skip
+"""Of a 3MF: names of elements and attributes that say nothing; those of other namespaces are looked through like any text."""
+NAMESPACE = re.compile(r"http://schemas\.(?:microsoft\.com|openxmlformats\.org|3mf\.io)/[\w/.-]+", re.ASCII)
+SILENT = {
+    "unit": re.compile("millimeter|micron|centimeter|meter|inch|foot"),
+    "xml:lang": re.compile(r"[a-z]{2}(?:-[A-Za-z]{2})?"),
+    "transform": re.compile(r"[\d.eE+\s-]*"),
+}
+"""Of attributes by their names: values that no program writes a name into. The words of the format would be taken for one."""
+UNUSUAL = re.compile(r"<!\[CDATA\[|<!DOCTYPE|<\?(?!xml\s)", re.IGNORECASE)
+"""Of XML: what holds text in a way that no 3MF needs."""
 PRINTED = re.compile(rb"[\x20-\x7e\x80-\xff]{4,}")
+WIDE = {
+    "utf-16-le": re.compile(rb"(?:[\x00-\xff][\x00-\x06]){4,}", re.DOTALL),
+    "utf-16-be": re.compile(rb"(?:[\x00-\x06][\x00-\xff]){4,}", re.DOTALL),
+}
+"""Runs of letters in 16 bits each: of every alphabet up to the Arabic, beyond which any bytes are letters."""
+LENGTH_OFF = 0.01
 NAMES_PATIENT = Finding(
     "names_patient",
     "error",
     "The file names the patient: in a comment, a header, the name of a part or its metadata.",
     "Export the part again without it; the file of a design never says whose it is.",
+)
+PRIVATE = frozenset({NAMES_PATIENT.code, HIDDEN})
+NOT_XML = Finding(
+    HIDDEN, "error", "A part of the package is no plain XML in UTF-8 or UTF-16, as 3MF asks for.", PLAINLY
+)
+BESIDE_SHAPE = Finding(
+    HIDDEN,
+    "error",
+    "The STL has more in it than its shape: attributes of its triangles, or normals that are none.",
+    "Export it again without colours and attributes, or as another format.",
 )
 SEVERAL = Finding(
     "several_files",
@@ -67,22 +104,61 @@ def texts_of(source: Path, kind: Format) -> Iterator[str]:
     else:
         data = source.read_bytes()
         count = int.from_bytes(data[STL_HEADER_BYTES - 4 : STL_HEADER_BYTES], "little")
-        binary = kind == "STL" and len(data) == STL_HEADER_BYTES + count * STL_RECORD.itemsize
-        yield from _printed(data[: STL_HEADER_BYTES - 4] if binary else DATA_LINES.sub(b"", data))
+        if kind == "STL" and len(data) == STL_HEADER_BYTES + count * STL_RECORD.itemsize:
+            _refuse_beside_shape(np.frombuffer(data, dtype=STL_RECORD, offset=STL_HEADER_BYTES))
+            yield from _read_in(data[: STL_HEADER_BYTES - 4])
+        else:
+            yield from _read_in(DATA_LINES.sub(b"", data))
+
+
+def _refuse_beside_shape(records: NDArray[np.void]) -> None:
+    """Two bytes of attributes and twelve of a normal for every triangle would be stored and read by nobody: the one says the same
+    everywhere, the other is a direction or nothing."""
+    lengths = np.linalg.norm(records["normal"].astype(np.float64), axis=1)
+    directions = (lengths == 0.0) | (np.abs(lengths - 1.0) < LENGTH_OFF)
+    if not directions.all() or np.ptp(records["attribute"]):
+        raise ImagingRefused([BESIDE_SHAPE])
 
 
 def _texts_of_package(source: Path) -> Iterator[str]:
-    with zipfile.ZipFile(source) as package:
-        yield from package.namelist()
     with inflated_parts(source) as parts:
+        refuse_hidden(source)
+        with zipfile.ZipFile(source) as package:
+            yield from package.namelist()
+        for extra in extras_of(source):
+            yield from _read_in(extra)
         for part in parts:
-            data = part.read_bytes()
-            if not data.lstrip(b"\xef\xbb\xbf\xff\xfe \r\n\t").startswith(b"<"):
-                yield from _printed(data)
-                continue
-            spoken = SILENT.sub(b"", GEOMETRY.sub(b"", data.replace(b"\0", b"")))
-            for found in SPOKEN.finditer(spoken):
-                yield _text(next(part for part in found.groups() if part is not None))
+            yield from _texts_of_xml(part.read_bytes())
+
+
+def _texts_of_xml(data: bytes) -> Iterator[str]:
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise ImagingRefused([NOT_XML]) from None
+    if "\0" in text or UNUSUAL.search(text):
+        raise ImagingRefused([NOT_XML])
+    said = list[str]()
+    parser = expat.ParserCreate("utf-8")
+    parser.buffer_text = True
+    parser.StartElementHandler = lambda name, given: said.extend(_spoken_in(name, given))
+    parser.CharacterDataHandler = parser.CommentHandler = said.append
+    try:
+        parser.Parse(GEOMETRY.sub("", text).encode(), True)
+    except expat.ExpatError:
+        raise ImagingRefused([NOT_XML]) from None
+    yield from said
+
+
+def _spoken_in(element: str, given: Mapping[str, str]) -> Iterator[str]:
+    """What an element says by the names and values that are none of its format's."""
+    yield from (
+        word for name in (element, *given) for word in name.split(":") if word.lower() not in VOCABULARY
+    )
+    for name, value in given.items():
+        if not SILENT.get(name, NAMESPACE).fullmatch(value):
+            yield value
 
 
 def _texts_of_ply(source: Path) -> Iterator[str]:
@@ -90,15 +166,22 @@ def _texts_of_ply(source: Path) -> Iterator[str]:
         with source.open("rb") as stream:
             require_whole(stream, source.stat().st_size)
             stream.seek(0)
-            yield from map(_text, header_texts(stream.read(MAXIMUM_HEADER_BYTES)))
+            for said in header_texts(stream.read(MAXIMUM_HEADER_BYTES)):
+                yield from (_text(said), *_in_wide_letters(said))
     except PlyRefused as refusal:
         finding = Finding(refusal.problem, "error", str(refusal), CURES[refusal.problem])
         raise ImagingRefused([finding]) from None
 
 
-def _printed(data: bytes) -> Iterator[str]:
+def _read_in(data: bytes) -> Iterator[str]:
     """What could be read in bytes, a run of letters at a time."""
-    return map(_text, PRINTED.findall(data))
+    yield from map(_text, PRINTED.findall(data))
+    yield from _in_wide_letters(data)
+
+
+def _in_wide_letters(data: bytes) -> Iterator[str]:
+    for encoding, runs in WIDE.items():
+        yield from (run.decode(encoding) for run in runs.findall(data))
 
 
 def _text(data: bytes) -> str:

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import date
 
-from mes.naming import Who, folded
+from mes.naming import Text, Who, folded, names
 
 SHORTEST_PART = 4
 
@@ -25,11 +25,14 @@ class Named:
 def names_person(person: Who, text: str) -> bool:
     """Whether free text, such as the header of a scan, holds a name, the number or the birth date of a patient.
 
-    Letter case, accents and punctuation do not count. A name of one to three letters counts as a word of its own alone.
+    Letter case, accents and punctuation do not count. A name of one to three letters counts as a word of its own alone. A date counts
+    however it is written, also with its month in words.
     """
     words = [normal("name", word) for word in re.split(r"[\W_]+", unicodedata.normalize("NFC", text))]
     joined = "".join(words)
     sought = [normal("name", part) for part in (person.family_name, person.given_name, person.patient_id)]
+    if names(person, Text.of(text)):
+        return True
     born = [date.fromisoformat(person.birth_date).strftime(form) for form in ("%Y%m%d", "%d%m%Y", "%m%d%Y")]
     return any(
         part in joined if len(part) >= SHORTEST_PART else part in words for part in (*sought, *born) if part

@@ -17,10 +17,10 @@ from devices.mesh.base import Mesh
 from devices.mesh.io import read_mesh
 from devices.models import Design
 from devices.services.equivalence import planned_lines
-from devices.services.external_designs import drawn_of
+from devices.services.external_designs import drawn_of, reasons_of
 from devices.services.fitting import identity_of
 from devices.services.studies import quarantine_path
-from mes.exceptions import InvalidInput, Reason
+from mes.exceptions import InvalidInput
 from mes.services.artefacts import store_artefact
 
 RULE = "G-DES-01"
@@ -76,7 +76,7 @@ def _part(design: Design, source: Path) -> tuple[Mesh, dict[str, Any]]:
             _, surface = keep_scan(child, Path(folder))
             return read_mesh(surface), said
     except ImagingRefused as refusal:
-        raise InvalidInput([Reason(one.message, one.cure, RULE) for one in refusal.findings]) from None
+        raise InvalidInput(reasons_of(refusal)) from None
 
 
 def _unmarked(design: Design) -> Sequence[str]:

@@ -16,6 +16,7 @@ from devices.generators.base import GENERATORS, Parameter, Value, check_values, 
 from devices.generators.external import TOOL, VERSION
 from devices.imaging.base import ImagingRefused
 from devices.imaging.confined import Found, read_part, reader
+from devices.imaging.drawn import PRIVATE
 from devices.imaging.naming import names_person
 from devices.imaging.scans import OWN_AXES, Declared, declared_as_json, declared_from_json
 from devices.models import Design, Device, Plan
@@ -119,7 +120,14 @@ def look_into(upload: Path, device: Device, drawn: Drawn) -> Found:
         with reader(upload.parent) as child:
             return read_part(child, upload, drawn.declared, asdict(identity))
     except ImagingRefused as refusal:
-        raise NoPart([Reason(one.message, one.cure, RULE) for one in refusal.findings]) from None
+        raise NoPart(reasons_of(refusal)) from None
+
+
+def reasons_of(refusal: ImagingRefused) -> list[Reason]:
+    """Why a file is no part: what it says of a person breaks another rule than what it is."""
+    return [
+        Reason(one.message, one.cure, "G-IMG-03" if one.code in PRIVATE else RULE) for one in refusal.findings
+    ]
 
 
 def shown_part(token: str, device: Device, actor: Actor) -> dict[str, Any]:

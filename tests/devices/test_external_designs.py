@@ -189,7 +189,7 @@ def test_what_is_no_part_of_this_patient_never_comes_in(tmp_path: Path) -> None:
     assert "is empty" in door(DRAWN, b"")
     assert "end is missing" in door(DRAWN, stl[:-50])
     assert "no STL, PLY, OBJ or 3MF" in door(DRAWN, b"%PDF-1.7 " * 99)
-    assert "names the patient" in door(DRAWN, named.encode().ljust(80) + stl[80:])
+    assert "G-IMG-03 The file names the patient" in door(DRAWN, named.encode().ljust(80) + stl[80:])
     package = write_3mf([Part("body", guide())], title="bracket")
     inch = replace(DRAWN, declared=Declared("inch", "LPS"))
     assert "its sender that it is in inch" in door(inch, package)

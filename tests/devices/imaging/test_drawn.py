@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import zipfile
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from devices.imaging.base import ImagingRefused
 from devices.imaging.drawn import read_part, texts_of
 from devices.imaging.naming import Named, names_person
 from devices.imaging.scans import Declared
-from devices.mesh.io import write_ply, write_stl
+from devices.mesh.io import STL_RECORD, write_ply, write_stl
 from devices.mesh.scan import scan_format
 from devices.mesh.threemf import Part, write_3mf
 from tests.devices.makers import make_block
@@ -73,19 +75,69 @@ def zipped(**entries: bytes) -> bytes:
     return data.getvalue()
 
 
-def with_part(name: str, content: bytes) -> bytes:
-    """A 3MF with one more part in its package."""
-    data = io.BytesIO(files(b"x")["3MF title"])
-    with zipfile.ZipFile(data, "a", zipfile.ZIP_DEFLATED) as package:
-        package.writestr(name, content)
-    return data.getvalue()
+def changed(name: str = "3D/more.model", data: bytes = b"<model/>", of_package: bytes = b"") -> bytes:
+    """A 3MF with one more part, and something said of the package itself."""
+    package = io.BytesIO(bracket())
+    with zipfile.ZipFile(package, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, data)
+        archive.comment = of_package
+    return package.getvalue()
 
 
-def test_other_parts_of_a_package_are_looked_through_too(tmp_path: Path) -> None:
-    picture = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) + b"tEXtAuthor\0Mustermann\0\xff\xfe"
-    assert codes(laid(tmp_path, with_part("Metadata/thumbnail.png", picture))) == {"names_patient"}
-    assert codes(laid(tmp_path, with_part("Metadata/Mustermann.txt", b"nothing"))) == {"names_patient"}
-    assert codes(laid(tmp_path, with_part("bomb.model", b" " * 18_000_000))) == {"zip_bomb"}
+@cache
+def bracket() -> bytes:
+    return write_3mf([Part("body", make_block((20.0, 15.0, 5.0)))], title="bracket")
+
+
+def xml(said: str, encoding: str = "utf-8") -> bytes:
+    return changed(data=f"<model>{said}</model>".encode(encoding))
+
+
+def test_a_package_has_nothing_but_what_can_be_looked_through(tmp_path: Path) -> None:
+    for data in (
+        changed(of_package=b"hidden"),
+        xml("<![CDATA[hidden]]>"),
+        xml("<?hidden ?>"),
+        changed(data=gzip.compress(b"<model/>")),
+        changed(data=b"<model/>\0"),
+    ):
+        assert codes(laid(tmp_path, data)) == {"hidden_words"}
+
+
+@pytest.mark.parametrize(
+    ("said", "encoding"),
+    [
+        ('<metadata name="Title">Mustermann &gt; x</metadata>', "utf-8"),
+        ("<metadata>x > Mustermann > x</metadata>", "utf-8"),
+        ("<object name=\"&#77;ustermann\"/>", "utf-8"),
+        ("<!-- Mustermann -->", "utf-16"),
+        ("<Mustermann:x xmlns:Mustermann=\"y\"/>", "utf-8"),
+        ("<vertex Mustermann=\"1\"/>", "utf-8"),
+        ("<metadata>12 August 1964</metadata>", "utf-8"),
+        ("<item partnumber=\"12081964\"/>", "utf-8"),
+    ],
+)  # fmt: skip
+def test_every_text_of_a_package_is_looked_through(said: str, encoding: str, tmp_path: Path) -> None:
+    assert codes(laid(tmp_path, xml(said, encoding))) == {"names_patient"}
+
+
+def test_an_stl_holds_its_shape_and_a_header_that_is_looked_through(tmp_path: Path) -> None:
+    whole = files(b"x")["STL"]
+    for encoding in ("utf-16-le", "utf-16-be"):
+        header = b"\x01" + "Mustermann".encode(encoding)
+        assert codes(laid(tmp_path, header.ljust(80, b"\0") + whole[80:])) == {"names_patient"}
+    for place, hidden in ((84 + 48, b"MM"), (84, b"MUSTERMANN E")):
+        inside = whole[:place] + hidden + whole[place + len(hidden) :]
+        assert codes(laid(tmp_path, inside)) == {"hidden_words"}
+    coloured = np.frombuffer(whole, dtype=STL_RECORD, offset=84).copy()
+    coloured["attribute"], coloured["normal"] = 0x7FFF, 0.0
+    part = read_part(laid(tmp_path, whole[:84] + coloured.tobytes()), MM, ERIKA)
+    assert part.facts["acquisition"]["triangles"] == 12
+
+
+def test_a_part_that_inflates_without_end_or_is_named_after_somebody_is_refused(tmp_path: Path) -> None:
+    assert codes(laid(tmp_path, changed("3D/Mustermann.model", b"<model/>"))) == {"names_patient"}
+    assert codes(laid(tmp_path, changed("bomb.model", b" " * 18_000_000))) == {"zip_bomb"}
 
 
 def test_what_is_no_single_part_is_refused_with_its_reason(tmp_path: Path) -> None:
