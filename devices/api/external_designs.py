@@ -64,12 +64,16 @@ class StatedOutput(serializers.Serializer[Any]):
 
 class PartOutput(serializers.Serializer[Any]):
     upload = serializers.CharField(help_text="The token for `request-external-design`")
+    digest = serializers.CharField(help_text="SHA-256 of the file that is shown here")
     seen = serializers.DictField(child=serializers.CharField())
     asked = StatedOutput(many=True, help_text="What its designer states of it")
 
 
 class ExternalDesignInput(serializers.Serializer[Any]):
     upload = serializers.CharField(max_length=600, help_text="The token that `external-design` answered")
+    digest = serializers.RegexField(
+        r"^[0-9a-f]{64}$", help_text="Of the file that `external-design` showed, as it answered"
+    )
     values = ValuesField(
         required=False, default=dict, help_text="By the names that `external-design` answered"
     )
@@ -86,10 +90,11 @@ class ExternalDesignActions(FilesViewSet):
         values, device = given(PartFileInput, request), self.get_object()
         drawn = Drawn(values["tool"], values["tool_version"], Declared(values["unit"], values["axes"]))
         with self._part(request, values, device) as upload:
-            token = hold_part(upload, device, self.actor, drawn)
+            held = hold_part(upload, device, self.actor, drawn)
         asked = [_asked(device, parameter) for parameter in asked_of(device)]
-        seen = shown_part(token, device, self.actor)
-        return Response(PartOutput({"upload": token, "seen": seen, "asked": asked}).data, status=202)
+        seen = shown_part(held.token, device, self.actor)
+        said = {"upload": held.token, "digest": held.digest, "seen": seen, "asked": asked}
+        return Response(PartOutput(said).data, status=202)
 
     @contextmanager
     def _part(self, request: Request, values: Mapping[str, Any], device: Device) -> Iterator[Path]:
@@ -105,10 +110,14 @@ class ExternalDesignActions(FilesViewSet):
     @extend_schema(request=ExternalDesignInput, responses={202: DesignOutput})
     @action(detail=True, methods=["post"], url_path="request-external-design")
     def request_external_design(self, request: Request, code: str) -> Response:
-        """Make the next revision of the design of what `external-design` took. The answer comes before it is read and measured."""
+        """Make the next revision of the design of what `external-design` showed, which is named by its digest. The answer comes before it is read and measured."""
         values = given(ExternalDesignInput, request)
         design = request_external_design(
-            device_id=self.key(), token=values["upload"], values=values["values"], actor=self.actor
+            device_id=self.key(),
+            token=values["upload"],
+            digest=values["digest"],
+            values=values["values"],
+            actor=self.actor,
         )
         return Response(DesignOutput(design).data, status=202)
 

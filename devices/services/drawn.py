@@ -17,7 +17,7 @@ from devices.mesh.base import Mesh
 from devices.mesh.io import read_mesh
 from devices.models import Design
 from devices.services.equivalence import planned_lines
-from devices.services.external_designs import drawn_of, reasons_of
+from devices.services.external_designs import drawn_of, reasons_of, refuse_other
 from devices.services.fitting import identity_of
 from devices.services.studies import quarantine_path
 from mes.exceptions import InvalidInput
@@ -46,7 +46,7 @@ def store_drawn(design: Design) -> str:
     """Keep the file of a part as it was sent. Returns its SHA-256. Raises InvalidInput where it is another one by now (G-INT-01)."""
     origin = design.origin or {}
     stored = store_artefact(_source(design), media_type=MEDIA_TYPES[origin["source_format"]])
-    _refuse_other(design, stored.sha256)
+    refuse_other(stored.sha256, origin["sha256"])
     return stored.sha256
 
 
@@ -55,12 +55,6 @@ def _source(design: Design) -> Path:
     if not source.is_file():
         raise InvalidInput("The part is no longer in quarantine.", cure="Send it in again.", rule=RULE)
     return source
-
-
-def _refuse_other(design: Design, digest: str) -> None:
-    if digest != (design.origin or {})["sha256"]:
-        text = "The part is not the file that was sent in."
-        raise InvalidInput(text, cure="Send it in again; tell an operator that it changed.", rule="G-INT-01")
 
 
 def _part(design: Design, source: Path) -> tuple[Mesh, dict[str, Any]]:
@@ -72,7 +66,7 @@ def _part(design: Design, source: Path) -> tuple[Mesh, dict[str, Any]]:
         ):
             declared = drawn_of(design.origin or {}).declared
             said = read_part(child, source, declared, asdict(identity)).facts["acquisition"]
-            _refuse_other(design, said["source_digest"])
+            refuse_other(said["source_digest"], (design.origin or {})["sha256"])
             _, surface = keep_scan(child, Path(folder))
             return read_mesh(surface), said
     except ImagingRefused as refusal:

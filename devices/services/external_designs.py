@@ -51,6 +51,14 @@ class Drawn:
     declared: Declared
 
 
+@dataclass(frozen=True)
+class HeldPart:
+    """A part in quarantine: the token by which its designer takes it up again, and the digest of the file that they are shown."""
+
+    token: str
+    digest: str
+
+
 def refuse_unadmitted(device: Device) -> None:
     """Raises TransitionRefused where the device's master admits no part that was drawn outside."""
     if admits_external(device.master):
@@ -75,8 +83,8 @@ def _refuse_undrawable(device_id: int, actor: Actor) -> None:
     ask_drawable(locked_device(device_id), actor)
 
 
-def hold_part(upload: Path, device: Device, actor: Actor, drawn: Drawn) -> str:
-    """Move a part into quarantine until its designer has stated what it is. Returns its token.
+def hold_part(upload: Path, device: Device, actor: Actor, drawn: Drawn) -> HeldPart:
+    """Move a part into quarantine until its designer has stated what it is.
 
     Raises InvalidInput for what is no part, with every reason, and what `ask_drawable` raises; then it stays where it is.
     """
@@ -85,8 +93,9 @@ def hold_part(upload: Path, device: Device, actor: Actor, drawn: Drawn) -> str:
     drawn = Drawn(said["Program"], said["Version"], drawn.declared)
     _refuse_declared(drawn.declared, device)
     upload_digest(upload)
-    look_into(upload, device, drawn)
-    return into_quarantine(upload, device, actor, _as_json(drawn), kind=KIND)
+    digest = look_into(upload, device, drawn).facts["acquisition"]["source_digest"]
+    token = into_quarantine(upload, device, actor, {**_as_json(drawn), "sha256": digest}, kind=KIND)
+    return HeldPart(token, digest)
 
 
 def _refuse_declared(declared: Declared, device: Device) -> None:
@@ -131,9 +140,11 @@ def reasons_of(refusal: ImagingRefused) -> list[Reason]:
 
 
 def shown_part(token: str, device: Device, actor: Actor) -> dict[str, Any]:
-    """What a held part is, in words. Raises Conflict where it is gone, of another device or somebody else's."""
-    upload, drawn = _held(token, device, actor)
+    """What a held part is, in words. Raises Conflict where it is gone, of another device or somebody else's, InvalidInput where it is
+    another file by now (G-INT-01)."""
+    upload, drawn, digest = _held(token, device, actor)
     part = look_into(upload, device, drawn).facts["acquisition"]
+    refuse_other(part["source_digest"], digest)
     return {
         "part": f"{part['source_format']}, {part['triangles']:,} triangles, {'closed' if part['watertight'] else 'open'}",
         "size": f"{' × '.join(f'{mm:.1f}' for mm in part['extent_mm'])} mm",
@@ -151,17 +162,33 @@ def asked_of(device: Device) -> tuple[Parameter, ...]:
     )
 
 
-def request_external_design(*, device_id: int, token: str, values: Mapping[str, Any], actor: Actor) -> Design:
+def refuse_other(digest: str, sent: str) -> None:
+    """Raises InvalidInput for a part that is not the file that was sent in."""
+    if digest != sent:
+        text = "The part is not the file that was sent in."
+        raise InvalidInput(text, cure="Send it in again; tell an operator that it changed.", rule="G-INT-01")
+
+
+def request_external_design(
+    *, device_id: int, token: str, digest: str, values: Mapping[str, Any], actor: Actor
+) -> Design:
     """Ask for the next revision of a design, of a held part. What stands so far is voided, and an approved one takes the device back.
 
-    values: what the designer states of the part, by the names of `asked_of`. It is read and measured after this.
+    digest: of the file as it was shown to its designer. values: what they state of the part, by the names of `asked_of`. It is read and measured after this.
     Raises InvalidInput with every value that is missing or outside the limits of the master's envelope (G-DES-01), TransitionRefused
-    where the master admits no such part or a gate of `device.request_design` blocks, Conflict like `shown_part`; then it goes on waiting.
+    where the master admits no such part or a gate of `device.request_design` blocks, and like `shown_part`; then it goes on waiting.
     """
     device = Device.objects.select_related("master", "order__master").get(pk=device_id)
-    held, drawn = _held(token, device, actor)
+    held, drawn, sent = _held(token, device, actor)
+    if digest != sent:
+        raise InvalidInput(
+            "The digest is not that of the part that was shown.",
+            cure="Look at what was sent in, and give its digest.",
+            rule="G-INT-01",
+        )
+    refuse_other(_digest(held), sent)
     name = f"part-{uuid4()}"
-    origin = {**_as_json(drawn), "upload": name, "sha256": _digest(held)}
+    origin = {**_as_json(drawn), "upload": name, "sha256": sent}
     shutil.move(held, quarantine_path(name))
     try:
         return _request(device_id=device_id, origin=origin, values=values, actor=actor)
@@ -205,9 +232,11 @@ def stated_values(device: Device, given: Mapping[str, Any], plan: Plan | None) -
     return values
 
 
-def _held(token: str, device: Device, actor: Actor) -> tuple[Path, Drawn]:
+def _held(token: str, device: Device, actor: Actor) -> tuple[Path, Drawn, str]:
+    """Where a part lies, what was said of it, and the digest that it was sent in with."""
     place, said = held_with(token, device, actor, kind=KIND)
-    return place, drawn_of(said or {})
+    about = said or {}
+    return place, drawn_of(about), about["sha256"]
 
 
 def drawn_of(said: Mapping[str, Any]) -> Drawn:

@@ -69,8 +69,10 @@ def sent_in(device: Device, staff: Staff, folder: Path, part: Mesh) -> Design:
     folder.mkdir(exist_ok=True)
     (folder / "guide.stl").write_bytes(write_stl(part))
     actor = staff[Role.DSN].actor
-    token = hold_part(folder / "guide.stl", device, actor, DRAWN)
-    return request_external_design(device_id=device.pk, token=token, values={}, actor=actor)
+    held = hold_part(folder / "guide.stl", device, actor, DRAWN)
+    return request_external_design(
+        device_id=device.pk, token=held.token, digest=held.digest, values={}, actor=actor
+    )
 
 
 @pytest.mark.requirement("G-BLD-01")

@@ -36,6 +36,7 @@ from devices.services.designs import (
 )
 from devices.services.external_designs import (
     Drawn,
+    HeldPart,
     discard_part,
     hold_part,
     request_external_design,
@@ -46,6 +47,7 @@ from devices.services.held import held_upload
 from devices.services.parcels import begin_upload, taken_upload, write_part
 from devices.services.studies import quarantine_path, sweep_quarantine
 from mes.choices import Role
+from mes.eventlog.base import Actor
 from mes.exceptions import Conflict, InvalidInput, NotPermitted, Refused, TransitionRefused
 from mes.models import Account, Artefact, EventRecord
 from mes.services.artefacts import artefact_path, store_artefact
@@ -101,9 +103,14 @@ def drawn(
     device: Device, staff: Staff, tmp_path: Path, data: bytes | Mesh, drawn: Drawn = DRAWN, **values: Any
 ) -> Design:
     actor = staff[Role.DSN].actor
-    token = hold_part(sent(tmp_path / "sent", data), device, actor, drawn)
+    part = hold_part(sent(tmp_path / "sent", data), device, actor, drawn)
     asked = values["values"] if "values" in values else stated() | values
-    return request_external_design(device_id=device.pk, token=token, values=asked, actor=actor)
+    return taken(device, part, actor, values=asked)
+
+
+def taken(device: Device, part: HeldPart, actor: Actor, **said: Any) -> Design:
+    about = {"digest": part.digest, "values": stated(), **said}
+    return request_external_design(device_id=device.pk, token=part.token, actor=actor, **about)
 
 
 def made(design: Design) -> Design:
@@ -215,7 +222,8 @@ def test_only_a_master_that_admits_a_drawn_part_gets_one(tmp_path: Path) -> None
 def test_a_held_part_is_nobody_elses_and_serves_for_nothing_else(tmp_path: Path) -> None:
     staff = Staff()
     device, author = ready(staff, tmp_path), staff[Role.DSN].actor
-    token = hold_part(sent(tmp_path / "sent", guide()), device, author, DRAWN)
+    part = hold_part(sent(tmp_path / "sent", guide()), device, author, DRAWN)
+    token = part.token
     shown = shown_part(token, device, author)
     assert shown["size"] == "17.4 × 18.0 × 17.5 mm"
     assert (shown["drawn_with"], shown["unit"]) == ("FreeCAD 1.0.2", "mm, as the designer says")
@@ -223,7 +231,7 @@ def test_a_held_part_is_nobody_elses_and_serves_for_nothing_else(tmp_path: Path)
         shown_part(token, device, make_person(Role.DSN).actor)
     with pytest.raises(Conflict):
         held_upload(token, device, author)
-    request = partial(request_external_design, device_id=device.pk, token=token, actor=author)
+    request = partial(taken, device, part, author)
     with pytest.raises(InvalidInput) as missing:
         request(values={})
     assert len(missing.value.reasons) == 4
@@ -321,6 +329,9 @@ def test_a_part_is_sent_by_parts_stated_and_asked_for_over_http(tmp_path: Path) 
     needed = {one["name"]: one["limits"] for one in answer.json()["asked"] if one["needed"]}
     assert needed["tube_inner_diameter_mm"] == [1.0, 6.0]
     values = {"upload": answer.json()["upload"], "values": stated()}
+    assert client.post(f"{url}/request-external-design/", values, format="json").status_code == 400
+    values["digest"] = hashlib.sha256(data).hexdigest()
+    assert answer.json()["digest"] == answer.json()["seen"]["file"] == values["digest"]
     made_ = client.post(f"{url}/request-external-design/", values, format="json")
     assert (made_.status_code, made_.json()["origin"]["tool"]) == (202, "FreeCAD")
     assert Upload.objects.get().stage == "taken"
@@ -355,9 +366,21 @@ def test_a_program_is_research_only_unless_the_master_names_its_version() -> Non
 def test_a_part_that_changed_in_quarantine_or_is_gone_makes_no_design(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before it is read, and between its reading and its keeping."""
+    """Before it is asked for, before it is read, and between its reading and its keeping."""
     staff = Staff()
-    design = drawn(ready(staff, tmp_path), staff, tmp_path, guide())
+    device, actor = ready(staff, tmp_path), staff[Role.DSN].actor
+    part = hold_part(sent(tmp_path / "sent", guide()), device, actor, DRAWN)
+    (held,) = tmp_path.glob("quarantine/held-*")
+    as_shown = held.read_bytes()
+    held.write_bytes(as_shown[:60] + b"*" + as_shown[61:])
+    for step in (partial(taken, device, part, actor), partial(shown_part, part.token, device, actor)):
+        with pytest.raises(InvalidInput, match="not the file that was sent in") as changed:
+            step()
+        assert changed.value.reasons[0].rule == "G-INT-01"
+    held.write_bytes(as_shown)
+    with pytest.raises(InvalidInput, match="not that of the part that was shown"):
+        taken(device, part, actor, digest="0" * 64)
+    design = taken(device, part, actor)
     place = quarantine_path((design.origin or {})["upload"])
     whole, kept = place.read_bytes(), Artefact.objects.count()
     other = b"another header".ljust(80) + whole[80:]

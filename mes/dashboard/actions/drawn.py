@@ -36,14 +36,15 @@ def _send(doing: Doing) -> Next:
     declared = Declared(str(typed["unit"] or ""), str(typed["axes"]))
     drawn = Drawn(str(typed["tool"]), str(typed["tool_version"]), declared)
     with sent_files(doing, "part") as upload:
-        return Next("state-part", {"upload": hold_part(upload, doing.subject, doing.actor, drawn)})
+        held = hold_part(upload, doing.subject, doing.actor, drawn)
+    return Next("state-part", {"upload": held.token, "digest": held.digest})
 
 
 def _stated_fields(device: Device) -> tuple[Field, ...]:
     """What the designer states, with what the order prescribes to begin with; nothing else is typed for them."""
     prescribed, envelope = prescribed_values(device.order), envelope_of(device.master, external=True)
     asked = fields_of(asked_of(device), prescribed, envelope)
-    return (Field("upload", "The file", "carried"), *asked)
+    return (Field("upload", "The file", "carried"), Field("digest", "Its digest", "carried"), *asked)
 
 
 def _shown(device: Device, values: Values, actor: Actor) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def _request(doing: Doing) -> str:
     design = request_external_design(
         device_id=device.pk,
         token=str(doing.values["upload"]),
+        digest=str(doing.values["digest"]),
         values=values_of(asked_of(device), doing.values),
         actor=doing.actor,
     )
