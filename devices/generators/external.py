@@ -6,6 +6,7 @@ of the program behind it exists unless a device master names one (G-SW-01).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ MEASURED = frozenset({
 """What is measured of every part. A device master that limits anything else cannot admit one (G-DES-01)."""
 ASIDE_MM, LEANING_DEGREES = 0.5, 2.0
 """How far a bore may lie from a line that is spoken of, and lean to it, to be a part of that bore: its seat, its passage, its sink."""
+ALONG = math.cos(math.radians(LEANING_DEGREES))
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 """A point (3,) LPS mm and a unit vector (3,)."""
 PLACING = frozenset({"deviation_p95_mm", "on_anatomy_share", "nearest_to_anatomy_mm"})
@@ -224,11 +226,22 @@ def stated_bores(part: Mesh, values: Mapping[str, Value]) -> tuple[Bores, tuple[
             text = f"Bore {number} has no entry or no axis."
             faults.append(Reason(text, "Give both, LPS, the axis into the anatomy.", "G-DES-01"))
             continue
-        tubes.append(_tube(entry, unit_vector(axis), values))
-        found = _measured_bore(part, number, tubes[-1])
+        tube = _tube(entry, unit_vector(axis), values)
+        if any(_on_one_line(tube, other) for other in tubes):
+            text = f"Bore {number} is stated on the line of another one: one bore would pass for two."
+            faults.append(Reason(text, "State each bore once, where it was drawn.", "G-BLD-01"))
+        tubes.append(tube)
+        found = _measured_bore(part, number, tube)
         measures |= found.measures
         faults += found.faults
     return Bores(measures, faults), tuple(tubes)
+
+
+def _on_one_line(one: GuideTube, other: GuideTube) -> bool:
+    """Whether what is found at one is what is found at the other, from whichever end."""
+    axis, between = np.array(one.axis), np.array(other.position_mm) - np.array(one.position_mm)
+    aside = float(np.linalg.norm(np.cross(between, axis)))
+    return aside <= ASIDE_MM and abs(float(axis @ np.array(other.axis))) >= ALONG
 
 
 def _unspoken(part: Mesh, spoken: Sequence[Line]) -> tuple[str, ...]:

@@ -75,6 +75,16 @@ def test_a_bore_that_is_not_as_stated_is_refused(changed: Mapping[str, Any], sai
     assert said in faults(guide(), {name: one for name, one in stated(**changed).items() if one is not None})
 
 
+@pytest.mark.requirement("G-BLD-01")
+def test_one_bore_does_not_pass_for_two() -> None:
+    """Neither at the same place nor further along, nor from its other end."""
+    once = stated()
+    entry, axis = np.array(once["bore_1_entry_mm"]), np.array(once["bore_1_axis"])
+    for again, along in ((entry, axis), (entry + 5.0 * axis, -axis)):
+        twice = {"tube_count": 2, "bore_2_entry_mm": tuple(again), "bore_2_axis": tuple(along)}
+        assert "G-BLD-01 Bore 2 is stated on the line of another one" in faults(guide(), once | twice)
+
+
 @pytest.mark.requirement("G-MSH-01")
 def test_what_is_no_closed_solid_is_refused_with_its_reason_and_nothing_is_mended() -> None:
     inside_out = Mesh(BLOCK.vertices, BLOCK.faces[:, ::-1])
