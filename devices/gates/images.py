@@ -35,7 +35,7 @@ def patient_matches(device: Device, *, outcome: ImagesRead | None = None, **_: A
     match = outcome.match
     if match.differing:
         return blocked(
-            f"The images are of somebody else: {', '.join(match.differing)} differ.",
+            f"The images are of somebody else: {match.difference}.",
             cure="Check the patient and send in the right images; tell the privacy officer.",
             differing=list(match.differing),
         )

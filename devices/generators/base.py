@@ -23,6 +23,8 @@ Drawn = Literal["", "axis", "plane", "line"]
 ValidationStatus = Literal["cleared", "validated_in_house", "research_only"]
 Value = float | int | str | tuple[float, float, float]
 Envelope = Mapping[str, tuple[float, float]]
+EXACT_DIGITS = 17
+"""As many tell any two numbers of 64 bits from each other."""
 
 
 class DesignRefused(InvalidInput):
@@ -189,7 +191,7 @@ def within_envelope(values: Mapping[str, Value], envelope: Envelope) -> tuple[Re
         value = values.get(name)
         numbers = _numbers(value)
         if not numbers or not all(low <= number <= high for number in numbers):
-            shown = "missing" if value is None else _shown(value)
+            shown = "missing" if value is None else _shown(value, low, high)
             found.append(
                 Reason(
                     f"{name} is {shown}; the device master allows {low:g} to {high:g}.",
@@ -252,10 +254,27 @@ def _problem(parameter: Parameter, given: object, value: Value | None) -> Reason
     numbers = (float(len(value)),) if isinstance(value, str) else _numbers(value)
     if all(parameter.minimum <= number <= parameter.maximum for number in numbers):
         return None
-    return Reason(f"{parameter.name} is {_shown(value)}.", f"Choose from {limits}.", "G-DES-01")
+    return Reason(
+        f"{parameter.name} is {_shown(value, parameter.minimum, parameter.maximum)}.",
+        f"Choose from {limits}.",
+        "G-DES-01",
+    )
 
 
-def _shown(value: Value) -> str:
+def shown_beside(number: float, *ends: float | None, digits: int = 6) -> str:
+    """A number with as many digits as show on which side of each end of its limits it lies, and with `digits` where that is enough."""
+    for count in range(digits, EXACT_DIGITS):
+        text = f"{number:.{count}g}"
+        if all(end is None or _side(float(text), end) == _side(number, end) for end in ends):
+            return text
+    return f"{number:.{EXACT_DIGITS}g}"
+
+
+def _side(number: float, end: float) -> int:
+    return (number > end) - (number < end)
+
+
+def _shown(value: Value, *ends: float) -> str:
     if isinstance(value, tuple):
-        return "(" + ", ".join(f"{v:g}" for v in value) + ")"
-    return f"'{value}'" if isinstance(value, str) else f"{value:g}"
+        return "(" + ", ".join(shown_beside(v, *ends) for v in value) + ")"
+    return f"'{value}'" if isinstance(value, str) else shown_beside(value, *ends)

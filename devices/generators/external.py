@@ -73,19 +73,18 @@ def read_back(
     *,
     least_mm: float,
     planned: Sequence[Line] = (),
-) -> Design:
-    """A part (closed, LPS mm) with what was measured on it, as a design. values: what its designer says of it.
+) -> tuple[Design, list[Reason]]:
+    """A part (closed, LPS mm) with what was measured on it, as a design, and what is wrong with the bores that are stated of it: a part
+    in another unit or other axes has none of them, which is told by its size and side first. values: what its designer says of it.
     least_mm: the thinnest wall that its material can be built with. planned: the lines that its plan has bores on.
 
-    Raises DesignRefused with every reason why it is no part, or not the one that is spoken of.
+    Raises DesignRefused with every reason why it is no part.
     """
     _refuse_unsound(part)
     pieces, surface = _pieces(part), Surface(part)
     if problems := [*_body_faults(part, pieces), *_crossing_faults(surface)]:
         raise DesignRefused(problems)
     bores, features = stated_bores(part, values)
-    if bores.faults:
-        raise DesignRefused(bores.faults)
     solids = len(np.unique(pieces))
     spoken = [*planned, *((np.array(tube.position_mm), np.array(tube.axis)) for tube in features)]
     unspoken = _unspoken(part, spoken)
@@ -97,7 +96,8 @@ def read_back(
         **_walls(surface, least_mm),
         **_place(surface, anatomy),
     }
-    return Design(part, dict(values), {**measures, **bores.measures}, features, (*unspoken, *_said(measures)))
+    warnings = (*unspoken, *_said(measures))
+    return Design(part, dict(values), {**measures, **bores.measures}, features, warnings), bores.faults
 
 
 def _refuse_unsound(part: Mesh) -> None:

@@ -20,7 +20,7 @@ from devices.services.equivalence import planned_lines
 from devices.services.external_designs import drawn_of, reasons_of, refuse_other
 from devices.services.fitting import identity_of
 from devices.services.studies import quarantine_path
-from mes.exceptions import InvalidInput
+from mes.exceptions import InvalidInput, Reason
 from mes.services.artefacts import store_artefact
 
 RULE = "G-DES-01"
@@ -30,16 +30,16 @@ STATED = "The part was drawn in another program: what its designer states and is
 UNMARKED = "Whether the device's code stands on the part was not looked for: the reviewer looks for it, or it is marked by hand."
 
 
-def read_drawn(design: Design, anatomy: Mesh) -> Measured:
-    """The part as measured. What reading showed of its file is added to the design's `origin`.
+def read_drawn(design: Design, anatomy: Mesh) -> tuple[Measured, list[Reason]]:
+    """The part as measured, and what is wrong with the bores that are stated of it (G-BLD-01). What reading showed of its file is added to the design's `origin`.
 
     Raises InvalidInput with every reason why it is no part, or not the file that was sent in (G-INT-01).
     """
     part, said = _part(design, _source(design))
     design.origin = {**(design.origin or {}), **{name: said[name] for name in SHOWN}}
     least, planned = design.device.material.minimum_wall_mm, planned_lines(design.plan)
-    made = read_back(part, anatomy, design.values, least_mm=least, planned=planned)
-    return replace(made, warnings=(STATED, *_unmarked(design), *made.warnings))
+    made, faults = read_back(part, anatomy, design.values, least_mm=least, planned=planned)
+    return replace(made, warnings=(STATED, *_unmarked(design), *made.warnings)), faults
 
 
 def store_drawn(design: Design) -> str:

@@ -86,9 +86,7 @@ def matched(identity: Identity, stated: PatientIdentifiers) -> IdentityMatch:
     (`devices.services.linking`). Raises ImagingRefused."""
     match = compared(identity, stated)
     if match.present and not match.holds:
-        how = (
-            f"{', '.join(match.differing)} differ" if match.differing else "fewer than two identifiers agree"
-        )
+        how = match.difference if match.differing else "fewer than two identifiers agree"
         raise ImagingRefused([
             Finding(
                 DIFFERS, "error", f"The segmentation does not name the order's patient: {how}.",

@@ -45,7 +45,7 @@ def _computed(design: Design) -> DesignMade | NotDesigned:
     # A plan says which side is which; without one it is judged in the images.
     study, external = design.segmentation.study, is_external(design)
     volume = None if design.plan or is_scan(study) else load_volume(intact_path(str(study.volume_id)))
-    made = read_drawn(design, bone) if external else _generated(design, bone)
+    made, misdrawn = read_drawn(design, bone) if external else (_generated(design, bone), [])
     stl = write_stl(made.mesh)
     solid = read_mesh(stl)
     report = check_mesh(solid)
@@ -57,6 +57,7 @@ def _computed(design: Design) -> DesignMade | NotDesigned:
         *thin_walls(measures, design.device.material),
         *outside_limits(design.device.master, measures, external=external),
         *_misplaced(design, placed, made),
+        *misdrawn,
     ]
     if problems:
         return NotDesigned(_reasons(problems))

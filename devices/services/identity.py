@@ -11,7 +11,8 @@ from devices.imaging.base import PatientIdentifiers
 from devices.imaging.naming import normal
 from mes.services.patients import Identity
 
-COMPARED = ("patient_id", "family_name", "birth_date")
+COMPARED = {"patient_id": "patient number", "family_name": "family name", "birth_date": "date of birth"}
+"""Names of identifiers, and what people call them."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class IdentityMatch:
     def holds(self) -> bool:
         """The patient's number and one more agree, and nothing differs."""
         return "patient_id" in self.matched and len(self.matched) >= 2 and not self.differing
+
+    @property
+    def difference(self) -> str:
+        """What differs, in words."""
+        words = [COMPARED[name] for name in self.differing]
+        return f"{' and '.join(words)} {'differs' if len(words) == 1 else 'differ'}"
 
 
 def compared(identity: Identity, images: PatientIdentifiers) -> IdentityMatch:

@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from devices.generators.base import shown_beside
 from devices.generators.budget import Budget, of_play, of_seat
 from devices.models import Design, DeviceMaster
 from devices.selectors.external import limits_of
 from mes.exceptions import Reason
 
 RULE = "G-DES-01"
+CURE = "Change the values or the plan, or have the master revised."
+DRAWN_CURE = "Draw the part within the limits, or have the master revised."
+SIZES = ("longest_mm", "width_mm", "depth_mm", "height_mm", "volume_ml", "area_mm2")
+PLACES = (
+    "deviation_mean_mm", "deviation_p95_mm", "deviation_max_mm", "on_anatomy_share", "nearest_to_anatomy_mm", "beyond_anatomy_mm",
+)  # fmt: skip
+DRAWN_CURES = {
+    "solids": "Unite its bodies in the program that drew them, and leave out what is no part of it.",
+    **dict.fromkeys(SIZES, f"Check the unit of its file. {DRAWN_CURE}"),
+    **dict.fromkeys(PLACES, f"Check unit and axes of its file: it lies where the anatomy lies. {DRAWN_CURE}"),
+}
+"""Of a part that was drawn in another program, where it is its file that is changed, by what was measured."""
 
 
 def outside_limits(
@@ -22,12 +35,12 @@ def outside_limits(
     for name, (low, high) in sorted(limits_of(master, external=external).items()):
         value = measures.get(name)
         if value is None or (low is not None and value < low) or (high is not None and value > high):
-            said = "was not measured" if value is None else f"is {value:.3g}"
+            said = "was not measured" if value is None else f"is {shown_beside(value, low, high, digits=3)}"
             asked = " and ".join(
                 f"{word} {end:g}" for word, end in (("at least", low), ("at most", high)) if end is not None
             )
             text = f"{name} {said}; the device master asks for {asked}."
-            found.append(Reason(text, "Change the values or the plan, or have the master revised.", RULE))
+            found.append(Reason(text, DRAWN_CURES.get(name, DRAWN_CURE) if external else CURE, RULE))
     return tuple(found)
 
 

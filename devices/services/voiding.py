@@ -41,6 +41,10 @@ def void_design(*, device_id: int, actor: Actor, reason: str) -> Device:
         raise InvalidInput("Say why the design no longer holds.", rule="P11-10e")
     design = device.current_design
     if design is None or design.status not in OPEN:
-        raise TransitionRefused(f"{device.code} has no design to void.", rule="K-06")
+        raise TransitionRefused(
+            f"{device.code} has no design to void.",
+            cure="Look at the device again: what it had was voided, refused or never made.",
+            rule="K-06",
+        )
     void_design_work(device, design, actor=actor, reason=reason.strip())
     return device

@@ -221,8 +221,9 @@ def test_voiding_needs_a_reason_and_a_design() -> None:
     device = ready(staff)
     with pytest.raises(InvalidInput):
         void_design(device_id=device.pk, actor=staff[Role.QAR].actor, reason=" ")
-    with pytest.raises(TransitionRefused, match="no design to void"):
+    with pytest.raises(TransitionRefused, match="no design to void") as refusal:
         void_design(device_id=device.pk, actor=staff[Role.QAR].actor, reason="why not")
+    assert all(one.cure for one in refusal.value.reasons)
 
 
 def test_a_voided_design_is_approved_again_only_from_the_start() -> None:

@@ -253,16 +253,22 @@ def test_a_part_that_is_not_what_the_master_asks_for_is_refused_with_the_reason(
     staff = Staff()
     device = ready(staff, tmp_path)
     ask = partial(drawn, device, staff, tmp_path)
-    left = refused(ask(guide("left"), **stated("left")))
+    left = refused(ask(guide("left")))
     assert "G-LAT-01 The order is for the right side; the design lies on the patient's left" in left
+    assert left.index("G-LAT-01") < left.index("No bore of 2.4 mm is found")
     assert "diameter error of 0.100" in refused(ask(guide(), tube_inner_diameter_mm=2.5))
     inwards = 0.5 * np.array(stated()["bore_1_axis"])
     sunk = refused(ask(Mesh(guide().vertices + inwards, guide().faces), tube_height_mm=11.5))
     assert "inside_anatomy_mm is 0.2" in sunk
     centimetres = replace(DRAWN, declared=Declared("cm", "LPS"))
-    assert "No bore of 2.4 mm is found" in refused(ask(guide(), centimetres))
+    large = refused(ask(guide(), centimetres))
+    assert (
+        "longest_mm is 180; the device master asks for at least 15 and at most 120. Check the unit" in large
+    )
+    assert large.index("longest_mm") < large.index("No bore of 2.4 mm is found")
     loose = joined(guide(), make_block((4.0, 4.0, 4.0), (0.0, 0.0, 60.0)))
-    assert "solids is 2; the device master asks for at least 1 and at most 1" in refused(ask(loose))
+    two = refused(ask(loose))
+    assert "solids is 2; the device master asks for at least 1 and at most 1. Unite its bodies" in two
 
 
 @pytest.mark.requirement("G-LAT-01")

@@ -354,7 +354,7 @@ def test_what_is_of_somebody_else_is_refused_and_what_is_lost_is_said(
     device = stored(staff, skull, tmp_path)
     who = staff[Role.SEG].actor
     stranger = write_seg(tmp_path / "a", skull, {1: bone}, PatientID="LM-0816")
-    with pytest.raises(InvalidInput, match="patient_id differ") as caught:
+    with pytest.raises(InvalidInput, match="patient number differs") as caught:
         hold_segmentation(stranger, device, who)
     assert caught.value.reasons[0].rule == "G-ORD-05"
     assert stranger.exists()

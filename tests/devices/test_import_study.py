@@ -78,7 +78,7 @@ def test_images_of_somebody_else_end_with_status_1_and_the_reason(planned: Devic
     status, out, _ = imported(tmp_path / "series", planned)
     assert (status, Study.objects.get().status) == (1, StudyStatus.REFUSED)
     assert f"{planned.code}: refused" in out
-    assert "The images are of somebody else: patient_id, family_name differ." in out
+    assert "The images are of somebody else: patient number and family name differ." in out
 
 
 @pytest.mark.requirement("G-IMG-01")

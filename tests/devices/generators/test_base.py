@@ -14,6 +14,7 @@ from devices.generators.base import (
     DesignRefused,
     Parameter,
     check_values,
+    shown_beside,
     within_envelope,
 )
 from devices.generators.bone_guide import PARAMETERS, BoneGuide
@@ -127,3 +128,11 @@ def test_a_text_is_a_text_of_its_length(value: object) -> None:
 
 def test_no_envelope_is_wide_enough_for_a_text() -> None:
     assert within_envelope({"case_code": "D0000815"}, {"case_code": (0.0, 99.0)})
+
+
+def test_a_number_shows_on_which_side_of_its_limits_it_lies() -> None:
+    (found,) = within_envelope({"size_mm": 6.0000001}, {"size_mm": (2.0, 6.0)})
+    assert found.text == "size_mm is 6.0000001; the device master allows 2 to 6."
+    assert shown_beside(120.4, None, 120.3, digits=3) == "120.4"
+    assert shown_beside(6.0, 2.0, 6.0) == "6"
+    assert float(shown_beside(math.nextafter(6.0, 7.0), 2.0, 6.0)) > 6.0
