@@ -8,9 +8,12 @@ it ends, its objects are put on record in a thread of their own.
 from __future__ import annotations
 
 import logging
+import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from threading import Event, Lock
+from threading import Event, Lock, Timer
 from typing import Any
 
 from django.db import close_old_connections, connection
@@ -27,9 +30,11 @@ from devices.services.studies import received_folder
 log = logging.getLogger(__name__)
 SUCCESS, OUT_OF_RESOURCES, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xC000
 # PS3.8 9.3.4: result, source and reason of a rejection.
-CALLING_UNKNOWN, CALLED_UNKNOWN, CONGESTED = (1, 1, 3), (1, 1, 7), (2, 3, 1)
+CALLING_UNKNOWN, CALLED_UNKNOWN, CONGESTED, TOO_MANY = (1, 1, 3), (1, 1, 7), (2, 3, 1), (2, 3, 2)
 RECORDED_EVERY_S = 60.0
 IDLE_S = 60.0
+NEGOTIATED_WITHIN_S = 5.0
+"""A sender asks for its association in the first packet of a connection."""
 PDU_BYTES = 128 * 1024
 SYNTAXES = (
     "1.2.840.10008.1.2.1",  # explicit little endian
@@ -67,6 +72,7 @@ class DicomService:
         self._lock = Lock()
         self._recorder = ThreadPoolExecutor(1, thread_name_prefix="arrivals")
         self._server: Any = None
+        self._entity: Any = None
 
     @property
     def port(self) -> int:
@@ -76,10 +82,12 @@ class DicomService:
         """Raises OSError where the address cannot be listened at."""
         keep_silent()
         _stream_objects()
-        entity = AE(ae_title=self._listening.title)
-        entity.maximum_associations = self._listening.associations
+        self._entity = entity = AE(ae_title=self._listening.title)
+        # pynetdicom counts every connection, a silent stranger's too: we count those that were let in.
+        entity.maximum_associations = sys.maxsize
         entity.maximum_pdu_size = PDU_BYTES
-        entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = IDLE_S
+        entity.network_timeout = entity.dimse_timeout = IDLE_S
+        entity.acse_timeout = NEGOTIATED_WITHIN_S
         entity.add_supported_context(Verification)
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(str(context.abstract_syntax), list(SYNTAXES))
@@ -87,6 +95,7 @@ class DicomService:
             (self._listening.host, self._listening.port),
             block=False,
             evt_handlers=[
+                (evt.EVT_CONN_OPEN, _opened),
                 (evt.EVT_REQUESTED, self._requested),
                 (evt.EVT_C_STORE, self._store),
                 *((event, self._ended) for event in (evt.EVT_RELEASED, evt.EVT_ABORTED, evt.EVT_CONN_CLOSE)),
@@ -115,6 +124,7 @@ class DicomService:
 
     def _requested(self, event: Any) -> None:
         """Fails closed: pynetdicom takes a handler that raised for one that had nothing against it."""
+        event.assoc.unnegotiated.cancel()
         try:
             verdict = self._verdict(event.assoc)
         except Exception:
@@ -136,7 +146,14 @@ class DicomService:
             return CALLING_UNKNOWN
         if asked.called_ae_title.strip() != self._listening.title:
             return CALLED_UNKNOWN
-        association.peer_id = peer.pk
+        return self._let_in(association, peer.pk)
+
+    def _let_in(self, association: Any, peer_id: int) -> tuple[int, int, int] | None:
+        with self._lock:
+            inside = [one for one in self._entity.active_associations if hasattr(one, "peer_id")]
+            if len(inside) >= self._listening.associations:
+                return TOO_MANY
+            association.peer_id = peer_id
         return None
 
     def _store(self, event: Any) -> int:
@@ -168,6 +185,20 @@ class DicomService:
             arriving = self._open.pop(association, None)
         if arriving is not None:
             self._recorder.submit(_recorded, lambda: _record(arriving))
+
+
+def _opened(event: Any) -> None:
+    """Who does not ask for an association soon is cut off: pynetdicom's own timer does not run while it reads, and half a
+    packet is read for as long as the other half does not come."""
+    association = event.assoc
+    association.unnegotiated = Timer(NEGOTIATED_WITHIN_S, _cut_off, [association.dul.socket.socket])
+    association.unnegotiated.daemon = True
+    association.unnegotiated.start()
+
+
+def _cut_off(connected: socket.socket) -> None:
+    with suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _record(arriving: Arriving) -> None:

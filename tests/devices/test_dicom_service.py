@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -229,6 +230,29 @@ def test_the_registered_sender_hears_an_echo_and_one_too_many_is_refused(service
     assert call(service).is_rejected
     for one in held:
         one.release()
+
+
+def test_silent_connections_are_cut_off_and_keep_no_registered_sender_out(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than there are associations, some with half a packet."""
+    monkeypatch.setattr(dicomservice, "NEGOTIATED_WITHIN_S", 0.5)
+    who = make_person(Role.SYS)
+    register_peer(title=THEIRS, address="127.0.0.1", description="CT 2, radiology", actor=who.actor)
+    service = DicomService(Listening("127.0.0.1", 0, OURS, 1))
+    service.start()
+    silent = [socket.create_connection(("127.0.0.1", service.port), timeout=5) for _ in range(4)]
+    try:
+        silent[-1].sendall(b"\x01\x00")
+        association = call(service)
+        assert association.is_established
+        assert [one.recv(1) for one in silent] == [b""] * len(silent)
+        assert association.send_c_echo().Status == SUCCESS
+        association.release()
+    finally:
+        for one in silent:
+            one.close()
+        service.stop()
 
 
 def test_the_same_objects_again_change_nothing(service: DicomService, slices: list[Dataset]) -> None:
