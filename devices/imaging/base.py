@@ -251,7 +251,11 @@ class RejectedFile:
     ordinal: int
     digest: str
     code: str
-    reason: str
+    why: str
+
+    @property
+    def reason(self) -> str:
+        return f"file {self.ordinal} ({self.digest}): {self.why}"
 
 
 @dataclass(frozen=True)

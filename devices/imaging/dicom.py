@@ -121,7 +121,7 @@ def quiet() -> Iterator[None]:
 
 
 def reject(file: SourceFile, code: str, reason: str, header: Header | None = None) -> Rejection:
-    return Rejection(RejectedFile(file.ordinal, file.digest[:8], code, f"{file.label}: {reason}"), header)
+    return Rejection(RejectedFile(file.ordinal, file.digest[:8], code, reason), header)
 
 
 def is_dicom(file: SourceFile) -> bool:
@@ -154,7 +154,7 @@ def read_header(
         with quiet():
             return _read(file, keywords, elements or Elements())
     except DICOM.UNREADABLE as error:
-        return reject(file, "malformed", f"its DICOM header cannot be read ({type(error).__name__})")
+        return reject(file, "malformed", f"has a DICOM header that cannot be read ({type(error).__name__})")
 
 
 def _read(file: SourceFile, keywords: list[str] | None, elements: Elements) -> Header | Rejection:

@@ -6,7 +6,6 @@ G-IMG-01 stands on the findings made here; G-ORD-05 compares the identity, which
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import date
 from pathlib import Path
@@ -35,6 +34,7 @@ from devices.imaging.dicom import (
     sorted_out,
 )
 from devices.imaging.geometry import heights_of, nominal_differs, stacked, stated, too_thin
+from devices.imaging.leftout import none_is_a_slice, said_of_files
 from devices.imaging.mixing import acquisitions
 from devices.imaging.nifti import is_nifti, read_nifti
 from devices.imaging.pixels import LOSSY_SYNTAXES, hounsfield
@@ -56,7 +56,6 @@ CT_ONLY = frozenset({"CT"})
 NO_AIR_HU = -300
 SIDES: dict[str, Literal["left", "right"]] = {"L": "left", "R": "right"}
 UNTOLD = {"incomplete", "truncated", "malformed"}
-EXPECTED_JUNK = {"localiser", "secondary_capture", "dicomdir", "not_a_slice", "not_dicom"}
 
 
 def read_images(
@@ -84,25 +83,11 @@ def _only(images: list[SourceFile], files: list[SourceFile]) -> SourceFile:
 
 def _read_dicom(files: list[SourceFile], series_uid: str | None, modalities: Collection[str]) -> ReadImages:
     headers, frames, rejections = sorted_out(files)
-    findings = _said_of_rejections(rejections)
+    findings = said_of_files(_files(rejections))
     try:
         return _read_series(headers, frames, rejections, findings, series_uid, modalities)
     except ImagingRefused as refusal:
         raise ImagingRefused(dict.fromkeys([*refusal.findings, *findings])) from refusal
-
-
-def _said_of_rejections(rejections: list[Rejection]) -> list[Finding]:
-    counts = Counter(rejection.file.code for rejection in rejections)
-    return [_rejected(code, count) for code, count in sorted(counts.items())]
-
-
-def _rejected(code: str, count: int) -> Finding:
-    message = (
-        f"{count} file{'s are' if count > 1 else ' is'} no part of the volume ({code.replace('_', ' ')})."
-    )
-    if code in EXPECTED_JUNK:
-        return Finding(f"rejected_{code}", "info", message)
-    return Finding(f"rejected_{code}", "warning", message, "Check the list of rejected files.")
 
 
 def _read_series(
@@ -128,6 +113,8 @@ def _read_series(
     # A localiser or a screenshot of somebody else in the folder is as alarming as a slice of somebody else.
     patient, said = identity(headers, (rejection.header for rejection in rejections if rejection.header))
     refuse_on_error([*said, *findings])
+    if not frames:
+        raise ImagingRefused([none_is_a_slice(_files(rejections), "/".join(sorted(modalities)))])
     every = grouped(frames, rejections)
     series = chosen(every, series_uid, modalities)
     findings += _lost(rejections, series)

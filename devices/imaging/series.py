@@ -188,7 +188,7 @@ def chosen(series: list[Series], wanted: str | None, modalities: Collection[str]
                 )
             ]
         )
-    message = f"The upload holds no usable {kinds} series ({_list(series) or 'no slices at all'})."
+    message = f"The upload holds no usable {kinds} series ({_list(series)})."
     raise ImagingRefused(
         [Finding("no_series", "error", message, f"Upload a {kinds} series of {MIN_SLICES} slices or more.")]
     )

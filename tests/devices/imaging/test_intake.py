@@ -197,6 +197,11 @@ def test_localisers_and_screenshots_are_kept_apart_with_their_reasons(tmp_path: 
         "secondary_capture",
     ]
     assert images.volume.shape[0] == 6
+    # The page and the API have the findings alone: they list what was left out as the command line does.
+    for file in images.rejected:
+        (said,) = (one for one in images.findings if one.code == f"rejected_{file.code}")
+        assert file.why in said.message
+        assert f"(number {file.ordinal})" in said.message
 
 
 def test_two_patients_in_one_upload_are_refused_and_not_named(tmp_path: Path) -> None:
@@ -391,6 +396,27 @@ def test_names_of_files_are_never_repeated(tmp_path: Path) -> None:
     paths[4].rename(tmp_path / "s" / "Mustermann_cut.dcm")
     refused = refusal(tmp_path / "s")
     assert not any("Mustermann" in finding.message for finding in refused.findings)
+
+
+@pytest.mark.parametrize(
+    ("values", "why", "cure"),
+    [
+        ({"BurnedInAnnotation": "YES"}, "6 files: each declares burned-in annotation", "without anything written"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "each is a localiser", "A localiser only shows"),
+        ({"SOPInstanceUID": "1.2.x"}, "each has an identifier that is no DICOM UID", "of digits and dots"),
+        ({"Rows": 65535}, "each has 65535 rows and 5 columns", "rows, columns, frames"),
+        ({"ImagePositionPatient": None}, "each states no usable position", "each states its position"),
+    ],
+)  # fmt: skip
+def test_a_series_without_a_slice_says_why_each_file_is_none_and_what_helps(
+    tmp_path: Path, values: dict[str, Any], why: str, cure: str
+) -> None:
+    for path in make_series(tmp_path / "s"):
+        change(path, **values)
+    (tmp_path / "s" / "notes").write_text("of a colleague")
+    (error,) = (one for one in refusal(tmp_path / "s").findings if one.severity == "error")
+    assert (error.code, why in error.message, cure in error.cure) == ("no_series", True, True)
+    assert "; 1 file: it is not a DICOM file." in error.message
 
 
 @pytest.mark.parametrize("uid", ["../../../../etc/x", "1.2.3; Mustermann", "1" * 65])
