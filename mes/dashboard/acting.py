@@ -108,7 +108,8 @@ def act(request: HttpRequest, page: str, code: str, name: str) -> HttpResponse:
             request, f"{reverse('act', args=[page, code, done.action])}?{urlencode(done.carried)}"
         )
     done = done if isinstance(done, Done) else Done(done)
-    messages.success(request, done.told)
+    if done.told:
+        messages.success(request, done.told)
     if done.page:
         return gone_to(request, reverse(done.page, args=[] if done.page in LISTS else [done.code]))
     return gone_to(request, page_of(page, code, subject))
@@ -135,6 +136,7 @@ def _context(
         "code": code,
         "named": str(subject) if page_is_named(action.page) else "",
         "fields": fields,
+        "voids": action.voids(subject),
         "has_files": any(asked.kind in ("file", "files") for asked in fields),
         **(signed_context(request, action, subject, {asked.name: asked.initial for asked in fields})),
         **_meaning(request, action, frozenset(asked.name for asked in fields)),

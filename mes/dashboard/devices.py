@@ -129,6 +129,7 @@ def device_page(request: HttpRequest, code: str) -> HttpResponse:
         "move": MOVES.get(next_move(device), ""),
         "actions": offered(request, "device", device),
         "panels": panels,
+        "newest": device.studies.order_by("pk").last(),
         "shapes": shapes_of(device),
         "files": files_shown(request, "device", device),
         "signatures": signatures_of(device),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import Model
@@ -36,6 +37,7 @@ from mes.dashboard.navigation import roles_behind
 from mes.eventlog.base import Actor
 from mes.permissions import PERMISSIONS, Decision, can
 from mes.registry import RegistrationError
+from mes.segregation import segregation_reasons
 
 
 def by_name(actions: Iterable[Action]) -> dict[str, Action]:
@@ -103,13 +105,20 @@ def decision_on(action: Action, actor: Actor, subject: Any) -> Decision:
     return can(actor, name, about(action, subject), signing=action.meaning is not None)
 
 
+def _weighed(action: Action, actor: Actor, subject: Any) -> Action:
+    """No main step of whoever may not do it for what they did before: another person's, and its dialog says whose."""
+    name = action.permission.partition(":")[0]
+    apart = action.main and segregation_reasons(actor, name, about(action, subject))
+    return replace(action, main=False) if apart else action
+
+
 def offered(request: HttpRequest, page: str, subject: Any) -> list[Action]:
     """What this person may do now with a thing, the main steps first. The services decide again.
 
     Whoever holds the role but lacks something else, such as training, is offered the action too: its dialog says what is
     missing and whom to ask, which a missing button would not.
     """
-    roles = roles_behind(request)
+    roles, actor = roles_behind(request), actor_of(request)
     here = (a for a in ACTIONS.values() if a.page == page and not a.follows)
-    found = [a for a in here if permitted(a, roles) and a.applies(subject)]
+    found = [_weighed(a, actor, subject) for a in here if permitted(a, roles) and a.applies(subject)]
     return sorted(found, key=lambda action: (not action.main, action.danger))

@@ -115,9 +115,13 @@ def nothing_asked(subject: Any) -> tuple[Field, ...]:
     return ()
 
 
+def nothing_voided(subject: Any) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Done:
-    """What is told after an action, and the page of what it made, where it made something."""
+    """What is told after an action, nothing where the page itself says it, and the page of what it made, where it made something."""
 
     told: str
     page: str = ""
@@ -140,7 +144,7 @@ class Next:
 class Action:
     """A verb of a page. `about` gives the thing that the service asks `mes.permissions` about. `content` is what a signature covers: the same mapping that the service signs.
 
-    `facts` is what is shown beside it. One that `follows` another is opened by it alone, and has no button.
+    `facts` is what is shown beside it. `voids` says what stands now and would not afterwards. One that `follows` another is opened by it alone, and has no button.
     `permission` is the action of `mes.permissions`; the service asks for it again. `do` calls one service and returns
     what is told afterwards.
     """
@@ -162,6 +166,7 @@ class Action:
     danger: bool = False
     main: bool = False
     help: str = ""
+    voids: Callable[[Any], str] = nothing_voided
 
     @property
     def signed(self) -> tuple[Meaning, Callable[[Any, Values, Actor], Mapping[str, Any]]]:

@@ -12,7 +12,7 @@ from uuid import uuid4
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
-from devices.choices import Stage, StudyStatus
+from devices.choices import DesignStatus, Stage, StudyStatus
 from devices.imaging.scans import OWN_AXES, Declared, right_handed_axes
 from devices.mesh.scan import MM_PER_UNIT
 from devices.models import Device
@@ -27,6 +27,7 @@ from devices.services.held import (
     shown_held,
 )
 from devices.services.parcels import taken_upload
+from devices.services.segmentations import COUNTING
 from devices.services.studies import receive_study
 from mes.choices import Meaning
 from mes.dashboard.actions.base import Action, Doing, Field, Next, Resumed, Upload, Values
@@ -35,7 +36,20 @@ from mes.eventlog.base import Actor
 from mes.exceptions import InvalidInput
 
 UNIDENTIFIED = "unidentified"
-ARRIVED = "The images arrived and are being read."
+ARRIVED = ""
+"""The device's page says how far they are: they may be read, and refused, before it is shown."""
+
+
+def _voided(device: Device) -> str:
+    segmentation, design = device.current_segmentation, device.current_design
+    standing = []
+    if segmentation is not None and segmentation.status in COUNTING:
+        standing.append("the segmentation")
+    if design is not None and design.status != DesignStatus.VOIDED:
+        standing.append("the design")
+    if not standing:
+        return ""
+    return f"Once these are accepted, {' and '.join(standing)} of the images that stand now {'are' if len(standing) > 1 else 'is'} void, approvals too: new ones are made. A refused upload changes nothing."
 
 
 def _takes_volumes(device: Device) -> bool:
@@ -202,23 +216,23 @@ def _confirm_images(doing: Doing) -> str:
 IMAGE_ACTIONS = (
     Action(
         "receive-study", "device", "Send in images", "Send in images", "devices.receive_study", "upload",
-        _takes_volumes, _receive, fields=_study_fields, main=True,
+        _takes_volumes, _receive, fields=_study_fields, main=True, voids=_voided,
         help="The images are checked, matched with the patient by two identifiers, and de-identified.",
     ),
     Action(
         "receive-surface", "device", "Send in a scan", "Send in a surface scan", "devices.receive_study", "cube",
-        _takes_scans, _receive_scan, fields=_scan_fields,
+        _takes_scans, _receive_scan, fields=_scan_fields, voids=_voided,
         help="The scan is checked; you see what it is, and sign that it is this patient's. Names and comments in it are not kept.",
     ),
     Action(
         "choose-series", "device", "Take this series", "Choose the series to use", "devices.receive_study", "stack-2",
-        _takes_images, _choose_series, fields=_series_fields, follows="receive-study",
+        _takes_images, _choose_series, fields=_series_fields, follows="receive-study", voids=_voided,
         help="The images hold several series. They wait in quarantine; the one that you choose is read, and the record names it.",
     ),
     Action(
         "confirm-images", "device", "Take these images", "Confirm whose images these are", "devices.receive_study",
         "writing-sign", _takes_images, _confirm_images, fields=_held_fields, meaning=Meaning.VERIFIED, content=_link_signs,
-        facts=_link_facts, follows="receive-study",
+        facts=_link_facts, follows="receive-study", voids=_voided,
         help="The images lie in quarantine and were not read yet. What you sign names exactly these files.",
     ),
 )  # fmt: skip

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -20,7 +21,17 @@ from devices.services.studies import link_content, quarantine_path, upload_diges
 from mes.choices import Role
 from mes.models import EventRecord, Signature
 from mes.services.signatures import content_digest
-from tests.devices.makers import PASSWORD, Staff, make_planned, make_study, make_upload, small_skull
+from tests.devices.makers import (
+    PASSWORD,
+    Staff,
+    make_design,
+    make_person,
+    make_planned,
+    make_segmentation,
+    make_study,
+    make_upload,
+    small_skull,
+)
 from tests.mes.dashboard.conftest import Visit
 
 HTMX = {"HX-Request": "true"}
@@ -226,3 +237,47 @@ def test_the_segment_dialog_asks_for_the_window(staff: Staff, as_: Visit, device
     assert client.post(here, {"lower_hu": "226", "upper_hu": "3071"}, headers=HTMX).status_code == 204
     asked = json.loads(EventRecord.objects.get(type="devices.segmentation_requested").payload)
     assert asked["parameters"] == {"lower_hu": 226.0}
+
+
+def test_before_new_images_are_sent_in_the_dialog_says_what_they_void(
+    staff: Staff, as_: Visit, device: Device
+) -> None:
+    here, client = f"/act/device/{device.code}/receive-study/", as_(staff[Role.IMG])
+    assert "is void" not in shown(client, here)
+    make_study(device, staff)
+    make_segmentation(device, staff)
+    assert "Once these are accepted, the segmentation of the images that stand now is void" in shown(
+        client, here
+    )
+    make_design(device, staff)
+    assert "the segmentation and the design of the images that stand now are void" in shown(client, here)
+
+
+def test_the_page_says_how_far_the_newest_images_are_and_never_that_refused_ones_are_being_read(
+    staff: Staff, as_: Visit, device: Device
+) -> None:
+    client, address = as_(staff[Role.IMG]), f"/devices/{device.code}/"
+    make_study(device, staff)
+    newest = Study.objects.create(
+        device=device, quarantine=uuid4(), received_by=staff[Role.IMG].person, source_digest="0" * 64
+    )
+    assert "The images arrived and are being read" in shown(client, address)
+    newest.status = "refused"
+    newest.save()
+    page = shown(client, address)
+    assert "are being read" not in page
+    assert page.index("The newest images were refused") < page.index("Line of stages")
+
+
+@pytest.mark.requirement("G-SOD-01")
+def test_the_review_is_no_main_step_of_the_designs_author(staff: Staff, as_: Visit, device: Device) -> None:
+    make_study(device, staff)
+    make_segmentation(device, staff)
+    make_design(device, staff)
+    for who, look in ((staff[Role.DSN], "btn"), (make_person(Role.DSN), "btn btn-primary")):
+        page = shown(as_(who), f"/devices/{device.code}/")
+        assert (
+            f'<button class="{look}" type="button" hx-get="/act/device/{device.code}/review-design/"' in page
+        )
+    refused = as_(staff[Role.DSN]).get(f"/act/device/{device.code}/review-design/", headers=HTMX)
+    assert b"A second design engineer decides on it." in refused.content
