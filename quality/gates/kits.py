@@ -12,52 +12,19 @@ from mes.lifecycle import Verdict, blocked, gate, not_applicable, passed
 from quality.gates.making import no_nonconformance_is_open, nothing_it_stands_on_is_held
 
 ALONE = "The device belongs to no kit."
+DONE = {"release": "released", "ship": "shipped"}
 
 
 @gate("G-REL-01", "device.release")
 def it_is_released_with_its_kit(device: Device, *, kit: Kit | None = None, **_: Any) -> Verdict:
     """A device of a kit is released by one act with all the others, each of them reviewed."""
-    own = kit_of(device)
-    if own is None:
-        return not_applicable(ALONE)
-    others = others_in(own, device)
-    missing = [one for one in others if one.stage != Stage.REVIEWED]
-    if missing:
-        return blocked(
-            f"{own.code} is released as a whole, and waits for {_told(missing)}.",
-            cure=_cure(own, missing),
-            missing={one.code: one.stage for one in missing},
-        )
-    if kit is None or kit.pk != own.pk:
-        return blocked(
-            f"{device.code} belongs to {own.code} and is released with {_codes(others)}.",
-            cure=f"Release all of {own.code} on its page.",
-            kit=own.code,
-        )
-    return passed(kit=own.code, members=[one.code for one in others])
+    return _with_the_others(device, kit, Stage.REVIEWED, "release")
 
 
 @gate("G-SHP-01", "device.ship")
 def it_is_shipped_with_its_kit(device: Device, *, kit: Kit | None = None, **_: Any) -> Verdict:
     """A device of a kit is shipped by one act with all the others, each of them released."""
-    own = kit_of(device)
-    if own is None:
-        return not_applicable(ALONE)
-    others = others_in(own, device)
-    missing = [one for one in others if one.stage != Stage.RELEASED]
-    if missing:
-        return blocked(
-            f"{own.code} is shipped as a whole, and waits for {_told(missing)}.",
-            cure=_cure(own, missing),
-            missing={one.code: one.stage for one in missing},
-        )
-    if kit is None or kit.pk != own.pk:
-        return blocked(
-            f"{device.code} belongs to {own.code} and is shipped with {_codes(others)}.",
-            cure=f"Ship all of {own.code} on its page.",
-            kit=own.code,
-        )
-    return passed(kit=own.code, members=[one.code for one in others])
+    return _with_the_others(device, kit, Stage.RELEASED, "ship")
 
 
 @gate("G-NC-01", "device.release", "device.ship")
@@ -76,6 +43,28 @@ def nothing_in_its_kit_is_held(device: Device, **_: Any) -> Verdict:
             against=sorted({one.code for one, _ in against}),
         )
     return passed(kit=kit.code, members=[one.code for one in others])
+
+
+def _with_the_others(device: Device, kit: Kit | None, ready: Stage, deed: str) -> Verdict:
+    """kit: the one whose act asks, all of whose devices are `ready` for it; None where one device is asked about alone."""
+    own = kit_of(device)
+    if own is None:
+        return not_applicable(ALONE)
+    others, done = others_in(own, device), DONE[deed]
+    missing = [one for one in others if one.stage != ready]
+    if missing:
+        return blocked(
+            f"{own.code} is {done} as a whole, and waits for {_told(missing)}.",
+            cure=_cure(own, missing),
+            missing={one.code: one.stage for one in missing},
+        )
+    if kit is None or kit.pk != own.pk:
+        return blocked(
+            f"{device.code} belongs to {own.code} and is {done} with {_codes(others)}.",
+            cure=f"{deed.capitalize()} all of {own.code} on its page.",
+            kit=own.code,
+        )
+    return passed(kit=own.code, members=[one.code for one in others])
 
 
 def _held(device: Device) -> Iterable[Verdict]:
