@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from manifold3d import Manifold
 from playwright.sync_api import Page, expect
 
 from devices.events import DesignComparisonRequested
 from devices.imaging.storage import save_mask, save_volume
+from devices.mesh.solid import mesh_of
 from devices.models import ChangeRequest, Design, Device
 from devices.services.comparing import compute_difference, record_difference
 from mes.choices import Role
@@ -119,6 +122,55 @@ def lies_true_in_a_tilted_stack(page: Page) -> None:
     assert off == pytest.approx([0.0] * 6, abs=1e-4)
 
 
+COARSE = """async () => {
+  const [THREE, { coarse }] = await Promise.all([import("three"), import("lamina/turning.js")]);
+  const ball = new THREE.SphereGeometry(50, 200, 100), made = coarse(ball);
+  made.computeBoundingBox();
+  const size = made.boundingBox.getSize(new THREE.Vector3());
+  return [ball.index.count / 3, made.index.count / 3, Math.min(size.x, size.y, size.z)];
+}"""
+
+
+def turns_as_a_stand_in_of_its_size(page: Page) -> None:
+    whole, coarse, narrowest = page.evaluate(COARSE)
+    assert whole > 30_000
+    assert 4_000 < coarse <= 12_000
+    assert narrowest == pytest.approx(100.0, abs=2.0)
+
+
+TURNED = """() => {
+  const { viewer } = document.querySelector("[data-viewer]");
+  const { camera, controls, turning } = viewer, took = [];
+  turning.begin();
+  for (let n = 0; n < 40; n += 1) {
+    camera.position.sub(controls.target).applyAxisAngle(camera.up, 0.05).add(controls.target);
+    camera.lookAt(controls.target);
+    took.push(turning.frame());
+  }
+  turning.rest();
+  return took.slice(10);
+}"""
+
+
+@pytest.mark.slow
+def test_a_shape_of_two_hundred_thousand_triangles_turns_and_says_how(open_as: Open, tmp_path: Path) -> None:
+    """Thirty pictures a second without a graphics processor: of a stand-in, which the page says."""
+    staff = Staff()
+    device = aside(lambda: designed(staff, tmp_path))
+    ball = mesh_of(Manifold.sphere(30.0, 640))
+    assert len(ball.faces) > 200_000
+    aside(lambda: make_design(device, staff, ball, revision=2, values=PICKED, features=[TUBE]))
+    page = open_as(staff[Role.PRE])
+    page.goto(f"/devices/{device.code}/review/")
+    expect(page.locator("[data-viewer-read]")).to_contain_text("coarser while it turns", timeout=30_000)
+    took = page.evaluate(TURNED)
+    sys.stderr.write(
+        f"{len(ball.faces)} triangles: half of {len(took)} turned pictures within {np.median(took):.1f} ms\n"
+    )
+    assert np.median(took) < 33.0
+    photographed(page, "review-turning")
+
+
 def test_changes_are_asked_for_at_a_place_on_the_shape(open_as: Open, tmp_path: Path) -> None:
     staff = Staff()
     device = aside(lambda: designed(staff, tmp_path))
@@ -126,6 +178,7 @@ def test_changes_are_asked_for_at_a_place_on_the_shape(open_as: Open, tmp_path: 
     page.goto(f"/devices/{device.code}/review/")
     expect(page.locator("[data-viewer-read]")).to_contain_text("triangles")
     lies_true_in_a_tilted_stack(page)
+    turns_as_a_stand_in_of_its_size(page)
     looked_at_in_slices(page)
     expect(page.locator("[data-viewer]")).to_have_attribute(
         "data-marks", "Landmark on the bone, Axis of the tubes, Tube 1"

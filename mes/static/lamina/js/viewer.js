@@ -5,6 +5,7 @@ import * as THREE from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import { PLYLoader } from "three/addons/loaders/PLYLoader.js";
 import { STLLoader } from "three/addons/loaders/STLLoader.js";
+import { Turning } from "lamina/turning.js";
 
 const SIDES = { front: [0, -1, 0], back: [0, 1, 0], left: [1, 0, 0], right: [-1, 0, 0], top: [0, 0, 1], below: [0, 0, -1] };
 const COLOURS = { bone: 0xe3d8c2, design: 0x6fb7c4, deviation: 0xffffff, difference: 0xffffff };
@@ -49,6 +50,7 @@ export class Viewer {
     lamp.position.set(0.6, 0.8, 1);
     this.camera.add(lamp);
     this.controls = new OrbitControls(this.camera, canvas);
+    this.turning = new Turning(this);
     this.controls.addEventListener("change", () => this.draw());
     this.controls.listenToKeyEvents(canvas);
     this.controls.keyRotateSpeed = 8;
@@ -120,11 +122,10 @@ export class Viewer {
     const size = geometry.boundingBox.getSize(new THREE.Vector3());
     const triangles = (geometry.index ? geometry.index.count : geometry.attributes.position.count) / 3;
     const words = `${size.x.toFixed(1)} × ${size.y.toFixed(1)} × ${size.z.toFixed(1)} mm, ${triangles.toLocaleString("en")} triangles`;
-    this.read.textContent = words;
     this.renderer.domElement.setAttribute("aria-label", `${title}: ${words}. Drag to turn; arrow keys move, with Shift they turn, Enter takes the place in the middle.`);
     this.section();
-    this.read.textContent = words;
     this.look("front");
+    this.read.textContent = [words, this.turning.follow(this.mesh)].filter(Boolean).join("; ");
     this.tell("shown");
   }
 
