@@ -18,6 +18,7 @@ from devices.generators.base import (
     CASE_CODE,
     GENERATORS,
     LEFTWARD,
+    MIRRORED,
     TOWARDS_MIDDLE,
     Design,
     DesignRefused,
@@ -28,7 +29,7 @@ from devices.generators.base import (
 )
 from devices.generators.conformal import RULE, Points, Skin, one_piece, sampled, wall
 from devices.generators.conformal_checks import Asked, Code, finished, within_scan
-from devices.generators.handed import leftward
+from devices.generators.handed import leftward, mirrored_scan
 from devices.generators.outline import Outline, Unrolled, at_most, cut, ellipse, slot, softened
 from devices.generators.pad import WALL_MARGIN
 from devices.generators.relief import PARAMETERS as RELIEF
@@ -70,6 +71,7 @@ PARAMETERS = (
     Parameter("edge_mm", "mm", "Rounding of the edges", "number", 0.5, 4.0, 1.4, "At most half of the thickness."),
     Parameter("letters_mm", "mm", "Height of the engraved code", "number", 3.0, 12.0, 5.0, "On the outer side, 0.4 mm deep."),
     Parameter("minimum_wall_mm", "mm", "Minimum wall", "number", 0.4, 4.0, 1.5, "What the material and the process can build."),
+    Parameter(MIRRORED, "", "Mirror the scan", "integer", 0, 1, 0, "1: the scan and the picks are of the other, sound limb; 0: of the limb itself."),
     CASE_CODE,
 )  # fmt: skip
 SPACING_MM = 0.9
@@ -83,19 +85,24 @@ THINNEST_LIMB_MM = 10.0
 EVEN = 0.35
 """By how much of its mean the radius may vary along a section or the axis: more, and this is no limb between the picks."""
 
+MIRRORED_SAID = "The scan is of the other limb and was mirrored: the reviewer makes sure that both limbs are alike where the shell lies."
+
 
 class LimbOrthosis:
     """The generator; see `PARAMETERS` for what it takes."""
 
     id = "limb_orthosis"
-    version = "1"
+    version = "2"
     title = "Orthosis shell around a limb"
     parameters: tuple[Parameter, ...] = PARAMETERS
     validation_status: ValidationStatus = "research_only"
 
     def generate(self, bone: Mesh, values: Mapping[str, object]) -> Design:
         """The shell where the scan lies. `bone`: the open scan. Raises DesignRefused; the same input gives the same bytes."""
-        checked = check_values(self.parameters, values)
+        asked_for = check_values(self.parameters, values)
+        checked = asked_for
+        if asked_for[MIRRORED]:
+            bone, checked = mirrored_scan(bone, asked_for, self.parameters)
         number = {name: float(value) for name, value in checked.items() if isinstance(value, float | int)}
         _refuse_contradictions(number)
         skin = Skin(bone)
@@ -119,8 +126,13 @@ class LimbOrthosis:
         asked = Asked(skin, clearance, outline, thickness, edge_mm=edge)
         code = replace(code, place=_outside(skin, limb, number))
         mesh, measures = finished(one_piece(body, len(outlines)), asked, number["minimum_wall_mm"], code)
-        measures |= {"length_mm": limb.length_mm, "limb_radius_mm": limb.radius_mm, LEFTWARD: side}
-        return Design(mesh, checked, measures, ())
+        measures |= {
+            "length_mm": limb.length_mm,
+            "limb_radius_mm": limb.radius_mm,
+            LEFTWARD: side,
+            "mirrored": float(str(checked[MIRRORED])),
+        }
+        return Design(mesh, asked_for, measures, (), (MIRRORED_SAID,) if checked[MIRRORED] else ())
 
 
 GENERATORS.add("limb_orthosis", LimbOrthosis())

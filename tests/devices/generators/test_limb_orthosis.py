@@ -15,6 +15,7 @@ from devices.generators.base import Design
 from devices.generators.limb_orthosis import LimbOrthosis
 from devices.mesh.base import Mesh
 from devices.mesh.distance import Surface, sample_surface
+from devices.services.laterality import picked_side_faults
 from mes.exceptions import InvalidInput
 from tests.devices.generators.attempts import agreeing, made_or_refused, sound
 from tests.devices.generators.bodies import limb
@@ -97,6 +98,26 @@ def halves(arm: Mesh) -> Design:
     return ORTHOSIS.generate(
         Mesh(arm.vertices * MIRROR, arm.faces[:, ::-1]), {**ENDS, **picks, **turned, **shape}
     )
+
+
+@pytest.mark.requirement("G-LAT-01")
+def test_a_shell_from_the_other_limb_is_its_mirror_image_and_of_the_other_side(
+    arm: Mesh, shell: Design
+) -> None:
+    """Mirrored back by hand, the shell lies on the one that was made without; its own volume is positive, so it was not turned inside
+    out. What it says of its side is the other side, by which the order's is judged."""
+    other = ORTHOSIS.generate(arm, {**shell.values, "mirror": 1})
+    assert sound(other)
+    assert other.values["mirror"] == 1, "by which exports say that it is mirrored"
+    assert other.measures["leftward"] == -shell.measures["leftward"]
+    assert other.measures["mirrored"] == 1.0
+    assert any("of the other limb" in said for said in other.warnings)
+    across = float(arm.vertices[:, 0].min() + arm.vertices[:, 0].max())
+    back = np.column_stack([across - other.mesh.vertices[:, 0], other.mesh.vertices[:, 1:]])
+    assert np.quantile(Surface(shell.mesh).unsigned(back), 0.95) < 0.25
+    wanted = "right" if shell.measures["leftward"] > 0.0 else "left"
+    assert not picked_side_faults(wanted, other.measures)
+    assert picked_side_faults(wanted, shell.measures)
 
 
 @pytest.mark.requirement("G-MSH-01")
