@@ -47,6 +47,7 @@ def _said(parameter: Parameter) -> str:
     low, high = (f"{limit:g}" for limit in parameter.limits)
     words = {
         "number": f"{low} to {high} {parameter.unit}".strip(),
+        "count": f"{low} to {high}",
         "choice": ", ".join(parameter.choices),
         "points": f"{low} point{'s' if low != '1' else ''}" if low == high else f"{low} to {high} points",
         "direction": "direction",
