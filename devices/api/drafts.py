@@ -26,7 +26,7 @@ from mes.api.base import NumberViewSet, ValuesField, given
 from mes.models import Person
 
 
-class RevisionInput(serializers.Serializer[Any]):
+class DraftSeenInput(serializers.Serializer[Any]):
     revision = serializers.IntegerField(
         min_value=0,
         max_value=2**31 - 1,
@@ -34,14 +34,14 @@ class RevisionInput(serializers.Serializer[Any]):
     )
 
 
-class DraftStepInput(RevisionInput):
+class DraftStepInput(DraftSeenInput):
     operation = serializers.CharField(max_length=40, help_text="One of `operations`")
     parameters = ValuesField(
         required=False, default=dict, help_text="By name; those that are left out take their defaults"
     )
 
 
-class RemoveInput(RevisionInput):
+class RemoveInput(DraftSeenInput):
     number = serializers.IntegerField(min_value=1, max_value=1000, help_text="Of the step, from 1")
 
 
@@ -136,7 +136,7 @@ class DraftViewSet(NumberViewSet):
         draft = apply_step(draft_id=int(pk), actor=self.actor, **given(DraftStepInput, request))
         return Response(DraftOutput(draft).data, status=202)
 
-    @extend_schema(request=RevisionInput, responses=DraftOutput)
+    @extend_schema(request=DraftSeenInput, responses=DraftOutput)
     @action(detail=True, methods=["post"])
     def undo(self, request: Request, pk: str) -> Response:
         """Take the last step out."""
@@ -149,23 +149,23 @@ class DraftViewSet(NumberViewSet):
         draft = remove_step(draft_id=int(pk), actor=self.actor, **given(RemoveInput, request))
         return Response(DraftOutput(draft).data, status=202)
 
-    @extend_schema(request=RevisionInput, responses=DraftOutput)
+    @extend_schema(request=DraftSeenInput, responses=DraftOutput)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         """Stop the computing: steps without a mask are taken out."""
         return Response(DraftOutput(cancel_steps(**self._seen(request, pk))).data)
 
-    @extend_schema(request=RevisionInput, responses={202: DraftOutput})
+    @extend_schema(request=DraftSeenInput, responses={202: DraftOutput})
     @action(detail=True, methods=["post"])
     def finish(self, request: Request, pk: str) -> Response:
         """Make the segmentation of it, or compare a second reading with the one that stands."""
         return Response(DraftOutput(finish_draft(**self._seen(request, pk))).data, status=202)
 
-    @extend_schema(request=RevisionInput, responses=DraftOutput)
+    @extend_schema(request=DraftSeenInput, responses=DraftOutput)
     @action(detail=True, methods=["post"])
     def discard(self, request: Request, pk: str) -> Response:
         """Give it up."""
         return Response(DraftOutput(discard_draft(**self._seen(request, pk))).data)
 
     def _seen(self, request: Request, pk: str) -> dict[str, Any]:
-        return {"draft_id": int(pk), "actor": self.actor, **given(RevisionInput, request)}
+        return {"draft_id": int(pk), "actor": self.actor, **given(DraftSeenInput, request)}
