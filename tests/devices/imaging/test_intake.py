@@ -491,7 +491,7 @@ def test_rows_and_columns_are_not_swapped(tmp_path: Path) -> None:
 ODD = [
     Path(name)
     for name in pydicom.data.get_testdata_files()
-    if not Path(name).name.endswith((".py", ".txt", ".json"))
+    if not Path(name).name.endswith((".py", ".txt", ".json")) and Path(name).is_file()
 ]
 
 
@@ -499,6 +499,28 @@ ODD = [
 def test_odd_and_broken_files_get_a_reason_and_never_a_traceback(path: Path) -> None:
     said, slices = _read(path)
     assert slices >= 2 or (said and all(said))
+
+
+def test_an_odd_file_beside_a_series_takes_nothing_from_it_or_is_the_reason_of_the_refusal(
+    tmp_path: Path,
+) -> None:
+    """A file that may have been a slice, or that names another patient, is never passed over: the upload is refused and says so."""
+    make_series(tmp_path / "s")
+    odd = tmp_path / "s" / "odd"
+    taken = 0
+    for path in ODD[::3]:
+        shutil.copyfile(path, odd)
+        try:
+            images = read_images(tmp_path / "s")
+        except ImagingRefused as refused:
+            errors = [one for one in refused.findings if one.severity == "error"]
+            assert all(one.message and one.cure for one in errors), path.name
+            assert errors, path.name
+            continue
+        taken += 1
+        assert images.volume.shape == (6, 7, 5), path.name
+        assert [bool(file.why) for file in images.rejected] == [True] or len(images.series) == 2, path.name
+    assert taken > 0
 
 
 def _read(path: Path) -> tuple[list[str], int]:

@@ -18,7 +18,7 @@ from devices.imaging.glance import glance
 from devices.imaging.intake import read_images
 from devices.imaging.standard import dcmread
 from devices.mesh.solid import NotASolid, mesh_of, solid_of
-from devices.mesh.surface import isosurface
+from devices.mesh.surface import SurfaceRefused, isosurface
 from devices.segmentation.bone import segment
 from tests.devices.conftest import RealData
 from tests.devices.imaging.making import change, codes, make_series, make_volume, new_uid, set_stored
@@ -100,6 +100,7 @@ PITFALLS: dict[int, tuple[str, tuple[str, ...]]] = {
     )),
     24: ("files cut, damaged, without a beginning", (
         "imaging/test_intake::test_odd_and_broken_files_get_a_reason_and_never_a_traceback",
+        "imaging/test_intake::test_an_odd_file_beside_a_series_takes_nothing_from_it_or_is_the_reason_of_the_refusal",
         "imaging/test_damage::test_a_damaged_slice",
         "imaging/test_intake::test_a_truncated_slice_is_never_left_out_silently",
     )),
@@ -189,7 +190,10 @@ def test_no_surface_stands_on_the_circle_of_padding(tmp_path: Path) -> None:
         set_stored(path, stored, PixelPaddingValue=-1500)
     volume = read_images(tmp_path / "s").volume
     assert volume.voxels.min() == AIR_HU
-    skin = isosurface(volume, (volume.voxels > -1250).astype(np.uint8) * (volume.voxels > -900), -900.5)
+    # Below air, where the circle would show, nothing lies outside: there is no surface to draw.
+    with pytest.raises(SurfaceRefused, match="no surface"):
+        isosurface(volume, (volume.voxels > -1250).astype(np.uint8), -1250.5)
+    skin = isosurface(volume, (volume.voxels > -900).astype(np.uint8), -900.5)
     centre = volume.to_patient([(2.5, 11.5, 11.5)])[0]
     assert np.linalg.norm((skin.vertices - centre)[:, :2], axis=1).max() < 7
 
