@@ -206,7 +206,8 @@ def test_images_of_somebody_else_are_refused_and_not_kept(patient: dict[str, Any
     assert study.status == "refused"
     said = [finding for finding in study.findings if finding["code"] == "G-ORD-05"]
     assert [one["severity"] for one in said] == ["error"]
-    assert f"somebody else: {next(iter(patient)).replace('_', ' ')} differs" in said[0]["message"]
+    name = {"birth_date": "date of birth"}.get(next(iter(patient)), next(iter(patient)).replace("_", " "))
+    assert f"somebody else: {name} differs" in said[0]["message"]
     assert "tell the privacy officer" in said[0]["cure"]
     assert str(next(iter(patient.values()))) not in json.dumps(study.findings)
     assert "G-ORD-05" in refusals()
