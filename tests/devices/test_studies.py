@@ -206,7 +206,9 @@ def test_images_of_somebody_else_are_refused_and_not_kept(patient: dict[str, Any
     assert study.status == "refused"
     said = [finding for finding in study.findings if finding["code"] == "G-ORD-05"]
     assert [one["severity"] for one in said] == ["error"]
-    name = {"birth_date": "date of birth"}.get(next(iter(patient)), next(iter(patient)).replace("_", " "))
+    name = {"birth_date": "date of birth", "patient_id": "patient number", "family_name": "family name"}[
+        next(iter(patient))
+    ]
     assert f"somebody else: {name} differs" in said[0]["message"]
     assert "tell the privacy officer" in said[0]["cure"]
     assert str(next(iter(patient.values()))) not in json.dumps(study.findings)
