@@ -112,10 +112,12 @@ def test_the_keyboard_is_enough(open_as: Open) -> None:
     page.keyboard.type(device.code)
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_contain_text(device.code)
+    page.wait_for_load_state()  # a page hears of keys once its module has run
     page.locator("main").focus()
     page.keyboard.press("g")
     page.keyboard.press("o")
     expect(page.locator("h1")).to_have_text("Orders")
+    page.wait_for_load_state()
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_be_visible()
     page.keyboard.press("Escape")
