@@ -50,7 +50,8 @@ def without_a_way_back(between: bytes = b"") -> bytes:
     data = Forwards()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(MODEL, b"<model/>")
-        archive.fp.write(between)  # type: ignore[union-attr]
+        assert archive.fp is not None
+        archive.fp.write(between)
         archive.writestr("_rels/.rels", b"<Relationships/>")
     return data.getvalue()
 
